@@ -1,0 +1,117 @@
+// Package keys keeps the authority's own signing keys: for each [Purpose] one
+// at work, the next one prepared, and the retired ones for what they signed.
+//
+// A key is two things. Its record, in the store, says what it is for and in
+// which [State] it stands. Its file, in the directory of a [Store], holds the
+// private key as PKCS #8 (RFC 5958) in PEM (RFC 7468), sealed with the
+// operator's [Passphrase] by PBES2 (RFC 8018): PBKDF2 with HMAC-SHA-256, a
+// 128-bit salt and 600,000 iterations, then AES-256 in CBC mode. openssl pkey
+// reads these files.
+//
+// PBES2 hides a key but does not authenticate it. The record does: the public
+// key is computed anew from the private key in the file, and a file that does
+// not fit its record is refused. The store itself is trusted: who can write
+// records can make any key the active one.
+//
+// On creation the file is durable before the record is committed, and on
+// removal it goes first. A crash between the two leaves a file that no record
+// names, which is never read and may be deleted, or the record of a retired
+// key without its file, whose removal may be repeated.
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Purpose is what a key signs.
+type Purpose string
+
+const (
+	Root   Purpose = "root"   // the issuers' certificates
+	Issuer Purpose = "issuer" // the agents' certificates and the lists that revoke them
+	Tokens Purpose = "tokens" // access tokens
+	Audit  Purpose = "audit"  // checkpoints of the audit log
+)
+
+// Purposes returns every purpose there is.
+func Purposes() []Purpose { return []Purpose{Root, Issuer, Tokens, Audit} }
+
+// ParsePurpose returns the purpose that is spelled s.
+func ParsePurpose(s string) (Purpose, error) { return oneOf("purpose", s, Purposes()) }
+
+// A State is where a key stands in its life. It only moves forward.
+type State string
+
+const (
+	StateNext    State = "next"    // published, so that it is known before it signs
+	StateActive  State = "active"  // signs; at most one of each purpose
+	StateRetired State = "retired" // signs nothing new; verifies what it signed
+)
+
+// A Key is the record of a signing key. It is stored as JSON: fields may be
+// added, and none changes its meaning.
+type Key struct {
+	ID        string    `json:"id"` // the [SubjectKeyID] of Public, in lower-case hexadecimal
+	Purpose   Purpose   `json:"purpose"`
+	Algorithm Algorithm `json:"algorithm"`
+	State     State     `json:"state"`
+	Created   time.Time `json:"created"`
+	Activated time.Time `json:"activated,omitzero"`
+	Retired   time.Time `json:"retired,omitzero"`
+	Public    []byte    `json:"public"` // DER SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7)
+}
+
+var (
+	// ErrInvalid says that a purpose, an algorithm or a record is none.
+	ErrInvalid = errors.New("invalid key")
+	// ErrTransition says that a key cannot be given the state asked for.
+	ErrTransition = errors.New("impossible in the key's state")
+)
+
+// newKey returns the record, in no state yet, of the key with this public half.
+func newKey(p Purpose, a Algorithm, spki []byte, created time.Time) (Key, error) {
+	id, err := SubjectKeyID(spki)
+	if err != nil {
+		return Key{}, err
+	}
+	return Key{ID: fmt.Sprintf("%x", id), Purpose: p, Algorithm: a, Created: created, Public: spki}, nil
+}
+
+// check tells whether the parts of k that never change agree with each other.
+// Names of files are made from them only after that.
+func (k Key) check() error {
+	if _, err := ParsePurpose(string(k.Purpose)); err != nil {
+		return err
+	}
+	a, err := algorithmOf(k.Public)
+	if err != nil {
+		return err
+	}
+	if a != k.Algorithm {
+		return fmt.Errorf("%w %.40q: it is called %.40q and is %s", ErrInvalid, k.ID, k.Algorithm, a)
+	}
+	id, err := SubjectKeyID(k.Public)
+	if err != nil {
+		return err
+	}
+	if k.ID != fmt.Sprintf("%x", id) {
+		return fmt.Errorf("%w %.40q: its public key has the identifier %x", ErrInvalid, k.ID, id)
+	}
+	return nil
+}
+
+// oneOf returns the one of all that is spelled s.
+func oneOf[T ~string](what, s string, all []T) (T, error) {
+	if slices.Contains(all, T(s)) {
+		return T(s), nil
+	}
+	names := make([]string, len(all))
+	for i, one := range all {
+		names[i] = string(one)
+	}
+	return "", fmt.Errorf("%w %s %.40q: want one of %s", ErrInvalid, what, s, strings.Join(names, ", "))
+}

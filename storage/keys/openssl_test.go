@@ -1,0 +1,90 @@
+package keys
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// openssl runs the real program. Without it the test is skipped, but not in CI.
+func openssl(t *testing.T, args ...string) []byte {
+	t.Helper()
+	path, err := exec.LookPath("openssl")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("openssl is missing: what it makes of key files is untested")
+		}
+		t.Skip("SKIPPED: openssl is missing, so what it makes of key files is untested")
+	}
+	var stderr bytes.Buffer
+	cmd := exec.Command(path, args...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("openssl %s: %v\n%s", strings.Join(args, " "), err, stderr.Bytes())
+	}
+	return out
+}
+
+// passphraseFile holds the longest passphrase there is.
+func passphraseFile(t *testing.T) (string, Passphrase) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "passphrase")
+	if err := os.WriteFile(path, []byte(strings.Repeat("p", maxPassphrase)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := ReadPassphrase(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, p
+}
+
+func TestOpenSSLReadsOurFiles(t *testing.T) {
+	t.Parallel()
+	path, p := passphraseFile(t)
+	check := func(s *Store, a Algorithm) {
+		k, _, err := s.Generate(Issuer, a, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := openssl(t, "pkey", "-in", s.path(k), "-passin", "file:"+path, "-pubout", "-outform", "DER")
+		if !bytes.Equal(got, k.Public) {
+			t.Errorf("%s: openssl sees the public key %x, the record has %x", a, got, k.Public)
+		}
+	}
+	for _, a := range Algorithms() {
+		check(NewStore(t.TempDir(), NoPassphrase), a)
+	}
+	check(NewStore(t.TempDir(), p), ECDSAP384) // the seal is the same for all
+}
+
+func TestWeReadFilesOfOpenSSL(t *testing.T) {
+	t.Parallel()
+	path, p := passphraseFile(t)
+	s := NewStore(t.TempDir(), p)
+	generate := map[Algorithm][]string{
+		ECDSAP256: {"genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"},
+		ECDSAP384: {"genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"},
+		Ed25519:   {"genpkey", "-algorithm", "ED25519"},
+	}
+	for _, a := range Algorithms() {
+		plain := filepath.Join(t.TempDir(), "plain")
+		openssl(t, append(generate[a], "-out", plain)...)
+		k, err := newKey(Root, a, openssl(t, "pkey", "-in", plain, "-pubout", "-outform", "DER"), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// sealCommand, which error messages advise, but for the iterations.
+		args := strings.Fields(strings.NewReplacer("600000", "2048", "OLD", plain, "NEW", s.path(k)).Replace(sealCommand))
+		openssl(t, append(args[1:], "-passout", "file:"+path)...)
+		signer, err := s.Signer(k)
+		if err != nil {
+			t.Fatalf("%s: %v", a, err)
+		}
+		samePublic(t, signer, k)
+	}
+}

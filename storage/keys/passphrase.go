@@ -1,0 +1,111 @@
+package keys
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// A Passphrase seals and unseals key files. Whatever prints it prints
+// "[hidden]". The zero value is none: with it, key files are neither written
+// nor read.
+type Passphrase struct {
+	// reveal is a function because fmt and other printers, which call no method
+	// on an unexported field, print bytes but not what a function would return.
+	reveal func() []byte
+	plain  bool
+}
+
+// NoPassphrase is the operator's word that key files are to lie unsealed.
+var NoPassphrase = Passphrase{plain: true}
+
+// maxPassphrase is what openssl reads of a -passin file: of a longer text, it
+// would use the beginning and not open the keys.
+const maxPassphrase = 1023
+
+const hidden = "[hidden]"
+
+func (Passphrase) String() string               { return hidden }
+func (Passphrase) Format(f fmt.State, _ rune)   { io.WriteString(f, hidden) }
+func (Passphrase) LogValue() slog.Value         { return slog.StringValue(hidden) }
+func (Passphrase) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// NewPassphrase returns text as a passphrase: one line of at most 1023 bytes.
+func NewPassphrase(text []byte) (Passphrase, error) {
+	switch {
+	case len(text) == 0:
+		return Passphrase{}, errors.New("the passphrase is empty")
+	case len(text) > maxPassphrase:
+		return Passphrase{}, fmt.Errorf("the passphrase is longer than %d bytes", maxPassphrase)
+	case bytes.ContainsAny(text, "\x00\r\n"):
+		return Passphrase{}, errors.New("the passphrase has a line break or a NUL byte inside; give one line of text")
+	}
+	text = bytes.Clone(text)
+	return Passphrase{reveal: func() []byte { return text }}, nil
+}
+
+// ReadPassphrase reads a passphrase, and the line feed that may follow it, from
+// source: a file, or, spelled "fd:3", a file descriptor that was open when the
+// program started. Call it before anything else opens files, for else the
+// descriptor of a forgetful operator might be one of those.
+//
+// A file that others may read is refused. The group may: where systemd lets
+// the user of a service read a credential by an access control list, and where
+// Kubernetes gives a secret to a group, the mode shows it there.
+func ReadPassphrase(source string) (Passphrase, error) {
+	f, err := openSource(source)
+	if err != nil {
+		return Passphrase{}, fmt.Errorf("reading the passphrase: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxPassphrase+2))
+	if err != nil {
+		return Passphrase{}, fmt.Errorf("reading the passphrase: %w", err)
+	}
+	p, err := NewPassphrase(bytes.TrimSuffix(text, []byte("\n")))
+	if err != nil {
+		return p, fmt.Errorf("reading %s: %w", source, err)
+	}
+	return p, nil
+}
+
+func openSource(source string) (*os.File, error) {
+	if number, ok := strings.CutPrefix(source, "fd:"); ok {
+		fd, err := strconv.ParseUint(number, 10, 16)
+		if err != nil {
+			return nil, fmt.Errorf("%q: want fd: and the number of an open file descriptor, such as fd:3", source)
+		}
+		return os.NewFile(uintptr(fd), source), nil
+	}
+	f, err := os.Open(source)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o037 != 0 {
+		err = fmt.Errorf("%s has mode %04o and is not secret: run chmod 600 %[1]s", source, info.Mode().Perm())
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// FromCredentials reads the passphrase that systemd passes to a service as the
+// credential brevet-passphrase (systemd.exec(5), LoadCredentialEncrypted=). It
+// returns an error that is [fs.ErrNotExist] if there is none.
+func FromCredentials() (Passphrase, error) {
+	dir := os.Getenv("CREDENTIALS_DIRECTORY")
+	if dir == "" {
+		return Passphrase{}, fmt.Errorf("CREDENTIALS_DIRECTORY is not set: %w", fs.ErrNotExist)
+	}
+	return ReadPassphrase(filepath.Join(dir, "brevet-passphrase"))
+}

@@ -1,0 +1,174 @@
+package keys
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"slices"
+	"testing"
+)
+
+// sealCheaply is PBES2 from the words of RFC 8018, section 6.2, with a single
+// iteration. edit may spoil the result.
+func sealCheaply(t testing.TB, signer crypto.Signer, passphrase string, edit func(*sealed)) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	salt, iv := []byte("saltsaltsaltsalt"), []byte("initial vector..")
+	key, err := pbkdf2.Key(sha256.New, passphrase, salt, 1, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pad := aes.BlockSize - len(der)%aes.BlockSize
+	der = append(der, bytes.Repeat([]byte{byte(pad)}, pad)...)
+	cipher.NewCBCEncrypter(block, iv).CryptBlocks(der, der)
+
+	var s sealed
+	s.Algorithm.ID = oidPBES2
+	s.Algorithm.Params.KDF.ID = oidPBKDF2
+	s.Algorithm.Params.KDF.Params.Salt = salt
+	s.Algorithm.Params.KDF.Params.Iterations = 1
+	s.Algorithm.Params.KDF.Params.PRF.ID = oidHMACSHA256
+	s.Algorithm.Params.KDF.Params.PRF.Null = asn1.NullRawValue
+	s.Algorithm.Params.Cipher.ID = oidAES256CBC
+	s.Algorithm.Params.Cipher.IV = iv
+	s.Data = der
+	if edit != nil {
+		edit(&s)
+	}
+	out, err := asn1.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: out})
+}
+
+// Whatever a sealed file asks for, it is unsealed or refused, soon and without
+// a panic.
+func TestSealedFileLimits(t *testing.T) {
+	_, signer := freshKey(t, Issuer, ECDSAP256)
+	p := passphrase(t, secret)
+	const scheme, limit = "is not sealed by PBES2", "iterations of PBKDF2: want 1 to 10000000"
+	for name, test := range map[string]struct {
+		edit func(*sealed)
+		want string
+	}{
+		"as it is": {func(*sealed) {}, ""},
+		"PBES1":    {func(s *sealed) { s.Algorithm.ID = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 3} }, scheme},
+		"scrypt": {func(s *sealed) {
+			s.Algorithm.Params.KDF.ID = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 11591, 4, 11}
+		}, scheme},
+		"HMAC-SHA-1":     {func(s *sealed) { s.Algorithm.Params.KDF.Params.PRF.ID[5] = 7 }, scheme},
+		"3DES":           {func(s *sealed) { s.Algorithm.Params.Cipher.ID = asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 7} }, scheme},
+		"no iterations":  {func(s *sealed) { s.Algorithm.Params.KDF.Params.Iterations = 0 }, limit},
+		"less than none": {func(s *sealed) { s.Algorithm.Params.KDF.Params.Iterations = -1 }, limit},
+		"endless":        {func(s *sealed) { s.Algorithm.Params.KDF.Params.Iterations = maxIterations + 1 }, limit},
+		"short IV":       {func(s *sealed) { s.Algorithm.Params.Cipher.IV = s.Algorithm.Params.Cipher.IV[1:] }, "damaged"},
+		"no IV":          {func(s *sealed) { s.Algorithm.Params.Cipher.IV = nil }, "damaged"},
+		"no data":        {func(s *sealed) { s.Data = nil }, "damaged"},
+		"half a block":   {func(s *sealed) { s.Data = s.Data[8:] }, "damaged"},
+		"block missing":  {func(s *sealed) { s.Data = s.Data[aes.BlockSize:] }, "damaged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			edit := func(s *sealed) {
+				s.Algorithm.Params.KDF.Params.PRF.ID = slices.Clone(oidHMACSHA256)
+				test.edit(s)
+			}
+			got, err := decode(sealCheaply(t, signer, secret, edit), p)
+			refused(t, got, err, test.want)
+		})
+	}
+}
+
+// Of 2000 wrong passphrases about eight leave valid padding; none opens the file.
+func TestWrongPassphraseWithValidPadding(t *testing.T) {
+	_, signer := freshKey(t, Issuer, ECDSAP256)
+	text := sealCheaply(t, signer, secret, nil)
+	for i := range 2000 {
+		got, err := decode(text, passphrase(t, string(rune('A'+i))))
+		if err != ErrPassphrase || got != nil {
+			t.Fatalf("passphrase %d: got %v, %v; want ErrPassphrase", i, got, err)
+		}
+	}
+}
+
+// What loads is a key that, written and read again, has the same public half.
+func FuzzKeyFile(f *testing.F) {
+	p := passphrase(f, secret)
+	for _, a := range Algorithms() {
+		_, signer := freshKey(f, Issuer, a)
+		f.Add(plainText(f, signer))
+		f.Add(sealCheaply(f, signer, secret, nil))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if block, _ := pem.Decode(text); block != nil && block.Type == sealedType {
+			if s, err := parseSealed(block.Bytes); err == nil && s.Algorithm.Params.KDF.Params.Iterations > 1000 {
+				t.Skip("costs what it says")
+			}
+		}
+		for _, p := range []Passphrase{p, NoPassphrase} {
+			signer, err := decode(text, p)
+			if err != nil {
+				continue
+			}
+			spki, err := marshalPublic(signer.Public())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := algorithmOf(spki); err != nil {
+				continue // refused later, as not the key of its record
+			}
+			again, err := encode(signer, NoPassphrase)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reread, err := decode(again, NoPassphrase)
+			if err != nil {
+				t.Fatalf("%s: %v", again, err)
+			}
+			got, err := marshalPublic(reread.Public())
+			if err != nil || !bytes.Equal(got, spki) {
+				t.Errorf("reread: public key %x, %v; want %x", got, err, spki)
+			}
+		}
+	})
+}
+
+func BenchmarkUnseal(b *testing.B) {
+	k, signer := freshKey(b, Issuer, ECDSAP256)
+	p := passphrase(b, secret)
+	s := NewStore(b.TempDir(), p)
+	text, err := encode(signer, p)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := writeFile(s.path(k), text); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("one", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := s.Signer(k); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("four", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := s.Signers(k, k, k, k); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,152 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// table is keyed by purpose and identifier, so that a look-up of the active
+// key reads only the keys of its purpose.
+const table = storage.Table[Key]("keys")
+
+func tableKey(p Purpose, id string) string { return string(p) + "/" + id }
+
+func put(tx storage.Tx, k Key) error { return table.Put(tx, tableKey(k.Purpose, k.ID), k) }
+
+// Record adds a key that [Store.Generate] made, as the next one of its purpose
+// or, while there is none, as the active one. It returns the record.
+func Record(tx storage.Tx, k Key, s State, now time.Time) (Key, error) {
+	if err := k.check(); err != nil {
+		return Key{}, err
+	}
+	if _, err := Get(tx, k.ID); !errors.Is(err, storage.ErrNotFound) {
+		if err == nil {
+			err = fmt.Errorf("key %s: %w", k.ID, storage.ErrExists)
+		}
+		return Key{}, err
+	}
+	k.State, k.Activated, k.Retired = s, time.Time{}, time.Time{}
+	switch s {
+	case StateNext:
+	case StateActive:
+		k.Activated = now
+		if err := vacant(tx, k.Purpose); err != nil {
+			return Key{}, err
+		}
+	default:
+		return Key{}, fmt.Errorf("%w: a new key is %s or %s, not %.40q", ErrTransition, StateNext, StateActive, s)
+	}
+	return k, put(tx, k)
+}
+
+// vacant fails if p has an active key.
+func vacant(tx storage.Tx, p Purpose) error {
+	active, err := Active(tx, p)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %s is the active %s key; record the new one as %s and promote it", ErrTransition, active.ID, p, StateNext)
+}
+
+// Promote makes a next key the active one of its purpose and retires the one
+// that was. The caller has seen [Store.Signer] load it: a key whose file is
+// lost must not become the one that signs.
+func Promote(tx storage.Tx, id string, now time.Time) (Key, error) {
+	k, err := Get(tx, id)
+	if err != nil {
+		return Key{}, err
+	}
+	if k.State != StateNext {
+		return Key{}, fmt.Errorf("%w: key %s is %s; only a %s key can become %s", ErrTransition, id, k.State, StateNext, StateActive)
+	}
+	old, err := Active(tx, k.Purpose)
+	switch {
+	case err == nil:
+		old.State, old.Retired = StateRetired, now
+		if err := put(tx, old); err != nil {
+			return Key{}, err
+		}
+	case !errors.Is(err, storage.ErrNotFound):
+		return Key{}, err
+	}
+	k.State, k.Activated = StateActive, now
+	return k, put(tx, k)
+}
+
+// Remove forgets a retired key, after [Store.Destroy] removed its file: nothing
+// that it signed can be verified by the store's own records any more.
+func Remove(tx storage.Tx, id string) error {
+	k, err := Get(tx, id)
+	if err != nil {
+		return err
+	}
+	if err := k.removable(); err != nil {
+		return err
+	}
+	return table.Delete(tx, tableKey(k.Purpose, k.ID))
+}
+
+func (k Key) removable() error {
+	if k.State != StateRetired {
+		return fmt.Errorf("%w: key %s is %s; only a %s key can be removed", ErrTransition, k.ID, k.State, StateRetired)
+	}
+	return nil
+}
+
+// Get returns the key with this identifier, or [storage.ErrNotFound].
+func Get(tx storage.Tx, id string) (Key, error) {
+	for _, p := range Purposes() {
+		k, err := table.Get(tx, tableKey(p, id))
+		if !errors.Is(err, storage.ErrNotFound) {
+			return k, err
+		}
+	}
+	return Key{}, fmt.Errorf("key %.40q: %w", id, storage.ErrNotFound)
+}
+
+// Active returns the active key of p, or [storage.ErrNotFound].
+func Active(tx storage.Tx, p Purpose) (Key, error) {
+	var active []Key
+	for k, err := range table.Scan(tx, tableKey(p, "")) {
+		if err != nil {
+			return Key{}, err
+		}
+		if k.State == StateActive {
+			active = append(active, k)
+		}
+	}
+	switch len(active) {
+	case 0:
+		return Key{}, fmt.Errorf("active %s key: %w", p, storage.ErrNotFound)
+	case 1:
+		return active[0], nil
+	}
+	return Key{}, fmt.Errorf("%w: the store has %d active %s keys, %s and %s among them", ErrInvalid, len(active), p, active[0].ID, active[1].ID)
+}
+
+// List returns the keys of the purposes given, or of all if none is, purpose
+// by purpose and within one from the oldest to the youngest.
+func List(tx storage.Tx, ps ...Purpose) ([]Key, error) {
+	if len(ps) == 0 {
+		ps = Purposes()
+	}
+	var keys []Key
+	for _, p := range ps {
+		first := len(keys)
+		for k, err := range table.Scan(tx, tableKey(p, "")) {
+			if err != nil {
+				return nil, err
+			}
+			keys = append(keys, k)
+		}
+		slices.SortStableFunc(keys[first:], func(a, b Key) int { return a.Created.Compare(b.Created) })
+	}
+	return keys, nil
+}

@@ -1,0 +1,128 @@
+package keys
+
+import (
+	"bytes"
+	"crypto"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// A Store is a directory of key files and the passphrase that seals them. Its
+// methods may be called concurrently. They work on files, so they are called
+// outside of transactions.
+type Store struct {
+	dir        string
+	passphrase Passphrase
+}
+
+// NewStore returns the store of the key files in dir, which must exist.
+func NewStore(dir string, p Passphrase) *Store { return &Store{dir, p} }
+
+// Generate makes a key and its file, which is durable when Generate returns.
+// The key is none of the authority's until [Record] added it.
+func (s *Store) Generate(p Purpose, a Algorithm, now time.Time) (Key, crypto.Signer, error) {
+	if _, err := ParsePurpose(string(p)); err != nil {
+		return Key{}, nil, err
+	}
+	if err := s.ready(); err != nil {
+		return Key{}, nil, err
+	}
+	signer, err := a.generate()
+	if err != nil {
+		return Key{}, nil, err
+	}
+	public, err := marshalPublic(signer.Public())
+	if err != nil {
+		return Key{}, nil, err
+	}
+	k, err := newKey(p, a, public, now)
+	if err != nil {
+		return Key{}, nil, err
+	}
+	text, err := encode(signer, s.passphrase)
+	if err != nil {
+		return Key{}, nil, err
+	}
+	if err := writeFile(s.path(k), text); err != nil {
+		return Key{}, nil, fmt.Errorf("writing the %s key: %w", p, err)
+	}
+	return k, signer, nil
+}
+
+// Signer loads and unseals the key whose record is k.
+func (s *Store) Signer(k Key) (crypto.Signer, error) {
+	if err := k.check(); err != nil {
+		return nil, err
+	}
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
+	path := s.path(k)
+	text, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the %s key has no file: restore it from a backup: %w", k.Purpose, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	signer, err := decode(text, s.passphrase)
+	if errors.Is(err, ErrPassphrase) {
+		return nil, fmt.Errorf("cannot unseal %s: %w", path, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key file %s %w", path, err)
+	}
+	public, err := marshalPublic(signer.Public())
+	if err != nil || !bytes.Equal(public, k.Public) {
+		return nil, fmt.Errorf("key file %s holds another key than %s: restore it from a backup", path, k.ID)
+	}
+	return signer, nil
+}
+
+// Signers is [Store.Signer] for several keys, which it unseals in parallel:
+// each takes the time of 600,000 iterations.
+func (s *Store) Signers(ks ...Key) ([]crypto.Signer, error) {
+	signers, errs := make([]crypto.Signer, len(ks)), make([]error, len(ks))
+	var wg sync.WaitGroup
+	for i, k := range ks {
+		wg.Go(func() { signers[i], errs[i] = s.Signer(k) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err // the first; the others are often the same wrong passphrase
+		}
+	}
+	return signers, nil
+}
+
+// Destroy removes the file of a retired key; that there is none is no error.
+// [Remove] comes after it. What the disk or a backup still holds is out of its
+// reach.
+func (s *Store) Destroy(k Key) error {
+	if err := errors.Join(k.check(), k.removable()); err != nil {
+		return err
+	}
+	if err := os.Remove(s.path(k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("destroying the %s key: %w", k.Purpose, err)
+	}
+	return syncDir(s.dir)
+}
+
+func (s *Store) ready() error {
+	if s.passphrase.reveal == nil && !s.passphrase.plain {
+		return fmt.Errorf("the keys in %s need a passphrase: %w", s.dir, errNoPassphrase)
+	}
+	return nil
+}
+
+// path is where the file of k lies. 64 bits of the hash of a fresh key tell it
+// from every other, so that a new file takes no other's place.
+func (s *Store) path(k Key) string {
+	return filepath.Join(s.dir, string(k.Purpose)+"-"+k.ID[:16]+".key")
+}

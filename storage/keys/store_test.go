@@ -1,0 +1,378 @@
+package keys
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+func rsaSPKI(t *testing.T) []byte {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err := marshalPublic(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return spki
+}
+
+func samePublic(t *testing.T, signer crypto.Signer, k Key) {
+	t.Helper()
+	spki, err := marshalPublic(signer.Public())
+	if err != nil || !bytes.Equal(spki, k.Public) {
+		t.Errorf("the signer has the public key %x, %v; the record %x", spki, err, k.Public)
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	for name, p := range map[string]Passphrase{"plain": NoPassphrase, "sealed": passphrase(t, secret)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			s := NewStore(dir, p)
+			var ks []Key
+			for _, a := range Algorithms() {
+				k, signer, err := s.Generate(Tokens, a, now)
+				if err != nil {
+					t.Fatal(err)
+				}
+				samePublic(t, signer, k)
+				ks = append(ks, k)
+				path := filepath.Join(dir, "tokens-"+k.ID[:16]+".key")
+				info, err := os.Stat(path)
+				if err != nil || info.Mode() != 0o600 {
+					t.Fatalf("the file of the key: %v, %v; want %s of mode 0600", info, err, path)
+				}
+				text, err := os.ReadFile(path)
+				if sealed := bytes.HasPrefix(text, []byte("-----BEGIN ENCRYPTED ")); err != nil || sealed != (name == "sealed") {
+					t.Errorf("%s begins %.40q, %v", path, text, err)
+				}
+				if name == "sealed" {
+					parameters(t, text)
+				}
+			}
+			if files, err := os.ReadDir(dir); err != nil || len(files) != len(ks) {
+				t.Errorf("the directory holds %v, %v; want %d files", files, err, len(ks))
+			}
+			signers, err := NewStore(dir, p).Signers(ks...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, signer := range signers {
+				samePublic(t, signer, ks[i])
+			}
+		})
+	}
+}
+
+// parameters checks what the comment of the package promises of a sealed file.
+func parameters(t *testing.T, text []byte) {
+	t.Helper()
+	block, _ := pem.Decode(text)
+	s, err := parseSealed(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kdf := s.Algorithm.Params.KDF.Params
+	if kdf.Iterations != 600_000 || len(kdf.Salt) != 16 {
+		t.Errorf("got %d iterations and a salt of %d bytes, want 600000 and 16", kdf.Iterations, len(kdf.Salt))
+	}
+}
+
+// TestRefusedFiles puts each file that must not load in the place of a good one.
+func TestRefusedFiles(t *testing.T) {
+	k, signer := freshKey(t, Issuer, ECDSAP256)
+	_, stranger := freshKey(t, Issuer, ECDSAP256)
+	_, other := freshKey(t, Issuer, Ed25519)
+	plain, sealed := plainText(t, signer), sealCheaply(t, signer, secret, nil)
+	withKey, none := passphrase(t, secret), NoPassphrase
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(plain)
+	header := pem.EncodeToMemory(&pem.Block{Type: block.Type, Headers: map[string]string{"Proc-Type": "4,ENCRYPTED"}, Bytes: block.Bytes})
+	sec1 := bytes.ReplaceAll(plain, []byte("PRIVATE KEY"), []byte("EC PRIVATE KEY"))
+	longer := func(text []byte) []byte {
+		block, _ := pem.Decode(text)
+		block.Bytes = append(block.Bytes, 0)
+		return pem.EncodeToMemory(block)
+	}
+	flip := func(text []byte, fromEnd int) []byte {
+		block, _ := pem.Decode(text)
+		block.Bytes[len(block.Bytes)-fromEnd] ^= 1
+		return pem.EncodeToMemory(block)
+	}
+
+	for _, test := range []struct {
+		name       string
+		text       []byte
+		mode       fs.FileMode
+		passphrase Passphrase
+		want       string // part of the error; "" if the file is good
+	}{
+		{"good", sealed, 0o600, withKey, ""},
+		{"good and plain", plain, 0o600, none, ""},
+		{"read only", sealed, 0o400, withKey, ""},
+		{"wrong passphrase", sealed, 0o600, passphrase(t, "wrong"), "wrong passphrase"},
+		{"beginning of the passphrase", sealed, 0o600, passphrase(t, secret[:8]), "wrong passphrase"},
+		{"no passphrase", sealed, 0o600, none, "is sealed: give --passphrase-file"},
+		{"no word about passphrases", sealed, 0o600, Passphrase{}, "give --passphrase-file"},
+		{"no word, and plain", plain, 0o600, Passphrase{}, "say --no-passphrase"},
+		{"plain under a passphrase", plain, 0o600, withKey, "is not sealed though a passphrase was given"},
+		{"group reads", sealed, 0o640, withKey, "run chmod 600 /"},
+		{"group writes", sealed, 0o620, withKey, "run chmod 600 /"},
+		{"all read", sealed, 0o604, withKey, "run chmod 600 /"},
+		{"swapped", sealCheaply(t, stranger, secret, nil), 0o600, withKey, "holds another key than " + k.ID},
+		{"swapped and plain", plainText(t, stranger), 0o600, none, "holds another key than " + k.ID},
+		{"swapped for another algorithm", sealCheaply(t, other, secret, nil), 0o600, withKey, "holds another key"},
+		{"swapped for RSA", plainText(t, rsaKey), 0o600, none, "holds another key"},
+		{"last block tampered", flip(sealed, 1), 0o600, withKey, "wrong passphrase"},
+		{"public half tampered", flip(plain, 1), 0o600, none, ""}, // computed anew
+		{"private half tampered", flip(plain, len(block.Bytes)-40), 0o600, none, "holds another key"},
+		{"empty", nil, 0o600, withKey, "is not one PEM block"},
+		{"truncated", sealed[:len(sealed)/2], 0o600, withKey, "is not one PEM block"},
+		{"truncated at the end", sealed[:len(sealed)-8], 0o600, withKey, "is not one PEM block"},
+		{"huge", bytes.Repeat([]byte("\n"), maxFile+1), 0o600, withKey, "larger than 65536 bytes"},
+		{"huge with a key", append(bytes.Clone(sealed), make([]byte, maxFile)...), 0o600, withKey, "larger than 65536 bytes"},
+		{"two keys", append(bytes.Clone(plain), plain...), 0o600, none, "is not one PEM block"},
+		{"text before", append([]byte("key:\n"), plain...), 0o600, none, "is not one PEM block"},
+		{"headers", header, 0o600, none, "is not one PEM block"},
+		{"other PEM type", sec1, 0o600, none, "is not one PEM block"},
+		{"more after the sealed key", longer(sealed), 0o600, withKey, "is not sealed by PBES2"},
+		{"more after the plain key", longer(plain), 0o600, none, "holds no PKCS #8 private key"},
+		{"noise as PKCS #8", pem.EncodeToMemory(&pem.Block{Type: plainType, Bytes: []byte("noise")}), 0o600, none, "holds no PKCS #8 private key"},
+		{"noise as sealed", pem.EncodeToMemory(&pem.Block{Type: sealedType, Bytes: []byte("noise")}), 0o600, withKey, "is not sealed by PBES2"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := NewStore(t.TempDir(), test.passphrase)
+			if err := os.WriteFile(s.path(k), test.text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(s.path(k), test.mode); err != nil {
+				t.Fatal(err)
+			}
+			got, err := s.Signer(k)
+			refused(t, got, err, test.want)
+			if err != nil && !strings.Contains(err.Error(), s.dir) {
+				t.Errorf("%q does not say where the file is", err)
+			}
+			if errors.Is(err, ErrPassphrase) != (test.want == "wrong passphrase") {
+				t.Errorf("%q is ErrPassphrase: %v", err, errors.Is(err, ErrPassphrase))
+			}
+			if _, several := s.Signers(k, k); (several == nil) != (err == nil) {
+				t.Errorf("Signers: %v; Signer: %v", several, err)
+			}
+		})
+	}
+}
+
+// refused checks that err is one line that says want and not the passphrase.
+func refused(t *testing.T, got crypto.Signer, err error, want string) {
+	t.Helper()
+	switch {
+	case want == "" && err != nil:
+		t.Errorf("got error %q, want none", err)
+	case want == "":
+	case err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n"):
+		t.Errorf("got error %v, want one line with %q", err, want)
+	case strings.Contains(err.Error(), secret):
+		t.Errorf("the error tells the passphrase: %q", err)
+	case got != nil:
+		t.Errorf("got a signer beside the error %q", err)
+	}
+}
+
+// Whatever single bit of a sealed file is flipped, no other key comes out of it.
+func TestTamperedFile(t *testing.T) {
+	k, signer := freshKey(t, Issuer, Ed25519)
+	p := passphrase(t, secret)
+	s := NewStore(t.TempDir(), p)
+	block, _ := pem.Decode(sealCheaply(t, signer, secret, nil))
+	for i := range 8 * len(block.Bytes) {
+		der := bytes.Clone(block.Bytes)
+		der[i/8] ^= 1 << (i % 8)
+		if d, err := parseSealed(der); err == nil && d.Algorithm.Params.KDF.Params.Iterations > 1000 {
+			continue // as costly as it says, and as useless
+		}
+		text := pem.EncodeToMemory(&pem.Block{Type: sealedType, Bytes: der})
+		if err := os.WriteFile(s.path(k), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Signer(k); err == nil {
+			samePublic(t, got, k)
+		} else {
+			refused(t, got, err, s.path(k))
+		}
+	}
+}
+
+func TestNoRegularFile(t *testing.T) {
+	k, _ := freshKey(t, Issuer, Ed25519)
+	s := NewStore(t.TempDir(), NoPassphrase)
+	got, err := s.Signer(k)
+	refused(t, got, err, "restore it from a backup")
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want fs.ErrNotExist", err)
+	}
+	if err := syscall.Mkfifo(s.path(k), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err = s.Signer(k) // and does not wait for a writer
+	refused(t, got, err, "is no regular file")
+}
+
+func TestGenerateRefuses(t *testing.T) {
+	dir := t.TempDir()
+	for what, generate := range map[string]func() (Key, crypto.Signer, error){
+		"no word about passphrases": func() (Key, crypto.Signer, error) {
+			return NewStore(dir, Passphrase{}).Generate(Root, Ed25519, now)
+		},
+		"unknown purpose":   func() (Key, crypto.Signer, error) { return NewStore(dir, NoPassphrase).Generate("../x", Ed25519, now) },
+		"unknown algorithm": func() (Key, crypto.Signer, error) { return NewStore(dir, NoPassphrase).Generate(Root, "rsa", now) },
+		"missing directory": func() (Key, crypto.Signer, error) {
+			return NewStore(filepath.Join(dir, "missing"), NoPassphrase).Generate(Root, Ed25519, now)
+		},
+	} {
+		if _, signer, err := generate(); err == nil || signer != nil {
+			t.Errorf("%s: got %v, %v; want an error", what, signer, err)
+		}
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+		t.Errorf("left behind: %v, %v", files, err)
+	}
+}
+
+// A file that could not be put in its place leaves nothing behind.
+func TestFailedWrite(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "taken")
+	if err := os.MkdirAll(filepath.Join(path, "by a directory"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeFile(path, []byte(secret)); err == nil {
+		t.Error("got no error")
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("left behind: %v, %v", files, err)
+	}
+}
+
+// A crash after a key's file was written and before its record was committed
+// leaves a file that nothing reads.
+func TestCrashBeforeRecord(t *testing.T) {
+	db, s := openDB(t), NewStore(t.TempDir(), NoPassphrase)
+	crash := errors.New("crash")
+	lost, _, err := s.Generate(Issuer, Ed25519, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(context.Background(), func(tx storage.Tx) error {
+		_, err := Record(tx, lost, StateActive, now)
+		return errors.Join(err, crash)
+	})
+	if !errors.Is(err, crash) || errors.Is(err, ErrTransition) {
+		t.Fatal(err)
+	}
+	k, _, err := s.Generate(Issuer, Ed25519, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	update(t, db, func(tx storage.Tx) error {
+		_, err := Record(tx, k, StateActive, now)
+		return err
+	})
+	update(t, db, func(tx storage.Tx) error {
+		active, err := Active(tx, Issuer)
+		if err != nil || active.ID != k.ID {
+			t.Errorf("got %s, %v; want %s", active.ID, err, k.ID)
+		}
+		signer, err := s.Signer(active)
+		if err == nil {
+			samePublic(t, signer, k)
+		}
+		return err
+	})
+	if _, err := os.Stat(s.path(lost)); err != nil {
+		t.Error(err)
+	}
+}
+
+// Removal takes the file first; a crash before the record goes can be repeated.
+func TestRemoval(t *testing.T) {
+	db, s := openDB(t), NewStore(t.TempDir(), NoPassphrase)
+	var ks []Key
+	for _, state := range []State{StateActive, StateNext} {
+		k, _, err := s.Generate(Tokens, ECDSAP256, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		update(t, db, func(tx storage.Tx) error {
+			var err error
+			k, err = Record(tx, k, state, now)
+			return err
+		})
+		ks = append(ks, k)
+	}
+	for _, k := range ks {
+		if err := s.Destroy(k); !errors.Is(err, ErrTransition) {
+			t.Errorf("Destroy of a %s key: %v, want ErrTransition", k.State, err)
+		}
+		if _, err := s.Signer(k); err != nil {
+			t.Error(err)
+		}
+	}
+	var old Key
+	update(t, db, func(tx storage.Tx) error {
+		_, err := Promote(tx, ks[1].ID, now)
+		if err != nil {
+			return err
+		}
+		old, err = Get(tx, ks[0].ID)
+		return err
+	})
+	if _, err := s.Signer(old); err != nil {
+		t.Errorf("a retired key must still load: %v", err)
+	}
+	for range 2 { // the second time as after a crash
+		if err := s.Destroy(old); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Signer(old); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a destroyed key: got %v, %v; want fs.ErrNotExist", got, err)
+		}
+	}
+	update(t, db, func(tx storage.Tx) error { return Remove(tx, old.ID) })
+	update(t, db, func(tx storage.Tx) error {
+		left, err := List(tx)
+		if len(left) != 1 || left[0].ID != ks[1].ID || left[0].State != StateActive {
+			t.Errorf("left: %v, want the active key", left)
+		}
+		return err
+	})
+}
+
+func plainText(t testing.TB, signer crypto.Signer) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
