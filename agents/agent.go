@@ -1,0 +1,124 @@
+// Package agents is the registry and the root of the domain: who the agents
+// are, who owns them, which names and permissions they have, and from when on
+// their credentials are dead.
+//
+// An agent is registered by an operator, enrolls once with a one-time token,
+// and holds credentials (certificates and tokens, each a [Credential]) that
+// other packages make. Revocation is one fact, a [Cutoff]: credentials issued
+// at or before it are dead. [Standing] computes from the registry and the
+// cutoffs whether a credential may still be used; CRLs, introspection and
+// renewals all ask it, so they cannot disagree.
+//
+// The functions work within the caller's transaction; package policy records
+// them in the audit log.
+package agents
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// A State is where an agent stands in its life.
+type State string
+
+const (
+	Active         State = "active"
+	Suspended      State = "suspended"      // until resumed
+	Decommissioned State = "decommissioned" // for ever
+)
+
+// An Agent is a registered identity: a workload, a resource server, a device.
+// It is stored as JSON: fields may be added, and none changes its meaning.
+type Agent struct {
+	Name        Name              `json:"name"`
+	State       State             `json:"state"`
+	Owner       string            `json:"owner"`
+	Purpose     string            `json:"purpose,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Scopes      []Scope           `json:"scopes,omitempty"`
+	Audiences   []string          `json:"audiences,omitempty"`
+	Identifiers []Identifier      `json:"identifiers,omitempty"`
+	TTL         time.Duration     `json:"ttl,omitempty"`     // lifetime of its credentials; 0 means the profile's
+	Expires     time.Time         `json:"expires,omitzero"`  // no credential outlives this
+	Keys        []PublicKey       `json:"keys,omitempty"`    // for private_key_jwt, beside the certificate's
+	Pending     []byte            `json:"pending,omitempty"` // hash of the one enrollment token that may be used
+	Created     time.Time         `json:"created"`
+	Changed     time.Time         `json:"changed"`
+}
+
+const table = storage.Table[Agent]("agents")
+
+var (
+	// ErrUnknown says that no agent has this name.
+	ErrUnknown = errors.New("no such agent")
+	// ErrNotActive says that an agent is suspended, decommissioned or past its expiry.
+	ErrNotActive = errors.New("agent is not active")
+	// ErrTransition says that an agent cannot go from its state to the one asked for.
+	ErrTransition = errors.New("not possible in this state")
+)
+
+// Get returns the agent, whatever its state, or [ErrUnknown].
+func Get(tx storage.Tx, n Name) (Agent, error) {
+	a, err := table.Get(tx, string(n))
+	if errors.Is(err, storage.ErrNotFound) {
+		return a, fmt.Errorf("%w: %s", ErrUnknown, n)
+	}
+	return a, err
+}
+
+// All yields the agents in the order of their names.
+func All(tx storage.Tx) iter.Seq2[Agent, error] { return table.Scan(tx, "") }
+
+// Usable returns nil if the agent may hold and obtain credentials at now.
+func (a Agent) Usable(now time.Time) error {
+	switch {
+	case a.State != Active:
+		return fmt.Errorf("%w: %s is %s", ErrNotActive, a.Name, a.State)
+	case !a.Expires.IsZero() && !now.Before(a.Expires):
+		return fmt.Errorf("%w: %s expired at %s", ErrNotActive, a.Name, a.Expires.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+func (a Agent) check() error {
+	if a.Owner == "" {
+		return fmt.Errorf("%w agent %s: it needs an owner, somebody who answers for it", ErrInvalid, a.Name)
+	}
+	for what, text := range map[string]string{"owner": a.Owner, "purpose": a.Purpose} {
+		if err := checkText(text); err != nil {
+			return fmt.Errorf("%w %s of agent %s: %v", ErrInvalid, what, a.Name, err)
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(a.Labels)) {
+		if k == "" || len(k) > 63 || strings.Trim(k, "abcdefghijklmnopqrstuvwxyz0123456789-._/") != "" {
+			return fmt.Errorf("%w label %q: keys have 1 to 63 of a-z, 0-9 and -._/", ErrInvalid, clip(k))
+		}
+		if err := checkText(a.Labels[k]); err != nil {
+			return fmt.Errorf("%w label %s: %v", ErrInvalid, k, err)
+		}
+	}
+	if a.TTL < 0 || a.TTL > 0 && a.TTL < time.Minute {
+		return fmt.Errorf("%w ttl %s: want a minute or more", ErrInvalid, a.TTL)
+	}
+	if len(a.Labels) > 64 || len(a.Scopes) > 64 || len(a.Audiences) > 64 || len(a.Identifiers) > 64 || len(a.Keys) > 8 {
+		return fmt.Errorf("%w agent %s: at most 64 labels, scopes, audiences and names, and 8 keys", ErrInvalid, a.Name)
+	}
+	return nil
+}
+
+// checkText accepts what prints on one line.
+func checkText(s string) error {
+	if len(s) > 256 || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return errors.New("want at most 256 bytes of printable text on one line")
+	}
+	return nil
+}

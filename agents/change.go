@@ -1,0 +1,120 @@
+package agents
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// A Change is what an operator writes about an agent, as text that is not
+// checked yet. What is nil is left as it is; an empty list empties it.
+type Change struct {
+	Owner     *string           `json:"owner,omitempty"`
+	Purpose   *string           `json:"purpose,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"` // merged; an empty value removes the label
+	Scopes    []string          `json:"scopes,omitzero"`
+	Audiences []string          `json:"audiences,omitzero"`
+	DNS       []string          `json:"dns,omitzero"`      // see [ParseDNS]
+	IPs       []string          `json:"ips,omitzero"`      // see [ParseIP]
+	Keys      []string          `json:"keys,omitzero"`     // PEM "PUBLIC KEY"s, for private_key_jwt
+	TTL       *time.Duration    `json:"ttl,omitempty"`     // nanoseconds; 0 means the profile's
+	Expires   *time.Time        `json:"expires,omitempty"` // the zero time means never
+}
+
+// apply checks c and makes a what it says.
+func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time) error {
+	if c.Owner != nil {
+		if err := keepOwnerCutoff(tx, *a, *c.Owner); err != nil {
+			return err
+		}
+		a.Owner = *c.Owner
+	}
+	if c.Purpose != nil {
+		a.Purpose = *c.Purpose
+	}
+	if c.TTL != nil {
+		a.TTL = *c.TTL
+	}
+	if c.Expires != nil {
+		if !c.Expires.IsZero() && !c.Expires.After(now) {
+			return fmt.Errorf("%w expiry %s: it lies in the past; to end the agent now, suspend or decommission it", ErrInvalid, c.Expires.Format(time.RFC3339))
+		}
+		a.Expires = c.Expires.UTC()
+	}
+	for k, v := range c.Labels {
+		if a.Labels == nil {
+			a.Labels = map[string]string{}
+		}
+		a.Labels[k] = v
+		if v == "" {
+			delete(a.Labels, k)
+		}
+	}
+	if err := c.applyLists(tx, td, a); err != nil {
+		return err
+	}
+	a.Changed = now
+	return a.check()
+}
+
+func (c Change) applyLists(tx storage.Tx, td TrustDomain, a *Agent) (err error) {
+	if c.Scopes != nil {
+		if a.Scopes, err = parseAll(c.Scopes, ParseScope); err != nil {
+			return err
+		}
+	}
+	if c.Audiences != nil {
+		if a.Audiences, err = parseAll(c.Audiences, ParseAudience); err != nil {
+			return err
+		}
+	}
+	if c.Keys != nil {
+		a.Keys = nil
+		for _, text := range c.Keys {
+			k, err := ParsePublicKey([]byte(text))
+			if err != nil {
+				return err
+			}
+			a.Keys = append(a.Keys, k)
+		}
+	}
+	if c.DNS == nil && c.IPs == nil {
+		return nil
+	}
+	dns, err := parseAll(c.DNS, ParseDNS)
+	if err != nil {
+		return err
+	}
+	ips, err := parseAll(c.IPs, ParseIP)
+	if err != nil {
+		return err
+	}
+	if c.DNS == nil {
+		dns = a.identifiers("dns")
+	}
+	if c.IPs == nil {
+		ips = a.identifiers("ip")
+	}
+	return claim(tx, td, a, append(dns, ips...))
+}
+
+func (a Agent) identifiers(kind string) []Identifier {
+	return slices.DeleteFunc(slices.Clone(a.Identifiers), func(i Identifier) bool { return i.Type != kind })
+}
+
+// parseAll parses each text and drops repetitions.
+func parseAll[T comparable](texts []string, parse func(string) (T, error)) ([]T, error) {
+	var all []T
+	for _, s := range texts {
+		v, err := parse(s)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(all, v) {
+			all = append(all, v)
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,114 @@
+package agents
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// A Reason is why credentials ended: a CRLReason code of RFC 5280, section 5.3.1.
+type Reason int
+
+const (
+	Unspecified          Reason = 0
+	KeyCompromise        Reason = 1
+	AffiliationChanged   Reason = 3
+	Superseded           Reason = 4
+	CessationOfOperation Reason = 5
+	PrivilegeWithdrawn   Reason = 9
+)
+
+var reasonNames = map[Reason]string{
+	Unspecified: "unspecified", KeyCompromise: "keyCompromise", AffiliationChanged: "affiliationChanged",
+	Superseded: "superseded", CessationOfOperation: "cessationOfOperation", PrivilegeWithdrawn: "privilegeWithdrawn",
+}
+
+func (r Reason) String() string { return reasonNames[r] }
+
+// ParseReason reads the name of a reason as RFC 5280 writes it, in any case.
+func ParseReason(s string) (Reason, error) {
+	for r, name := range reasonNames {
+		if strings.EqualFold(s, name) {
+			return r, nil
+		}
+	}
+	return 0, fmt.Errorf("%w reason %q: want one of %s", ErrInvalid, clip(s), strings.Join(slices.Sorted(maps.Values(reasonNames)), ", "))
+}
+
+// A Cutoff kills the credentials that were issued at or before an instant,
+// which may lie in the past or in the future.
+type Cutoff struct {
+	At     time.Time `json:"at"`
+	Reason Reason    `json:"reason"`
+	Made   time.Time `json:"made,omitzero"` // when it was decided, if not at At
+}
+
+// Date returns when the revocation happened, for CRLs and people.
+func (c Cutoff) Date() time.Time {
+	if c.Made.IsZero() {
+		return c.At
+	}
+	return c.Made
+}
+
+// cutoffs holds the latest cutoff of an agent, of an owner and of an issuer,
+// under "agent/NAME", "owner/WHO" and "issuer/KEYID".
+const cutoffs = storage.Table[Cutoff]("cutoffs")
+
+// revocations holds the credentials that were revoked one by one.
+const revocations = storage.Partitioned[Cutoff]("revocations")
+
+// CutAgent, CutOwner and CutIssuer kill what was issued to an agent, to an
+// owner's agents, and by an issuing key. The latest cutoff wins.
+func CutAgent(tx storage.Tx, n Name, c Cutoff) error     { return cut(tx, "agent/"+string(n), c) }
+func CutOwner(tx storage.Tx, who string, c Cutoff) error { return cut(tx, "owner/"+who, c) }
+func CutIssuer(tx storage.Tx, id string, c Cutoff) error { return cut(tx, "issuer/"+id, c) }
+
+func cut(tx storage.Tx, what string, c Cutoff) error {
+	old, err := cutoffs.Get(tx, what)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	if err == nil && !c.At.After(old.At) {
+		return nil
+	}
+	return cutoffs.Put(tx, what, c)
+}
+
+// ErrRevoked says that a credential was revoked, alone or by a cutoff.
+var ErrRevoked = errors.New("credential is revoked")
+
+// Revoke kills one credential that is alive: it is not expired and nothing has
+// killed it yet. The first revocation stands, since its date and reason are
+// what relying parties were told.
+func Revoke(tx storage.Tx, c Credential, why Cutoff) error {
+	if !why.At.Before(c.ID.Expires()) {
+		return fmt.Errorf("%w since %s: %s", ErrCredentialExpired, c.ID.Expires().Format(time.RFC3339), c.ID)
+	}
+	earlier, dead, err := NewStanding(tx, why.At).Cutoff(c)
+	if err != nil {
+		return err
+	}
+	if dead {
+		return fmt.Errorf("%w already, since %s: %s", ErrRevoked, earlier.Date().UTC().Format(time.RFC3339), c.ID)
+	}
+	return revocations.Put(tx, c.ID.Expires(), c.ID.Key(), why)
+}
+
+// keepOwnerCutoff lets the cutoff of the owner that an agent leaves go with
+// it, so that no credential comes back to life.
+func keepOwnerCutoff(tx storage.Tx, a Agent, owner string) error {
+	if a.Owner == "" || a.Owner == owner {
+		return nil
+	}
+	c, err := cutoffs.Get(tx, "owner/"+a.Owner)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	return errors.Join(err, CutAgent(tx, a.Name, c))
+}

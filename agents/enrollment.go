@@ -1,0 +1,119 @@
+package agents
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// EnrollmentPrefix begins every enrollment token, so that people and secret
+// scanners recognize one.
+const EnrollmentPrefix = "brevet_enroll_"
+
+// EnrollmentLifetime is how long an enrollment token may be used.
+const EnrollmentLifetime = time.Hour
+
+// ErrEnrollment says that an enrollment token cannot be used. Callers tell
+// outsiders no more than that.
+var ErrEnrollment = errors.New("enrollment token is not valid (unknown, used, replaced or expired)")
+
+// An Enrollment is a one-time token: its prefix, then in base64url the second
+// of its expiry and 256 random bits. Only its hash is stored.
+type Enrollment struct {
+	Token   Secret
+	Expires time.Time
+	hash    [32]byte
+}
+
+// NewEnrollment returns a token that may be used until an hour after now.
+func NewEnrollment(now time.Time) (Enrollment, error) {
+	id, err := NewCredentialID(now.Add(EnrollmentLifetime))
+	if err != nil {
+		return Enrollment{}, err
+	}
+	raw := make([]byte, 4+32)
+	copy(raw, id[:4])
+	rand.Read(raw[4:])
+	return newEnrollment(raw), nil
+}
+
+func newEnrollment(raw []byte) Enrollment {
+	var id CredentialID
+	copy(id[:4], raw)
+	text := EnrollmentPrefix + base64.RawURLEncoding.EncodeToString(raw)
+	return Enrollment{Token: NewSecret(text), Expires: id.Expires(), hash: sha256.Sum256([]byte(text))}
+}
+
+// ParseEnrollment reads a token.
+func ParseEnrollment(text string) (Enrollment, error) {
+	body, ok := strings.CutPrefix(text, EnrollmentPrefix)
+	if !ok || len(body) != base64.RawURLEncoding.EncodedLen(4+32) {
+		return Enrollment{}, ErrEnrollment
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(body)
+	if err != nil || raw[0] >= 0x80 {
+		return Enrollment{}, ErrEnrollment
+	}
+	return newEnrollment(raw), nil
+}
+
+// invitations maps the hash of an enrollment token to what it is for. Used
+// ones stay until their hour is past, so that a second use can be told from a
+// guess.
+const invitations = storage.Partitioned[Name]("enrollments")
+
+// invite makes e the one token that a may enroll with.
+func (a Agent) invite(tx storage.Tx, e Enrollment) error {
+	a.Pending = e.hash[:]
+	if err := invitations.Put(tx, e.Expires, string(e.hash[:]), a.Name); err != nil {
+		return err
+	}
+	return a.put(tx)
+}
+
+// Invited returns the agent that the token was made for, whether or not the
+// token may still be used, or [ErrEnrollment] if it was never given out.
+func Invited(tx storage.Tx, e Enrollment) (Name, error) {
+	n, err := invitations.Get(tx, e.Expires, string(e.hash[:]))
+	if errors.Is(err, storage.ErrNotFound) {
+		return "", ErrEnrollment
+	}
+	return n, err
+}
+
+// Enrollable returns the agent that may enroll with the token now.
+func Enrollable(tx storage.Tx, e Enrollment, now time.Time) (Agent, error) {
+	n, err := Invited(tx, e)
+	if err != nil {
+		return Agent{}, err
+	}
+	a, err := Get(tx, n)
+	if err != nil {
+		return a, err
+	}
+	switch {
+	case !now.Before(e.Expires):
+		return a, fmt.Errorf("%w: it expired at %s", ErrEnrollment, e.Expires.Format(time.RFC3339))
+	case subtle.ConstantTimeCompare(a.Pending, e.hash[:]) != 1:
+		return a, fmt.Errorf("%w: it was used or replaced", ErrEnrollment)
+	}
+	return a, a.Usable(now)
+}
+
+// Redeem uses the token up. In the transaction that records the certificate,
+// it makes an enrollment happen once.
+func Redeem(tx storage.Tx, e Enrollment, now time.Time) error {
+	a, err := Enrollable(tx, e, now)
+	if err != nil {
+		return err
+	}
+	a.Pending = nil
+	return a.put(tx)
+}

@@ -1,0 +1,111 @@
+package agents
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// An Identifier is a DNS name or IP address that the registry gives to one
+// agent (RFC 8555, section 9.7.7; RFC 8738). In text it is the name or
+// address, followed by ",challenge" if the agent must prove it.
+type Identifier struct {
+	Type      string `json:"type"` // "dns" or "ip"
+	Value     string `json:"value"`
+	Challenge bool   `json:"challenge,omitempty"`
+}
+
+// ParseDNS returns s, a DNS name of which the first label may be "*".
+func ParseDNS(s string) (Identifier, error) {
+	name, challenge, err := cutChallenge(s)
+	if err != nil {
+		return Identifier{}, err
+	}
+	if err := checkHost(strings.TrimPrefix(name, "*.")); err != nil {
+		return Identifier{}, fmt.Errorf("%w DNS name %q: %v", ErrInvalid, clip(name), err)
+	}
+	return Identifier{Type: "dns", Value: name, Challenge: challenge}, nil
+}
+
+// ParseIP returns s, an IPv4 or IPv6 address in its canonical notation
+// (RFC 5952): one address has one spelling, so that it has one owner.
+func ParseIP(s string) (Identifier, error) {
+	text, challenge, err := cutChallenge(s)
+	if err != nil {
+		return Identifier{}, err
+	}
+	ip, err := netip.ParseAddr(text)
+	if err != nil || ip.Zone() != "" || ip.Is4In6() || ip.IsUnspecified() || ip.IsMulticast() {
+		return Identifier{}, fmt.Errorf("%w IP address %q: want one IPv4 or IPv6 host address without a zone", ErrInvalid, clip(text))
+	}
+	if ip.String() != text {
+		return Identifier{}, fmt.Errorf("%w IP address %q: write it as %s", ErrInvalid, clip(text), ip)
+	}
+	return Identifier{Type: "ip", Value: text, Challenge: challenge}, nil
+}
+
+func cutChallenge(s string) (value string, challenge bool, err error) {
+	value, option, found := strings.Cut(s, ",")
+	if found && option != "challenge" {
+		return "", false, fmt.Errorf("%w name %q: the only option after a comma is \"challenge\"", ErrInvalid, clip(s))
+	}
+	return value, found, nil
+}
+
+func (i Identifier) String() string {
+	if i.Challenge {
+		return i.Value + ",challenge"
+	}
+	return i.Value
+}
+
+// key is the same for a name with and without a challenge: the name has one owner.
+func (i Identifier) key() string { return i.Type + ":" + i.Value }
+
+// owners maps each registered identifier to the one agent that has it.
+const owners = storage.Table[Name]("names")
+
+// ErrNameTaken says that a DNS name or address belongs to another agent.
+var ErrNameTaken = errors.New("name belongs to another agent")
+
+// claim makes ids the identifiers of a, in place of those it has.
+func claim(tx storage.Tx, td TrustDomain, a *Agent, ids []Identifier) error {
+	for _, id := range a.Identifiers {
+		if err := owners.Delete(tx, id.key()); err != nil {
+			return err
+		}
+	}
+	for _, id := range ids {
+		if err := checkDomain(td, a.Name, id); err != nil {
+			return err
+		}
+		holder, err := owners.Get(tx, id.key())
+		if err == nil && holder != a.Name {
+			return fmt.Errorf("%w: %s is registered for %s", ErrNameTaken, id.Value, holder)
+		}
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+		if err := owners.Put(tx, id.key(), a.Name); err != nil {
+			return err
+		}
+	}
+	a.Identifiers = ids
+	return nil
+}
+
+// checkDomain keeps agents out of each other's implicit names, and wildcards
+// from covering them.
+func checkDomain(td TrustDomain, n Name, id Identifier) error {
+	if id.Type != "dns" || id.Value == td.Host(n) {
+		return nil
+	}
+	label, rest, _ := strings.Cut(id.Value, ".")
+	if id.Value == string(td) || rest == string(td) {
+		return fmt.Errorf("%w: %s lies in the trust domain, where %s.%s belongs to the agent %q", ErrNameTaken, id.Value, label, td, label)
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package agents
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrInvalid says that something written by a person or a program is not
+// well-formed. The error around it says what is wrong with it.
+var ErrInvalid = errors.New("invalid")
+
+// A Name is an agent's name: one lower-case DNS label (RFC 1123, section 2.1),
+// since it also names the agent's host below the trust domain. A name is given
+// out once and never again.
+type Name string
+
+// Authority is the name under which the authority itself is registered: the
+// certificate of its HTTPS endpoint is issued and recorded like any other.
+const Authority Name = "brevet"
+
+// ParseName returns s as an agent's name.
+func ParseName(s string) (Name, error) {
+	if err := checkLabel(s); err != nil {
+		return "", fmt.Errorf("%w agent name %q: %v", ErrInvalid, clip(s), err)
+	}
+	return Name(s), nil
+}
+
+func (n Name) String() string { return string(n) }
+
+func checkLabel(s string) error {
+	switch {
+	case s == "":
+		return errors.New("it is empty")
+	case len(s) > 63:
+		return errors.New("it has more than 63 characters")
+	case s[0] == '-' || s[len(s)-1] == '-':
+		return errors.New("it begins or ends with a hyphen")
+	}
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return errors.New("only a-z, 0-9 and hyphens are allowed")
+		}
+	}
+	return nil
+}
+
+// A TrustDomain is the DNS-like name of everything that one authority vouches
+// for (SPIFFE-ID, section 2.1).
+type TrustDomain string
+
+// ParseTrustDomain returns s as a trust domain.
+func ParseTrustDomain(s string) (TrustDomain, error) {
+	if err := checkHost(s); err != nil {
+		return "", fmt.Errorf("%w trust domain %q: %v", ErrInvalid, clip(s), err)
+	}
+	return TrustDomain(s), nil
+}
+
+func (td TrustDomain) String() string { return string(td) }
+
+// ID returns the agent's SPIFFE ID, spiffe://TRUST_DOMAIN/agent/NAME.
+func (td TrustDomain) ID(n Name) string { return "spiffe://" + string(td) + "/agent/" + string(n) }
+
+// Host returns the DNS name that an agent has by its name alone.
+func (td TrustDomain) Host(n Name) string { return string(n) + "." + string(td) }
+
+// ParseID returns the agent that id names in this trust domain.
+func (td TrustDomain) ParseID(id string) (Name, error) {
+	name, ok := strings.CutPrefix(id, "spiffe://"+string(td)+"/agent/")
+	if !ok {
+		return "", fmt.Errorf("%w id %q: it does not name an agent of %s", ErrInvalid, clip(id), td)
+	}
+	return ParseName(name)
+}
+
+// checkHost accepts a DNS name of lower-case labels without a trailing dot
+// (RFC 1123, section 2.1; RFC 5280, section 4.2.1.6). Internationalized names
+// are given in their ASCII form.
+func checkHost(s string) error {
+	if len(s) > 253 {
+		return errors.New("it has more than 253 characters")
+	}
+	labels := strings.Split(s, ".")
+	for _, l := range labels {
+		if err := checkLabel(l); err != nil {
+			return fmt.Errorf("label %q: %v", clip(l), err)
+		}
+	}
+	if last := labels[len(labels)-1]; strings.Trim(last, "0123456789") == "" {
+		return errors.New("its last label is a number, as in an IP address")
+	}
+	return nil
+}
+
+// clip bounds what an error repeats of its input.
+func clip(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "…"
+	}
+	return s
+}

@@ -1,0 +1,80 @@
+// Package policy decides what an agent or operator may do, and writes down
+// what was decided. [Do] is the one way to change the registry or to record a
+// credential: the change and its audit event are one transaction, and what is
+// refused is recorded too. The rules are those of the registry: an agent gets
+// the names, scopes and audiences that it was given, and nothing by default.
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// ErrDenied says that the request was decided against. The error around it
+// gives the reason, which is for the audit log and for operators.
+var ErrDenied = errors.New("denied")
+
+// A Request is what somebody asks for.
+type Request struct {
+	Actor      string // who asks: "uid=0", an agent's SPIFFE ID, "system"
+	OnBehalfOf string // for whom, if not for itself
+	Action     string // noun.verb, such as "certificate.issue"
+	Subject    string // the agent or thing it is done to
+	ID         string // correlates the event with logs and responses
+}
+
+// A Grant is what the audit log says of a request that was allowed.
+type Grant struct {
+	Reasons    []string
+	Credential string // the credential made or ended, if it is one
+}
+
+// Do runs change in a transaction and commits it with the event that records
+// it. If change fails, nothing of it remains, and the refusal is recorded in a
+// transaction of its own: inside the failed one it would be rolled back. The
+// error of change is returned as it is. Since change may run twice, it touches
+// nothing outside tx but variables that it sets anew.
+func Do(ctx context.Context, db storage.DB, now time.Time, r Request, change func(storage.Tx) (Grant, error)) error {
+	var refusal error
+	err := db.Update(ctx, func(tx storage.Tx) error {
+		g, err := change(tx)
+		refusal = err
+		if err != nil {
+			return err
+		}
+		e := r.event(now, audit.Allow, g.Reasons)
+		e.Credential = g.Credential
+		_, err = audit.Append(tx, e)
+		return err
+	})
+	if refusal != nil {
+		return Deny(ctx, db, now, r, refusal)
+	}
+	return err
+}
+
+// Deny records that r was refused because of reason, and returns reason,
+// joined with what went wrong if it could not be recorded. A caller that has
+// given up (its context is done) is still recorded.
+func Deny(ctx context.Context, db storage.DB, now time.Time, r Request, reason error) error {
+	err := db.Update(context.WithoutCancel(ctx), func(tx storage.Tx) error {
+		_, err := audit.Append(tx, r.event(now, audit.Deny, []string{reason.Error()}))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%w (and the refusal could not be recorded: %v)", reason, err)
+	}
+	return reason
+}
+
+func (r Request) event(now time.Time, d audit.Decision, reasons []string) audit.Event {
+	return audit.Event{
+		Time: now.UTC(), Actor: r.Actor, OnBehalfOf: r.OnBehalfOf, Action: r.Action, Subject: r.Subject,
+		Decision: d, Reasons: reasons, Request: r.ID,
+	}
+}

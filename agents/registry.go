@@ -1,0 +1,150 @@
+package agents
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// Add registers a new agent as c says and makes e the token it enrolls with.
+// The name must never have been used.
+func Add(tx storage.Tx, td TrustDomain, n Name, c Change, e Enrollment, now time.Time) (Agent, error) {
+	if n == Authority {
+		return Agent{}, fmt.Errorf("%w agent name %q: it is the authority's own", ErrInvalid, n)
+	}
+	a, err := add(tx, td, n, c, now)
+	if err != nil {
+		return a, err
+	}
+	return a, a.invite(tx, e)
+}
+
+// AddAuthority registers the authority itself, under the names of its HTTPS
+// endpoint, or changes those of an earlier start.
+func AddAuthority(tx storage.Tx, td TrustDomain, c Change, now time.Time) error {
+	if _, err := Get(tx, Authority); errors.Is(err, ErrUnknown) {
+		_, err := add(tx, td, Authority, c, now)
+		return err
+	}
+	_, err := set(tx, td, Authority, c, now)
+	return err
+}
+
+func add(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time) (Agent, error) {
+	if old, err := Get(tx, n); !errors.Is(err, ErrUnknown) {
+		if err == nil {
+			err = fmt.Errorf("%w: the name %s was given out at %s and is %s; a name is used only once", storage.ErrExists, n, old.Created.Format(time.RFC3339), old.State)
+		}
+		return Agent{}, err
+	}
+	a := Agent{Name: n, State: Active, Created: now}
+	if err := c.apply(tx, td, &a, now); err != nil {
+		return a, err
+	}
+	return a, a.put(tx)
+}
+
+func (a Agent) put(tx storage.Tx) error { return table.Put(tx, string(a.Name), a) }
+
+// Set changes a registered agent as c says. What it already holds lives on,
+// but introspection and renewal see its new scopes and names at once.
+func Set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time) (Agent, error) {
+	if err := mutable(n); err != nil {
+		return Agent{}, err
+	}
+	return set(tx, td, n, c, now)
+}
+
+func set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time) (Agent, error) {
+	a, err := Get(tx, n)
+	if err != nil {
+		return a, err
+	}
+	if a.State == Decommissioned {
+		return a, a.refuse("changed")
+	}
+	if err := c.apply(tx, td, &a, now); err != nil {
+		return a, err
+	}
+	return a, a.put(tx)
+}
+
+// Suspend ends everything that the agent holds, its enrollment token too, and
+// lets it obtain nothing more until it is resumed.
+func Suspend(tx storage.Tx, n Name, r Reason, now time.Time) (Agent, error) {
+	a, err := change(tx, n, "suspended", now, Active)
+	if err != nil {
+		return a, err
+	}
+	a.State, a.Pending = Suspended, nil
+	return a, errors.Join(a.put(tx), CutAgent(tx, n, Cutoff{At: now, Reason: r}))
+}
+
+// Resume lets a suspended agent obtain credentials again. Those that it had
+// stay dead: it enrolls anew.
+func Resume(tx storage.Tx, n Name, now time.Time) (Agent, error) {
+	a, err := change(tx, n, "resumed", now, Suspended)
+	if err != nil {
+		return a, err
+	}
+	a.State = Active
+	return a, a.put(tx)
+}
+
+// Decommission ends the agent for ever. The DNS names and addresses that were
+// registered for it are free again; its own name is not.
+func Decommission(tx storage.Tx, td TrustDomain, n Name, r Reason, now time.Time) (Agent, error) {
+	a, err := change(tx, n, "decommissioned", now, Active, Suspended)
+	if err != nil {
+		return a, err
+	}
+	if err := claim(tx, td, &a, nil); err != nil {
+		return a, err
+	}
+	a.State, a.Pending = Decommissioned, nil
+	return a, errors.Join(a.put(tx), CutAgent(tx, n, Cutoff{At: now, Reason: r}))
+}
+
+// Reenroll makes e the token that the agent may enroll with, in place of an
+// earlier one. What the agent holds lives on.
+func Reenroll(tx storage.Tx, n Name, e Enrollment, now time.Time) (Agent, error) {
+	a, err := change(tx, n, "enrolled", now, Active)
+	if err != nil {
+		return a, err
+	}
+	if err := a.Usable(now); err != nil {
+		return a, err
+	}
+	return a, a.invite(tx, e)
+}
+
+// change loads an agent that is in one of the states from which it may be done to.
+func change(tx storage.Tx, n Name, done string, now time.Time, from ...State) (Agent, error) {
+	if err := mutable(n); err != nil {
+		return Agent{}, err
+	}
+	a, err := Get(tx, n)
+	if err != nil {
+		return a, err
+	}
+	for _, s := range from {
+		if a.State == s {
+			a.Changed = now
+			return a, nil
+		}
+	}
+	return a, a.refuse(done)
+}
+
+func mutable(n Name) error {
+	if n == Authority {
+		return fmt.Errorf("%w: %s is the authority itself; stop the server instead", ErrTransition, n)
+	}
+	return nil
+}
+
+func (a Agent) refuse(done string) error {
+	return fmt.Errorf("%w: %s is %s and cannot be %s", ErrTransition, a.Name, a.State, done)
+}

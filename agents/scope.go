@@ -1,0 +1,71 @@
+package agents
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// A Scope is a named permission: an OAuth scope-token (RFC 6749, section 3.3).
+// It is granted in the registry and only ever narrowed after that.
+type Scope string
+
+// The scopes that brevet itself knows.
+const (
+	ScopeIntrospect Scope = "brevet:introspect" // may ask about other agents' tokens
+	ScopeAdmin      Scope = "brevet:admin"      // administers this authority from afar
+)
+
+// ParseScope returns s as a scope.
+func ParseScope(s string) (Scope, error) {
+	if s == "" || len(s) > 128 {
+		return "", fmt.Errorf("%w scope %q: want 1 to 128 characters", ErrInvalid, clip(s))
+	}
+	for _, c := range []byte(s) {
+		if c <= 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			return "", fmt.Errorf("%w scope %q: only visible ASCII without quotes and backslashes is allowed (RFC 6749, section 3.3)", ErrInvalid, clip(s))
+		}
+	}
+	if strings.HasPrefix(s, "brevet:") && !slices.Contains([]Scope{ScopeIntrospect, ScopeAdmin}, Scope(s)) {
+		return "", fmt.Errorf("%w scope %q: scopes that begin with brevet: are brevet's own, and it knows %s and %s", ErrInvalid, clip(s), ScopeIntrospect, ScopeAdmin)
+	}
+	return Scope(s), nil
+}
+
+// ParseScopes returns the scopes of a space-delimited list (RFC 6749, section 3.3).
+func ParseScopes(s string) ([]Scope, error) {
+	var scopes []Scope
+	for _, word := range strings.Split(s, " ") {
+		scope, err := ParseScope(word)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(scopes, scope) {
+			scopes = append(scopes, scope)
+		}
+	}
+	return scopes, nil
+}
+
+// JoinScopes is the inverse of [ParseScopes].
+func JoinScopes(scopes []Scope) string {
+	var b strings.Builder
+	for i, s := range scopes {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(string(s))
+	}
+	return b.String()
+}
+
+// ParseAudience checks that s can name a protected resource: an absolute URI
+// without a fragment (RFC 8707, section 2).
+func ParseAudience(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || len(s) > 512 || !u.IsAbs() || u.Fragment != "" || strings.Contains(s, "#") || (u.Host == "" && u.Opaque == "") {
+		return "", fmt.Errorf("%w audience %q: want an absolute URI without a fragment, such as https://api.example (RFC 8707, section 2)", ErrInvalid, clip(s))
+	}
+	return s, nil
+}

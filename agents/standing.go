@@ -1,0 +1,107 @@
+package agents
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// ErrCredentialExpired says that a credential's time is over.
+var ErrCredentialExpired = errors.New("credential is expired")
+
+// A Standing tells, for one snapshot and one instant, which credentials may be
+// used. It is the only reader of cutoffs; it remembers the agents and cutoffs
+// it met, so that a CRL over many credentials of few agents is cheap.
+type Standing struct {
+	tx      storage.Tx
+	now     time.Time
+	agents  map[Name]known
+	cutoffs map[string]Cutoff
+}
+
+type known struct {
+	agent Agent
+	err   error
+}
+
+// NewStanding returns the standing of credentials in tx at now.
+func NewStanding(tx storage.Tx, now time.Time) *Standing { return &Standing{tx: tx, now: now} }
+
+// Check returns the agent of a credential that may be used: it is not expired
+// or revoked, and its agent is active. The caller vouches that the credential
+// was issued, by its record.
+func (s *Standing) Check(c Credential) (Agent, error) {
+	if !s.now.Before(c.ID.Expires()) {
+		return Agent{}, fmt.Errorf("%w since %s", ErrCredentialExpired, c.ID.Expires().Format(time.RFC3339))
+	}
+	cutoff, dead, err := s.Cutoff(c)
+	if err != nil {
+		return Agent{}, err
+	}
+	if dead {
+		return Agent{}, fmt.Errorf("%w since %s (%s)", ErrRevoked, cutoff.Date().UTC().Format(time.RFC3339), cutoff.Reason)
+	}
+	a, err := s.agent(c.Agent)
+	if err != nil {
+		return a, err
+	}
+	return a, a.Usable(s.now)
+}
+
+// Cutoff returns what killed the credential, if anything has: its own
+// revocation before any other, else the latest cutoff that covers it.
+func (s *Standing) Cutoff(c Credential) (Cutoff, bool, error) {
+	own, err := revocations.Get(s.tx, c.ID.Expires(), c.ID.Key())
+	if err == nil {
+		return own, true, nil
+	}
+	if !errors.Is(err, storage.ErrNotFound) {
+		return own, false, err
+	}
+	a, err := s.agent(c.Agent)
+	if err != nil {
+		return Cutoff{}, false, err
+	}
+	var latest Cutoff
+	for _, what := range [...]string{"agent/" + string(c.Agent), "owner/" + a.Owner, "issuer/" + c.Issuer} {
+		cutoff, err := s.cutoff(what)
+		if err != nil {
+			return latest, false, err
+		}
+		if cutoff.At.After(latest.At) {
+			latest = cutoff
+		}
+	}
+	return latest, !c.IssuedAt.After(latest.At), nil
+}
+
+func (s *Standing) agent(n Name) (Agent, error) {
+	k, ok := s.agents[n]
+	if !ok {
+		k.agent, k.err = Get(s.tx, n)
+		if s.agents == nil {
+			s.agents = map[Name]known{}
+		}
+		s.agents[n] = k
+	}
+	return k.agent, k.err
+}
+
+// cutoff returns the zero Cutoff, which kills nothing, where there is none.
+func (s *Standing) cutoff(what string) (Cutoff, error) {
+	c, ok := s.cutoffs[what]
+	if ok {
+		return c, nil
+	}
+	c, err := cutoffs.Get(s.tx, what)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return c, err
+	}
+	if s.cutoffs == nil {
+		s.cutoffs = map[string]Cutoff{}
+	}
+	s.cutoffs[what] = c
+	return c, nil
+}
