@@ -1,0 +1,115 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// maxProof bounds a proof as JSON: its strings may be escaped once more.
+const maxProof = 4 * (maxEvent + maxCheckpoint)
+
+// A Proof shows to whoever knows the log's key that an event is in the log,
+// without the log. Its JSON is handed out, so fields may be added to it but
+// none renamed or removed.
+type Proof struct {
+	Seq        int64            `json:"seq"`
+	Event      string           `json:"event"`      // as JSON: the bytes that were hashed
+	Hashes     tlog.RecordProof `json:"proof"`      // RFC 6962, section 2.1.1, in base64
+	Checkpoint string           `json:"checkpoint"` // signed; of a size greater than Seq
+}
+
+// Prove returns the proof that an event is in the log of a signed checkpoint,
+// such as [Saved] or [Sign] returns.
+func Prove(tx storage.Tx, seq int64, checkpoint []byte) (Proof, error) {
+	c, err := claim(checkpoint)
+	if err != nil {
+		return Proof{}, err
+	}
+	if err := agrees(tx, c); err != nil {
+		return Proof{}, err
+	}
+	e, err := Get(tx, seq)
+	if err != nil {
+		return Proof{}, fmt.Errorf("proving entry %d: %w", seq, err)
+	}
+	p, err := ProveInclusion(tx, seq, c.Size)
+	if err != nil {
+		return Proof{}, err
+	}
+	return Proof{seq, string(appendEvent(nil, &e)), p, string(checkpoint)}, nil
+}
+
+// Check returns the event that is proven and the checkpoint by which it is,
+// signed by one of the keys.
+func (p Proof) Check(verifiers ...note.Verifier) (Event, Checkpoint, error) {
+	c, err := OpenCheckpoint([]byte(p.Checkpoint), verifiers...)
+	if err != nil {
+		return Event{}, Checkpoint{}, err
+	}
+	e, err := parseEvent([]byte(p.Event))
+	if err != nil {
+		return Event{}, Checkpoint{}, err
+	}
+	if e.Seq != p.Seq {
+		return Event{}, Checkpoint{}, fmt.Errorf("proof is for entry %d but holds entry %d", p.Seq, e.Seq)
+	}
+	if err := CheckInclusion(p.Hashes, c, e); err != nil {
+		return Event{}, Checkpoint{}, err
+	}
+	return e, c, nil
+}
+
+// CheckProof checks a proof in JSON: see [Proof.Check].
+func CheckProof(doc []byte, verifiers ...note.Verifier) (Event, Checkpoint, error) {
+	p, err := ParseProof(doc)
+	if err != nil {
+		return Event{}, Checkpoint{}, err
+	}
+	return p.Check(verifiers...)
+}
+
+// ParseProof reads a proof in JSON without checking it. Each member must be
+// there once, under its exact name, so that no two readers see two proofs.
+func ParseProof(doc []byte) (Proof, error) {
+	if len(doc) > maxProof {
+		return Proof{}, fmt.Errorf("proof has more than %d bytes", maxProof)
+	}
+	var p Proof
+	into := map[string]any{"seq": &p.Seq, "event": &p.Event, "proof": &p.Hashes, "checkpoint": &p.Checkpoint}
+	d := json.NewDecoder(bytes.NewReader(doc))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return Proof{}, errors.New("proof is not a JSON object")
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return Proof{}, fmt.Errorf("parsing proof: %w", err)
+		}
+		member, ok := into[name.(string)]
+		if !ok {
+			return Proof{}, fmt.Errorf("proof has member %q unknown or twice", name)
+		}
+		delete(into, name.(string))
+		if err := d.Decode(member); err != nil {
+			return Proof{}, fmt.Errorf("parsing %q of proof: %w", name, err)
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return Proof{}, fmt.Errorf("parsing proof: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return Proof{}, errors.New("proof is followed by something else")
+	}
+	if len(into) > 0 {
+		return Proof{}, errors.New("proof lacks one of seq, event, proof and checkpoint")
+	}
+	return p, nil
+}

@@ -1,0 +1,109 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// A Decision is what was decided on a request.
+type Decision string
+
+// The decisions.
+const (
+	Allow Decision = "allow"
+	Deny  Decision = "deny"
+)
+
+// An Event is one entry of the log.
+//
+// Its JSON is hashed, so its form is for ever: exactly what encoding/json
+// writes for this struct. A field may be added at the end, to be left out when
+// empty; none may be renamed, moved or removed. A brevet older than a field
+// refuses the events that have it.
+type Event struct {
+	Seq        int64     `json:"seq"`                    // its position, from 0
+	Time       time.Time `json:"time"`                   // in UTC
+	Actor      string    `json:"actor"`                  // who asked: "uid=0", "spiffe://td/agent/x", "system"
+	OnBehalfOf string    `json:"on_behalf_of,omitempty"` // for whom, if not for itself
+	Action     string    `json:"action"`                 // noun.verb: "certificate.issue", "agent.suspend"
+	Subject    string    `json:"subject,omitempty"`      // what it was done to: the name of an agent, mostly
+	Decision   Decision  `json:"decision"`
+	Reasons    []string  `json:"reasons,omitempty"`
+	Request    string    `json:"request,omitempty"`    // what belongs to one request shares this
+	Credential string    `json:"credential,omitempty"` // serial of a certificate or jti of a token, in hex
+}
+
+const (
+	// maxEvent bounds an event's JSON. More is cut, not refused: whoever
+	// controls the length of a string must not decide whether it is recorded.
+	maxEvent = 16 << 10
+	// maxReasons is how many reasons an event keeps when it must be cut.
+	maxReasons = 16
+)
+
+// check says what keeps e from being recorded: mistakes of the caller.
+func (e *Event) check() error {
+	switch {
+	case e.Time.IsZero() || e.Time.Year() > 9999 || e.Time.Year() < 0: // RFC 3339, section 1
+		return errors.New("event has no time of the years 0 to 9999")
+	case e.Actor == "":
+		return errors.New("event has no actor")
+	case e.Action == "":
+		return errors.New("event has no action")
+	case e.Decision != Allow && e.Decision != Deny:
+		return fmt.Errorf("event has decision %q, not allow or deny", e.Decision)
+	}
+	return nil
+}
+
+// record returns e as the log keeps it, and its JSON appended to b.
+func (e Event) record(b []byte) (Event, []byte, error) {
+	e.Time = e.Time.UTC()
+	if err := e.check(); err != nil {
+		return e, nil, err
+	}
+	e = e.each(func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") })
+	if len(e.Reasons) == 0 {
+		e.Reasons = nil // as it is read back
+	}
+	whole, begin := e, len(b)
+	b = appendEvent(b, &e)
+	for limit := maxEvent / 2; len(b)-begin > maxEvent; limit /= 2 {
+		e = whole
+		if more := len(e.Reasons) - maxReasons; more > 0 {
+			e.Reasons = append(slices.Clip(e.Reasons[:maxReasons]), fmt.Sprintf("… (%d more reasons)", more))
+		}
+		e = e.each(func(s string) string { return cut(s, limit) })
+		b = appendEvent(b[:begin], &e)
+	}
+	return e, b, nil
+}
+
+// each returns e with f applied to its strings.
+func (e Event) each(f func(string) string) Event {
+	e.Actor, e.OnBehalfOf = f(e.Actor), f(e.OnBehalfOf)
+	e.Action, e.Subject = f(e.Action), f(e.Subject)
+	e.Request, e.Credential = f(e.Request), f(e.Credential)
+	if slices.ContainsFunc(e.Reasons, func(r string) bool { return f(r) != r }) {
+		e.Reasons = slices.Clone(e.Reasons) // the caller's stay as they are
+		for i, r := range e.Reasons {
+			e.Reasons[i] = f(r)
+		}
+	}
+	return e
+}
+
+// cut shortens s to n bytes and a mark that says so.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return fmt.Sprintf("%s… (cut from %d bytes)", s[:n], len(s))
+}

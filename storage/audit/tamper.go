@@ -1,0 +1,97 @@
+package audit
+
+import (
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// A Kind is a way in which a log was tampered with.
+type Kind string
+
+// The kinds.
+const (
+	Changed   Kind = "changed"   // an entry is not what was recorded
+	Removed   Kind = "removed"   // an entry is missing and later ones are there
+	Reordered Kind = "reordered" // an entry lies at another's position
+	Added     Kind = "added"     // an entry lies beyond the log's size, or the size was lowered
+	CutOff    Kind = "cut off"   // the log ends before a checkpoint of it
+	Rewritten Kind = "rewritten" // entries and all hashes were replaced, against a checkpoint
+)
+
+// A TamperError says that the log is not what was recorded: by someone's
+// doing, or by damage to the file. The answer is the same: keep the file as
+// evidence, and restore a backup that verifies.
+type TamperError struct {
+	Kind        Kind
+	First, Last int64  // the entries concerned, as closely as the hashes tell
+	Detail      string // for people
+}
+
+func (e *TamperError) Error() string { return "audit log was tampered with: " + e.Detail }
+
+func changed(seq int64) error {
+	return &TamperError{Changed, seq, seq, fmt.Sprintf("entry %d was changed", seq)}
+}
+
+func removed(first, last int64) error {
+	if first == last {
+		return &TamperError{Removed, first, last, fmt.Sprintf("entry %d is missing: it was removed", first)}
+	}
+	return &TamperError{Removed, first, last, fmt.Sprintf("entries %d to %d are missing: they were removed", first, last)}
+}
+
+func added(seq, size int64) error {
+	return &TamperError{Added, seq, seq, fmt.Sprintf(
+		"entry %d is there although the log's size is %d: it was added, or the size was lowered", seq, size)}
+}
+
+func reordered(seq, holds int64) error {
+	return &TamperError{Reordered, seq, seq, fmt.Sprintf("entry %d holds entry %d: they were reordered", seq, holds)}
+}
+
+func cutOff(size int64, c Checkpoint) error {
+	return &TamperError{CutOff, size, c.Size - 1, fmt.Sprintf(
+		"the log ends at size %d but a checkpoint of it has size %d: it was cut off", size, c.Size)}
+}
+
+func rewritten(good int64, c Checkpoint) error {
+	from := "the start"
+	if good > 0 {
+		from = fmt.Sprintf("the good checkpoint at size %d", good)
+	}
+	return &TamperError{Rewritten, good, c.Size - 1, fmt.Sprintf(
+		"entries between %s and the checkpoint at size %d were rewritten", from, c.Size)}
+}
+
+// parseRecord takes the record of seq apart. What it returns is as it was
+// recorded, as far as the leaf hash beside it tells.
+func parseRecord(seq int64, value []byte) (Event, []byte, error) {
+	n := hashes(seq) * tlog.HashSize
+	if len(value) < n || tlog.RecordHash(value[n:]) != tlog.Hash(value[:tlog.HashSize]) {
+		if other, ok := misplaced(value); ok && other != seq {
+			return Event{}, nil, reordered(seq, other)
+		}
+		return Event{}, nil, changed(seq)
+	}
+	e, err := parseEvent(value[n:])
+	if err != nil {
+		return Event{}, nil, &TamperError{Changed, seq, seq, fmt.Sprintf("entry %d was changed: %v", seq, err)}
+	}
+	if e.Seq != seq {
+		return Event{}, nil, reordered(seq, e.Seq)
+	}
+	return e, value[:n], nil
+}
+
+// misplaced returns the position for which a record was made, if it is whole.
+// Records of other positions may begin with another number of hashes.
+func misplaced(value []byte) (int64, bool) {
+	for n := tlog.HashSize; n < len(value) && n < 64*tlog.HashSize; n += tlog.HashSize {
+		if value[n] == '{' && tlog.RecordHash(value[n:]) == tlog.Hash(value[:tlog.HashSize]) {
+			e, err := parseEvent(value[n:])
+			return e.Seq, err == nil
+		}
+	}
+	return 0, false
+}
