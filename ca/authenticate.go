@@ -1,0 +1,51 @@
+package ca
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// ErrNotOurs says that a client certificate is none that this authority issued
+// to an agent.
+var ErrNotOurs = errors.New("client certificate was not issued to an agent by this authority")
+
+// Authenticate returns the agent whose certificate a TLS client presented and
+// proved to have the key of, and the certificate's record. The certificate is
+// recognized by its record and the hash in it, not by its signature: that also
+// tells apart what a stolen issuing key might have signed.
+func Authenticate(tx storage.Tx, cert *x509.Certificate, now time.Time) (agents.Agent, Certificate, error) {
+	var id agents.CredentialID
+	if n := cert.SerialNumber; n.Sign() <= 0 || n.BitLen() > 8*len(id) {
+		return agents.Agent{}, Certificate{}, ErrNotOurs
+	}
+	cert.SerialNumber.FillBytes(id[:])
+	if id[0] >= 0x80 {
+		return agents.Agent{}, Certificate{}, ErrNotOurs
+	}
+	c, err := Get(tx, id)
+	if errors.Is(err, storage.ErrNotFound) {
+		if !now.Before(cert.NotAfter) {
+			return agents.Agent{}, c, fmt.Errorf("%w since %s", agents.ErrCredentialExpired, cert.NotAfter.UTC().Format(time.RFC3339))
+		}
+		return agents.Agent{}, c, ErrNotOurs
+	}
+	if err != nil {
+		return agents.Agent{}, c, err
+	}
+	hash := sha256.Sum256(cert.Raw)
+	if subtle.ConstantTimeCompare(hash[:], c.Fingerprint[:]) != 1 || c.Agent == agents.Authority {
+		return agents.Agent{}, c, ErrNotOurs
+	}
+	if now.Before(c.NotBefore) {
+		return agents.Agent{}, c, fmt.Errorf("%w: it begins at %s, and here it is %s", ErrNotOurs, c.NotBefore.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
+	a, err := agents.NewStanding(tx, now).Check(c.Credential)
+	return a, c, err
+}

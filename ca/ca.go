@@ -1,0 +1,161 @@
+// Package ca is the certificate authority: the one place that signs X.509
+// (RFC 5280) and, in [CA.Issue], the one function that makes a certificate for
+// an agent.
+//
+// A root signs issuing CAs and an issuing CA signs the certificates of agents,
+// which live for minutes. Names, permissions and ends come from the registry;
+// a certificate request (RFC 2986) proves possession of a key and may narrow
+// the rest. What was issued is kept until it has expired, by serial number;
+// whether it may still be used is for agents.Standing to say.
+//
+// Certificates are written by this package's own encoder, since crypto/x509
+// builds each from reflection and verifies what it signed, which costs more
+// than the signature. Not built: policy mappings, name constraints, CRLs of
+// the root (an issuing CA that is compromised is distrusted by a new root).
+package ca
+
+import (
+	"crypto/x509"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// A Config is what a CA is made of.
+type Config struct {
+	DB          storage.DB
+	Keys        *keys.Store
+	TrustDomain agents.TrustDomain
+	BaseURL     string // of the plain HTTP listener: where CRLs and issuers are published
+	Profiles    map[string]ProfileConfig
+	Now         func() time.Time
+}
+
+// A CA issues certificates. Its methods may be called concurrently.
+type CA struct {
+	db       storage.DB
+	keys     *keys.Store
+	td       agents.TrustDomain
+	baseURL  string
+	profiles map[string]*Profile
+	now      func() time.Time
+	issuers  atomic.Pointer[[]*Issuer]
+}
+
+// New returns a CA over the issuer that is active in the store.
+func New(c Config) (*CA, error) {
+	ca := &CA{
+		db: c.DB, keys: c.Keys, td: c.TrustDomain, now: c.Now,
+		baseURL:  strings.TrimSuffix(c.BaseURL, "/"),
+		profiles: map[string]*Profile{serverProfile: newServerProfile()},
+	}
+	if _, ok := c.Profiles[DefaultProfile]; !ok {
+		ca.profiles[DefaultProfile], _ = NewProfile(DefaultProfile, ProfileConfig{})
+	}
+	for name, config := range c.Profiles {
+		p, err := NewProfile(name, config)
+		if err != nil {
+			return nil, err
+		}
+		ca.profiles[name] = p
+	}
+	return ca, ca.Reload()
+}
+
+// Issuer returns the issuer that signs now.
+func (ca *CA) Issuer() *Issuer { return ca.Issuers()[0] }
+
+// Issuers returns the issuer that signs now, and after it those that were
+// retired so lately that certificates of theirs may be alive.
+func (ca *CA) Issuers() []*Issuer { return *ca.issuers.Load() }
+
+// Reload takes the issuing keys from the store: at the start, and after a
+// rotation.
+func (ca *CA) Reload() error {
+	var issuing []keys.Key
+	certs := map[string]Authority{}
+	err := ca.db.View(ctxStart, func(tx storage.Tx) error {
+		active, err := keys.Active(tx, keys.Issuer)
+		if err != nil {
+			return fmt.Errorf("finding the active issuer: %w", err)
+		}
+		all, err := keys.List(tx, keys.Issuer)
+		if err != nil {
+			return err
+		}
+		issuing = append(issuing[:0], active)
+		for _, k := range all {
+			if k.State == keys.StateRetired && ca.now().Before(k.Retired.Add(maxProfile)) {
+				issuing = append(issuing, k)
+			}
+		}
+		for _, k := range issuing {
+			if certs[k.ID], err = getAuthority(tx, k.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	private, err := ca.keys.Signers(issuing...)
+	if err != nil {
+		return err
+	}
+	issuers := make([]*Issuer, len(issuing))
+	for i, k := range issuing {
+		s, err := NewSigner(private[i])
+		if err != nil {
+			return err
+		}
+		if issuers[i], err = newIssuer(certs[k.ID], s, ca.baseURL); err != nil {
+			return err
+		}
+	}
+	ca.issuers.Store(&issuers)
+	return nil
+}
+
+// An Issuer is a CA certificate and its signer, with what every certificate
+// that it signs has in common.
+type Issuer struct {
+	ID          string // hexadecimal subject key identifier
+	KeyID       []byte
+	Certificate []byte // DER
+	NotAfter    time.Time
+	Signer      Signer
+
+	subject    []byte // the issuer field of what it signs
+	extensions []byte // authority key identifier, CRL distribution point, AIA
+}
+
+func newIssuer(a Authority, s Signer, baseURL string) (*Issuer, error) {
+	cert, err := x509.ParseCertificate(a.Certificate)
+	if err != nil {
+		return nil, fmt.Errorf("reading the issuer's certificate: %w", err)
+	}
+	if string(cert.RawSubjectPublicKeyInfo) != string(s.PublicKey()) {
+		return nil, fmt.Errorf("the key of issuer %s is not the one in its certificate", a.ID)
+	}
+	i := &Issuer{ID: a.ID, KeyID: cert.SubjectKeyId, Certificate: a.Certificate, NotAfter: cert.NotAfter, Signer: s, subject: cert.RawSubject}
+	i.extensions = append(i.extensions, AuthorityKeyID(i.KeyID)...)
+	if baseURL != "" {
+		i.extensions = append(i.extensions, crlDistribution(baseURL+CRLPath(i.ID))...)
+		i.extensions = append(i.extensions, authorityInfo(baseURL+CertificatePath(i.ID))...)
+	}
+	return i, nil
+}
+
+// Subject returns the issuer's DER Name.
+func (i *Issuer) Subject() []byte { return i.subject }
+
+// CRLPath and CertificatePath return where an issuer's CRL and certificate are
+// published on the plain HTTP listener.
+func CRLPath(issuer string) string         { return "/crl/" + issuer + ".crl" }
+func CertificatePath(issuer string) string { return "/issuer/" + issuer + ".cer" }

@@ -1,0 +1,105 @@
+package ca
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// A Certificate is the record of a certificate that was issued. The
+// certificate itself is the agent's; its hash recognizes it.
+type Certificate struct {
+	agents.Credential                     // the ID is the serial number
+	NotBefore         time.Time           // the second before which it is not valid
+	Fingerprint       [32]byte            // SHA-256 of the DER certificate
+	KeyHash           [32]byte            // SHA-256 of its SubjectPublicKeyInfo
+	Profile           string              //
+	Names             []agents.Identifier // besides those that every certificate of the agent has
+}
+
+// certificates holds the records by serial number. They are dropped some time
+// after they have expired.
+const certificates = storage.Partitioned[Certificate]("certificates")
+
+// recordVersion is the first octet of a stored Certificate. What follows it is
+// fixed: a change of layout takes a new version, and both are read until the
+// old records have expired.
+const recordVersion = 1
+
+// MarshalBinary returns the stored form, a quarter of the size of the certificate.
+func (c Certificate) MarshalBinary() ([]byte, error) {
+	issuer, err := hex.DecodeString(c.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("issuer %q: %w", c.Issuer, err)
+	}
+	b := cryptobyte.NewBuilder(make([]byte, 0, 192))
+	b.AddUint8(recordVersion)
+	b.AddBytes(c.ID[:])
+	b.AddUint64(uint64(c.IssuedAt.UnixNano()))
+	b.AddUint64(uint64(c.NotBefore.Unix()))
+	b.AddBytes(c.Fingerprint[:])
+	b.AddBytes(c.KeyHash[:])
+	addText(b, string(issuer))
+	addText(b, string(c.Agent))
+	addText(b, c.Profile)
+	for _, n := range c.Names {
+		addText(b, n.Type)
+		addText(b, n.Value)
+	}
+	return b.Bytes()
+}
+
+func addText(b *cryptobyte.Builder, s string) {
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s)) })
+}
+
+// UnmarshalBinary reads what MarshalBinary wrote.
+func (c *Certificate) UnmarshalBinary(data []byte) error {
+	s := cryptobyte.String(data)
+	var version uint8
+	var issued, notBefore uint64
+	var issuer, agent, profile cryptobyte.String
+	if !s.ReadUint8(&version) || version != recordVersion {
+		return fmt.Errorf("certificate record of version %d: this program reads version %d", version, recordVersion)
+	}
+	if !s.CopyBytes(c.ID[:]) || !s.ReadUint64(&issued) || !s.ReadUint64(&notBefore) ||
+		!s.CopyBytes(c.Fingerprint[:]) || !s.CopyBytes(c.KeyHash[:]) ||
+		!s.ReadUint16LengthPrefixed(&issuer) || !s.ReadUint16LengthPrefixed(&agent) || !s.ReadUint16LengthPrefixed(&profile) {
+		return errors.New("certificate record is cut off")
+	}
+	c.IssuedAt, c.NotBefore = time.Unix(0, int64(issued)).UTC(), time.Unix(int64(notBefore), 0).UTC()
+	c.Issuer, c.Agent, c.Profile = hex.EncodeToString(issuer), agents.Name(agent), string(profile)
+	c.Names = nil
+	for !s.Empty() {
+		var kind, value cryptobyte.String
+		if !s.ReadUint16LengthPrefixed(&kind) || !s.ReadUint16LengthPrefixed(&value) {
+			return errors.New("certificate record is cut off in its names")
+		}
+		c.Names = append(c.Names, agents.Identifier{Type: string(kind), Value: string(value)})
+	}
+	return nil
+}
+
+// Get returns the record of a certificate, or an error that is
+// [storage.ErrNotFound] if it was never issued or has been forgotten since it
+// expired.
+func Get(tx storage.Tx, serial agents.CredentialID) (Certificate, error) {
+	c, err := certificates.Get(tx, serial.Expires(), serial.Key())
+	if errors.Is(err, storage.ErrNotFound) {
+		return c, fmt.Errorf("certificate %s: %w", serial, err)
+	}
+	return c, err
+}
+
+// Since yields the certificates on record that expire in the hour of from or
+// later.
+func Since(tx storage.Tx, from time.Time) iter.Seq2[Certificate, error] {
+	return certificates.Since(tx, from)
+}

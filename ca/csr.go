@@ -1,0 +1,104 @@
+package ca
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/brevet-ca/brevet/agents"
+)
+
+// MaxCSR is the largest certificate request that is looked at, in octets of
+// DER: the largest keys in use make requests of about 5 kB.
+const MaxCSR = 16 << 10
+
+// A CSR is a PKCS #10 request (RFC 2986) whose signature and key were checked.
+// Its names are wishes: only the registry gives names.
+type CSR struct {
+	PublicKey []byte // SubjectPublicKeyInfo
+	CN        string
+	Names     []agents.Identifier
+	URIs      []string
+}
+
+// ParseCSRPEM reads a request from one PEM block (RFC 7468, section 7).
+func ParseCSRPEM(text []byte) (*CSR, error) {
+	block, rest := pem.Decode(text)
+	if block == nil || (block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST") || len(bytes.TrimSpace(rest)) > 0 {
+		return nil, fmt.Errorf("%w certificate request: want one PEM block \"CERTIFICATE REQUEST\"", agents.ErrInvalid)
+	}
+	return ParseCSR(block.Bytes)
+}
+
+// ParseCSR reads a request in DER. It refuses one that is too large, whose
+// signature does not prove possession of the key, whose key is weak, or which
+// asks for what no agent is given.
+func ParseCSR(der []byte) (*CSR, error) {
+	if len(der) > MaxCSR {
+		return nil, fmt.Errorf("%w certificate request: %d octets, want at most %d", agents.ErrInvalid, len(der), MaxCSR)
+	}
+	r, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		return nil, fmt.Errorf("%w certificate request: %v", agents.ErrInvalid, err)
+	}
+	if err := agents.CheckKey(r.PublicKey); err != nil {
+		return nil, fmt.Errorf("certificate request: %w", err)
+	}
+	if !slices.Contains(csrAlgorithms, r.SignatureAlgorithm) {
+		return nil, fmt.Errorf("%w certificate request: signature algorithm %s, want ECDSA or RSA with SHA-256 or more, or Ed25519", agents.ErrInvalid, r.SignatureAlgorithm)
+	}
+	if err := r.CheckSignature(); err != nil {
+		return nil, fmt.Errorf("%w certificate request: its signature is wrong: %v", agents.ErrInvalid, err)
+	}
+	return newCSR(r)
+}
+
+var csrAlgorithms = []x509.SignatureAlgorithm{
+	x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512, x509.PureEd25519,
+	x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA,
+	x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS, x509.SHA512WithRSAPSS,
+}
+
+func newCSR(r *x509.CertificateRequest) (*CSR, error) {
+	c := &CSR{PublicKey: r.RawSubjectPublicKeyInfo, CN: r.Subject.CommonName}
+	if len(r.EmailAddresses) > 0 {
+		return nil, fmt.Errorf("%w certificate request: agents have no e-mail addresses", agents.ErrInvalid)
+	}
+	if n := len(r.DNSNames) + len(r.IPAddresses) + len(r.URIs); n > 100 {
+		return nil, fmt.Errorf("%w certificate request: %d names, want at most 100", agents.ErrInvalid, n)
+	}
+	for _, name := range r.DNSNames {
+		c.Names = append(c.Names, agents.Identifier{Type: "dns", Value: name})
+	}
+	for _, raw := range r.IPAddresses {
+		ip, ok := netip.AddrFromSlice(raw)
+		if !ok {
+			return nil, fmt.Errorf("%w certificate request: an IP address of %d octets", agents.ErrInvalid, len(raw))
+		}
+		c.Names = append(c.Names, agents.Identifier{Type: "ip", Value: ip.String()})
+	}
+	for _, u := range r.URIs {
+		c.URIs = append(c.URIs, u.String())
+	}
+	for _, e := range r.Extensions {
+		if e.Id.Equal(oidBasicConstraints) && asksForCA(e.Value) {
+			return nil, fmt.Errorf("%w certificate request: it asks for a CA certificate, and agents are not CAs", agents.ErrInvalid)
+		}
+	}
+	return c, nil
+}
+
+// asksForCA reads BasicConstraints (RFC 5280, section 4.2.1.9); what cannot be
+// read asks for too much.
+func asksForCA(value []byte) bool {
+	var bc struct {
+		CA      bool `asn1:"optional"`
+		PathLen int  `asn1:"optional,default:-1"`
+	}
+	rest, err := asn1.Unmarshal(value, &bc)
+	return err != nil || len(rest) > 0 || bc.CA
+}

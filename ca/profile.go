@@ -1,0 +1,94 @@
+package ca
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+)
+
+// A ProfileConfig is what an operator may say about a kind of certificates.
+type ProfileConfig struct {
+	Lifetime    time.Duration // unless the agent or the request says otherwise; 0 means 5 minutes
+	MaxLifetime time.Duration // 0 means an hour; minutes are the point
+}
+
+// A Profile is a ProfileConfig that was checked.
+type Profile struct {
+	name        string
+	lifetime    time.Duration
+	maxLifetime time.Duration
+	usages      []byte // keyUsage and extKeyUsage extensions
+}
+
+// The profiles that are always there.
+const (
+	DefaultProfile = "default"
+	serverProfile  = "server" // for the authority's own endpoint; nobody can ask for it
+)
+
+// backdate is how far notBefore lies before the issuance, for relying parties
+// whose clock is a little slow. It is not counted as lifetime.
+const backdate = 30 * time.Second
+
+// minLifetime is the shortest certificate that is worth issuing.
+const minLifetime = time.Minute
+
+// maxProfile bounds what an operator may configure: beyond a month, rotation
+// of issuers and the size of CRLs rest on other assumptions than minutes.
+const maxProfile = 31 * 24 * time.Hour
+
+// NewProfile checks c and returns the profile that the authority follows.
+func NewProfile(name string, c ProfileConfig) (*Profile, error) {
+	if c.MaxLifetime == 0 {
+		c.MaxLifetime = max(time.Hour, c.Lifetime)
+	}
+	if c.Lifetime == 0 {
+		c.Lifetime = min(5*time.Minute, c.MaxLifetime)
+	}
+	if name == serverProfile {
+		return nil, fmt.Errorf("profile %q: the name is taken by the authority's own certificate", name)
+	}
+	if c.Lifetime < minLifetime || c.Lifetime > c.MaxLifetime || c.MaxLifetime > maxProfile {
+		return nil, fmt.Errorf("profile %q: want %s <= lifetime (%s) <= max_lifetime (%s) <= %s", name, minLifetime, c.Lifetime, c.MaxLifetime, maxProfile)
+	}
+	return &Profile{
+		name: name, lifetime: c.Lifetime, maxLifetime: c.MaxLifetime,
+		usages: append(keyUsage(0x80), extKeyUsage(oidServerAuth, oidClientAuth)...),
+	}, nil
+}
+
+func newServerProfile() *Profile {
+	return &Profile{
+		name: serverProfile, lifetime: time.Hour, maxLifetime: time.Hour,
+		usages: append(keyUsage(0x80), extKeyUsage(oidServerAuth)...),
+	}
+}
+
+// notAfter returns when a certificate of this profile ends: after the time
+// asked for, or else the agent's or the profile's; never after the agent or
+// the issuer does.
+func (p *Profile) notAfter(a agents.Agent, asked time.Duration, issuerEnds, now time.Time) (time.Time, error) {
+	limit := p.maxLifetime
+	ttl := p.lifetime
+	if a.TTL > 0 {
+		limit = min(limit, a.TTL)
+		ttl = limit
+	}
+	if asked != 0 {
+		ttl = asked
+	}
+	if ttl < minLifetime || ttl > limit {
+		return time.Time{}, fmt.Errorf("%w lifetime %s: agent %s may ask for %s to %s", agents.ErrInvalid, ttl, a.Name, minLifetime, limit)
+	}
+	end := now.Add(ttl)
+	for _, bound := range []time.Time{a.Expires, issuerEnds} {
+		if !bound.IsZero() && end.After(bound) {
+			end = bound
+		}
+	}
+	if end = end.Truncate(time.Second); end.Before(now.Add(time.Second)) {
+		return time.Time{}, fmt.Errorf("%w lifetime: the agent or the issuer ends at %s", agents.ErrInvalid, end.Format(time.RFC3339))
+	}
+	return end, nil
+}
