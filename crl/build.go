@@ -1,0 +1,89 @@
+package crl
+
+import (
+	"encoding/asn1"
+	"math/big"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+)
+
+var (
+	oidCRLNumber  = asn1.ObjectIdentifier{2, 5, 29, 20}
+	oidReasonCode = asn1.ObjectIdentifier{2, 5, 29, 21}
+)
+
+// A List is a CRL that is not signed yet. Entries are kept as DER, so that a
+// long list costs a copy and one signature.
+type List struct {
+	Number     int64
+	ThisUpdate time.Time
+	NextUpdate time.Time
+	entries    []byte
+	Len        int
+}
+
+// Add lists a certificate as revoked (RFC 5280, section 5.1.2.6). The reason
+// "unspecified" is expressed by leaving the reason out (section 5.3.1).
+func (l *List) Add(serial agents.CredentialID, c agents.Cutoff) error {
+	b := cryptobyte.NewBuilder(l.entries)
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1BigInt(new(big.Int).SetBytes(serial[:]))
+		addTime(b, c.Date())
+		if c.Reason == agents.Unspecified {
+			return
+		}
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddASN1ObjectIdentifier(oidReasonCode)
+				b.AddASN1(cbasn1.OCTET_STRING, func(b *cryptobyte.Builder) { b.AddASN1Enum(int64(c.Reason)) })
+			})
+		})
+	})
+	entries, err := b.Bytes()
+	if err != nil {
+		return err
+	}
+	l.entries, l.Len = entries, l.Len+1
+	return nil
+}
+
+// Sign returns the DER CertificateList, signed by the issuer (RFC 5280, section 5.1).
+func (l *List) Sign(i *ca.Issuer) ([]byte, error) {
+	return i.Signer.SignCRL(func(algorithm []byte) ([]byte, error) {
+		b := cryptobyte.NewBuilder(make([]byte, 0, len(l.entries)+512))
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1Int64(1) // v2
+			b.AddBytes(algorithm)
+			b.AddBytes(i.Subject())
+			addTime(b, l.ThisUpdate)
+			addTime(b, l.NextUpdate)
+			if l.Len > 0 { // an empty list is left out, section 5.1.2.6
+				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(l.entries) })
+			}
+			b.AddASN1(cbasn1.Tag(0).Constructed().ContextSpecific(), func(b *cryptobyte.Builder) {
+				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+					b.AddBytes(ca.AuthorityKeyID(i.KeyID))
+					b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+						b.AddASN1ObjectIdentifier(oidCRLNumber)
+						b.AddASN1(cbasn1.OCTET_STRING, func(b *cryptobyte.Builder) { b.AddASN1Int64(l.Number) })
+					})
+				})
+			})
+		})
+		return b.Bytes()
+	})
+}
+
+// addTime writes a Time (RFC 5280, section 5.1.2.4).
+func addTime(b *cryptobyte.Builder, t time.Time) {
+	if t = t.UTC(); t.Year() < 2050 {
+		b.AddASN1UTCTime(t)
+		return
+	}
+	b.AddASN1GeneralizedTime(t)
+}

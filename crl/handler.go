@@ -1,0 +1,32 @@
+package crl
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"slices"
+)
+
+// ServeHTTP serves the current list (RFC 5280, section 4.2.1.13: DER over
+// plain HTTP; RFC 2585, section 4.2 for the type). Caches may keep it but ask
+// each time whether it is still the newest, which the ETag answers in a few
+// bytes: a revocation counts at once for whoever asks.
+func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	crls := p.Current()
+	i := slices.IndexFunc(crls, func(c *CRL) bool { return r.PathValue("file") == c.Issuer+".crl" })
+	switch {
+	case crls == nil:
+		http.Error(w, "no CRL is published yet; try again shortly", http.StatusServiceUnavailable)
+		return
+	case i < 0:
+		http.NotFound(w, r)
+		return
+	}
+	c := crls[i]
+	h := w.Header()
+	h.Set("Content-Type", "application/pkix-crl")
+	h.Set("Cache-Control", "public, no-cache")
+	h.Set("Expires", c.NextUpdate.Format(http.TimeFormat))
+	h.Set("ETag", fmt.Sprintf(`"%d"`, c.Number))
+	http.ServeContent(w, r, "", c.ThisUpdate, bytes.NewReader(c.DER))
+}
