@@ -1,0 +1,114 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// A client is an agent that has proven who it is, and how.
+type client struct {
+	agent agents.Agent
+	proof string
+	bound *Binding               // its certificate, if it presented one
+	claim func(storage.Tx) error // uses its assertion up; nil if there is none
+}
+
+// authenticate returns the agent that a request comes from (RFC 6749, section
+// 2.3; RFC 7523, section 2.2; RFC 8705, section 2.1). Who presents both an
+// assertion and a certificate must be the same agent by both. A failure is
+// recorded as a denial if it concerns an agent.
+func (s *Service) authenticate(ctx context.Context, r *http.Request, f form, action string) (*client, error) {
+	if user, _, ok := r.BasicAuth(); ok || f.get("client_secret") != "" {
+		return nil, fmt.Errorf("%w: %q came with a client secret, which no agent has", ErrClient, clip(user))
+	}
+	now := s.Now()
+	var c client
+	var claimed agents.Name
+	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
+		c, claimed, err = s.identify(tx, r, f, now)
+		return err
+	})
+	if err != nil && claimed != "" && isRefusal(err) {
+		err = policy.Deny(ctx, s.DB, now, policy.Request{
+			Actor: "anonymous", Action: action, Subject: string(claimed), ID: requestID(r),
+		}, err)
+	}
+	return &c, err
+}
+
+// identify returns the client, or the agent that a failed attempt was about.
+func (s *Service) identify(tx storage.Tx, r *http.Request, f form, now time.Time) (c client, claimed agents.Name, err error) {
+	cert, err := s.Certificate(tx, r, now)
+	if err != nil {
+		if cert != nil {
+			claimed = cert.Agent.Name
+		}
+		return c, claimed, err
+	}
+	if cert != nil {
+		c.agent, c.proof = cert.Agent, "client certificate "+cert.Credential.ID.String()
+		c.bound = &Binding{Certificate: cert.Credential, Thumbprint: cert.Thumbprint}
+	}
+	text := f.get("client_assertion")
+	switch id := f.get("client_id"); {
+	case text == "" && cert == nil:
+		return c, "", fmt.Errorf("%w: neither an assertion nor a client certificate came", ErrClient)
+	case text == "" && id != "" && id != string(c.agent.Name):
+		return c, c.agent.Name, fmt.Errorf("%w: client_id is not the name of the certificate's agent", ErrClient)
+	case text == "":
+		return c, c.agent.Name, nil
+	case f.get("client_assertion_type") != assertionType:
+		return c, "", fmt.Errorf("%w: client_assertion_type must be %s", ErrClient, assertionType)
+	}
+	a, err := s.checkAssertion(tx, text, f.get("client_id"), now)
+	if err != nil {
+		return c, a.agent, err
+	}
+	if cert != nil && cert.Agent.Name != a.agent {
+		return c, a.agent, fmt.Errorf("%w: the assertion and the client certificate name different agents", ErrClient)
+	}
+	c.agent, err = agents.Get(tx, a.agent)
+	c.proof, c.claim = "private_key_jwt", a.claim
+	return c, a.agent, err
+}
+
+// bearer returns the agent whose own access token for this authority the
+// request carries (RFC 6750, section 2.1), or ErrClient if it carries none.
+func (s *Service) bearer(tx storage.Tx, r *http.Request, now time.Time) (Token, agents.Agent, error) {
+	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || text == "" {
+		return Token{}, agents.Agent{}, fmt.Errorf("%w: no bearer token came", ErrClient)
+	}
+	t, a, err := s.lookup(tx, text, now)
+	if errors.Is(err, storage.ErrNotFound) {
+		err = fmt.Errorf("%w: the bearer token is unknown", ErrClient)
+	}
+	if err != nil {
+		return t, a, err
+	}
+	if t.Audiences[0] != s.Issuer || len(t.Audiences) != 1 {
+		return t, a, fmt.Errorf("%w: the bearer token is for another audience", ErrClient)
+	}
+	return t, a, nil
+}
+
+// isRefusal tells a decision about the client from a failure to decide.
+func isRefusal(err error) bool { return errors.Is(err, ErrClient) || policy.IsDenial(err) }
+
+// clip bounds what a log repeats of its input.
+func clip(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "…"
+	}
+	return s
+}

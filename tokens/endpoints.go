@@ -1,0 +1,126 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// ServeIntrospect is the introspection endpoint (RFC 7662, section 2). Who
+// asks is an agent with the scope brevet:introspect, and proves it as at the
+// token endpoint or with an access token for this authority.
+func (s *Service) ServeIntrospect(w http.ResponseWriter, r *http.Request) {
+	in, err := s.introspect(w, r)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, in)
+}
+
+func (s *Service) introspect(w http.ResponseWriter, r *http.Request) (Introspection, error) {
+	f, err := parseForm(w, r)
+	if err != nil {
+		return Introspection{}, err
+	}
+	if f.get("token") == "" {
+		return Introspection{}, invalidRequest("token is missing")
+	}
+	if err := s.mayIntrospect(r, f); err != nil {
+		return Introspection{}, err
+	}
+	var in Introspection
+	err = s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
+		in, err = s.Introspect(tx, f.get("token"), s.Now())
+		return err
+	})
+	return in, err
+}
+
+func (s *Service) mayIntrospect(r *http.Request, f form) error {
+	ctx := r.Context()
+	var caller agents.Agent
+	var held []agents.Scope
+	if r.Header.Get("Authorization") != "" && f.get("client_assertion") == "" {
+		err := s.DB.View(ctx, func(tx storage.Tx) error {
+			t, a, err := s.bearer(tx, r, s.Now())
+			caller, held = a, t.narrow(a, s.Issuer).Scopes
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	} else {
+		c, err := s.authenticateOnce(ctx, r, f, "token.introspect")
+		if err != nil {
+			return err
+		}
+		caller, held = c.agent, c.agent.Scopes
+	}
+	if slices.Contains(held, agents.ScopeIntrospect) {
+		return nil
+	}
+	policy.Deny(ctx, s.DB, s.Now(), policy.Request{
+		Actor: s.TrustDomain.ID(caller.Name), Action: "token.introspect", Subject: string(caller.Name), ID: requestID(r),
+	}, policy.ErrScope)
+	return &protocolError{http.StatusForbidden, "insufficient_scope", "introspection needs the scope brevet:introspect"}
+}
+
+// authenticateOnce is authenticate for requests that make nothing: if the
+// client used an assertion, that is recorded at once.
+func (s *Service) authenticateOnce(ctx context.Context, r *http.Request, f form, action string) (*client, error) {
+	c, err := s.authenticate(ctx, r, f, action)
+	if err != nil || c.claim == nil {
+		return c, err
+	}
+	return c, s.DB.Update(ctx, c.claim)
+}
+
+// ServeRevoke is the revocation endpoint (RFC 7009, section 2). Agents revoke
+// their own tokens; for what is no token of theirs the answer is the same, and
+// nothing happens (section 2.2).
+func (s *Service) ServeRevoke(w http.ResponseWriter, r *http.Request) {
+	if err := s.revoke(w, r); err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+}
+
+func (s *Service) revoke(w http.ResponseWriter, r *http.Request) error {
+	f, err := parseForm(w, r)
+	if err != nil {
+		return err
+	}
+	if f.get("token") == "" {
+		return invalidRequest("token is missing")
+	}
+	c, err := s.authenticateOnce(r.Context(), r, f, "token.revoke")
+	if err != nil {
+		return err
+	}
+	var t Token
+	err = s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
+		t, err = find(tx, f.get("token"))
+		return err
+	})
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = s.Revoke(r.Context(), policy.Request{
+		Actor: s.TrustDomain.ID(c.agent.Name), Subject: string(t.Agent), ID: requestID(r),
+	}, t.ID, c.agent.Name, agents.Superseded)
+	if errors.Is(err, storage.ErrNotFound) || policy.IsDenial(err) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,79 @@
+package tokens
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+)
+
+// A protocolError is what a client is told: an error code of RFC 6749, section
+// 5.2, RFC 8707, section 2 or RFC 6750, section 3.1.
+type protocolError struct {
+	status      int
+	code        string
+	description string
+}
+
+func (e *protocolError) Error() string { return e.code + ": " + e.description }
+
+func invalidRequest(description string) error {
+	return &protocolError{http.StatusBadRequest, "invalid_request", description}
+}
+
+// ErrClient says that a client did not prove to be an active agent. Outsiders
+// are told no more: not whether the agent exists, nor what it is.
+var ErrClient = errors.New("client authentication failed")
+
+// toProtocol translates what happened into what the client is told.
+func toProtocol(err error) *protocolError {
+	var p *protocolError
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.Is(err, policy.ErrScope):
+		return &protocolError{http.StatusBadRequest, "invalid_scope", err.Error()}
+	case errors.Is(err, policy.ErrAudience):
+		return &protocolError{http.StatusBadRequest, "invalid_target", err.Error()}
+	case errors.Is(err, agents.ErrInvalid):
+		return invalidRequest(err.Error()).(*protocolError)
+	case errors.Is(err, ErrClient) || policy.IsDenial(err):
+		return &protocolError{http.StatusUnauthorized, "invalid_client", "client authentication failed: use private_key_jwt with a key of this agent, or a current client certificate"}
+	}
+	return &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "the request could not be completed; try again shortly"}
+}
+
+// refuse answers with the error's translation and logs its reason.
+func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p := toProtocol(err)
+	level := s.Log.Info
+	if p.status >= 500 {
+		level = s.Log.Error
+	}
+	level("refused", "request", requestID(r), "path", r.URL.Path, "error", p.code, "reason", err.Error())
+	if p.status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="brevet", error="invalid_client"`)
+	}
+	answer(w, p.status, map[string]string{"error": p.code, "error_description": p.description})
+}
+
+// requestID returns the correlation id that the server gave the request.
+func requestID(r *http.Request) string { return r.Header.Get("X-Request-Id") }
+
+// answer sends a JSON document that no cache keeps (RFC 6749, section 5.1),
+// unless the caller said otherwise.
+func answer(w http.ResponseWriter, status int, doc any) {
+	body, err := json.Marshal(doc)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	w.WriteHeader(status)
+	w.Write(append(body, '\n'))
+}

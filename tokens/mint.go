@@ -1,0 +1,172 @@
+package tokens
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+const (
+	defaultLifetime = 5 * time.Minute
+	maxLifetime     = time.Hour
+)
+
+// A Request asks for an access token.
+type Request struct {
+	policy.Request // whom the audit log names; Action and Subject are filled in
+	Agent          agents.Name
+	Scopes         []agents.Scope // none means what the registry grants, see policy.Scopes
+	Audiences      []string       // none means the only one there is
+	Bound          *Binding       // the certificate the token is bound to, if any
+	Proof          string         // how the client proved who it is, for the audit log
+
+	// Claim, if set, runs in the transaction that records the token and uses up
+	// what entitles to it. Like every such function it may run twice.
+	Claim func(storage.Tx) error
+}
+
+// A Minted token is one as it is handed out.
+type Minted struct {
+	Token
+	Text agents.Secret // the JWT
+}
+
+// Mint makes an access token for an agent: the only function that does. Like
+// ca.Issue it decides on a snapshot, signs outside of any transaction, and
+// checks the agent again in the transaction that records the token.
+func (s *Service) Mint(ctx context.Context, r Request) (*Minted, error) {
+	now := s.Now()
+	r.Action, r.Subject = "token.mint", string(r.Agent)
+	token, err := s.prepare(ctx, r, now)
+	if err != nil {
+		if policy.IsDenial(err) {
+			err = policy.Deny(ctx, s.DB, now, r.Request, err)
+		}
+		return nil, err
+	}
+	err = policy.Do(ctx, s.DB, now, r.Request, func(tx storage.Tx) (policy.Grant, error) {
+		g := policy.Grant{Credential: token.ID.String(), Reasons: []string{r.Proof}}
+		if r.Claim != nil {
+			if err := r.Claim(tx); err != nil {
+				return g, err
+			}
+		}
+		a, err := token.Token.check(agents.NewStanding(tx, now))
+		if err != nil {
+			return g, err
+		}
+		if _, _, err := s.decide(r, a); err != nil {
+			return g, err
+		}
+		return g, minted.Put(tx, token.ID.Expires(), token.ID.Key(), token.Token)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return token, nil
+}
+
+// decide returns the scopes and audiences that the registry grants.
+func (s *Service) decide(r Request, a agents.Agent) ([]agents.Scope, []string, error) {
+	scopes, err := policy.Scopes(a, r.Scopes)
+	if err != nil {
+		return nil, nil, err
+	}
+	audiences, err := policy.Audiences(a, s.Issuer, scopes, r.Audiences)
+	return scopes, audiences, err
+}
+
+// prepare decides on a snapshot and signs.
+func (s *Service) prepare(ctx context.Context, r Request, now time.Time) (*Minted, error) {
+	var a agents.Agent
+	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
+		if a, err = agents.Get(tx, r.Agent); err != nil {
+			return err
+		}
+		return a.Usable(now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	signer := s.signer.Load()
+	t := Token{Credential: agents.Credential{Agent: a.Name, Issuer: signer.id, IssuedAt: now}, Bound: r.Bound}
+	if t.Scopes, t.Audiences, err = s.decide(r, a); err != nil {
+		return nil, err
+	}
+	if t.ID, err = agents.NewCredentialID(end(a, r.Bound, now)); err != nil {
+		return nil, err
+	}
+	payload, err := json.Marshal(s.claims(t))
+	if err != nil {
+		return nil, fmt.Errorf("encoding token %s: %w", t.ID, err)
+	}
+	text, err := signer.sign(payload)
+	if err != nil {
+		return nil, err
+	}
+	t.Hash = sha256.Sum256([]byte(text))
+	return &Minted{Token: t, Text: agents.NewSecret(text)}, nil
+}
+
+// end returns when a token ends: after the agent's lifetime, and never after
+// the agent or the certificate that it is bound to.
+func end(a agents.Agent, bound *Binding, now time.Time) time.Time {
+	ttl := defaultLifetime
+	if a.TTL > 0 {
+		ttl = min(a.TTL, maxLifetime)
+	}
+	end := now.Add(ttl)
+	if !a.Expires.IsZero() && end.After(a.Expires) {
+		end = a.Expires
+	}
+	if bound != nil && end.After(bound.Certificate.ID.Expires()) {
+		end = bound.Certificate.ID.Expires()
+	}
+	return end.Truncate(time.Second)
+}
+
+// claims are those of RFC 9068, section 2.2. The introspection response has
+// the same (RFC 7662, section 2.2).
+type claims struct {
+	Issuer       string        `json:"iss"`
+	Subject      string        `json:"sub"`
+	ClientID     string        `json:"client_id"`
+	Audience     audience      `json:"aud"`
+	Scope        string        `json:"scope"`
+	ID           string        `json:"jti"`
+	IssuedAt     int64         `json:"iat"`
+	Expires      int64         `json:"exp"`
+	Confirmation *confirmation `json:"cnf,omitempty"`
+}
+
+type confirmation struct {
+	X5TS256 string `json:"x5t#S256"` // RFC 8705, section 3.1
+}
+
+// An audience is one string or an array of them (RFC 7519, section 4.1.3).
+type audience []string
+
+func (a audience) MarshalJSON() ([]byte, error) {
+	if len(a) == 1 {
+		return json.Marshal(a[0])
+	}
+	return json.Marshal([]string(a))
+}
+
+func (s *Service) claims(t Token) claims {
+	c := claims{
+		Issuer: s.Issuer, Subject: s.TrustDomain.ID(t.Agent), ClientID: string(t.Agent),
+		Audience: t.Audiences, Scope: agents.JoinScopes(t.Scopes), ID: t.ID.String(),
+		IssuedAt: t.IssuedAt.Unix(), Expires: t.ID.Expires().Unix(),
+	}
+	if t.Bound != nil {
+		c.Confirmation = &confirmation{b64.EncodeToString(t.Bound.Thumbprint[:])}
+	}
+	return c
+}
