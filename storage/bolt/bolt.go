@@ -1,0 +1,121 @@
+// Package bolt keeps a store in one bbolt file: a [storage.DB] for a single
+// process, which holds the file's lock for as long as it is open.
+//
+// Each table is a top-level bucket. Writers commit in groups: those that wait
+// while a commit is under way share the next one, see [DB.Update].
+//
+// The package trusts the disk to keep what fsync reported as kept. It does not
+// trust the file it opens: bbolt panics, partly beyond recovery, on pages that
+// make no sense, so every page in use is looked at first. Pages bear no
+// checksum, so values that changed on the disk go unseen.
+//
+// A View may see a commit a moment before its fsync returns; the Update that
+// made it returns after. Update must not be called from within View or Update:
+// it would wait for itself.
+package bolt
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+var _ storage.DB = (*DB)(nil)
+
+// A DB is an open database file. [Open] makes one.
+type DB struct {
+	path string
+	bolt *bbolt.DB
+	file *os.File // bbolt's own, for reading
+
+	turns   chan *group // see commitGroups
+	stop    chan struct{}
+	stopped chan struct{}
+	commit  func(*bbolt.Tx) error
+
+	commits, transactions atomic.Uint64
+
+	broken atomic.Pointer[error] // why nothing can be done any more, see settle
+
+	mu     sync.Mutex
+	closed bool
+	users  sync.WaitGroup // calls under way; none is added once closed
+}
+
+// View runs fn on a snapshot. Writing fails.
+func (db *DB) View(ctx context.Context, fn func(storage.Tx) error) error {
+	return db.view(ctx, func(b *bbolt.Tx) error {
+		t := &tx{b: b}
+		defer t.end()
+		return fn(t)
+	})
+}
+
+func (db *DB) view(ctx context.Context, fn func(*bbolt.Tx) error) error {
+	if err := db.enter(ctx); err != nil {
+		return err
+	}
+	defer db.users.Done()
+	if broken := db.broken.Load(); broken != nil {
+		return *broken
+	}
+	return db.bolt.View(fn)
+}
+
+// enter begins a call on db, unless ctx is done or db is closed. It is the
+// caller who ends it, by db.users.Done.
+func (db *DB) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.closed {
+		return storage.ErrClosed
+	}
+	db.users.Add(1)
+	return nil
+}
+
+// Close waits for the transactions under way and those that wait for their
+// turn, then gives up the file. Calls that come later are refused with
+// [storage.ErrClosed].
+func (db *DB) Close() error {
+	db.mu.Lock()
+	if db.closed {
+		db.mu.Unlock()
+		return storage.ErrClosed
+	}
+	db.closed = true
+	db.mu.Unlock()
+
+	db.users.Wait()
+	close(db.stop)
+	<-db.stopped
+	if err := db.bolt.Close(); err != nil {
+		return fmt.Errorf("closing the database %s: %w", db.path, err)
+	}
+	return nil
+}
+
+// Stats tells how large a database is and what it has done since it was opened.
+type Stats struct {
+	Size         int64  // of the file, in bytes; 0 once closed
+	Commits      uint64 // each cost two fsyncs
+	Transactions uint64 // that wrote and were committed; several share a commit
+}
+
+// Stats returns the figures of this moment.
+func (db *DB) Stats() Stats {
+	s := Stats{Commits: db.commits.Load(), Transactions: db.transactions.Load()}
+	if info, err := db.file.Stat(); err == nil {
+		s.Size = info.Size()
+	}
+	return s
+}

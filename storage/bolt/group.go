@@ -1,0 +1,176 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// maxGroup bounds how many transactions share a commit, and so how long the
+// first of them waits for the rest. A commit costs some 400 µs and a small
+// transaction some 5: at 256 a member's share of the commit is 2 µs, and with
+// more members each would only wait longer.
+const maxGroup = 256
+
+// errUndo says that a closure's writes could not be undone.
+var errUndo = errors.New("undoing a transaction that failed")
+
+// A group is the transactions that share one commit. It has one holder at a
+// time: the committer or the member whose turn it is.
+type group struct {
+	b     *bbolt.Tx     // nil until the first member writes or reads
+	kept  int           // members whose writes b holds
+	spoil error         // why b must not be committed
+	back  chan struct{} // a member hands the group back
+	done  chan struct{} // closed after the commit
+	err   error         // of the commit, once done is closed
+}
+
+// Update runs fn in the calling goroutine when its turn comes: the committer
+// lends the group to each waiting Update, one after the other, and commits when
+// none waits. One writer alone thus has the latency of a commit, and many
+// share it. If fn panics or ends its goroutine, its writes are undone too.
+//
+// A View during fn sees nothing of the group. If the commit fails, every member
+// gets its error, even one that had failed by itself: what it saw never was.
+func (db *DB) Update(ctx context.Context, fn func(storage.Tx) error) error {
+	if err := db.enter(ctx); err != nil {
+		return err
+	}
+	defer db.users.Done()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case g := <-db.turns:
+		if err := ctx.Err(); err != nil { // select picks either when both are ready
+			g.back <- struct{}{}
+			return err
+		}
+		err := db.run(g, fn)
+		<-g.done
+		if g.err != nil {
+			return g.err
+		}
+		return err
+	}
+}
+
+// run runs fn as a member of g and hands g back, whatever fn does.
+func (db *DB) run(g *group, fn func(storage.Tx) error) error {
+	defer func() { g.back <- struct{}{} }()
+	if g.b == nil {
+		if broken := db.broken.Load(); broken != nil {
+			return *broken
+		}
+		b, err := db.bolt.Begin(true)
+		if err != nil {
+			return fmt.Errorf("beginning a transaction: %w", err)
+		}
+		g.b = b
+	}
+	t := &tx{b: g.b}
+	defer t.end()
+	kept := false
+	defer func() {
+		if !kept {
+			g.spoil = errUndo // stays, should undo panic
+			g.spoil = t.undo()
+		}
+	}()
+	if err := fn(t); err != nil {
+		return err
+	}
+	kept = true
+	if !t.wrote() {
+		return nil
+	}
+	g.kept++
+	g.spoil = t.dropTables()
+	return g.spoil
+}
+
+// commitGroups is the committer: it offers turns in one group, commits it, and
+// so on with the next.
+func (db *DB) commitGroups() {
+	defer close(db.stopped)
+	crowd := false // the last group had several members
+	for {
+		g := &group{back: make(chan struct{}), done: make(chan struct{})}
+		select {
+		case <-db.stop:
+			return
+		case db.turns <- g:
+			<-g.back
+		}
+		n := 1
+		for n < maxGroup && g.spoil == nil && db.offer(g, crowd || n > 1) {
+			n++
+		}
+		crowd = n > 1
+		g.err = db.finish(g)
+		close(g.done)
+	}
+}
+
+// offer lends g to an Update that waits, if any does. In a crowd it lets others
+// run before it gives up: those that the last commit has just answered may be
+// about to come back, and without them writers fall into two camps that take
+// turns in committing. There is no crowd when somebody writes alone, who thus
+// never waits for that.
+func (db *DB) offer(g *group, crowd bool) bool {
+	select {
+	case db.turns <- g:
+		<-g.back
+		return true
+	default:
+	}
+	if !crowd {
+		return false
+	}
+	runtime.Gosched()
+	return db.offer(g, false)
+}
+
+// finish ends the group's transaction: by a commit if there is anything to
+// commit.
+func (db *DB) finish(g *group) error {
+	switch {
+	case g.b == nil:
+		return nil
+	case g.spoil != nil:
+		return errors.Join(g.spoil, g.b.Rollback())
+	case g.kept == 0:
+		return g.b.Rollback()
+	}
+	id := g.b.ID()
+	if err := db.commit(g.b); err != nil {
+		db.settle(id, err)
+		return fmt.Errorf("committing: %w", err)
+	}
+	db.commits.Add(1)
+	db.transactions.Add(uint64(g.kept))
+	return nil
+}
+
+// settle looks at what a failed commit left. Mostly that is the state before,
+// and the next commit may succeed: a full disk can be cleared. But if the page
+// that makes a commit valid was written and only its fsync failed, nobody can
+// tell what a crash would leave, and the kernel may report the next fsync as
+// good without having kept that page. Then nothing is read or written until
+// the file has been opened anew.
+func (db *DB) settle(id int, cause error) {
+	b, err := db.bolt.Begin(false)
+	if err == nil {
+		last := b.ID()
+		if err = b.Rollback(); err == nil && last != id {
+			return
+		}
+	}
+	broken := fmt.Errorf("the database %s is unusable since a commit failed with its outcome unknown (%w); check the disk, then restart brevet", db.path, cause)
+	db.broken.Store(&broken)
+}

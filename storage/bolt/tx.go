@@ -1,0 +1,190 @@
+package bolt
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+var (
+	errEnded    = errors.New("the transaction has ended")
+	errReadOnly = errors.New("writing in a View; use Update")
+	errNoName   = errors.New("empty table or key")
+)
+
+// fillPercent is how full bbolt leaves the pages it splits. Most keys rise
+// with time, so pages are split at their end and little comes in between.
+const fillPercent = 0.9
+
+// A tx is what one closure sees of a bbolt transaction, which it may share
+// with the other members of its group.
+type tx struct {
+	b       *bbolt.Tx // nil once the closure has returned
+	changes []change
+	drops   []string // tables that go if the closure succeeds
+	dropped bool     // one of them exists
+}
+
+// A change is a write that can be undone.
+type change struct {
+	table   string
+	created bool   // the table was, by this write
+	key     []byte // else this key had
+	old     []byte // this value; nil for none
+}
+
+func (t *tx) end() { t.b = nil }
+
+// bucket returns the table's bucket, or nil if there is none.
+func (t *tx) bucket(table string) *bbolt.Bucket {
+	if t.b == nil || slices.Contains(t.drops, table) {
+		return nil
+	}
+	return t.b.Bucket([]byte(table))
+}
+
+// writable returns whether the table can be written.
+func (t *tx) writable(table string) error {
+	switch {
+	case t.b == nil:
+		return errEnded
+	case !t.b.Writable():
+		return errReadOnly
+	case slices.Contains(t.drops, table):
+		return storage.ErrDropped
+	}
+	return nil
+}
+
+// Get implements [storage.Tx].
+func (t *tx) Get(table, key string) ([]byte, error) {
+	if t.b == nil {
+		return nil, errEnded
+	}
+	b := t.bucket(table)
+	if b == nil {
+		return nil, storage.ErrNotFound
+	}
+	value := b.Get([]byte(key))
+	if value == nil {
+		return nil, storage.ErrNotFound
+	}
+	return value, nil
+}
+
+// Put implements [storage.Tx].
+func (t *tx) Put(table, key string, value []byte) error {
+	if err := t.writable(table); err != nil {
+		return err
+	}
+	if table == "" || key == "" {
+		return errNoName
+	}
+	b := t.bucket(table)
+	if b == nil {
+		var err error
+		if b, err = t.b.CreateBucket([]byte(table)); err != nil {
+			return fmt.Errorf("making table %q: %w", table, err)
+		}
+		t.changes = append(t.changes, change{table: table, created: true})
+	}
+	b.FillPercent = fillPercent
+	k := []byte(key)
+	t.changes = append(t.changes, change{table: table, key: k, old: b.Get(k)})
+	// bbolt keeps the value until the commit, so the caller's is copied; and
+	// never nil, which Get would take for absent.
+	if err := b.Put(k, append([]byte{}, value...)); err != nil {
+		return fmt.Errorf("writing to table %q: %w", table, err)
+	}
+	return nil
+}
+
+// Delete implements [storage.Tx].
+func (t *tx) Delete(table, key string) error {
+	if err := t.writable(table); err != nil {
+		return err
+	}
+	b := t.bucket(table)
+	if b == nil {
+		return nil
+	}
+	k := []byte(key)
+	old := b.Get(k)
+	if old == nil {
+		return nil
+	}
+	b.FillPercent = fillPercent
+	t.changes = append(t.changes, change{table: table, key: k, old: old})
+	if err := b.Delete(k); err != nil {
+		return fmt.Errorf("deleting from table %q: %w", table, err)
+	}
+	return nil
+}
+
+// Scan implements [storage.Tx].
+func (t *tx) Scan(table, prefix string) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		b := t.bucket(table)
+		if b == nil {
+			return
+		}
+		p, c := []byte(prefix), b.Cursor()
+		for k, v := c.Seek(p); k != nil && bytes.HasPrefix(k, p); k, v = c.Next() {
+			if !yield(string(k), v) {
+				return
+			}
+		}
+	}
+}
+
+// Drop implements [storage.Tx]. The table goes when the closure has succeeded,
+// for a bucket that is gone could not be brought back.
+func (t *tx) Drop(table string) error {
+	if err := t.writable(table); errors.Is(err, storage.ErrDropped) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	t.dropped = t.dropped || t.bucket(table) != nil
+	t.drops = append(t.drops, table)
+	return nil
+}
+
+// wrote reports whether there is anything to commit.
+func (t *tx) wrote() bool { return len(t.changes) > 0 || t.dropped }
+
+// dropTables does the drops of a closure that succeeded.
+func (t *tx) dropTables() error {
+	for _, table := range t.drops {
+		err := t.b.DeleteBucket([]byte(table))
+		if err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+			return fmt.Errorf("dropping table %q: %w", table, err)
+		}
+	}
+	return nil
+}
+
+// undo takes back the closure's writes, the last one first.
+func (t *tx) undo() error {
+	for _, c := range slices.Backward(t.changes) {
+		var err error
+		if c.created {
+			err = t.b.DeleteBucket([]byte(c.table))
+		} else if b := t.b.Bucket([]byte(c.table)); c.old == nil {
+			err = b.Delete(c.key)
+		} else {
+			err = b.Put(c.key, c.old)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", errUndo, err)
+		}
+	}
+	return nil
+}

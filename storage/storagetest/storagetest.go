@@ -1,0 +1,151 @@
+// Package storagetest is the suite of tests that every engine of
+// [storage.DB] passes.
+package storagetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// Run tests the engine that open opens. A path names one store: it is empty at
+// first, and opened again after Close it has what was written. A file at that
+// path which Backup wrote opens as a copy of the store.
+func Run(t *testing.T, open func(path string) (storage.DB, error)) {
+	s := suite{open}
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T)
+	}{
+		{"Values", s.values},
+		{"Names", s.names},
+		{"Scan", s.scan},
+		{"ReadOnly", s.readOnly},
+		{"Ended", s.ended},
+		{"Large", s.large},
+		{"Drop", s.drop},
+		{"Failure", s.failure},
+		{"Panic", s.panics},
+		{"Goexit", s.goexit},
+		{"Context", s.context},
+		{"Close", s.close},
+		{"Snapshot", s.snapshot},
+		{"Counter", s.counter},
+		{"Group", s.group},
+		{"Transfers", s.transfers},
+		{"Backup", s.backup},
+		{"Model", func(t *testing.T) { s.model(t, 1) }},
+		{"ModelTogether", func(t *testing.T) { s.model(t, 8) }},
+		{"Table", s.table},
+		{"TableBinary", s.tableBinary},
+		{"Partitioned", s.partitioned},
+		{"Partitions", s.partitions},
+	} {
+		t.Run(test.name, test.run)
+	}
+}
+
+type suite struct {
+	open func(path string) (storage.DB, error)
+}
+
+// content is what a store holds, by table and key.
+type content map[string]map[string]string
+
+var errFail = errors.New("this closure fails")
+
+// openNew opens an empty store that is closed after the test.
+func (s suite) openNew(t *testing.T) storage.DB {
+	return s.openAt(t, filepath.Join(t.TempDir(), "store"))
+}
+
+func (s suite) openAt(t *testing.T, path string) storage.DB {
+	t.Helper()
+	db, err := s.open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil && !errors.Is(err, storage.ErrClosed) {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func update(t *testing.T, db storage.DB, fn func(storage.Tx) error) {
+	t.Helper()
+	if err := db.Update(context.Background(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func view(t *testing.T, db storage.DB, fn func(storage.Tx) error) {
+	t.Helper()
+	if err := db.View(context.Background(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func put(t *testing.T, db storage.DB, table, key, value string) {
+	t.Helper()
+	update(t, db, func(tx storage.Tx) error { return tx.Put(table, key, []byte(value)) })
+}
+
+// wantTable fails the test unless the table holds exactly the pairs
+// given, as "key=value", in their order.
+func wantTable(t *testing.T, db storage.DB, table string, want ...string) {
+	t.Helper()
+	view(t, db, func(tx storage.Tx) error {
+		if got := pairs(tx, table, ""); !slices.Equal(got, want) {
+			t.Errorf("table %q holds %q, want %q", table, got, want)
+		}
+		return nil
+	})
+}
+
+func pairs(tx storage.Tx, table, prefix string) []string {
+	var got []string
+	for k, v := range tx.Scan(table, prefix) {
+		got = append(got, k+"="+string(v))
+	}
+	return got
+}
+
+// difference says how the tables named in tx differ from want, or nothing. It
+// reads each table by Scan and each key by Get.
+func difference(tx storage.Tx, tables []string, want content) error {
+	for _, table := range tables {
+		keys := slices.Sorted(maps.Keys(want[table]))
+		i := 0
+		for k, v := range tx.Scan(table, "") {
+			if i == len(keys) || k != keys[i] {
+				return fmt.Errorf("scan of %q: pair %d has the key %q, want of %q", table, i, k, keys)
+			}
+			if string(v) != want[table][k] {
+				return fmt.Errorf("scan of %q: %q has %d bytes that differ from the %d wanted", table, k, len(v), len(want[table][k]))
+			}
+			got, err := tx.Get(table, k)
+			if err != nil || string(got) != string(v) {
+				return fmt.Errorf("get of %q, %q: %d bytes and error %v, want the %d bytes of the scan", table, k, len(got), err, len(v))
+			}
+			i++
+		}
+		if i != len(keys) {
+			return fmt.Errorf("scan of %q: %d pairs, want %d", table, i, len(keys))
+		}
+	}
+	return nil
+}
+
+// await waits for what is about to happen in another goroutine, for long
+// enough that it has happened on any machine that is not drowning. No test
+// fails for its being too short; some then test less.
+func await() { time.Sleep(20 * time.Millisecond) }
