@@ -1,0 +1,188 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+func (h *Handler) addAgent(r *http.Request) (any, error) {
+	var in AddRequest
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	name, err := agents.ParseName(in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return h.invite(r, "agent.add", name, func(tx storage.Tx, e agents.Enrollment, now time.Time) (agents.Agent, error) {
+		return agents.Add(tx, h.TrustDomain, name, in.Change, e, now)
+	})
+}
+
+func (h *Handler) reenroll(r *http.Request) (any, error) {
+	name, err := agentName(r)
+	if err != nil {
+		return nil, err
+	}
+	return h.invite(r, "agent.reenroll", name, func(tx storage.Tx, e agents.Enrollment, now time.Time) (agents.Agent, error) {
+		return agents.Reenroll(tx, name, e, now)
+	})
+}
+
+// invite runs a change that gives an agent a new enrollment token.
+func (h *Handler) invite(r *http.Request, action string, name agents.Name, change func(storage.Tx, agents.Enrollment, time.Time) (agents.Agent, error)) (any, error) {
+	e, err := agents.NewEnrollment(h.Now())
+	if err != nil {
+		return nil, err
+	}
+	var a agents.Agent
+	err = h.do(r, action, string(name), func(tx storage.Tx, now time.Time) (err error) {
+		a, err = change(tx, e, now)
+		return err
+	})
+	return Invited{h.agent(a, agents.Current{}), Enrollment{e.Token.Reveal(), e.Expires}}, err
+}
+
+func (h *Handler) setAgent(r *http.Request) (any, error) {
+	name, err := agentName(r)
+	if err != nil {
+		return nil, err
+	}
+	var in agents.Change
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	return h.change(r, "agent.set", name, func(tx storage.Tx, now time.Time) (agents.Agent, error) {
+		return agents.Set(tx, h.TrustDomain, name, in, now)
+	})
+}
+
+func (h *Handler) resume(r *http.Request) (any, error) {
+	name, err := agentName(r)
+	if err != nil {
+		return nil, err
+	}
+	return h.change(r, "agent.resume", name, func(tx storage.Tx, now time.Time) (agents.Agent, error) {
+		return agents.Resume(tx, name, now)
+	})
+}
+
+func (h *Handler) change(r *http.Request, action string, name agents.Name, change func(storage.Tx, time.Time) (agents.Agent, error)) (any, error) {
+	var a agents.Agent
+	var c agents.Current
+	err := h.do(r, action, string(name), func(tx storage.Tx, now time.Time) (err error) {
+		if a, err = change(tx, now); err != nil {
+			return err
+		}
+		c, err = currentOf(tx, name)
+		return err
+	})
+	return h.agent(a, c), err
+}
+
+func (h *Handler) showAgent(r *http.Request) (any, error) {
+	name, err := agentName(r)
+	if err != nil {
+		return nil, err
+	}
+	var out Agent
+	err = h.view(r, func(tx storage.Tx) error {
+		a, err := agents.Get(tx, name)
+		if err != nil {
+			return err
+		}
+		c, err := currentOf(tx, name)
+		out = h.agent(a, c)
+		return err
+	})
+	return out, err
+}
+
+func (h *Handler) listAgents(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	stale := time.Duration(0)
+	if text := q.Get("stale"); text != "" {
+		var err error
+		if stale, err = time.ParseDuration(text); err != nil || stale <= 0 {
+			return nil, fmt.Errorf("%w stale %q: want a duration such as 30d", agents.ErrInvalid, text)
+		}
+	}
+	list := []Agent{}
+	err := h.view(r, func(tx storage.Tx) error {
+		for a, err := range agents.All(tx) {
+			if err != nil {
+				return err
+			}
+			if !fits(a, q.Get("state"), q.Get("owner"), q["label"]) {
+				continue
+			}
+			c, err := currentOf(tx, a.Name)
+			if err != nil {
+				return err
+			}
+			seen := a.Created
+			if c.Credential.IssuedAt.After(seen) {
+				seen = c.Credential.IssuedAt
+			}
+			if h.Now().Sub(seen) >= stale {
+				list = append(list, h.agent(a, c))
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// fits reports whether the agent is one of those chosen. The authority itself
+// never is.
+func fits(a agents.Agent, state, owner string, labels []string) bool {
+	if a.Name == agents.Authority || state != "" && state != string(a.State) || owner != "" && owner != a.Owner {
+		return false
+	}
+	return !slices.ContainsFunc(labels, func(label string) bool {
+		k, v, _ := strings.Cut(label, "=")
+		return a.Labels[k] != v
+	})
+}
+
+// currentOf returns the agent's current certificate, or the zero Current.
+func currentOf(tx storage.Tx, n agents.Name) (agents.Current, error) {
+	c, err := agents.GetCurrent(tx, n)
+	if errors.Is(err, storage.ErrNotFound) {
+		return agents.Current{}, nil
+	}
+	return c, err
+}
+
+// agent returns what operators see of a.
+func (h *Handler) agent(a agents.Agent, c agents.Current) Agent {
+	out := Agent{
+		Name: string(a.Name), ID: h.TrustDomain.ID(a.Name), State: string(a.State), Owner: a.Owner, Purpose: a.Purpose,
+		Labels: maps.Clone(a.Labels), Audiences: a.Audiences, Keys: len(a.Keys), Expires: a.Expires, Created: a.Created, Changed: a.Changed,
+	}
+	for _, s := range a.Scopes {
+		out.Scopes = append(out.Scopes, string(s))
+	}
+	for _, i := range a.Identifiers {
+		if i.Type == "dns" {
+			out.DNS = append(out.DNS, i.String())
+		} else {
+			out.IPs = append(out.IPs, i.String())
+		}
+	}
+	if a.TTL > 0 {
+		out.TTL = a.TTL.String()
+	}
+	if c.Key != nil {
+		out.Certified, out.Certificate, out.CertExpires = c.Credential.IssuedAt, c.Credential.ID.String(), c.Credential.ID.Expires()
+	}
+	return out
+}

@@ -1,0 +1,129 @@
+package admin
+
+import (
+	"crypto/x509"
+	"fmt"
+	"math/big"
+	"net/http"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+func (h *Handler) showCRL(r *http.Request) (any, error) {
+	issuer := r.URL.Query().Get("issuer")
+	for _, l := range h.CRL.Current() {
+		if issuer == "" || issuer == l.Issuer {
+			return h.list(l)
+		}
+	}
+	return nil, fmt.Errorf("CRL of issuer %q: %w", issuer, storage.ErrNotFound)
+}
+
+func (h *Handler) publishCRL(r *http.Request) (any, error) {
+	lists, err := h.CRL.PublishRegular(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return h.list(lists[0])
+}
+
+// list returns what the published list says, read from the list itself.
+func (h *Handler) list(l *crl.CRL) (CRL, error) {
+	out := CRL{
+		Issuer: l.Issuer, Number: l.Number, ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Revoked: l.Entries,
+		URL: h.BaseURL + ca.CRLPath(l.Issuer),
+	}
+	parsed, err := x509.ParseRevocationList(l.DER)
+	if err != nil {
+		return out, fmt.Errorf("reading CRL %d: %w", l.Number, err)
+	}
+	for _, e := range parsed.RevokedCertificateEntries {
+		out.Entries = append(out.Entries, Entry{serialText(e.SerialNumber), e.RevocationTime, agents.Reason(e.ReasonCode).String()})
+	}
+	return out, nil
+}
+
+func serialText(n *big.Int) string {
+	var id agents.CredentialID
+	n.FillBytes(id[:])
+	return id.String()
+}
+
+func (h *Handler) listKeys(r *http.Request) (any, error) {
+	list := []Key{}
+	err := h.view(r, func(tx storage.Tx) error {
+		all, err := keys.List(tx)
+		if err != nil {
+			return err
+		}
+		roots, issuers, err := ca.Authorities(tx)
+		if err != nil {
+			return err
+		}
+		ends := map[string]time.Time{}
+		for _, a := range append(roots, issuers...) {
+			ends[a.ID] = a.NotAfter
+		}
+		for _, k := range all {
+			list = append(list, newKey(k, ends[k.ID]))
+		}
+		return nil
+	})
+	return list, err
+}
+
+func newKey(k keys.Key, ends time.Time) Key {
+	return Key{
+		ID: k.ID, Purpose: string(k.Purpose), Algorithm: string(k.Algorithm), State: string(k.State),
+		Created: k.Created, Activated: k.Activated, Retired: k.Retired, Expires: ends,
+	}
+}
+
+func (h *Handler) rotateKey(r *http.Request) (any, error) {
+	p, err := keys.ParsePurpose(r.PathValue("purpose"))
+	if err != nil {
+		return nil, err
+	}
+	if err := h.Rotate(r.Context(), h.request(r, "key.rotate", string(p)), p); err != nil {
+		return nil, err
+	}
+	var k keys.Key
+	err = h.view(r, func(tx storage.Tx) (err error) {
+		k, err = keys.Active(tx, p)
+		return err
+	})
+	return newKey(k, time.Time{}), err
+}
+
+func (h *Handler) status(r *http.Request) (any, error) {
+	st, err := h.Status(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	if lists := h.CRL.Current(); len(lists) > 0 {
+		l := lists[0]
+		st.CRL = CRL{
+			Issuer: l.Issuer, Number: l.Number, ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Revoked: l.Entries,
+			URL: h.BaseURL + ca.CRLPath(l.Issuer),
+		}
+	}
+	return st, h.view(r, func(tx storage.Tx) error {
+		active, err := collect(tx, h.Now(), func(agents.Agent, agents.Credential) bool { return true })
+		rc := count(active, h.Now())
+		st.Certificates, st.Tokens = rc.Certificates, rc.Tokens
+		return err
+	})
+}
+
+func (h *Handler) backup(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if err := h.DB.Backup(r.Context(), w); err != nil {
+		h.Log.Error("the backup failed", "request", r.Header.Get("X-Request-Id"), "error", err)
+		panic(http.ErrAbortHandler) // so that the reader sees it cut off
+	}
+}

@@ -1,0 +1,70 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// Listen opens the socket in dir, mode 0600. Nobody else serves it: whoever
+// calls holds the lock of the store beside it, so a socket that is there is
+// left from a crash.
+func Listen(dir string) (net.Listener, error) {
+	path := filepath.Join(dir, SocketName)
+	if len(path) > 100 {
+		return nil, fmt.Errorf("the path of the admin socket, %s, is too long for a unix socket (100 bytes): choose a shorter --dir", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	// The directory is 0700, so nobody meets the socket before its mode is set.
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+type actorKey struct{}
+
+// ConnContext remembers who is at the other end of a connection, for
+// http.Server.
+func ConnContext(ctx context.Context, c net.Conn) context.Context {
+	uid, err := peerUID(c)
+	if err != nil {
+		return ctx
+	}
+	return context.WithValue(ctx, actorKey{}, "uid="+strconv.Itoa(uid))
+}
+
+// actor returns who sent the request, for the audit log.
+func actor(r *http.Request) string {
+	if who, ok := r.Context().Value(actorKey{}).(string); ok {
+		return who
+	}
+	return "operator"
+}
+
+// peerUID asks the kernel whose process opened the connection.
+func peerUID(c net.Conn) (uid int, err error) {
+	conn, ok := c.(syscall.Conn)
+	if !ok {
+		return 0, errors.New("not a socket")
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	failed := raw.Control(func(fd uintptr) { uid, err = credentials(int(fd)) })
+	return uid, errors.Join(failed, err)
+}

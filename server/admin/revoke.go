@@ -1,0 +1,255 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+func (h *Handler) suspend(r *http.Request) (any, error) {
+	return h.end(r, "agent.suspend", agents.PrivilegeWithdrawn, agents.Suspend)
+}
+
+func (h *Handler) decommission(r *http.Request) (any, error) {
+	return h.end(r, "agent.decommission", agents.CessationOfOperation,
+		func(tx storage.Tx, n agents.Name, why agents.Reason, now time.Time) (agents.Agent, error) {
+			return agents.Decommission(tx, h.TrustDomain, n, why, now)
+		})
+}
+
+// end runs a change that ends all that an agent holds. What that was, is
+// counted in the same transaction, before the change.
+func (h *Handler) end(r *http.Request, action string, otherwise agents.Reason, change func(storage.Tx, agents.Name, agents.Reason, time.Time) (agents.Agent, error)) (any, error) {
+	name, err := agentName(r)
+	if err != nil {
+		return nil, err
+	}
+	why, err := readReason(r, otherwise)
+	if err != nil {
+		return nil, err
+	}
+	var ended []holding
+	err = h.do(r, action, string(name), func(tx storage.Tx, now time.Time) (err error) {
+		ended, err = collect(tx, now, func(a agents.Agent, _ agents.Credential) bool { return a.Name == name })
+		if err != nil {
+			return err
+		}
+		_, err = change(tx, name, why, now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h.receipt(r.Context(), ended), nil
+}
+
+func readReason(r *http.Request, otherwise agents.Reason) (agents.Reason, error) {
+	var in why
+	if err := read(r, &in); err != nil || in.Reason == "" {
+		return otherwise, err
+	}
+	return agents.ParseReason(in.Reason)
+}
+
+// A holding is a credential, and which kind it is of.
+type holding struct {
+	agents.Credential
+	token bool
+}
+
+// live yields the credentials on record of both kinds that may not have
+// expired.
+func live(tx storage.Tx, now time.Time) iter.Seq2[holding, error] {
+	return func(yield func(holding, error) bool) {
+		for c, err := range ca.Since(tx, now) {
+			if !yield(holding{c.Credential, false}, err) {
+				return
+			}
+		}
+		for t, err := range tokens.Since(tx, now) {
+			if !yield(holding{t.Credential, true}, err) {
+				return
+			}
+		}
+	}
+}
+
+// collect returns the credentials that may be used now and are chosen. The
+// authority's own are never among them.
+func collect(tx storage.Tx, now time.Time, chosen func(agents.Agent, agents.Credential) bool) ([]holding, error) {
+	var found []holding
+	standing := agents.NewStanding(tx, now)
+	for c, err := range live(tx, now) {
+		if err != nil {
+			return nil, err
+		}
+		if c.Agent == agents.Authority {
+			continue
+		}
+		a, err := standing.Check(c.Credential)
+		if err != nil {
+			if policy.IsDenial(err) {
+				continue
+			}
+			return nil, err
+		}
+		if chosen(a, c.Credential) {
+			found = append(found, c)
+		}
+	}
+	return found, nil
+}
+
+// receipt publishes the CRL and says what was ended. The revocation stands
+// whether or not a CRL could be published.
+func (h *Handler) receipt(ctx context.Context, ended []holding) Receipt {
+	rc := count(ended, h.Now())
+	lists, err := h.CRL.Publish(context.WithoutCancel(ctx))
+	if err != nil {
+		h.Log.Error("the CRL could not be published; the revocation stands", "error", err)
+		rc.Warning = "revoked, but the CRL could not be published yet: " + err.Error()
+	}
+	for _, l := range lists {
+		rc.CRL = append(rc.CRL, CRLNumber{l.Issuer, l.Number})
+	}
+	return rc
+}
+
+func count(ended []holding, now time.Time) Receipt {
+	rc := Receipt{At: now.UTC(), CRL: []CRLNumber{}, DeadAfter: now.UTC()}
+	for _, c := range ended {
+		if c.token {
+			rc.Tokens++
+		} else {
+			rc.Certificates++
+		}
+		if end := c.ID.Expires(); end.After(rc.DeadAfter) {
+			rc.DeadAfter = end
+		}
+	}
+	return rc
+}
+
+// revoke revokes a selection. Where it reaches back to the first credential,
+// it is a cutoff for each agent, which also catches what is being issued at
+// this moment; else each credential is revoked by itself.
+func (h *Handler) revoke(r *http.Request) (any, error) {
+	var in Selection
+	if err := read(r, &in); err != nil {
+		return nil, err
+	}
+	why, err := in.check(h.Now())
+	if err != nil {
+		return nil, err
+	}
+	var ended []holding
+	choose := func(tx storage.Tx, now time.Time) (err error) {
+		ended, err = collect(tx, now, in.chooses)
+		return err
+	}
+	if in.DryRun {
+		err := h.view(r, func(tx storage.Tx) error { return choose(tx, h.Now()) })
+		rc := count(ended, h.Now())
+		rc.DryRun = true
+		return rc, err
+	}
+	err = h.do(r, "credential.revoke", in.subject(), func(tx storage.Tx, now time.Time) error {
+		if err := choose(tx, now); err != nil {
+			return err
+		}
+		return in.cut(tx, ended, agents.Cutoff{At: now, Reason: why})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h.receipt(r.Context(), ended), nil
+}
+
+func (s Selection) check(now time.Time) (agents.Reason, error) {
+	switch {
+	case s.Agent == "" && s.Owner == "" && len(s.Labels) == 0 && s.IssuedBefore.IsZero() && s.IssuedSince.IsZero():
+		return 0, fmt.Errorf("%w selection: name an agent, an owner, a label or a time", agents.ErrInvalid)
+	case s.IssuedBefore.After(now):
+		return 0, fmt.Errorf("%w selection: %s lies in the future; to stop an agent from obtaining more, suspend it", agents.ErrInvalid, s.IssuedBefore.Format(time.RFC3339))
+	case s.Reason == "":
+		return agents.Unspecified, nil
+	}
+	return agents.ParseReason(s.Reason)
+}
+
+func (s Selection) chooses(a agents.Agent, c agents.Credential) bool {
+	if s.Agent != "" && s.Agent != string(a.Name) || s.Owner != "" && s.Owner != a.Owner {
+		return false
+	}
+	for k, v := range s.Labels {
+		if a.Labels[k] != v {
+			return false
+		}
+	}
+	return (s.IssuedBefore.IsZero() || c.IssuedAt.Before(s.IssuedBefore)) && (s.IssuedSince.IsZero() || !c.IssuedAt.Before(s.IssuedSince))
+}
+
+// subject names the selection in the audit log.
+func (s Selection) subject() string {
+	switch {
+	case s.Agent != "":
+		return s.Agent
+	case s.Owner != "":
+		return "owner " + s.Owner
+	case len(s.Labels) > 0:
+		return fmt.Sprintf("label %v", s.Labels)
+	}
+	return "all agents"
+}
+
+// cut kills what was selected.
+func (s Selection) cut(tx storage.Tx, ended []holding, c agents.Cutoff) error {
+	if s.Agent != "" {
+		if _, err := agents.Get(tx, agents.Name(s.Agent)); err != nil {
+			return err
+		}
+	}
+	if !s.IssuedSince.IsZero() {
+		for _, e := range ended {
+			if err := agents.Revoke(tx, e.Credential, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if !s.IssuedBefore.IsZero() {
+		c.Made, c.At = c.At, s.IssuedBefore.Add(-1)
+	}
+	if s.Owner != "" && s.Agent == "" && len(s.Labels) == 0 {
+		return agents.CutOwner(tx, s.Owner, c)
+	}
+	return s.cutAgents(tx, c)
+}
+
+// cutAgents gives each agent that the selection is about the cutoff.
+func (s Selection) cutAgents(tx storage.Tx, c agents.Cutoff) error {
+	s.IssuedBefore = time.Time{} // what is left of s chooses agents
+	var chosen []agents.Name
+	for a, err := range agents.All(tx) {
+		if err != nil {
+			return err
+		}
+		if a.Name != agents.Authority && s.chooses(a, agents.Credential{}) {
+			chosen = append(chosen, a.Name)
+		}
+	}
+	for _, n := range chosen {
+		if err := agents.CutAgent(tx, n, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package admin
+
+import (
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// An Agent is what operators see of an agent.
+type Agent struct {
+	Name        string            `json:"name"`
+	ID          string            `json:"id"` // SPIFFE ID
+	State       string            `json:"state"`
+	Owner       string            `json:"owner"`
+	Purpose     string            `json:"purpose,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Scopes      []string          `json:"scopes,omitempty"`
+	Audiences   []string          `json:"audiences,omitempty"`
+	DNS         []string          `json:"dns,omitempty"`
+	IPs         []string          `json:"ips,omitempty"`
+	Keys        int               `json:"keys,omitempty"` // how many are registered for private_key_jwt
+	TTL         string            `json:"ttl,omitempty"`
+	Expires     time.Time         `json:"expires,omitzero"`
+	Created     time.Time         `json:"created"`
+	Changed     time.Time         `json:"changed"`
+	Certified   time.Time         `json:"certified,omitzero"`    // when its current certificate was issued
+	Certificate string            `json:"certificate,omitempty"` // serial number of the current certificate
+	CertExpires time.Time         `json:"certificate_expires,omitzero"`
+}
+
+// An AddRequest registers an agent.
+type AddRequest struct {
+	Name string `json:"name"`
+	agents.Change
+}
+
+// An Invited agent is one that was registered or may enroll anew, with its
+// one-time token: the only time that it is shown.
+type Invited struct {
+	Agent
+	Enrollment Enrollment `json:"enrollment"`
+}
+
+// An Enrollment is a one-time token.
+type Enrollment struct {
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires_at"`
+}
+
+// A Receipt says what a revocation ended.
+type Receipt struct {
+	At           time.Time   `json:"at"`
+	Certificates int         `json:"certificates"`
+	Tokens       int         `json:"tokens"`
+	ACMEAccounts int         `json:"acme_accounts"` // none, while accounts are not built
+	CRL          []CRLNumber `json:"crl"`
+	// DeadAfter is the last moment at which any of it can still work, with a
+	// relying party that asks neither the CRL nor introspection.
+	DeadAfter time.Time `json:"dead_after"`
+	Warning   string    `json:"warning,omitempty"` // the revocation stands, but the CRL is late
+	DryRun    bool      `json:"dry_run,omitempty"`
+}
+
+// A CRLNumber names one published list.
+type CRLNumber struct {
+	Issuer string `json:"issuer"`
+	Number int64  `json:"number"`
+}
+
+// A Selection says what to revoke: what fits every member that is set.
+type Selection struct {
+	Agent        string            `json:"agent,omitempty"`
+	Owner        string            `json:"owner,omitempty"`
+	Labels       map[string]string `json:"labels,omitempty"`
+	IssuedBefore time.Time         `json:"issued_before,omitzero"`
+	IssuedSince  time.Time         `json:"issued_since,omitzero"`
+	Reason       string            `json:"reason,omitempty"`
+	DryRun       bool              `json:"dry_run,omitempty"`
+}
+
+// A Certificate is what operators see of a certificate.
+type Certificate struct {
+	Serial      string    `json:"serial"`
+	Agent       string    `json:"agent"`
+	State       string    `json:"state"` // active, revoked, expired
+	Issuer      string    `json:"issuer"`
+	IssuedAt    time.Time `json:"issued_at"`
+	NotBefore   time.Time `json:"not_before"`
+	NotAfter    time.Time `json:"not_after"`
+	Profile     string    `json:"profile"`
+	Names       []string  `json:"names"`
+	Fingerprint string    `json:"fingerprint"` // SHA-256 of the DER, in hexadecimal
+	RevokedAt   time.Time `json:"revoked_at,omitzero"`
+	Reason      string    `json:"reason,omitempty"`
+}
+
+// An IssueRequest has the authority issue a certificate at an operator's word.
+type IssueRequest struct {
+	CSR     string `json:"csr"`               // PEM
+	TTL     string `json:"ttl,omitempty"`     // such as 5m
+	Profile string `json:"profile,omitempty"` //
+}
+
+// An Issued certificate is the answer of everything that issues one.
+type Issued struct {
+	Certificate string    `json:"certificate"` // PEM
+	Chain       string    `json:"chain"`       // PEM, from the issuer upwards, without the root
+	NotAfter    time.Time `json:"not_after"`
+}
+
+// A Token is what operators see of an access token.
+type Token struct {
+	ID        string    `json:"jti"`
+	Agent     string    `json:"agent"`
+	State     string    `json:"state"`
+	IssuedAt  time.Time `json:"issued_at"`
+	Expires   time.Time `json:"expires_at"`
+	Scope     string    `json:"scope"`
+	Audiences []string  `json:"aud"`
+	Bound     string    `json:"certificate,omitempty"` // serial number of the certificate it is bound to
+	RevokedAt time.Time `json:"revoked_at,omitzero"`
+	Reason    string    `json:"reason,omitempty"`
+}
+
+// A CRL is what operators see of a published list.
+type CRL struct {
+	Issuer     string    `json:"issuer"`
+	Number     int64     `json:"number"`
+	ThisUpdate time.Time `json:"this_update"`
+	NextUpdate time.Time `json:"next_update"`
+	Entries    []Entry   `json:"entries,omitempty"`
+	Revoked    int       `json:"revoked"` // how many entries there are
+	URL        string    `json:"url"`
+}
+
+// An Entry is one revoked certificate on a list.
+type Entry struct {
+	Serial    string    `json:"serial"`
+	RevokedAt time.Time `json:"revoked_at"`
+	Reason    string    `json:"reason,omitempty"`
+}
+
+// A Key is what operators see of a signing key.
+type Key struct {
+	ID        string    `json:"id"`
+	Purpose   string    `json:"purpose"`
+	Algorithm string    `json:"algorithm"`
+	State     string    `json:"state"`
+	Created   time.Time `json:"created"`
+	Activated time.Time `json:"activated,omitzero"`
+	Retired   time.Time `json:"retired,omitzero"`
+	Expires   time.Time `json:"expires,omitzero"` // of its CA certificate, if it has one
+}
+
+// A Status is how the authority is.
+type Status struct {
+	Version         string         `json:"version"`
+	TrustDomain     string         `json:"trust_domain"`
+	Advertise       string         `json:"advertise"`
+	RootFingerprint []string       `json:"root_fingerprints"` // SHA-256 of the DER, in hexadecimal
+	Healthy         bool           `json:"healthy"`
+	Problems        []string       `json:"problems,omitempty"`
+	Started         time.Time      `json:"started"`
+	Agents          map[string]int `json:"agents"`       // by state
+	Certificates    int            `json:"certificates"` // active ones
+	Tokens          int            `json:"tokens"`       // active ones
+	Events          int64          `json:"events"`
+	StoreBytes      int64          `json:"store_bytes"`
+	CRL             CRL            `json:"crl"`
+	IssuerExpires   time.Time      `json:"issuer_expires"`
+	RootExpires     time.Time      `json:"root_expires"`
+	ServerExpires   time.Time      `json:"server_certificate_expires"`
+}
+
+// An Event is an entry of the audit log.
+type Event = audit.Event
+
+// A Verified log is what audit verify found.
+type Verified struct {
+	Entries    int64  `json:"entries"`
+	Root       string `json:"root"`       // base64
+	Checkpoint string `json:"checkpoint"` // signed, of the log as it is now: keep it elsewhere
+}

@@ -1,0 +1,179 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// The files in an authority's directory.
+const (
+	configFile = "brevet.yaml"
+	storeFile  = "brevet.db"
+	socketFile = "admin.sock"
+)
+
+// A File is what brevet.yaml says: facts of the process. All that changes
+// while it runs is in the store.
+type File struct {
+	TrustDomain agents.TrustDomain
+	Advertise   string // https URL that agents and resource servers use; the issuer of tokens
+	Listen      string // address for HTTPS
+	ListenHTTP  string // address for what is public and signed: CRLs and issuers
+	Profiles    map[string]ca.ProfileConfig
+	Keys        struct {
+		Plain          bool   // the operator chose not to seal key files
+		PassphraseFile string // see keys.ReadPassphrase
+	}
+	Log struct {
+		Level slog.Level
+		JSON  bool
+	}
+}
+
+const maxConfig = 1 << 20
+
+// ReadFile reads the brevet.yaml of an authority's directory.
+func ReadFile(dir string) (*File, error) {
+	path := filepath.Join(dir, configFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("there is no authority in %s: make one with brevet init, or name its directory with --dir", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := ParseFile(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s:%w", path, err)
+	}
+	return f, nil
+}
+
+// ParseFile reads the text of a brevet.yaml. What it does not know is an error
+// that begins with line and column.
+func ParseFile(text []byte) (*File, error) {
+	f := &File{Listen: "127.0.0.1:8443", ListenHTTP: "127.0.0.1:8080", Profiles: map[string]ca.ProfileConfig{}}
+	if len(text) > maxConfig {
+		return nil, fmt.Errorf("1:1: the file has more than %d bytes", maxConfig)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return nil, fmt.Errorf(" %w", err)
+	}
+	if len(doc.Content) != 1 {
+		return nil, errors.New("1:1: the file is empty")
+	}
+	err := readMap(doc.Content[0], map[string]func(*yaml.Node) error{
+		"trust_domain": func(n *yaml.Node) (err error) { f.TrustDomain, err = agents.ParseTrustDomain(n.Value); return err },
+		"advertise":    func(n *yaml.Node) (err error) { f.Advertise, err = parseAdvertise(n.Value); return err },
+		"listen":       func(n *yaml.Node) (err error) { f.Listen, err = parseAddress(n.Value); return err },
+		"listen_http":  func(n *yaml.Node) (err error) { f.ListenHTTP, err = parseAddress(n.Value); return err },
+		"profiles":     f.readProfiles,
+		"keys":         f.readKeys,
+		"log":          f.readLog,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if f.TrustDomain == "" || f.Advertise == "" {
+		return nil, errors.New("1:1: trust_domain and advertise must be there")
+	}
+	return f, nil
+}
+
+func (f *File) readProfiles(n *yaml.Node) error {
+	return eachPair(n, func(name string, value *yaml.Node) error {
+		var c ca.ProfileConfig
+		err := readMap(value, map[string]func(*yaml.Node) error{
+			"lifetime":     func(n *yaml.Node) (err error) { c.Lifetime, err = time.ParseDuration(n.Value); return err },
+			"max_lifetime": func(n *yaml.Node) (err error) { c.MaxLifetime, err = time.ParseDuration(n.Value); return err },
+		})
+		if err != nil {
+			return err
+		}
+		if _, err := ca.NewProfile(name, c); err != nil {
+			return at(value, err)
+		}
+		f.Profiles[name] = c
+		return nil
+	})
+}
+
+func (f *File) readKeys(n *yaml.Node) error {
+	return readMap(n, map[string]func(*yaml.Node) error{
+		"plain":           func(n *yaml.Node) error { return n.Decode(&f.Keys.Plain) },
+		"passphrase_file": func(n *yaml.Node) error { f.Keys.PassphraseFile = n.Value; return nil },
+	})
+}
+
+func (f *File) readLog(n *yaml.Node) error {
+	return readMap(n, map[string]func(*yaml.Node) error{
+		"level": func(n *yaml.Node) error { return f.Log.Level.UnmarshalText([]byte(n.Value)) },
+		"format": func(n *yaml.Node) error {
+			if n.Value != "json" && n.Value != "text" {
+				return fmt.Errorf("format %q: want json or text", n.Value)
+			}
+			f.Log.JSON = n.Value == "json"
+			return nil
+		},
+	})
+}
+
+// parseAdvertise accepts the https URL of an origin. As the issuer of tokens
+// it has neither query nor fragment (RFC 8414, section 2).
+func parseAdvertise(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("advertise %q: want https://HOST or https://HOST:PORT", s)
+	}
+	return "https://" + strings.ToLower(u.Host), nil
+}
+
+func parseAddress(s string) (string, error) {
+	if _, _, err := net.SplitHostPort(s); err != nil {
+		return "", fmt.Errorf("address %q: want HOST:PORT", s)
+	}
+	return s, nil
+}
+
+// passphrase returns what unseals the key files: from the file named, from
+// systemd's credentials, or none if the operator chose so.
+func (f *File) passphrase() (keys.Passphrase, error) {
+	switch {
+	case f.Keys.Plain && f.Keys.PassphraseFile != "":
+		return keys.Passphrase{}, errors.New("keys: plain and a passphrase file exclude each other")
+	case f.Keys.Plain:
+		return keys.NoPassphrase, nil
+	case f.Keys.PassphraseFile != "":
+		return keys.ReadPassphrase(f.Keys.PassphraseFile)
+	}
+	p, err := keys.FromCredentials()
+	if errors.Is(err, os.ErrNotExist) {
+		return p, errors.New("the keys need a passphrase: give --passphrase-file FILE (or fd:N), or the systemd credential brevet-passphrase; only brevet init --no-passphrase does without")
+	}
+	return p, err
+}
+
+// baseURL returns where what is served over plain HTTP is published: the
+// advertised host, at the port of that listener.
+func (f *File) baseURL() string {
+	u, _ := url.Parse(f.Advertise)
+	_, port, _ := net.SplitHostPort(f.ListenHTTP)
+	if port == "80" {
+		return "http://" + strings.TrimSuffix(u.Host, ":"+u.Port())
+	}
+	return "http://" + net.JoinHostPort(u.Hostname(), port)
+}

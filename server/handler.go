@@ -1,0 +1,131 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+// Bounds of every connection: a client that is slower than this is none that
+// needs a credential of minutes.
+const (
+	headerTime = 5 * time.Second
+	readTime   = 15 * time.Second
+	writeTime  = 30 * time.Second
+	idleTime   = 2 * time.Minute
+	maxHeader  = 32 << 10 // a token with a post-quantum signature has 8 kB
+)
+
+// servers returns the three servers, in the order of their listeners.
+func (s *Server) servers() []*http.Server {
+	https := s.server(s.observe(s.agentHandler()))
+	https.TLSConfig = s.tlsConfig()
+	operators := s.server(s.observe(s.admin))
+	operators.ConnContext = admin.ConnContext
+	operators.WriteTimeout, operators.ReadTimeout = 0, 0 // backups and audit tail take their time
+	return []*http.Server{https, s.server(s.observe(s.publicHandler())), operators}
+}
+
+func (s *Server) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+	}
+}
+
+// agentHandler serves agents and resource servers over HTTPS.
+func (s *Server) agentHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /roots.pem", s.serveRoots)
+	mux.HandleFunc("GET /chain.pem", s.serveChain)
+	mux.Handle("POST /v1/enroll", s.limited(http.HandlerFunc(s.serveEnroll)))
+	mux.Handle("POST /v1/certificates", s.limited(http.HandlerFunc(s.serveCertificates)))
+	mux.HandleFunc("GET /.well-known/oauth-authorization-server", s.tokens.ServeMetadata)
+	mux.HandleFunc("GET /.well-known/openid-configuration", s.tokens.ServeMetadata)
+	mux.HandleFunc("GET "+tokens.JWKSPath, s.tokens.ServeJWKS)
+	mux.Handle("POST "+tokens.TokenPath, s.limited(http.HandlerFunc(s.tokens.ServeToken)))
+	mux.Handle("POST "+tokens.IntrospectPath, s.limited(http.HandlerFunc(s.tokens.ServeIntrospect)))
+	mux.Handle("POST "+tokens.RevokePath, s.limited(http.HandlerFunc(s.tokens.ServeRevoke)))
+	mux.HandleFunc("GET /metrics", s.metrics.serve)
+	s.health(mux)
+	return mux
+}
+
+// publicHandler serves what is public and signed over plain HTTP.
+func (s *Server) publicHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /crl/{file}", http.Handler(s.crl))
+	mux.HandleFunc("GET /issuer/{file}", s.serveIssuer)
+	s.health(mux)
+	return mux
+}
+
+var _ http.Handler = (*crl.Publisher)(nil)
+
+// observe gives each request an id, which X-Request-Id carries to handlers and
+// back to the client, counts it and logs it, and survives a handler's panic.
+func (s *Server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin := time.Now()
+		id := make([]byte, 8)
+		rand.Read(id)
+		r.Header.Set("X-Request-Id", hex.EncodeToString(id))
+		w.Header().Set("X-Request-Id", r.Header.Get("X-Request-Id"))
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			if p := recover(); p != nil && p != http.ErrAbortHandler {
+				s.Log.Error("panic", "request", r.Header.Get("X-Request-Id"), "panic", p, "stack", string(debug.Stack()))
+				if rec.status == 0 {
+					http.Error(rec, "internal error", http.StatusInternalServerError)
+				}
+			}
+			took := time.Since(begin)
+			s.metrics.count(r.Pattern, rec.status, took)
+			s.Log.LogAttrs(context.Background(), slog.LevelInfo, "request",
+				slog.String("request", r.Header.Get("X-Request-Id")), slog.String("method", r.Method), slog.String("route", r.Pattern),
+				slog.Int("status", rec.status), slog.Duration("took", took), slog.String("peer", peerHost(r)))
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// A recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// peerHost returns the address that a request came from, without its port.
+func peerHost(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return "local"
+	}
+	return host
+}

@@ -1,0 +1,224 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/bolt"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// An InitConfig says what a new authority is to be.
+type InitConfig struct {
+	Dir            string
+	TrustDomain    string
+	Name           string // of the CAs; "" means one made of the trust domain
+	Advertise      string // "" means https at Listen
+	Listen         string // "" means 127.0.0.1:8443
+	ListenHTTP     string // "" means 127.0.0.1:8080
+	Algorithm      string // of the root and the issuer; "" means ecdsa-p256
+	RootLifetime   time.Duration
+	IssuerLifetime time.Duration
+	PassphraseFile string // see keys.ReadPassphrase; remembered in brevet.yaml, if it is a file
+	NoPassphrase   bool   // key files are to lie unsealed
+	Actor          string // for the audit log
+}
+
+// A NewAuthority is what init made.
+type NewAuthority struct {
+	TrustDomain     string `json:"trust_domain"`
+	RootFingerprint string `json:"root_fingerprint"` // SHA-256 of the DER, in hexadecimal
+	Issuer          string `json:"issuer"`
+	Advertise       string `json:"advertise"`
+}
+
+// Init makes a new authority in c.Dir: keys, a root and an issuing CA, the
+// store, and at last brevet.yaml, which is what makes a directory an
+// authority's. After a crash before that, Init says what to remove.
+func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, error) {
+	text, f, err := c.file()
+	if err != nil {
+		return nil, err
+	}
+	algorithm, err := keys.ParseAlgorithm(orDefault(c.Algorithm, string(keys.ECDSAP256)))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkLifetimes(); err != nil {
+		return nil, err
+	}
+	f.Keys.PassphraseFile = c.PassphraseFile
+	passphrase, err := f.passphrase()
+	if err != nil {
+		return nil, err
+	}
+	if err := emptyDir(c.Dir); err != nil {
+		return nil, err
+	}
+	db, err := bolt.Open(filepath.Join(c.Dir, storeFile), bolt.Options{})
+	if err != nil {
+		return nil, err
+	}
+	made, err := c.fill(ctx, db, keys.NewStore(c.Dir, passphrase), f, algorithm, now)
+	if err := errors.Join(err, db.Close()); err != nil {
+		return nil, err
+	}
+	return made, writeFile(filepath.Join(c.Dir, configFile), text)
+}
+
+func (c InitConfig) checkLifetimes() error {
+	if c.IssuerLifetime < 24*time.Hour || c.RootLifetime < c.IssuerLifetime || c.RootLifetime > 50*366*24*time.Hour {
+		return fmt.Errorf("lifetimes: want 24h <= issuer (%s) <= root (%s) <= 50 years", c.IssuerLifetime, c.RootLifetime)
+	}
+	return nil
+}
+
+// emptyDir makes the directory, or accepts one without an authority in it.
+func emptyDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
+		return fmt.Errorf("%s holds an authority already: start it with brevet serve, or choose another --dir", dir)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*.key"))
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(dir, storeFile)); err == nil || len(left) > 0 {
+		return fmt.Errorf("%s holds part of an authority, from an init that was cut short: remove %s and *.key there and try again", dir, storeFile)
+	}
+	return nil
+}
+
+// fill makes the keys and certificates and records them in one transaction.
+func (c InitConfig) fill(ctx context.Context, db storage.DB, store *keys.Store, f *File, alg keys.Algorithm, now time.Time) (*NewAuthority, error) {
+	var made []keys.Key
+	generate := func(p keys.Purpose, a keys.Algorithm) (ca.Signer, error) {
+		k, signer, err := store.Generate(p, a, now)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, k)
+		return ca.NewSigner(signer)
+	}
+	rootSigner, err := generate(keys.Root, alg)
+	if err != nil {
+		return nil, err
+	}
+	issuerSigner, err := generate(keys.Issuer, alg)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := generate(keys.Tokens, keys.ECDSAP256); err != nil {
+		return nil, err
+	}
+	if _, err := generate(keys.Audit, keys.Ed25519); err != nil {
+		return nil, err
+	}
+	name := orDefault(c.Name, "brevet "+string(f.TrustDomain))
+	root, err := ca.NewRoot(name, rootSigner, c.RootLifetime, now)
+	if err != nil {
+		return nil, err
+	}
+	above, err := ca.RootIssuer(root, rootSigner)
+	if err != nil {
+		return nil, err
+	}
+	issuing, err := ca.NewIssuing(name, issuerSigner.PublicKey(), above, c.IssuerLifetime, now)
+	if err != nil {
+		return nil, err
+	}
+	r := policy.Request{Actor: c.Actor, Action: "authority.init", Subject: string(f.TrustDomain)}
+	err = policy.Do(ctx, db, now, r, func(tx storage.Tx) (policy.Grant, error) {
+		for _, k := range made {
+			if _, err := keys.Record(tx, k, keys.StateActive, now); err != nil {
+				return policy.Grant{}, err
+			}
+		}
+		return policy.Grant{}, errors.Join(ca.PutAuthority(tx, root), ca.PutAuthority(tx, issuing))
+	})
+	hash := sha256.Sum256(root.Certificate)
+	return &NewAuthority{string(f.TrustDomain), hex.EncodeToString(hash[:]), issuing.ID, f.Advertise}, err
+}
+
+// file returns the text of the new brevet.yaml and, by reading it back, what
+// it says.
+func (c InitConfig) file() ([]byte, *File, error) {
+	if _, err := agents.ParseTrustDomain(c.TrustDomain); err != nil {
+		return nil, nil, fmt.Errorf("--trust-domain: %w", err)
+	}
+	listen := orDefault(c.Listen, "127.0.0.1:8443")
+	type keysPart struct {
+		Plain          bool   `yaml:"plain,omitempty"`
+		PassphraseFile string `yaml:"passphrase_file,omitempty"`
+	}
+	part := keysPart{Plain: c.NoPassphrase}
+	if !strings.HasPrefix(c.PassphraseFile, "fd:") {
+		part.PassphraseFile = c.PassphraseFile
+	}
+	text, err := yaml.Marshal(struct {
+		TrustDomain string   `yaml:"trust_domain"`
+		Advertise   string   `yaml:"advertise"`
+		Listen      string   `yaml:"listen"`
+		ListenHTTP  string   `yaml:"listen_http"`
+		Keys        keysPart `yaml:"keys,omitempty"`
+	}{c.TrustDomain, orDefault(c.Advertise, "https://"+listen), listen, orDefault(c.ListenHTTP, "127.0.0.1:8080"), part})
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := ParseFile(text)
+	if err != nil {
+		var p placed
+		if errors.As(err, &p) {
+			err = p.err // the place is in a file that nobody has written
+		}
+		return nil, nil, err
+	}
+	return text, f, nil
+}
+
+// writeFile writes a file that is there whole after a crash, or not at all.
+func writeFile(path string, text []byte) error {
+	tmp := path + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func orDefault(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

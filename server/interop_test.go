@@ -1,0 +1,106 @@
+package server_test
+
+import (
+	"encoding/pem"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"crypto/x509"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/server"
+	"github.com/brevet-ca/brevet/server/servertest"
+)
+
+// peer finds a program that a test talks to. CI demands it.
+func peer(t *testing.T, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%s is missing: make peers installs it", name)
+		}
+		t.Skipf("SKIPPED: %s is missing: make peers installs it", name)
+	}
+}
+
+// TestOpenSSLAndCurlAgree has the programs that everybody uses judge an
+// agent's certificate before and after the agent is suspended.
+func TestOpenSSLAndCurlAgree(t *testing.T) {
+	peer(t, "openssl")
+	peer(t, "curl")
+	for _, algorithm := range []string{"ecdsa-p256", "ecdsa-p384", "ed25519"} {
+		t.Run(algorithm, func(t *testing.T) {
+			w := servertest.New(t, func(c *server.InitConfig) { c.Algorithm = algorithm })
+			openSSLAndCurl(t, w)
+		})
+	}
+}
+
+func openSSLAndCurl(t *testing.T, w *servertest.World) {
+	a := w.Enroll("reader", agents.Change{Scopes: []string{"read"}, Audiences: []string{"https://api.example"}})
+	d := t.TempDir()
+	save := func(name string, text []byte) string {
+		path := filepath.Join(d, name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(a.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, chain := save("roots.pem", []byte(w.Get(w.Client(), "/roots.pem"))), save("chain.pem", []byte(w.Get(w.Client(), "/chain.pem")))
+	cert, keyFile := save("cert.pem", ca.PEM(a.Cert.Certificate...)), save("key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
+	crlURL := a.Leaf.CRLDistributionPoints[0]
+	fetchList := func() string {
+		der := filepath.Join(d, "list.crl")
+		run(t, true, "curl", "-sS", "--fail", "-o", der, crlURL)
+		pemFile := filepath.Join(d, "list.pem")
+		run(t, true, "openssl", "crl", "-inform", "DER", "-in", der, "-out", pemFile)
+		return pemFile
+	}
+	verify := []string{"verify", "-x509_strict", "-crl_check", "-CAfile", roots, "-untrusted", chain, "-purpose", "sslclient"}
+	token := []string{"-sS", "-o", filepath.Join(d, "body"), "-w", "%{http_code}", "--cacert", roots, "--cert", cert, "--key", keyFile,
+		"-d", url.Values{"grant_type": {"client_credentials"}}.Encode(), w.URL + "/oauth/token"}
+
+	list := fetchList()
+	if out := run(t, true, "openssl", append(verify, "-CRLfile", list, cert)...); !strings.Contains(out, ": OK") {
+		t.Errorf("openssl verify before: %s", out)
+	}
+	if out := run(t, true, "openssl", "crl", "-verify", "-CAfile", chain, "-in", list, "-noout"); !strings.Contains(out, "verify OK") {
+		t.Errorf("openssl crl -verify: %s", out)
+	}
+	if out := run(t, true, "curl", token...); out != "200" {
+		t.Errorf("curl with the certificate, before: %s", out)
+	}
+	if _, err := w.Admin.Suspend(t.Context(), "reader", ""); err != nil {
+		t.Fatal(err)
+	}
+	list = fetchList()
+	if out := run(t, false, "openssl", append(verify, "-CRLfile", list, cert)...); !strings.Contains(out, "certificate revoked") {
+		t.Errorf("openssl verify after: %s", out)
+	}
+	if out := run(t, true, "openssl", "crl", "-in", list, "-noout", "-text"); !strings.Contains(out, "Privilege Withdrawn") {
+		t.Errorf("openssl crl -text: %s", out)
+	}
+	if out := run(t, true, "curl", token...); out != "401" {
+		t.Errorf("curl with the certificate, after: %s", out)
+	}
+}
+
+// run runs a program, whose success must be as expected, and returns what it
+// printed.
+func run(t *testing.T, succeeds bool, program string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(program, args...).CombinedOutput()
+	if (err == nil) != succeeds {
+		t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}

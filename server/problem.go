@@ -1,0 +1,57 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+)
+
+// errNoCertificate says that a request came without the certificate it needs.
+var errNoCertificate = errors.New("present a current client certificate of the agent in the TLS handshake")
+
+// problem answers with a problem document (RFC 9457) and logs the reason,
+// which may say more than the client is told: a client that has not proven to
+// be an agent does not learn whether one exists.
+func (s *Server) problem(w http.ResponseWriter, r *http.Request, err error) {
+	status, detail := http.StatusServiceUnavailable, "the request could not be completed; try again shortly"
+	switch {
+	case errors.Is(err, errNoCertificate), errors.Is(err, agents.ErrEnrollment):
+		status, detail = http.StatusUnauthorized, unwrapTo(err, errNoCertificate, agents.ErrEnrollment)
+	case errors.Is(err, agents.ErrCredentialExpired), errors.Is(err, ca.ErrNotOurs), errors.Is(err, agents.ErrRevoked), errors.Is(err, agents.ErrNotActive):
+		status, detail = http.StatusUnauthorized, "the client certificate cannot be used: it is expired, revoked or not this authority's; ask the operator to enroll the agent anew"
+	case errors.Is(err, agents.ErrInvalid):
+		status, detail = http.StatusBadRequest, err.Error()
+	case policy.IsDenial(err):
+		status, detail = http.StatusForbidden, err.Error()
+	}
+	level := s.Log.Info
+	if status >= 500 {
+		level = s.Log.Error
+	}
+	level("refused", "request", r.Header.Get("X-Request-Id"), "route", r.Pattern, "status", status, "reason", err.Error())
+	writeProblem(w, status, detail)
+}
+
+// unwrapTo returns the text of the one of the errors that err is, without what
+// stands around it.
+func unwrapTo(err error, these ...error) string {
+	for _, e := range these {
+		if errors.Is(err, e) {
+			return e.Error()
+		}
+	}
+	return ""
+}
+
+func writeProblem(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]any{
+		"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail,
+	})
+}

@@ -1,0 +1,83 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/bolt"
+)
+
+// VerifyBackup checks that a file is a sound copy of a store.
+func VerifyBackup(file string) error { return bolt.Verify(file) }
+
+// Restore puts a backup in place of the store in dir, which no server may be
+// using. It returns the name under which the store that was there is kept.
+// What happened since the backup is forgotten, revocations too; only the
+// numbers of CRLs go on.
+func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept string, err error) {
+	f, err := ReadFile(dir)
+	if err != nil {
+		return "", err
+	}
+	if err := bolt.Verify(file); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, storeFile)
+	kept = path + ".before-restore"
+	if _, err := os.Stat(kept); err == nil {
+		return "", fmt.Errorf("%s is left from an earlier restore: remove it, or move it away", kept)
+	}
+	old, err := bolt.Open(path, bolt.Options{}) // holds the lock, so that no server starts meanwhile
+	if err != nil && !errors.Is(err, bolt.ErrDamaged) {
+		return "", err
+	}
+	if old != nil {
+		defer old.Close()
+	}
+	fresh := path + ".restoring"
+	defer os.Remove(fresh)
+	if err := prepare(ctx, fresh, file, policy.Request{Actor: actor, Action: "authority.restore", Subject: string(f.TrustDomain)}, now); err != nil {
+		return "", err
+	}
+	if err := os.Rename(path, kept); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	return kept, errors.Join(os.Rename(fresh, path), syncDir(dir))
+}
+
+// prepare makes fresh a copy of the backup that knows that it was restored.
+func prepare(ctx context.Context, fresh, file string, r policy.Request, now time.Time) error {
+	if err := copyFile(fresh, file); err != nil {
+		return err
+	}
+	db, err := bolt.Open(fresh, bolt.Options{})
+	if err != nil {
+		return err
+	}
+	err = policy.Do(ctx, db, now, r, func(tx storage.Tx) (policy.Grant, error) {
+		return policy.Grant{Reasons: []string{"what happened since the backup is forgotten"}}, crl.Leap(tx)
+	})
+	return errors.Join(err, db.Close())
+}
+
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Sync(), out.Close())
+}

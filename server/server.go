@@ -1,0 +1,272 @@
+// Package server assembles the authority: it turns a directory into stores,
+// keys, handlers and loops, and serves agents over HTTPS, relying parties over
+// plain HTTP and operators over a unix socket. Programs embed it with [New].
+//
+// Plain HTTP carries only what is public and signed (CRLs, CA certificates).
+// The socket is for the user that the server runs as, and root; the peer's
+// user id stands in the audit log.
+package server
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/bolt"
+	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+// A Config says which authority to serve.
+type Config struct {
+	Dir            string           // what Init made
+	PassphraseFile string           // overrides the one in brevet.yaml
+	Log            *slog.Logger     // nil means standard error, as brevet.yaml says
+	Version        string           // of the program, for status
+	Now            func() time.Time // nil means time.Now
+}
+
+// A Server is an authority at work.
+type Server struct {
+	Config
+	file    *File
+	db      *bolt.DB
+	keys    *keys.Store
+	ca      *ca.CA
+	crl     *crl.Publisher
+	tokens  *tokens.Service
+	audit   *audit.Signer
+	admin   *admin.Handler
+	tls     tlsCertificate
+	metrics *metrics
+	limit   *limiter
+	started time.Time
+	ready   chan struct{}
+	url     string
+}
+
+// New opens the authority in c.Dir. Nobody else may have it open.
+func New(c Config) (*Server, error) {
+	file, err := ReadFile(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if c.PassphraseFile != "" {
+		file.Keys.Plain, file.Keys.PassphraseFile = false, c.PassphraseFile
+	}
+	passphrase, err := file.passphrase()
+	if err != nil {
+		return nil, err
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = file.logger(os.Stderr)
+	}
+	db, err := bolt.Open(filepath.Join(c.Dir, storeFile), bolt.Options{})
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		Config: c, file: file, db: db, keys: keys.NewStore(c.Dir, passphrase),
+		limit: newLimiter(c.Now), started: c.Now(), ready: make(chan struct{}),
+	}
+	if err := s.assemble(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+// assemble makes the parts. Those that unseal keys do it at the same time: that
+// is nearly all of what a start costs.
+func (s *Server) assemble() error {
+	var wait sync.WaitGroup
+	var errs [3]error
+	wait.Go(func() {
+		s.ca, errs[0] = ca.New(ca.Config{
+			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, BaseURL: s.file.baseURL(), Profiles: s.file.Profiles, Now: s.Now,
+		})
+	})
+	wait.Go(func() {
+		s.tokens, errs[1] = tokens.New(tokens.Config{
+			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, Issuer: s.file.Advertise, Now: s.Now, Log: s.Log, Certificate: s.presented,
+		})
+	})
+	wait.Go(func() { errs[2] = s.loadAuditKey() })
+	wait.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	s.crl = crl.NewPublisher(s.db, s.ca, s.Now)
+	s.metrics = newMetrics(s)
+	s.admin = admin.NewHandler(admin.Parts{
+		DB: s.db, CA: s.ca, CRL: s.crl, Tokens: s.tokens, TrustDomain: s.file.TrustDomain,
+		BaseURL: s.file.baseURL(), Now: s.Now, Log: s.Log,
+		Status: s.status, Sign: s.checkpoint, Verifiers: s.verifiers, Rotate: s.rotate,
+	})
+	return nil
+}
+
+// loadAuditKey takes the key that signs checkpoints from the store.
+func (s *Server) loadAuditKey() error {
+	var key keys.Key
+	err := s.db.View(context.Background(), func(tx storage.Tx) (err error) {
+		key, err = keys.Active(tx, keys.Audit)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	private, err := s.keys.Signer(key)
+	if err != nil {
+		return err
+	}
+	s.audit, err = audit.NewSigner(s.origin(), private)
+	return err
+}
+
+// origin is the audit log's name in its checkpoints.
+func (s *Server) origin() string { return string(s.file.TrustDomain) + "/brevet-audit" }
+
+// Ready is closed when the server answers.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// URL returns where the server answers HTTPS, once it is ready.
+func (s *Server) URL() string { return s.url }
+
+// Close releases the store of a server that is not run.
+func (s *Server) Close() error { return s.db.Close() }
+
+// Run serves until ctx is done, finishes the requests in flight, and closes
+// the store.
+func (s *Server) Run(ctx context.Context) error {
+	listeners, err := s.listen()
+	if err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	defer func() {
+		for _, l := range listeners {
+			l.Close()
+		}
+	}()
+	if err := s.start(ctx); err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	loops, stopLoops := context.WithCancel(context.Background())
+	var wait sync.WaitGroup
+	s.loops(loops, &wait)
+	servers := s.servers()
+	failed := make(chan error, len(servers))
+	for i, srv := range servers {
+		go func() { failed <- serve(srv, listeners[i]) }()
+	}
+	s.url = s.file.Advertise
+	s.Log.Info("ready", "https", listeners[0].Addr().String(), "http", listeners[1].Addr().String(), "version", s.Version)
+	close(s.ready)
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+	}
+	err = errors.Join(err, shutdown(servers))
+	stopLoops()
+	wait.Wait()
+	s.saveCheckpoint()
+	s.Log.Info("stopped")
+	return errors.Join(err, s.db.Close())
+}
+
+func serve(srv *http.Server, l net.Listener) error {
+	if srv.TLSConfig != nil {
+		return srv.ServeTLS(l, "", "")
+	}
+	return srv.Serve(l)
+}
+
+// shutdownTime is how long requests in flight are waited for.
+const shutdownTime = 10 * time.Second
+
+func shutdown(servers []*http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	var wait sync.WaitGroup
+	for _, srv := range servers {
+		wait.Go(func() {
+			if srv.Shutdown(ctx) != nil {
+				srv.Close() // somebody would not finish
+			}
+		})
+	}
+	wait.Wait()
+	return nil
+}
+
+// listen opens the three listeners: HTTPS, HTTP and the operators' socket.
+func (s *Server) listen() ([]net.Listener, error) {
+	var open []net.Listener
+	for _, address := range []string{s.file.Listen, s.file.ListenHTTP} {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			for _, l := range open {
+				l.Close()
+			}
+			return nil, fmt.Errorf("listening on %s, as brevet.yaml says: %w", address, err)
+		}
+		open = append(open, l)
+	}
+	l, err := admin.Listen(s.Dir)
+	return append(open, l), err
+}
+
+// start does what must be done before the first answer.
+func (s *Server) start(ctx context.Context) error {
+	now := s.Now()
+	r := policy.Request{Actor: "system", Action: "server.start", Subject: string(agents.Authority)}
+	err := policy.Do(ctx, s.db, now, r, func(tx storage.Tx) (policy.Grant, error) {
+		return policy.Grant{Reasons: []string{"version " + s.Version}}, agents.AddAuthority(tx, s.file.TrustDomain, s.file.names(), now)
+	})
+	if err != nil {
+		return fmt.Errorf("registering the server's own names: %w", err)
+	}
+	if _, err := s.crl.PublishRegular(ctx); err != nil {
+		return err
+	}
+	return s.renew(ctx)
+}
+
+// checkpoint signs the audit log as it is in tx.
+func (s *Server) checkpoint(tx storage.Tx) ([]byte, error) { return audit.Sign(tx, s.audit) }
+
+// verifiers returns what checks the signatures of this log's keys, past and
+// present.
+func (s *Server) verifiers(tx storage.Tx) ([]ed25519.PublicKey, string, error) {
+	all, err := keys.List(tx, keys.Audit)
+	if err != nil {
+		return nil, "", err
+	}
+	var public []ed25519.PublicKey
+	for _, k := range all {
+		key, err := parseEd25519(k.Public)
+		if err != nil {
+			return nil, "", fmt.Errorf("audit key %s: %w", k.ID, err)
+		}
+		public = append(public, key)
+	}
+	return public, s.origin(), nil
+}

@@ -1,0 +1,180 @@
+// Package servertest starts whole authorities on loopback for tests: the real
+// server on real sockets with a real store, in a directory of the test's own.
+package servertest
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/server"
+	"github.com/brevet-ca/brevet/server/admin"
+)
+
+// TrustDomain is that of every authority made here.
+const TrustDomain = "example.internal"
+
+// A World is a running authority.
+type World struct {
+	Dir         string
+	URL         string // of HTTPS
+	HTTP        string // URL of plain HTTP
+	Fingerprint string // of the root
+	Issuer      string
+	Admin       *admin.Client
+	Roots       *x509.CertPool
+	Clock       *Clock
+	Log         *Log
+
+	t    *testing.T
+	stop func() error
+}
+
+// New starts an authority that ends with the test. change, if given, may alter
+// what init makes.
+func New(t *testing.T, change ...func(*server.InitConfig)) *World {
+	t.Helper()
+	// Unix sockets have short paths, and the names of tests make long ones.
+	dir, err := os.MkdirTemp("", "brevet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	c := server.InitConfig{
+		Dir: dir, TrustDomain: TrustDomain, Listen: FreeAddress(t), ListenHTTP: FreeAddress(t), NoPassphrase: true,
+		RootLifetime: 10 * 365 * 24 * time.Hour, IssuerLifetime: 90 * 24 * time.Hour, Actor: "test",
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	made, err := server.Init(t.Context(), c, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &World{
+		Dir: dir, URL: made.Advertise, HTTP: "http://" + c.ListenHTTP, Fingerprint: made.RootFingerprint, Issuer: made.Issuer,
+		Admin: admin.Dial(dir), Clock: new(Clock), Log: new(Log), t: t,
+	}
+	w.Start()
+	t.Cleanup(func() { w.Stop() })
+	w.Roots = x509.NewCertPool()
+	if !w.Roots.AppendCertsFromPEM([]byte(w.Get(w.insecure(), "/roots.pem"))) {
+		t.Fatal("the authority serves no roots")
+	}
+	return w
+}
+
+// Start starts the server, again after Stop.
+func (w *World) Start() {
+	w.t.Helper()
+	s, err := server.New(server.Config{
+		Dir: w.Dir, Version: "test", Now: w.Clock.Now, Log: slog.New(slog.NewTextHandler(w.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	select {
+	case <-s.Ready():
+	case err := <-done:
+		cancel()
+		w.t.Fatal("the authority does not start: ", err)
+	}
+	w.stop = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+}
+
+// Stop stops the server and fails the test if it does not stop well.
+func (w *World) Stop() {
+	w.t.Helper()
+	if err := w.stop(); err != nil {
+		w.t.Error("the authority does not stop well: ", err)
+	}
+}
+
+// FreeAddress returns an address on loopback that nobody listens on.
+func FreeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Client returns an HTTPS client that trusts the authority's root, and
+// presents the certificates given.
+func (w *World) Client(certs ...tls.Certificate) *http.Client {
+	c := &tls.Config{RootCAs: w.Roots, Certificates: certs, Time: w.Clock.Now}
+	return w.client(c)
+}
+
+func (w *World) insecure() *http.Client { return w.client(&tls.Config{InsecureSkipVerify: true}) }
+
+func (w *World) client(c *tls.Config) *http.Client {
+	tr := &http.Transport{TLSClientConfig: c, ForceAttemptHTTP2: true}
+	w.t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: 30 * time.Second}
+}
+
+// Get returns what the authority serves at path, which must be there.
+func (w *World) Get(c *http.Client, path string) string {
+	w.t.Helper()
+	r, err := c.Get(w.URL + path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		w.t.Fatalf("GET %s: %s %v %s", path, r.Status, err, body)
+	}
+	return string(body)
+}
+
+// File returns the path of a file in the authority's directory.
+func (w *World) File(name string) string { return filepath.Join(w.Dir, name) }
+
+// A Clock is the real one, plus what a test adds to it.
+type Clock struct{ ahead atomic.Int64 }
+
+// Now returns the time.
+func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+// Advance moves the clock, back if d is negative.
+func (c *Clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// A Log keeps what the server logs.
+type Log struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *Log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+// String returns all that was logged.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

@@ -1,0 +1,91 @@
+package server
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// problems says what keeps the authority from doing its work.
+func (s *Server) problems(ctx context.Context) []string {
+	var found []string
+	now := s.Now()
+	if err := s.db.View(ctx, func(storage.Tx) error { return nil }); err != nil {
+		found = append(found, "the store cannot be read: "+err.Error())
+	}
+	if crls := s.crl.Current(); len(crls) == 0 || !now.Before(crls[0].NextUpdate) {
+		found = append(found, "the CRL is not current")
+	}
+	if end := s.ca.Issuer().NotAfter; !now.Before(end) {
+		found = append(found, fmt.Sprintf("the issuer expired at %s: run brevet key rotate issuer", end.Format(time.RFC3339)))
+	}
+	return found
+}
+
+// status fills in what only the server knows; package admin adds the counts.
+func (s *Server) status(ctx context.Context) (admin.Status, error) {
+	st := admin.Status{
+		Version: s.Version, TrustDomain: string(s.file.TrustDomain), Advertise: s.file.Advertise, Started: s.started.UTC(),
+		Problems: s.problems(ctx), Events: s.events(), StoreBytes: s.db.Stats().Size, IssuerExpires: s.ca.Issuer().NotAfter,
+	}
+	st.Healthy = len(st.Problems) == 0
+	if c := s.tls.current.Load(); c != nil {
+		st.ServerExpires = c.Leaf.NotAfter
+	}
+	err := s.db.View(ctx, func(tx storage.Tx) error {
+		roots, _, err := ca.Authorities(tx)
+		for _, root := range roots {
+			hash := sha256.Sum256(root.Certificate)
+			st.RootFingerprint = append(st.RootFingerprint, hex.EncodeToString(hash[:]))
+			st.RootExpires = root.NotAfter
+		}
+		return errors.Join(err, s.counts(tx, &st))
+	})
+	return st, err
+}
+
+func (s *Server) counts(tx storage.Tx, st *admin.Status) error {
+	st.Agents = map[string]int{}
+	for a, err := range agents.All(tx) {
+		if err != nil {
+			return err
+		}
+		if a.Name != agents.Authority {
+			st.Agents[string(a.State)]++
+		}
+	}
+	return nil
+}
+
+// logger writes to w as brevet.yaml says.
+func (f *File) logger(w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: f.Log.Level}
+	if f.Log.JSON {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+func parseEd25519(spki []byte) (ed25519.PublicKey, error) {
+	key, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil {
+		return nil, err
+	}
+	public, ok := key.(ed25519.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("a key of type %T", key)
+	}
+	return public, nil
+}

@@ -1,0 +1,156 @@
+package server
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+// tlsCertificate is the server's own certificate: issued and recorded like any
+// other, to the agent agents.Authority, and renewed when two thirds of its hour
+// are over.
+type tlsCertificate struct {
+	current atomic.Pointer[tls.Certificate]
+	mu      sync.Mutex // one renewal at a time
+}
+
+// names are those under which the server is reached.
+func (f *File) names() agents.Change {
+	owner := "brevet itself"
+	c := agents.Change{Owner: &owner, DNS: []string{}, IPs: []string{}}
+	u, _ := url.Parse(f.Advertise)
+	listen, _, _ := net.SplitHostPort(f.Listen)
+	for _, host := range []string{u.Hostname(), listen, "localhost"} {
+		ip, err := netip.ParseAddr(host)
+		switch {
+		case err == nil && !ip.IsUnspecified():
+			c.IPs = append(c.IPs, ip.String())
+		case err != nil && host != "" && (host != "localhost" || isLoopback(c.IPs)):
+			c.DNS = append(c.DNS, strings.ToLower(host))
+		}
+	}
+	return c
+}
+
+// isLoopback reports whether the server is reached only on its own machine:
+// then "localhost" is its name too.
+func isLoopback(ips []string) bool {
+	for _, s := range ips {
+		if ip, err := netip.ParseAddr(s); err == nil && ip.IsLoopback() {
+			return true
+		}
+	}
+	return false
+}
+
+// due reports whether the certificate is to be renewed, and whether it can
+// still be used until then.
+func due(c *tls.Certificate, now time.Time) (renew, usable bool) {
+	if c == nil {
+		return true, false
+	}
+	life := c.Leaf.NotAfter.Sub(c.Leaf.NotBefore)
+	return now.After(c.Leaf.NotAfter.Add(-life/3)) || now.Before(c.Leaf.NotBefore), now.Before(c.Leaf.NotAfter)
+}
+
+// getCertificate gives a handshake the current certificate. One that is over,
+// say because the machine slept, is renewed while the client waits; one that
+// is merely due is renewed by the loop.
+func (s *Server) getCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c := s.tls.current.Load()
+	if _, usable := due(c, s.Now()); usable {
+		return c, nil
+	}
+	if err := s.renew(context.Background()); err != nil {
+		return nil, err
+	}
+	return s.tls.current.Load(), nil
+}
+
+// renew issues the server's certificate anew if it is due.
+func (s *Server) renew(ctx context.Context) error {
+	s.tls.mu.Lock()
+	defer s.tls.mu.Unlock()
+	if renew, _ := due(s.tls.current.Load(), s.Now()); !renew {
+		return nil
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	csr, err := s.ownRequest(key)
+	if err != nil {
+		return err
+	}
+	issued, err := s.ca.Issue(ctx, ca.Request{
+		Request: policy.Request{Actor: "system"}, Agent: agents.Authority, CSR: csr, Proof: "this server",
+	})
+	if err != nil {
+		return err
+	}
+	leaf, err := x509.ParseCertificate(issued.DER)
+	if err != nil {
+		return err
+	}
+	s.tls.current.Store(&tls.Certificate{
+		Certificate: [][]byte{issued.DER, issued.Issuer.Certificate}, PrivateKey: key, Leaf: leaf,
+	})
+	return nil
+}
+
+// ownRequest is the request for all names that the server has.
+func (s *Server) ownRequest(key *ecdsa.PrivateKey) (*ca.CSR, error) {
+	var t x509.CertificateRequest
+	names := s.file.names()
+	t.DNSNames = names.DNS
+	for _, ip := range names.IPs {
+		t.IPAddresses = append(t.IPAddresses, net.ParseIP(ip))
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &t, key)
+	if err != nil {
+		return nil, err
+	}
+	return ca.ParseCSR(der)
+}
+
+// tlsConfig asks clients for a certificate but leaves it to the handlers what
+// one is worth: they say so over HTTP, where a person can read it. That the
+// client has the certificate's key, TLS has checked by then.
+func (s *Server) tlsConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: s.getCertificate,
+		ClientAuth:     tls.RequestClientCert,
+	}
+}
+
+// presented returns what the client presented on r's connection, for package
+// tokens, or nil.
+func (s *Server) presented(tx storage.Tx, r *http.Request, now time.Time) (*tokens.Presented, error) {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return nil, nil
+	}
+	a, c, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], now)
+	if c.Agent == "" {
+		return nil, err
+	}
+	a.Name = c.Agent
+	return &tokens.Presented{Agent: a, Credential: c.Credential, Thumbprint: c.Fingerprint}, err
+}
