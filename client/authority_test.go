@@ -1,0 +1,411 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// An authority is a small server that keeps the contract of a real one, and
+// can be told to break it.
+type authority struct {
+	endpoint
+	root, issuing *signer
+	log           *recording
+
+	mu      sync.Mutex
+	serial  int64
+	invites map[string]string    // enrollment token → agent
+	live    map[string]certified // by the DER of the certificate
+	used    map[string]bool      // jti of assertions
+	current map[string]crypto.PublicKey
+	life    time.Duration                                 // of certificates and tokens
+	instead map[string]http.HandlerFunc                   // by path, in place of the handler
+	alter   func(t *x509.Certificate, key *any) *signer   // before a certificate is signed; may give another signer
+	answer  func(doc map[string]string) map[string]string // before an issued certificate is sent
+}
+
+type certified struct{ agent string }
+
+type signer struct {
+	cert *x509.Certificate
+	key  crypto.Signer
+}
+
+// A recording is all that the authority was sent, after TLS.
+type recording struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	n    map[string]int // requests by path
+}
+
+func (r *recording) count(path string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n[path]
+}
+
+func (r *recording) contains(s string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Contains(r.text.String(), s)
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sign returns a certificate for key.
+func (s *signer) sign(c *x509.Certificate, key crypto.PublicKey) *x509.Certificate {
+	parent := s.cert
+	if parent == nil {
+		parent = c
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, key, s.key)
+	if err != nil {
+		panic(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		panic(err)
+	}
+	return cert
+}
+
+func newCA(t testing.TB, name string, above *signer) *signer {
+	key, err := newKey()
+	check(t, err)
+	if above == nil {
+		above = &signer{key: key}
+	}
+	now := time.Now()
+	cert := above.sign(&x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(1000 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}, key.Public())
+	return &signer{cert, key}
+}
+
+// newAuthority starts an authority on loopback.
+func newAuthority(t testing.TB) *authority {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	return startAuthority(t, l, endpoint{url: "https://" + l.Addr().String()})
+}
+
+// newPipedAuthority starts an authority that is reached without a network, so
+// that it can live in a synctest bubble.
+func newPipedAuthority(t testing.TB) *authority {
+	p := pipe{make(chan net.Conn), make(chan struct{})}
+	t.Cleanup(func() { time.Sleep(10 * time.Second) }) // crypto/tls gives a closing connection 5 s
+	return startAuthority(t, p, endpoint{url: "https://127.0.0.1", dial: p.dial})
+}
+
+func startAuthority(t testing.TB, l net.Listener, e endpoint) *authority {
+	a := &authority{
+		endpoint: e, log: &recording{n: map[string]int{}}, life: 5 * time.Minute,
+		invites: map[string]string{}, live: map[string]certified{}, used: map[string]bool{},
+		current: map[string]crypto.PublicKey{}, instead: map[string]http.HandlerFunc{},
+	}
+	a.root = newCA(t, "root", nil)
+	a.issuing = newCA(t, "issuing", a.root)
+	key, err := newKey()
+	check(t, err)
+	own := a.issuing.sign(&x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "brevet"}, IPAddresses: []net.IP{{127, 0, 0, 1}},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(1000 * time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}, key.Public())
+	srv := &http.Server{Handler: a, ErrorLog: log.New(io.Discard, "", 0)}
+	go srv.Serve(tls.NewListener(l, &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{own.Raw, a.issuing.cert.Raw}, PrivateKey: key}},
+		ClientAuth:   tls.RequestClientCert,
+	}))
+	t.Cleanup(func() { srv.Close() })
+	return a
+}
+
+// A pipe is a listener for connections within the process.
+type pipe struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (p pipe) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+func (p pipe) Close() error   { close(p.closed); return nil }
+func (p pipe) Addr() net.Addr { return &net.TCPAddr{} }
+func (p pipe) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case p.conns <- far:
+		return near, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// ServeHTTP records the request and answers it.
+func (a *authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	a.log.mu.Lock()
+	a.log.n[r.URL.Path]++
+	fmt.Fprintf(&a.log.text, "%s %s\n%v\n%s\n", r.Method, r.URL, r.Header, body)
+	a.log.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	route := r.Method + " " + r.URL.Path
+	if h := a.instead[r.URL.Path]; h != nil {
+		h(w, r)
+		return
+	}
+	switch route {
+	case "GET /roots.pem":
+		w.Write(certificatesPEM(a.root.cert.Raw))
+	case "POST /v1/enroll":
+		a.serveEnroll(w, body)
+	case "POST /v1/certificates":
+		a.serveCertificates(w, r, body)
+	case "POST /oauth/token":
+		a.serveToken(w, r, body)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// breakPath answers path with h from now on; nil mends it.
+func (a *authority) breakPath(path string, h http.HandlerFunc) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.instead[path] = h
+}
+
+func (a *authority) invite(agent string) Secret {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	token := "brevet_enroll_" + rand.Text()
+	a.invites[token] = agent
+	return NewSecret(token)
+}
+
+// revoke kills all certificates.
+func (a *authority) revoke() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.live)
+	clear(a.current)
+}
+
+func problem(status int, detail string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(status)
+		json.NewEncoder(w).Encode(map[string]any{"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail})
+	}
+}
+
+func (a *authority) serveEnroll(w http.ResponseWriter, body []byte) {
+	var in map[string]string
+	if json.Unmarshal(body, &in) != nil || len(in) != 2 {
+		problem(400, "want token and csr")(w, nil)
+		return
+	}
+	agent, ok := a.invites[in["token"]]
+	if !ok {
+		problem(401, "enrollment token is not valid (unknown, used, replaced or expired)")(w, nil)
+		return
+	}
+	delete(a.invites, in["token"])
+	a.issue(w, agent, in["csr"], a.life)
+}
+
+// presented returns the agent whose live certificate came on the connection.
+func (a *authority) presented(r *http.Request) string {
+	if len(r.TLS.PeerCertificates) == 0 {
+		return ""
+	}
+	cert := r.TLS.PeerCertificates[0]
+	if !time.Now().Before(cert.NotAfter) {
+		return ""
+	}
+	return a.live[string(cert.Raw)].agent
+}
+
+func (a *authority) serveCertificates(w http.ResponseWriter, r *http.Request, body []byte) {
+	agent := a.presented(r)
+	if agent == "" {
+		problem(401, "the client certificate cannot be used")(w, r)
+		return
+	}
+	var in struct{ CSR, TTL, Profile string }
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	life := a.life
+	err := d.Decode(&in)
+	if err == nil && in.TTL != "" {
+		life, err = time.ParseDuration(in.TTL)
+	}
+	if err != nil || in.Profile != "" && in.Profile != "short" {
+		problem(400, fmt.Sprint("invalid body: ", err, in.Profile))(w, r)
+		return
+	}
+	a.issue(w, agent, in.CSR, life)
+}
+
+func (a *authority) issue(w http.ResponseWriter, agent, csr string, life time.Duration) {
+	block, _ := pem.Decode([]byte(csr))
+	if block == nil || block.Type != "CERTIFICATE REQUEST" {
+		problem(400, "invalid certificate request")(w, nil)
+		return
+	}
+	req, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil || req.CheckSignature() != nil || req.Subject.CommonName != "" {
+		problem(400, "invalid certificate request")(w, nil)
+		return
+	}
+	now := time.Now()
+	a.serial++
+	t := &x509.Certificate{
+		SerialNumber: big.NewInt(1000 + a.serial), Subject: pkix.Name{CommonName: agent},
+		URIs:        []*url.URL{{Scheme: "spiffe", Host: "corp.example", Path: "/agent/" + agent}},
+		DNSNames:    []string{agent + ".corp.example"},
+		IPAddresses: req.IPAddresses,
+		NotBefore:   now.Add(-30 * time.Second).Truncate(time.Second), NotAfter: now.Add(life).Truncate(time.Second),
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	for _, n := range req.DNSNames {
+		if n != t.DNSNames[0] {
+			t.DNSNames = append(t.DNSNames, n)
+		}
+	}
+	by, key := a.issuing, req.PublicKey
+	if a.alter != nil {
+		if other := a.alter(t, &key); other != nil {
+			by = other
+		}
+	}
+	cert := by.sign(t, key)
+	a.live[string(cert.Raw)] = certified{agent}
+	a.current[agent] = req.PublicKey
+	doc := map[string]string{
+		"certificate": string(certificatesPEM(cert.Raw)), "chain": string(certificatesPEM(a.issuing.cert.Raw)),
+		"not_after": cert.NotAfter.Format(time.RFC3339),
+	}
+	if a.answer != nil {
+		doc = a.answer(doc)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(doc)
+}
+
+func oauthError(status int, code, description string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		json.NewEncoder(w).Encode(map[string]string{"error": code, "error_description": description})
+	}
+}
+
+func (a *authority) serveToken(w http.ResponseWriter, r *http.Request, body []byte) {
+	f, err := url.ParseQuery(string(body))
+	if err != nil || f.Get("grant_type") != "client_credentials" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+		oauthError(400, "invalid_request", "want a form")(w, r)
+		return
+	}
+	agent, bound := a.presented(r), "-"
+	if agent != "" {
+		sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
+		bound = fmt.Sprintf("%x", sum)
+	} else if f.Get("client_assertion_type") == assertionType {
+		agent = a.asserted(f.Get("client_assertion"))
+	}
+	if agent == "" || f.Get("client_id") != agent {
+		oauthError(401, "invalid_client", "client authentication failed")(w, r)
+		return
+	}
+	if strings.Contains(f.Get("scope"), "forbidden") {
+		oauthError(400, "invalid_scope", "scope is not granted to this agent")(w, r)
+		return
+	}
+	a.serial++
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(map[string]any{
+		"access_token": fmt.Sprintf("secret-%d.%s.%s", a.serial, bound, strings.Join(f["resource"], ".")),
+		"token_type":   "Bearer", "expires_in": int(a.life.Seconds()), "scope": f.Get("scope"),
+	})
+}
+
+// asserted returns the agent that made the assertion, with the checks of a real
+// authority.
+func (a *authority) asserted(text string) string {
+	token, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.ES256})
+	if err != nil {
+		return ""
+	}
+	var unsafe, c jwt.Claims
+	if token.UnsafeClaimsWithoutVerification(&unsafe) != nil {
+		return ""
+	}
+	key := a.current[unsafe.Issuer]
+	now := time.Now()
+	if key == nil || token.Claims(key, &c) != nil || c.Subject != c.Issuer || len(c.ID) < 22 || a.used[c.ID] ||
+		len(c.Audience) != 1 || c.Audience[0] != a.url || c.Expiry == nil || c.Expiry.Time().After(now.Add(time.Minute)) || !now.Before(c.Expiry.Time()) {
+		return ""
+	}
+	a.used[c.ID] = true
+	return c.Issuer
+}
+
+// enroll enrolls the agent bot and returns its identity.
+func (a *authority) enroll(t testing.TB, dir string, names ...string) *Identity {
+	t.Helper()
+	id, err := a.config(dir, names...).enroll(t.Context(), a.endpoint)
+	check(t, err)
+	return id
+}
+
+func (a *authority) config(dir string, names ...string) EnrollConfig {
+	return EnrollConfig{Server: a.url, Fingerprints: []Fingerprint{fingerprint(a.root.cert)}, Token: a.invite("bot"), Dir: dir, Names: names}
+}
+
+// load is Load for an authority that is reached without a network.
+func (a *authority) load(t testing.TB, dir string) *Identity {
+	t.Helper()
+	id, err := Load(dir)
+	check(t, err)
+	id.authority = a.endpoint
+	return id
+}

@@ -1,0 +1,134 @@
+package client
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// An asking is the body of a request for a certificate: to enroll it holds the
+// token, to renew it may hold the rest.
+type asking struct {
+	Token   string `json:"token,omitempty"`
+	CSR     string `json:"csr"`
+	TTL     string `json:"ttl,omitempty"`
+	Profile string `json:"profile,omitempty"`
+}
+
+// certify asks for a certificate at path and returns the new pair, once it has
+// checked what came.
+func (e endpoint) certify(ctx context.Context, c *tls.Config, path string, a asking, key crypto.Signer) (*pair, error) {
+	body, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := e.post(ctx, c, path, "application/json", body)
+	if err != nil {
+		return nil, err
+	}
+	got, err := parseIssued(answer)
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer of %s: %w", e.url, err)
+	}
+	p, err := got.check(key, c.RootCAs, time.Now())
+	if err != nil {
+		return nil, fmt.Errorf("checking the certificate from %s: %w", e.url, err)
+	}
+	return p, nil
+}
+
+// newRequest returns a PKCS #10 request (RFC 2986) in PEM. Its subject is
+// empty: who the agent is, the authority knows.
+func newRequest(key crypto.Signer, names []string) (string, error) {
+	var t x509.CertificateRequest
+	for _, n := range names {
+		if ip, err := netip.ParseAddr(n); err == nil && ip.Zone() == "" {
+			t.IPAddresses = append(t.IPAddresses, ip.AsSlice())
+		} else {
+			t.DNSNames = append(t.DNSNames, n)
+		}
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &t, key)
+	if err != nil {
+		return "", fmt.Errorf("making the certificate request: %w", err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})), nil
+}
+
+// names returns the DNS names and addresses in a certificate, to ask for them again.
+func names(c *x509.Certificate) []string {
+	all := append([]string(nil), c.DNSNames...)
+	for _, ip := range c.IPAddresses {
+		all = append(all, ip.String())
+	}
+	return all
+}
+
+// issued is what the authority answers.
+type issued struct {
+	chain    []*x509.Certificate // from the agent's up
+	notAfter time.Time
+}
+
+// parseIssued reads an answer.
+func parseIssued(body []byte) (*issued, error) {
+	var doc struct {
+		Certificate string    `json:"certificate"`
+		Chain       string    `json:"chain"`
+		NotAfter    time.Time `json:"not_after"`
+	}
+	if err := json.Unmarshal(body, &doc); err != nil {
+		return nil, err
+	}
+	leaf, err := parseCertificatesPEM([]byte(doc.Certificate))
+	if err == nil && len(leaf) > 1 {
+		err = errors.New("there is more than one")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	if strings.TrimSpace(doc.Chain) == "" {
+		return &issued{leaf, doc.NotAfter}, nil // the root issues itself
+	}
+	above, err := parseCertificatesPEM([]byte(doc.Chain))
+	if err != nil {
+		return nil, fmt.Errorf("chain: %w", err)
+	}
+	return &issued{append(leaf, above...), doc.NotAfter}, nil
+}
+
+// check makes sure that the certificate is for our key, was issued under a
+// pinned root, can be used now and names one agent.
+func (i *issued) check(key crypto.Signer, roots *x509.CertPool, now time.Time) (*pair, error) {
+	leaf := i.chain[0]
+	p, err := newPair(key, i.chain)
+	if errors.Is(err, errNotItsKey) {
+		return nil, errors.New("it is for another key than ours")
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, err = leaf.Verify(x509.VerifyOptions{
+		Roots: roots, Intermediates: pool(i.chain[1:]), CurrentTime: now,
+		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	if err != nil {
+		return nil, clockHint(err)
+	}
+	if !i.notAfter.Equal(leaf.NotAfter) {
+		return nil, fmt.Errorf("it ends at %s and the answer says %s", leaf.NotAfter.Format(time.RFC3339), i.notAfter.Format(time.RFC3339))
+	}
+	if name := leaf.Subject.CommonName; leaf.IsCA || name == "" || !strings.HasSuffix(spiffeID(leaf), "/agent/"+name) {
+		return nil, errors.New("it does not name an agent")
+	}
+	return p, nil
+}

@@ -1,0 +1,112 @@
+// Package client is the agent's side: it enrolls, keeps a certificate fresh,
+// and gets access tokens. Programs use it as a library; the verbs of brevet
+// client call it.
+//
+// [Enroll] makes a key, trades a one-time token for a certificate and saves an
+// [Identity] in a directory; [Load] finds it there. The certificate lives for
+// minutes: [Identity.Run] renews it, in this process or in another one over the
+// same directory. [Identity.TLSConfig] and [TokenSource] follow by themselves.
+//
+// Keys never leave the machine, and each certificate has a new one. What the
+// authority is trusted for rests on the root whose fingerprint was given at
+// the enrollment, and on no other; a new root takes a new enrollment. Not
+// built: ACME, for which agents have certbot and its kind, and DPoP.
+package client
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// An Identity is an enrolled agent: its current certificate, the key of it and
+// the authority that issued it. Its methods may be called concurrently.
+type Identity struct {
+	// What renewals ask for; the authority's registry decides. To be set
+	// before the first renewal.
+	Names   []string      // DNS names and IP addresses; nil means those of the current certificate
+	TTL     time.Duration // 0 means what the agent or the profile has
+	Profile string        // "" means the default one
+
+	dir       directory
+	authority endpoint
+	roots     *x509.CertPool
+	renewing  sync.Mutex // one renewal at a time
+	current   atomic.Pointer[pair]
+}
+
+// Load returns the identity that [Enroll] saved in dir. Its certificate may
+// have expired since.
+func Load(dir string) (*Identity, error) {
+	s, err := directory(dir).load()
+	if err != nil {
+		return nil, err
+	}
+	return newIdentity(directory(dir), endpoint{url: s.server}, s.roots, s.pair), nil
+}
+
+func newIdentity(d directory, e endpoint, roots []*x509.Certificate, p *pair) *Identity {
+	id := &Identity{dir: d, authority: e, roots: pool(roots)}
+	id.current.Store(p)
+	return id
+}
+
+// Agent returns the agent's name.
+func (id *Identity) Agent() string { return id.pair().agent() }
+
+// Server returns the URL of the authority.
+func (id *Identity) Server() string { return id.authority.url }
+
+// Certificate returns the current certificate, which the caller does not change.
+func (id *Identity) Certificate() *x509.Certificate { return id.pair().Leaf }
+
+// String returns the agent's SPIFFE ID.
+func (id *Identity) String() string { return spiffeID(id.Certificate()) }
+
+// TLSConfig returns a configuration for clients and servers that presents the
+// current certificate in each handshake and trusts the authority's root alone.
+// A server that wants to know its clients sets ClientAuth.
+//
+// A connection keeps the certificate it began with. A program that sends
+// certificate-bound tokens (RFC 8705, section 3) over connections it keeps
+// closes the idle ones when the certificate changes: Run reports that.
+func (id *Identity) TLSConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion:           tls.VersionTLS12,
+		RootCAs:              id.roots.Clone(),
+		ClientCAs:            id.roots.Clone(),
+		GetCertificate:       func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &id.pair().Certificate, nil },
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &id.pair().Certificate, nil },
+	}
+}
+
+// pair returns the current pair. The directory is the truth and memory a copy
+// of it: from when the copy should have been renewed, the directory is looked
+// at, where another process may have put a successor.
+func (id *Identity) pair() *pair {
+	p := id.current.Load()
+	if time.Now().Before(p.renewAt) {
+		return p
+	}
+	return id.adopt()
+}
+
+// adopt takes over the pair in the directory, unless it is older than the one
+// in memory (which could not be saved then) or is another agent's, or cannot be
+// read.
+func (id *Identity) adopt() *pair {
+	p := id.current.Load()
+	saved, err := id.dir.loadPair()
+	if err != nil || saved.Leaf.Equal(p.Leaf) || saved.Leaf.NotBefore.Before(p.Leaf.NotBefore) || spiffeID(saved.Leaf) != spiffeID(p.Leaf) {
+		return p
+	}
+	if id.current.CompareAndSwap(p, saved) {
+		close(p.replaced)
+	}
+	return id.current.Load()
+}
+
+// replace makes p the current pair.
+func (id *Identity) replace(p *pair) { close(id.current.Swap(p).replaced) }

@@ -1,0 +1,159 @@
+package client
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// A directory is where an identity lives, in files of mode 0600:
+//
+//	cert.pem     the certificate, then its chain
+//	key.pem      its private key (PKCS #8)
+//	roots.pem    the pinned roots
+//	client.json  the URL of the authority
+//
+// A certificate and its key change together, though they are two files. The
+// new key is written to key.pem.new; then cert.pem is replaced, which is the
+// moment of truth; then key.pem.new is renamed to key.pem. A crash before that
+// moment leaves the old pair, and key.pem.new means nothing. A crash after it
+// leaves a certificate whose key is in key.pem.new, and whoever reads or writes
+// the directory next finishes the renaming. Each step is durable before the
+// next begins, and a lock keeps processes apart.
+//
+// An enrollment replaces roots.pem and client.json before the pair: a crash in
+// between leaves an old pair under new roots, and the enrollment is repeated.
+type directory string
+
+const (
+	certFile     = "cert.pem"
+	keyFile      = "key.pem"
+	newKeyFile   = "key.pem.new"
+	rootsFile    = "roots.pem"
+	settingsFile = "client.json"
+)
+
+// maxFile is the largest file that is read.
+const maxFile = 64 << 10
+
+// settings is what client.json holds: fields may be added, and none changes
+// its meaning.
+type settings struct {
+	Server string `json:"server"`
+}
+
+// A saved identity, as it lies in its directory.
+type saved struct {
+	server string
+	roots  []*x509.Certificate
+	pair   *pair
+}
+
+// errNoPair says that a directory holds no certificate with its key.
+var errNoPair = errors.New("no certificate with its key")
+
+func (d directory) path(name string) string { return filepath.Join(string(d), name) }
+
+// load reads everything.
+func (d directory) load() (*saved, error) {
+	var s saved
+	text, err := d.read(settingsFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("there is no identity in %s: make one with brevet client enroll", d)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var set settings
+	if err := json.Unmarshal(text, &set); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.path(settingsFile), err)
+	}
+	if s.server, err = parseServer(set.Server); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.path(settingsFile), err)
+	}
+	if text, err = d.read(rootsFile); err != nil {
+		return nil, err
+	}
+	if s.roots, err = parseCertificatesPEM(text); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.path(rootsFile), err)
+	}
+	s.pair, err = d.loadPair()
+	if errors.Is(err, errNoPair) {
+		err = fmt.Errorf("%s: %w: ask the operator for brevet agent reenroll, and enroll with the new token", d, err)
+	}
+	return &s, err
+}
+
+// loadPair reads the certificate and its key.
+func (d directory) loadPair() (p *pair, err error) {
+	err = d.locked(func() error {
+		p, err = d.settle()
+		return err
+	})
+	return p, err
+}
+
+// settle returns the pair, and finishes a replacement that was cut short. The
+// caller holds the lock.
+func (d directory) settle() (*pair, error) {
+	text, err := d.read(certFile)
+	if err != nil {
+		return nil, orNoPair(err)
+	}
+	chain, err := parseCertificatesPEM(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", errNoPair, certFile, err)
+	}
+	p, err := d.pairWith(keyFile, chain)
+	if !errors.Is(err, errNoPair) {
+		return p, err
+	}
+	p, newErr := d.pairWith(newKeyFile, chain)
+	if errors.Is(newErr, errNoPair) {
+		return nil, err // key.pem is the one to speak of
+	}
+	if newErr != nil {
+		return nil, newErr
+	}
+	return p, d.rename(newKeyFile, keyFile)
+}
+
+func (d directory) pairWith(name string, chain []*x509.Certificate) (*pair, error) {
+	text, err := d.read(name)
+	if err != nil {
+		return nil, orNoPair(err)
+	}
+	key, err := parseKeyPEM(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", errNoPair, name, err)
+	}
+	p, err := newPair(key, chain)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s and %s: %w", errNoPair, certFile, name, err)
+	}
+	return p, nil
+}
+
+func orNoPair(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: %w", errNoPair, err)
+	}
+	return err
+}
+
+func (d directory) read(name string) ([]byte, error) {
+	f, err := os.Open(d.path(name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("%s has more than %d octets", d.path(name), maxFile)
+	}
+	return text, err
+}

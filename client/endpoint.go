@@ -1,0 +1,144 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxAnswer is the largest answer that is read, in octets: chains and
+	// tokens with post-quantum signatures have a fifth of it.
+	maxAnswer = 64 << 10
+	// timeout bounds a request from its first packet to the answer's last.
+	timeout = 30 * time.Second
+)
+
+// An endpoint is the HTTPS listener of an authority.
+type endpoint struct {
+	url  string // https://HOST or https://HOST:PORT, which is also the issuer of its tokens
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// parseServer checks the URL of an authority. The error does not repeat it:
+// somebody may have put a password in.
+func parseServer(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", errors.New("invalid server URL: want https://HOST or https://HOST:PORT")
+	}
+	return "https://" + strings.ToLower(u.Host), nil
+}
+
+// unsent is the error of a request that did not leave: nobody has seen what is
+// in it.
+type unsent struct{ error }
+
+func (u unsent) Unwrap() error { return u.error }
+
+func (e endpoint) get(ctx context.Context, c *tls.Config, path string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return e.do(r, c)
+}
+
+func (e endpoint) post(ctx context.Context, c *tls.Config, path, kind string, body []byte) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", kind)
+	return e.do(r, c)
+}
+
+// do sends a request over a connection of its own, so that it is made with the
+// certificate in c and no other, and returns the body of a good answer.
+// Redirects are not followed: the authority sends none, and what is sent here
+// is for it alone.
+func (e endpoint) do(r *http.Request, c *tls.Config) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(r.Context(), timeout, fmt.Errorf("no answer within %s", timeout))
+	defer cancel()
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	t := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: e.dial, TLSClientConfig: c,
+		DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxAnswer,
+	}
+	resp, err := t.RoundTrip(r.WithContext(ctx))
+	if err != nil && !sent.Load() {
+		return nil, unsent{e.explain(ctx, err)}
+	}
+	if err != nil {
+		return nil, e.broken(ctx, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		return nil, e.refusal(resp, body, time.Now())
+	case err != nil:
+		return nil, e.broken(ctx, err)
+	case len(body) > maxAnswer:
+		return nil, fmt.Errorf("%s answers with more than %d octets: is that the URL of a brevet authority?", e.url, maxAnswer)
+	}
+	return body, nil
+}
+
+// broken is the error of a request that left, while what the authority made of
+// it is not known.
+func (e endpoint) broken(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return fmt.Errorf("the connection to %s ended before its answer was there: %w", e.url, err)
+}
+
+// explain says what to do about a request that could not be sent.
+func (e endpoint) explain(ctx context.Context, err error) error {
+	var distrusted *tls.CertificateVerificationError
+	var noTLS tls.RecordHeaderError
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("talking to %s: %w", e.url, context.Cause(ctx))
+	case errors.As(err, &distrusted):
+		return e.distrust(distrusted.Err)
+	case errors.As(err, &noTLS):
+		return fmt.Errorf("%s does not speak TLS: give the HTTPS address, which brevet status prints", e.url)
+	}
+	return fmt.Errorf("cannot reach %s: is brevet serve running there? (%w)", e.url, err)
+}
+
+// distrust says what is wrong with the server's certificate.
+func (e endpoint) distrust(err error) error {
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	switch {
+	case errors.As(err, &unknown):
+		return fmt.Errorf("%s shows a certificate that the pinned root did not issue: somebody may stand in between; if the operator has replaced the root, enroll anew (%w)", e.url, err)
+	case errors.As(err, &host):
+		return fmt.Errorf("%s is not the name that its server goes by: use the URL that the operator advertises (%w)", e.url, err)
+	}
+	return fmt.Errorf("the certificate of %s cannot be used: %w", e.url, clockHint(err))
+}
+
+// clockHint adds to an error about validity what most often causes it.
+func clockHint(err error) error {
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
+		return fmt.Errorf("%w: is the clock of this machine right?", err)
+	}
+	return err
+}

@@ -1,0 +1,88 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+)
+
+// An EnrollConfig says where and how to enroll.
+type EnrollConfig struct {
+	Server       string        // the https URL that the authority advertises
+	Fingerprints []Fingerprint // of the root to trust; several while the authority replaces its root
+	Token        Secret        // the one-time enrollment token
+	Dir          string        // where the identity is saved; made if it is not there
+	Names        []string      // DNS names and IP addresses to have in the certificate, of those registered for the agent
+}
+
+// Enroll makes a key and trades the enrollment token for a certificate. The
+// token leaves only over a connection that the pinned root vouches for. The
+// directory may hold an identity already; it is replaced once the new one is
+// complete. The key is saved before the token is sent, so that a directory
+// that cannot be written to costs no token.
+//
+// The token can be used once. If it was sent and no good answer came, or the
+// answer could not be saved, there is no second try with it: whatever the
+// authority issued is lost and will expire, and the operator gives out a new
+// token with brevet agent reenroll.
+func Enroll(ctx context.Context, c EnrollConfig) (*Identity, error) {
+	server, err := parseServer(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	return c.enroll(ctx, endpoint{url: server})
+}
+
+func (c EnrollConfig) enroll(ctx context.Context, e endpoint) (*Identity, error) {
+	switch {
+	case len(c.Fingerprints) == 0:
+		return nil, errors.New("enrolling needs the fingerprint of the root, which brevet init and brevet status print")
+	case c.Token.Reveal() == "":
+		return nil, errors.New("enrolling needs a token, which brevet agent add and brevet agent reenroll print")
+	case c.Dir == "":
+		return nil, errors.New("enrolling needs a directory to save the identity in")
+	}
+	roots, err := fetchRoots(ctx, e, c.Fingerprints)
+	if err != nil {
+		return nil, err
+	}
+	key, err := newKey()
+	if err != nil {
+		return nil, err
+	}
+	csr, err := newRequest(key, c.Names)
+	if err != nil {
+		return nil, err
+	}
+	text, err := keyPEM(key)
+	if err != nil {
+		return nil, err
+	}
+	d := directory(c.Dir)
+	if err := d.prepare(text); err != nil {
+		return nil, fmt.Errorf("preparing %s: %w", d, err)
+	}
+	verified := &tls.Config{RootCAs: pool(roots), MinVersion: tls.VersionTLS12}
+	p, err := e.certify(ctx, verified, "/v1/enroll", asking{Token: c.Token.Reveal(), CSR: csr}, key)
+	if err != nil {
+		d.discard()
+		return nil, tokenHint(err)
+	}
+	if err := d.enroll(saved{server: e.url, roots: roots, pair: p}); err != nil {
+		return nil, fmt.Errorf("the authority issued a certificate, but it could not be saved: %w; the token is used up: %w", err, ErrReenroll)
+	}
+	return newIdentity(d, e, roots, p), nil
+}
+
+// tokenHint says what became of the token, where that is not plain. A refusal
+// leaves it as it was; an answer of 500 and above may come from a proxy that
+// lost the authority's.
+func tokenHint(err error) error {
+	var refused *Error
+	var never unsent
+	if errors.As(err, &never) || errors.As(err, &refused) && refused.Status < 500 {
+		return fmt.Errorf("enrolling: %w", err)
+	}
+	return fmt.Errorf("enrolling: %w; the token may be used up: if it is refused now, %w", err, ErrReenroll)
+}

@@ -1,0 +1,101 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// ErrReenroll says that an identity cannot be renewed any more: its
+// certificate is expired or revoked, and a renewal needs one that is neither.
+var ErrReenroll = errors.New("ask the operator for brevet agent reenroll, and enroll with the new token")
+
+// An Error is the authority's refusal: a problem (RFC 9457) or an OAuth error
+// (RFC 6749, section 5.2). What it quotes is printable and bounded.
+type Error struct {
+	Status     int
+	Code       string        // OAuth error code, such as invalid_scope; "" for problems
+	Title      string        // of a problem
+	Detail     string        // what is wrong and what to do, for people
+	RetryAfter time.Duration // how long the authority asks to wait; 0 if it does not
+
+	server string
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s refused: ", e.server)
+	switch {
+	case e.Detail != "" && e.Code != "":
+		fmt.Fprintf(&b, "%s: %s", e.Code, e.Detail)
+	case e.Detail != "" || e.Code != "" || e.Title != "":
+		b.WriteString(e.Detail + e.Code)
+		if e.Detail == "" {
+			b.WriteString(e.Title)
+		}
+	case e.Status >= 300 && e.Status < 400:
+		b.WriteString("it redirects, which an authority does not: use the URL that the operator advertises")
+	case e.Status == http.StatusNotFound:
+		b.WriteString("no such path: is that the URL of a brevet authority?")
+	default:
+		b.WriteString("it gives no reason")
+	}
+	fmt.Fprintf(&b, " (%d)", e.Status)
+	if e.RetryAfter > 0 {
+		fmt.Fprintf(&b, "; try again in %s", e.RetryAfter)
+	}
+	return b.String()
+}
+
+// refusal reads an answer that is not a good one.
+func (e endpoint) refusal(resp *http.Response, body []byte, now time.Time) *Error {
+	refused := &Error{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now), server: e.url}
+	var doc struct {
+		Title       string `json:"title"`
+		Detail      string `json:"detail"`
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if json.Unmarshal(body, &doc) == nil { // whatever else answers here, a proxy say, is known by its status
+		refused.Title, refused.Code = printable(doc.Title), printable(doc.Error)
+		if refused.Detail = printable(doc.Detail); refused.Detail == "" {
+			refused.Detail = printable(doc.Description)
+		}
+	}
+	return refused
+}
+
+// maxRetryAfter is the longest wait that is granted: a number beyond it is a
+// mistake, and an agent should notice when that is mended.
+const maxRetryAfter = time.Hour
+
+// retryAfter reads seconds or a date (RFC 9110, section 10.2.3). What it cannot
+// read is no wish.
+func retryAfter(s string, now time.Time) time.Duration {
+	var d time.Duration
+	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
+		d = time.Duration(n) * time.Second
+	} else if at, err := http.ParseTime(s); err == nil {
+		d = at.Sub(now).Round(time.Second)
+	}
+	return max(0, min(d, maxRetryAfter))
+}
+
+// printable makes what a server sent fit for a terminal and a log.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)
+	if len(s) > 400 {
+		s = strings.ToValidUTF8(s[:400], "") + "…"
+	}
+	return strings.TrimSpace(s)
+}

@@ -1,0 +1,39 @@
+//go:build darwin || dragonfly || freebsd || illumos || linux || netbsd || openbsd
+
+package client
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// locked runs f while no other process or goroutine does over the same
+// directory. The lock is on the directory itself and ends with the process.
+func (d directory) locked(f func() error) error {
+	handle, err := os.Open(string(d))
+	if err != nil {
+		return err
+	}
+	defer handle.Close()
+	for {
+		err = syscall.Flock(int(handle.Fd()), syscall.LOCK_EX)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("locking %s: %w", d, err)
+	}
+	return f()
+}
+
+// sync makes the names in the directory durable.
+func (d directory) sync() error {
+	handle, err := os.Open(string(d))
+	if err != nil {
+		return err
+	}
+	return errors.Join(handle.Sync(), handle.Close())
+}

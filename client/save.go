@@ -1,0 +1,94 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+)
+
+// prepare makes the directory and leaves key in it as the new key: what cannot
+// be written is to be known before an enrollment token is spent.
+func (d directory) prepare(key []byte) error {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return err
+	}
+	return d.locked(func() error { return d.writeNewKey(key) })
+}
+
+func (d directory) writeNewKey(key []byte) error {
+	if _, err := d.settle(); err != nil && !errors.Is(err, errNoPair) {
+		return err
+	}
+	return d.write(newKeyFile, key)
+}
+
+// discard takes back what prepare did, as far as it can.
+func (d directory) discard() {
+	d.locked(func() error {
+		if _, err := d.settle(); err != nil && !errors.Is(err, errNoPair) {
+			return err
+		}
+		return os.Remove(d.path(newKeyFile))
+	})
+}
+
+// enroll saves a new identity.
+func (d directory) enroll(s saved) error {
+	var roots [][]byte
+	for _, c := range s.roots {
+		roots = append(roots, c.Raw)
+	}
+	set, err := json.MarshalIndent(settings{Server: s.server}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return d.save(s.pair, func() error {
+		return errors.Join(d.write(rootsFile, certificatesPEM(roots...)), d.write(settingsFile, append(set, '\n')))
+	})
+}
+
+// save replaces the pair. first, if set, runs before that under the same lock.
+func (d directory) save(p *pair, first func() error) error {
+	key, err := keyPEM(p.PrivateKey)
+	if err != nil {
+		return err
+	}
+	return d.locked(func() error {
+		if err := d.writeNewKey(key); err != nil {
+			return err
+		}
+		if first != nil {
+			if err := first(); err != nil {
+				return err
+			}
+		}
+		if err := d.write(certFile, certificatesPEM(p.Certificate.Certificate...)); err != nil {
+			return err
+		}
+		return d.rename(newKeyFile, keyFile)
+	})
+}
+
+// write replaces a file: after a crash it is the old or the new one, whole.
+func (d directory) write(name string, text []byte) error {
+	tmp := name + ".tmp"
+	if err := os.Remove(d.path(tmp)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(d.path(tmp), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return d.rename(tmp, name)
+}
+
+func (d directory) rename(from, to string) error {
+	if err := os.Rename(d.path(from), d.path(to)); err != nil {
+		return err
+	}
+	return d.sync()
+}
