@@ -55,7 +55,9 @@ type Agent struct {
 	Changed     time.Time         `json:"changed"`
 }
 
-const table = storage.Table[Agent]("agents")
+// table holds the agents by name. Each request reads one or two of them; they
+// change when an operator says so.
+var table = storage.NewMemo(storage.Table[Agent]("agents"))
 
 var (
 	// ErrUnknown says that no agent has this name.
@@ -66,7 +68,8 @@ var (
 	ErrTransition = errors.New("not possible in this state")
 )
 
-// Get returns the agent, whatever its state, or [ErrUnknown].
+// Get returns the agent, whatever its state, or [ErrUnknown]. Its maps and
+// slices are shared: a change makes new ones.
 func Get(tx storage.Tx, n Name) (Agent, error) {
 	a, err := table.Get(tx, string(n))
 	if errors.Is(err, storage.ErrNotFound) {
@@ -83,11 +86,16 @@ func (a Agent) Usable(now time.Time) error {
 	switch {
 	case a.State != Active:
 		return fmt.Errorf("%w: %s is %s", ErrNotActive, a.Name, a.State)
-	case !a.Expires.IsZero() && !now.Before(a.Expires):
+	case a.expired(now):
 		return fmt.Errorf("%w: %s expired at %s", ErrNotActive, a.Name, a.Expires.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
+
+func (a Agent) expired(now time.Time) bool { return !a.Expires.IsZero() && !now.Before(a.Expires) }
+
+// end is the expiry of the agent as a cutoff.
+func (a Agent) end() Cutoff { return Cutoff{At: a.Expires, Reason: CessationOfOperation} }
 
 func (a Agent) check() error {
 	if a.Owner == "" {

@@ -2,6 +2,7 @@ package agents
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -41,22 +42,33 @@ func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time) er
 		if !c.Expires.IsZero() && !c.Expires.After(now) {
 			return fmt.Errorf("%w expiry %s: it lies in the past; to end the agent now, suspend or decommission it", ErrInvalid, c.Expires.Format(time.RFC3339))
 		}
+		if a.expired(now) { // what ended then does not come back to life
+			if err := CutAgent(tx, a.Name, a.end()); err != nil {
+				return err
+			}
+		}
 		a.Expires = c.Expires.UTC()
 	}
-	for k, v := range c.Labels {
-		if a.Labels == nil {
-			a.Labels = map[string]string{}
-		}
-		a.Labels[k] = v
-		if v == "" {
-			delete(a.Labels, k)
-		}
+	if len(c.Labels) > 0 {
+		a.Labels = merge(a.Labels, c.Labels)
 	}
 	if err := c.applyLists(tx, td, a); err != nil {
 		return err
 	}
 	a.Changed = now
 	return a.check()
+}
+
+// merge returns labels with those of change; an empty value removes one.
+func merge(labels, change map[string]string) map[string]string {
+	merged := map[string]string{}
+	maps.Copy(merged, labels)
+	maps.Copy(merged, change)
+	maps.DeleteFunc(merged, func(_, v string) bool { return v == "" })
+	if len(merged) == 0 {
+		return nil
+	}
+	return merged
 }
 
 func (c Change) applyLists(tx storage.Tx, td TrustDomain, a *Agent) (err error) {

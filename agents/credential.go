@@ -32,15 +32,19 @@ func NewCredentialID(expires time.Time) (CredentialID, error) {
 	return id, nil
 }
 
-// ParseCredentialID reads the 40 hexadecimal digits that String writes.
-// Upper case and colons, as openssl prints serial numbers, are accepted.
+// ParseCredentialID reads the 40 hexadecimal digits that String writes. Upper
+// case and colons, as openssl prints serial numbers, are accepted, and so is a
+// missing zero at the beginning, as other tools print numbers.
 func ParseCredentialID(s string) (CredentialID, error) {
 	var id CredentialID
-	digits := make([]byte, 0, 2*len(id))
+	digits := make([]byte, 0, 2*len(id)+1)
 	for i := 0; i < len(s) && len(digits) <= 2*len(id); i++ {
 		if s[i] != ':' {
 			digits = append(digits, s[i])
 		}
+	}
+	if len(digits) == 2*len(id)-1 {
+		digits = append([]byte{'0'}, digits...)
 	}
 	if len(digits) != 2*len(id) {
 		return id, fmt.Errorf("%w credential %q: want 40 hexadecimal digits", ErrInvalid, clip(s))
@@ -53,6 +57,14 @@ func ParseCredentialID(s string) (CredentialID, error) {
 
 // String returns the identifier as 40 lower-case hexadecimal digits.
 func (id CredentialID) String() string { return hex.EncodeToString(id[:]) }
+
+// MarshalText and UnmarshalText are String and ParseCredentialID, for JSON.
+func (id CredentialID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+func (id *CredentialID) UnmarshalText(text []byte) (err error) {
+	*id, err = ParseCredentialID(string(text))
+	return err
+}
 
 // Key returns the identifier as a storage key.
 func (id CredentialID) Key() string { return string(id[:]) }

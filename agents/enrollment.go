@@ -58,7 +58,7 @@ func ParseEnrollment(text string) (Enrollment, error) {
 		return Enrollment{}, ErrEnrollment
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(body)
-	if err != nil || raw[0] >= 0x80 {
+	if err != nil || len(raw) != 4+32 || raw[0] >= 0x80 { // the decoder skips line breaks
 		return Enrollment{}, ErrEnrollment
 	}
 	return newEnrollment(raw), nil
@@ -101,6 +101,8 @@ func Enrollable(tx storage.Tx, e Enrollment, now time.Time) (Agent, error) {
 	switch {
 	case !now.Before(e.Expires):
 		return a, fmt.Errorf("%w: it expired at %s", ErrEnrollment, e.Expires.Format(time.RFC3339))
+	case e.Expires.After(now.Add(EnrollmentLifetime + ClockTolerance)):
+		return a, fmt.Errorf("%w: it was made while the clock was ahead", ErrEnrollment)
 	case subtle.ConstantTimeCompare(a.Pending, e.hash[:]) != 1:
 		return a, fmt.Errorf("%w: it was used or replaced", ErrEnrollment)
 	}

@@ -79,14 +79,16 @@ func claim(tx storage.Tx, td TrustDomain, a *Agent, ids []Identifier) error {
 		}
 	}
 	for _, id := range ids {
-		if err := checkDomain(td, a.Name, id); err != nil {
+		if err := CheckDomain(td, a.Name, id); err != nil {
 			return err
 		}
 		holder, err := owners.Get(tx, id.key())
-		if err == nil && holder != a.Name {
+		switch {
+		case err == nil && holder == a.Name: // by this very loop
+			return fmt.Errorf("%w name %s: it comes with and without a challenge", ErrInvalid, id.Value)
+		case err == nil:
 			return fmt.Errorf("%w: %s is registered for %s", ErrNameTaken, id.Value, holder)
-		}
-		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		case !errors.Is(err, storage.ErrNotFound):
 			return err
 		}
 		if err := owners.Put(tx, id.key(), a.Name); err != nil {
@@ -97,14 +99,17 @@ func claim(tx storage.Tx, td TrustDomain, a *Agent, ids []Identifier) error {
 	return nil
 }
 
-// checkDomain keeps agents out of each other's implicit names, and wildcards
-// from covering them.
-func checkDomain(td TrustDomain, n Name, id Identifier) error {
+// CheckDomain returns nil if the agent n may be given id. It keeps agents out
+// of each other's implicit names, and wildcards from covering them.
+func CheckDomain(td TrustDomain, n Name, id Identifier) error {
 	if id.Type != "dns" || id.Value == td.Host(n) {
 		return nil
 	}
+	if id.Value == string(td) {
+		return fmt.Errorf("%w: %s is the trust domain itself", ErrNameTaken, id.Value)
+	}
 	label, rest, _ := strings.Cut(id.Value, ".")
-	if id.Value == string(td) || rest == string(td) {
+	if rest == string(td) {
 		return fmt.Errorf("%w: %s lies in the trust domain, where %s.%s belongs to the agent %q", ErrNameTaken, id.Value, label, td, label)
 	}
 	return nil

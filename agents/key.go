@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/storage"
@@ -30,37 +31,19 @@ func ParsePublicKey(text []byte) (PublicKey, error) {
 	return block.Bytes, nil
 }
 
-// A Current is the key in the certificate that an agent was issued last. It
-// authenticates private_key_jwt assertions while that certificate lives.
-type Current struct {
-	Credential Credential
-	Key        PublicKey
-}
-
-const current = storage.Table[Current]("current")
-
-// SetCurrent records that c is the agent's current certificate.
-func SetCurrent(tx storage.Tx, c Current) error {
-	return current.Put(tx, string(c.Credential.Agent), c)
-}
-
-// GetCurrent returns the agent's current certificate and its key, dead or
-// alive, or [storage.ErrNotFound] if it never had one.
-func GetCurrent(tx storage.Tx, n Name) (Current, error) { return current.Get(tx, string(n)) }
-
 // Keys returns the public keys that prove the agent's identity at now: the
-// registered ones and the one in its current certificate if that is alive.
+// registered ones and those in its latest certificates that are alive.
 func Keys(tx storage.Tx, a Agent, now time.Time) ([]PublicKey, error) {
-	keys := a.Keys
-	c, err := GetCurrent(tx, a.Name)
-	if errors.Is(err, storage.ErrNotFound) {
-		return keys, nil
-	}
-	if err != nil {
+	recent, err := certified.Get(tx, string(a.Name))
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return nil, err
 	}
-	if _, err := NewStanding(tx, now).Check(c.Credential); err != nil {
-		return keys, nil
+	keys := slices.Clip(a.Keys)
+	standing := NewStanding(tx, now)
+	for _, c := range recent {
+		if _, err := standing.Check(c.Credential); err == nil {
+			keys = append(keys, c.Key)
+		}
 	}
-	return append(keys[:len(keys):len(keys)], c.Key), nil
+	return keys, nil
 }

@@ -64,8 +64,12 @@ func JoinScopes(scopes []Scope) string {
 // without a fragment (RFC 8707, section 2).
 func ParseAudience(s string) (string, error) {
 	u, err := url.Parse(s)
-	if err != nil || len(s) > 512 || !u.IsAbs() || u.Fragment != "" || strings.Contains(s, "#") || (u.Host == "" && u.Opaque == "") {
+	if err != nil || len(s) > 512 || strings.ContainsFunc(s, notInURI) || !u.IsAbs() || (u.Host == "" && u.Opaque == "") {
 		return "", fmt.Errorf("%w audience %q: want an absolute URI without a fragment, such as https://api.example (RFC 8707, section 2)", ErrInvalid, clip(s))
 	}
 	return s, nil
 }
+
+// notInURI reports whether no URI has this character (RFC 3986, section 2), or
+// only one with a fragment.
+func notInURI(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"<>\\^`{|}#", r) }

@@ -13,7 +13,12 @@ const hidden = "[hidden]"
 func NewSecret(text string) Secret { return Secret{func() string { return text }} }
 
 // Reveal returns the text. The zero Secret has none.
-func (s Secret) Reveal() string { return s.reveal() }
+func (s Secret) Reveal() string {
+	if s.reveal == nil {
+		return ""
+	}
+	return s.reveal()
+}
 
 func (Secret) String() string               { return hidden }
 func (Secret) GoString() string             { return hidden }

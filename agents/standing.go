@@ -11,6 +11,14 @@ import (
 // ErrCredentialExpired says that a credential's time is over.
 var ErrCredentialExpired = errors.New("credential is expired")
 
+// ErrAhead says that a credential was issued by a clock that was ahead.
+var ErrAhead = errors.New("credential was issued while the clock was ahead")
+
+// ClockTolerance is how far the authority's clock may be set back before what it
+// issued until then cannot be used: such a credential would live for longer than
+// it was meant to.
+const ClockTolerance = 5 * time.Minute
+
 // A Standing tells, for one snapshot and one instant, which credentials may be
 // used. It is the only reader of cutoffs; it remembers the agents and cutoffs
 // it met, so that a CRL over many credentials of few agents is cheap.
@@ -35,6 +43,9 @@ func NewStanding(tx storage.Tx, now time.Time) *Standing { return &Standing{tx: 
 func (s *Standing) Check(c Credential) (Agent, error) {
 	if !s.now.Before(c.ID.Expires()) {
 		return Agent{}, fmt.Errorf("%w since %s", ErrCredentialExpired, c.ID.Expires().Format(time.RFC3339))
+	}
+	if c.IssuedAt.After(s.now.Add(ClockTolerance)) {
+		return Agent{}, fmt.Errorf("%w, at %s", ErrAhead, c.IssuedAt.UTC().Format(time.RFC3339))
 	}
 	cutoff, dead, err := s.Cutoff(c)
 	if err != nil {
@@ -75,6 +86,20 @@ func (s *Standing) Cutoff(c Credential) (Cutoff, bool, error) {
 		}
 	}
 	return latest, !c.IssuedAt.After(latest.At), nil
+}
+
+// Ended is Cutoff for the views that are shown to others. To them, the end of
+// an agent that was brought forward revokes what would outlive it.
+func (s *Standing) Ended(c Credential) (Cutoff, bool, error) {
+	cutoff, dead, err := s.Cutoff(c)
+	if err != nil || dead {
+		return cutoff, dead, err
+	}
+	a, err := s.agent(c.Agent)
+	if err != nil || !a.expired(s.now) || !a.Expires.Before(c.ID.Expires()) {
+		return Cutoff{}, false, err
+	}
+	return a.end(), true, nil
 }
 
 func (s *Standing) agent(n Name) (Agent, error) {

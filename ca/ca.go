@@ -34,6 +34,10 @@ type Config struct {
 	BaseURL     string // of the plain HTTP listener: where CRLs and issuers are published
 	Profiles    map[string]ProfileConfig
 	Now         func() time.Time
+
+	// Issuing returns Now for what is issued to agents, or why nothing may be.
+	// nil means Now, always.
+	Issuing func() (time.Time, error)
 }
 
 // A CA issues certificates. Its methods may be called concurrently.
@@ -44,15 +48,19 @@ type CA struct {
 	baseURL  string
 	profiles map[string]*Profile
 	now      func() time.Time
+	issuing  func() (time.Time, error)
 	issuers  atomic.Pointer[[]*Issuer]
 }
 
 // New returns a CA over the issuer that is active in the store.
 func New(c Config) (*CA, error) {
 	ca := &CA{
-		db: c.DB, keys: c.Keys, td: c.TrustDomain, now: c.Now,
+		db: c.DB, keys: c.Keys, td: c.TrustDomain, now: c.Now, issuing: c.Issuing,
 		baseURL:  strings.TrimSuffix(c.BaseURL, "/"),
 		profiles: map[string]*Profile{serverProfile: newServerProfile()},
+	}
+	if ca.issuing == nil {
+		ca.issuing = func() (time.Time, error) { return ca.now(), nil }
 	}
 	if _, ok := c.Profiles[DefaultProfile]; !ok {
 		ca.profiles[DefaultProfile], _ = NewProfile(DefaultProfile, ProfileConfig{})
@@ -128,6 +136,7 @@ type Issuer struct {
 	ID          string // hexadecimal subject key identifier
 	KeyID       []byte
 	Certificate []byte // DER
+	NotBefore   time.Time
 	NotAfter    time.Time
 	Signer      Signer
 
@@ -143,7 +152,7 @@ func newIssuer(a Authority, s Signer, baseURL string) (*Issuer, error) {
 	if string(cert.RawSubjectPublicKeyInfo) != string(s.PublicKey()) {
 		return nil, fmt.Errorf("the key of issuer %s is not the one in its certificate", a.ID)
 	}
-	i := &Issuer{ID: a.ID, KeyID: cert.SubjectKeyId, Certificate: a.Certificate, NotAfter: cert.NotAfter, Signer: s, subject: cert.RawSubject}
+	i := &Issuer{ID: a.ID, KeyID: cert.SubjectKeyId, Certificate: a.Certificate, NotBefore: cert.NotBefore, NotAfter: cert.NotAfter, Signer: s, subject: cert.RawSubject}
 	i.extensions = append(i.extensions, AuthorityKeyID(i.KeyID)...)
 	if baseURL != "" {
 		i.extensions = append(i.extensions, crlDistribution(baseURL+CRLPath(i.ID))...)

@@ -22,6 +22,7 @@ type Request struct {
 	TTL            time.Duration // 0 means the agent's or the profile's
 	Profile        string        // "" means the default one
 	Proof          string        // how the asker proved who it is, for the audit log
+	Time           time.Time     // for the authority's own certificate: when it begins, if not now
 
 	// Proven are identifiers that the agent has just proven to control.
 	Proven []agents.Identifier
@@ -44,9 +45,12 @@ type Issued struct {
 // signature is thrown away. A crash before that commit leaves no record and no
 // certificate that anybody has seen.
 func (ca *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
-	now := ca.now()
+	now, begin, err := ca.times(r)
+	if err != nil {
+		return nil, err
+	}
 	r.Action, r.Subject = "certificate.issue", string(r.Agent)
-	cert, err := ca.sign(ctx, r, now)
+	cert, err := ca.sign(ctx, r, begin)
 	if err != nil {
 		if policy.IsDenial(err) {
 			err = policy.Deny(ctx, ca.db, now, r.Request, err)
@@ -60,12 +64,15 @@ func (ca *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 				return g, err
 			}
 		}
-		a, err := agents.NewStanding(tx, now).Check(cert.Credential)
+		a, err := agents.NewStanding(tx, begin).Check(cert.Credential)
 		if err != nil {
 			return g, err
 		}
 		if _, err := r.names(ca.td, a); err != nil {
 			return g, err
+		}
+		if !a.Expires.IsZero() && cert.ID.Expires().After(a.Expires) {
+			return g, fmt.Errorf("%w lifetime: agent %s has just been given an end at %s; ask again", agents.ErrInvalid, a.Name, a.Expires.Format(time.RFC3339))
 		}
 		if err := certificates.Put(tx, cert.ID.Expires(), cert.ID.Key(), cert.Certificate); err != nil {
 			return g, err
@@ -76,6 +83,21 @@ func (ca *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 		return nil, err
 	}
 	return cert, nil
+}
+
+// times returns when r is decided and when the certificate begins, which is the
+// same for agents. Their certificates may have to wait; the authority's own must
+// not, or nobody could be told why.
+func (ca *CA) times(r Request) (now, begin time.Time, err error) {
+	if r.Agent != agents.Authority {
+		now, err = ca.issuing()
+		return now, now, err
+	}
+	now = ca.now()
+	if begin = r.Time; begin.IsZero() {
+		begin = now
+	}
+	return now, begin, nil
 }
 
 // sign decides on a snapshot and signs.
@@ -132,7 +154,7 @@ func (ca *CA) profile(r Request) (*Profile, error) {
 	}
 	p, ok := ca.profiles[name]
 	if !ok || name == serverProfile && r.Agent != agents.Authority {
-		return nil, fmt.Errorf("%w profile %q: this authority has no such profile", agents.ErrInvalid, name)
+		return nil, fmt.Errorf("%w profile %.40q: this authority has no such profile", agents.ErrInvalid, name)
 	}
 	return p, nil
 }
@@ -152,12 +174,12 @@ func (r Request) names(td agents.TrustDomain, a agents.Agent) ([]agents.Identifi
 	}
 	for _, uri := range r.CSR.URIs {
 		if uri != td.ID(a.Name) {
-			return nil, fmt.Errorf("%w: %s", policy.ErrName, uri)
+			return nil, fmt.Errorf("%w: %.100s", policy.ErrName, uri)
 		}
 	}
 	if cn := r.CSR.CN; cn != "" && cn != string(a.Name) && cn != host.Value &&
 		!slices.ContainsFunc(asked, func(n agents.Identifier) bool { return n.Value == cn }) {
-		return nil, fmt.Errorf("%w: the subject's common name %q; leave it out or put the agent's name", policy.ErrName, cn)
+		return nil, fmt.Errorf("%w: the subject's common name %.100q; leave it out or put the agent's name", policy.ErrName, cn)
 	}
 	return asked, nil
 }

@@ -2,6 +2,7 @@ package ca
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -19,6 +20,9 @@ func (ca *CA) Revoke(ctx context.Context, r policy.Request, serial agents.Creden
 		var err error
 		if c, err = Get(tx, serial); err != nil {
 			return g, err
+		}
+		if g.Subject = string(c.Agent); c.Agent == agents.Authority {
+			return g, fmt.Errorf("%w: %s is the server's own certificate, which ends within the hour", agents.ErrTransition, serial)
 		}
 		return g, agents.Revoke(tx, c.Credential, agents.Cutoff{At: now, Reason: why})
 	})

@@ -28,5 +28,10 @@ func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "public, no-cache")
 	h.Set("Expires", c.NextUpdate.Format(http.TimeFormat))
 	h.Set("ETag", fmt.Sprintf(`"%d"`, c.Number))
+	// A date tells lists apart by the second only, and not at all when the clock
+	// was set back: it answers for nobody but who has this very list.
+	if c.sameDate || r.Header.Get("If-Modified-Since") != c.ThisUpdate.Format(http.TimeFormat) {
+		r.Header.Del("If-Modified-Since")
+	}
 	http.ServeContent(w, r, "", c.ThisUpdate, bytes.NewReader(c.DER))
 }

@@ -38,12 +38,20 @@ type CRL struct {
 	Regular    time.Time `json:"regular"` // thisUpdate of the last regular publication
 	Entries    int       `json:"entries"`
 	DER        []byte    `json:"-"` // made anew at each start
+	sameDate   bool      // the list before it has the same thisUpdate
 }
 
 const table = storage.Table[CRL]("crl")
 
 // A Publisher publishes the lists of the issuers of one CA.
 type Publisher struct {
+	// Date returns what lists are dated, which others compare with their own
+	// clocks. nil means by the clock that everything else goes by.
+	Date func() time.Time
+	// Doubt returns how far ahead these clocks may be: what expired less long ago
+	// stays on the lists. nil means not at all.
+	Doubt func() time.Duration
+
 	db  storage.DB
 	ca  *ca.CA
 	now func() time.Time
@@ -139,8 +147,18 @@ func (p *Publisher) buildAll(regular bool) ([]*CRL, error) {
 // build makes one list: computed on a snapshot, signed, then its number stored
 // before anybody sees it.
 func (p *Publisher) build(issuer *ca.Issuer, regular bool) (*CRL, error) {
-	ctx := context.Background() // several callers may wait for it
-	now := p.now().UTC().Truncate(time.Second)
+	// Several callers may wait for it; and a full disk does not keep a list back,
+	// since those who rely on it would not learn of a revocation.
+	ctx := storage.Urgent(context.Background())
+	now := p.now().UTC()
+	date, doubt := now, time.Duration(0)
+	if p.Date != nil {
+		date = p.Date().UTC()
+	}
+	if p.Doubt != nil {
+		doubt = p.Doubt()
+	}
+	date = date.Truncate(time.Second)
 	var last CRL
 	var list List
 	err := p.db.View(ctx, func(tx storage.Tx) (err error) {
@@ -148,18 +166,22 @@ func (p *Publisher) build(issuer *ca.Issuer, regular bool) (*CRL, error) {
 		if err != nil && !errors.Is(err, storage.ErrNotFound) {
 			return err
 		}
-		list = List{Number: last.Number + 1, ThisUpdate: now, NextUpdate: now.Add(Lifetime)}
-		return list.fill(tx, issuer.ID, last.Regular, now)
+		list = List{Number: last.Number + 1, ThisUpdate: date, NextUpdate: date.Add(Lifetime)}
+		from := date
+		if last.Regular.Before(from) {
+			from = last.Regular
+		}
+		return list.fill(tx, issuer.ID, from.Add(-doubt), now)
 	})
 	if err != nil {
 		return nil, err
 	}
 	crl := &CRL{
 		Issuer: issuer.ID, Number: list.Number, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate,
-		Regular: last.Regular, Entries: list.Len,
+		Regular: last.Regular, Entries: list.Len, sameDate: last.ThisUpdate.Equal(date),
 	}
 	if regular {
-		crl.Regular = now
+		crl.Regular = date
 	}
 	if crl.DER, err = list.Sign(issuer); err != nil {
 		return nil, err
@@ -167,14 +189,10 @@ func (p *Publisher) build(issuer *ca.Issuer, regular bool) (*CRL, error) {
 	return crl, p.db.Update(ctx, func(tx storage.Tx) error { return table.Put(tx, crl.Issuer, *crl) })
 }
 
-// fill lists the certificates of the issuer that something has killed. One
-// that expired stays until a regular list was published after that (RFC 5280,
-// section 3.3).
-func (l *List) fill(tx storage.Tx, issuer string, lastRegular, now time.Time) error {
-	from := now
-	if lastRegular.Before(now) {
-		from = lastRegular
-	}
+// fill lists the certificates of the issuer that something has killed, and that
+// expire at from or later: one that expired stays until a regular list was
+// published after that (RFC 5280, section 3.3).
+func (l *List) fill(tx storage.Tx, issuer string, from, now time.Time) error {
 	standing := agents.NewStanding(tx, now)
 	for c, err := range ca.Since(tx, from) {
 		if err != nil {
@@ -183,11 +201,14 @@ func (l *List) fill(tx storage.Tx, issuer string, lastRegular, now time.Time) er
 		if c.Issuer != issuer || c.ID.Expires().Before(from) {
 			continue
 		}
-		cutoff, dead, err := standing.Cutoff(c.Credential)
+		cutoff, dead, err := standing.Ended(c.Credential)
 		if err != nil {
 			return err
 		}
 		if dead {
+			if cutoff.Date().After(l.ThisUpdate) { // as of later than now, or the clock was set back
+				cutoff.Made = l.ThisUpdate
+			}
 			if err := l.Add(c.ID, cutoff); err != nil {
 				return err
 			}

@@ -82,6 +82,9 @@ func (s *Service) identify(tx storage.Tx, r *http.Request, f form, now time.Time
 	return c, a.agent, err
 }
 
+// errBearer says that a bearer token came that may not be used here.
+var errBearer = &protocolError{http.StatusUnauthorized, "invalid_token", "the bearer token cannot be used here: it is unknown, ended, for another audience, or bound to another certificate"}
+
 // bearer returns the agent whose own access token for this authority the
 // request carries (RFC 6750, section 2.1), or ErrClient if it carries none.
 func (s *Service) bearer(tx storage.Tx, r *http.Request, now time.Time) (Token, agents.Agent, error) {
@@ -90,16 +93,23 @@ func (s *Service) bearer(tx storage.Tx, r *http.Request, now time.Time) (Token, 
 		return Token{}, agents.Agent{}, fmt.Errorf("%w: no bearer token came", ErrClient)
 	}
 	t, a, err := s.lookup(tx, text, now)
-	if errors.Is(err, storage.ErrNotFound) {
-		err = fmt.Errorf("%w: the bearer token is unknown", ErrClient)
+	if errors.Is(err, storage.ErrNotFound) || err != nil && isRefusal(err) {
+		return t, a, fmt.Errorf("%w (%w)", errBearer, err)
 	}
 	if err != nil {
 		return t, a, err
 	}
 	if t.Audiences[0] != s.Issuer || len(t.Audiences) != 1 {
-		return t, a, fmt.Errorf("%w: the bearer token is for another audience", ErrClient)
+		return t, a, fmt.Errorf("%w: it is for %s", errBearer, t.Audiences[0])
 	}
-	return t, a, nil
+	if t.Bound == nil {
+		return t, a, nil
+	}
+	cert, err := s.Certificate(tx, r, now)
+	if err == nil && (cert == nil || cert.Thumbprint != t.Bound.Thumbprint) {
+		err = fmt.Errorf("%w: its certificate was not presented", errBearer) // RFC 8705, section 3
+	}
+	return t, a, err
 }
 
 // isRefusal tells a decision about the client from a failure to decide.

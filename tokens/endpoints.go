@@ -116,7 +116,7 @@ func (s *Service) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Revoke(r.Context(), policy.Request{
+	_, err = s.Revoke(storage.Urgent(r.Context()), policy.Request{
 		Actor: s.TrustDomain.ID(c.agent.Name), Subject: string(t.Agent), ID: requestID(r),
 	}, t.ID, c.agent.Name, agents.Superseded)
 	if errors.Is(err, storage.ErrNotFound) || policy.IsDenial(err) {

@@ -3,7 +3,9 @@ package tokens
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -34,13 +36,16 @@ func toProtocol(err error) *protocolError {
 	case errors.As(err, &p):
 		return p
 	case errors.Is(err, policy.ErrScope):
-		return &protocolError{http.StatusBadRequest, "invalid_scope", err.Error()}
+		return &protocolError{http.StatusBadRequest, "invalid_scope", policy.Told(err)}
 	case errors.Is(err, policy.ErrAudience):
-		return &protocolError{http.StatusBadRequest, "invalid_target", err.Error()}
+		return &protocolError{http.StatusBadRequest, "invalid_target", policy.Told(err)}
 	case errors.Is(err, agents.ErrInvalid):
-		return invalidRequest(err.Error()).(*protocolError)
+		return invalidRequest(policy.Told(err)).(*protocolError)
 	case errors.Is(err, ErrClient) || policy.IsDenial(err):
 		return &protocolError{http.StatusUnauthorized, "invalid_client", "client authentication failed: use private_key_jwt with a key of this agent, or a current client certificate"}
+	}
+	if policy.IsUnavailable(err) {
+		return &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "the authority can issue nothing at the moment, to anybody; try again in a minute"}
 	}
 	return &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "the request could not be completed; try again shortly"}
 }
@@ -53,10 +58,27 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		level = s.Log.Error
 	}
 	level("refused", "request", requestID(r), "path", r.URL.Path, "error", p.code, "reason", err.Error())
-	if p.status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="brevet", error="invalid_client"`)
+	if policy.IsUnavailable(err) {
+		w.Header().Set("Retry-After", "60")
 	}
-	answer(w, p.status, map[string]string{"error": p.code, "error_description": p.description})
+	if p.status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="brevet", error=%q`, p.code)) // RFC 6750, section 3
+	}
+	answer(w, p.status, map[string]string{"error": p.code, "error_description": describe(p.description)})
+}
+
+// describe makes text fit for an error_description, which RFC 6749, section 5.2
+// leaves visible ASCII and spaces, without quotes and backslashes.
+func describe(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r < ' ' || r > '~' || r == '\\':
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // requestID returns the correlation id that the server gave the request.

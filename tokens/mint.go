@@ -41,7 +41,10 @@ type Minted struct {
 // ca.Issue it decides on a snapshot, signs outside of any transaction, and
 // checks the agent again in the transaction that records the token.
 func (s *Service) Mint(ctx context.Context, r Request) (*Minted, error) {
-	now := s.Now()
+	now, err := s.Issuing()
+	if err != nil {
+		return nil, err
+	}
 	r.Action, r.Subject = "token.mint", string(r.Agent)
 	token, err := s.prepare(ctx, r, now)
 	if err != nil {
@@ -63,6 +66,9 @@ func (s *Service) Mint(ctx context.Context, r Request) (*Minted, error) {
 		}
 		if _, _, err := s.decide(r, a); err != nil {
 			return g, err
+		}
+		if token.ID.Expires().After(end(a, r.Bound, now)) {
+			return g, fmt.Errorf("%w lifetime: agent %s has just been given a shorter one; ask again", agents.ErrInvalid, a.Name)
 		}
 		return g, minted.Put(tx, token.ID.Expires(), token.ID.Key(), token.Token)
 	})

@@ -21,6 +21,7 @@ func (s *Service) Revoke(ctx context.Context, r policy.Request, jti agents.Crede
 		if t, err = Get(tx, jti); err != nil {
 			return g, err
 		}
+		g.Subject = string(t.Agent)
 		if holder != "" && t.Agent != holder {
 			return g, fmt.Errorf("%w: token %s belongs to another agent", policy.ErrDenied, jti)
 		}

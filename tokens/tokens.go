@@ -40,6 +40,10 @@ type Config struct {
 	Now         func() time.Time
 	Log         *slog.Logger
 
+	// Issuing returns Now for tokens to be minted, or why none may be. nil means
+	// Now, always.
+	Issuing func() (time.Time, error)
+
 	// Certificate returns what the client presented on r's connection, or nil
 	// if it presented nothing. What may not be used is an error.
 	Certificate func(storage.Tx, *http.Request, time.Time) (*Presented, error)
@@ -55,6 +59,9 @@ type Service struct {
 // New returns a Service over the token key that is active in the store.
 func New(c Config) (*Service, error) {
 	c.Issuer = strings.TrimSuffix(c.Issuer, "/")
+	if c.Issuing == nil {
+		c.Issuing = func() (time.Time, error) { return c.Now(), nil }
+	}
 	s := &Service{Config: c}
 	return s, s.Reload()
 }

@@ -6,6 +6,7 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type Request struct {
 // A Grant is what the audit log says of a request that was allowed.
 type Grant struct {
 	Reasons    []string
+	Subject    string // where the request could not name it yet
 	Credential string // the credential made or ended, if it is one
 }
 
@@ -41,9 +43,10 @@ type Grant struct {
 // nothing outside tx but variables that it sets anew.
 func Do(ctx context.Context, db storage.DB, now time.Time, r Request, change func(storage.Tx) (Grant, error)) error {
 	var refusal error
+	asked := r
 	err := db.Update(ctx, func(tx storage.Tx) error {
 		g, err := change(tx)
-		refusal = err
+		refusal, r.Subject = err, cmp.Or(g.Subject, asked.Subject)
 		if err != nil {
 			return err
 		}
@@ -52,24 +55,44 @@ func Do(ctx context.Context, db storage.DB, now time.Time, r Request, change fun
 		_, err = audit.Append(tx, e)
 		return err
 	})
-	if refusal != nil {
+	if refusal != nil && errors.Is(err, refusal) {
 		return Deny(ctx, db, now, r, refusal)
 	}
-	return err
+	return err // that of a commit, which undid what change saw, comes before a refusal
 }
 
-// Deny records that r was refused because of reason, and returns reason,
-// joined with what went wrong if it could not be recorded. A caller that has
-// given up (its context is done) is still recorded.
-func Deny(ctx context.Context, db storage.DB, now time.Time, r Request, reason error) error {
-	err := db.Update(context.WithoutCancel(ctx), func(tx storage.Tx) error {
+// Deny records that r was refused because of reason, and returns reason, or an
+// [Unrecorded] if it could not be recorded. A caller that has given up (its
+// context is done) is still recorded. No refusal is urgent, whatever was
+// refused: strangers could make any number of them.
+func Deny(_ context.Context, db storage.DB, now time.Time, r Request, reason error) error {
+	err := db.Update(context.Background(), func(tx storage.Tx) error {
 		_, err := audit.Append(tx, r.event(now, audit.Deny, []string{reason.Error()}))
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("%w (and the refusal could not be recorded: %v)", reason, err)
+		return &Unrecorded{reason, err}
 	}
 	return reason
+}
+
+// An Unrecorded refusal is one that the audit log lacks. To who was refused it
+// is a refusal like any other; see [Told].
+type Unrecorded struct{ Reason, Err error }
+
+func (u *Unrecorded) Error() string {
+	return fmt.Sprintf("%v (and the refusal could not be recorded: %v)", u.Reason, u.Err)
+}
+
+// Unwrap returns the reason.
+func (u *Unrecorded) Unwrap() error { return u.Reason }
+
+// Told returns what outsiders may be told of a refusal.
+func Told(err error) string {
+	if u, ok := errors.AsType[*Unrecorded](err); ok {
+		err = u.Reason
+	}
+	return err.Error()
 }
 
 func (r Request) event(now time.Time, d audit.Decision, reasons []string) audit.Event {

@@ -28,7 +28,7 @@ func Names(a agents.Agent, asked, proven []agents.Identifier) error {
 			return i.Type == id.Type && i.Value == id.Value && (!i.Challenge || slices.Contains(proven, id))
 		})
 		if !given {
-			return fmt.Errorf("%w: %s; an operator adds it with brevet agent set", ErrName, id.Value)
+			return fmt.Errorf("%w: %.100s; an operator adds it with brevet agent set", ErrName, id.Value)
 		}
 	}
 	return nil
@@ -76,17 +76,27 @@ func Audiences(a agents.Agent, authority string, scopes []agents.Scope, asked []
 	}
 	for _, aud := range asked {
 		if !slices.Contains(given, aud) {
-			return nil, fmt.Errorf("%w: %s", ErrAudience, aud)
+			return nil, fmt.Errorf("%w: %.100s", ErrAudience, aud)
 		}
 	}
 	return asked, nil
+}
+
+// ErrUnavailable says that nothing is issued at this time, whoever asks: it is
+// no decision about who does.
+var ErrUnavailable = errors.New("nothing can be issued now")
+
+// IsUnavailable reports whether err says that the authority can issue nothing
+// now: for a reason of its own, or since it could record nothing.
+func IsUnavailable(err error) bool {
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, storage.ErrFull)
 }
 
 // IsDenial reports whether err is a decision, rather than a failure to decide.
 func IsDenial(err error) bool {
 	for _, d := range []error{
 		ErrDenied, agents.ErrInvalid, agents.ErrUnknown, agents.ErrNotActive, agents.ErrTransition, agents.ErrNameTaken,
-		agents.ErrEnrollment, agents.ErrRevoked, storage.ErrExists, agents.ErrCredentialExpired,
+		agents.ErrEnrollment, agents.ErrRevoked, storage.ErrExists, agents.ErrCredentialExpired, agents.ErrAhead,
 	} {
 		if errors.Is(err, d) {
 			return true

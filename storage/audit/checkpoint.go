@@ -138,6 +138,24 @@ func Saved(tx storage.Tx) ([]byte, error) {
 	return slices.Clone(msg), err
 }
 
+// CheckSaved says whether the log is what it was when its checkpoint was saved,
+// as [Verify] would but by a few reads: neither cut off nor rewritten since. No
+// checkpoint is no error, for a new log has none.
+func CheckSaved(tx storage.Tx, verifiers ...note.Verifier) error {
+	msg, err := tx.Get(checkpointTable, checkpointKey)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c, err := OpenCheckpoint(msg, verifiers...)
+	if err != nil {
+		return err
+	}
+	return agrees(tx, c)
+}
+
 // saved returns what the saved checkpoint claims, if the log agrees.
 func saved(tx storage.Tx) (Checkpoint, error) {
 	msg, err := tx.Get(checkpointTable, checkpointKey)

@@ -4,6 +4,9 @@
 // Each table is a top-level bucket. Writers commit in groups: those that wait
 // while a commit is under way share the next one, see [DB.Update].
 //
+// Room for what is urgent is kept on the disk, see reserve: a full disk stops
+// everything else first, and for as long as it lasts.
+//
 // The package trusts the disk to keep what fsync reported as kept. It does not
 // trust the file it opens: bbolt panics, partly beyond recovery, on pages that
 // make no sense, so every page in use is looked at first. Pages bear no
@@ -20,6 +23,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -35,13 +39,19 @@ type DB struct {
 	file *os.File // bbolt's own, for reading
 
 	turns   chan *group // see commitGroups
+	alone   chan *group // likewise, for a member that shares its group with none
 	stop    chan struct{}
 	stopped chan struct{}
 	commit  func(*bbolt.Tx) error
+	flush   func() error
+	room    room
+	mended  time.Time // when it was last tried in vain
 
 	commits, transactions atomic.Uint64
 
-	broken atomic.Pointer[error] // why nothing can be done any more, see settle
+	broken  atomic.Pointer[error] // why nothing can be done, see settle
+	trouble atomic.Pointer[error] // see Trouble
+	reading sync.RWMutex          // held by Views
 
 	mu     sync.Mutex
 	closed bool
@@ -62,6 +72,8 @@ func (db *DB) view(ctx context.Context, fn func(*bbolt.Tx) error) error {
 		return err
 	}
 	defer db.users.Done()
+	db.reading.RLock()
+	defer db.reading.RUnlock()
 	if broken := db.broken.Load(); broken != nil {
 		return *broken
 	}

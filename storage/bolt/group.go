@@ -38,33 +38,46 @@ type group struct {
 //
 // A View during fn sees nothing of the group. If the commit fails, every member
 // gets its error, even one that had failed by itself: what it saw never was.
+// One that is urgent runs once more, in a group of its own: with less to write,
+// or without what spoilt the commit, it may succeed.
 func (db *DB) Update(ctx context.Context, fn func(storage.Tx) error) error {
 	if err := db.enter(ctx); err != nil {
 		return err
 	}
 	defer db.users.Done()
+	urgent := storage.IsUrgent(ctx)
+	failed, err := db.join(ctx, db.turns, urgent, fn)
+	if failed && urgent && db.broken.Load() == nil {
+		_, err = db.join(context.WithoutCancel(ctx), db.alone, urgent, fn)
+	}
+	return err
+}
+
+// join runs fn in the next group that turns offers, and reports whether it
+// failed because the group did.
+func (db *DB) join(ctx context.Context, turns <-chan *group, urgent bool, fn func(storage.Tx) error) (failed bool, err error) {
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
-	case g := <-db.turns:
+		return false, ctx.Err()
+	case g := <-turns:
 		if err := ctx.Err(); err != nil { // select picks either when both are ready
 			g.back <- struct{}{}
-			return err
+			return false, err
 		}
-		err := db.run(g, fn)
+		err := db.run(g, urgent, fn)
 		<-g.done
 		if g.err != nil {
-			return g.err
+			return true, g.err
 		}
-		return err
+		return false, err
 	}
 }
 
 // run runs fn as a member of g and hands g back, whatever fn does.
-func (db *DB) run(g *group, fn func(storage.Tx) error) error {
+func (db *DB) run(g *group, urgent bool, fn func(storage.Tx) error) error {
 	defer func() { g.back <- struct{}{} }()
 	if g.b == nil {
-		if broken := db.broken.Load(); broken != nil {
+		if broken := db.broken.Load(); broken != nil && !db.mend() {
 			return *broken
 		}
 		b, err := db.bolt.Begin(true)
@@ -72,6 +85,10 @@ func (db *DB) run(g *group, fn func(storage.Tx) error) error {
 			return fmt.Errorf("beginning a transaction: %w", err)
 		}
 		g.b = b
+		db.makeRoom(b.Size())
+	}
+	if db.room.full != nil && !urgent {
+		return db.room.full
 	}
 	t := &tx{b: g.b}
 	defer t.end()
@@ -101,14 +118,17 @@ func (db *DB) commitGroups() {
 	crowd := false // the last group had several members
 	for {
 		g := &group{back: make(chan struct{}), done: make(chan struct{})}
+		n, limit := 1, maxGroup
 		select {
 		case <-db.stop:
 			return
 		case db.turns <- g:
 			<-g.back
+		case db.alone <- g:
+			<-g.back
+			limit = 1
 		}
-		n := 1
-		for n < maxGroup && g.spoil == nil && db.offer(g, crowd || n > 1) {
+		for n < limit && g.spoil == nil && db.offer(g, crowd || n > 1) {
 			n++
 		}
 		crowd = n > 1
@@ -149,28 +169,13 @@ func (db *DB) finish(g *group) error {
 	}
 	id := g.b.ID()
 	if err := db.commit(g.b); err != nil {
-		db.settle(id, err)
-		return fmt.Errorf("committing: %w", err)
+		if err := db.settle(id, err); err != nil {
+			return err
+		}
+	} else if db.room.full == nil {
+		db.setTrouble(nil)
 	}
 	db.commits.Add(1)
 	db.transactions.Add(uint64(g.kept))
 	return nil
-}
-
-// settle looks at what a failed commit left. Mostly that is the state before,
-// and the next commit may succeed: a full disk can be cleared. But if the page
-// that makes a commit valid was written and only its fsync failed, nobody can
-// tell what a crash would leave, and the kernel may report the next fsync as
-// good without having kept that page. Then nothing is read or written until
-// the file has been opened anew.
-func (db *DB) settle(id int, cause error) {
-	b, err := db.bolt.Begin(false)
-	if err == nil {
-		last := b.ID()
-		if err = b.Rollback(); err == nil && last != id {
-			return
-		}
-	}
-	broken := fmt.Errorf("the database %s is unusable since a commit failed with its outcome unknown (%w); check the disk, then restart brevet", db.path, cause)
-	db.broken.Store(&broken)
 }

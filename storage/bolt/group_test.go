@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ var errFail = errors.New("this closure fails")
 // A member is an Update and what became of it.
 type member struct {
 	fn  func(storage.Tx) error
+	ctx context.Context // nil is the background
 	err error
 }
 
@@ -48,7 +50,7 @@ func inGroup(t *testing.T, path string, members []*member, prepare func(*DB), ch
 						m.err = fmt.Errorf("panic: %v", r)
 					}
 				}()
-				m.err = db.Update(context.Background(), m.fn)
+				m.err = db.Update(cmp.Or(m.ctx, context.Background()), m.fn)
 			}()
 		}
 		synctest.Wait()
@@ -310,34 +312,4 @@ func TestCommitFailureReachesEveryMember(t *testing.T) {
 			t.Errorf("stats %+v, want 2 commits of 2 transactions", s)
 		}
 	})
-}
-
-// A commit whose last fsync fails may or may not outlive a crash.
-func TestUnknownOutcomeEndsTheStore(t *testing.T) {
-	path := newPath(t)
-	db, err := Open(path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.commit = func(b *bbolt.Tx) error { return errors.Join(b.Commit(), syscall.EIO) }
-	ctx := context.Background()
-	if err := db.Update(ctx, put("t", "k", "v")); !errors.Is(err, syscall.EIO) {
-		t.Errorf("Update whose commit failed: %v", err)
-	}
-	db.commit = (*bbolt.Tx).Commit
-	for name, err := range map[string]error{"Update": db.Update(ctx, put("t", "l", "")), "View": db.View(ctx, holds("t"))} {
-		if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "restart brevet") {
-			t.Errorf("%s after an unknown outcome: %v", name, err)
-		}
-	}
-	if err := db.Close(); err != nil {
-		t.Error(err)
-	}
-	if db, err = Open(path, Options{}); err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if err := db.Update(ctx, put("t", "l", "")); err != nil {
-		t.Error(err)
-	}
 }

@@ -78,12 +78,27 @@ func Open(path string, o Options) (*DB, error) {
 		bolt:    b,
 		file:    file,
 		turns:   make(chan *group),
+		alone:   make(chan *group),
 		stop:    make(chan struct{}),
 		stopped: make(chan struct{}),
 		commit:  (*bbolt.Tx).Commit,
+		flush:   b.Sync,
+		room:    room{take: writeZeros},
+	}
+	if err := db.prepare(); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the database %s: %w", path, err), b.Close())
 	}
 	go db.commitGroups()
 	return db, nil
+}
+
+// prepare makes sure of the state of the file, which another process may have
+// left with its outcome unknown, and of its room. A full disk is no obstacle.
+func (db *DB) prepare() error {
+	if err := db.confirm(); err != nil && !isFull(err) {
+		return err
+	}
+	return db.findRoom()
 }
 
 // open opens a bbolt file and returns its file too. What can be recovered of
@@ -100,7 +115,6 @@ func open(path string, o bbolt.Options) (b *bbolt.DB, file *os.File, err error) 
 	if o.Timeout == 0 {
 		o.Timeout = time.Second
 	}
-	o.NoStatistics = true
 	o.OpenFile = func(name string, flag int, perm os.FileMode) (*os.File, error) {
 		f, err := os.OpenFile(name, flag, perm)
 		file = f

@@ -14,12 +14,6 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// urgently makes a member's write an urgent one: it is an Update by itself,
-// which the group's test would otherwise call with a plain context.
-func urgentMember(db **DB, fn func(storage.Tx) error, err *error) *member {
-	return &member{fn: fn, ctx: storage.Urgent(context.Background())}
-}
-
 // TestUrgentMemberOutlivesItsGroup has a disk on which a commit of several
 // members has no room.
 func TestUrgentMemberOutlivesItsGroup(t *testing.T) {
@@ -116,7 +110,7 @@ func TestUnknownOutcomeIsSettledByWritingAgain(t *testing.T) {
 	if err := db.Trouble(); !errors.Is(err, syscall.EIO) {
 		t.Errorf("Trouble meanwhile: %v", err)
 	}
-	disk, db.commit, db.room.tried = 0, (*bbolt.Tx).Commit, db.room.tried.Add(-retryAfter)
+	disk, db.commit, db.mended = 0, (*bbolt.Tx).Commit, db.mended.Add(-retryAfter)
 	if err := db.Update(ctx, then(holds("t", "a=1", "b=2"), put("t", "c", "3"))); err != nil {
 		t.Errorf("after the disk was well again: %v", err)
 	}
@@ -147,7 +141,7 @@ func TestSettlingWaitsForReaders(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	db.commit, db.room.tried = (*bbolt.Tx).Commit, db.room.tried.Add(-retryAfter)
+	db.commit = (*bbolt.Tx).Commit
 	if err := db.Update(ctx, then(holds("t", "a=2"), put("t", "b", ""))); err != nil {
 		t.Errorf("Update after the reader ended: %v", err)
 	}
@@ -159,7 +153,7 @@ func TestRefusalIsEarly(t *testing.T) {
 		{fn: put("t", "b", "2"), ctx: storage.Urgent(context.Background())},
 		{fn: func(storage.Tx) error { return fmt.Errorf("this ran") }},
 	}
-	inGroup(t, newPath(t), members, func(db *DB) { db.room.allocate = noRoom }, func(db *DB) {
+	inGroup(t, newPath(t), members, func(db *DB) { db.room.take = noRoom }, func(db *DB) {
 		if err := members[0].err; err != nil {
 			t.Errorf("while the file has a reserve: %v", err)
 		}
@@ -174,4 +168,4 @@ func TestRefusalIsEarly(t *testing.T) {
 	})
 }
 
-func noRoom(*os.File, int64, int64) error { return syscall.ENOSPC }
+func noRoom(_ *os.File, from, _ int64) (int64, error) { return from, syscall.ENOSPC }

@@ -90,7 +90,7 @@ func (m *model) run(t *testing.T, db storage.DB, n int) {
 		if err == nil && change.result == nil || change.result != nil && errors.Is(err, change.result) {
 			err = db.View(ctx, func(tx storage.Tx) error { return difference(tx, m.tables, m.now) })
 		} else {
-			err = fmt.Errorf("Update: %v, want %v", err, change.result)
+			err = fmt.Errorf("an Update returned %v, want %v", err, change.result)
 		}
 		if err != nil {
 			t.Errorf("tables %q, step %d: %v", m.tables, step, err)

@@ -1,0 +1,159 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// reserve is how much room the file always has, on the disk and unused, for
+// urgent transactions; others are refused before they take of it. It lies in
+// the file itself, so that nobody else who fills the disk can take it either.
+//
+// A revocation writes some 20 pages and makes as many free for the next but
+// one, so that what it takes for good is its records, about 1 kB: 4 MB are 1000
+// pages at once or thousands of revocations. The largest group, of 256 members
+// that touch two scattered pages each, takes half of it.
+const reserve = 4 << 20
+
+// ahead is how much room is made at once, beyond the reserve.
+const ahead = 4 << 20
+
+// retryAfter is how long what the disk refused is not asked of it again: some
+// file systems take long to find that they have nothing left.
+const retryAfter = time.Second
+
+// room keeps track of the file's room. Who holds the group uses it.
+type room struct {
+	end    int64     // the file's blocks before this byte are on the disk
+	failed time.Time // when there was no more to be had, last
+	full   error     // why transactions that are not urgent are refused
+	take   func(f *os.File, from, to int64) (int64, error)
+}
+
+// makeRoom sees to it that the file has room for a group beyond the reserve,
+// or else that only urgent members join it. used is where the pages end that
+// were ever used; of those, some are free.
+func (db *DB) makeRoom(used int64) {
+	r := &db.room
+	r.end = max(r.end, used)
+	free := int64(db.bolt.Stats().FreePageN) * int64(db.bolt.Info().PageSize)
+	if r.end-used+free >= reserve {
+		db.setFull(nil)
+		return
+	}
+	if time.Since(r.failed) < retryAfter {
+		return
+	}
+	err := db.extend(used, reserve+ahead-free)
+	switch {
+	case r.end-used+free >= reserve:
+		db.setFull(nil)
+	case isFull(err):
+		r.failed = time.Now()
+		db.setFull(fmt.Errorf("%w: until there is room again on the disk of %s, nothing but revocations is recorded; clear some, nothing needs restarting", storage.ErrFull, db.path))
+	default:
+		r.failed = time.Now() // the next commit will tell
+	}
+}
+
+// extend takes room on the disk, so that want bytes follow the pages used, or
+// as much as there is.
+func (db *DB) extend(used, want int64) (err error) {
+	r, end := &db.room, used+want
+	if limit := int64(maxSize()); limit > 0 {
+		end = min(end, limit)
+	}
+	before := r.end
+	if r.end, err = r.take(db.file, r.end, end); r.end == before {
+		return err
+	}
+	return errors.Join(err, db.file.Sync()) // as bbolt does when it makes the file longer
+}
+
+func (db *DB) setFull(full error) {
+	if (full == nil) == (db.room.full == nil) {
+		return
+	}
+	db.room.full = full
+	db.setTrouble(full)
+}
+
+// setTrouble notes why the store does not take what it should; nil is that it
+// does.
+func (db *DB) setTrouble(err error) {
+	if err == nil {
+		db.trouble.Store(nil)
+		return
+	}
+	db.trouble.Store(&err)
+}
+
+// Trouble returns why the store does not take what it should at this moment,
+// or nil. It is over when a transaction succeeds.
+func (db *DB) Trouble() error {
+	if broken := db.broken.Load(); broken != nil {
+		return *broken
+	}
+	if trouble := db.trouble.Load(); trouble != nil {
+		return *trouble
+	}
+	return nil
+}
+
+// isFull reports whether a disk, a quota or a limit is exhausted.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
+// commitError describes why a commit failed.
+func (db *DB) commitError(err error) error {
+	if isFull(err) {
+		return fmt.Errorf("committing: %w: make room on the disk of %s, nothing needs restarting: %w", storage.ErrFull, db.path, err)
+	}
+	return fmt.Errorf("committing: %w", err)
+}
+
+// writeZeros takes room on the disk, and returns up to where it got. Zeros cost
+// less than what has a name of its own, fallocate: on ext4 and XFS, a commit to
+// blocks that were never written also writes to the file system's journal.
+// There is no reserve on file systems that write nothing in place.
+func writeZeros(f *os.File, from, to int64) (int64, error) {
+	zeros := make([]byte, 64<<10)
+	for from < to {
+		n, err := f.WriteAt(zeros[:min(int64(len(zeros)), to-from)], from)
+		from += int64(n)
+		if err != nil {
+			return from, err
+		}
+	}
+	return from, nil
+}
+
+// findRoom finds out what room the file has from an earlier time: the blocks
+// that it has beyond its pages.
+func (db *DB) findRoom() error {
+	var used int64
+	err := db.bolt.View(func(tx *bbolt.Tx) error {
+		used = tx.Size()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	info, err := db.file.Stat()
+	if err != nil {
+		return err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		db.room.end = min(info.Size(), st.Blocks*512)
+	}
+	db.makeRoom(used)
+	return nil
+}

@@ -1,0 +1,297 @@
+package tokens
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/bolt"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// fuzzNow is the one instant at which everything fuzzed happens.
+var fuzzNow = time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)
+
+const fuzzIssuer = "https://authority.example"
+
+// fuzzService is a Service with the agent "bot", which has these keys.
+func fuzzService(f *testing.F, registered ...crypto.PublicKey) *Service {
+	f.Helper()
+	dir := f.TempDir()
+	db, err := bolt.Open(filepath.Join(dir, "test.db"), bolt.Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { db.Close() })
+	store := keys.NewStore(dir, keys.NoPassphrase)
+	key, _, err := store.Generate(keys.Tokens, keys.ECDSAP256, fuzzNow)
+	if err != nil {
+		f.Fatal(err)
+	}
+	e, err := agents.NewEnrollment(fuzzNow)
+	if err != nil {
+		f.Fatal(err)
+	}
+	c := agents.Change{Owner: new("team"), Scopes: []string{"read"}, Audiences: []string{"https://api.example"}}
+	for _, public := range registered {
+		spki, err := x509.MarshalPKIXPublicKey(public)
+		if err != nil {
+			f.Fatal(err)
+		}
+		c.Keys = append(c.Keys, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})))
+	}
+	err = db.Update(context.Background(), func(tx storage.Tx) error {
+		_, err1 := keys.Record(tx, key, keys.StateActive, fuzzNow)
+		_, err2 := agents.Add(tx, "example.internal", "bot", c, e, fuzzNow)
+		return errors.Join(err1, err2)
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	now := func() time.Time { return fuzzNow }
+	s, err := New(Config{
+		DB: db, Keys: store, TrustDomain: "example.internal", Issuer: fuzzIssuer, Now: now, Log: slog.New(slog.DiscardHandler),
+		Certificate: func(storage.Tx, *http.Request, time.Time) (*Presented, error) { return nil, nil },
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	return s
+}
+
+// A judge decides about assertions a second time, by the standard library
+// alone.
+type judge struct {
+	p256    *ecdsa.PublicKey
+	edwards ed25519.PublicKey
+	rsa     *rsa.PublicKey
+}
+
+// accepts reports why an assertion must not be accepted, or "".
+func (j judge) accepts(text, clientID string, a assertion) string {
+	text = strings.Map(func(r rune) rune { // go-jose leaves out white space
+		if r == ' ' || r == '\n' || r == '\r' || r == '\t' {
+			return -1
+		}
+		return r
+	}, text)
+	parts := strings.Split(text, ".")
+	if len(parts) != 3 {
+		return "it has not three parts"
+	}
+	var decoded [3][]byte
+	for i, part := range parts {
+		var err error
+		if decoded[i], err = base64.RawURLEncoding.DecodeString(part); err != nil {
+			return "a part is not base64url"
+		}
+	}
+	header, claims := object(decoded[0]), object(decoded[1])
+	if header == nil || claims == nil {
+		return "its header or its claims are no object, or have a member twice"
+	}
+	if header["crit"] != nil {
+		return "it has critical extensions that nobody knows"
+	}
+	if alg, _ := header["alg"].(string); !j.verifies(alg, []byte(parts[0]+"."+parts[1]), decoded[2]) {
+		return "its signature is wrong"
+	}
+	jti, _ := claims["jti"].(string)
+	exp, _ := claims["exp"].(float64)
+	expires := time.Unix(int64(exp), 0)
+	if claims["iss"] != "bot" || claims["sub"] != "bot" || clientID != "" && clientID != "bot" {
+		return "it is not of bot"
+	}
+	audiences, ok := claims["aud"].([]any)
+	if !ok {
+		audiences = []any{claims["aud"]}
+	}
+	if !slices.Contains(audiences, any(fuzzIssuer)) && !slices.Contains(audiences, any(fuzzIssuer+TokenPath)) {
+		return "it is for another audience"
+	}
+	if jti == "" || len(jti) > 256 || a.id != jti || a.agent != "bot" || !a.expires.Equal(expires) {
+		return "what it says was read as something else"
+	}
+	if !expires.Add(clockSkew).After(fuzzNow) || expires.After(fuzzNow.Add(assertionLifetime+clockSkew)) {
+		return "it is not its time"
+	}
+	return ""
+}
+
+// object returns a JSON object, or nil if a member comes twice.
+func object(text []byte) map[string]any {
+	var all map[string]any
+	if json.Unmarshal(text, &all) != nil {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.Token()
+	seen := map[string]bool{}
+	for d.More() {
+		name, err := d.Token()
+		var value json.RawMessage
+		if err != nil || d.Decode(&value) != nil || seen[name.(string)] {
+			return nil
+		}
+		seen[name.(string)] = true
+	}
+	return all
+}
+
+func (j judge) verifies(alg string, message, signature []byte) bool {
+	hash := sha256.Sum256(message)
+	switch alg {
+	case "ES256":
+		if len(signature) != 64 {
+			return false
+		}
+		return ecdsa.Verify(j.p256, hash[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
+	case "EdDSA":
+		return ed25519.Verify(j.edwards, message, signature)
+	case "RS256":
+		return rsa.VerifyPKCS1v15(j.rsa, crypto.SHA256, hash[:], signature) == nil
+	case "PS256":
+		return rsa.VerifyPSS(j.rsa, crypto.SHA256, hash[:], signature, nil) == nil
+	}
+	return false
+}
+
+// FuzzAssertion: what is accepted, the standard library accepts too and reads
+// alike; what is refused is refused as that, and for nobody else than bot.
+func FuzzAssertion(f *testing.F) {
+	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	_, edwards, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		f.Fatal(err)
+	}
+	s := fuzzService(f, p256.Public(), edwards.Public(), rsaKey.Public())
+	j := judge{&p256.PublicKey, edwards.Public().(ed25519.PublicKey), &rsaKey.PublicKey}
+	sign := func(header, claims string) string {
+		text := b64.EncodeToString([]byte(header)) + "." + b64.EncodeToString([]byte(claims))
+		hash := sha256.Sum256([]byte(text))
+		var signature []byte
+		var err error
+		switch {
+		case strings.Contains(header, "ES256"):
+			var der []byte
+			if der, err = p256.Sign(rand.Reader, hash[:], crypto.SHA256); err == nil {
+				signature, err = rawECDSA(der, 32)
+			}
+		case strings.Contains(header, "EdDSA"):
+			signature = ed25519.Sign(edwards, []byte(text))
+		default:
+			signature, err = rsa.SignPKCS1v15(rand.Reader, rsaKey, crypto.SHA256, hash[:])
+		}
+		if err != nil {
+			f.Fatal(err)
+		}
+		return text + "." + b64.EncodeToString(signature)
+	}
+	// The fuzzer cannot sign, so what it makes of these parts is signed too.
+	claims := `{"iss":"bot","sub":"bot","aud":"https://authority.example","jti":"x","exp":1773501000}`
+	for _, header := range []string{`{"alg":"ES256"}`, `{"alg":"EdDSA"}`, `{"alg":"RS256"}`, `{"alg":"ES256","alg":"none"}`, `{"alg":"ES256","crit":["b64"],"b64":false}`, `{"alg":"none"}`, `{"alg":"HS256"}`} {
+		f.Add(header, claims, "", -1)
+	}
+	for _, other := range []string{
+		`{}`, `null`, `[]`, claims + "x", strings.Replace(claims, `"bot"`, `"bot","iss":"other"`, 1), strings.Replace(claims, `"exp"`, `"EXP"`, 1), strings.Replace(claims, "1773501000", "1773501000.5", 1),
+		strings.Replace(claims, "1773501000", "1e300", 1), strings.Replace(claims, `"https://authority.example"`, `["x","https://authority.example/oauth/token"]`, 1), strings.Replace(claims, `"x"`, `7`, 1), strings.ToUpper(claims),
+	} {
+		f.Add(`{"alg":"ES256"}`, other, "bot", -1)
+	}
+	f.Add(`{"alg":"ES256"}`, claims, "other", 3)
+	f.Fuzz(func(t *testing.T, header, claims, clientID string, flip int) {
+		text := sign(header, claims)
+		if flip >= 0 && flip < len(text) {
+			text = text[:flip] + string(text[flip]^1) + text[flip+1:]
+		}
+		err := s.DB.View(context.Background(), func(tx storage.Tx) error {
+			a, err := s.checkAssertion(tx, text, clientID, fuzzNow)
+			if err == nil {
+				if why := j.accepts(text, clientID, a); why != "" {
+					t.Errorf("%q.%q (client_id %q, octet %d flipped) is accepted as %+v: %s", header, claims, clientID, flip, a, why)
+				}
+				return nil
+			}
+			if !errors.Is(err, ErrClient) && !policy.IsDenial(err) {
+				t.Errorf("%q.%q: %v", header, claims, err)
+			}
+			if a.agent != "" && a.agent != "bot" || len(err.Error()) > 1000 || strings.Contains(err.Error(), text[strings.LastIndex(text, "."):]) {
+				t.Errorf("%q.%q: about %q: %v", header, claims, a.agent, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// FuzzIntrospect: the token that was minted is active, to the letter, and
+// nothing else is.
+func FuzzIntrospect(f *testing.F) {
+	s := fuzzService(f)
+	minted, err := s.Mint(context.Background(), Request{Request: policy.Request{Actor: "fuzzer"}, Agent: "bot", Proof: "none"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	token := minted.Text.Reveal()
+	parts := strings.Split(token, ".")
+	payload, err := b64.DecodeString(parts[1])
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(len(token), "", 0)
+	f.Add(len(parts[0]), ".", 1)
+	f.Add(0, token, len(token))
+	f.Add(len(parts[0])+1, string(payload), len(parts[1]))
+	f.Add(len(token)-1, "\n", 0)
+	f.Add(len(token)-3, "=", 0)
+	f.Add(5, token, 0)
+	// What is fuzzed is the token with some of it replaced.
+	f.Fuzz(func(t *testing.T, at int, with string, remove int) {
+		at = max(0, min(at, len(token)))
+		remove = max(0, min(remove, len(token)-at))
+		text := token[:at] + with + token[at+remove:]
+		for _, text := range []string{text, parts[0] + "." + b64.EncodeToString([]byte(with)) + "." + parts[2]} {
+			err := s.DB.View(context.Background(), func(tx storage.Tx) error {
+				in, err := s.Introspect(tx, text, fuzzNow)
+				if err != nil || in.Active != (text == token) || in.Active != (in.claims != nil) {
+					t.Errorf("%q is %+v, %v", text, in, err)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
