@@ -69,18 +69,15 @@ func ParseFile(text []byte) (*File, error) {
 	if len(text) > maxConfig {
 		return nil, fmt.Errorf("1:1: the file has more than %d bytes", maxConfig)
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return nil, fmt.Errorf(" %w", err)
+	top, err := readDocument(text)
+	if err != nil {
+		return nil, err
 	}
-	if len(doc.Content) != 1 {
-		return nil, errors.New("1:1: the file is empty")
-	}
-	err := readMap(doc.Content[0], map[string]func(*yaml.Node) error{
-		"trust_domain": func(n *yaml.Node) (err error) { f.TrustDomain, err = agents.ParseTrustDomain(n.Value); return err },
-		"advertise":    func(n *yaml.Node) (err error) { f.Advertise, err = parseAdvertise(n.Value); return err },
-		"listen":       func(n *yaml.Node) (err error) { f.Listen, err = parseAddress(n.Value); return err },
-		"listen_http":  func(n *yaml.Node) (err error) { f.ListenHTTP, err = parseAddress(n.Value); return err },
+	err = readMap(top, map[string]func(*yaml.Node) error{
+		"trust_domain": parsed(&f.TrustDomain, agents.ParseTrustDomain),
+		"advertise":    parsed(&f.Advertise, parseAdvertise),
+		"listen":       parsed(&f.Listen, parseAddress),
+		"listen_http":  parsed(&f.ListenHTTP, parseAddress),
 		"profiles":     f.readProfiles,
 		"keys":         f.readKeys,
 		"log":          f.readLog,
@@ -89,17 +86,34 @@ func ParseFile(text []byte) (*File, error) {
 		return nil, err
 	}
 	if f.TrustDomain == "" || f.Advertise == "" {
-		return nil, errors.New("1:1: trust_domain and advertise must be there")
+		return nil, at(top, errors.New("trust_domain and advertise must be there"))
+	}
+	if err := f.checkNames(); err != nil {
+		return nil, at(top, err)
 	}
 	return f, nil
+}
+
+// checkNames refuses names that the server could not have a certificate for.
+func (f *File) checkNames() error {
+	for _, name := range f.names().DNS {
+		id, err := agents.ParseDNS(name)
+		if err == nil {
+			err = agents.CheckDomain(f.TrustDomain, agents.Authority, id)
+		}
+		if err != nil {
+			return fmt.Errorf("advertise and listen: %w; the server may have the name %s, or one outside of the trust domain", err, f.TrustDomain.Host(agents.Authority))
+		}
+	}
+	return nil
 }
 
 func (f *File) readProfiles(n *yaml.Node) error {
 	return eachPair(n, func(name string, value *yaml.Node) error {
 		var c ca.ProfileConfig
 		err := readMap(value, map[string]func(*yaml.Node) error{
-			"lifetime":     func(n *yaml.Node) (err error) { c.Lifetime, err = time.ParseDuration(n.Value); return err },
-			"max_lifetime": func(n *yaml.Node) (err error) { c.MaxLifetime, err = time.ParseDuration(n.Value); return err },
+			"lifetime":     parsed(&c.Lifetime, parseLifetime),
+			"max_lifetime": parsed(&c.MaxLifetime, parseLifetime),
 		})
 		if err != nil {
 			return err
@@ -114,32 +128,58 @@ func (f *File) readProfiles(n *yaml.Node) error {
 
 func (f *File) readKeys(n *yaml.Node) error {
 	return readMap(n, map[string]func(*yaml.Node) error{
-		"plain":           func(n *yaml.Node) error { return n.Decode(&f.Keys.Plain) },
-		"passphrase_file": func(n *yaml.Node) error { f.Keys.PassphraseFile = n.Value; return nil },
+		"plain":           parsed(&f.Keys.Plain, parsePlain),
+		"passphrase_file": text(func(s string) error { f.Keys.PassphraseFile = s; return nil }),
 	})
 }
 
 func (f *File) readLog(n *yaml.Node) error {
 	return readMap(n, map[string]func(*yaml.Node) error{
-		"level": func(n *yaml.Node) error { return f.Log.Level.UnmarshalText([]byte(n.Value)) },
-		"format": func(n *yaml.Node) error {
-			if n.Value != "json" && n.Value != "text" {
-				return fmt.Errorf("format %q: want json or text", n.Value)
+		"level": text(func(s string) error {
+			if f.Log.Level.UnmarshalText([]byte(s)) != nil {
+				return fmt.Errorf("level %q: want debug, info, warn or error", s)
 			}
-			f.Log.JSON = n.Value == "json"
 			return nil
-		},
+		}),
+		"format": text(func(s string) error {
+			if s != "json" && s != "text" {
+				return fmt.Errorf("format %q: want json or text", s)
+			}
+			f.Log.JSON = s == "json"
+			return nil
+		}),
 	})
 }
 
-// parseAdvertise accepts the https URL of an origin. As the issuer of tokens
-// it has neither query nor fragment (RFC 8414, section 2).
+func parsePlain(s string) (bool, error) {
+	if s != "true" && s != "false" {
+		return false, fmt.Errorf("plain %q: want true or false", s)
+	}
+	return s == "true", nil
+}
+
+func parseLifetime(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("duration %q: want one such as 5m or 1h", s)
+	}
+	return d, nil
+}
+
+// parseAdvertise accepts the https URL of an origin, at a host that can stand
+// in a certificate. As the issuer of tokens it has neither query nor fragment
+// (RFC 8414, section 2).
 func parseAdvertise(s string) (string, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+	u, err := url.Parse(strings.ToLower(s))
+	if err != nil || u.Scheme != "https" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return "", fmt.Errorf("advertise %q: want https://HOST or https://HOST:PORT", s)
 	}
-	return "https://" + strings.ToLower(u.Host), nil
+	if _, err := agents.ParseDNS(u.Hostname()); err != nil {
+		if _, err := agents.ParseIP(u.Hostname()); err != nil {
+			return "", fmt.Errorf("advertise %q: want https://HOST:PORT with a name or address under which others reach this server", s)
+		}
+	}
+	return "https://" + u.Host, nil
 }
 
 func parseAddress(s string) (string, error) {

@@ -15,15 +15,16 @@ import (
 	"github.com/brevet-ca/brevet/tokens"
 )
 
-// Bounds of every connection: a client that is slower than this is none that
-// needs a credential of minutes.
-const (
-	headerTime = 5 * time.Second
-	readTime   = 15 * time.Second
-	writeTime  = 30 * time.Second
-	idleTime   = 2 * time.Minute
-	maxHeader  = 32 << 10 // a token with a post-quantum signature has 8 kB
-)
+// bounds are those of every connection: a client that is slower than this is
+// none that needs a credential of minutes. Only tests change them.
+var bounds = struct{ header, read, write, idle time.Duration }{
+	header: 5 * time.Second, // the TLS handshake, too
+	read:   15 * time.Second,
+	write:  30 * time.Second,
+	idle:   2 * time.Minute,
+}
+
+const maxHeader = 32 << 10 // a token with a post-quantum signature has 8 kB
 
 // servers returns the three servers, in the order of their listeners.
 func (s *Server) servers() []*http.Server {
@@ -38,7 +39,9 @@ func (s *Server) servers() []*http.Server {
 func (s *Server) server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler: h, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
-		ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: bounds.header, ReadTimeout: bounds.read, WriteTimeout: bounds.write, IdleTimeout: bounds.idle, MaxHeaderBytes: maxHeader,
+		// WriteTimeout ends a stream of HTTP/2, not the connection whose peer reads nothing.
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: bounds.write},
 	}
 }
 
@@ -82,7 +85,8 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		w.Header().Set("X-Request-Id", r.Header.Get("X-Request-Id"))
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler {
+			p := recover()
+			if p != nil && p != http.ErrAbortHandler {
 				s.Log.Error("panic", "request", r.Header.Get("X-Request-Id"), "panic", p, "stack", string(debug.Stack()))
 				if rec.status == 0 {
 					http.Error(rec, "internal error", http.StatusInternalServerError)
@@ -93,6 +97,9 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			s.Log.LogAttrs(context.Background(), slog.LevelInfo, "request",
 				slog.String("request", r.Header.Get("X-Request-Id")), slog.String("method", r.Method), slog.String("route", r.Pattern),
 				slog.Int("status", rec.status), slog.Duration("took", took), slog.String("peer", peerHost(r)))
+			if p == http.ErrAbortHandler {
+				panic(p) // so that package http cuts the answer off, which else would look whole
+			}
 		}()
 		next.ServeHTTP(rec, r)
 	})

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -57,7 +59,7 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkLifetimes(); err != nil {
+	if err := errors.Join(c.checkName(), c.checkLifetimes()); err != nil {
 		return nil, err
 	}
 	f.Keys.PassphraseFile = c.PassphraseFile
@@ -77,6 +79,26 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, erro
 		return nil, err
 	}
 	return made, writeFile(filepath.Join(c.Dir, configFile), text)
+}
+
+// maxName leaves room for what package ca adds to the name: a common name has
+// at most 64 characters (RFC 5280, appendix A.1, ub-common-name).
+const maxName = 44
+
+func (c InitConfig) checkName() error {
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !utf8.ValidString(c.Name) || utf8.RuneCountInString(c.Name) > maxName || strings.ContainsFunc(c.Name, unprintable) {
+		return fmt.Errorf("--name %q: want at most %d printable characters", c.Name, maxName)
+	}
+	return nil
+}
+
+// defaultName is that of the CAs if the operator gave none.
+func defaultName(td agents.TrustDomain) string {
+	if name := "brevet " + string(td); len(name) <= maxName {
+		return name
+	}
+	return "brevet"
 }
 
 func (c InitConfig) checkLifetimes() error {
@@ -129,7 +151,7 @@ func (c InitConfig) fill(ctx context.Context, db storage.DB, store *keys.Store, 
 	if _, err := generate(keys.Audit, keys.Ed25519); err != nil {
 		return nil, err
 	}
-	name := orDefault(c.Name, "brevet "+string(f.TrustDomain))
+	name := orDefault(c.Name, defaultName(f.TrustDomain))
 	root, err := ca.NewRoot(name, rootSigner, c.RootLifetime, now)
 	if err != nil {
 		return nil, err
@@ -162,6 +184,9 @@ func (c InitConfig) file() ([]byte, *File, error) {
 		return nil, nil, fmt.Errorf("--trust-domain: %w", err)
 	}
 	listen := orDefault(c.Listen, "127.0.0.1:8443")
+	if _, err := parseAddress(listen); err != nil {
+		return nil, nil, fmt.Errorf("--listen: %w", err)
+	}
 	type keysPart struct {
 		Plain          bool   `yaml:"plain,omitempty"`
 		PassphraseFile string `yaml:"passphrase_file,omitempty"`

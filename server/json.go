@@ -1,12 +1,14 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"unicode/utf8"
 
 	"github.com/brevet-ca/brevet/agents"
 )
@@ -22,14 +24,21 @@ func readJSON(w http.ResponseWriter, r *http.Request, fields map[string]any) err
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return fmt.Errorf("%w body: send it as application/json", agents.ErrInvalid)
 	}
-	if err := decodeObject(http.MaxBytesReader(w, r.Body, maxBody), fields); err != nil {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return fmt.Errorf("%w body: it could not be read, or has more than %d octets", agents.ErrInvalid, maxBody)
+	}
+	if err := decodeObject(body, fields); err != nil {
 		return fmt.Errorf("%w body: %v", agents.ErrInvalid, err)
 	}
 	return nil
 }
 
-func decodeObject(body io.Reader, fields map[string]any) error {
-	d := json.NewDecoder(body)
+func decodeObject(body []byte, fields map[string]any) error {
+	if !utf8.Valid(body) {
+		return errors.New("it is not UTF-8")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return errors.New("want one JSON object")
 	}
@@ -43,13 +52,17 @@ func decodeObject(body io.Reader, fields map[string]any) error {
 		field, known := fields[name]
 		switch {
 		case !known:
-			return fmt.Errorf("unknown member %q", clip(name))
+			return fmt.Errorf("unknown member %.20q", name) // the beginning, for it may be a secret in the wrong place
 		case seen[name]:
 			return fmt.Errorf("member %q comes twice", name)
 		}
 		seen[name] = true
-		if err := d.Decode(field); err != nil {
-			return fmt.Errorf("member %q has the wrong type, or the body is too large", name)
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return errors.New("it is not JSON")
+		}
+		if string(value) == "null" || json.Unmarshal(value, field) != nil {
+			return fmt.Errorf("member %q has the wrong type", name)
 		}
 	}
 	if _, err := d.Token(); err != nil {

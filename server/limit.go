@@ -7,61 +7,71 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage"
 )
 
 const (
 	// failures that an address may make at once, and how many a second come back.
 	failureBurst = 50
 	failureRate  = 5
-	// maxAddresses bounds the memory; beyond it, the addresses that have made
-	// no failure lately are forgotten, then all.
-	maxAddresses = 10_000
+	// maxSenders bounds the memory; beyond it, those that have made no failure
+	// lately are forgotten, then all.
+	maxSenders = 10_000
 )
 
-// A limiter bounds, by address, the requests that proved no identity and were
-// refused. Those that succeed cost their sender nothing.
+// A sender is whom a failure is counted for: an address or, where that has made
+// too many, an agent that proved who it is.
+type sender struct {
+	addr  netip.Addr
+	agent agents.Name
+}
+
+// A limiter bounds the requests of each sender that were refused. Those that
+// succeed cost nothing.
 type limiter struct {
 	now func() time.Time
 
 	mu      sync.Mutex
-	buckets map[netip.Addr]*rate.Limiter
+	buckets map[sender]*rate.Limiter
 }
 
 func newLimiter(now func() time.Time) *limiter {
-	return &limiter{now: now, buckets: map[netip.Addr]*rate.Limiter{}}
+	return &limiter{now: now, buckets: map[sender]*rate.Limiter{}}
 }
 
-// blocked reports whether the address has failed too often.
-func (l *limiter) blocked(addr netip.Addr) bool {
+// blocked reports whether the sender has failed too often.
+func (l *limiter) blocked(who sender) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b, ok := l.buckets[addr]
+	b, ok := l.buckets[who]
 	return ok && b.TokensAt(l.now()) < 1
 }
 
 // failed counts a failure.
-func (l *limiter) failed(addr netip.Addr) {
+func (l *limiter) failed(who sender) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b, ok := l.buckets[addr]
+	b, ok := l.buckets[who]
 	if !ok {
 		l.makeRoom()
 		b = rate.NewLimiter(failureRate, failureBurst)
-		l.buckets[addr] = b
+		l.buckets[who] = b
 	}
 	b.AllowN(l.now(), 1)
 }
 
 func (l *limiter) makeRoom() {
-	if len(l.buckets) < maxAddresses {
+	if len(l.buckets) < maxSenders {
 		return
 	}
-	for addr, b := range l.buckets {
+	for who, b := range l.buckets {
 		if b.TokensAt(l.now()) >= failureBurst {
-			delete(l.buckets, addr)
+			delete(l.buckets, who)
 		}
 	}
-	if len(l.buckets) >= maxAddresses {
+	if len(l.buckets) >= maxSenders {
 		clear(l.buckets)
 	}
 }
@@ -82,18 +92,37 @@ func clientAddr(r *http.Request) netip.Addr {
 	return addr
 }
 
-// limited refuses addresses that have failed to prove an identity too often.
+// limited refuses senders that have failed too often. Many agents may share one
+// address: those that prove who they are, by a current certificate, do not
+// suffer for what others do there.
 func (s *Server) limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		addr := clientAddr(r)
-		if s.limit.blocked(addr) {
-			w.Header().Set("Retry-After", "10")
-			writeProblem(w, http.StatusTooManyRequests, "too many refused requests came from this address; wait a little")
-			return
+		who := sender{addr: clientAddr(r)}
+		if s.limit.blocked(who) {
+			if who = s.proven(r); who.agent == "" || s.limit.blocked(who) {
+				w.Header().Set("Retry-After", "10")
+				writeProblem(w, http.StatusTooManyRequests, "too many refused requests came from this address; wait a little")
+				return
+			}
 		}
 		next.ServeHTTP(w, r)
 		if rec, ok := w.(*recorder); ok && (rec.status == http.StatusUnauthorized || rec.status == http.StatusBadRequest) {
-			s.limit.failed(addr)
+			s.limit.failed(who)
 		}
 	})
+}
+
+// proven returns the agent whose current certificate the client presented.
+func (s *Server) proven(r *http.Request) (who sender) {
+	err := s.db.View(r.Context(), func(tx storage.Tx) error {
+		p, err := s.presented(tx, r, s.Now())
+		if err == nil && p != nil {
+			who = sender{agent: p.Agent.Name}
+		}
+		return err
+	})
+	if err != nil {
+		return sender{}
+	}
+	return who
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 // loops starts what goes on in the background until ctx is done.
 func (s *Server) loops(ctx context.Context, wait *sync.WaitGroup) {
+	wait.Go(func() { s.watchClock(ctx) })
 	wait.Go(func() {
 		s.crl.Run(ctx, func(err error) { s.Log.Error("the CRL could not be published; trying again in 10s", "error", err) })
 	})
@@ -39,7 +41,8 @@ func every(ctx context.Context, wait *sync.WaitGroup, d time.Duration, do func()
 	})
 }
 
-// saveCheckpoint keeps a signed checkpoint of the audit log in the store.
+// saveCheckpoint keeps a signed checkpoint of the audit log, and the time, in
+// the store.
 func (s *Server) saveCheckpoint() {
 	ctx := context.Background()
 	var signed []byte
@@ -48,7 +51,9 @@ func (s *Server) saveCheckpoint() {
 		return err
 	})
 	if err == nil {
-		err = s.db.Update(ctx, func(tx storage.Tx) error { return audit.Save(tx, signed) })
+		err = s.db.Update(ctx, func(tx storage.Tx) error {
+			return errors.Join(audit.Save(tx, signed), times.Put(tx, latestKey, s.clock.Latest()))
+		})
 	}
 	if err != nil {
 		s.Log.Error("the audit log's checkpoint could not be saved", "error", err)
@@ -71,7 +76,7 @@ func newSweeper(s *Server) *sweeper { return &sweeper{s, map[string]time.Time{}}
 func (s *sweeper) run(ctx context.Context) {
 	var ended []string
 	err := s.db.View(ctx, func(tx storage.Tx) (err error) {
-		ended, err = storage.Ended(tx, s.Now())
+		ended, err = storage.Ended(tx, s.clock.least())
 		return err
 	})
 	if err != nil {
@@ -88,7 +93,8 @@ func (s *sweeper) run(ctx context.Context) {
 			over[name] = first
 			continue
 		}
-		err := s.db.Update(ctx, func(tx storage.Tx) error { return storage.DropPartition(tx, name) })
+		// This is what makes room in a store that has filled its disk.
+		err := s.db.Update(storage.Urgent(ctx), func(tx storage.Tx) error { return storage.DropPartition(tx, name) })
 		if err != nil {
 			s.Log.Error("dropping expired records failed; trying again", "records", name, "error", err)
 			over[name] = first

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	vm "github.com/VictoriaMetrics/metrics"
@@ -14,10 +15,24 @@ import (
 
 // metrics counts requests and reads the state of the store when asked. Labels
 // are routes and statuses: nothing that a client chooses.
-type metrics struct{ set *vm.Set }
+type metrics struct {
+	set    *vm.Set
+	routes sync.Map // answered to *counters: their names are long to make
+}
+
+// An answered names the requests that are counted together.
+type answered struct {
+	route  string
+	status int
+}
+
+type counters struct {
+	requests *vm.Counter
+	seconds  *vm.PrometheusHistogram
+}
 
 func newMetrics(s *Server) *metrics {
-	m := &metrics{vm.NewSet()}
+	m := &metrics{set: vm.NewSet()}
 	m.set.NewGauge("brevet_store_bytes", func() float64 { return float64(s.db.Stats().Size) })
 	m.set.NewGauge("brevet_store_commits", func() float64 { return float64(s.db.Stats().Commits) })
 	m.set.NewGauge("brevet_audit_events", func() float64 { return float64(s.events()) })
@@ -42,8 +57,15 @@ func (m *metrics) count(route string, status int, took time.Duration) {
 	if route == "" {
 		route = "none"
 	}
-	m.set.GetOrCreateCounter(fmt.Sprintf(`brevet_requests_total{route=%q,status="%d"}`, route, status)).Inc()
-	m.set.GetOrCreatePrometheusHistogram(fmt.Sprintf(`brevet_request_seconds{route=%q}`, route)).Update(took.Seconds())
+	c, ok := m.routes.Load(answered{route, status})
+	if !ok {
+		c, _ = m.routes.LoadOrStore(answered{route, status}, &counters{
+			m.set.GetOrCreateCounter(fmt.Sprintf(`brevet_requests_total{route=%q,status="%d"}`, route, status)),
+			m.set.GetOrCreatePrometheusHistogram(fmt.Sprintf(`brevet_request_seconds{route=%q}`, route)),
+		})
+	}
+	c.(*counters).requests.Inc()
+	c.(*counters).seconds.Update(took.Seconds())
 }
 
 func (m *metrics) serve(w http.ResponseWriter, _ *http.Request) {

@@ -21,12 +21,15 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, errNoCertificate), errors.Is(err, agents.ErrEnrollment):
 		status, detail = http.StatusUnauthorized, unwrapTo(err, errNoCertificate, agents.ErrEnrollment)
-	case errors.Is(err, agents.ErrCredentialExpired), errors.Is(err, ca.ErrNotOurs), errors.Is(err, agents.ErrRevoked), errors.Is(err, agents.ErrNotActive):
+	case errors.Is(err, agents.ErrCredentialExpired), errors.Is(err, ca.ErrNotOurs), errors.Is(err, agents.ErrRevoked), errors.Is(err, agents.ErrNotActive), errors.Is(err, agents.ErrAhead):
 		status, detail = http.StatusUnauthorized, "the client certificate cannot be used: it is expired, revoked or not this authority's; ask the operator to enroll the agent anew"
 	case errors.Is(err, agents.ErrInvalid):
-		status, detail = http.StatusBadRequest, err.Error()
+		status, detail = http.StatusBadRequest, policy.Told(err)
 	case policy.IsDenial(err):
-		status, detail = http.StatusForbidden, err.Error()
+		status, detail = http.StatusForbidden, policy.Told(err)
+	case policy.IsUnavailable(err):
+		detail = "the authority can issue nothing at the moment, to anybody; try again in a minute, and tell its operator if that does not help"
+		w.Header().Set("Retry-After", "60")
 	}
 	level := s.Log.Info
 	if status >= 500 {

@@ -19,7 +19,8 @@ const issuerLifetime = 90 * 24 * time.Hour
 // old one signed lives on: its issuer's CRL and its place in the JWKS stay.
 func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose) error {
 	if p == keys.Root {
-		return fmt.Errorf("%w purpose: everybody trusts the root by its fingerprint, so a new root is a new authority: brevet init in another --dir", agents.ErrInvalid)
+		return policy.Deny(ctx, s.db, s.Now(), r,
+			fmt.Errorf("%w purpose: everybody trusts the root by its fingerprint, so a new root is a new authority: brevet init in another --dir", agents.ErrInvalid))
 	}
 	var old keys.Key
 	err := s.db.View(ctx, func(tx storage.Tx) (err error) {

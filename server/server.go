@@ -8,6 +8,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -38,26 +39,30 @@ type Config struct {
 	PassphraseFile string           // overrides the one in brevet.yaml
 	Log            *slog.Logger     // nil means standard error, as brevet.yaml says
 	Version        string           // of the program, for status
-	Now            func() time.Time // nil means time.Now
+	Now            func() time.Time // the machine's clock; nil means time.Now
+	AcceptClock    bool             // it is right, although what is on record here is later
 }
 
 // A Server is an authority at work.
 type Server struct {
 	Config
-	file    *File
-	db      *bolt.DB
-	keys    *keys.Store
-	ca      *ca.CA
-	crl     *crl.Publisher
-	tokens  *tokens.Service
-	audit   *audit.Signer
-	admin   *admin.Handler
-	tls     tlsCertificate
-	metrics *metrics
-	limit   *limiter
-	started time.Time
-	ready   chan struct{}
-	url     string
+	file     *File
+	db       *bolt.DB
+	keys     *keys.Store
+	ca       *ca.CA
+	crl      *crl.Publisher
+	tokens   *tokens.Service
+	audit    *audit.Signer
+	admin    *admin.Handler
+	clock    *clock
+	accepted time.Time // the latest time on record at the start
+	tls      tlsCertificate
+	metrics  *metrics
+	limit    *limiter
+	started  time.Time
+	ready    chan struct{}
+	stopping chan struct{}
+	url      string
 }
 
 // New opens the authority in c.Dir. Nobody else may have it open.
@@ -85,9 +90,14 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		Config: c, file: file, db: db, keys: keys.NewStore(c.Dir, passphrase),
-		limit: newLimiter(c.Now), started: c.Now(), ready: make(chan struct{}),
+		limit: newLimiter(c.Now), started: c.Now(), ready: make(chan struct{}), stopping: make(chan struct{}),
 	}
-	if err := s.assemble(); err != nil {
+	latest, err := s.examine(context.Background())
+	if err == nil {
+		s.setClock(latest)
+		err = s.assemble()
+	}
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
@@ -100,24 +110,25 @@ func (s *Server) assemble() error {
 	var errs [3]error
 	wait.Go(func() {
 		s.ca, errs[0] = ca.New(ca.Config{
-			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, BaseURL: s.file.baseURL(), Profiles: s.file.Profiles, Now: s.Now,
+			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, BaseURL: s.file.baseURL(), Profiles: s.file.Profiles, Now: s.Now, Issuing: s.clock.Issuing,
 		})
 	})
 	wait.Go(func() {
 		s.tokens, errs[1] = tokens.New(tokens.Config{
-			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, Issuer: s.file.Advertise, Now: s.Now, Log: s.Log, Certificate: s.presented,
+			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, Issuer: s.file.Advertise, Now: s.Now, Issuing: s.clock.Issuing, Log: s.Log, Certificate: s.presented,
 		})
 	})
 	wait.Go(func() { errs[2] = s.loadAuditKey() })
 	wait.Wait()
-	if err := errors.Join(errs[:]...); err != nil {
-		return err
+	if err := cmp.Or(errs[:]...); err != nil {
+		return err // the first; the others are often the same wrong passphrase
 	}
 	s.crl = crl.NewPublisher(s.db, s.ca, s.Now)
+	s.crl.Date, s.crl.Doubt = s.outside, s.clock.doubts
 	s.metrics = newMetrics(s)
 	s.admin = admin.NewHandler(admin.Parts{
 		DB: s.db, CA: s.ca, CRL: s.crl, Tokens: s.tokens, TrustDomain: s.file.TrustDomain,
-		BaseURL: s.file.baseURL(), Now: s.Now, Log: s.Log,
+		BaseURL: s.file.baseURL(), Now: s.Now, Latest: s.clock.Latest, Log: s.Log, Stopping: s.stopping,
 		Status: s.status, Sign: s.checkpoint, Verifiers: s.verifiers, Rotate: s.rotate,
 	})
 	return nil
@@ -184,6 +195,7 @@ func (s *Server) Run(ctx context.Context) error {
 		err = nil
 	case err = <-failed:
 	}
+	close(s.stopping)
 	err = errors.Join(err, shutdown(servers))
 	stopLoops()
 	wait.Wait()
@@ -220,6 +232,7 @@ func shutdown(servers []*http.Server) error {
 // listen opens the three listeners: HTTPS, HTTP and the operators' socket.
 func (s *Server) listen() ([]net.Listener, error) {
 	var open []net.Listener
+	room := newRoom()
 	for _, address := range []string{s.file.Listen, s.file.ListenHTTP} {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
@@ -228,21 +241,26 @@ func (s *Server) listen() ([]net.Listener, error) {
 			}
 			return nil, fmt.Errorf("listening on %s, as brevet.yaml says: %w", address, err)
 		}
-		open = append(open, l)
+		open = append(open, bounded(l, room))
 	}
 	l, err := admin.Listen(s.Dir)
 	return append(open, l), err
 }
 
-// start does what must be done before the first answer.
+// start does what must be done before the first answer. It does it on a full
+// disk too: revocation and introspection are what an authority is needed for
+// most in trouble.
 func (s *Server) start(ctx context.Context) error {
-	now := s.Now()
+	ctx, now := storage.Urgent(ctx), s.Now()
 	r := policy.Request{Actor: "system", Action: "server.start", Subject: string(agents.Authority)}
 	err := policy.Do(ctx, s.db, now, r, func(tx storage.Tx) (policy.Grant, error) {
 		return policy.Grant{Reasons: []string{"version " + s.Version}}, agents.AddAuthority(tx, s.file.TrustDomain, s.file.names(), now)
 	})
 	if err != nil {
 		return fmt.Errorf("registering the server's own names: %w", err)
+	}
+	if err := s.acceptClock(ctx); err != nil {
+		return err
 	}
 	if _, err := s.crl.PublishRegular(ctx); err != nil {
 		return err

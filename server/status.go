@@ -25,7 +25,13 @@ func (s *Server) problems(ctx context.Context) []string {
 	if err := s.db.View(ctx, func(storage.Tx) error { return nil }); err != nil {
 		found = append(found, "the store cannot be read: "+err.Error())
 	}
-	if crls := s.crl.Current(); len(crls) == 0 || !now.Before(crls[0].NextUpdate) {
+	if err := s.db.Trouble(); err != nil {
+		found = append(found, "the store cannot be written: "+err.Error())
+	}
+	if err := s.clock.look().check(); err != nil {
+		found = append(found, err.Error())
+	}
+	if !s.listsValid() {
 		found = append(found, "the CRL is not current")
 	}
 	if end := s.ca.Issuer().NotAfter; !now.Before(end) {

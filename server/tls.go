@@ -7,6 +7,8 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -37,12 +39,12 @@ func (f *File) names() agents.Change {
 	c := agents.Change{Owner: &owner, DNS: []string{}, IPs: []string{}}
 	u, _ := url.Parse(f.Advertise)
 	listen, _, _ := net.SplitHostPort(f.Listen)
-	for _, host := range []string{u.Hostname(), listen, "localhost"} {
+	for i, host := range []string{u.Hostname(), listen, "localhost"} {
 		ip, err := netip.ParseAddr(host)
 		switch {
 		case err == nil && !ip.IsUnspecified():
 			c.IPs = append(c.IPs, ip.String())
-		case err != nil && host != "" && (host != "localhost" || isLoopback(c.IPs)):
+		case err != nil && host != "" && (i == 0 || host != "localhost" || isLoopback(c.IPs)):
 			c.DNS = append(c.DNS, strings.ToLower(host))
 		}
 	}
@@ -67,19 +69,21 @@ func due(c *tls.Certificate, now time.Time) (renew, usable bool) {
 		return true, false
 	}
 	life := c.Leaf.NotAfter.Sub(c.Leaf.NotBefore)
-	return now.After(c.Leaf.NotAfter.Add(-life/3)) || now.Before(c.Leaf.NotBefore), now.Before(c.Leaf.NotAfter)
+	usable = !now.Before(c.Leaf.NotBefore) && now.Before(c.Leaf.NotAfter)
+	return !usable || now.After(c.Leaf.NotAfter.Add(-life/3)), usable
 }
 
 // getCertificate gives a handshake the current certificate. One that is over,
-// say because the machine slept, is renewed while the client waits; one that
-// is merely due is renewed by the loop.
+// say because the machine slept, or not valid yet, since the clock was set back,
+// is renewed while the client waits; one that is merely due is renewed by the
+// loop. If it cannot be renewed, the client may judge the old one.
 func (s *Server) getCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c := s.tls.current.Load()
-	if _, usable := due(c, s.Now()); usable {
+	if _, usable := due(c, s.outside()); usable {
 		return c, nil
 	}
 	if err := s.renew(context.Background()); err != nil {
-		return nil, err
+		s.Log.Error("the server's certificate cannot be used and not be renewed", "error", err)
 	}
 	return s.tls.current.Load(), nil
 }
@@ -88,7 +92,8 @@ func (s *Server) getCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 func (s *Server) renew(ctx context.Context) error {
 	s.tls.mu.Lock()
 	defer s.tls.mu.Unlock()
-	if renew, _ := due(s.tls.current.Load(), s.Now()); !renew {
+	now := s.outside()
+	if renew, _ := due(s.tls.current.Load(), now); !renew {
 		return nil
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -99,8 +104,8 @@ func (s *Server) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	issued, err := s.ca.Issue(ctx, ca.Request{
-		Request: policy.Request{Actor: "system"}, Agent: agents.Authority, CSR: csr, Proof: "this server",
+	issued, err := s.ca.Issue(storage.Urgent(ctx), ca.Request{
+		Request: policy.Request{Actor: "system"}, Agent: agents.Authority, CSR: csr, Proof: "this server", Time: now,
 	})
 	if err != nil {
 		return err
@@ -148,6 +153,9 @@ func (s *Server) presented(tx storage.Tx, r *http.Request, now time.Time) (*toke
 		return nil, nil
 	}
 	a, c, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], now)
+	if errors.Is(err, ca.ErrNotOurs) {
+		err = fmt.Errorf("%w: %w", tokens.ErrClient, err)
+	}
 	if c.Agent == "" {
 		return nil, err
 	}

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -9,29 +12,67 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// readDocument returns the only document of a text.
+func readDocument(text []byte) (*yaml.Node, error) {
+	var doc, more yaml.Node
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	err := d.Decode(&doc)
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("1:1: the file is empty")
+	}
+	if err == nil {
+		if err = d.Decode(&more); errors.Is(err, io.EOF) {
+			return doc.Content[0], nil
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf(" %w", err)
+	}
+	return nil, at(&more, errors.New("more than one document"))
+}
+
 // readMap gives each value of a mapping to the reader of its key.
 func readMap(n *yaml.Node, readers map[string]func(*yaml.Node) error) error {
-	seen := map[string]bool{}
 	return eachPair(n, func(key string, value *yaml.Node) error {
 		read, known := readers[key]
 		if !known {
 			return fmt.Errorf("unknown key %q: want one of %s", key, strings.Join(slices.Sorted(maps.Keys(readers)), ", "))
 		}
-		if seen[key] {
-			return fmt.Errorf("key %q comes twice", key)
-		}
-		seen[key] = true
 		return read(value)
+	})
+}
+
+// text returns the reader of a key whose value is one word or string.
+func text(read func(string) error) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if n.Kind != yaml.ScalarNode {
+			return at(n, errors.New("want one value here"))
+		}
+		return read(n.Value)
+	}
+}
+
+// parsed is text for a value with a parser.
+func parsed[T any](into *T, parse func(string) (T, error)) func(*yaml.Node) error {
+	return text(func(s string) (err error) {
+		*into, err = parse(s)
+		return err
 	})
 }
 
 // eachPair calls f for each key of a mapping and its value.
 func eachPair(n *yaml.Node, f func(key string, value *yaml.Node) error) error {
 	if n.Kind != yaml.MappingNode {
-		return at(n, fmt.Errorf("want keys and values here"))
+		return at(n, errors.New("want keys and values here"))
 	}
+	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if err := f(n.Content[i].Value, n.Content[i+1]); err != nil {
+		key := n.Content[i].Value
+		if seen[key] {
+			return at(n.Content[i], fmt.Errorf("key %q comes twice", key))
+		}
+		seen[key] = true
+		if err := f(key, n.Content[i+1]); err != nil {
 			return at(n.Content[i], err)
 		}
 	}

@@ -82,7 +82,7 @@ func (h *Handler) change(r *http.Request, action string, name agents.Name, chang
 		if a, err = change(tx, now); err != nil {
 			return err
 		}
-		c, err = currentOf(tx, name)
+		c, err = currentOf(tx, name, now)
 		return err
 	})
 	return h.agent(a, c), err
@@ -99,7 +99,7 @@ func (h *Handler) showAgent(r *http.Request) (any, error) {
 		if err != nil {
 			return err
 		}
-		c, err := currentOf(tx, name)
+		c, err := currentOf(tx, name, h.Now())
 		out = h.agent(a, c)
 		return err
 	})
@@ -108,11 +108,16 @@ func (h *Handler) showAgent(r *http.Request) (any, error) {
 
 func (h *Handler) listAgents(r *http.Request) (any, error) {
 	q := r.URL.Query()
+	switch agents.State(q.Get("state")) {
+	case "", agents.Active, agents.Suspended, agents.Decommissioned:
+	default:
+		return nil, fmt.Errorf("%w state %q: want active, suspended or decommissioned", agents.ErrInvalid, q.Get("state"))
+	}
 	stale := time.Duration(0)
 	if text := q.Get("stale"); text != "" {
 		var err error
 		if stale, err = time.ParseDuration(text); err != nil || stale <= 0 {
-			return nil, fmt.Errorf("%w stale %q: want a duration such as 30d", agents.ErrInvalid, text)
+			return nil, fmt.Errorf("%w stale %q: want a duration such as 720h", agents.ErrInvalid, text)
 		}
 	}
 	list := []Agent{}
@@ -124,7 +129,7 @@ func (h *Handler) listAgents(r *http.Request) (any, error) {
 			if !fits(a, q.Get("state"), q.Get("owner"), q["label"]) {
 				continue
 			}
-			c, err := currentOf(tx, a.Name)
+			c, err := currentOf(tx, a.Name, h.Now())
 			if err != nil {
 				return err
 			}
@@ -153,13 +158,20 @@ func fits(a agents.Agent, state, owner string, labels []string) bool {
 	})
 }
 
-// currentOf returns the agent's current certificate, or the zero Current.
-func currentOf(tx storage.Tx, n agents.Name) (agents.Current, error) {
+// currentOf returns the agent's latest certificate, or the zero Current if it
+// never had one. Of one that is dead, only the issuance is told.
+func currentOf(tx storage.Tx, n agents.Name, now time.Time) (agents.Current, error) {
 	c, err := agents.GetCurrent(tx, n)
 	if errors.Is(err, storage.ErrNotFound) {
 		return agents.Current{}, nil
 	}
-	return c, err
+	if err != nil {
+		return c, err
+	}
+	if _, err := agents.NewStanding(tx, now).Check(c.Credential); err != nil {
+		c.Key = nil
+	}
+	return c, nil
 }
 
 // agent returns what operators see of a.
@@ -181,8 +193,9 @@ func (h *Handler) agent(a agents.Agent, c agents.Current) Agent {
 	if a.TTL > 0 {
 		out.TTL = a.TTL.String()
 	}
+	out.Certified = c.Credential.IssuedAt
 	if c.Key != nil {
-		out.Certified, out.Certificate, out.CertExpires = c.Credential.IssuedAt, c.Credential.ID.String(), c.Credential.ID.Expires()
+		out.Certificate, out.CertExpires = c.Credential.ID.String(), c.Credential.ID.Expires()
 	}
 	return out
 }

@@ -61,13 +61,9 @@ func (h *Handler) listKeys(r *http.Request) (any, error) {
 		if err != nil {
 			return err
 		}
-		roots, issuers, err := ca.Authorities(tx)
+		ends, err := caEnds(tx)
 		if err != nil {
 			return err
-		}
-		ends := map[string]time.Time{}
-		for _, a := range append(roots, issuers...) {
-			ends[a.ID] = a.NotAfter
 		}
 		for _, k := range all {
 			list = append(list, newKey(k, ends[k.ID]))
@@ -75,6 +71,16 @@ func (h *Handler) listKeys(r *http.Request) (any, error) {
 		return nil
 	})
 	return list, err
+}
+
+// caEnds returns when each CA certificate ends, by the identifier of its key.
+func caEnds(tx storage.Tx) (map[string]time.Time, error) {
+	roots, issuers, err := ca.Authorities(tx)
+	ends := map[string]time.Time{}
+	for _, a := range append(roots, issuers...) {
+		ends[a.ID] = a.NotAfter
+	}
+	return ends, err
 }
 
 func newKey(k keys.Key, ends time.Time) Key {
@@ -92,12 +98,17 @@ func (h *Handler) rotateKey(r *http.Request) (any, error) {
 	if err := h.Rotate(r.Context(), h.request(r, "key.rotate", string(p)), p); err != nil {
 		return nil, err
 	}
-	var k keys.Key
-	err = h.view(r, func(tx storage.Tx) (err error) {
-		k, err = keys.Active(tx, p)
+	var out Key
+	err = h.view(r, func(tx storage.Tx) error {
+		k, err := keys.Active(tx, p)
+		if err != nil {
+			return err
+		}
+		ends, err := caEnds(tx)
+		out = newKey(k, ends[k.ID])
 		return err
 	})
-	return newKey(k, time.Time{}), err
+	return out, err
 }
 
 func (h *Handler) status(r *http.Request) (any, error) {

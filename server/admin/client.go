@@ -254,7 +254,7 @@ func (c *Client) Events(ctx context.Context, filter EventFilter, f func(json.Raw
 		if err := lines.Decode(&e); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("reading the log: %w", err)
+			return fmt.Errorf("the log was cut off here, the server's own log says why: %w", err)
 		}
 		if err := f(e); err != nil {
 			return err

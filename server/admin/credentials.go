@@ -36,6 +36,10 @@ func (h *Handler) issue(r *http.Request) (any, error) {
 		}
 	}
 	asked := h.request(r, "certificate.issue", string(name))
+	if name == agents.Authority {
+		err := fmt.Errorf("%w: %s is the authority itself, whose certificate nobody else has the key of", agents.ErrTransition, name)
+		return nil, policy.Deny(r.Context(), h.DB, h.Now(), asked, err)
+	}
 	csr, err := ca.ParseCSRPEM([]byte(in.CSR))
 	if err != nil {
 		return nil, policy.Deny(r.Context(), h.DB, h.Now(), asked, err)
@@ -52,7 +56,7 @@ func (h *Handler) issue(r *http.Request) (any, error) {
 
 // state tells what became of a credential, and what killed it.
 func state(s *agents.Standing, c agents.Credential, now time.Time) (string, agents.Cutoff, error) {
-	cutoff, dead, err := s.Cutoff(c)
+	cutoff, dead, err := s.Ended(c)
 	switch {
 	case err != nil:
 		return "", cutoff, err
@@ -139,7 +143,7 @@ func (h *Handler) revokeCertificate(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := h.CA.Revoke(r.Context(), h.request(r, "", ""), serial, why)
+	c, err := h.CA.Revoke(storage.Urgent(r.Context()), h.request(r, "", ""), serial, why)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +196,7 @@ func (h *Handler) revokeToken(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := h.Tokens.Revoke(r.Context(), h.request(r, "", ""), jti, "", why)
+	t, err := h.Tokens.Revoke(storage.Urgent(r.Context()), h.request(r, "", ""), jti, "", why)
 	if err != nil {
 		return nil, err
 	}

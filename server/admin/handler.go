@@ -33,7 +33,9 @@ type Parts struct {
 	TrustDomain agents.TrustDomain
 	BaseURL     string // where CRLs are published
 	Now         func() time.Time
+	Latest      func() time.Time // an instant after which nothing was issued yet
 	Log         *slog.Logger
+	Stopping    <-chan struct{} // closed when the server is about to stop
 
 	Status    func(context.Context) (Status, error)                     // what only the server knows
 	Sign      func(storage.Tx) ([]byte, error)                          // a checkpoint of the audit log
@@ -102,6 +104,10 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusBadRequest
 	case policy.IsDenial(err):
 		status = http.StatusConflict
+	case errors.Is(err, storage.ErrFull):
+		status = http.StatusInsufficientStorage
+	case policy.IsUnavailable(err):
+		status = http.StatusServiceUnavailable
 	}
 	if status >= 500 {
 		h.Log.Error("failed", "request", r.Header.Get("X-Request-Id"), "route", r.Pattern, "error", err)
@@ -122,16 +128,30 @@ func read(r *http.Request, into any) error {
 	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%w body: %v", agents.ErrInvalid, err)
 	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w body: something follows the JSON document", agents.ErrInvalid)
+	}
 	return nil
 }
 
-// do runs an operator's change through package policy.
-func (h *Handler) do(r *http.Request, action, subject string, change func(tx storage.Tx, now time.Time) error) error {
-	now := h.Now()
-	return policy.Do(r.Context(), h.DB, now, h.request(r, action, subject), func(tx storage.Tx) (policy.Grant, error) {
-		return policy.Grant{}, change(tx, now)
+// do runs an operator's change through package policy. reasons are what the
+// operator gave, for the audit log.
+func (h *Handler) do(r *http.Request, action, subject string, change func(tx storage.Tx, now time.Time) error, reasons ...string) error {
+	return policy.Do(r.Context(), h.DB, h.Now(), h.request(r, action, subject), func(tx storage.Tx) (policy.Grant, error) {
+		// The clock is read in the change's turn: a cutoff made at an instant
+		// before it would spare what was issued and committed since.
+		return policy.Grant{Reasons: reasons}, change(tx, h.Now())
 	})
 }
+
+// cutOff is do for a change that ends what was issued until now. That is when the
+// change has its turn, and no earlier than anything was issued: the clock may
+// have been set back a little. A full disk does not stop it.
+func (h *Handler) cutOff(r *http.Request, action, subject string, change func(tx storage.Tx, now time.Time) error, reasons ...string) error {
+	return h.do(urgent(r), action, subject, func(tx storage.Tx, _ time.Time) error { return change(tx, h.Latest()) }, reasons...)
+}
+
+func urgent(r *http.Request) *http.Request { return r.WithContext(storage.Urgent(r.Context())) }
 
 func (h *Handler) request(r *http.Request, action, subject string) policy.Request {
 	return policy.Request{Actor: actor(r), Action: action, Subject: subject, ID: r.Header.Get("X-Request-Id")}

@@ -31,9 +31,13 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/jsonl")
-	out, flush := json.NewEncoder(w), http.NewResponseController(w)
+	out, flush, begun := json.NewEncoder(w), http.NewResponseController(w), false
 	for {
 		some, err := h.someEvents(r, next)
+		if err != nil && !begun {
+			h.refuse(w, r, err)
+			return
+		}
 		if err != nil {
 			h.Log.Error("reading the audit log", "request", r.Header.Get("X-Request-Id"), "error", err)
 			panic(http.ErrAbortHandler) // so that the reader sees it cut off
@@ -43,6 +47,7 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 				out.Encode(e)
 			}
 		}
+		begun = true
 		next += int64(len(some))
 		if len(some) == eventsAtOnce {
 			continue
@@ -53,6 +58,8 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 		flush.Flush()
 		select {
 		case <-r.Context().Done():
+			return
+		case <-h.Stopping:
 			return
 		case <-time.After(followEvery):
 		}

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -37,14 +38,14 @@ func (h *Handler) end(r *http.Request, action string, otherwise agents.Reason, c
 		return nil, err
 	}
 	var ended []holding
-	err = h.do(r, action, string(name), func(tx storage.Tx, now time.Time) (err error) {
+	err = h.cutOff(r, action, string(name), func(tx storage.Tx, now time.Time) (err error) {
 		ended, err = collect(tx, now, func(a agents.Agent, _ agents.Credential) bool { return a.Name == name })
 		if err != nil {
 			return err
 		}
 		_, err = change(tx, name, why, now)
 		return err
-	})
+	}, why.String())
 	if err != nil {
 		return nil, err
 	}
@@ -152,6 +153,9 @@ func (h *Handler) revoke(r *http.Request) (any, error) {
 	}
 	var ended []holding
 	choose := func(tx storage.Tx, now time.Time) (err error) {
+		if err := in.checkAgents(tx); err != nil {
+			return err
+		}
 		ended, err = collect(tx, now, in.chooses)
 		return err
 	}
@@ -161,12 +165,12 @@ func (h *Handler) revoke(r *http.Request) (any, error) {
 		rc.DryRun = true
 		return rc, err
 	}
-	err = h.do(r, "credential.revoke", in.subject(), func(tx storage.Tx, now time.Time) error {
+	err = h.cutOff(r, "credential.revoke", in.subject(), func(tx storage.Tx, now time.Time) error {
 		if err := choose(tx, now); err != nil {
 			return err
 		}
 		return in.cut(tx, ended, agents.Cutoff{At: now, Reason: why})
-	})
+	}, in.reasons(why)...)
 	if err != nil {
 		return nil, err
 	}
@@ -183,6 +187,22 @@ func (s Selection) check(now time.Time) (agents.Reason, error) {
 		return agents.Unspecified, nil
 	}
 	return agents.ParseReason(s.Reason)
+}
+
+// checkAgents refuses an agent that there is not, and the authority itself.
+func (s Selection) checkAgents(tx storage.Tx) error {
+	own, err := agents.Get(tx, agents.Authority)
+	if err != nil && !errors.Is(err, agents.ErrUnknown) {
+		return err
+	}
+	if err == nil && (s.Agent == string(own.Name) || s.Owner == own.Owner) {
+		return fmt.Errorf("%w: %s is the authority itself; stop the server instead", agents.ErrTransition, own.Name)
+	}
+	if s.Agent == "" {
+		return nil
+	}
+	_, err = agents.Get(tx, agents.Name(s.Agent))
+	return err
 }
 
 func (s Selection) chooses(a agents.Agent, c agents.Credential) bool {
@@ -210,13 +230,20 @@ func (s Selection) subject() string {
 	return "all agents"
 }
 
+// reasons says why and what else was selected by, for the audit log.
+func (s Selection) reasons(why agents.Reason) []string {
+	said := []string{why.String()}
+	if !s.IssuedBefore.IsZero() {
+		said = append(said, "issued before "+s.IssuedBefore.Format(time.RFC3339))
+	}
+	if !s.IssuedSince.IsZero() {
+		said = append(said, "issued since "+s.IssuedSince.Format(time.RFC3339))
+	}
+	return said
+}
+
 // cut kills what was selected.
 func (s Selection) cut(tx storage.Tx, ended []holding, c agents.Cutoff) error {
-	if s.Agent != "" {
-		if _, err := agents.Get(tx, agents.Name(s.Agent)); err != nil {
-			return err
-		}
-	}
 	if !s.IssuedSince.IsZero() {
 		for _, e := range ended {
 			if err := agents.Revoke(tx, e.Credential, c); err != nil {

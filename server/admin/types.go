@@ -24,8 +24,8 @@ type Agent struct {
 	Expires     time.Time         `json:"expires,omitzero"`
 	Created     time.Time         `json:"created"`
 	Changed     time.Time         `json:"changed"`
-	Certified   time.Time         `json:"certified,omitzero"`    // when its current certificate was issued
-	Certificate string            `json:"certificate,omitempty"` // serial number of the current certificate
+	Certified   time.Time         `json:"certified,omitzero"`    // when its latest certificate was issued
+	Certificate string            `json:"certificate,omitempty"` // serial number of that certificate, while it can be used
 	CertExpires time.Time         `json:"certificate_expires,omitzero"`
 }
 

@@ -6,8 +6,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -107,15 +109,29 @@ func (w *World) Stop() {
 	}
 }
 
+// ports are those from 10000 on, below the ones that kernels give to outgoing
+// connections: nobody takes one by chance before it is listened on.
+const ports = 20_000
+
+// nextPort begins anywhere, so that tests that run at once keep apart.
+var nextPort = func() *atomic.Int64 {
+	n := new(atomic.Int64)
+	n.Store(rand.Int64N(ports))
+	return n
+}()
+
 // FreeAddress returns an address on loopback that nobody listens on.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+nextPort.Add(1)%ports)
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free on loopback")
+	return ""
 }
 
 // Client returns an HTTPS client that trusts the authority's root, and

@@ -1,0 +1,171 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/brevet-ca/brevet/ca"
+)
+
+const leastFile = "trust_domain: example.internal\nadvertise: https://ca.example\n"
+
+const fullFile = `# the authority of Example
+trust_domain: example.internal
+advertise: https://CA.example:8443/
+listen: "[::]:8443"
+listen_http: :80
+profiles:
+  default: {lifetime: 10m}
+  batch:
+    lifetime: 2h
+    max_lifetime: 24h
+keys:
+  passphrase_file: /etc/brevet/passphrase
+log: {level: warn, format: json}
+`
+
+func TestParseFile(t *testing.T) {
+	least, err := ParseFile([]byte(leastFile))
+	if err != nil || least.Listen != "127.0.0.1:8443" || least.ListenHTTP != "127.0.0.1:8080" || least.Keys.Plain || least.Log.Level != slog.LevelInfo || len(least.Profiles) != 0 {
+		t.Errorf("got %+v, %v", least, err)
+	}
+	want := &File{
+		TrustDomain: "example.internal", Advertise: "https://ca.example:8443", Listen: "[::]:8443", ListenHTTP: ":80",
+		Profiles: map[string]ca.ProfileConfig{"default": {Lifetime: 10 * time.Minute}, "batch": {Lifetime: 2 * time.Hour, MaxLifetime: 24 * time.Hour}},
+	}
+	want.Keys.PassphraseFile, want.Log.Level, want.Log.JSON = "/etc/brevet/passphrase", slog.LevelWarn, true
+	if got, err := ParseFile([]byte(fullFile)); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	if got := want.baseURL(); got != "http://ca.example" {
+		t.Errorf("what is public is at %s", got)
+	}
+	if got := least.baseURL(); got != "http://ca.example:8080" {
+		t.Errorf("what is public is at %s", got)
+	}
+}
+
+// TestParseFileSaysWhere something is wrong, by line and column, and what.
+func TestParseFileSaysWhere(t *testing.T) {
+	for _, c := range []struct{ what, text, want string }{
+		{"nothing", "", "1:1: the file is empty"},
+		{"a comment", "# later\n", "1:1: the file is empty"},
+		{"too much", strings.Repeat("#", 1<<20+1), "1:1: the file has more than"},
+		{"a list", "- a\n", "1:1: want keys and values here"},
+		{"a word", "brevet\n", "1:1: want keys and values here"},
+		{"nothing needed", "listen: :1\n", "1:1: trust_domain and advertise must be there"},
+		{"an unknown key", leastFile + "advertize: https://x.example\n", `3:1: unknown key "advertize": want one of advertise, keys, listen,`},
+		{"an unknown key in upper case", leastFile + "Listen: :1\n", `3:1: unknown key "Listen"`},
+		{"an unknown key below", leastFile + "keys:\n  plane: true\n", `4:3: unknown key "plane": want one of passphrase_file, plain`},
+		{"an unknown key in a profile", leastFile + "profiles:\n  batch:\n    ttl: 5m\n", `5:5: unknown key "ttl"`},
+		{"a key that is no word", leastFile + "[a]: b\n", `3:1: unknown key ""`},
+		{"a merge", leastFile + "keys: &k {plain: true}\n<<: *k\n", `4:1: unknown key "<<"`},
+		{"a key twice", leastFile + "listen: :1\nlisten: :2\n", `4:1: key "listen" comes twice`},
+		{"a second document", leastFile + "---\nlisten: :1\n", "3:1: more than one document"},
+		{"a second document that is none", leastFile + "---\n\"\n", "yaml: line"},
+		{"a tab", leastFile + "\tlisten: :1\n", "yaml: line 2"},
+		{"a quote left open", leastFile + `listen: ":1`, "yaml: line"},
+		{"a NUL", leastFile + "listen: \x00\n", "yaml:"},
+		{"not UTF-8", leastFile + "listen: \xff\n", "yaml:"},
+		{"a trust domain in upper case", "trust_domain: Example\n", "1:1: invalid trust domain"},
+		{"an advertised path", "advertise: https://ca.example/path\n", "1:1: advertise"},
+		{"http", "advertise: http://ca.example\n", "1:1: advertise"},
+		{"no scheme", "advertise: ca.example:8443\n", "1:1: advertise"},
+		{"no host", "advertise: https://:8443\n", "1:1: advertise"},
+		{"a user", "advertise: https://u:p@ca.example\n", "1:1: advertise"},
+		{"a query", "advertise: https://ca.example?x=y\n", "1:1: advertise"},
+		{"a fragment", "advertise: https://ca.example#x\n", "1:1: advertise"},
+		{"an address that is everywhere", "advertise: https://0.0.0.0:8443\n", "1:1: advertise"},
+		{"an address that is everywhere in IPv6", "advertise: https://[::]:8443\n", "1:1: advertise"},
+		{"a host that no certificate can have", "advertise: https://my_host:8443\n", "1:1: advertise"},
+		{"another agent's name", "trust_domain: example.internal\nadvertise: https://pki.example.internal\n", `1:1: advertise and listen: name belongs to another agent: pki.example.internal lies in the trust domain`},
+		{"the trust domain's name", "trust_domain: example.internal\nadvertise: https://example.internal\n", `1:1: advertise and listen: name belongs to another agent: example.internal is the trust domain itself; the server may have the name brevet.example.internal`},
+		{"a listening host that is no name", leastFile + "listen: my_host:1\n", "1:1: advertise and listen: invalid DNS name"},
+		{"no port", leastFile + "listen: localhost\n", "3:1: address \"localhost\": want HOST:PORT"},
+		{"no value", leastFile + "listen_http:\n", "3:1: address \"\": want HOST:PORT"},
+		{"a list of addresses", leastFile + "listen: [\":1\"]\n", "3:9: want one value here"},
+		{"a passphrase's list", leastFile + "keys:\n  passphrase_file: [a]\n", "4:20: want one value here"},
+		{"an alias", leastFile + "listen: &a :1\nkeys: {passphrase_file: *a}\n", "4:25: want one value here"},
+		{"keys that are a word", leastFile + "keys: plain\n", "3:7: want keys and values here"},
+		{"plain or not", leastFile + "keys: {plain: maybe}\n", `3:8: plain "maybe": want true or false`},
+		{"a duration without unit", leastFile + "profiles: {p: {lifetime: 5}}\n", `3:16: duration "5": want one such as 5m`},
+		{"a lifetime of seconds", leastFile + "profiles:\n  p: {lifetime: 5s}\n", `4:6: profile "p": want 1m0s <= lifetime`},
+		{"a limit below the lifetime", leastFile + "profiles:\n  p: {lifetime: 1h, max_lifetime: 5m}\n", `4:6: profile "p"`},
+		{"the authority's own profile", leastFile + "profiles:\n  server: {}\n", "4:11: profile \"server\": the name is taken"},
+		{"a profile twice", leastFile + "profiles:\n  p: {}\n  p: {}\n", `5:3: key "p" comes twice`},
+		{"a loud log", leastFile + "log: {level: loud}\n", `3:7: level "loud": want debug, info, warn or error`},
+		{"a log in colour", leastFile + "log: {format: colour}\n", `3:7: format "colour": want json or text`},
+	} {
+		f, err := ParseFile([]byte(c.text))
+		if err == nil || !strings.Contains(err.Error(), c.want) || c.want[0] >= '0' && c.want[0] <= '9' && !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", c.what, err, c.want)
+		}
+		if f != nil {
+			t.Errorf("%s: something came with the error: %+v", c.what, f)
+		}
+	}
+}
+
+// FuzzParseFile: what is accepted can be written down and read again.
+func FuzzParseFile(f *testing.F) {
+	for _, text := range []string{leastFile, fullFile, "", "---\n", leastFile + "keys: {plain: true}\n", leastFile + "listen: &a :1\nlisten_http: *a\n", leastFile + "profiles: {p: {lifetime: 1h1m1.5s}}\n"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got, err := ParseFile(text)
+		if err != nil {
+			if got != nil || strings.TrimSpace(err.Error()) == "" {
+				t.Errorf("%q: got %+v, %v", text, got, err)
+			}
+			return
+		}
+		profiles := map[string]map[string]string{}
+		for name, p := range got.Profiles {
+			profiles[name] = map[string]string{"lifetime": p.Lifetime.String(), "max_lifetime": p.MaxLifetime.String()}
+		}
+		written, err := yaml.Marshal(map[string]any{
+			"trust_domain": string(got.TrustDomain), "advertise": got.Advertise, "listen": got.Listen, "listen_http": got.ListenHTTP, "profiles": profiles,
+			"keys": map[string]any{"plain": got.Keys.Plain, "passphrase_file": got.Keys.PassphraseFile},
+			"log":  map[string]string{"level": got.Log.Level.String(), "format": map[bool]string{true: "json", false: "text"}[got.Log.JSON]},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := ParseFile(written)
+		if err != nil || !reflect.DeepEqual(got, again) {
+			t.Errorf("%q was read as %+v; that, written as %s, is read as %+v, %v", text, got, written, again, err)
+		}
+	})
+}
+
+// TestNamesOfTheServer are those that its certificate has.
+func TestNamesOfTheServer(t *testing.T) {
+	for _, c := range []struct {
+		advertise, listen string
+		want              string
+	}{
+		{"https://127.0.0.1:8443", "127.0.0.1:8443", "[localhost] [127.0.0.1 127.0.0.1]"},
+		{"https://brevet.example.internal", ":443", "[brevet.example.internal] []"},
+		{"https://ca.example", "0.0.0.0:443", "[ca.example] []"},
+		{"https://ca.example", ":443", "[ca.example] []"},
+		{"https://CA.example:8443", "10.0.0.1:8443", "[ca.example] [10.0.0.1]"},
+		{"https://[2001:db8::1]:8443", "[::]:8443", "[] [2001:db8::1]"},
+		{"https://localhost:8443", "127.0.0.1:8443", "[localhost localhost] [127.0.0.1]"},
+		{"https://localhost:8443", ":8443", "[localhost] []"},
+	} {
+		f, err := ParseFile(fmt.Appendf(nil, "trust_domain: example.internal\nadvertise: %q\nlisten: %q\n", c.advertise, c.listen))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := f.names()
+		if got := fmt.Sprint(names.DNS, " ", names.IPs); got != c.want {
+			t.Errorf("advertised as %s, listening on %s: got %s, want %s", c.advertise, c.listen, got, c.want)
+		}
+	}
+}

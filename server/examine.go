@@ -1,0 +1,75 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// times holds the latest time that it was here, under one key.
+const (
+	times     = storage.Table[time.Time]("clock")
+	latestKey = "latest"
+)
+
+// examine looks at the store before anything relies on it: whether it is an
+// authority's, and whether the audit log is the one that its last checkpoint
+// was signed for, which a few of its hashes tell. It returns the latest time on
+// record.
+func (s *Server) examine(ctx context.Context) (latest time.Time, err error) {
+	path := filepath.Join(s.Dir, storeFile)
+	err = s.db.View(ctx, func(tx storage.Tx) error {
+		if _, err := keys.Active(tx, keys.Issuer); errors.Is(err, storage.ErrNotFound) {
+			return fmt.Errorf("%s is not the store of an authority, or not all of it: restore a backup with brevet restore FILE", path)
+		} else if err != nil {
+			return err
+		}
+		if err := s.checkLog(tx); err != nil {
+			return fmt.Errorf("the audit log in %s is not what was recorded: %w; keep the file as evidence and restore a backup with brevet restore FILE", path, err)
+		}
+		latest, err = latestTime(tx)
+		return err
+	})
+	return latest, err
+}
+
+// checkLog compares the audit log with the checkpoint saved in the store.
+func (s *Server) checkLog(tx storage.Tx) error {
+	public, origin, err := s.verifiers(tx)
+	if err != nil {
+		return err
+	}
+	verifiers := make([]note.Verifier, len(public))
+	for i, key := range public {
+		if verifiers[i], err = audit.NewVerifier(origin, key); err != nil {
+			return err
+		}
+	}
+	return audit.CheckSaved(tx, verifiers...)
+}
+
+// latestTime returns the latest time on record: that of the newest event, or
+// one noted since. The zero time is none.
+func latestTime(tx storage.Tx) (time.Time, error) {
+	latest, err := times.Get(tx, latestKey)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return latest, err
+	}
+	size, err := audit.Size(tx)
+	if err != nil || size == 0 {
+		return latest, err
+	}
+	newest, err := audit.Get(tx, size-1)
+	if err == nil && newest.Time.After(latest) {
+		latest = newest.Time
+	}
+	return latest, err
+}

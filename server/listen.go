@@ -1,0 +1,75 @@
+package server
+
+import (
+	"net"
+	"sync"
+	"syscall"
+)
+
+const (
+	// maxConnections bounds the memory that connections take, 31 kB each when
+	// they idle.
+	maxConnections = 16 << 10
+	// reservedFiles are those that connections from the network leave to the
+	// store, to key files and to operators: who fills all others must not keep
+	// anybody from suspending an agent.
+	reservedFiles = 100
+)
+
+// A boundedListener accepts a connection when there is room for one. Until
+// then, clients wait in the kernel's queue.
+type boundedListener struct {
+	net.Listener
+	room   chan struct{} // has an element for each connection; listeners may share it
+	closed chan struct{}
+	close  func() error
+}
+
+// newRoom returns the room for the connections of all listeners.
+func newRoom() chan struct{} {
+	n := maxConnections
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && files.Cur < uint64(n+reservedFiles) {
+		n = max(int(files.Cur)-reservedFiles, int(files.Cur)/2)
+	}
+	return make(chan struct{}, n)
+}
+
+func bounded(l net.Listener, room chan struct{}) net.Listener {
+	b := &boundedListener{Listener: l, room: room, closed: make(chan struct{})}
+	b.close = sync.OnceValue(func() error {
+		close(b.closed)
+		return l.Close()
+	})
+	return b
+}
+
+// Accept implements [net.Listener].
+func (b *boundedListener) Accept() (net.Conn, error) {
+	select {
+	case b.room <- struct{}{}:
+	case <-b.closed:
+		return nil, net.ErrClosed
+	}
+	leave := sync.OnceFunc(func() { <-b.room })
+	c, err := b.Listener.Accept()
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return &boundedConn{c, leave}, nil
+}
+
+// Close implements [net.Listener].
+func (b *boundedListener) Close() error { return b.close() }
+
+// A boundedConn leaves its room when it is closed.
+type boundedConn struct {
+	net.Conn
+	leave func()
+}
+
+func (c *boundedConn) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
+}

@@ -1,0 +1,415 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// An authority is a whole server without its sockets: requests go straight to
+// the handlers, at an instant that the test sets. It is fast enough to try
+// thousands of situations.
+type authority struct {
+	*Server
+	t         testing.TB
+	agents    http.Handler
+	public    http.Handler
+	operators http.Handler
+	clock     atomic.Int64 // nanoseconds since 1970
+	begun     time.Time    // if set, the clock goes on from there
+	afterNow  func()       // if set, is called when the next one has read the clock
+	peers     atomic.Uint32
+}
+
+// dawn is when every authority here is made.
+var dawn = time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)
+
+func newAuthority(t testing.TB, change ...func(*InitConfig)) *authority {
+	t.Helper()
+	c := InitConfig{
+		Dir: t.TempDir(), TrustDomain: "example.internal", NoPassphrase: true,
+		RootLifetime: 10 * 365 * 24 * time.Hour, IssuerLifetime: 90 * 24 * time.Hour, Actor: "test",
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	if _, err := Init(t.Context(), c, dawn); err != nil {
+		t.Fatal(err)
+	}
+	a := &authority{t: t}
+	a.set(dawn)
+	s, err := New(Config{Dir: c.Dir, Version: "test", Now: a.now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	a.Server = s
+	if err := s.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.agents, a.public, a.operators = s.observe(s.agentHandler()), s.observe(s.publicHandler()), s.observe(s.admin)
+	return a
+}
+
+func (a *authority) now() time.Time {
+	at := time.Unix(0, a.clock.Load()).UTC()
+	if !a.begun.IsZero() {
+		at = at.Add(time.Since(a.begun))
+	}
+	if f := a.afterNow; f != nil {
+		a.afterNow = nil
+		f()
+	}
+	return at
+}
+
+func (a *authority) set(at time.Time) { a.clock.Store(at.UnixNano()) }
+
+// A reply is what a handler answered.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+	json   map[string]any // nil if the body is no JSON object
+}
+
+// ask sends a request to a handler, from an address that nobody used before.
+// cert, if any, is what the TLS client has proved to have the key of.
+func (a *authority) ask(h http.Handler, method, path, contentType, body string, cert *x509.Certificate) reply {
+	return a.serve(h, httptest.NewRequest(method, path, strings.NewReader(body)), contentType, cert)
+}
+
+// send posts, with more headers.
+func (a *authority) send(h http.Handler, path, contentType, body string, cert *x509.Certificate, header http.Header) reply {
+	r := httptest.NewRequest("POST", path, strings.NewReader(body))
+	r.Header = header
+	return a.serve(h, r, contentType, cert)
+}
+
+func (a *authority) serve(h http.Handler, r *http.Request, contentType string, cert *x509.Certificate) reply {
+	r.Header.Set("Content-Type", contentType)
+	r.RemoteAddr = address(a.peers.Add(1))
+	r.TLS = &tls.ConnectionState{}
+	if cert != nil {
+		r.TLS.PeerCertificates = []*x509.Certificate{cert}
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	got := reply{status: w.Code, header: w.Result().Header, body: w.Body.String()}
+	_ = json.Unmarshal(w.Body.Bytes(), &got.json)
+	return got
+}
+
+// address returns the n'th address.
+func address(n uint32) string {
+	return fmt.Sprintf("10.%d.%d.%d:4711", n>>16&0xff, n>>8&0xff, n&0xff)
+}
+
+func (a *authority) postJSON(h http.Handler, path string, doc any, cert *x509.Certificate) reply {
+	body, err := json.Marshal(doc)
+	if err != nil {
+		a.t.Error(err)
+	}
+	return a.ask(h, "POST", path, "application/json", string(body), cert)
+}
+
+func (a *authority) postForm(path string, form url.Values, cert *x509.Certificate) reply {
+	return a.ask(a.agents, "POST", path, "application/x-www-form-urlencoded", form.Encode(), cert)
+}
+
+// operate asks as an operator. What an operator asks for here must succeed.
+func (a *authority) operate(method, path string, doc any) reply {
+	a.t.Helper()
+	body, err := json.Marshal(doc)
+	if err != nil {
+		a.t.Error(err)
+	}
+	got := a.ask(a.operators, method, path, "application/json", string(body), nil)
+	if got.status != http.StatusOK {
+		a.t.Errorf("%s %s: %d %s", method, path, got.status, got.body)
+	}
+	return got
+}
+
+// atOnce calls f for each of all, from several goroutines: their writes share
+// commits.
+func atOnce[T any](all []T, f func(T)) {
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	next := make(chan T)
+	defer close(next)
+	for range 32 {
+		wait.Go(func() {
+			for one := range next {
+				f(one)
+			}
+		})
+	}
+	for _, one := range all {
+		next <- one
+	}
+}
+
+// add registers an agent and returns its enrollment token.
+func (a *authority) add(name string, c agents.Change) string {
+	a.t.Helper()
+	if c.Owner == nil {
+		c.Owner = new("team")
+	}
+	return invitedToken(a.operate("POST", "/agents", admin.AddRequest{Name: name, Change: c}))
+}
+
+// invitedToken returns the enrollment token that an operator was given.
+func invitedToken(r reply) string {
+	enrollment, _ := r.json["enrollment"].(map[string]any)
+	token, _ := enrollment["token"].(string)
+	return token
+}
+
+func newKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func publicPEM(t testing.TB, key *ecdsa.PrivateKey) string {
+	t.Helper()
+	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
+}
+
+func csrPEM(t testing.TB, key *ecdsa.PrivateKey, template *x509.CertificateRequest) string {
+	t.Helper()
+	if template == nil {
+		template = &x509.CertificateRequest{}
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+}
+
+// leaf returns the certificate of an answer, or nil if it has none.
+func (r reply) leaf(t testing.TB) *x509.Certificate {
+	t.Helper()
+	text, _ := r.json["certificate"].(string)
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return nil
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Errorf("the certificate that was answered: %v", err)
+	}
+	return cert
+}
+
+// token returns the access token of an answer.
+func (r reply) token() string {
+	text, _ := r.json["access_token"].(string)
+	return text
+}
+
+// jti returns the identifier of an access token.
+func jti(t testing.TB, token string) string {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		t.Errorf("an access token of %d parts", len(parts))
+		return ""
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	var c struct {
+		ID string `json:"jti"`
+	}
+	if err != nil || json.Unmarshal(payload, &c) != nil {
+		t.Errorf("an access token whose payload is %q", parts[1])
+	}
+	return c.ID
+}
+
+// serial returns a certificate's serial number as the authority writes it.
+func serial(c *x509.Certificate) string {
+	var id agents.CredentialID
+	c.SerialNumber.FillBytes(id[:])
+	return id.String()
+}
+
+// assertion returns a client assertion (RFC 7523, section 2.2) signed by key.
+func (a *authority) assertion(name string, key *ecdsa.PrivateKey) string {
+	now := a.now()
+	return signES256(a.t, key, `{"alg":"ES256"}`, map[string]any{
+		"iss": name, "sub": name, "aud": a.file.Advertise, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
+	})
+}
+
+// signES256 returns the compact JWS of claims.
+func signES256(t testing.TB, key *ecdsa.PrivateKey, header string, claims map[string]any) string {
+	t.Helper()
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString(payload)
+	hash := sha256.Sum256([]byte(text))
+	r, s, err := ecdsa.Sign(rand.Reader, key, hash[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var raw [64]byte
+	r.FillBytes(raw[:32])
+	s.FillBytes(raw[32:])
+	return text + "." + base64.RawURLEncoding.EncodeToString(raw[:])
+}
+
+// byAssertion are the parameters of a request authenticated by an assertion.
+func (a *authority) byAssertion(name string, key *ecdsa.PrivateKey) url.Values {
+	return url.Values{
+		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+		"client_assertion":      {a.assertion(name, key)},
+	}
+}
+
+// wantToken adds what asks for a token.
+func wantToken(form url.Values) url.Values {
+	form.Set("grant_type", "client_credentials")
+	return form
+}
+
+// active asks the operators' introspection.
+func (a *authority) active(token string) bool {
+	got := a.postJSON(a.operators, "/tokens/introspect", map[string]string{"token": token}, nil)
+	active, ok := got.json["active"].(bool)
+	if got.status != http.StatusOK || !ok {
+		a.t.Errorf("introspection: %d %s", got.status, got.body)
+	}
+	return active
+}
+
+// renewable reports whether a certificate authenticates its agent now.
+func (a *authority) renewable(cert *x509.Certificate) bool {
+	err := a.db.View(context.Background(), func(tx storage.Tx) error {
+		_, _, err := ca.Authenticate(tx, cert, a.now())
+		return err
+	})
+	return err == nil
+}
+
+// revokedSerials publishes and returns what the lists of all issuers say.
+func (a *authority) revokedSerials() map[string]bool {
+	lists, err := a.crl.Publish(context.Background())
+	if err != nil {
+		a.t.Error("publishing: ", err)
+	}
+	revoked := map[string]bool{}
+	for _, l := range lists {
+		got := a.ask(a.public, "GET", ca.CRLPath(l.Issuer), "", "", nil)
+		parsed, err := x509.ParseRevocationList([]byte(got.body))
+		if err != nil {
+			a.t.Error("parsing the CRL: ", err)
+			continue
+		}
+		for _, e := range parsed.RevokedCertificateEntries {
+			var id agents.CredentialID
+			e.SerialNumber.FillBytes(id[:])
+			revoked[id.String()] = true
+		}
+	}
+	return revoked
+}
+
+// log returns the entries of the audit log from a position on.
+func (a *authority) log(from int64) (all []audit.Event) {
+	err := a.db.View(context.Background(), func(tx storage.Tx) error {
+		all = nil
+		for e, err := range audit.Since(tx, from) {
+			if err != nil {
+				return err
+			}
+			all = append(all, e)
+		}
+		return nil
+	})
+	if err != nil {
+		a.t.Error("reading the log: ", err)
+	}
+	return all
+}
+
+// update changes the store behind everybody's back.
+func (a *authority) update(fn func(storage.Tx) error) {
+	a.t.Helper()
+	if err := a.db.Update(context.Background(), fn); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// pemBytes returns the DER of a PEM text's first block.
+func pemBytes(text string) []byte {
+	block, _ := pem.Decode(bytes.TrimSpace([]byte(text)))
+	if block == nil {
+		return nil
+	}
+	return block.Bytes
+}
+
+// flipECDSA returns the certificate with s of its ECDSA signature on P-256
+// replaced by n-s: another encoding of a certificate that verifies alike.
+func flipECDSA(t testing.TB, c *x509.Certificate) []byte {
+	t.Helper()
+	var sig struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(c.Signature, &sig); err != nil {
+		t.Fatal(err)
+	}
+	sig.S.Sub(elliptic.P256().Params().N, sig.S)
+	value, err := asn1.Marshal(sig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole struct {
+		TBS, Algorithm asn1.RawValue
+		Signature      asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(c.Raw, &whole); err != nil {
+		t.Fatal(err)
+	}
+	whole.Signature = asn1.BitString{Bytes: value, BitLength: 8 * len(value)}
+	der, err := asn1.Marshal(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}

@@ -1,0 +1,31 @@
+package server
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+// TestAbortedAnswersAreCutOff is about lists and backups that fail half way:
+// whoever reads them must not take the half for the whole.
+func TestAbortedAnswersAreCutOff(t *testing.T) {
+	s := &Server{Config: Config{Log: slog.New(slog.DiscardHandler)}}
+	s.metrics = newMetrics(s)
+	for name, written := range map[string]string{"at once": "", "half way": "one line of two\n"} {
+		srv := httptest.NewServer(s.observe(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, written)
+			panic(http.ErrAbortHandler)
+		})))
+		resp, err := srv.Client().Get(srv.URL)
+		if err == nil {
+			_, err = io.ReadAll(resp.Body)
+			resp.Body.Close()
+		}
+		if err == nil {
+			t.Errorf("%s: the answer looks whole", name)
+		}
+		srv.Close()
+	}
+}
