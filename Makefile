@@ -3,7 +3,7 @@
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  = -s -w -X main.version=$(VERSION)
+LDFLAGS  = -s -w -X main.release=$(VERSION)
 BUILD    = CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)'
 FUZZTIME ?= 1m
 
@@ -36,8 +36,8 @@ bench: ## benchmarks, each beside its references
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 size: build ## size of the binary, memory when idle, time from start to ready
-	@ls -l bin/brevet | awk '{printf "binary            %.1f MB\n", $$5/1e6}'
-	@$(GO) test -run '^TestSize$$' -count 1 -v ./cmd/brevet -binary $(CURDIR)/bin/brevet | grep -E '^ +(idle|start)' || true
+	@ls -l bin/brevet | awk '{printf "binary %.1f MB\n", $$5/1e6}'
+	@$(GO) test -run '^$$' -bench '^BenchmarkStart$$' -benchtime 5x ./cmd/brevet | grep -E '^Bench'
 
 cross: ## that every platform builds
 	@for p in linux/amd64 linux/arm64 linux/arm darwin/amd64 darwin/arm64; do \

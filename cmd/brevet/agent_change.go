@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/agents"
+)
+
+func agentAddCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "add",
+		Usage:     "register an agent",
+		ArgsUsage: "NAME",
+		Description: `Registers an agent and prints its enrollment token: once, good for one use, for
+an hour. With it, the agent obtains its first certificate by "brevet client
+enroll"; after that it renews by itself.
+
+NAME is one lower-case DNS label. It becomes the identity
+spiffe://TRUST_DOMAIN/agent/NAME, and is never given out again, even after the
+agent was decommissioned.
+
+A DNS name or address belongs to one agent. With ",challenge" behind it, it is
+kept for the agent but goes into a certificate only once an ACME challenge has
+proven it. A resource server that is to introspect tokens needs the scope
+brevet:introspect.
+
+Lists are given by repeating their flag.
+
+Examples:
+  $ brevet agent add build-bot --owner ci@example.org --scope artifacts:write \
+      --audience https://artifacts.example.org
+  $ brevet agent add shop --owner shop-team --dns shop.example.org --ip 192.0.2.7 --ttl 10m
+  $ brevet agent add visitor --owner it --expires 30d --label env=test`,
+		Flags:  append([]cli.Flag{needed("owner", "`WHO` answers for the agent")}, changeFlags()...),
+		Action: agentAdd,
+	}
+}
+
+func agentSetCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "set",
+		Usage:     "change an agent",
+		ArgsUsage: "NAME",
+		Description: `Changes what is registered about an agent. What is not given stays as it is. A
+list that is given takes the place of the one that was there; one given as ''
+is emptied. Labels are merged, and K= removes one.
+
+It takes effect at once: tokens show the scopes that are left the next time
+somebody introspects them. Certificates keep their names until they expire; to
+end them now: brevet revoke --agent NAME.
+
+Examples:
+  $ brevet agent set build-bot --scope artifacts:read
+  $ brevet agent set build-bot --scope '' --label env= --expires never
+  $ brevet agent set api --key api-2026.pub.pem --key api-2027.pub.pem`,
+		Flags:  append([]cli.Flag{text("owner", "`WHO` answers for the agent from now on")}, changeFlags()...),
+		Action: agentSet,
+	}
+}
+
+// changeFlags are what may be said of an agent beside its owner.
+func changeFlags() []cli.Flag {
+	return []cli.Flag{
+		text("purpose", "`TEXT` that says what the agent is for"),
+		texts("scope", "`SCOPE` that its tokens may have, such as orders:read"),
+		texts("audience", "`URL` of a resource server that its tokens may be for"),
+		texts("dns", "`NAME[,challenge]` that its certificates may have"),
+		texts("ip", "`ADDRESS[,challenge]` that its certificates may have"),
+		texts("key", "`FILE` with a public key in PEM, with which it may authenticate by private_key_jwt"),
+		text("ttl", "`DURATION` of its credentials, such as 5m; 0 means the profile's"),
+		text("expires", "`TIME` after which it ends: RFC 3339, a date, a duration such as 30d, or never"),
+		texts("label", "`K=V` to find it by"),
+	}
+}
+
+func agentAdd(c *cli.Context) error {
+	change, err := changeOf(c)
+	if err != nil {
+		return err
+	}
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	invited, err := server.AddAgent(c.Context, c.Args().First(), change)
+	if err != nil {
+		return err
+	}
+	return invitation(c, server, invited, "is registered")
+}
+
+func agentSet(c *cli.Context) error {
+	if len(c.LocalFlagNames()) == 0 {
+		return misuse(c, "nothing to set: say what to change")
+	}
+	change, err := changeOf(c)
+	if err != nil {
+		return err
+	}
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	a, err := server.SetAgent(c.Context, c.Args().First(), change)
+	if err != nil {
+		return err
+	}
+	return answer(c, a, []string{a.Name}, func(p *page) { p.agent(a) })
+}
+
+// changeOf returns what the flags say about an agent.
+func changeOf(c *cli.Context) (agents.Change, error) {
+	change := agents.Change{
+		Owner: textOf(c, "owner"), Purpose: textOf(c, "purpose"),
+		Scopes: listOf(c, "scope"), Audiences: listOf(c, "audience"), DNS: listOf(c, "dns"), IPs: listOf(c, "ip"),
+	}
+	var err error
+	if change.Keys, err = keysOf(c); err != nil {
+		return change, err
+	}
+	if change.Labels, err = labelsOf(c, true); err != nil {
+		return change, err
+	}
+	if c.IsSet("ttl") {
+		ttl, err := durationOf(c, "ttl")
+		if err != nil {
+			return change, err
+		}
+		change.TTL = &ttl
+	}
+	if c.IsSet("expires") {
+		var never time.Time
+		change.Expires = &never
+		if s := c.String("expires"); s != "" && s != "never" {
+			expires, err := instantOf(c, "expires", ahead)
+			if err != nil {
+				return change, err
+			}
+			change.Expires = &expires
+		}
+	}
+	return change, nil
+}
+
+// textOf returns the value of a flag, nil if it is not given.
+func textOf(c *cli.Context, flag string) *string {
+	if !c.IsSet(flag) {
+		return nil
+	}
+	return new(c.String(flag))
+}
+
+// listOf returns the values of a flag: nil if it is not given, an empty list
+// if it is given empty.
+func listOf(c *cli.Context, flag string) []string {
+	if !c.IsSet(flag) {
+		return nil
+	}
+	return slices.DeleteFunc(append([]string{}, c.StringSlice(flag)...), func(s string) bool { return s == "" })
+}
+
+// keysOf returns the content of the key files.
+func keysOf(c *cli.Context) ([]string, error) {
+	keys := listOf(c, "key")
+	for i, name := range keys {
+		pem, err := input(c, name)
+		if err != nil {
+			return nil, fmt.Errorf("--key: %w", err)
+		}
+		keys[i] = string(pem)
+	}
+	return keys, nil
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server/admin"
+)
+
+func agentSuspendCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "suspend",
+		Usage:     "end all that an agent holds, until it is resumed",
+		ArgsUsage: "NAME",
+		Description: `Ends everything that the agent holds, in one transaction: its certificates, its
+access tokens, its unused enrollment token. Until "brevet agent resume" it can
+obtain nothing new.
+
+From then on introspection and renewals refuse it. The new CRL is published
+before the command returns; the receipt names it, and the last moment at which a
+credential could still work with somebody who asks neither.
+
+Nothing is asked before it happens. Exit status 1 means that nothing was ended,
+and why.
+
+Example:
+  $ brevet agent suspend build-bot --reason keyCompromise`,
+		Flags:  []cli.Flag{reasonFlag("privilegeWithdrawn")},
+		Action: ending("is suspended", (*admin.Client).Suspend),
+	}
+}
+
+func agentDecommissionCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "decommission",
+		Usage:     "end an agent for ever",
+		ArgsUsage: "NAME",
+		Description: `Ends the agent for ever, and everything that it holds, in one transaction: its
+certificates, its access tokens, its unused enrollment token. It cannot be
+undone, and the name is never given out again. To stop an agent for a while:
+brevet agent suspend.
+
+Nothing is asked before it happens. Exit status 1 means that nothing was ended,
+and why.
+
+Example:
+  $ brevet agent decommission build-bot`,
+		Flags:  []cli.Flag{reasonFlag("cessationOfOperation")},
+		Action: ending("is decommissioned, for ever", (*admin.Client).Decommission),
+	}
+}
+
+// ending returns the action of a command that ends what an agent holds.
+func ending(done string, end func(*admin.Client, context.Context, string, string) (admin.Receipt, error)) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		server, err := dial(c)
+		if err != nil {
+			return err
+		}
+		name := c.Args().First()
+		r, err := end(server, c.Context, name, c.String("reason"))
+		if err != nil {
+			return err
+		}
+		return receipt(c, r, name+" "+done)
+	}
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server"
+	"github.com/brevet-ca/brevet/server/admin"
+)
+
+func backupCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "backup",
+		Category:  aboutAuthority,
+		Usage:     "copy the store of the running server",
+		ArgsUsage: "FILE",
+		Description: `Writes a copy of the store, as of one instant, to FILE, while the server goes on.
+The copy is checked before it gets its name; FILE must not exist. Only its owner
+may read it.
+
+The backup has the store ONLY: agents, credentials on record, revocations, CA
+certificates and the audit log. The private keys (*.key) and brevet.yaml in --dir
+are not in it, and without them it is of no use. Copy those once, and the keys
+again after brevet key rotate, to a place of their own: a backup and the unsealed
+keys together are the authority.
+
+Example:
+  $ brevet backup /backup/brevet-$(date +%F).db`,
+		Action: backup,
+	}
+}
+
+func restoreCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "restore",
+		Category:  aboutAuthority,
+		Usage:     "put a backup in the place of the store",
+		ArgsUsage: "FILE",
+		Description: `Puts a backup in the place of the store in --dir, where brevet.yaml and the key
+files must be already. The server must not be running. FILE is checked first; the
+store that was there is kept beside it under another name.
+
+What happened after the backup is forgotten, revocations too: look through the
+old audit log, or what was exported of it, and revoke again. To be safe, start
+the server and revoke all that was issued before (brevet revoke --issued-before
+0s). Certificates that were issued after the backup are on record no more, so no
+CRL can name them: they end when they expire.
+
+Example:
+  $ systemctl stop brevet && brevet restore /backup/brevet-2026-01-31.db && systemctl start brevet`,
+		Action: restore,
+	}
+}
+
+func verifyCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "verify",
+		Category:  aboutAuthority,
+		Usage:     "check a backup",
+		ArgsUsage: "FILE",
+		Description: `Reads a backup from end to end and checks that it is sound. No server is needed.
+Exit status 1 means that it is damaged; the message says where. To check the
+audit log: brevet audit verify.
+
+Example:
+  $ brevet verify /backup/brevet-2026-01-31.db`,
+		Action: verify,
+	}
+}
+
+func backup(c *cli.Context) error {
+	source, err := dial(c)
+	if err != nil {
+		return err
+	}
+	name := c.Args().First()
+	if err := copyStore(c.Context, source, name); err != nil {
+		return fmt.Errorf("backing up to %s: %w", name, err)
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	doc := map[string]any{"file": name, "bytes": info.Size()}
+	return answer(c, doc, nil, func(p *page) {
+		p.line("Wrote %s (%s), and checked it.", name, size(info.Size()))
+		p.line("It has the store only: keep a copy of brevet.yaml and the *.key files elsewhere, too.")
+	})
+}
+
+// copyStore writes the backup under another name first, so that a file with
+// the right name is whole.
+func copyStore(ctx context.Context, source *admin.Client, name string) error {
+	if _, err := os.Lstat(name); err == nil {
+		return errors.New("the file exists: choose another name, or remove it")
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // with mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	err = source.Backup(ctx, f)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := server.VerifyBackup(f.Name()); err != nil {
+		return err
+	}
+	// A link, other than a rename, does not replace a file that came meanwhile.
+	if err := os.Link(f.Name(), name); err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.Rename(f.Name(), name) // a file system without links
+}
+
+func restore(c *cli.Context) error {
+	dir, err := directory(c)
+	if err != nil {
+		return err
+	}
+	name := c.Args().First()
+	kept, err := server.Restore(c.Context, dir, name, actor(), time.Now())
+	if err != nil {
+		return err
+	}
+	doc := map[string]any{"dir": dir, "restored": name, "kept": kept}
+	return answer(c, doc, []string{kept}, func(p *page) {
+		p.line("Restored %s. The store that was there is now %s.", name, kept)
+		p.line("What happened since the backup is forgotten, revocations too: revoke again what must stay revoked.")
+	})
+}
+
+func verify(c *cli.Context) error {
+	name := c.Args().First()
+	if err := server.VerifyBackup(name); err != nil {
+		return err
+	}
+	return answer(c, map[string]any{"file": name, "sound": true}, nil, func(p *page) { p.line("%s is sound.", name) })
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server/admin"
+)
+
+func certCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "cert",
+		Category: aboutCredentials,
+		Usage:    "list, show, issue and revoke certificates",
+		Description: `Agents obtain and renew their certificates by themselves; these commands are to
+look at them, to end one, and to issue one at your word.
+
+A serial number is written as 40 hexadecimal digits; upper case and colons, as
+openssl prints them, are accepted.`,
+		Subcommands: []*cli.Command{
+			{
+				Name:  "list",
+				Usage: "list certificates",
+				Description: `Lists the certificates that fit all that is asked for: those that are valid, and
+those that expired within the last day.
+
+Examples:
+  $ brevet cert list --agent build-bot
+  $ brevet cert list --state active --quiet | wc -l`,
+				Flags: []cli.Flag{
+					text("agent", "only those of this agent: `NAME`"),
+					text("state", "only those in `active|revoked|expired`"),
+				},
+				Action: certList,
+			},
+			{
+				Name:      "show",
+				Usage:     "show one certificate",
+				ArgsUsage: "SERIAL",
+				Description: `Shows what is on record about a certificate, and whether it is revoked.
+
+Example:
+  $ brevet cert show $(openssl x509 -in cert.pem -noout -serial | cut -d= -f2)`,
+				Action: certShow,
+			},
+			{
+				Name:      "revoke",
+				Usage:     "revoke one certificate",
+				ArgsUsage: "SERIAL",
+				Description: `Revokes one certificate that is valid. The access tokens that are bound to it end
+with it. Its agent stays active, but cannot renew with it.
+
+The new CRL is published before the command returns; the receipt names it, and
+the last moment at which the certificate could still work with somebody who does
+not ask the CRL. Exit status 1 means that it was not revoked, and why.
+
+Example:
+  $ brevet cert revoke 0b3c…9e --reason keyCompromise`,
+				Flags:  []cli.Flag{reasonFlag("unspecified")},
+				Action: certRevoke,
+			},
+			certIssueCommand(),
+		},
+	}
+}
+
+func certIssueCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "issue",
+		Usage:     "issue a certificate for a request",
+		ArgsUsage: "NAME",
+		Description: `Issues a certificate for an active agent at your word, from a request (PKCS #10)
+that was made where the agent runs: the private key never comes here. The
+request's names must be among those that the registry gives the agent; the
+subject is made from the registry. Prints certificate and chain in PEM.
+
+Examples:
+  $ brevet cert issue build-bot --csr build-bot.csr --ttl 30m --out build-bot.pem
+  $ ssh build1 openssl req -new -key key.pem -subj / | brevet cert issue build-bot --csr -`,
+		Flags: []cli.Flag{
+			needed("csr", "`FILE` with the request in PEM, or - for standard input"),
+			text("ttl", "`DURATION` of the certificate, such as 5m; else the agent's, or the profile's"),
+			text("profile", "`PROFILE` of brevet.yaml to issue by; else default"),
+			text("out", "`FILE` to write to, instead of standard output"),
+		},
+		Action: certIssue,
+	}
+}
+
+func certList(c *cli.Context) error {
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	certs, err := server.Certificates(c.Context, c.String("agent"), c.String("state"))
+	if err != nil {
+		return err
+	}
+	var serials []string
+	for _, cert := range certs {
+		serials = append(serials, cert.Serial)
+	}
+	return answer(c, list(certs), serials, func(p *page) {
+		var t table
+		t.styled(bold, "SERIAL", "AGENT", "STATE", "ISSUED", "UNTIL", "REASON")
+		for _, cert := range certs {
+			t.styled(stateStyle(cert.State), cert.Serial, cert.Agent, cert.State, at(cert.IssuedAt), p.end(cert.NotAfter), cert.Reason)
+		}
+		p.tableOr("No certificates.", t)
+	})
+}
+
+func certShow(c *cli.Context) error {
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	cert, err := server.Certificate(c.Context, c.Args().First())
+	if err != nil {
+		return err
+	}
+	return answer(c, cert, []string{cert.State}, func(p *page) {
+		var t table
+		t.pair("Serial", cert.Serial)
+		t.pair("Agent", cert.Agent)
+		t.styled(stateStyle(cert.State), "State:", cert.State)
+		t.pair("Revoked", at(cert.RevokedAt))
+		t.pair("Reason", cert.Reason)
+		t.pair("Issuer", cert.Issuer)
+		t.pair("Issued", at(cert.IssuedAt))
+		t.pair("Valid from", at(cert.NotBefore))
+		t.pair("Valid until", p.end(cert.NotAfter))
+		t.pair("Profile", cert.Profile)
+		t.pair("Names", strings.Join(cert.Names, " "))
+		t.pair("SHA-256", cert.Fingerprint)
+		p.table(t)
+	})
+}
+
+func certRevoke(c *cli.Context) error {
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	r, err := server.RevokeCertificate(c.Context, c.Args().First(), c.String("reason"))
+	if err != nil {
+		return err
+	}
+	return receipt(c, r, "Done")
+}
+
+func certIssue(c *cli.Context) error {
+	csr, err := input(c, c.String("csr"))
+	if err != nil {
+		return err
+	}
+	request := admin.IssueRequest{CSR: string(csr), Profile: c.String("profile")}
+	if c.IsSet("ttl") {
+		ttl, err := durationOf(c, "ttl")
+		if err != nil {
+			return err
+		}
+		request.TTL = ttl.String()
+	}
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	issued, err := server.IssueCertificate(c.Context, c.Args().First(), request)
+	if err != nil {
+		return err
+	}
+	pem := issued.Certificate + issued.Chain
+	out := c.String("out")
+	if out != "" {
+		if err := os.WriteFile(out, []byte(pem), 0o644); err != nil {
+			return fmt.Errorf("the certificate was issued but could not be written: %w", err)
+		}
+	}
+	if out == "" && !c.Bool("json") {
+		_, err := io.WriteString(c.App.Writer, pem)
+		return err
+	}
+	return answer(c, issued, nil, func(p *page) { p.line("Wrote %s, valid until %s.", out, p.end(issued.NotAfter)) })
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server/admin"
+)
+
+// The scripts ask this program what fits, so they never change with it.
+var (
+	//go:embed completion/brevet.bash
+	bashScript string
+	//go:embed completion/brevet.zsh
+	zshScript string
+	//go:embed completion/brevet.fish
+	fishScript string
+)
+
+func completionCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "completion",
+		Category:  aboutShell,
+		Usage:     "print a script that completes commands in a shell",
+		ArgsUsage: "bash|zsh|fish",
+		Description: `Prints a script for the shell. It completes commands, flags, their values where
+these are few, and the names of agents if the server runs and you may ask it.
+
+Examples:
+  $ source <(brevet completion bash)                                  # in ~/.bashrc
+  $ brevet completion zsh > "${fpath[1]}/_brevet"                     # once
+  $ brevet completion fish > ~/.config/fish/completions/brevet.fish   # once`,
+		Action: func(c *cli.Context) error {
+			shell := c.Args().First()
+			script, ok := map[string]string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}[shell]
+			if !ok {
+				return misuse(c, "no completion for %q: want bash, zsh or fish", shell)
+			}
+			_, err := io.WriteString(c.App.Writer, script)
+			return err
+		},
+	}
+}
+
+// completeCommand is what the scripts call, with the words up to the cursor.
+const completeCommand = "__complete"
+
+// complete prints what the last word may become, a line each, followed by a
+// tab and what it is.
+func complete(ctx context.Context, w io.Writer, root *cli.Command, words []string) {
+	words = rejoin(words)
+	if len(words) == 0 {
+		words = []string{""}
+	}
+	typed := words[len(words)-1]
+	l, err := parse(root, words[:len(words)-1])
+	if err != nil && l.pending == nil {
+		return
+	}
+	for _, c := range l.candidates(ctx, typed) {
+		if strings.HasPrefix(c[0], typed) {
+			fmt.Fprintf(w, "%s\t%s\n", c[0], c[1])
+		}
+	}
+}
+
+// rejoin undoes that bash takes = and : for words of their own.
+func rejoin(words []string) []string {
+	var out []string
+	glue := false
+	for _, word := range words {
+		sign := word == "=" || word == ":"
+		if n := len(out); n > 0 && (glue || sign) {
+			out[n-1] += word
+		} else {
+			out = append(out, word)
+		}
+		glue = sign
+	}
+	return out
+}
+
+// candidates returns what may come next, and what each is.
+func (l *line) candidates(ctx context.Context, typed string) [][2]string {
+	c := l.last()
+	switch {
+	case l.pending != nil:
+		return l.values(ctx, placeholder(l.pending))
+	case strings.HasPrefix(typed, "-"):
+		return l.flagCandidates()
+	case len(c.Subcommands) > 0:
+		var all [][2]string
+		for _, sub := range c.Subcommands {
+			if !sub.Hidden {
+				all = append(all, [2]string{sub.Name, sub.Usage})
+			}
+		}
+		return all
+	}
+	if wanted := strings.Fields(c.ArgsUsage); len(l.args) < len(wanted) {
+		return l.values(ctx, wanted[len(l.args)])
+	}
+	return nil
+}
+
+// flagCandidates returns the flags that may still be given.
+func (l *line) flagCandidates() [][2]string {
+	var all [][2]string
+	for i := len(l.path) - 1; i >= 0; i-- {
+		for _, f := range l.path[i].Flags {
+			name := f.Names()[0]
+			at, _ := l.lookup(name)
+			if at == i && (isList(f) || !l.given(name)) {
+				all = append(all, [2]string{"--" + name, flagUsage(f)})
+			}
+		}
+	}
+	return append(all, [2]string{"--help", "print the manual"})
+}
+
+// values returns what a placeholder may stand for, if that can be listed. If
+// not, the shells offer files.
+func (l *line) values(ctx context.Context, placeholder string) [][2]string {
+	var words []string
+	switch {
+	case strings.Contains(placeholder, "|"):
+		words = strings.Split(placeholder, "|")
+	case placeholder == "REASON":
+		words = reasons
+	case placeholder == "NAME" && !l.adds():
+		words = l.agents(ctx)
+	}
+	var all [][2]string
+	for _, word := range words {
+		all = append(all, [2]string{word, ""})
+	}
+	return all
+}
+
+// adds reports whether the line is about a name that is not given out yet.
+func (l *line) adds() bool {
+	return slices.Contains([]string{"brevet agent add", "brevet init", "brevet client enroll"}, l.name())
+}
+
+// agents returns the names of the agents, if a server is running.
+func (l *line) agents(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	dir, err := defaultDirectory(os.Getuid(), os.Getenv)
+	if env := os.Getenv("BREVET_DIR"); env != "" {
+		dir, err = env, nil
+	}
+	for _, g := range l.flags {
+		if g.name == "dir" {
+			dir, err = g.value, nil
+		}
+	}
+	if err != nil {
+		return nil
+	}
+	var names []string
+	found, _ := admin.Dial(dir).Agents(ctx, admin.Filter{}) // without a server there is nothing to offer
+	for _, a := range found {
+		names = append(names, a.Name)
+	}
+	return names
+}

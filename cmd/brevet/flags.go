@@ -1,0 +1,179 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server/admin"
+)
+
+// The kinds of flags. The word in backquotes is the placeholder for the value.
+func text(name, usage string) cli.Flag { return &cli.StringFlag{Name: name, Usage: usage} }
+func needed(name, usage string) cli.Flag {
+	return &cli.StringFlag{Name: name, Usage: usage, Required: true}
+}
+func texts(name, usage string) cli.Flag { return &cli.StringSliceFlag{Name: name, Usage: usage} }
+func yes(name, usage string) cli.Flag   { return &cli.BoolFlag{Name: name, Usage: usage} }
+func preset(name, value, usage string) cli.Flag {
+	return &cli.StringFlag{Name: name, Value: value, Usage: usage}
+}
+
+// reasonFlag is for what ends credentials.
+func reasonFlag(otherwise string) cli.Flag {
+	return text("reason", "`REASON` for the CRL: "+strings.Join(reasons, ", ")+"; else "+otherwise)
+}
+
+// reasons are those of RFC 5280, section 5.3.1 that fit agents.
+var reasons = []string{"keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation", "privilegeWithdrawn", "unspecified"}
+
+// directory returns where the authority is.
+func directory(c *cli.Context) (string, error) {
+	dir := c.String("dir")
+	switch {
+	case dir != "":
+		return dir, nil
+	case c.IsSet("dir"): // an empty variable in a script must not mean the system's authority
+		return "", misuse(c, "--dir (or BREVET_DIR) is empty: name the directory of the authority, or leave it out for the default")
+	}
+	return defaultDirectory(os.Getuid(), os.Getenv)
+}
+
+func defaultDirectory(uid int, getenv func(string) string) (string, error) {
+	if uid == 0 {
+		return "/var/lib/brevet", nil
+	}
+	if data := getenv("XDG_DATA_HOME"); filepath.IsAbs(data) { // others are to be ignored, says the XDG specification
+		return filepath.Join(data, "brevet"), nil
+	}
+	if home := getenv("HOME"); home != "" {
+		return filepath.Join(home, ".local/share/brevet"), nil
+	}
+	return "", errors.New("neither XDG_DATA_HOME nor HOME is set: name the directory of the authority with --dir")
+}
+
+// dial returns a client of the running server.
+func dial(c *cli.Context) (*admin.Client, error) {
+	dir, err := directory(c)
+	if err != nil {
+		return nil, err
+	}
+	if c.Bool("verbose") {
+		fmt.Fprintf(c.App.ErrWriter, "brevet: using %s\n", filepath.Join(dir, admin.SocketName))
+	}
+	return admin.Dial(dir), nil
+}
+
+// duration reads a duration as Go writes it, and days: 90s, 5m, 12h, 30d, 1d12h.
+func duration(s string) (time.Duration, error) {
+	wrong := fmt.Errorf("%q is no duration: want one such as 90s, 5m, 12h or 30d", s)
+	rest, total := s, time.Duration(0)
+	if days, after, ok := strings.Cut(s, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil || n > 100*366 {
+			return 0, wrong
+		}
+		rest, total = after, time.Duration(n)*24*time.Hour
+		if rest == "" {
+			return total, nil
+		}
+	}
+	d, err := time.ParseDuration(rest)
+	if err != nil || d < 0 || strings.HasPrefix(rest, "+") {
+		return 0, wrong
+	}
+	return total + d, nil
+}
+
+// instant reads a point in time: in RFC 3339, or a date, which means its
+// beginning here, or a duration from now in the direction given.
+func instant(s string, now time.Time, direction time.Duration) (time.Time, error) {
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, nil
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, s, time.Local); err == nil {
+		return t, nil
+	}
+	d, err := duration(s)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is no time: want one such as 2026-01-31T15:04:05Z, 2026-01-31, 2h or 30d", s)
+	}
+	return now.Add(direction * d), nil
+}
+
+// The directions of a duration in an instant.
+const (
+	ago   = time.Duration(-1)
+	ahead = time.Duration(1)
+)
+
+// durationOf returns the value of a flag, 0 if it is not given.
+func durationOf(c *cli.Context, flag string) (time.Duration, error) {
+	if !c.IsSet(flag) {
+		return 0, nil
+	}
+	d, err := duration(c.String(flag))
+	if err != nil {
+		return 0, misuse(c, "--%s: %v", flag, err)
+	}
+	return d, nil
+}
+
+// instantOf returns the value of a flag, the zero time if it is not given.
+func instantOf(c *cli.Context, flag string, direction time.Duration) (time.Time, error) {
+	if !c.IsSet(flag) {
+		return time.Time{}, nil
+	}
+	t, err := instant(c.String(flag), time.Now(), direction)
+	if err != nil {
+		return t, misuse(c, "--%s: %v", flag, err)
+	}
+	return t, nil
+}
+
+// labelsOf returns the labels that were given as K=V.
+func labelsOf(c *cli.Context, emptyToo bool) (map[string]string, error) {
+	labels := map[string]string{}
+	for _, label := range c.StringSlice("label") {
+		k, v, ok := strings.Cut(label, "=")
+		if !ok || k == "" || v == "" && !emptyToo {
+			return nil, misuse(c, "--label %q: want KEY=VALUE", label)
+		}
+		if _, twice := labels[k]; twice {
+			return nil, misuse(c, "--label %s is given twice", k)
+		}
+		labels[k] = v
+	}
+	return labels, nil
+}
+
+// maxInput bounds what is read of a file or of standard input, in octets.
+const maxInput = 1 << 20
+
+// input reads a file, or standard input for "-".
+func input(c *cli.Context, name string) ([]byte, error) {
+	r := c.App.Reader
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		r = f
+	}
+	text, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+	if err == nil && len(text) > maxInput {
+		err = fmt.Errorf("it has more than %d bytes", maxInput)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return text, nil
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+)
+
+// eachCommand calls f with the path to each command.
+func eachCommand(path []*cli.Command, f func([]*cli.Command)) {
+	f(path)
+	for _, sub := range path[len(path)-1].Subcommands {
+		eachCommand(append(path[:len(path):len(path)], sub), f)
+	}
+}
+
+func TestHelpIsAManual(t *testing.T) {
+	eachCommand([]*cli.Command{tree()}, func(path []*cli.Command) {
+		l := line{path: path}
+		c := l.last()
+		argv := append(strings.Fields(l.name())[1:], "--help")
+		status, text, stderr := brevet(t, "", argv...)
+		if status != 0 || stderr != "" {
+			t.Errorf("%s: got status %d and %q", argv, status, stderr)
+		}
+		if c.Usage == "" || len(c.Description) < 60 {
+			t.Errorf("%s says too little of itself", l.name())
+		}
+		if c.Action != nil && c.Name != "version" && !strings.Contains(c.Description, "Example") {
+			t.Errorf("%s has no example", l.name())
+		}
+		for _, f := range c.Flags {
+			if !strings.Contains(text, "--"+f.Names()[0]) {
+				t.Errorf("the help of %s leaves out --%s", l.name(), f.Names()[0])
+			}
+			if takesValue(f) && placeholder(f) == "" {
+				t.Errorf("--%s of %s has no word for its value", f.Names()[0], l.name())
+			}
+		}
+		for _, sub := range c.Subcommands {
+			if !strings.Contains(text, "\n  "+sub.Name+" ") {
+				t.Errorf("the help of %s leaves out %s", l.name(), sub.Name)
+			}
+		}
+		for _, row := range strings.Split(text, "\n") {
+			if len([]rune(row)) > 110 {
+				t.Errorf("the help of %s has a line of %d characters: %s", l.name(), len(row), row)
+			}
+		}
+	})
+}
+
+func TestEveryCommandHasItsPlace(t *testing.T) {
+	for _, c := range tree().Subcommands {
+		known := false
+		for _, category := range categories {
+			known = known || c.Category == category
+		}
+		if !known {
+			t.Errorf("%s has the category %q", c.Name, c.Category)
+		}
+	}
+}
+
+// TestFlagsDoNotHideGlobalOnes holds for all but --dir below brevet client,
+// which is another directory there.
+func TestFlagsDoNotHideGlobalOnes(t *testing.T) {
+	root := tree()
+	eachCommand([]*cli.Command{root}, func(path []*cli.Command) {
+		if len(path) == 1 {
+			return
+		}
+		for _, f := range path[len(path)-1].Flags {
+			for _, name := range f.Names() {
+				_, hidden := (&line{path: path[:1]}).lookup(name)
+				if hidden != nil && !(name == "dir" && path[1].Name == "client") {
+					t.Errorf("--%s of %s hides the global one", name, (&line{path: path}).name())
+				}
+			}
+		}
+	})
+}
+
+// TestExamplesAreUnderstood parses the examples in the manual.
+func TestExamplesAreUnderstood(t *testing.T) {
+	seen := 0
+	eachCommand([]*cli.Command{tree()}, func(path []*cli.Command) {
+		text := strings.ReplaceAll(path[len(path)-1].Description, "\\\n", " ")
+		for _, row := range strings.Split(text, "\n") {
+			command, ok := strings.CutPrefix(strings.TrimSpace(row), "$ brevet ")
+			if !ok {
+				continue
+			}
+			seen++
+			command, _, _ = strings.Cut(command, " | ")
+			for _, end := range []string{" > ", " && ", " || ", " # ", "$(", " 3<"} {
+				if before, _, cut := strings.Cut(command, end); cut {
+					command = before
+					if end == "$(" {
+						command += "X"
+					}
+				}
+			}
+			l, err := parse(tree(), strings.Fields(strings.ReplaceAll(command, "'systemctl reload nginx'", "CMD")))
+			if err == nil {
+				err = l.check()
+			}
+			if err != nil {
+				t.Errorf("$ brevet %s: %v", command, err)
+			}
+		}
+	})
+	if seen < 30 {
+		t.Errorf("only %d examples were found", seen)
+	}
+}

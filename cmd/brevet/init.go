@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server"
+)
+
+func initCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "init",
+		Category: aboutAuthority,
+		Usage:    "make a new authority",
+		Description: `Makes a root, an issuing CA, the keys for tokens and for the audit log, the
+store and brevet.yaml in --dir, which must not hold an authority yet. Prints the
+fingerprint of the root: agents check it when they enroll, so give it to them
+over a way that you trust.
+
+The private keys lie in --dir, sealed with a passphrase. Give it in a file that
+only its reader may read (or as fd:N, an open file descriptor); brevet.yaml
+remembers the file's name, so that "brevet serve" finds it. With systemd, leave
+the flag out and load the credential brevet-passphrase. Without a passphrase
+(--no-passphrase), whoever reads --dir or a copy of it is the authority.
+
+The name in --trust-domain is part of every identity (spiffe://DOMAIN/agent/NAME)
+and cannot be changed. --advertise is where agents and resource servers reach
+the server; it is the issuer in tokens.
+
+Examples:
+  $ (umask 077; openssl rand -base64 32 > /root/brevet-passphrase)
+  $ brevet init --trust-domain example.org --advertise https://brevet.example.org:8443 \
+      --listen :8443 --listen-http :8080 --passphrase-file /root/brevet-passphrase
+  $ brevet --dir ./try init --trust-domain test --no-passphrase`,
+		Flags: []cli.Flag{
+			needed("trust-domain", "`DOMAIN` of the agents' identities, such as example.org"),
+			text("name", "`NAME` of the CAs in their certificates (default made of the trust domain)"),
+			text("advertise", "`URL` where agents reach the server (default https at --listen)"),
+			preset("listen", "127.0.0.1:8443", "`ADDRESS` for HTTPS"),
+			preset("listen-http", "127.0.0.1:8080", "`ADDRESS` for CRLs and CA certificates, which are public and signed"),
+			preset("algorithm", "ecdsa-p256", "`ALGORITHM` of the root and the issuer: ecdsa-p256, ecdsa-p384, ed25519"),
+			preset("root-lifetime", "87600h", "`DURATION` that the root is valid for"),
+			preset("issuer-lifetime", "2160h", "`DURATION` that the issuing CA is valid for; see brevet key rotate"),
+			text("passphrase-file", "`FILE` (or fd:N) with the passphrase that seals the keys"),
+			yes("no-passphrase", "let the keys lie unsealed"),
+		},
+		Action: initAuthority,
+	}
+}
+
+func initAuthority(c *cli.Context) error {
+	dir, err := directory(c)
+	if err != nil {
+		return err
+	}
+	config := server.InitConfig{
+		Dir:            dir,
+		TrustDomain:    c.String("trust-domain"),
+		Name:           c.String("name"),
+		Advertise:      c.String("advertise"),
+		Listen:         c.String("listen"),
+		ListenHTTP:     c.String("listen-http"),
+		Algorithm:      c.String("algorithm"),
+		PassphraseFile: c.String("passphrase-file"),
+		NoPassphrase:   c.Bool("no-passphrase"),
+		Actor:          actor(),
+	}
+	if config.NoPassphrase && config.PassphraseFile != "" {
+		return misuse(c, "--passphrase-file and --no-passphrase exclude each other")
+	}
+	if f := config.PassphraseFile; f != "" && !strings.HasPrefix(f, "fd:") {
+		if config.PassphraseFile, err = filepath.Abs(f); err != nil { // serve may run elsewhere
+			return err
+		}
+	}
+	for flag, into := range map[string]*time.Duration{"root-lifetime": &config.RootLifetime, "issuer-lifetime": &config.IssuerLifetime} {
+		if *into, err = duration(c.String(flag)); err != nil {
+			return misuse(c, "--%s: %v", flag, err)
+		}
+	}
+	made, err := server.Init(c.Context, config, time.Now())
+	if err != nil {
+		return err
+	}
+	return answer(c, made, []string{made.RootFingerprint}, func(p *page) {
+		p.line("Made the authority of %s in %s.", made.TrustDomain, dir)
+		p.line("")
+		var t table
+		t.pair("Root fingerprint", made.RootFingerprint)
+		t.pair("Issuer", made.Issuer)
+		t.pair("Advertised as", made.Advertise)
+		p.table(t)
+		p.line("")
+		p.line("Copy the *.key files and brevet.yaml in %s to a safe place now: brevet backup leaves them out.", dir)
+		p.line("Then start the server:      brevet serve --dir %s", dir)
+		p.line("and register an agent:      brevet agent add NAME --owner WHO --dir %s", dir)
+	})
+}
+
+// actor is who does what no server is asked for, in the audit log.
+func actor() string { return fmt.Sprintf("uid=%d", os.Getuid()) }

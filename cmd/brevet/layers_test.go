@@ -1,0 +1,119 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/brevet-ca/brevet"
+
+// layers says which packages of ours each package may import. Imports point
+// down: what stands in a line imports only what stands below it.
+var layers = map[string]string{
+	"cmd/brevet":          "server server/admin client agents",
+	"server/servertest":   "server server/admin agents",
+	"server":              "server/admin crl tokens ca agents/policy agents storage/bolt storage/audit storage/keys storage",
+	"server/admin":        "crl tokens ca agents/policy agents storage/audit storage/keys storage",
+	"crl":                 "ca agents storage",
+	"tokens":              "agents/policy agents storage/keys storage",
+	"ca":                  "agents/policy agents storage/keys storage",
+	"agents/policy":       "agents storage/audit storage",
+	"agents":              "storage",
+	"storage/audit":       "storage",
+	"storage/keys":        "storage",
+	"storage/bolt":        "storage",
+	"storage/storagetest": "storage",
+	"storage":             "",
+	"client":              "",
+}
+
+// doors says through which packages third-party code comes in.
+var doors = map[string]string{
+	"go.etcd.io/bbolt":                   "storage/bolt",
+	"go.step.sm/crypto":                  "storage/keys",
+	"github.com/urfave/cli/v2":           "cmd/brevet",
+	"github.com/go-jose/go-jose/v4":      "tokens client",
+	"go.yaml.in/yaml/v3":                 "server",
+	"golang.org/x/time":                  "server",
+	"github.com/VictoriaMetrics/metrics": "server",
+	"golang.org/x/mod":                   "storage/audit server/admin server",
+	"golang.org/x/crypto":                "ca crl tokens client agents",
+	"golang.org/x/sys":                   "server/admin storage/bolt storage/keys client cmd/brevet",
+}
+
+func TestImportsPointDown(t *testing.T) {
+	for _, line := range goList(t, "{{.ImportPath}} {{join .Imports \" \"}}", "./...") {
+		pkg, imports, _ := strings.Cut(line, " ")
+		pkg = strings.TrimPrefix(pkg, module+"/")
+		allowed, known := layers[pkg]
+		if !known {
+			t.Errorf("package %s stands in no layer: a new package is for a new noun; add it to layers", pkg)
+		}
+		for _, path := range strings.Fields(imports) {
+			if ours, ok := strings.CutPrefix(path, module+"/"); ok {
+				if !slices.Contains(strings.Fields(allowed), ours) {
+					t.Errorf("%s imports %s, which does not stand below it", pkg, ours)
+				}
+				continue
+			}
+			checkDoor(t, pkg, path)
+		}
+	}
+}
+
+func checkDoor(t *testing.T, pkg, path string) {
+	if !strings.Contains(strings.SplitN(path, "/", 2)[0], ".") {
+		return // the standard library
+	}
+	for mod, through := range doors {
+		if path == mod || strings.HasPrefix(path, mod+"/") {
+			if !slices.Contains(strings.Fields(through), pkg) {
+				t.Errorf("%s imports %s, whose door is %s", pkg, path, through)
+			}
+			return
+		}
+	}
+	t.Errorf("%s imports %s, which has no door", pkg, path)
+}
+
+// TestModulesLinked compares the third-party modules in the binary with the
+// list that was last agreed to. UPDATE=1 writes it anew.
+func TestModulesLinked(t *testing.T) {
+	const golden = "testdata/modules.txt"
+	var mods []string
+	for _, line := range goList(t, "{{with .Module}}{{.Path}}{{end}}", "-deps", ".") {
+		if line != module && !slices.Contains(mods, line) {
+			mods = append(mods, line)
+		}
+	}
+	slices.Sort(mods)
+	got := strings.Join(mods, "\n") + "\n"
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("modules in the binary:\n%swant, as %s says:\n%sIf the change is meant, run UPDATE=1 go test -run TestModulesLinked ./cmd/brevet and say why in the commit.", got, golden, want)
+	}
+}
+
+func goList(t *testing.T, format string, args ...string) []string {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-f", format}, args...)...)
+	if !slices.Contains(args, ".") {
+		cmd.Dir = "../.."
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	return strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' })
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/urfave/cli/v2"
+)
+
+// answer prints the answer to a command: doc as JSON, or the essential lines,
+// or what text writes on the page, as the global flags say.
+func answer(c *cli.Context, doc any, essential []string, text func(*page)) error {
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, doc)
+	}
+	p := newPage(c.App.Writer)
+	if c.Bool("quiet") {
+		for _, s := range essential {
+			p.line("%s", s)
+		}
+	} else {
+		text(p)
+	}
+	return p.flush(c.App.Writer)
+}
+
+func printJSON(w io.Writer, doc any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(doc)
+}
+
+// A page is what a command prints for people.
+type page struct {
+	bytes.Buffer
+	colour bool
+	now    time.Time
+}
+
+func newPage(w io.Writer) *page { return &page{colour: colourful(w), now: time.Now()} }
+
+func (p *page) flush(w io.Writer) error {
+	_, err := p.WriteTo(w)
+	return err
+}
+
+// colourful reports whether w is a terminal that shows colours
+// (https://no-color.org).
+func colourful(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
+
+// A table is printed with its columns aligned.
+type table struct {
+	rows   [][]string
+	styles []string // of the rows
+}
+
+func (t *table) row(cells ...string) { t.styled("", cells...) }
+
+func (t *table) styled(style string, cells ...string) {
+	for i, s := range cells {
+		cells[i] = printable(s)
+	}
+	t.rows, t.styles = append(t.rows, cells), append(t.styles, style)
+}
+
+// pair adds what has a name, if there is something to say of it.
+func (t *table) pair(name, value string) {
+	if value != "" {
+		t.row(name+":", value)
+	}
+}
+
+const (
+	bold   = "1"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	faint  = "2"
+)
+
+// stateStyle is the colour of an agent or a credential in a state.
+func stateStyle(state string) string {
+	return map[string]string{"revoked": red, "decommissioned": red, "suspended": yellow, "expired": faint, "retired": faint}[state]
+}
+
+// table prints t. Colours come after the alignment, for they have no width.
+func (p *page) table(t table) {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, cells := range t.rows {
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
+	}
+	w.Flush()
+	for _, style := range t.styles {
+		text, _ := b.ReadString('\n')
+		p.line("%s", p.in(style, strings.TrimRight(text, " \n")))
+	}
+}
+
+// in returns s in a colour, where there are colours.
+func (p *page) in(style, s string) string {
+	if !p.colour || style == "" {
+		return s
+	}
+	return "\x1b[" + style + "m" + s + "\x1b[0m"
+}
+
+// printable keeps what others wrote from moving the cursor.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}
+
+// list makes no list an empty one, which is what JSON should show.
+func list[T any](l []T) []T {
+	if l == nil {
+		return []T{}
+	}
+	return l
+}

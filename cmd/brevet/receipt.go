@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server/admin"
+)
+
+// receipt prints what a revocation ended. --quiet prints the CRLs' numbers.
+func receipt(c *cli.Context, r admin.Receipt, done string) error {
+	if r.Warning != "" {
+		fmt.Fprintf(c.App.ErrWriter, "brevet: warning: %s\n", oneLine(r.Warning))
+	}
+	var numbers []string
+	for _, l := range r.CRL {
+		numbers = append(numbers, fmt.Sprint(l.Number))
+	}
+	return answer(c, r, numbers, func(p *page) {
+		p.line("%s: revoked %s.", done, holdings(r))
+		for _, l := range r.CRL {
+			p.line("Published CRL %d of issuer %s.", l.Number, l.Issuer)
+		}
+		p.deadAfter(r)
+	})
+}
+
+// holdings counts what a receipt is about.
+func holdings(r admin.Receipt) string {
+	s := count(r.Certificates, "certificate") + " and " + count(r.Tokens, "access token")
+	if r.ACMEAccounts > 0 {
+		s += " and " + count(r.ACMEAccounts, "ACME account")
+	}
+	return s
+}
+
+// deadAfter says until when what was revoked can still work.
+func (p *page) deadAfter(r admin.Receipt) {
+	switch {
+	case r.Certificates+r.Tokens == 0:
+	case r.DeadAfter.After(p.now):
+		p.line("Whoever asks neither the CRL nor introspection may accept some of it until %s.", p.end(r.DeadAfter))
+	default:
+		p.line("All of it has expired by now, too.")
+	}
+}

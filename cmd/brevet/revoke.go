@@ -1,0 +1,101 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server/admin"
+)
+
+func revokeCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "revoke",
+		Category: aboutCredentials,
+		Usage:    "revoke many certificates and tokens at once",
+		Description: `Revokes the certificates and access tokens that fit all that is asked for. Agents
+stay active: one that holds another way to authenticate obtains new credentials,
+one that does not must enroll anew. To keep an agent out: brevet agent suspend.
+
+It counts first and says what will end, then ends it in one transaction and
+prints a receipt: how many were revoked, the number of the CRL that says so,
+which is published before the command returns, and the last moment at which any
+of it could still work with somebody who asks neither CRL nor introspection.
+Nothing is asked in between; --dry-run stops after the count.
+
+T is a time in RFC 3339, a date (its beginning here), or how long ago: 2h, 30d.
+--issued-before reaches back to the first credential and catches what is being
+issued at that moment; --issued-since takes what was issued from then on.
+
+Exit status 1 means that nothing was revoked, and why.
+
+Examples:
+  $ brevet revoke --owner payments --dry-run
+  $ brevet revoke --agent build-bot --reason keyCompromise
+  $ brevet revoke --label env=staging --issued-before 2026-01-31T12:00:00Z
+  $ brevet revoke --issued-since 2h`,
+		Flags: []cli.Flag{
+			text("agent", "of this agent: `NAME`"),
+			text("owner", "of the agents of this owner: `WHO`"),
+			texts("label", "of the agents with this label: `K=V`"),
+			text("issued-before", "issued before `T`"),
+			text("issued-since", "issued at `T` or later"),
+			reasonFlag("unspecified"),
+			yes("dry-run", "only count"),
+		},
+		Action: revoke,
+	}
+}
+
+func revoke(c *cli.Context) error {
+	s, err := selectionOf(c)
+	if err != nil {
+		return err
+	}
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	talkative := !c.Bool("json") && !c.Bool("quiet")
+	if s.DryRun || talkative {
+		dry := s
+		dry.DryRun = true
+		counted, err := server.Revoke(c.Context, dry)
+		if err != nil {
+			return err
+		}
+		err = answer(c, counted, []string{holdings(counted)}, func(p *page) {
+			p.line("To be revoked: %s.", holdings(counted))
+			if s.DryRun {
+				p.deadAfter(counted)
+			}
+		})
+		if s.DryRun || err != nil {
+			return err
+		}
+	}
+	r, err := server.Revoke(c.Context, s)
+	if err != nil {
+		return err
+	}
+	return receipt(c, r, "Done")
+}
+
+// selectionOf returns what the flags choose.
+func selectionOf(c *cli.Context) (admin.Selection, error) {
+	s := admin.Selection{
+		Agent: c.String("agent"), Owner: c.String("owner"), Reason: c.String("reason"), DryRun: c.Bool("dry-run"),
+	}
+	var err error
+	if s.Labels, err = labelsOf(c, false); err != nil {
+		return s, err
+	}
+	if s.IssuedBefore, err = instantOf(c, "issued-before", ago); err != nil {
+		return s, err
+	}
+	if s.IssuedSince, err = instantOf(c, "issued-since", ago); err != nil {
+		return s, err
+	}
+	if s.Agent == "" && s.Owner == "" && len(s.Labels) == 0 && s.IssuedBefore.IsZero() && s.IssuedSince.IsZero() {
+		return s, misuse(c, "nothing is selected: give --agent, --owner, --label, --issued-before or --issued-since")
+	}
+	return s, nil
+}

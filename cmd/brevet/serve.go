@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server"
+)
+
+func serveCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "serve",
+		Category: aboutAuthority,
+		Usage:    "run the authority",
+		Description: `Runs the authority in --dir until SIGTERM or SIGINT; then finishes the requests
+in flight and exits with status 0. A second signal ends it at once.
+
+It answers agents and resource servers over HTTPS, publishes CRLs over plain
+HTTP (the addresses are in brevet.yaml), and takes operators' commands on
+admin.sock in --dir, which only the user it runs as, and root, may open. It logs
+to standard error as brevet.yaml says; --verbose logs more, --quiet only what is
+wrong, and --json as JSON.
+
+Under systemd (Type=notify) it says when it is ready and when it stops, and takes
+the passphrase from the credential brevet-passphrase.
+
+Examples:
+  $ brevet serve
+  $ brevet serve --passphrase-file fd:3 3< <(pass show brevet)`,
+		Flags: []cli.Flag{
+			text("passphrase-file", "`FILE` (or fd:N) with the passphrase that unseals the keys; else the one in brevet.yaml"),
+		},
+		Action: serve,
+	}
+}
+
+func serve(c *cli.Context) error {
+	dir, err := directory(c)
+	if err != nil {
+		return err
+	}
+	f, err := server.ReadFile(dir)
+	if err != nil {
+		return err
+	}
+	log := logger(c, f.Log.Level, f.Log.JSON)
+	s, err := server.New(server.Config{Dir: dir, PassphraseFile: c.String("passphrase-file"), Version: version(), Log: log})
+	if err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	defer close(ended)
+	go announce(c.Context, s.Ready(), ended, log)
+	return s.Run(c.Context)
+}
+
+// announce tells the service manager when the server is ready and when it
+// begins to stop.
+func announce(ctx context.Context, ready, ended <-chan struct{}, log *slog.Logger) {
+	tell := func(state string) {
+		if err := notify(state); err != nil {
+			log.Warn("telling the service manager", "state", state, "error", err)
+		}
+	}
+	select {
+	case <-ready:
+		tell("READY=1")
+	case <-ended:
+		return
+	}
+	select {
+	case <-ctx.Done():
+		tell("STOPPING=1")
+	case <-ended:
+	}
+}
+
+// logger writes to standard error, at a level that --verbose and --quiet move.
+func logger(c *cli.Context, level slog.Level, asJSON bool) *slog.Logger {
+	switch {
+	case c.Bool("verbose"):
+		level = slog.LevelDebug
+	case c.Bool("quiet"):
+		level = slog.LevelWarn
+	}
+	return newLogger(c.App.ErrWriter, level, asJSON || c.Bool("json"))
+}
+
+func newLogger(w io.Writer, level slog.Level, asJSON bool) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if asJSON {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,26 @@
+package main
+
+import "testing"
+
+func TestNearest(t *testing.T) {
+	names := []string{"list", "show", "suspend", "resume", "decommission", "reenroll"}
+	for word, want := range map[string]string{
+		"lst": "list", "lsit": "list", "lost": "list", "lists": "list", "shwo": "show", "suspnd": "suspend", "suspended": "suspend",
+		"decomission": "decommission", "re-enroll": "reenroll", "ls": "", "remove": "", "": "", "x": "", "list": "list",
+	} {
+		if got := nearest(word, names); got != want {
+			t.Errorf("%q: got %q, want %q", word, got, want)
+		}
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0}, {"abc", "adc", 1}, {"abc", "acb", 1}, {"abc", "abcd", 1}, {"ca", "abc", 3}, {"owmer", "owner", 1}} {
+		if got := distance(c.a, c.b); got != c.want {
+			t.Errorf("%q to %q: got %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+func tokenCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "token",
+		Category: aboutCredentials,
+		Usage:    "list, revoke and introspect access tokens",
+		Description: `Agents obtain access tokens by themselves ("brevet client token", or any OAuth
+client); these commands are to look at them and to end one. A token is named by
+its jti: 40 hexadecimal digits.`,
+		Subcommands: []*cli.Command{
+			{
+				Name:  "list",
+				Usage: "list access tokens",
+				Description: `Lists the access tokens that are valid, and those that expired within the last
+day. The tokens themselves are not kept and cannot be shown.
+
+Example:
+  $ brevet token list --agent build-bot`,
+				Flags:  []cli.Flag{text("agent", "only those of this agent: `NAME`")},
+				Action: tokenList,
+			},
+			{
+				Name:      "revoke",
+				Usage:     "revoke one access token",
+				ArgsUsage: "JTI",
+				Description: `Revokes one access token that is valid. From then on introspection says that it
+is not active; a resource server that checks only the signature may accept it
+until it expires, which the receipt tells. Exit status 1 means that it was not
+revoked, and why.
+
+Example:
+  $ brevet token revoke 0b3c…9e`,
+				Flags:  []cli.Flag{reasonFlag("unspecified")},
+				Action: tokenRevoke,
+			},
+			{
+				Name:      "introspect",
+				Usage:     "tell whether an access token may be used",
+				ArgsUsage: "TOKEN",
+				Description: `Prints what a resource server would be told about an access token (RFC 7662), as
+JSON; with --quiet, only active or inactive. The exit status is 0 in both cases.
+
+Give - for TOKEN, and the token on standard input: what stands on the command
+line can be read by every user of this machine.
+
+Example:
+  $ brevet client token --dir /etc/build-bot --scope orders:read | brevet token introspect -`,
+				Action: tokenIntrospect,
+			},
+		},
+	}
+}
+
+func tokenList(c *cli.Context) error {
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	tokens, err := server.Tokens(c.Context, c.String("agent"))
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, token := range tokens {
+		ids = append(ids, token.ID)
+	}
+	return answer(c, list(tokens), ids, func(p *page) {
+		var t table
+		t.styled(bold, "JTI", "AGENT", "STATE", "SCOPE", "AUDIENCE", "UNTIL", "REASON")
+		for _, k := range tokens {
+			t.styled(stateStyle(k.State), k.ID, k.Agent, k.State, k.Scope, strings.Join(k.Audiences, " "), p.end(k.Expires), k.Reason)
+		}
+		p.tableOr("No access tokens.", t)
+	})
+}
+
+func tokenRevoke(c *cli.Context) error {
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	r, err := server.RevokeToken(c.Context, c.Args().First(), c.String("reason"))
+	if err != nil {
+		return err
+	}
+	return receipt(c, r, "Done")
+}
+
+func tokenIntrospect(c *cli.Context) error {
+	token := c.Args().First()
+	if token == "-" {
+		text, err := input(c, "-")
+		if err != nil {
+			return err
+		}
+		token = strings.TrimSpace(string(text))
+	}
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	doc, err := server.Introspect(c.Context, token)
+	if err != nil {
+		return err
+	}
+	var told struct {
+		Active bool `json:"active"`
+	}
+	if err := json.Unmarshal(doc, &told); err != nil {
+		return err
+	}
+	essential := map[bool]string{true: "active", false: "inactive"}[told.Active]
+	return answer(c, doc, []string{essential}, func(p *page) { printJSON(p, doc) })
+}

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/server/admin"
+)
+
+// ask runs a command that must succeed in silence and returns its output.
+func ask(t *testing.T, argv ...string) string {
+	t.Helper()
+	status, stdout, stderr := brevet(t, "", argv...)
+	if status != 0 || stderr != "" {
+		t.Fatalf("%q: got status %d and %s", argv, status, stderr)
+	}
+	return stdout
+}
+
+func contains(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("got\n%swant in it %q", text, part)
+		}
+	}
+}
+
+var soon = time.Now().Add(time.Hour).Round(time.Second)
+
+func TestAgentAdd(t *testing.T) {
+	invited := admin.Invited{
+		Agent:      admin.Agent{Name: "bot", ID: "spiffe://td/agent/bot", State: "active"},
+		Enrollment: admin.Enrollment{Token: "brevet_enroll_x", Expires: soon},
+	}
+	f := fakeServer(t, answers{
+		"POST /agents": invited,
+		"GET /status":  admin.Status{Advertise: "https://ca.example", RootFingerprint: []string{"abcd"}},
+	})
+	out := ask(t, "agent", "add", "bot", "--owner", "me", "--scope", "a", "--scope", "b,c", "--dns", "x.example,challenge",
+		"--ttl", "1d", "--label", "env=prod", "--expires", "2030-01-02T03:04:05Z")
+	contains(t, out, "\n  brevet_enroll_x\n", "brevet client enroll --server https://ca.example --fingerprint abcd --token-file - --out DIR\n")
+	if strings.Count(out, "brevet_enroll_") != 1 {
+		t.Errorf("the token is there more than once:\n%s", out)
+	}
+	want := `POST /agents {"name":"bot","owner":"me","labels":{"env":"prod"},"scopes":["a","b,c"],"dns":["x.example,challenge"],"ttl":86400000000000,"expires":"2030-01-02T03:04:05Z"}`
+	if f.asked[0] != want {
+		t.Errorf("asked\n%s, want\n%s", f.asked[0], want)
+	}
+	if out := ask(t, "agent", "add", "bot", "--owner", "me", "--quiet"); out != "brevet_enroll_x\n" {
+		t.Errorf("--quiet prints %q", out)
+	}
+	var doc admin.Invited
+	if err := json.Unmarshal([]byte(ask(t, "agent", "add", "bot", "--owner", "me", "--json")), &doc); err != nil || !doc.Enrollment.Expires.Equal(soon) || doc.Enrollment.Token != "brevet_enroll_x" {
+		t.Errorf("--json prints %+v, %v", doc, err)
+	}
+}
+
+func TestAgentSet(t *testing.T) {
+	f := fakeServer(t, answers{"PATCH /agents/bot": admin.Agent{Name: "bot", State: "active"}})
+	key := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(key, []byte("PEM"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		argv []string
+		want string
+	}{
+		{[]string{"--owner", "you"}, `{"owner":"you"}`},
+		{[]string{"--scope", ""}, `{"scopes":[]}`},
+		{[]string{"--scope", "a", "--scope", "b"}, `{"scopes":["a","b"]}`},
+		{[]string{"--purpose", "", "--audience", ""}, `{"purpose":"","audiences":[]}`},
+		{[]string{"--dns", "", "--ip", "::1"}, `{"dns":[],"ips":["::1"]}`},
+		{[]string{"--label", "a=", "--label", "b=c=d"}, `{"labels":{"a":"","b":"c=d"}}`},
+		{[]string{"--key", key}, `{"keys":["PEM"]}`},
+		{[]string{"--key", ""}, `{"keys":[]}`},
+		{[]string{"--ttl", "0"}, `{"ttl":0}`},
+		{[]string{"--expires", "never"}, `{"expires":"0001-01-01T00:00:00Z"}`},
+		{[]string{"--expires", ""}, `{"expires":"0001-01-01T00:00:00Z"}`},
+	} {
+		ask(t, append([]string{"agent", "set", "bot"}, c.argv...)...)
+		got := strings.TrimPrefix(f.asked[len(f.asked)-1], "PATCH /agents/bot ")
+		var gotDoc, wantDoc any
+		json.Unmarshal([]byte(got), &gotDoc)
+		json.Unmarshal([]byte(c.want), &wantDoc)
+		if !reflect.DeepEqual(gotDoc, wantDoc) {
+			t.Errorf("%q: asked %s, want %s", c.argv, got, c.want)
+		}
+	}
+}
+
+func TestListsAreArrays(t *testing.T) {
+	fakeServer(t, answers{
+		"GET /agents": nil, "GET /certificates": nil, "GET /tokens": nil, "GET /keys": nil, "GET /audit": "",
+	})
+	for _, typed := range []string{"agent list", "cert list", "token list", "key list", "audit list"} {
+		var list []any
+		out := ask(t, strings.Fields(typed+" --json")...)
+		if err := json.Unmarshal([]byte(out), &list); err != nil || list == nil || len(list) != 0 {
+			t.Errorf("%s --json prints %q", typed, out)
+		}
+		if out := ask(t, strings.Fields(typed+" --quiet")...); out != "" {
+			t.Errorf("%s --quiet prints %q", typed, out)
+		}
+	}
+	contains(t, ask(t, "agent", "list"), "No agents.\n")
+}
+
+func TestAgentListFilters(t *testing.T) {
+	f := fakeServer(t, answers{"GET /agents": []admin.Agent{{Name: "bot", State: "suspended", Owner: "me", CertExpires: soon}}})
+	out := ask(t, "agent", "list", "--state", "suspended", "--owner", "me", "--label", "a=b", "--stale", "30d")
+	contains(t, out, "NAME  STATE      OWNER  SCOPES  CERTIFICATE UNTIL\n", "bot   suspended  me     -       "+at(soon)+" (in ")
+	if want := "GET /agents?label=a%3Db&owner=me&stale=720h0m0s&state=suspended "; f.asked[0] != want {
+		t.Errorf("asked %s, want %s", f.asked[0], want)
+	}
+}
+
+func TestReceipts(t *testing.T) {
+	r := admin.Receipt{At: time.Now(), Certificates: 1, Tokens: 2, CRL: []admin.CRLNumber{{Issuer: "aa", Number: 7}}, DeadAfter: soon}
+	f := fakeServer(t, answers{
+		"POST /agents/bot/suspend": r, "POST /agents/bot/decommission": r, "POST /certificates/0a/revoke": r, "POST /tokens/0b/revoke": r, "POST /revoke": r,
+	})
+	for typed, asked := range map[string]string{
+		"agent suspend bot --reason keyCompromise": `POST /agents/bot/suspend {"reason":"keyCompromise"}`,
+		"agent decommission bot":                   `POST /agents/bot/decommission {}`,
+		"cert revoke 0a":                           `POST /certificates/0a/revoke {}`,
+		"token revoke 0b":                          `POST /tokens/0b/revoke {}`,
+		"revoke --owner me":                        `POST /revoke {"owner":"me"}`,
+	} {
+		out := ask(t, strings.Fields(typed)...)
+		contains(t, out, "revoked 1 certificate and 2 access tokens.\n", "Published CRL 7 of issuer aa.\n", "until "+at(soon)+" (in ")
+		if got := f.asked[len(f.asked)-1]; got != asked {
+			t.Errorf("%s asked %s, want %s", typed, got, asked)
+		}
+		var doc admin.Receipt
+		if err := json.Unmarshal([]byte(ask(t, strings.Fields(typed+" --json")...)), &doc); err != nil || !doc.DeadAfter.Equal(soon) {
+			t.Errorf("%s --json prints %+v, %v", typed, doc, err)
+		}
+	}
+}
+
+func TestLateCRLIsAWarning(t *testing.T) {
+	fakeServer(t, answers{"POST /agents/bot/suspend": admin.Receipt{Certificates: 1, Warning: "revoked,\nbut the CRL is late"}})
+	status, stdout, stderr := brevet(t, "", "agent", "suspend", "bot", "--json")
+	if status != 0 || stderr != "brevet: warning: revoked,; but the CRL is late\n" || !json.Valid([]byte(stdout)) {
+		t.Errorf("got status %d, %q and %s", status, stderr, stdout)
+	}
+}
+
+func TestRevokeCountsFirst(t *testing.T) {
+	f := fakeServer(t, answers{"POST /revoke": admin.Receipt{Certificates: 3, DryRun: true, DeadAfter: soon}})
+	out := ask(t, "revoke", "--agent", "bot", "--label", "a=b", "--reason", "superseded")
+	contains(t, out, "To be revoked: 3 certificates and 0 access tokens.\nDone: revoked 3 ")
+	want := []string{
+		`POST /revoke {"agent":"bot","labels":{"a":"b"},"reason":"superseded","dry_run":true}`,
+		`POST /revoke {"agent":"bot","labels":{"a":"b"},"reason":"superseded"}`,
+	}
+	if !slices.Equal(f.asked, want) {
+		t.Errorf("asked %q, want %q", f.asked, want)
+	}
+	f.asked = nil
+	contains(t, ask(t, "revoke", "--agent", "bot", "--dry-run"), "To be revoked: 3 ", "until "+at(soon))
+	if len(f.asked) != 1 || !strings.Contains(f.asked[0], `"dry_run":true`) {
+		t.Errorf("--dry-run asked %q", f.asked)
+	}
+	f.asked = nil
+	before := time.Now().Add(-2 * time.Hour)
+	ask(t, "revoke", "--issued-since", "2h", "--json")
+	var s admin.Selection
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(f.asked[0], "POST /revoke ")), &s); err != nil || len(f.asked) != 1 || s.IssuedSince.Sub(before).Abs() > time.Minute {
+		t.Errorf("--issued-since 2h asked %q, %v", f.asked, err)
+	}
+}
+
+func TestTokenIntrospect(t *testing.T) {
+	f := fakeServer(t, answers{"POST /tokens/introspect": `{"active":true,"scope":"a&b"}`})
+	status, stdout, stderr := brevet(t, "eyJx\n", "token", "introspect", "-")
+	if want := "{\n  \"active\": true,\n  \"scope\": \"a&b\"\n}\n"; status != 0 || stdout != want || stderr != "" {
+		t.Errorf("got status %d, %s and %s, want %s", status, stdout, stderr, want)
+	}
+	if want := `POST /tokens/introspect {"token":"eyJx"}`; f.asked[0] != want {
+		t.Errorf("asked %s, want %s", f.asked[0], want)
+	}
+	if out := ask(t, "token", "introspect", "eyJx", "-q"); out != "active\n" {
+		t.Errorf("--quiet prints %q", out)
+	}
+}
+
+func TestRefusalsAreOneLine(t *testing.T) {
+	fakeServer(t, answers{"GET /agents/bot": &admin.Error{Status: 404, Detail: "no such agent:\nbot\x1b[2J"}})
+	status, stdout, stderr := brevet(t, "", "agent", "show", "bot", "--json")
+	if status != 1 || stdout != "" || stderr != "brevet: no such agent:; bot\uFFFD[2J\n" {
+		t.Errorf("got status %d, %q and %q", status, stdout, stderr)
+	}
+}
+
+const twoEvents = `{"seq":0,"time":"2026-01-02T03:04:05Z","actor":"uid=0","action":"agent.add","subject":"bot","decision":"allow"}
+{"seq":1,"time":"2026-01-02T03:04:06Z","actor":"spiffe://td/agent/x","action":"token.mint","subject":"\u001b[2J<x>","decision":"deny","reasons":["scope"]}
+`
+
+func TestAuditPrinting(t *testing.T) {
+	f := fakeServer(t, answers{"GET /audit": twoEvents})
+	out := ask(t, "audit", "list", "--agent", "bot", "--since", "2026-01-02T03:04:05Z")
+	contains(t, out, "allow  agent.add             bot                  by uid=0\n", "\uFFFD[2J<x>", "by spiffe://td/agent/x; scope\n")
+	if want := "GET /audit?agent=bot&follow=false&since=2026-01-02T03%3A04%3A05Z "; f.asked[0] != want {
+		t.Errorf("asked %s, want %s", f.asked[0], want)
+	}
+	var list []admin.Event
+	if err := json.Unmarshal([]byte(ask(t, "audit", "list", "--json")), &list); err != nil || len(list) != 2 || list[1].Subject != "\x1b[2J<x>" {
+		t.Errorf("--json prints %+v, %v", list, err)
+	}
+	for typed, want := range map[string]int{"audit export": 0, "audit tail --json": 1} { // the fake server ends the stream
+		status, stdout, _ := brevet(t, "", strings.Fields(typed)...)
+		if status != want || stdout != twoEvents {
+			t.Errorf("%s: got status %d and\n%swant status %d and byte for byte\n%s", typed, status, stdout, want, twoEvents)
+		}
+	}
+	if !slices.Contains(f.asked, "GET /audit?follow=true ") {
+		t.Errorf("asked %q, and did not follow", f.asked)
+	}
+}
+
+func TestAuditVerify(t *testing.T) {
+	const checkpoint = "td/brevet-audit\n2\nhash=\n\n— td/brevet-audit sig=\n"
+	f := fakeServer(t, answers{"POST /audit/verify": admin.Verified{Entries: 2, Root: "hash=", Checkpoint: checkpoint}})
+	if out := ask(t, "audit", "verify", "--quiet"); out != checkpoint {
+		t.Errorf("--quiet prints %q, want the checkpoint %q", out, checkpoint)
+	}
+	saved := filepath.Join(t.TempDir(), "checkpoint")
+	if err := os.WriteFile(saved, []byte(checkpoint), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, ask(t, "audit", "verify", "--checkpoint", saved), "2 entries", "agrees with the checkpoint in "+saved, "elsewhere", checkpoint)
+	var asked struct{ Checkpoint string }
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(f.asked[1], "POST /audit/verify ")), &asked); err != nil || asked.Checkpoint != checkpoint {
+		t.Errorf("asked %s, %v", f.asked[1], err)
+	}
+	if err := os.Truncate(saved, 0); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := brevet(t, "", "audit", "verify", "--checkpoint", saved); status != 1 || !strings.Contains(stderr, "is empty") {
+		t.Errorf("an empty checkpoint: got status %d and %s", status, stderr)
+	}
+}
+
+func TestCertIssue(t *testing.T) {
+	f := fakeServer(t, answers{"POST /agents/bot/certificates": admin.Issued{Certificate: "CERT\n", Chain: "CHAIN\n", NotAfter: soon}})
+	status, stdout, stderr := brevet(t, "CSR", "cert", "issue", "bot", "--csr", "-", "--ttl", "1d", "--profile", "p", "-q")
+	if status != 0 || stdout != "CERT\nCHAIN\n" || stderr != "" {
+		t.Errorf("got status %d, %q and %s", status, stdout, stderr)
+	}
+	if want := `POST /agents/bot/certificates {"csr":"CSR","ttl":"24h0m0s","profile":"p"}`; f.asked[0] != want {
+		t.Errorf("asked %s, want %s", f.asked[0], want)
+	}
+	out := filepath.Join(t.TempDir(), "bot.pem")
+	status, stdout, _ = brevet(t, "CSR", "cert", "issue", "bot", "--csr", "-", "--out", out)
+	text, err := os.ReadFile(out)
+	if status != 0 || !strings.HasPrefix(stdout, "Wrote "+out) || string(text) != "CERT\nCHAIN\n" {
+		t.Errorf("--out: got status %d, %q, and in the file %q, %v", status, stdout, text, err)
+	}
+}
+
+func TestStatusOfTheSick(t *testing.T) {
+	fakeServer(t, answers{"GET /status": admin.Status{TrustDomain: "td", Problems: []string{"the CRL is not current"}}})
+	status, stdout, stderr := brevet(t, "", "status")
+	if status != 1 || stderr != "brevet: the authority is not healthy: the CRL is not current\n" {
+		t.Errorf("got status %d and %s", status, stderr)
+	}
+	contains(t, stdout, "not healthy\n", "Problem:")
+}
+
+func TestBackupLeavesNothingHalf(t *testing.T) {
+	fakeServer(t, answers{"GET /backup": "this is no database"})
+	dir := t.TempDir()
+	name := filepath.Join(dir, "b.db")
+	if status, _, stderr := brevet(t, "", "backup", name); status != 1 || !strings.HasPrefix(stderr, "brevet: backing up to "+name) {
+		t.Errorf("got status %d and %s", status, stderr)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("a backup that failed leaves %v, %v", left, err)
+	}
+	if err := os.WriteFile(name, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := brevet(t, "", "backup", name); status != 1 || !strings.Contains(stderr, "the file exists") {
+		t.Errorf("over a file: got status %d and %s", status, stderr)
+	}
+	if text, err := os.ReadFile(name); err != nil || string(text) != "precious" {
+		t.Errorf("the file became %q, %v", text, err)
+	}
+}
