@@ -103,7 +103,11 @@ func Decommission(tx storage.Tx, td TrustDomain, n Name, r Reason, now time.Time
 	if err := claim(tx, td, &a, nil); err != nil {
 		return a, err
 	}
+	before := a.State
 	a.State, a.Pending = Decommissioned, nil
+	if before == Suspended { // all is dead since then, and relying parties were told when and why
+		return a, a.put(tx)
+	}
 	return a, errors.Join(a.put(tx), CutAgent(tx, n, Cutoff{At: now, Reason: r}))
 }
 

@@ -26,7 +26,14 @@ type Standing struct {
 	tx      storage.Tx
 	now     time.Time
 	agents  map[Name]known
-	cutoffs map[string]Cutoff
+	cutoffs map[holder]Cutoff
+}
+
+// A holder is what cutoffs are looked up by.
+type holder struct {
+	agent  Name
+	owner  string
+	issuer string
 }
 
 type known struct {
@@ -75,17 +82,8 @@ func (s *Standing) Cutoff(c Credential) (Cutoff, bool, error) {
 	if err != nil {
 		return Cutoff{}, false, err
 	}
-	var latest Cutoff
-	for _, what := range [...]string{"agent/" + string(c.Agent), "owner/" + a.Owner, "issuer/" + c.Issuer} {
-		cutoff, err := s.cutoff(what)
-		if err != nil {
-			return latest, false, err
-		}
-		if cutoff.At.After(latest.At) {
-			latest = cutoff
-		}
-	}
-	return latest, !c.IssuedAt.After(latest.At), nil
+	latest, err := s.latest(holder{c.Agent, a.Owner, c.Issuer})
+	return latest, err == nil && !c.IssuedAt.After(latest.At), err
 }
 
 // Ended is Cutoff for the views that are shown to others. To them, the end of
@@ -114,19 +112,25 @@ func (s *Standing) agent(n Name) (Agent, error) {
 	return k.agent, k.err
 }
 
-// cutoff returns the zero Cutoff, which kills nothing, where there is none.
-func (s *Standing) cutoff(what string) (Cutoff, error) {
-	c, ok := s.cutoffs[what]
+// latest returns the latest cutoff that covers what is issued to h: the zero
+// Cutoff, which kills nothing, if there is none.
+func (s *Standing) latest(h holder) (Cutoff, error) {
+	latest, ok := s.cutoffs[h]
 	if ok {
-		return c, nil
+		return latest, nil
 	}
-	c, err := cutoffs.Get(s.tx, what)
-	if err != nil && !errors.Is(err, storage.ErrNotFound) {
-		return c, err
+	for _, what := range [...]string{"agent/" + string(h.agent), "owner/" + h.owner, "issuer/" + h.issuer} {
+		c, err := cutoffs.Get(s.tx, what)
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return c, err
+		}
+		if err == nil && c.At.After(latest.At) {
+			latest = c
+		}
 	}
 	if s.cutoffs == nil {
-		s.cutoffs = map[string]Cutoff{}
+		s.cutoffs = map[holder]Cutoff{}
 	}
-	s.cutoffs[what] = c
-	return c, nil
+	s.cutoffs[h] = latest
+	return latest, nil
 }

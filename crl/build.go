@@ -2,7 +2,6 @@ package crl
 
 import (
 	"encoding/asn1"
-	"math/big"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -23,33 +22,46 @@ type List struct {
 	Number     int64
 	ThisUpdate time.Time
 	NextUpdate time.Time
-	entries    []byte
 	Len        int
+
+	entries []byte
+	last    agents.Cutoff
+	why     []byte // the end of an entry for last
 }
 
-// Add lists a certificate as revoked (RFC 5280, section 5.1.2.6). The reason
-// "unspecified" is expressed by leaving the reason out (section 5.3.1).
+// Add lists a certificate as revoked (RFC 5280, section 5.1.2.6). What follows
+// the serial number is the same for all that one cutoff killed, and is encoded
+// once.
 func (l *List) Add(serial agents.CredentialID, c agents.Cutoff) error {
-	b := cryptobyte.NewBuilder(l.entries)
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1BigInt(new(big.Int).SetBytes(serial[:]))
-		addTime(b, c.Date())
-		if c.Reason == agents.Unspecified {
-			return
+	if l.Len == 0 || c != l.last {
+		why, err := encodeReason(c)
+		if err != nil {
+			return err
 		}
+		l.last, l.why = c, why
+	}
+	size := 2 + len(serial) + len(l.why) // below 128, so that its length takes one octet
+	l.entries = append(l.entries, 0x30, byte(size), 0x02, byte(len(serial)))
+	l.entries = append(l.entries, serial[:]...) // positive and minimal, see agents.CredentialID
+	l.entries = append(l.entries, l.why...)
+	l.Len++
+	return nil
+}
+
+// encodeReason returns the revocation date and the extensions of an entry. The
+// reason "unspecified" is expressed by leaving it out (RFC 5280, section 5.3.1).
+func encodeReason(c agents.Cutoff) ([]byte, error) {
+	var b cryptobyte.Builder
+	addTime(&b, c.Date())
+	if c.Reason != agents.Unspecified {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				b.AddASN1ObjectIdentifier(oidReasonCode)
 				b.AddASN1(cbasn1.OCTET_STRING, func(b *cryptobyte.Builder) { b.AddASN1Enum(int64(c.Reason)) })
 			})
 		})
-	})
-	entries, err := b.Bytes()
-	if err != nil {
-		return err
 	}
-	l.entries, l.Len = entries, l.Len+1
-	return nil
+	return b.Bytes()
 }
 
 // Sign returns the DER CertificateList, signed by the issuer (RFC 5280, section 5.1).

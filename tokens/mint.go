@@ -105,7 +105,11 @@ func (s *Service) prepare(ctx context.Context, r Request, now time.Time) (*Minte
 	if t.Scopes, t.Audiences, err = s.decide(r, a); err != nil {
 		return nil, err
 	}
-	if t.ID, err = agents.NewCredentialID(end(a, r.Bound, now)); err != nil {
+	ends := end(a, r.Bound, now)
+	if ends.Before(now.Add(time.Second)) {
+		return nil, fmt.Errorf("%w lifetime: the agent or its certificate ends at %s", agents.ErrInvalid, ends.Format(time.RFC3339))
+	}
+	if t.ID, err = agents.NewCredentialID(ends); err != nil {
 		return nil, err
 	}
 	payload, err := json.Marshal(s.claims(t))

@@ -28,7 +28,7 @@ func Names(a agents.Agent, asked, proven []agents.Identifier) error {
 			return i.Type == id.Type && i.Value == id.Value && (!i.Challenge || slices.Contains(proven, id))
 		})
 		if !given {
-			return fmt.Errorf("%w: %.100s; an operator adds it with brevet agent set", ErrName, id.Value)
+			return fmt.Errorf("%w: %.100s; an operator adds it with brevet agent set, and one added with \",challenge\" must be proven", ErrName, id.Value)
 		}
 	}
 	return nil
