@@ -126,7 +126,11 @@ func TestAuthenticateRefusesWhatWeDidNotIssue(t *testing.T) {
 	_, _, err := w.authenticate(copied(func(c *x509.Certificate) { c.SerialNumber, c.NotAfter = big.NewInt(1), w.now.Add(-time.Hour) }))
 	refused(t, "long expired", err, agents.ErrCredentialExpired, "")
 
-	w.now = w.now.Add(-time.Minute) // the clock was set back
+	w.now = w.now.Add(-time.Minute) // the clock was set back, by little
+	if _, _, err = w.authenticate(cert); err != nil {
+		t.Errorf("a minute before it was issued: %v", err)
+	}
+	w.now = w.now.Add(-agents.ClockTolerance)
 	_, _, err = w.authenticate(cert)
-	refused(t, "not valid yet", err, ca.ErrNotOurs, "it begins at")
+	refused(t, "not valid yet", err, agents.ErrAhead, "")
 }

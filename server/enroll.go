@@ -110,6 +110,11 @@ func (s *Server) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, er
 	}
 	return s.ca.Issue(r.Context(), ca.Request{
 		Request: asked, Agent: agent, CSR: csr, TTL: lifetime, Profile: profile, Proof: proof,
+		// The body may have come long after the certificate was looked at.
+		Claim: func(tx storage.Tx) error {
+			_, _, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], s.Now())
+			return err
+		},
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -275,6 +277,45 @@ func TestRenewalNeedsACurrentCertificate(t *testing.T) {
 		refusedAs(t, what, w.PostJSON(bot.HTTP, "/v1/certificates", c.doc), c.status, c.because)
 		lastDenied(t, w, what, "certificate.issue", "bot", c.because)
 	}
+	if n := certificates(t, w, "bot"); n != 1 {
+		t.Errorf("%d certificates", n)
+	}
+}
+
+// TestSlowRequestDoesNotOutliveARevocation: whoever has stolen a key could begin
+// a renewal, hold back its body until the certificate is revoked, and come out
+// with another.
+func TestSlowRequestDoesNotOutliveARevocation(t *testing.T) {
+	w := servertest.New(t)
+	bot := w.Enroll("bot", agents.Change{})
+	body, err := json.Marshal(map[string]any{"csr": bot.CSR(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow, send := io.Pipe()
+	answers := make(chan servertest.Answer, 1)
+	go func() {
+		r, err := bot.HTTP.Post(w.URL+"/v1/certificates", "application/json", slow)
+		if err != nil {
+			t.Error(err)
+			close(answers)
+			return
+		}
+		answers <- servertest.Read(w, r)
+	}()
+	if _, err := send.Write(body[:1]); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond) // by now the server has looked at the certificate
+	if _, err := w.Admin.RevokeCertificate(t.Context(), bot.Leaf.SerialNumber.Text(16), "keyCompromise"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := send.Write(body[1:]); err != nil {
+		t.Fatal(err)
+	}
+	send.Close()
+	refusedAs(t, "a renewal by a certificate that was revoked meanwhile", <-answers, http.StatusUnauthorized, "the client certificate cannot be used")
+	lastDenied(t, w, "a renewal", "certificate.issue", "bot", "revoked since")
 	if n := certificates(t, w, "bot"); n != 1 {
 		t.Errorf("%d certificates", n)
 	}

@@ -95,7 +95,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			took := time.Since(begin)
 			s.metrics.count(r.Pattern, rec.status, took)
 			s.Log.LogAttrs(context.Background(), slog.LevelInfo, "request",
-				slog.String("request", r.Header.Get("X-Request-Id")), slog.String("method", r.Method), slog.String("route", r.Pattern),
+				slog.String("request", r.Header.Get("X-Request-Id")), slog.String("method", method(r)), slog.String("route", r.Pattern),
 				slog.Int("status", rec.status), slog.Duration("took", took), slog.String("peer", peerHost(r)))
 			if p == http.ErrAbortHandler {
 				panic(p) // so that package http cuts the answer off, which else would look whole
@@ -103,6 +103,16 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// method returns the request's method for the log, unless it is the client's
+// own invention.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return r.Method
+	}
+	return "unknown"
 }
 
 // A recorder remembers the status of an answer.

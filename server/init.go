@@ -62,6 +62,9 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, erro
 	if err := errors.Join(c.checkName(), c.checkLifetimes()); err != nil {
 		return nil, err
 	}
+	if _, err := agents.NewCredentialID(now); err != nil {
+		return nil, fmt.Errorf("the clock of this machine shows %s: set it right first, for the root is valid from now on", now.UTC().Format(time.RFC3339))
+	}
 	f.Keys.PassphraseFile = c.PassphraseFile
 	passphrase, err := f.passphrase()
 	if err != nil {

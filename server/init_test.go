@@ -155,6 +155,7 @@ func TestLongTrustDomainMakesAnAuthority(t *testing.T) {
 
 // TestServeSaysWhatIsMissing of an authority that cannot start.
 func TestServeSaysWhatIsMissing(t *testing.T) {
+	t.Parallel() // it waits for a server to stop
 	empty := t.TempDir()
 	start := func(dir, because string) {
 		t.Helper()

@@ -92,6 +92,7 @@ func TestServerRenewsItsCertificate(t *testing.T) {
 // TestRotatedTokenKey: tokens of the old key still introspect and verify, new
 // ones have the new key.
 func TestRotatedTokenKey(t *testing.T) {
+	t.Parallel() // it waits for a server to stop
 	w := newReading(t)
 	before := w.Get(w.Client(), "/oauth/jwks")
 	key, err := w.Admin.RotateKey(t.Context(), "tokens")
@@ -114,6 +115,7 @@ func TestRotatedTokenKey(t *testing.T) {
 // TestRotatedIssuer: old certificates still work and can be revoked on the list
 // of their issuer; new ones chain to the new issuer and the same root.
 func TestRotatedIssuer(t *testing.T) {
+	t.Parallel() // it waits for a server to stop
 	w := newReading(t)
 	key, err := w.Admin.RotateKey(t.Context(), "issuer")
 	if err != nil || key.Expires.IsZero() {
@@ -159,6 +161,7 @@ func fetchListOf(t *testing.T, w *servertest.World, issuer string) *x509.Revocat
 
 // TestRestartKeepsEverything but the list's number, which rises.
 func TestRestartKeepsEverything(t *testing.T) {
+	t.Parallel() // it waits for a server to stop
 	w := newReading(t)
 	if _, err := w.Admin.RevokeCertificate(t.Context(), w.api.Leaf.SerialNumber.Text(16), ""); err != nil {
 		t.Fatal(err)
@@ -208,6 +211,7 @@ func must1[T any](v T, err error) func(*testing.T) T {
 // TestRestore: what happened since the backup is forgotten; only the numbers of
 // lists go on, and that it was restored is on record.
 func TestRestore(t *testing.T) {
+	t.Parallel() // it waits for a server to stop
 	w := newReading(t)
 	file := filepath.Join(t.TempDir(), "backup")
 	backup(t, w.World, file)
@@ -275,6 +279,7 @@ func backup(t *testing.T, w *servertest.World, file string) {
 }
 
 func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
+	t.Parallel() // it waits for a server to stop
 	w := servertest.New(t)
 	file := filepath.Join(t.TempDir(), "backup")
 	backup(t, w, file)
@@ -318,6 +323,7 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 
 // TestRestoreIntoALostStore: the directory has its keys and brevet.yaml.
 func TestRestoreIntoALostStore(t *testing.T) {
+	t.Parallel() // it waits for a server to stop
 	w := newReading(t)
 	file := filepath.Join(t.TempDir(), "backup")
 	backup(t, w.World, file)

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -375,15 +374,6 @@ func (a *authority) update(fn func(storage.Tx) error) {
 	if err := a.db.Update(context.Background(), fn); err != nil {
 		a.t.Fatal(err)
 	}
-}
-
-// pemBytes returns the DER of a PEM text's first block.
-func pemBytes(text string) []byte {
-	block, _ := pem.Decode(bytes.TrimSpace([]byte(text)))
-	if block == nil {
-		return nil
-	}
-	return block.Bytes
 }
 
 // flipECDSA returns the certificate with s of its ECDSA signature on P-256

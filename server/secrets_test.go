@@ -23,6 +23,7 @@ import (
 // requests that go wrong, some of which carry a secret in the wrong place; then
 // it looks for the secrets in all that was logged, recorded, counted and said.
 func TestSecretsStayWhereTheyBelong(t *testing.T) {
+	t.Parallel() // it waits for a server to stop
 	w := servertest.New(t)
 	secrets := map[string]string{}
 	var said strings.Builder // what refusals said

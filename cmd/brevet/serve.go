@@ -24,6 +24,11 @@ admin.sock in --dir, which only the user it runs as, and root, may open. It logs
 to standard error as brevet.yaml says; --verbose logs more, --quiet only what is
 wrong, and --json as JSON.
 
+If the clock was set back, or is before what stands in the audit log, nothing is
+issued, while revocation and introspection go on. It issues again when the clock
+is right, or an hour past the latest time on record. If the clock is right, and
+was ahead before, start once with --accept-clock.
+
 Under systemd (Type=notify) it says when it is ready and when it stops, and takes
 the passphrase from the credential brevet-passphrase.
 
@@ -32,6 +37,7 @@ Examples:
   $ brevet serve --passphrase-file fd:3 3< <(pass show brevet)`,
 		Flags: []cli.Flag{
 			text("passphrase-file", "`FILE` (or fd:N) with the passphrase that unseals the keys; else the one in brevet.yaml"),
+			yes("accept-clock", "the clock is right, although the audit log has later times (for one start)"),
 		},
 		Action: serve,
 	}
@@ -47,7 +53,7 @@ func serve(c *cli.Context) error {
 		return err
 	}
 	log := logger(c, f.Log.Level, f.Log.JSON)
-	s, err := server.New(server.Config{Dir: dir, PassphraseFile: c.String("passphrase-file"), Version: version(), Log: log})
+	s, err := server.New(server.Config{Dir: dir, PassphraseFile: c.String("passphrase-file"), AcceptClock: c.Bool("accept-clock"), Version: version(), Log: log})
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 // TestLogProvesItself: a checkpoint that was saved long ago, and the proof of
 // one entry, hold against the log of later, also over the rotation of its key.
 func TestLogProvesItself(t *testing.T) {
+	t.Parallel() // it waits for a server to stop
 	w := newWorld(t)
 	ctx := t.Context()
 	early, err := w.Admin.VerifyLog(ctx, "")
@@ -104,6 +105,7 @@ func (w *world) verifiers() (list []note.Verifier) {
 
 // TestTamperedLogIsFound: an entry that was changed in the store.
 func TestTamperedLogIsFound(t *testing.T) {
+	t.Parallel() // it waits for a server to stop
 	w := newWorld(t)
 	w.Stop()
 	db, err := bolt.Open(w.File("brevet.db"), bolt.Options{})
@@ -129,6 +131,7 @@ func TestTamperedLogIsFound(t *testing.T) {
 }
 
 func TestEventsAreChosen(t *testing.T) {
+	t.Parallel() // it waits for a server to stop
 	w := newWorld(t)
 	all := w.Events()
 	list := func(f admin.EventFilter) (got []admin.Event) {

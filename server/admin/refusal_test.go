@@ -197,6 +197,7 @@ func TestRequestsThatAreNone(t *testing.T) {
 
 // TestSocketIsTheOperatorsAlone, and says so when nobody serves it.
 func TestSocketIsTheOperatorsAlone(t *testing.T) {
+	t.Parallel() // it waits for a server to stop
 	w := servertest.New(t)
 	info, err := os.Stat(w.File(admin.SocketName))
 	if err != nil || info.Mode().Perm() != 0o600 || info.Mode()&os.ModeSocket == 0 {

@@ -77,12 +77,16 @@ func New(t *testing.T, change ...func(*server.InitConfig)) *World {
 	return w
 }
 
-// Start starts the server, again after Stop.
-func (w *World) Start() {
+// Start starts the server, again after Stop. change, if given, may alter how.
+func (w *World) Start(change ...func(*server.Config)) {
 	w.t.Helper()
-	s, err := server.New(server.Config{
+	c := server.Config{
 		Dir: w.Dir, Version: "test", Now: w.Clock.Now, Log: slog.New(slog.NewTextHandler(w.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	s, err := server.New(c)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -44,7 +44,14 @@ func (db *DB) makeRoom(used int64) {
 	r := &db.room
 	r.end = max(r.end, used)
 	free := int64(db.bolt.Stats().FreePageN) * int64(db.bolt.Info().PageSize)
-	if r.end-used+free >= reserve {
+	enough := func() bool {
+		spare := r.end - used + free
+		if r.full != nil { // the pages of a few transactions come and go
+			return spare >= reserve+ahead/4
+		}
+		return spare >= reserve
+	}
+	if enough() {
 		db.setFull(nil)
 		return
 	}
@@ -53,7 +60,7 @@ func (db *DB) makeRoom(used int64) {
 	}
 	err := db.extend(used, reserve+ahead-free)
 	switch {
-	case r.end-used+free >= reserve:
+	case enough():
 		db.setFull(nil)
 	case isFull(err):
 		r.failed = time.Now()

@@ -1,0 +1,415 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.step.sm/crypto/pemutil"
+)
+
+// A life is a whole run of the program, every process of it, and what was
+// written by each.
+type life struct {
+	t       *testing.T
+	dir     string            // of the test; the authority's is "a" in it
+	written map[string][]byte // what processes printed, by what they were
+
+	mu       sync.Mutex
+	cmdlines map[string]bool
+}
+
+// TestSecretsInNoForm lets real processes live a life with debug logging, and
+// looks for every secret of it, plain and in each encoding, in all that they
+// wrote: output, logs, files, names of files, and command lines.
+func TestSecretsInNoForm(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("it looks at /proc")
+	}
+	base, err := os.MkdirTemp("", "bv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(base) })
+	l := &life{t: t, dir: base, written: map[string][]byte{}, cmdlines: map[string]bool{}}
+	const passphrase = "Correct-Horse&Battery%Staple"
+	l.save("phrase", passphrase+"\n")
+	https, err := freeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := freeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "https://" + https
+	done, watched := make(chan struct{}), make(chan struct{})
+	go func() { defer close(watched); l.watchCommandLines(done) }()
+
+	fingerprint := strings.TrimSpace(string(l.run("init", "--trust-domain", "example.internal", "--listen", https, "--listen-http", plain, "--passphrase-file", l.path("phrase"), "--quiet")))
+	l.append("a/brevet.yaml", "log: {level: debug, format: json}\n")
+	server := l.serve()
+
+	secrets := map[string][]byte{"the passphrase": []byte(passphrase)}
+	token := func(name string, argv ...string) {
+		text := bytes.TrimSpace(l.secretly(argv...))
+		if len(text) < 40 {
+			t.Fatalf("%s: %q", name, text)
+		}
+		secrets[name] = text
+		l.save(name, string(text))
+	}
+	token("first", "agent", "add", "bot", "--owner", "me", "--scope", "a:b", "--scope", "brevet:introspect", "--audience", "https://x.example", "--quiet")
+	enroll := []string{"client", "enroll", "--server", url, "--fingerprint", fingerprint, "--token-file", l.path("first"), "--verbose", "--out"}
+	l.run(append(enroll, l.path("bot"))...)
+	l.fails(append(enroll, l.path("again"))...)
+	token("second", "agent", "reenroll", "bot", "--quiet")
+	token("access", "client", "token", "--dir", l.path("bot"), "--scope", "a:b")
+	l.run("client", "cert", "--dir", l.path("bot"), "--verbose")
+	l.runWith(string(secrets["access"]), "token", "introspect", "-")
+	l.fails("token", "revoke", "none")
+	l.ask(url, string(secrets["access"]), string(secrets["second"]))
+	l.clientRun("printenv; cat /proc/self/cmdline")
+	l.run("key", "rotate", "issuer")
+	l.run("key", "rotate", "tokens")
+	l.run("agent", "suspend", "bot", "--json")
+	l.fails("client", "cert", "--dir", l.path("bot"), "--verbose")
+	l.fails("client", "token", "--dir", l.path("bot"), "--scope", "a:b", "--verbose")
+	for _, argv := range [][]string{{"agent", "list"}, {"cert", "list"}, {"token", "list"}, {"key", "list"}, {"status"}, {"crl", "show"}, {"audit", "list"}} {
+		l.run(append(argv, "--json")...)
+	}
+	l.run("audit", "export")
+	l.run("backup", l.path("backup.db"))
+	l.written["the metrics"] = l.get(url + "/metrics")
+	secrets["run"] = bytes.TrimSpace(l.read("run-token"))
+	server.Process.Signal(syscall.SIGTERM)
+	if err := server.Wait(); err != nil {
+		t.Errorf("the server: %v", err)
+	}
+	close(done)
+	<-watched
+
+	keys, err := filepath.Glob(l.path("a/*.key"))
+	if err != nil || len(keys) != 6 {
+		t.Fatalf("the key files are %v, %v", keys, err)
+	}
+	for _, file := range append(keys, l.path("bot/key.pem")) {
+		secrets["the private key in "+filepath.Base(file)] = l.privateKey(file, passphrase)
+	}
+	l.search(secrets)
+}
+
+func (l *life) path(name string) string { return filepath.Join(l.dir, name) }
+
+func (l *life) save(name, text string) {
+	l.t.Helper()
+	if err := os.WriteFile(l.path(name), []byte(text), 0o600); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *life) append(name, text string) { l.save(name, string(l.read(name))+text) }
+
+func (l *life) read(name string) []byte {
+	l.t.Helper()
+	text, err := os.ReadFile(l.path(name))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return text
+}
+
+// command is the program in a process of its own.
+func (l *life) command(argv ...string) *exec.Cmd {
+	cmd := exec.Command("brevet", argv...)
+	cmd.Env = append(os.Environ(), "BREVET_DIR="+l.path("a"), "NO_COLOR=1")
+	return cmd
+}
+
+// runWith runs the program with a standard input, keeps what it writes, and
+// returns its output.
+func (l *life) runWith(stdin string, argv ...string) []byte {
+	l.t.Helper()
+	out, errs, err := l.start(stdin, argv...)
+	if err != nil {
+		l.t.Fatalf("brevet %s: %v\n%s", strings.Join(argv, " "), err, errs)
+	}
+	l.keep(argv, out, errs)
+	return out
+}
+
+func (l *life) run(argv ...string) []byte { l.t.Helper(); return l.runWith("", argv...) }
+
+// secretly is run for a command whose output is a secret.
+func (l *life) secretly(argv ...string) []byte {
+	l.t.Helper()
+	out, errs, err := l.start("", argv...)
+	if err != nil {
+		l.t.Fatalf("brevet %s: %v\n%s", strings.Join(argv, " "), err, errs)
+	}
+	l.keep(argv, errs)
+	return out
+}
+
+// fails is run for a command that does not succeed.
+func (l *life) fails(argv ...string) {
+	l.t.Helper()
+	out, errs, err := l.start("", argv...)
+	if err == nil {
+		l.t.Errorf("brevet %s succeeded", strings.Join(argv, " "))
+	}
+	l.keep(argv, out, errs)
+}
+
+func (l *life) start(stdin string, argv ...string) (out, errs []byte, err error) {
+	cmd := l.command(argv...)
+	var o, e bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &o, &e
+	err = cmd.Run()
+	return o.Bytes(), e.Bytes(), err
+}
+
+func (l *life) keep(argv []string, texts ...[]byte) {
+	l.written[fmt.Sprintf("the output of %q, number %d", argv[:min(2, len(argv))], len(l.written))] = bytes.Join(texts, nil)
+}
+
+// serve starts the server, which logs to the file server.log.
+func (l *life) serve() *exec.Cmd {
+	l.t.Helper()
+	log, err := os.Create(l.path("server.log"))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := l.command("serve", "--passphrase-file", l.path("phrase"), "--verbose")
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { cmd.Process.Kill() })
+	for range 300 {
+		if _, _, err := l.start("", "status"); err == nil {
+			return cmd
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	l.t.Fatalf("the server does not start: %s", l.read("server.log"))
+	return nil
+}
+
+// ask puts secrets where they do not belong.
+func (l *life) ask(url, access, enrollment string) {
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	for i, r := range []struct{ method, path, kind, body, authorization string }{
+		{"POST", "/v1/enroll", "application/json", `{"token":"` + enrollment + `","csr":"` + access + `"}`, ""},
+		{"POST", "/v1/enroll", "application/json", `{"` + enrollment + `":1}`, ""},
+		{"POST", "/oauth/token", "application/x-www-form-urlencoded", "grant_type=" + access + "&scope=" + enrollment, "Basic " + base64.StdEncoding.EncodeToString([]byte("bot:"+enrollment))},
+		{"POST", "/oauth/token", "application/x-www-form-urlencoded", "grant_type=client_credentials&client_id=" + enrollment + "&client_secret=" + access, ""},
+		{"POST", "/oauth/introspect", "application/x-www-form-urlencoded", "token=" + access + "&token=" + enrollment, "Bearer " + access},
+		{"POST", "/oauth/revoke", enrollment, access, "Bearer " + enrollment},
+		{"GET", "/" + access, "", "", "Bearer " + access},
+		{"GET", "/roots.pem?" + enrollment, "", "", ""},
+		{access, "/v1/enroll", "", "", ""},
+	} {
+		req, err := http.NewRequest(r.method, url+r.path, strings.NewReader(r.body))
+		if err != nil {
+			continue // a method that no client sends
+		}
+		req.Header.Set("Content-Type", r.kind)
+		req.Header.Set("Authorization", r.authorization)
+		req.Header.Set("X-Request-Id", enrollment)
+		resp, err := c.Do(req)
+		if err != nil {
+			l.t.Error(err)
+			continue
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		l.written[fmt.Sprintf("answer %d", i)] = fmt.Appendf(body, "%v", resp.Header)
+	}
+}
+
+func (l *life) get(url string) []byte {
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	resp, err := c.Get(url)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return body
+}
+
+// clientRun keeps an identity fresh until it has run a command once.
+func (l *life) clientRun(command string) {
+	l.t.Helper()
+	cmd := l.command("client", "run", "--dir", l.path("bot"), "--token-file", l.path("run-token"), "--scope", "a:b", "--verbose", "--exec", command+"; touch "+l.path("ran"))
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	for range 300 {
+		if _, err := os.Stat(l.path("ran")); err == nil {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	cmd.Wait()
+	if !strings.Contains(out.String(), "BREVET_DIR=") {
+		l.t.Errorf("client run did not run the command: %s", out.String())
+	}
+	l.keep([]string{"client", "run"}, out.Bytes())
+}
+
+// watchCommandLines collects the command lines of all processes that come by.
+func (l *life) watchCommandLines(done <-chan struct{}) {
+	for {
+		all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, name := range all {
+			if text, err := os.ReadFile(name); err == nil && bytes.Contains(text, []byte("brevet")) {
+				l.mu.Lock()
+				l.cmdlines[string(text)] = true
+				l.mu.Unlock()
+			}
+		}
+		select {
+		case <-done:
+			return
+		case <-time.After(3 * time.Millisecond):
+		}
+	}
+}
+
+// privateKey returns what is private in a key file, sealed or not.
+func (l *life) privateKey(file, passphrase string) []byte {
+	l.t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	der := block.Bytes
+	if block.Type == "ENCRYPTED PRIVATE KEY" {
+		if der, err = pemutil.DecryptPKCS8PrivateKey(der, []byte(passphrase)); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	switch k := key.(type) {
+	case *ecdsa.PrivateKey:
+		raw, err := k.Bytes()
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		return raw
+	case ed25519.PrivateKey:
+		return k.Seed()
+	}
+	l.t.Fatalf("%s holds a %T", file, key)
+	return nil
+}
+
+// search looks for each secret in each form in all that was written.
+func (l *life) search(secrets map[string][]byte) {
+	places := maps.Clone(l.written)
+	var names []string
+	for _, root := range []string{l.path("a"), l.path("server.log"), l.path("backup.db")} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			names = append(names, path)
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			places["the file "+filepath.Base(path)] = text
+			return err
+		})
+		if err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	places["the names of files"] = []byte(strings.Join(names, "\n"))
+	var lines []string
+	for line := range l.cmdlines {
+		lines = append(lines, line)
+	}
+	places["the command lines"] = []byte(strings.Join(lines, "\n"))
+	for place, atLeast := range map[string]int{"the file server.log": 3000, "the file brevet.db": 30_000, "the file backup.db": 30_000, "the command lines": 200, "the metrics": 1000} {
+		if len(places[place]) < atLeast {
+			l.t.Errorf("%s has only %d octets: %s", place, len(places[place]), places[place])
+		}
+	}
+	if !bytes.Contains(places["the file server.log"], []byte(`"level":"DEBUG"`)) && !bytes.Contains(places["the file server.log"], []byte(`"level":"INFO"`)) {
+		l.t.Errorf("the server did not log: %.300s", places["the file server.log"])
+	}
+	searched := 0
+	for name, secret := range secrets {
+		for form, text := range forms(secret) {
+			for place, all := range places {
+				searched++
+				if bytes.Contains(all, text) {
+					l.t.Errorf("%s holds %s, %s", place, name, form)
+				}
+			}
+		}
+	}
+	l.t.Logf("%d secrets, %d places, %d searches", len(secrets), len(places), searched)
+}
+
+// forms are what a secret may look like. In base64 it depends on what comes
+// before it, and on what follows only at its end.
+func forms(secret []byte) map[string][]byte {
+	all := map[string][]byte{
+		"plain": secret, "in hexadecimal": []byte(hex.EncodeToString(secret)), "in upper-case hexadecimal": []byte(strings.ToUpper(hex.EncodeToString(secret))),
+		"as numbers": []byte(strings.Trim(fmt.Sprint(secret), "[]")),
+		"reversed":   reversed(secret),
+	}
+	if parts := bytes.Split(secret, []byte(".")); len(parts) == 3 {
+		all["the signature alone"] = parts[2]
+	}
+	if body, ok := bytes.CutPrefix(secret, []byte("brevet_enroll_")); ok {
+		all["without its prefix"] = body
+	}
+	for before := range 3 {
+		padded := append(make([]byte, before), secret...)
+		for name, encoding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64url": base64.RawURLEncoding} {
+			text := encoding.EncodeToString(padded)
+			all[fmt.Sprintf("in %s after %d octets", name, before)] = []byte(text[(before*8+5)/6 : len(text)-2])
+		}
+	}
+	return all
+}
+
+func reversed(b []byte) []byte {
+	r := make([]byte, len(b))
+	for i, c := range b {
+		r[len(b)-1-i] = c
+	}
+	return r
+}

@@ -1,0 +1,140 @@
+package server
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents/policy"
+)
+
+// A machine has a clock that a test sets.
+type machine struct{ ahead time.Duration }
+
+func (m *machine) now() time.Time { return time.Now().Add(m.ahead) }
+
+// TestClockSteps looks at the clock every minute, through steps of the
+// machine's. In the bubble, time passes only as the test says.
+func TestClockSteps(t *testing.T) {
+	const h = time.Hour
+	for _, test := range []struct {
+		name   string
+		steps  []time.Duration // one after each ten minutes
+		back   []bool          // after each
+		doubt  time.Duration   // in the end
+		noted  int
+		latest time.Duration // on record at the start, from then
+	}{
+		{name: "none", steps: []time.Duration{0, 0}, back: []bool{false, false}},
+		{name: "small ones", steps: []time.Duration{4 * time.Minute, -4 * time.Minute, -4 * time.Minute}, back: []bool{false, false, false}},
+		{name: "back", steps: []time.Duration{-3 * h, 0, 0}, back: []bool{true, true, true}, noted: 1},
+		{name: "back and right again", steps: []time.Duration{-3 * h, 3 * h}, back: []bool{true, false}, noted: 2},
+		{name: "back and nearly right again", steps: []time.Duration{-3 * h, 3*h - 4*time.Minute}, back: []bool{true, false}, noted: 2},
+		{name: "back and half right again", steps: []time.Duration{-3 * h, h}, back: []bool{true, true}, noted: 2},
+		{name: "back by a little more than that", steps: []time.Duration{-6 * time.Minute, 0, 2 * time.Minute}, back: []bool{true, true, false}, noted: 1},
+		{name: "ahead", steps: []time.Duration{6 * h, 0}, back: []bool{false, false}, doubt: 6 * h, noted: 1},
+		{name: "ahead twice", steps: []time.Duration{6 * h, 2 * h}, back: []bool{false, false}, doubt: 8 * h, noted: 2},
+		{name: "far ahead", steps: []time.Duration{50 * 365 * 24 * h}, back: []bool{false}, doubt: maxDoubt, noted: 1},
+		{name: "ahead and right again", steps: []time.Duration{6 * h, -6 * h, 0}, back: []bool{false, true, true}, doubt: 6 * h, noted: 2},
+		{name: "start behind the record", latest: 3 * h, steps: []time.Duration{0, 0}, back: []bool{true, true}},
+		{name: "start behind the record, and set right", latest: 3 * h, steps: []time.Duration{3 * h}, back: []bool{false}, noted: 1},
+		{name: "start a little behind", latest: 4 * time.Minute, steps: []time.Duration{0}, back: []bool{false}},
+		{name: "start long after the record", latest: -3 * h, steps: []time.Duration{0}, back: []bool{false}, doubt: 3 * h},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var m machine
+				var latest time.Time
+				if test.latest != 0 {
+					latest = time.Now().Add(test.latest)
+				}
+				c := newClock(m.now, latest)
+				noted, last := 0, c.Now()
+				for i, step := range test.steps {
+					m.ahead += step
+					for range 10 {
+						now, err := c.Issuing()
+						if got := errors.Is(err, policy.ErrUnavailable); got != test.back[i] {
+							t.Fatalf("after step %d: %v", i, err)
+						}
+						if now.Before(last.Add(-tolerance)) {
+							t.Errorf("after step %d, time went from %s to %s", i, last, now)
+						}
+						if now.After(c.Latest()) && err == nil {
+							t.Errorf("after step %d, it is %s, and %s was the latest", i, now, c.Latest())
+						}
+						last = now
+						select {
+						case <-c.steps:
+							noted++
+						default:
+						}
+						time.Sleep(time.Minute)
+					}
+				}
+				if noted != test.noted {
+					t.Errorf("%d steps were noted, want %d", noted, test.noted)
+				}
+				if got := c.doubts(); got != test.doubt {
+					t.Errorf("doubt %s, want %s", got, test.doubt)
+				}
+				time.Sleep(maxDoubt)
+				if got := c.doubts(); got != 0 {
+					t.Errorf("doubt %s a day later", got)
+				}
+			})
+		})
+	}
+}
+
+// TestClockCatchesUp: nothing is issued until all that was issued before the
+// clock was set back has expired by it, too.
+func TestClockCatchesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m machine
+		c := newClock(m.now, time.Time{})
+		before := c.Now()
+		m.ahead = -3 * time.Hour
+		for m.now().Before(before.Add(longest)) {
+			if _, err := c.Issuing(); err == nil {
+				t.Fatalf("issuing at %s, set back at %s", m.now(), before)
+			}
+			if !c.Latest().Equal(before) {
+				t.Fatalf("cutoffs are as of %s: what is issued once the clock has caught up would be dead", c.Latest())
+			}
+			time.Sleep(time.Minute)
+		}
+		if now, err := c.Issuing(); err != nil || !now.Equal(m.now()) {
+			t.Errorf("afterwards: %s %v", now, err)
+		}
+	})
+}
+
+// TestClockThatIsOftenCorrected is a second fast each hour, and put right.
+func TestClockThatIsOftenCorrected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m machine
+		c := newClock(m.now, time.Time{})
+		for range 1000 {
+			time.Sleep(time.Hour)
+			m.ahead -= time.Second
+			if _, err := c.Issuing(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(c.steps) > 0 || c.doubts() != 0 {
+			t.Errorf("%d steps were noted, doubt %s", len(c.steps), c.doubts())
+		}
+	})
+}
+
+func TestClockSaysWhatToDo(t *testing.T) {
+	m := machine{-3 * time.Hour}
+	c := newClock(m.now, time.Now())
+	_, err := c.Issuing()
+	if err == nil || !strings.Contains(err.Error(), "2h59m59s less") && !strings.Contains(err.Error(), "3h0m0s less") || !strings.Contains(err.Error(), "--accept-clock") || strings.Contains(err.Error(), "\n") {
+		t.Error(err)
+	}
+}
