@@ -24,11 +24,12 @@ var (
 // agent has just proven to control.
 func Names(a agents.Agent, asked, proven []agents.Identifier) error {
 	for _, id := range asked {
-		given := slices.ContainsFunc(a.Identifiers, func(i agents.Identifier) bool {
-			return i.Type == id.Type && i.Value == id.Value && (!i.Challenge || slices.Contains(proven, id))
-		})
-		if !given {
-			return fmt.Errorf("%w: %.100s; an operator adds it with brevet agent set, and one added with \",challenge\" must be proven", ErrName, id.Value)
+		i := slices.IndexFunc(a.Identifiers, func(i agents.Identifier) bool { return i.Type == id.Type && i.Value == id.Value })
+		switch {
+		case i < 0:
+			return fmt.Errorf("%w: %.100s; an operator adds it with brevet agent set", ErrName, id.Value)
+		case a.Identifiers[i].Challenge && !slices.Contains(proven, id):
+			return fmt.Errorf("%w outright: %.100s; it was added with \",challenge\" and must be proven", ErrName, id.Value)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	stdlog "log"
 	"log/slog"
 
 	"github.com/urfave/cli/v2"
@@ -53,6 +54,9 @@ func serve(c *cli.Context) error {
 		return err
 	}
 	log := logger(c, f.Log.Level, f.Log.JSON)
+	// What libraries say through package log (the metrics one complains at each
+	// reading where the kernel tells it too little) is worth no line by default.
+	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer())
 	s, err := server.New(server.Config{Dir: dir, PassphraseFile: c.String("passphrase-file"), AcceptClock: c.Bool("accept-clock"), Version: version(), Log: log})
 	if err != nil {
 		return err
