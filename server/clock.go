@@ -93,7 +93,8 @@ type reading struct {
 // look compares the machine's clock with the time that must have passed since
 // the last look.
 func (c *clock) look() reading {
-	shown, after := c.machine().Round(0), time.Since(c.started)
+	after := time.Since(c.started)
+	shown := c.machine().Round(0)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if after < c.seen.after { // somebody looked later and was faster

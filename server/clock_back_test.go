@@ -16,6 +16,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/servertest"
+	"github.com/brevet-ca/brevet/storage"
 )
 
 // setClock sets the clock, and has the authority look at it.
@@ -128,6 +129,13 @@ func TestClockSetBackStopsIssuing(t *testing.T) {
 	dead("while the clock is back")
 
 	w.Stop()
+	change(t, w.Dir, func(tx storage.Tx) error { // it is noted even if no event tells
+		noted, err := storage.Table[time.Time]("clock").Get(tx, "latest")
+		if ahead := noted.Sub(w.Clock.Now()); err != nil || ahead < 3*time.Hour-time.Minute {
+			t.Errorf("the latest time is noted as %s: %v", noted, err)
+		}
+		return nil
+	})
 	w.Start()
 	want(t, "readyz after a restart", readyz(t, w), http.StatusServiceUnavailable, "the clock of this machine shows")
 	dead("after a restart")

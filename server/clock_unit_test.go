@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // A machine has a clock that a test sets.
@@ -137,4 +139,65 @@ func TestClockSaysWhatToDo(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "2h59m59s less") && !strings.Contains(err.Error(), "3h0m0s less") || !strings.Contains(err.Error(), "--accept-clock") || strings.Contains(err.Error(), "\n") {
 		t.Error(err)
 	}
+}
+
+// TestSlowLookAtTheClock: who looked before a step and comes after somebody who
+// looked after it has seen no step back.
+func TestSlowLookAtTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m machine
+		meanwhile := func() {}
+		c := newClock(func() time.Time {
+			shown := m.now()
+			f := meanwhile
+			meanwhile = func() {}
+			f()
+			return shown
+		}, time.Time{})
+		meanwhile = func() {
+			m.ahead = 6 * time.Hour
+			time.Sleep(time.Millisecond)
+			c.Now()
+		}
+		if now, err := c.Issuing(); err != nil || !now.Equal(m.now()) {
+			t.Errorf("%s %v", now, err)
+		}
+		if st := <-c.steps; st.by < 0 || len(c.steps) > 0 || c.doubts() != 6*time.Hour {
+			t.Errorf("%s, then %d more, doubt %s", st, len(c.steps), c.doubts())
+		}
+	})
+}
+
+// TestLatestTimeOnRecord is that of the newest event, since the process may have
+// been killed, or the one noted when it stopped, since it may have been idle.
+func TestLatestTimeOnRecord(t *testing.T) {
+	w, _ := newSweepWorld(t)
+	defer w.db.Close()
+	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	for _, step := range []struct {
+		write func(storage.Tx) error
+		want  time.Time
+	}{
+		{func(storage.Tx) error { return nil }, time.Time{}},
+		{func(tx storage.Tx) error { return appendAt(tx, at) }, at},
+		{func(tx storage.Tx) error { return times.Put(tx, latestKey, at.Add(time.Hour)) }, at.Add(time.Hour)},
+		{func(tx storage.Tx) error { return appendAt(tx, at.Add(2*time.Hour)) }, at.Add(2 * time.Hour)},
+	} {
+		var got time.Time
+		err := w.db.Update(t.Context(), func(tx storage.Tx) (err error) {
+			if err := step.write(tx); err != nil {
+				return err
+			}
+			got, err = latestTime(tx)
+			return err
+		})
+		if err != nil || !got.Equal(step.want) {
+			t.Errorf("%s %v, want %s", got, err, step.want)
+		}
+	}
+}
+
+func appendAt(tx storage.Tx, at time.Time) error {
+	_, err := audit.Append(tx, audit.Event{Time: at, Actor: "test", Action: "test.run", Decision: audit.Allow})
+	return err
 }

@@ -4,8 +4,10 @@ package server_test
 
 import (
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -158,4 +160,37 @@ func TestManyRevocationsOnAFullDisk(t *testing.T) {
 	w.filler.stop()
 	inTime(t, "enrolling", func() error { return status(w.enroll(), http.StatusOK) })
 	wantSound(t, w.World)
+}
+
+// TestStartOnAFullDisk has a store without a reserve, as a backup is, and a disk
+// that has less left than a reserve.
+func TestStartOnAFullDisk(t *testing.T) {
+	dir := smallDisk(t)
+	w := servertest.New(t)
+	bot := w.Enroll("bot", agents.Change{})
+	backup, err := os.Create(w.File("backup"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ballast := w.File("ballast")
+	if err := errors.Join(w.Admin.Backup(t.Context(), backup), backup.Close(), os.WriteFile(ballast, make([]byte, 1<<20), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	w.Stop()
+	if err := os.Rename(w.File("backup"), w.File("brevet.db")); err != nil {
+		t.Fatal(err)
+	}
+	filler := fill(t, dir)
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	w.Start()
+	want(t, "renewing", bot.Renew(), http.StatusServiceUnavailable, "")
+	want(t, "readyz", readyz(t, w), http.StatusServiceUnavailable, "the disk is full")
+	if receipt, err := w.Admin.Suspend(t.Context(), "bot", ""); err != nil || receipt.Warning != "" || !lists(fetchCRL(t, w), bot.Leaf) {
+		t.Errorf("suspend: %+v %v", receipt, err)
+	}
+	filler.stop()
+	inTime(t, "adding an agent", func() error { return second(w.Admin.AddAgent(t.Context(), "late", agents.Change{Owner: new("team")})) })
+	wantSound(t, w)
 }

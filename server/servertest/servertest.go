@@ -41,6 +41,9 @@ type World struct {
 
 	t    *testing.T
 	stop func() error
+
+	mu      sync.Mutex
+	clients []*http.Transport
 }
 
 // New starts an authority that ends with the test. change, if given, may alter
@@ -105,9 +108,15 @@ func (w *World) Start(change ...func(*server.Config)) {
 	})
 }
 
-// Stop stops the server and fails the test if it does not stop well.
+// Stop stops the server and fails the test if it does not stop well. It does
+// not wait, as HTTP/2 would for a second, for connections that nobody uses.
 func (w *World) Stop() {
 	w.t.Helper()
+	w.mu.Lock()
+	for _, tr := range w.clients {
+		tr.CloseIdleConnections()
+	}
+	w.mu.Unlock()
 	if err := w.stop(); err != nil {
 		w.t.Error("the authority does not stop well: ", err)
 	}
@@ -150,6 +159,9 @@ func (w *World) insecure() *http.Client { return w.client(&tls.Config{InsecureSk
 func (w *World) client(c *tls.Config) *http.Client {
 	tr := &http.Transport{TLSClientConfig: c, ForceAttemptHTTP2: true}
 	w.t.Cleanup(tr.CloseIdleConnections)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.clients = append(w.clients, tr)
 	return &http.Client{Transport: tr, Timeout: 30 * time.Second}
 }
 

@@ -119,6 +119,22 @@ func TestUnknownOutcomeIsSettledByWritingAgain(t *testing.T) {
 	}
 }
 
+// TestOpeningSettlesToo: another process may have left the outcome unknown, and
+// the system still show what the disk does not have.
+func TestOpeningSettlesToo(t *testing.T) {
+	db, err := Open(newPath(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for disk, want := range map[syscall.Errno]bool{syscall.EIO: true, syscall.ENOSPC: false} {
+		db.flush = func() error { return disk }
+		if err := db.prepare(); errors.Is(err, disk) != want {
+			t.Errorf("opening with %v: %v", disk, err)
+		}
+	}
+}
+
 // TestSettlingWaitsForReaders has a reader whose pages the next commit might
 // take: bbolt forgets about readers when a commit fails.
 func TestSettlingWaitsForReaders(t *testing.T) {
