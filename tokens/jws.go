@@ -12,11 +12,13 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -108,14 +110,17 @@ func rawECDSA(der []byte, size int) ([]byte, error) {
 
 // JWKS returns the public keys that tokens may be verified with (RFC 7517,
 // section 5): the active one, the next one ahead of time, and retired ones
-// until the last token they signed is dead, when they are removed.
-func JWKS(tx storage.Tx) (jose.JSONWebKeySet, error) {
+// until the last token they signed is dead.
+func JWKS(tx storage.Tx, now time.Time) (jose.JSONWebKeySet, error) {
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	all, err := keys.List(tx, keys.Tokens)
 	if err != nil {
 		return set, err
 	}
 	for _, k := range all {
+		if k.State == keys.StateRetired && now.After(k.Retired.Add(maxLifetime+agents.ClockTolerance)) {
+			continue
+		}
 		public, err := x509.ParsePKIXPublicKey(k.Public)
 		if err != nil {
 			return set, fmt.Errorf("token key %s: %w", k.ID, err)

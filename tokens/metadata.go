@@ -37,7 +37,7 @@ func (s *Service) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 func (s *Service) ServeJWKS(w http.ResponseWriter, r *http.Request) {
 	var set jose.JSONWebKeySet
 	err := s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
-		set, err = JWKS(tx)
+		set, err = JWKS(tx, s.Now())
 		return err
 	})
 	if err != nil {
