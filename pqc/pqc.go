@@ -1,0 +1,23 @@
+// Package pqc signs and verifies with ML-DSA (FIPS 204) and with the composites
+// of ML-DSA and a traditional algorithm, and reads and writes their keys.
+//
+// Texts that rule it: RFC 9881 for ML-DSA in X.509, RFC 9964 for ML-DSA in JOSE,
+// draft-ietf-lamps-pq-composite-sigs-19 for the composites and
+// draft-ietf-jose-pq-composite-sigs-04 for those of them that have a JOSE name
+// here. RFC numbers for the two drafts are awaited; object identifiers of the
+// composites are early allocations by IANA.
+//
+// A composite signature holds as long as one of its halves does. Both halves are
+// always made and always checked, and this package gives no way to use a component
+// key alone (the draft, sections 5.3 and 9.3, forbids it). Composite signatures can
+// be made anew by others for the same message (section 9.2.2): never take the hash
+// of something signed for its identity.
+//
+// Left out: the two composites with brainpool curves (no implementation of the
+// curves in the modules used), HashML-DSA (not to be used in PKIX, RFC 9881,
+// section 8.3), and private keys in expanded form: only seeds are read and written.
+//
+// Trusted: github.com/cloudflare/circl for ML-DSA and Ed448, the standard library
+// for RSA, ECDSA, Ed25519, the hashes and randomness. The package does no I/O and
+// holds no state; keys may be used by many goroutines at once.
+package pqc
