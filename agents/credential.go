@@ -56,7 +56,11 @@ func ParseCredentialID(s string) (CredentialID, error) {
 }
 
 // String returns the identifier as 40 lower-case hexadecimal digits.
-func (id CredentialID) String() string { return hex.EncodeToString(id[:]) }
+func (id CredentialID) String() string {
+	var digits [2 * len(id)]byte
+	hex.Encode(digits[:], id[:])
+	return string(digits[:])
+}
 
 // MarshalText and UnmarshalText are String and ParseCredentialID, for JSON.
 func (id CredentialID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }

@@ -1,9 +1,13 @@
 package agents
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
+	"math"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -21,12 +25,52 @@ type Current struct {
 // keys: enough for one that runs several times over and renews each by itself.
 const maxRecent = 8
 
-// recent are an agent's latest certificates, the newest first.
-type recent []Current
+// recent are an agent's latest certificates, the newest first, in their stored
+// form: a version, then entry after entry. Each issuance reads and writes them,
+// so it looks at no more of an entry than its end. What it keeps it copies to
+// the letter. A change of layout takes a new version.
+type recent []byte
+
+const recentVersion = 1
+
+var errRecent = errors.New("list of certificates is cut off")
 
 // certified holds the latest certificates of each agent, by its name: their
 // keys authenticate private_key_jwt assertions.
 const certified = storage.Table[recent]("certified")
+
+// MarshalBinary returns the stored form.
+func (l recent) MarshalBinary() ([]byte, error) { return l, nil }
+
+// UnmarshalBinary reads what MarshalBinary wrote.
+func (l *recent) UnmarshalBinary(data []byte) error {
+	if len(data) == 0 || data[0] != recentVersion {
+		return fmt.Errorf("list of certificates begins with %x: this program reads version %d", data[:min(1, len(data))], recentVersion)
+	}
+	*l = bytes.Clone(data)
+	return nil
+}
+
+// entries yields the entries, raw.
+func (l recent) entries() iter.Seq2[cryptobyte.String, error] {
+	return func(yield func(cryptobyte.String, error) bool) {
+		for rest := cryptobyte.String(l[min(1, len(l)):]); !rest.Empty(); {
+			before := rest
+			var part cryptobyte.String
+			ok := rest.Skip(len(CredentialID{}) + 8)
+			for range 3 {
+				ok = ok && rest.ReadUint16LengthPrefixed(&part)
+			}
+			if !ok {
+				yield(nil, errRecent)
+				return
+			}
+			if !yield(before[:len(before)-len(rest)], nil) {
+				return
+			}
+		}
+	}
+}
 
 // SetCurrent records that c is the agent's latest certificate.
 func SetCurrent(tx storage.Tx, c Current) error {
@@ -34,10 +78,18 @@ func SetCurrent(tx storage.Tx, c Current) error {
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return err
 	}
-	list := recent{c}
-	for _, old := range before {
-		if len(list) < maxRecent && old.Credential.ID.Expires().After(c.Credential.IssuedAt) {
-			list = append(list, old)
+	list := append(make(recent, 0, len(before)+256), recentVersion)
+	if list, err = c.appendEntry(list); err != nil {
+		return err
+	}
+	n := 1
+	for entry, err := range before.entries() {
+		if err != nil {
+			return err
+		}
+		if n < maxRecent && CredentialID(entry[:len(CredentialID{})]).Expires().After(c.Credential.IssuedAt) {
+			list = append(list, entry...)
+			n++
 		}
 	}
 	return certified.Put(tx, string(c.Credential.Agent), list)
@@ -50,54 +102,44 @@ func GetCurrent(tx storage.Tx, n Name) (Current, error) {
 	if err != nil {
 		return Current{}, err
 	}
-	if len(list) == 0 {
-		return Current{}, storage.ErrNotFound
-	}
-	return list[0], nil
-}
-
-// recentVersion is the first octet of a stored list. A change of layout takes
-// a new version.
-const recentVersion = 1
-
-// MarshalBinary returns the stored form.
-func (l recent) MarshalBinary() ([]byte, error) {
-	b := cryptobyte.NewBuilder(make([]byte, 0, 1024))
-	b.AddUint8(recentVersion)
-	for _, c := range l {
-		issuer, err := hex.DecodeString(c.Credential.Issuer)
+	for entry, err := range list.entries() {
 		if err != nil {
-			return nil, fmt.Errorf("issuer %q: %w", c.Credential.Issuer, err)
+			return Current{}, err
 		}
-		b.AddBytes(c.Credential.ID[:])
-		b.AddUint64(uint64(c.Credential.IssuedAt.UnixNano()))
-		for _, part := range [][]byte{issuer, []byte(c.Credential.Agent), c.Key} {
-			b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(part) })
-		}
+		return readCurrent(entry), nil
 	}
-	return b.Bytes()
+	return Current{}, storage.ErrNotFound
 }
 
-// UnmarshalBinary reads what MarshalBinary wrote.
-func (l *recent) UnmarshalBinary(data []byte) error {
-	s := cryptobyte.String(data)
-	var version uint8
-	if !s.ReadUint8(&version) || version != recentVersion {
-		return fmt.Errorf("list of certificates of version %d: this program reads version %d", version, recentVersion)
+// appendEntry appends the stored form of c: its identifier, when it was issued
+// in nanoseconds since 1970, and three texts with their lengths.
+func (c Current) appendEntry(b []byte) ([]byte, error) {
+	issuer, err := hex.DecodeString(c.Credential.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("issuer %q: %w", c.Credential.Issuer, err)
 	}
-	*l = nil
-	for !s.Empty() {
-		var c Current
-		var issued uint64
-		var issuer, agent, key cryptobyte.String
-		if !s.CopyBytes(c.Credential.ID[:]) || !s.ReadUint64(&issued) || !s.ReadUint16LengthPrefixed(&issuer) ||
-			!s.ReadUint16LengthPrefixed(&agent) || !s.ReadUint16LengthPrefixed(&key) {
-			return errors.New("list of certificates is cut off")
+	b = append(b, c.Credential.ID[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(c.Credential.IssuedAt.UnixNano()))
+	for _, part := range [][]byte{issuer, []byte(c.Credential.Agent), c.Key} {
+		if len(part) > math.MaxUint16 {
+			return nil, fmt.Errorf("%d octets of a certificate's issuer, agent or key do not fit its entry", len(part))
 		}
-		c.Credential.IssuedAt = time.Unix(0, int64(issued)).UTC()
-		c.Credential.Issuer, c.Credential.Agent = hex.EncodeToString(issuer), Name(agent)
-		c.Key = append(PublicKey(nil), key...)
-		*l = append(*l, c)
+		b = append(binary.BigEndian.AppendUint16(b, uint16(len(part))), part...)
 	}
-	return nil
+	return b, nil
+}
+
+// readCurrent reads an entry that entries yielded.
+func readCurrent(entry cryptobyte.String) (c Current) {
+	var issued uint64
+	var issuer, agent, key cryptobyte.String
+	entry.CopyBytes(c.Credential.ID[:])
+	entry.ReadUint64(&issued)
+	for _, part := range []*cryptobyte.String{&issuer, &agent, &key} {
+		entry.ReadUint16LengthPrefixed(part)
+	}
+	c.Credential.IssuedAt = time.Unix(0, int64(issued)).UTC()
+	c.Credential.Issuer, c.Credential.Agent = hex.EncodeToString(issuer), Name(agent)
+	c.Key = PublicKey(key)
+	return c
 }

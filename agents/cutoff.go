@@ -57,8 +57,9 @@ func (c Cutoff) Date() time.Time {
 }
 
 // cutoffs holds the latest cutoff of an agent, of an owner and of an issuer,
-// under "agent/NAME", "owner/WHO" and "issuer/KEYID".
-const cutoffs = storage.Table[Cutoff]("cutoffs")
+// under "agent/NAME", "owner/WHO" and "issuer/KEYID". Each check of a credential
+// reads three of them; they change when an operator says so.
+var cutoffs = storage.NewMemo(storage.Table[Cutoff]("cutoffs"))
 
 // revocations holds the credentials that were revoked one by one.
 const revocations = storage.Partitioned[Cutoff]("revocations")

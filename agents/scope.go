@@ -36,7 +36,7 @@ func ParseScope(s string) (Scope, error) {
 // ParseScopes returns the scopes of a space-delimited list (RFC 6749, section 3.3).
 func ParseScopes(s string) ([]Scope, error) {
 	var scopes []Scope
-	for _, word := range strings.Split(s, " ") {
+	for word := range strings.SplitSeq(s, " ") {
 		scope, err := ParseScope(word)
 		if err != nil {
 			return nil, err
@@ -50,6 +50,9 @@ func ParseScopes(s string) ([]Scope, error) {
 
 // JoinScopes is the inverse of [ParseScopes].
 func JoinScopes(scopes []Scope) string {
+	if len(scopes) == 1 {
+		return string(scopes[0])
+	}
 	var b strings.Builder
 	for i, s := range scopes {
 		if i > 0 {

@@ -20,7 +20,8 @@ const partitions = Table[struct{}]("partitions")
 const hourFormat = "2006010215"
 
 func (p Partitioned[V]) table(expires time.Time) Table[V] {
-	return Table[V](string(p) + "/" + expires.UTC().Format(hourFormat))
+	var name [64]byte
+	return Table[V](expires.UTC().AppendFormat(append(append(name[:0], p...), '/'), hourFormat))
 }
 
 // Put sets the value of key, which expires at the instant given.
@@ -64,13 +65,18 @@ func (p Partitioned[V]) Delete(tx Tx, expires time.Time, key string) error {
 // hour, and within one by key. Some may have expired before from. It ends
 // after the first error.
 func (p Partitioned[V]) Since(tx Tx, from time.Time) iter.Seq2[V, error] {
+	return p.SincePrefix(tx, from, "")
+}
+
+// SincePrefix is Since for the records whose key begins with prefix.
+func (p Partitioned[V]) SincePrefix(tx Tx, from time.Time, prefix string) iter.Seq2[V, error] {
 	return func(yield func(V, error) bool) {
 		first := string(p.table(from))
 		for name := range tx.Scan(string(partitions), string(p)+"/") {
 			if name < first {
 				continue
 			}
-			for v, err := range Table[V](name).Scan(tx, "") {
+			for v, err := range Table[V](name).Scan(tx, prefix) {
 				if !yield(v, err) || err != nil {
 					return
 				}

@@ -46,9 +46,17 @@ func plan(b *bbolt.Bucket, key []byte) {
 // with the other members of its group.
 type tx struct {
 	b       *bbolt.Tx // nil once the closure has returned
+	tables  [8]table  // those looked up first: a closure reads few, but often the same
+	known   int       // of them
 	changes []change
 	drops   []string // tables that go if the closure succeeds
 	dropped bool     // one of them exists
+}
+
+// A table is one that was looked up.
+type table struct {
+	name   string
+	bucket *bbolt.Bucket // nil if there is none
 }
 
 // A change is a write that can be undone.
@@ -62,11 +70,21 @@ type change struct {
 func (t *tx) end() { t.b = nil }
 
 // bucket returns the table's bucket, or nil if there is none.
-func (t *tx) bucket(table string) *bbolt.Bucket {
-	if t.b == nil || slices.Contains(t.drops, table) {
+func (t *tx) bucket(name string) *bbolt.Bucket {
+	if t.b == nil || slices.Contains(t.drops, name) {
 		return nil
 	}
-	return t.b.Bucket([]byte(table))
+	for i := range t.tables[:t.known] {
+		if t.tables[i].name == name {
+			return t.tables[i].bucket
+		}
+	}
+	b := t.b.Bucket([]byte(name))
+	if t.known < len(t.tables) {
+		t.tables[t.known] = table{name, b}
+		t.known++
+	}
+	return b
 }
 
 // writable returns whether the table can be written.
@@ -112,6 +130,7 @@ func (t *tx) Put(table, key string, value []byte) error {
 		if b, err = t.b.CreateBucket([]byte(table)); err != nil {
 			return fmt.Errorf("making table %q: %w", table, err)
 		}
+		t.known = 0 // they say that there is none
 		t.changes = append(t.changes, change{table: table, created: true})
 	}
 	k := []byte(key)
