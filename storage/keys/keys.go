@@ -6,7 +6,8 @@
 // private key as PKCS #8 (RFC 5958) in PEM (RFC 7468), sealed with the
 // operator's [Passphrase] by PBES2 (RFC 8018): PBKDF2 with HMAC-SHA-256, a
 // 128-bit salt and 600,000 iterations, then AES-256 in CBC mode. openssl pkey
-// reads these files.
+// reads the files of classical keys. A key with an alternative half has a block
+// for each, the classical one first.
 //
 // PBES2 hides a key but does not authenticate it. The record does: the public
 // key is computed anew from the private key in the file, and a file that does
@@ -35,10 +36,21 @@ const (
 	Issuer Purpose = "issuer" // the agents' certificates and the lists that revoke them
 	Tokens Purpose = "tokens" // access tokens
 	Audit  Purpose = "audit"  // checkpoints of the audit log
+
+	// TokensPQ signs, with a post-quantum algorithm, the access tokens for
+	// audiences that want that.
+	TokensPQ Purpose = "tokens-pq"
+
+	// Where stock TLS clients cannot check what root and issuer sign, these two,
+	// which are classical, sign for the authority's own HTTPS.
+	HTTPSRoot   Purpose = "https-root"   // the https-issuers' certificates
+	HTTPSIssuer Purpose = "https-issuer" // the server's own certificate and the list that revokes it
 )
 
 // Purposes returns every purpose there is.
-func Purposes() []Purpose { return []Purpose{Root, Issuer, Tokens, Audit} }
+func Purposes() []Purpose {
+	return []Purpose{Root, Issuer, Tokens, Audit, TokensPQ, HTTPSRoot, HTTPSIssuer}
+}
 
 // ParsePurpose returns the purpose that is spelled s.
 func ParsePurpose(s string) (Purpose, error) { return oneOf("purpose", s, Purposes()) }
@@ -63,6 +75,9 @@ type Key struct {
 	Activated time.Time `json:"activated,omitzero"`
 	Retired   time.Time `json:"retired,omitzero"`
 	Public    []byte    `json:"public"` // DER SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7)
+
+	// Alternative is that of the second half of a key that has two.
+	Alternative []byte `json:"alternative,omitempty"`
 }
 
 var (
@@ -73,12 +88,12 @@ var (
 )
 
 // newKey returns the record, in no state yet, of the key with this public half.
-func newKey(p Purpose, a Algorithm, spki []byte, created time.Time) (Key, error) {
+func newKey(p Purpose, a Algorithm, spki, alternative []byte, created time.Time) (Key, error) {
 	id, err := SubjectKeyID(spki)
 	if err != nil {
 		return Key{}, err
 	}
-	return Key{ID: fmt.Sprintf("%x", id), Purpose: p, Algorithm: a, Created: created, Public: spki}, nil
+	return Key{ID: fmt.Sprintf("%x", id), Purpose: p, Algorithm: a, Created: created, Public: spki, Alternative: alternative}, nil
 }
 
 // check tells whether the parts of k that never change agree with each other.
@@ -87,7 +102,7 @@ func (k Key) check() error {
 	if _, err := ParsePurpose(string(k.Purpose)); err != nil {
 		return err
 	}
-	a, err := algorithmOf(k.Public)
+	a, err := k.algorithm()
 	if err != nil {
 		return err
 	}
@@ -102,6 +117,19 @@ func (k Key) check() error {
 		return fmt.Errorf("%w %.40q: its public key has the identifier %x", ErrInvalid, k.ID, id)
 	}
 	return nil
+}
+
+// algorithm returns what the public halves of k are for.
+func (k Key) algorithm() (Algorithm, error) {
+	first, err := algorithmOf(k.Public)
+	if err != nil || len(k.Alternative) == 0 {
+		return first, err
+	}
+	second, err := algorithmOf(k.Alternative)
+	if err != nil {
+		return "", err
+	}
+	return ParseAlgorithm(string(first + "+" + second))
 }
 
 // oneOf returns the one of all that is spelled s.

@@ -61,7 +61,7 @@ func freshKey(t testing.TB, p Purpose, a Algorithm) (Key, crypto.Signer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := newKey(p, a, spki, now)
+	k, err := newKey(p, a, spki, nil, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("ParseAlgorithm(%q) = %q, %v", a, got, err)
 		}
 	}
-	for _, s := range []string{"", "Root", "root ", "../root", "rsa", "ECDSA-P256", "ecdsa-p256+mldsa65"} {
+	for _, s := range []string{"", "Root", "root ", "../root", "rsa", "ECDSA-P256", "ecdsa-p256+ed25519", "mldsa65+ecdsa-p256", "ecdsa-p256+mldsa65+mldsa65", "ecdsa-p256+", "ecdsa-p256+ML-DSA-65", "ecdsa-p256+mldsa65-ecdsa-p256-sha512", "MLDSA65", "ML-DSA-65"} {
 		if p, err := ParsePurpose(s); !errors.Is(err, ErrInvalid) || p != "" {
 			t.Errorf("ParsePurpose(%q) = %q, %v; want ErrInvalid", s, p, err)
 		}

@@ -74,7 +74,7 @@ func TestWeReadFilesOfOpenSSL(t *testing.T) {
 	for _, a := range Algorithms() {
 		plain := filepath.Join(t.TempDir(), "plain")
 		openssl(t, append(generate[a], "-out", plain)...)
-		k, err := newKey(Root, a, openssl(t, "pkey", "-in", plain, "-pubout", "-outform", "DER"), now)
+		k, err := newKey(Root, a, openssl(t, "pkey", "-in", plain, "-pubout", "-outform", "DER"), nil, now)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,8 @@ import (
 	"fmt"
 
 	"go.step.sm/crypto/pemutil"
+
+	"github.com/brevet-ca/brevet/pqc"
 )
 
 // RFC 7468, sections 10 and 11.
@@ -31,36 +33,80 @@ var (
 	errSealed   = errors.New("is sealed: give --passphrase-file")
 	errPlain    = errors.New("is not sealed though a passphrase was given: if you trust the file, seal it with " + sealCommand)
 	errNotPEM   = errors.New("is not one PEM block " + plainType + " or " + sealedType + " and nothing else")
+	errNotTwo   = errors.New("is not the two PEM blocks of a key with an alternative: the classical half, then that of ML-DSA")
 	errNotPKCS8 = errors.New("holds no PKCS #8 private key")
 	errScheme   = errors.New("is not sealed by PBES2 with PBKDF2, HMAC-SHA-256 and AES-256-CBC: seal it with " + sealCommand)
 )
 
 const sealCommand = "openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA256 -iter 600000 -in OLD -out NEW"
 
-// encode returns the text of the file for a key: sealed unless p says plain.
+// encode returns the text of the file for a key, block after block: sealed
+// unless p says plain.
 func encode(key crypto.Signer, p Passphrase) ([]byte, error) {
-	der, err := marshalPrivate(key)
+	halves, err := marshalPrivate(key)
 	if err != nil {
 		return nil, err
 	}
-	if p.plain {
-		return pem.EncodeToMemory(&pem.Block{Type: plainType, Bytes: der}), nil
+	var text []byte
+	for _, der := range halves {
+		block := &pem.Block{Type: plainType, Bytes: der}
+		if !p.plain {
+			if block, err = pemutil.EncryptPKCS8PrivateKey(rand.Reader, der, p.reveal(), x509.PEMCipherAES256); err != nil {
+				return nil, err
+			}
+		}
+		text = append(text, pem.EncodeToMemory(block)...)
 	}
-	block, err := pemutil.EncryptPKCS8PrivateKey(rand.Reader, der, p.reveal(), x509.PEMCipherAES256)
-	if err != nil {
-		return nil, err
-	}
-	return pem.EncodeToMemory(block), nil
+	return text, nil
 }
 
-// decode reads what encode wrote, or openssl. A file that is not sealed is
-// refused where p is a passphrase, for anyone who can write to the directory
-// could have planted it. The errors follow the name of the file.
-func decode(text []byte, p Passphrase) (crypto.Signer, error) {
-	block, rest := pem.Decode(text)
-	if block == nil || !bytes.HasPrefix(text, []byte("-----BEGIN ")) || len(block.Headers) > 0 || len(bytes.TrimSpace(rest)) > 0 {
+// decode reads what encode wrote, or openssl: the only block, or the two of a
+// key of two halves. A file that is not sealed is refused where p is a
+// passphrase, for anyone who can write to the directory could have planted it.
+// The errors follow the name of the file.
+func decode(text []byte, two bool, p Passphrase) (crypto.Signer, error) {
+	if !two {
+		blocks, err := parseBlocks(text, 1)
+		if err != nil {
+			return nil, err
+		}
+		return decodeBlock(blocks[0], p)
+	}
+	blocks, err := parseBlocks(text, 2)
+	if err != nil {
+		return nil, errNotTwo
+	}
+	first, err := decodeBlock(blocks[0], p)
+	if err != nil {
+		return nil, err
+	}
+	second, err := decodeBlock(blocks[1], p)
+	if err != nil {
+		return nil, err
+	}
+	alternative, ok := second.(*pqc.PrivateKey)
+	if !ok {
+		return nil, errNotTwo
+	}
+	return AlternativeSigner{first, alternative}, nil
+}
+
+// parseBlocks reads n PEM blocks and nothing else.
+func parseBlocks(text []byte, n int) (blocks []*pem.Block, err error) {
+	for range n {
+		block, rest := pem.Decode(text)
+		if block == nil || !bytes.HasPrefix(text, []byte("-----BEGIN ")) || len(block.Headers) > 0 {
+			return nil, errNotPEM
+		}
+		blocks, text = append(blocks, block), bytes.TrimSpace(rest)
+	}
+	if len(text) > 0 {
 		return nil, errNotPEM
 	}
+	return blocks, nil
+}
+
+func decodeBlock(block *pem.Block, p Passphrase) (crypto.Signer, error) {
 	switch {
 	case block.Type == plainType && p.plain:
 		return parsePrivate(block.Bytes)

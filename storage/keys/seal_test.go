@@ -86,7 +86,7 @@ func TestSealedFileLimits(t *testing.T) {
 				s.Algorithm.Params.KDF.Params.PRF.ID = slices.Clone(oidHMACSHA256)
 				test.edit(s)
 			}
-			got, err := decode(sealCheaply(t, signer, secret, edit), p)
+			got, err := decode(sealCheaply(t, signer, secret, edit), false, p)
 			refused(t, got, err, test.want)
 		})
 	}
@@ -97,7 +97,7 @@ func TestWrongPassphraseWithValidPadding(t *testing.T) {
 	_, signer := freshKey(t, Issuer, ECDSAP256)
 	text := sealCheaply(t, signer, secret, nil)
 	for i := range 2000 {
-		got, err := decode(text, passphrase(t, string(rune('A'+i))))
+		got, err := decode(text, false, passphrase(t, string(rune('A'+i))))
 		if err != ErrPassphrase || got != nil {
 			t.Fatalf("passphrase %d: got %v, %v; want ErrPassphrase", i, got, err)
 		}
@@ -119,7 +119,7 @@ func FuzzKeyFile(f *testing.F) {
 			}
 		}
 		for _, p := range []Passphrase{p, NoPassphrase} {
-			signer, err := decode(text, p)
+			signer, err := decode(text, false, p)
 			if err != nil {
 				continue
 			}
@@ -134,7 +134,7 @@ func FuzzKeyFile(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			reread, err := decode(again, NoPassphrase)
+			reread, err := decode(again, false, NoPassphrase)
 			if err != nil {
 				t.Fatalf("%s: %v", again, err)
 			}

@@ -29,6 +29,9 @@ func (s *Store) Generate(p Purpose, a Algorithm, now time.Time) (Key, crypto.Sig
 	if _, err := ParsePurpose(string(p)); err != nil {
 		return Key{}, nil, err
 	}
+	if a.Alternative() != "" && (p == Tokens || p == Audit) {
+		return Key{}, nil, fmt.Errorf("%w algorithm %s: X.509 has alternative signatures, %s has none", ErrInvalid, a, p)
+	}
 	if err := s.ready(); err != nil {
 		return Key{}, nil, err
 	}
@@ -40,7 +43,7 @@ func (s *Store) Generate(p Purpose, a Algorithm, now time.Time) (Key, crypto.Sig
 	if err != nil {
 		return Key{}, nil, err
 	}
-	k, err := newKey(p, a, public, now)
+	k, err := newKey(p, a, public, marshalAlternative(signer), now)
 	if err != nil {
 		return Key{}, nil, err
 	}
@@ -70,7 +73,7 @@ func (s *Store) Signer(k Key) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	signer, err := decode(text, s.passphrase)
+	signer, err := decode(text, len(k.Alternative) > 0, s.passphrase)
 	if errors.Is(err, ErrPassphrase) {
 		return nil, fmt.Errorf("cannot unseal %s: %w", path, err)
 	}
@@ -78,7 +81,7 @@ func (s *Store) Signer(k Key) (crypto.Signer, error) {
 		return nil, fmt.Errorf("key file %s %w", path, err)
 	}
 	public, err := marshalPublic(signer.Public())
-	if err != nil || !bytes.Equal(public, k.Public) {
+	if err != nil || !bytes.Equal(public, k.Public) || !bytes.Equal(marshalAlternative(signer), k.Alternative) {
 		return nil, fmt.Errorf("key file %s holds another key than %s: restore it from a backup", path, k.ID)
 	}
 	return signer, nil
