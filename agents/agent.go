@@ -51,6 +51,7 @@ type Agent struct {
 	Expires     time.Time         `json:"expires,omitzero"`  // no credential outlives this
 	Keys        []PublicKey       `json:"keys,omitempty"`    // for private_key_jwt, beside the certificate's
 	Pending     []byte            `json:"pending,omitempty"` // hash of the one enrollment token that may be used
+	Binding     []byte            `json:"binding,omitempty"` // hash of the one key identifier that an ACME account may be bound with
 	Created     time.Time         `json:"created"`
 	Changed     time.Time         `json:"changed"`
 }

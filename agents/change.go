@@ -55,6 +55,11 @@ func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time) er
 	if err := c.applyLists(tx, td, a); err != nil {
 		return err
 	}
+	if c.Keys != nil {
+		if err := keepApart(tx, *a, now); err != nil {
+			return err
+		}
+	}
 	a.Changed = now
 	return a.check()
 }

@@ -25,14 +25,16 @@ const EnrollmentLifetime = time.Hour
 var ErrEnrollment = errors.New("enrollment token is not valid (unknown, used, replaced or expired)")
 
 // An Enrollment is a one-time token: its prefix, then in base64url the second
-// of its expiry and 256 random bits. Only its hash is stored.
+// of its expiry and 256 random bits. Only its hash is stored. With it goes a
+// [Binding], its like for ACME clients.
 type Enrollment struct {
 	Token   Secret
-	Expires time.Time
+	Expires time.Time // of the token and of the binding
+	Binding Binding   // the zero Binding in one that was parsed
 	hash    [32]byte
 }
 
-// NewEnrollment returns a token that may be used until an hour after now.
+// NewEnrollment returns what may be used until an hour after now.
 func NewEnrollment(now time.Time) (Enrollment, error) {
 	id, err := NewCredentialID(now.Add(EnrollmentLifetime))
 	if err != nil {
@@ -41,7 +43,9 @@ func NewEnrollment(now time.Time) (Enrollment, error) {
 	raw := make([]byte, 4+32)
 	copy(raw, id[:4])
 	rand.Read(raw[4:])
-	return newEnrollment(raw), nil
+	e := newEnrollment(raw)
+	e.Binding = newBinding([4]byte(id[:4]))
+	return e, nil
 }
 
 func newEnrollment(raw []byte) Enrollment {
@@ -69,10 +73,15 @@ func ParseEnrollment(text string) (Enrollment, error) {
 // guess.
 const invitations = storage.Partitioned[Name]("enrollments")
 
-// invite makes e the one token that a may enroll with.
+// invite makes e the one token that a may enroll with, and its binding the one
+// that an ACME account of a may be opened with.
 func (a Agent) invite(tx storage.Tx, e Enrollment) error {
 	a.Pending = e.hash[:]
 	if err := invitations.Put(tx, e.Expires, string(e.hash[:]), a.Name); err != nil {
+		return err
+	}
+	var err error
+	if a.Binding, err = e.Binding.keep(tx, a.Name); err != nil {
 		return err
 	}
 	return a.put(tx)

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"sync"
+
+	"github.com/brevet-ca/brevet/pqc"
 )
 
 // CheckKey refuses public keys that no agent should use: of unknown kind, too
@@ -25,14 +28,16 @@ func CheckKey(key any) error {
 		return checkEd25519(k)
 	case *rsa.PublicKey:
 		return checkRSA(k)
+	case *pqc.PublicKey:
+		return nil // checked when it was parsed
 	}
-	return fmt.Errorf("%w key: want ECDSA P-256, P-384 or P-521, Ed25519, or RSA from 2048 bits", ErrInvalid)
+	return fmt.Errorf("%w key: want ECDSA P-256, P-384 or P-521, Ed25519, or RSA from 2048 bits; or, for certificates, ML-DSA or a composite", ErrInvalid)
 }
 
 // checkEd25519 refuses the points of small order, under which a signature can
 // be valid for many messages (RFC 8032, section 5.1.7 does not exclude them).
 func checkEd25519(k ed25519.PublicKey) error {
-	if smallOrder[string(k[:31])+string(k[31]&0x7f)] {
+	if smallOrder()[string(k[:31])+string(k[31]&0x7f)] {
 		return fmt.Errorf("%w key: the Ed25519 point has small order", ErrInvalid)
 	}
 	return nil
@@ -45,7 +50,7 @@ func checkRSA(k *rsa.PublicKey) error {
 	if k.E < 65537 || k.E%2 == 0 {
 		return fmt.Errorf("%w key: RSA exponent %d, want an odd one from 65537", ErrInvalid, k.E)
 	}
-	if new(big.Int).GCD(nil, nil, k.N, smallPrimes).Cmp(big.NewInt(1)) != 0 {
+	if new(big.Int).GCD(nil, nil, k.N, smallPrimes()).Cmp(big.NewInt(1)) != 0 {
 		return fmt.Errorf("%w key: the RSA modulus has a small factor", ErrInvalid)
 	}
 	if isROCA(k.N) {
@@ -58,29 +63,29 @@ func checkRSA(k *rsa.PublicKey) error {
 }
 
 // primes below 752, the bound that boulder's goodkey uses for small factors.
-var primes = func() (ps []int64) {
+var primes = sync.OnceValue(func() (ps []int64) {
 	for n := int64(3); n < 752; n += 2 {
 		if big.NewInt(n).ProbablyPrime(0) {
 			ps = append(ps, n)
 		}
 	}
 	return ps
-}()
+})
 
-var smallPrimes = func() *big.Int {
+var smallPrimes = sync.OnceValue(func() *big.Int {
 	product := big.NewInt(2)
-	for _, p := range primes {
+	for _, p := range primes() {
 		product.Mul(product, big.NewInt(p))
 	}
 	return product
-}()
+})
 
 // isROCA recognizes moduli whose primes were made from powers of 65537: their
 // residues modulo each of the small primes are powers of 65537 too (Nemec et
 // al., "The Return of Coppersmith's Attack", section 2). A random modulus
 // passes all 38 tests once in 2^27 or less.
 func isROCA(n *big.Int) bool {
-	for _, p := range primes {
+	for _, p := range primes() {
 		if p > 167 {
 			break
 		}
@@ -122,7 +127,7 @@ func closePrimes(n *big.Int) bool {
 // smallOrder holds the encodings, the sign bit cleared, of every point of
 // edwards25519 whose order divides 8: y is 0, 1 or -1 (also unreduced) or one
 // of the two y of order 8.
-var smallOrder = func() map[string]bool {
+var smallOrder = sync.OnceValue(func() map[string]bool {
 	p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
 	y8, _ := new(big.Int).SetString("05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826", 16)
 	points := map[string]bool{}
@@ -135,4 +140,4 @@ var smallOrder = func() map[string]bool {
 		points[string(encoded)] = true
 	}
 	return points
-}()
+})

@@ -8,7 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// Add registers a new agent as c says and makes e the token it enrolls with.
+// Add registers a new agent as c says and makes e what it enrolls with.
 // The name must never have been used.
 func Add(tx storage.Tx, td TrustDomain, n Name, c Change, e Enrollment, now time.Time) (Agent, error) {
 	if n == Authority {
@@ -71,14 +71,14 @@ func set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time) (Agent,
 	return a, a.put(tx)
 }
 
-// Suspend ends everything that the agent holds, its enrollment token too, and
-// lets it obtain nothing more until it is resumed.
+// Suspend ends everything that the agent holds, its enrollment token and its
+// binding too, and lets it obtain nothing more until it is resumed.
 func Suspend(tx storage.Tx, n Name, r Reason, now time.Time) (Agent, error) {
 	a, err := change(tx, n, "suspended", now, Active)
 	if err != nil {
 		return a, err
 	}
-	a.State, a.Pending = Suspended, nil
+	a.State, a.Pending, a.Binding = Suspended, nil, nil
 	return a, errors.Join(a.put(tx), CutAgent(tx, n, Cutoff{At: now, Reason: r}))
 }
 
@@ -104,15 +104,15 @@ func Decommission(tx storage.Tx, td TrustDomain, n Name, r Reason, now time.Time
 		return a, err
 	}
 	before := a.State
-	a.State, a.Pending = Decommissioned, nil
+	a.State, a.Pending, a.Binding = Decommissioned, nil, nil
 	if before == Suspended { // all is dead since then, and relying parties were told when and why
 		return a, a.put(tx)
 	}
 	return a, errors.Join(a.put(tx), CutAgent(tx, n, Cutoff{At: now, Reason: r}))
 }
 
-// Reenroll makes e the token that the agent may enroll with, in place of an
-// earlier one. What the agent holds lives on.
+// Reenroll makes e what the agent may enroll with, in place of an earlier one.
+// What the agent holds lives on.
 func Reenroll(tx storage.Tx, n Name, e Enrollment, now time.Time) (Agent, error) {
 	a, err := change(tx, n, "enrolled", now, Active)
 	if err != nil {

@@ -25,8 +25,41 @@ const ClockTolerance = 5 * time.Minute
 type Standing struct {
 	tx      storage.Tx
 	now     time.Time
-	agents  map[Name]known
-	cutoffs map[holder]Cutoff
+	agents  met[Name, known]
+	cutoffs met[holder, Cutoff]
+}
+
+// met remembers what was looked up. The first two need no map, and in most
+// requests are all there is.
+type met[K comparable, V any] struct {
+	first [2]struct {
+		key   K
+		value V
+	}
+	n    int // of first
+	more map[K]V
+}
+
+func (m *met[K, V]) get(k K) (V, bool) {
+	for i := range m.n {
+		if m.first[i].key == k {
+			return m.first[i].value, true
+		}
+	}
+	v, ok := m.more[k]
+	return v, ok
+}
+
+func (m *met[K, V]) put(k K, v V) {
+	if m.n < len(m.first) {
+		m.first[m.n].key, m.first[m.n].value = k, v
+		m.n++
+		return
+	}
+	if m.more == nil {
+		m.more = map[K]V{}
+	}
+	m.more[k] = v
 }
 
 // A holder is what cutoffs are looked up by.
@@ -68,6 +101,27 @@ func (s *Standing) Check(c Credential) (Agent, error) {
 	return a, a.Usable(s.now)
 }
 
+// CheckHolder is Check for what an agent has held since an instant and no
+// issuing key signed, such as an ACME account: what ends the credentials
+// issued at that instant ends it.
+func (s *Standing) CheckHolder(n Name, since time.Time) (Agent, error) {
+	if since.After(s.now.Add(ClockTolerance)) {
+		return Agent{}, fmt.Errorf("%w, at %s", ErrAhead, since.UTC().Format(time.RFC3339))
+	}
+	a, err := s.agent(n)
+	if err != nil {
+		return Agent{}, err
+	}
+	cutoff, err := s.latest(holder{agent: n, owner: a.Owner})
+	if err != nil {
+		return Agent{}, err
+	}
+	if !since.After(cutoff.At) {
+		return Agent{}, fmt.Errorf("%w since %s (%s)", ErrRevoked, cutoff.Date().UTC().Format(time.RFC3339), cutoff.Reason)
+	}
+	return a, a.Usable(s.now)
+}
+
 // Cutoff returns what killed the credential, if anything has: its own
 // revocation before any other, else the latest cutoff that covers it.
 func (s *Standing) Cutoff(c Credential) (Cutoff, bool, error) {
@@ -101,13 +155,10 @@ func (s *Standing) Ended(c Credential) (Cutoff, bool, error) {
 }
 
 func (s *Standing) agent(n Name) (Agent, error) {
-	k, ok := s.agents[n]
+	k, ok := s.agents.get(n)
 	if !ok {
 		k.agent, k.err = Get(s.tx, n)
-		if s.agents == nil {
-			s.agents = map[Name]known{}
-		}
-		s.agents[n] = k
+		s.agents.put(n, k)
 	}
 	return k.agent, k.err
 }
@@ -115,7 +166,7 @@ func (s *Standing) agent(n Name) (Agent, error) {
 // latest returns the latest cutoff that covers what is issued to h: the zero
 // Cutoff, which kills nothing, if there is none.
 func (s *Standing) latest(h holder) (Cutoff, error) {
-	latest, ok := s.cutoffs[h]
+	latest, ok := s.cutoffs.get(h)
 	if ok {
 		return latest, nil
 	}
@@ -128,9 +179,6 @@ func (s *Standing) latest(h holder) (Cutoff, error) {
 			latest = c
 		}
 	}
-	if s.cutoffs == nil {
-		s.cutoffs = map[holder]Cutoff{}
-	}
-	s.cutoffs[h] = latest
+	s.cutoffs.put(h, latest)
 	return latest, nil
 }

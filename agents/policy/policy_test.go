@@ -207,7 +207,7 @@ func TestCallerThatHasGivenUp(t *testing.T) {
 }
 
 func TestIsDenial(t *testing.T) {
-	for _, err := range []error{policy.ErrName, policy.ErrScope, policy.ErrAudience, agents.ErrUnknown, agents.ErrRevoked, agents.ErrEnrollment, storage.ErrExists} {
+	for _, err := range []error{policy.ErrName, policy.ErrScope, policy.ErrAudience, agents.ErrUnknown, agents.ErrRevoked, agents.ErrEnrollment, agents.ErrBinding, storage.ErrExists} {
 		if !policy.IsDenial(because(err, "…")) {
 			t.Errorf("%v is a decision", err)
 		}

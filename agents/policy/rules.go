@@ -97,7 +97,7 @@ func IsUnavailable(err error) bool {
 func IsDenial(err error) bool {
 	for _, d := range []error{
 		ErrDenied, agents.ErrInvalid, agents.ErrUnknown, agents.ErrNotActive, agents.ErrTransition, agents.ErrNameTaken,
-		agents.ErrEnrollment, agents.ErrRevoked, storage.ErrExists, agents.ErrCredentialExpired, agents.ErrAhead,
+		agents.ErrEnrollment, agents.ErrBinding, agents.ErrRevoked, storage.ErrExists, agents.ErrCredentialExpired, agents.ErrAhead,
 	} {
 		if errors.Is(err, d) {
 			return true

@@ -1,0 +1,149 @@
+package agents
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// ErrBinding says that a key of an external account binding cannot be used.
+// Callers tell outsiders no more than that.
+var ErrBinding = errors.New("external account binding key is not valid (unknown, used, replaced or expired)")
+
+// A Binding is the key of an external account binding (RFC 8555, section
+// 7.3.4): what an enrollment is to an ACME client. It is made with each
+// [Enrollment] and expires with it, but is used up by itself: an agent may
+// enroll and open an account. The store holds neither the identifier nor the
+// MAC key, but a salt from which the former makes the latter.
+type Binding struct {
+	KeyID  string // base64url of the second of its expiry and 128 random bits
+	MACKey Secret // base64url, without padding, of 256 bits, for HMAC-SHA256
+	salt   [32]byte
+}
+
+// keyIDSize is that of a key identifier before base64url.
+const keyIDSize = 4 + 16
+
+// newBinding returns a key that may be used until the instant that expires
+// begins with, as a CredentialID does.
+func newBinding(expires [4]byte) Binding {
+	var raw [keyIDSize]byte
+	copy(raw[:], expires[:])
+	rand.Read(raw[len(expires):])
+	b := Binding{KeyID: base64.RawURLEncoding.EncodeToString(raw[:])}
+	for {
+		rand.Read(b.salt[:])
+		text := base64.RawURLEncoding.EncodeToString(macKey(b.KeyID, b.salt[:]))
+		if text[0] != '-' { // which ACME clients would take for a flag; no KeyID begins so before 2088
+			b.MACKey = NewSecret(text)
+			return b
+		}
+	}
+}
+
+func macKey(kid string, salt []byte) []byte {
+	h := hmac.New(sha256.New, []byte(kid))
+	h.Write(salt)
+	return h.Sum(nil)
+}
+
+// keyID is a key identifier as the store knows it.
+type keyID struct {
+	expires time.Time
+	hash    [32]byte
+}
+
+// parseKeyID reads the identifier of a binding as it stands in a JWS.
+func parseKeyID(kid string) (keyID, error) {
+	if len(kid) != base64.RawURLEncoding.EncodedLen(keyIDSize) {
+		return keyID{}, ErrBinding
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(kid)
+	if err != nil || len(raw) != keyIDSize || raw[0] >= 0x80 { // the decoder skips line breaks
+		return keyID{}, ErrBinding
+	}
+	var id CredentialID
+	copy(id[:4], raw)
+	return keyID{expires: id.Expires(), hash: sha256.Sum256([]byte(kid))}, nil
+}
+
+// bound is what is kept of a binding.
+type bound struct {
+	Agent Name   `json:"agent"`
+	Salt  []byte `json:"salt"`
+}
+
+// bindings maps the hash of a key identifier to what it is for. Used ones stay
+// until their hour is past, so that a second use can be told from a guess.
+const bindings = storage.Partitioned[bound]("bindings")
+
+// keep records b as the agent's.
+func (b Binding) keep(tx storage.Tx, n Name) (hash []byte, err error) {
+	id, err := parseKeyID(b.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	return id.hash[:], bindings.Put(tx, id.expires, string(id.hash[:]), bound{n, b.salt[:]})
+}
+
+// BindingOf returns the agent that the binding was made for, whether or not it
+// may still be used, or [ErrBinding] if it was never given out.
+func BindingOf(tx storage.Tx, kid string) (Name, error) {
+	_, b, err := findBinding(tx, kid)
+	return b.Agent, err
+}
+
+func findBinding(tx storage.Tx, kid string) (keyID, bound, error) {
+	id, err := parseKeyID(kid)
+	if err != nil {
+		return id, bound{}, err
+	}
+	b, err := bindings.Get(tx, id.expires, string(id.hash[:]))
+	if errors.Is(err, storage.ErrNotFound) {
+		err = ErrBinding
+	}
+	return id, b, err
+}
+
+// Bindable returns the agent that may open an account with the key now, and
+// the MAC key, raw. Whoever presents the identifier has still to prove that it
+// knows the MAC key.
+func Bindable(tx storage.Tx, kid string, now time.Time) (a Agent, mac []byte, err error) {
+	id, b, err := findBinding(tx, kid)
+	if err != nil {
+		return Agent{}, nil, err
+	}
+	if a, err = Get(tx, b.Agent); err != nil {
+		return Agent{}, nil, err
+	}
+	switch {
+	case !now.Before(id.expires):
+		return a, nil, fmt.Errorf("%w: it expired at %s", ErrBinding, id.expires.Format(time.RFC3339))
+	case id.expires.After(now.Add(EnrollmentLifetime + ClockTolerance)):
+		return a, nil, fmt.Errorf("%w: it was made while the clock was ahead", ErrBinding)
+	case subtle.ConstantTimeCompare(a.Binding, id.hash[:]) != 1:
+		return a, nil, fmt.Errorf("%w: it was used or replaced", ErrBinding)
+	}
+	if err := a.Usable(now); err != nil {
+		return a, nil, fmt.Errorf("%w: %w", ErrBinding, err)
+	}
+	return a, macKey(kid, b.Salt), nil
+}
+
+// Bind uses the key up. In the transaction that records the account, it makes
+// a binding happen once.
+func Bind(tx storage.Tx, kid string, now time.Time) (Agent, error) {
+	a, _, err := Bindable(tx, kid, now)
+	if err != nil {
+		return a, err
+	}
+	a.Binding = nil
+	return a, a.put(tx)
+}
