@@ -16,32 +16,42 @@ import (
 // to an agent.
 var ErrNotOurs = errors.New("client certificate was not issued to an agent by this authority")
 
-// Authenticate returns the agent whose certificate a TLS client presented and
-// proved to have the key of, and the certificate's record. The certificate is
-// recognized by its record and the hash in it, not by its signature: that also
-// tells apart what a stolen issuing key might have signed.
-func Authenticate(tx storage.Tx, cert *x509.Certificate, now time.Time) (agents.Agent, Certificate, error) {
+// Find returns the record of a certificate that somebody shows, whether or not
+// it may still be used, or [ErrNotOurs]. The certificate is recognized by its
+// record and the hash in it, not by its signature: that also tells apart what a
+// stolen issuing key might have signed.
+func Find(tx storage.Tx, cert *x509.Certificate) (Certificate, error) {
 	var id agents.CredentialID
 	if n := cert.SerialNumber; n.Sign() <= 0 || n.BitLen() > 8*len(id) {
-		return agents.Agent{}, Certificate{}, ErrNotOurs
+		return Certificate{}, ErrNotOurs
 	}
 	cert.SerialNumber.FillBytes(id[:])
 	if id[0] >= 0x80 {
-		return agents.Agent{}, Certificate{}, ErrNotOurs
+		return Certificate{}, ErrNotOurs
 	}
 	c, err := Get(tx, id)
 	if errors.Is(err, storage.ErrNotFound) {
-		if !now.Before(cert.NotAfter) {
-			return agents.Agent{}, c, fmt.Errorf("%w since %s", agents.ErrCredentialExpired, cert.NotAfter.UTC().Format(time.RFC3339))
-		}
-		return agents.Agent{}, c, ErrNotOurs
+		return Certificate{}, ErrNotOurs
 	}
 	if err != nil {
-		return agents.Agent{}, c, err
+		return c, err
 	}
 	hash := sha256.Sum256(cert.Raw)
 	if subtle.ConstantTimeCompare(hash[:], c.Fingerprint[:]) != 1 || c.Agent == agents.Authority {
-		return agents.Agent{}, c, ErrNotOurs
+		return c, ErrNotOurs
+	}
+	return c, nil
+}
+
+// Authenticate returns the agent whose certificate a TLS client presented and
+// proved to have the key of, and the certificate's record.
+func Authenticate(tx storage.Tx, cert *x509.Certificate, now time.Time) (agents.Agent, Certificate, error) {
+	c, err := Find(tx, cert)
+	if errors.Is(err, ErrNotOurs) && c.Agent == "" && !now.Before(cert.NotAfter) { // forgotten, perhaps
+		return agents.Agent{}, c, fmt.Errorf("%w since %s", agents.ErrCredentialExpired, cert.NotAfter.UTC().Format(time.RFC3339))
+	}
+	if err != nil {
+		return agents.Agent{}, c, err
 	}
 	// That it has begun is left to Standing, which bears with a clock that was set
 	// back a little: an agent must not lose its place to that.

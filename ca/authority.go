@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"time"
@@ -36,8 +35,18 @@ func getAuthority(tx storage.Tx, id string) (Authority, error) {
 	return a, err
 }
 
-// rootSuffix ends the common name of a root, after the authority's name.
-const rootSuffix = " Root CA"
+// IssuerCertificate returns the DER certificate of a root or an issuing CA, at
+// work or retired, by its identifier.
+func IssuerCertificate(tx storage.Tx, id string) ([]byte, error) {
+	a, err := getAuthority(tx, id)
+	return a.Certificate, err
+}
+
+// What follows the authority's name in the common names of CAs.
+const (
+	rootSuffix      = " Root CA"
+	httpsRootSuffix = " HTTPS" + rootSuffix
+)
 
 // caBackdate is how far before its making a CA certificate is valid: devices
 // with a slow clock should trust it at once.
@@ -46,34 +55,56 @@ const caBackdate = time.Hour
 // NewRoot makes the self-signed certificate of a root (RFC 5280, section 4.2.1.9:
 // below it stands one more CA).
 func NewRoot(name string, s Signer, lifetime time.Duration, now time.Time) (Authority, error) {
+	return newRoot(name+rootSuffix, s, nil, lifetime, now)
+}
+
+// NewHTTPSRoot makes that of the root of the authority's own HTTPS, which is
+// good for the certificates of servers alone.
+func NewHTTPSRoot(name string, s Signer, lifetime time.Duration, now time.Time) (Authority, error) {
+	return newRoot(name+httpsRootSuffix, s, extKeyUsage(oidServerAuth), lifetime, now)
+}
+
+func newRoot(name string, s Signer, more []byte, lifetime time.Duration, now time.Time) (Authority, error) {
 	id, err := keys.SubjectKeyID(s.PublicKey())
 	if err != nil {
 		return Authority{}, err
 	}
-	subject := commonName(name + rootSuffix)
+	alternative, err := alternativeKey(s.Alternative())
+	if err != nil {
+		return Authority{}, err
+	}
+	subject := commonName(name)
 	return newAuthority(s, &TBSCertificate{
 		Issuer: subject, Subject: subject, PublicKey: s.PublicKey(),
 		NotBefore: now.Add(-caBackdate), NotAfter: now.Add(lifetime),
-		Extensions: join(keyUsage(0x06), basicConstraints(1), subjectKeyID(id)),
+		Extensions: join(keyUsage(0x06), basicConstraints(1), subjectKeyID(id), more, alternative),
 	}, hex.EncodeToString(id), hex.EncodeToString(id))
 }
 
-// NewIssuing makes the certificate of an issuing CA with the public key spki,
-// signed by root. Its name carries the beginning of its key identifier, so
-// that one issuer can be told from the next by eye.
-func NewIssuing(name string, spki []byte, root *Issuer, lifetime time.Duration, now time.Time) (Authority, error) {
-	id, err := keys.SubjectKeyID(spki)
+// NewIssuing makes the certificate of an issuing CA with the key k, signed by
+// root. Its name carries the beginning of its key identifier, so that one
+// issuer can be told from the next by eye.
+func NewIssuing(name string, k keys.Key, root *Issuer, lifetime time.Duration, now time.Time) (Authority, error) {
+	id, err := keys.SubjectKeyID(k.Public)
 	if err != nil {
 		return Authority{}, err
+	}
+	more, err := alternativeKey(k.Alternative)
+	if err != nil {
+		return Authority{}, err
+	}
+	kind := "Issuing CA"
+	if k.Purpose == keys.HTTPSIssuer {
+		kind, more = "HTTPS CA", extKeyUsage(oidServerAuth)
 	}
 	end := now.Add(lifetime)
 	if end.After(root.NotAfter) {
 		end = root.NotAfter
 	}
 	return newAuthority(root.Signer, &TBSCertificate{
-		Issuer: root.subject, Subject: commonName(fmt.Sprintf("%s Issuing CA %x", name, id[:4])), PublicKey: spki,
+		Issuer: root.subject, Subject: commonName(fmt.Sprintf("%s %s %x", name, kind, id[:4])), PublicKey: k.Public,
 		NotBefore: now.Add(-caBackdate), NotAfter: end,
-		Extensions: join(keyUsage(0x86), basicConstraints(0), subjectKeyID(id), AuthorityKeyID(root.KeyID)),
+		Extensions: join(keyUsage(0x86), basicConstraints(0), subjectKeyID(id), AuthorityKeyID(root.KeyID), more),
 	}, hex.EncodeToString(id), root.ID)
 }
 
@@ -108,15 +139,6 @@ func Authorities(tx storage.Tx) (roots, issuers []Authority, err error) {
 		}
 	}
 	return roots, issuers, nil
-}
-
-// PEM returns the certificates as PEM blocks, one after the other.
-func PEM(certificates ...[]byte) []byte {
-	var text []byte
-	for _, der := range certificates {
-		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
-	}
-	return text
 }
 
 func join(parts ...[]byte) []byte {

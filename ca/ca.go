@@ -10,18 +10,21 @@
 //
 // Certificates are written by this package's own encoder, since crypto/x509
 // builds each from reflection and verifies what it signed, which costs more
-// than the signature. Not built: policy mappings, name constraints, CRLs of
+// than the signature. Signatures, classical and post-quantum, are package
+// pqc/pkix's. Not built: policy mappings, name constraints, CRLs of
 // the root (an issuing CA that is compromised is distrusted by a new root).
 package ca
 
 import (
-	"crypto/x509"
+	"bytes"
 	"fmt"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -49,7 +52,7 @@ type CA struct {
 	profiles map[string]*Profile
 	now      func() time.Time
 	issuing  func() (time.Time, error)
-	issuers  atomic.Pointer[[]*Issuer]
+	issuers  atomic.Pointer[issuers]
 }
 
 // New returns a CA over the issuer that is active in the store.
@@ -75,61 +78,6 @@ func New(c Config) (*CA, error) {
 	return ca, ca.Reload()
 }
 
-// Issuer returns the issuer that signs now.
-func (ca *CA) Issuer() *Issuer { return ca.Issuers()[0] }
-
-// Issuers returns the issuer that signs now, and after it those that were
-// retired so lately that certificates of theirs may be alive.
-func (ca *CA) Issuers() []*Issuer { return *ca.issuers.Load() }
-
-// Reload takes the issuing keys from the store: at the start, and after a
-// rotation.
-func (ca *CA) Reload() error {
-	var issuing []keys.Key
-	certs := map[string]Authority{}
-	err := ca.db.View(ctxStart, func(tx storage.Tx) error {
-		active, err := keys.Active(tx, keys.Issuer)
-		if err != nil {
-			return fmt.Errorf("finding the active issuer: %w", err)
-		}
-		all, err := keys.List(tx, keys.Issuer)
-		if err != nil {
-			return err
-		}
-		issuing = append(issuing[:0], active)
-		for _, k := range all {
-			if k.State == keys.StateRetired && ca.now().Before(k.Retired.Add(maxProfile)) {
-				issuing = append(issuing, k)
-			}
-		}
-		for _, k := range issuing {
-			if certs[k.ID], err = getAuthority(tx, k.ID); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	private, err := ca.keys.Signers(issuing...)
-	if err != nil {
-		return err
-	}
-	issuers := make([]*Issuer, len(issuing))
-	for i, k := range issuing {
-		s, err := NewSigner(private[i])
-		if err != nil {
-			return err
-		}
-		if issuers[i], err = newIssuer(certs[k.ID], s, ca.baseURL); err != nil {
-			return err
-		}
-	}
-	ca.issuers.Store(&issuers)
-	return nil
-}
-
 // An Issuer is a CA certificate and its signer, with what every certificate
 // that it signs has in common.
 type Issuer struct {
@@ -145,11 +93,16 @@ type Issuer struct {
 }
 
 func newIssuer(a Authority, s Signer, baseURL string) (*Issuer, error) {
-	cert, err := x509.ParseCertificate(a.Certificate)
+	parsed, err := pkix.ParseCertificate(a.Certificate)
 	if err != nil {
 		return nil, fmt.Errorf("reading the issuer's certificate: %w", err)
 	}
-	if string(cert.RawSubjectPublicKeyInfo) != string(s.PublicKey()) {
+	cert := parsed.X509
+	var alternative []byte
+	if k := parsed.AlternativeKey(); k != nil {
+		alternative = pqc.MarshalPKIXPublicKey(k)
+	}
+	if !bytes.Equal(cert.RawSubjectPublicKeyInfo, s.PublicKey()) || !bytes.Equal(alternative, s.Alternative()) {
 		return nil, fmt.Errorf("the key of issuer %s is not the one in its certificate", a.ID)
 	}
 	i := &Issuer{ID: a.ID, KeyID: cert.SubjectKeyId, Certificate: a.Certificate, NotBefore: cert.NotBefore, NotAfter: cert.NotAfter, Signer: s, subject: cert.RawSubject}

@@ -221,13 +221,13 @@ func TestCertificatesOfTheAuthority(t *testing.T) {
 // way (RFC 5280, section 4.1.2.5).
 func TestIssuerDoesNotOutliveItsRoot(t *testing.T) {
 	w := newWorld(t)
-	_, signer := w.generate(keys.Root, keys.Ed25519)
+	key, signer := w.generate(keys.Root, keys.Ed25519)
 	root := must(ca.NewRoot("Long", signer, 40*365*24*time.Hour, w.now))(t)
 	if parsed := parse(t, root.Certificate); parsed.NotAfter.Year() != 2066 || !parsed.NotAfter.Equal(root.NotAfter) {
 		t.Errorf("the root ends at %s, want %s", parsed.NotAfter, root.NotAfter)
 	}
 	above := must(ca.RootIssuer(root, signer))(t)
-	issuing := must(ca.NewIssuing("Long", signer.PublicKey(), above, 50*365*24*time.Hour, w.now))(t)
+	issuing := must(ca.NewIssuing("Long", key, above, 50*365*24*time.Hour, w.now))(t)
 	if !issuing.NotAfter.Equal(root.NotAfter) || !parse(t, issuing.Certificate).NotAfter.Equal(root.NotAfter) {
 		t.Errorf("the issuer ends at %s, its root at %s", issuing.NotAfter, root.NotAfter)
 	}

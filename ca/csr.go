@@ -2,14 +2,18 @@ package ca
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/pqc/pkix"
 )
 
 // MaxCSR is the largest certificate request that is looked at, in octets of
@@ -23,6 +27,9 @@ type CSR struct {
 	CN        string
 	Names     []agents.Identifier
 	URIs      []string
+
+	postQuantum bool                // the key is an ML-DSA or composite one
+	components  [][sha256.Size]byte // of a composite key; see checkComponents
 }
 
 // ParseCSRPEM reads a request from one PEM block (RFC 7468, section 7).
@@ -45,16 +52,47 @@ func ParseCSR(der []byte) (*CSR, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w certificate request: %v", agents.ErrInvalid, err)
 	}
+	pq, err := pqc.ParsePKIXPublicKey(r.RawSubjectPublicKeyInfo)
+	switch {
+	case err == nil:
+		return parsePostQuantum(der, pq)
+	case !errors.Is(err, pqc.ErrUnknownAlgorithm):
+		return nil, fmt.Errorf("%w certificate request: %v", agents.ErrInvalid, err)
+	}
 	if err := agents.CheckKey(r.PublicKey); err != nil {
 		return nil, fmt.Errorf("certificate request: %w", err)
 	}
 	if !slices.Contains(csrAlgorithms, r.SignatureAlgorithm) {
-		return nil, fmt.Errorf("%w certificate request: signature algorithm %s, want ECDSA or RSA with SHA-256 or more, or Ed25519", agents.ErrInvalid, r.SignatureAlgorithm)
+		return nil, fmt.Errorf("%w certificate request: signature algorithm %s, want ECDSA or RSA with SHA-256 or more, Ed25519, ML-DSA or a composite", agents.ErrInvalid, r.SignatureAlgorithm)
 	}
 	if err := r.CheckSignature(); err != nil {
 		return nil, fmt.Errorf("%w certificate request: its signature is wrong: %v", agents.ErrInvalid, err)
 	}
 	return newCSR(r)
+}
+
+// parsePostQuantum reads a request for an ML-DSA or composite key. Both halves
+// of a composite must have signed.
+func parsePostQuantum(der []byte, pq *pqc.PublicKey) (*CSR, error) {
+	if err := agents.CheckKey(pq); err != nil {
+		return nil, fmt.Errorf("certificate request: %w", err)
+	}
+	r, err := pkix.ParseCSR(der)
+	if err != nil {
+		return nil, fmt.Errorf("%w certificate request: %v", agents.ErrInvalid, err)
+	}
+	if _, err := r.CheckSignature(); err != nil {
+		return nil, fmt.Errorf("%w certificate request: its signature is wrong: %v", agents.ErrInvalid, err)
+	}
+	c, err := newCSR(r.X509)
+	if err != nil {
+		return nil, err
+	}
+	c.postQuantum = true
+	if c.components, err = components(pq); err != nil {
+		return nil, fmt.Errorf("%w certificate request: %v", agents.ErrInvalid, err)
+	}
+	return c, nil
 }
 
 var csrAlgorithms = []x509.SignatureAlgorithm{

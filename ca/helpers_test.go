@@ -67,10 +67,10 @@ func newWorld(t testing.TB, change ...func(*plan)) *world {
 	w := &world{t: t, db: &hookedDB{DB: db}, keys: keys.NewStore(dir, keys.NoPassphrase), now: start}
 
 	rootKey, rootSigner := w.generate(keys.Root, p.algorithm)
-	issuerKey, issuerSigner := w.generate(keys.Issuer, p.algorithm)
+	issuerKey, _ := w.generate(keys.Issuer, p.algorithm)
 	root := must(ca.NewRoot("Example", rootSigner, 10*365*24*time.Hour, w.now))(t)
 	above := must(ca.RootIssuer(root, rootSigner))(t)
-	issuing := must(ca.NewIssuing("Example", issuerSigner.PublicKey(), above, p.issuerLifetime, w.now))(t)
+	issuing := must(ca.NewIssuing("Example", issuerKey, above, p.issuerLifetime, w.now))(t)
 	w.update(func(tx storage.Tx) error {
 		_, err1 := keys.Record(tx, rootKey, keys.StateActive, w.now)
 		_, err2 := keys.Record(tx, issuerKey, keys.StateActive, w.now)

@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -22,13 +23,14 @@ type Request struct {
 	TTL            time.Duration // 0 means the agent's or the profile's
 	Profile        string        // "" means the default one
 	Proof          string        // how the asker proved who it is, for the audit log
+	CommonName     string        // of the subject, one of the names; "" means the agent's name
 	Time           time.Time     // for the authority's own certificate: when it begins, if not now
 
 	// Proven are identifiers that the agent has just proven to control.
 	Proven []agents.Identifier
 	// Claim, if set, runs in the transaction that records the certificate and
 	// uses up what entitles to it. Like every such function it may run twice.
-	Claim func(storage.Tx) error
+	Claim func(storage.Tx, *Issued) error
 }
 
 // An Issued is a certificate as it is handed out.
@@ -60,7 +62,7 @@ func (ca *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 	err = policy.Do(ctx, ca.db, now, r.Request, func(tx storage.Tx) (policy.Grant, error) {
 		g := policy.Grant{Credential: cert.ID.String(), Reasons: []string{r.Proof}}
 		if r.Claim != nil {
-			if err := r.Claim(tx); err != nil {
+			if err := r.Claim(tx, cert); err != nil {
 				return g, err
 			}
 		}
@@ -69,6 +71,9 @@ func (ca *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 			return g, err
 		}
 		if _, err := r.names(ca.td, a); err != nil {
+			return g, err
+		}
+		if err := checkComponents(tx, a, r.CSR, begin); err != nil {
 			return g, err
 		}
 		if !a.Expires.IsZero() && cert.ID.Expires().After(a.Expires) {
@@ -120,7 +125,7 @@ func (ca *CA) sign(ctx context.Context, r Request, now time.Time) (*Issued, erro
 	if err != nil {
 		return nil, err
 	}
-	issuer := ca.Issuer()
+	issuer := ca.issuer(r.Agent)
 	end, err := p.notAfter(a, r.TTL, issuer.NotAfter, now)
 	if err != nil {
 		return nil, err
@@ -131,10 +136,10 @@ func (ca *CA) sign(ctx context.Context, r Request, now time.Time) (*Issued, erro
 	}
 	c := Certificate{
 		Credential: agents.Credential{ID: id, Agent: a.Name, Issuer: issuer.ID, IssuedAt: now},
-		NotBefore:  now.Add(-backdate).Truncate(time.Second),
+		NotBefore:  now.Add(-p.backdate).Truncate(time.Second),
 		KeyHash:    sha256.Sum256(r.CSR.PublicKey), Profile: p.name, Names: names,
 	}
-	der, err := issuer.sign(c, p, ca.td, r.CSR.PublicKey)
+	der, err := issuer.sign(c, p, ca.td, cmp.Or(r.CommonName, string(a.Name)), r.CSR.PublicKey)
 	if err != nil {
 		return nil, fmt.Errorf("signing certificate %s: %w", id, err)
 	}
@@ -177,16 +182,18 @@ func (r Request) names(td agents.TrustDomain, a agents.Agent) ([]agents.Identifi
 			return nil, fmt.Errorf("%w: %.100s", policy.ErrName, uri)
 		}
 	}
-	if cn := r.CSR.CN; cn != "" && cn != string(a.Name) && cn != host.Value &&
-		!slices.ContainsFunc(asked, func(n agents.Identifier) bool { return n.Value == cn }) {
-		return nil, fmt.Errorf("%w: the subject's common name %.100q; leave it out or put the agent's name", policy.ErrName, cn)
+	for _, cn := range []string{r.CSR.CN, r.CommonName} {
+		if cn != "" && cn != string(a.Name) && cn != host.Value &&
+			!slices.ContainsFunc(asked, func(n agents.Identifier) bool { return n.Value == cn }) {
+			return nil, fmt.Errorf("%w: the subject's common name %.100q; leave it out or put the agent's name", policy.ErrName, cn)
+		}
 	}
 	return asked, nil
 }
 
-// sign encodes and signs the certificate of c. The subject is the agent's name;
-// its SPIFFE ID and host name always stand among the alternative names.
-func (i *Issuer) sign(c Certificate, p *Profile, td agents.TrustDomain, spki []byte) ([]byte, error) {
+// sign encodes and signs the certificate of c. The subject is a common name;
+// the agent's SPIFFE ID and host name always stand among the alternative names.
+func (i *Issuer) sign(c Certificate, p *Profile, td agents.TrustDomain, cn string, spki []byte) ([]byte, error) {
 	dns := []string{td.Host(c.Agent)}
 	var ips []netip.Addr
 	for _, n := range c.Names {
@@ -206,7 +213,7 @@ func (i *Issuer) sign(c Certificate, p *Profile, td agents.TrustDomain, spki []b
 	}
 	return i.Signer.SignCertificate(&TBSCertificate{
 		Serial: c.ID[:], Issuer: i.subject, NotBefore: c.NotBefore, NotAfter: c.ID.Expires(),
-		Subject: commonName(string(c.Agent)), PublicKey: spki,
+		Subject: commonName(cn), PublicKey: spki,
 		Extensions: join(p.usages, subjectKeyID(ski), subjectAltName(td.ID(c.Agent), dns, ips), i.extensions),
 	})
 }

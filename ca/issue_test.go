@@ -294,13 +294,13 @@ func TestClaimThatFailsLeavesNothing(t *testing.T) {
 	w.add("api", agents.Change{})
 	r := ask("api", csr(t, newECDSA(t, elliptic.P256()), nil))
 	e := must(agents.NewEnrollment(w.now))(t)
-	r.Claim = func(tx storage.Tx) error { return agents.Redeem(tx, e, w.now) } // it was never given out
+	r.Claim = func(tx storage.Tx, _ *ca.Issued) error { return agents.Redeem(tx, e, w.now) } // it was never given out
 	_, err := w.Issue(t.Context(), r)
 	refused(t, "a claim", err, agents.ErrEnrollment, "")
 	w.nothingIssued(t, "a claim", 1)
 
 	marks := storage.Table[string]("marks")
-	r.Claim = func(tx storage.Tx) error { return marks.Put(tx, "k", "claimed") }
+	r.Claim = func(tx storage.Tx, _ *ca.Issued) error { return marks.Put(tx, "k", "claimed") }
 	w.db.afterView = func() { w.suspend("api") }
 	_, err = w.Issue(t.Context(), r)
 	refused(t, "a good claim of a suspended agent", err, agents.ErrRevoked, "")
@@ -406,8 +406,8 @@ func TestRotatedIssuer(t *testing.T) {
 	_, before := w.mustIssue("api")
 	old := w.CA.Issuer()
 	w.now = w.now.Add(time.Hour)
-	next, signer := w.generate(keys.Issuer, keys.ECDSAP384)
-	authority := must(w.NextIssuer(context.Background(), signer.PublicKey(), 24*time.Hour))(t)
+	next, _ := w.generate(keys.Issuer, keys.ECDSAP384)
+	authority := must(w.NextIssuer(context.Background(), next, 24*time.Hour))(t)
 	w.update(func(tx storage.Tx) error {
 		_, err1 := keys.Record(tx, next, keys.StateNext, w.now)
 		err2 := ca.PutAuthority(tx, authority)

@@ -18,6 +18,7 @@ type Profile struct {
 	name        string
 	lifetime    time.Duration
 	maxLifetime time.Duration
+	backdate    time.Duration
 	usages      []byte // keyUsage and extKeyUsage extensions
 }
 
@@ -29,7 +30,12 @@ const (
 
 // backdate is how far notBefore lies before the issuance, for relying parties
 // whose clock is a little slow. It is not counted as lifetime.
-const backdate = 30 * time.Second
+// The server's own is dated further back, for devices that can set their clock
+// only once they reach it.
+const (
+	backdate       = 30 * time.Second
+	serverBackdate = 10 * time.Minute
+)
 
 // minLifetime is the shortest certificate that is worth issuing.
 const minLifetime = time.Minute
@@ -53,14 +59,14 @@ func NewProfile(name string, c ProfileConfig) (*Profile, error) {
 		return nil, fmt.Errorf("profile %q: want %s <= lifetime (%s) <= max_lifetime (%s) <= %s", name, minLifetime, c.Lifetime, c.MaxLifetime, maxProfile)
 	}
 	return &Profile{
-		name: name, lifetime: c.Lifetime, maxLifetime: c.MaxLifetime,
+		name: name, lifetime: c.Lifetime, maxLifetime: c.MaxLifetime, backdate: backdate,
 		usages: append(keyUsage(0x80), extKeyUsage(oidServerAuth, oidClientAuth)...),
 	}, nil
 }
 
 func newServerProfile() *Profile {
 	return &Profile{
-		name: serverProfile, lifetime: time.Hour, maxLifetime: time.Hour,
+		name: serverProfile, lifetime: time.Hour, maxLifetime: time.Hour, backdate: serverBackdate,
 		usages: append(keyUsage(0x80), extKeyUsage(oidServerAuth)...),
 	}
 }
@@ -91,4 +97,27 @@ func (p *Profile) notAfter(a agents.Agent, asked time.Duration, issuerEnds, now 
 		return time.Time{}, fmt.Errorf("%w lifetime: the agent or the issuer ends at %s", agents.ErrInvalid, end.Format(time.RFC3339))
 	}
 	return end, nil
+}
+
+// Profiles returns the profiles that agents may ask for, with the lifetimes
+// that their certificates have if nobody says otherwise.
+func (ca *CA) Profiles() map[string]time.Duration {
+	known := map[string]time.Duration{}
+	for name, p := range ca.profiles {
+		if name != serverProfile {
+			known[name] = p.lifetime
+		}
+	}
+	return known
+}
+
+// CheckLifetime returns nil if the agent could now have a certificate of the
+// profile that lives for ttl, or for what is usual if that is 0.
+func (ca *CA) CheckLifetime(a agents.Agent, profile string, ttl time.Duration, now time.Time) error {
+	p, err := ca.profile(Request{Agent: a.Name, Profile: profile})
+	if err != nil {
+		return err
+	}
+	_, err = p.notAfter(a, ttl, ca.Issuer().NotAfter, now)
+	return err
 }

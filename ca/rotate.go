@@ -3,6 +3,7 @@ package ca
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,12 +13,19 @@ import (
 )
 
 // NextIssuer has the root sign the certificate of a new issuing key. It is the
-// only time that a running authority unseals its root key.
-func (ca *CA) NextIssuer(ctx context.Context, spki []byte, lifetime time.Duration) (Authority, error) {
+// only time that a running authority unseals its root key. Where the authority's
+// own HTTPS has a root of its own, that signs its issuers.
+func (ca *CA) NextIssuer(ctx context.Context, k keys.Key, lifetime time.Duration) (Authority, error) {
 	var key keys.Key
 	var root Authority
 	err := ca.db.View(ctx, func(tx storage.Tx) (err error) {
-		if key, err = keys.Active(tx, keys.Root); err != nil {
+		key, err = keys.Active(tx, keys.Root)
+		if k.Purpose == keys.HTTPSIssuer {
+			if https, err2 := keys.Active(tx, keys.HTTPSRoot); !errors.Is(err2, storage.ErrNotFound) {
+				key, err = https, err2
+			}
+		}
+		if err != nil {
 			return err
 		}
 		root, err = getAuthority(tx, key.ID)
@@ -42,6 +50,6 @@ func (ca *CA) NextIssuer(ctx context.Context, spki []byte, lifetime time.Duratio
 	if err != nil {
 		return Authority{}, err
 	}
-	name := strings.TrimSuffix(cert.Subject.CommonName, rootSuffix)
-	return NewIssuing(name, spki, issuer, lifetime, ca.now())
+	name := strings.TrimSuffix(strings.TrimSuffix(cert.Subject.CommonName, httpsRootSuffix), rootSuffix)
+	return NewIssuing(name, k, issuer, lifetime, ca.now())
 }

@@ -48,12 +48,12 @@ func newWorld(t *testing.T, algorithm keys.Algorithm) *world {
 	w := &world{t: t, db: db, keys: keys.NewStore(dir, keys.NoPassphrase), issuers: map[string]*x509.Certificate{}}
 	w.at(start)
 	rootKey, rootSigner := w.generate(keys.Root, algorithm)
-	issuerKey, issuerSigner := w.generate(keys.Issuer, algorithm)
+	issuerKey, _ := w.generate(keys.Issuer, algorithm)
 	root, err := ca.NewRoot("Example", rootSigner, 10*365*24*time.Hour, start)
 	w.check(err)
 	above, err := ca.RootIssuer(root, rootSigner)
 	w.check(err)
-	issuing, err := ca.NewIssuing("Example", issuerSigner.PublicKey(), above, 90*24*time.Hour, start)
+	issuing, err := ca.NewIssuing("Example", issuerKey, above, 90*24*time.Hour, start)
 	w.check(err)
 	w.update(func(tx storage.Tx) error {
 		_, err1 := keys.Record(tx, rootKey, keys.StateActive, start)

@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -130,23 +129,10 @@ func (p *Publisher) run(r *round) {
 	}
 }
 
-// buildAll makes the lists of all issuers. Only one call runs at a time.
+// buildAll makes the lists of all issuers: computed on one snapshot, signed,
+// then their numbers stored before anybody sees them. Only one call runs at a
+// time.
 func (p *Publisher) buildAll(regular bool) ([]*CRL, error) {
-	var crls []*CRL
-	for _, issuer := range p.ca.Issuers() {
-		crl, err := p.build(issuer, regular)
-		if err != nil {
-			return nil, fmt.Errorf("publishing the CRL of %s: %w", issuer.ID, err)
-		}
-		crls = append(crls, crl)
-	}
-	p.current.Store(&crls)
-	return crls, nil
-}
-
-// build makes one list: computed on a snapshot, signed, then its number stored
-// before anybody sees it.
-func (p *Publisher) build(issuer *ca.Issuer, regular bool) (*CRL, error) {
 	// Several callers may wait for it; and a full disk does not keep a list back,
 	// since those who rely on it would not learn of a revocation.
 	ctx := storage.Urgent(context.Background())
@@ -159,62 +145,39 @@ func (p *Publisher) build(issuer *ca.Issuer, regular bool) (*CRL, error) {
 		doubt = p.Doubt()
 	}
 	date = date.Truncate(time.Second)
-	var last CRL
-	var list List
+	var drafts []*draft
 	err := p.db.View(ctx, func(tx storage.Tx) (err error) {
-		last, err = table.Get(tx, issuer.ID)
-		if err != nil && !errors.Is(err, storage.ErrNotFound) {
-			return err
-		}
-		list = List{Number: last.Number + 1, ThisUpdate: date, NextUpdate: date.Add(Lifetime)}
-		from := date
-		if last.Regular.Before(from) {
-			from = last.Regular
-		}
-		return list.fill(tx, issuer.ID, from.Add(-doubt), now)
-	})
-	if err != nil {
-		return nil, err
-	}
-	crl := &CRL{
-		Issuer: issuer.ID, Number: list.Number, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate,
-		Regular: last.Regular, Entries: list.Len, sameDate: last.ThisUpdate.Equal(date),
-	}
-	if regular {
-		crl.Regular = date
-	}
-	if crl.DER, err = list.Sign(issuer); err != nil {
-		return nil, err
-	}
-	return crl, p.db.Update(ctx, func(tx storage.Tx) error { return table.Put(tx, crl.Issuer, *crl) })
-}
-
-// fill lists the certificates of the issuer that something has killed, and that
-// expire at from or later: one that expired stays until a regular list was
-// published after that (RFC 5280, section 3.3).
-func (l *List) fill(tx storage.Tx, issuer string, from, now time.Time) error {
-	standing := agents.NewStanding(tx, now)
-	for c, err := range ca.Since(tx, from) {
-		if err != nil {
-			return err
-		}
-		if c.Issuer != issuer || c.ID.Expires().Before(from) {
-			continue
-		}
-		cutoff, dead, err := standing.Ended(c.Credential)
-		if err != nil {
-			return err
-		}
-		if dead {
-			if cutoff.Date().After(l.ThisUpdate) { // as of later than now, or the clock was set back
-				cutoff.Made = l.ThisUpdate
-			}
-			if err := l.Add(c.ID, cutoff); err != nil {
+		drafts = nil
+		for _, issuer := range p.ca.Issuers() {
+			d, err := newDraft(tx, issuer, date, doubt)
+			if err != nil {
 				return err
 			}
+			drafts = append(drafts, d)
+		}
+		return fill(tx, drafts, now)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("publishing the CRLs: %w", err)
+	}
+	crls := make([]*CRL, len(drafts))
+	for i, d := range drafts {
+		if crls[i], err = d.sign(regular); err != nil {
+			return nil, fmt.Errorf("publishing the CRL of %s: %w", d.issuer.ID, err)
 		}
 	}
-	return nil
+	err = p.db.Update(ctx, func(tx storage.Tx) error {
+		var errs []error
+		for _, c := range crls {
+			errs = append(errs, table.Put(tx, c.Issuer, *c))
+		}
+		return errors.Join(errs...)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("publishing the CRLs: %w", err)
+	}
+	p.current.Store(&crls)
+	return crls, nil
 }
 
 // Run publishes regularly until ctx is done. A list that could not be

@@ -1,0 +1,45 @@
+package ca_test
+
+import (
+	"context"
+	"testing"
+
+	"crypto/elliptic"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// BenchmarkIssue issues, with the record and its event made durable, by an
+// issuer of each kind: alone and with 32 at a time.
+func BenchmarkIssue(b *testing.B) {
+	for _, algorithm := range []keys.Algorithm{
+		keys.ECDSAP256, "ecdsa-p256+mldsa44", "ecdsa-p256+mldsa65", "mldsa44", "mldsa65", "mldsa44-ed25519-sha512", "mldsa65-ecdsa-p256-sha512", "mldsa87-ecdsa-p384-sha512",
+	} {
+		w := newWorld(b, func(p *plan) { p.algorithm = algorithm })
+		w.add("api", agents.Change{})
+		r := ca.Request{Request: policy.Request{Actor: "bench"}, Agent: "api", CSR: csr(b, newECDSA(b, elliptic.P256()), nil), Proof: "client certificate"}
+		issue := func(b *testing.B) {
+			if _, err := w.Issue(context.Background(), r); err != nil {
+				b.Error(err)
+			}
+		}
+		b.Run(string(algorithm)+"/writers=1", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				issue(b)
+			}
+		})
+		b.Run(string(algorithm)+"/writers=32", func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetParallelism(16)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					issue(b)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,139 @@
+package ca
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// issuers are those at work, and the lately retired.
+type issuers struct {
+	all   []*Issuer // the one that signs for agents first
+	https *Issuer   // that signs the authority's own certificate
+}
+
+// Issuer returns the issuer that signs for agents now.
+func (ca *CA) Issuer() *Issuer { return ca.issuers.Load().all[0] }
+
+// HTTPSIssuer returns the issuer of the authority's own certificate: the one of
+// the agents, unless stock TLS clients cannot check what that signs.
+func (ca *CA) HTTPSIssuer() *Issuer { return ca.issuers.Load().https }
+
+// Issuers returns the issuer that signs for agents now, and after it the others
+// whose certificates may be alive: what was retired lately, and what signs for
+// the authority itself.
+func (ca *CA) Issuers() []*Issuer { return ca.issuers.Load().all }
+
+// issuer returns the issuer of a certificate for n.
+func (ca *CA) issuer(n agents.Name) *Issuer {
+	if n == agents.Authority {
+		return ca.HTTPSIssuer()
+	}
+	return ca.Issuer()
+}
+
+// A certified is an issuing key and its certificate.
+type certified struct {
+	key       keys.Key
+	authority Authority
+}
+
+// Reload takes the issuing keys from the store: at the start, and after a
+// rotation.
+func (ca *CA) Reload() error {
+	var issuing []certified
+	var https string
+	err := ca.db.View(ctxStart, func(tx storage.Tx) (err error) {
+		issuing, https, err = ca.atWork(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	ks := make([]keys.Key, len(issuing))
+	for i, c := range issuing {
+		ks[i] = c.key
+	}
+	private, err := ca.keys.Signers(ks...)
+	if err != nil {
+		return err
+	}
+	var loaded issuers
+	for i, c := range issuing {
+		s, err := NewSigner(private[i])
+		if err != nil {
+			return err
+		}
+		issuer, err := newIssuer(c.authority, s, ca.baseURL)
+		if err != nil {
+			return err
+		}
+		loaded.all = append(loaded.all, issuer)
+		if c.key.ID == https {
+			loaded.https = issuer
+		}
+	}
+	ca.issuers.Store(&loaded)
+	return nil
+}
+
+// atWork returns what [issuers] is made of, and the identifier of the issuer of
+// the authority's own certificate.
+func (ca *CA) atWork(tx storage.Tx) (issuing []certified, https string, err error) {
+	active, err := keys.Active(tx, keys.Issuer)
+	if err != nil {
+		return nil, "", fmt.Errorf("finding the active issuer: %w", err)
+	}
+	ks := []keys.Key{active}
+	https = active.ID
+	sibling, err := keys.Active(tx, keys.HTTPSIssuer)
+	switch {
+	case err == nil:
+		ks = append(ks, sibling)
+		if stock, err := Stock(tx); err != nil {
+			return nil, "", err
+		} else if !stock {
+			https = sibling.ID
+		}
+	case !errors.Is(err, storage.ErrNotFound):
+		return nil, "", err
+	}
+	all, err := keys.List(tx, keys.Issuer, keys.HTTPSIssuer)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, k := range all {
+		if k.State == keys.StateRetired && ca.now().Before(k.Retired.Add(maxProfile)) {
+			ks = append(ks, k)
+		}
+	}
+	for _, k := range ks {
+		a, err := getAuthority(tx, k.ID)
+		if err != nil {
+			return nil, "", err
+		}
+		issuing = append(issuing, certified{k, a})
+	}
+	return issuing, https, nil
+}
+
+// Stock reports whether stock TLS clients can check what the active issuer
+// signs: its key and its root's are classical, whatever stands beside them.
+func Stock(tx storage.Tx) (bool, error) {
+	issuer, err := keys.Active(tx, keys.Issuer)
+	if err != nil {
+		return false, fmt.Errorf("finding the active issuer: %w", err)
+	}
+	a, err := getAuthority(tx, issuer.ID)
+	if err != nil {
+		return false, err
+	}
+	root, err := keys.Get(tx, a.Root)
+	if err != nil {
+		return false, fmt.Errorf("finding the root of issuer %s: %w", issuer.ID, err)
+	}
+	return issuer.Algorithm.Classical() && root.Algorithm.Classical(), nil
+}

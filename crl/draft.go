@@ -1,0 +1,81 @@
+package crl
+
+import (
+	"errors"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// A draft is a list of one issuer on its way.
+type draft struct {
+	issuer *ca.Issuer
+	last   CRL
+	from   time.Time // what expired before is not listed
+	List
+}
+
+func newDraft(tx storage.Tx, issuer *ca.Issuer, date time.Time, doubt time.Duration) (*draft, error) {
+	last, err := table.Get(tx, issuer.ID)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return nil, err
+	}
+	d := &draft{issuer: issuer, last: last, from: date, List: List{Number: last.Number + 1, ThisUpdate: date, NextUpdate: date.Add(Lifetime)}}
+	if last.Regular.Before(d.from) {
+		d.from = last.Regular
+	}
+	d.from = d.from.Add(-doubt)
+	return d, nil
+}
+
+func (d *draft) sign(regular bool) (*CRL, error) {
+	c := &CRL{
+		Issuer: d.issuer.ID, Number: d.Number, ThisUpdate: d.ThisUpdate, NextUpdate: d.NextUpdate,
+		Regular: d.last.Regular, Entries: d.Len, sameDate: d.last.ThisUpdate.Equal(d.ThisUpdate),
+	}
+	if regular {
+		c.Regular = d.ThisUpdate
+	}
+	var err error
+	c.DER, err = d.Sign(d.issuer)
+	return c, err
+}
+
+// fill lists the certificates that something has killed, each with its issuer,
+// and that expire at the list's from or later: one that expired stays until a
+// regular list was published after that (RFC 5280, section 3.3).
+func fill(tx storage.Tx, drafts []*draft, now time.Time) error {
+	standing := agents.NewStanding(tx, now)
+	by := map[string]*draft{}
+	from := drafts[0].from
+	for _, d := range drafts {
+		by[d.issuer.ID] = d
+		if d.from.Before(from) {
+			from = d.from
+		}
+	}
+	for c, err := range ca.Since(tx, from) {
+		if err != nil {
+			return err
+		}
+		d := by[c.Issuer]
+		if d == nil || c.ID.Expires().Before(d.from) {
+			continue
+		}
+		cutoff, dead, err := standing.Ended(c.Credential)
+		if err != nil {
+			return err
+		}
+		if dead {
+			if cutoff.Date().After(d.ThisUpdate) { // as of later than now, or the clock was set back
+				cutoff.Made = d.ThisUpdate
+			}
+			if err := d.Add(c.ID, cutoff); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
