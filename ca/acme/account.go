@@ -1,0 +1,299 @@
+package acme
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// An account belongs to one agent for ever (RFC 8555, section 7.1.2). It is
+// stored as JSON: fields may be added, and none changes its meaning.
+type account struct {
+	ID      string          `json:"id"`
+	Agent   agents.Name     `json:"agent"`
+	Key     json.RawMessage `json:"key"` // JWK
+	Contact []string        `json:"contact,omitempty"`
+	Status  string          `json:"status"` // valid, deactivated by its client, revoked by an operator
+	Created time.Time       `json:"created"`
+
+	key *key // Key, parsed
+}
+
+// UnmarshalJSON parses the key once, for as long as the record is remembered.
+func (a *account) UnmarshalJSON(data []byte) error {
+	type stored account
+	if err := json.Unmarshal(data, (*stored)(a)); err != nil {
+		return err
+	}
+	k, err := parseKey(a.Key)
+	a.key = k
+	return err
+}
+
+// accounts holds the accounts by identifier, and thumbprints their identifiers
+// by the thumbprint of the key, which no two accounts share.
+var accounts = storage.NewMemo(storage.Table[account]("acme_accounts"))
+
+const thumbprints = storage.Table[string]("acme_keys")
+
+func getAccount(tx storage.Tx, id string) (*account, error) {
+	if len(id) != 22 {
+		return nil, storage.ErrNotFound
+	}
+	a, err := accounts.Get(tx, id)
+	return &a, err
+}
+
+func (a *account) put(tx storage.Tx) error { return accounts.Put(tx, a.ID, *a) }
+
+// standing returns the account's agent, or why the account is dead.
+func (a *account) standing(tx storage.Tx, now time.Time) (agents.Agent, error) {
+	if a.Status != statusValid {
+		return agents.Agent{Name: a.Agent}, fmt.Errorf("%w: the account was %s", agents.ErrNotActive, a.Status)
+	}
+	return agents.NewStanding(tx, now).CheckHolder(a.Agent, a.Created)
+}
+
+func byThumbprint(tx storage.Tx, k *key) (*account, error) {
+	id, err := thumbprints.Get(tx, k.thumbprint)
+	if err != nil {
+		return nil, err
+	}
+	return getAccount(tx, id)
+}
+
+type accountDocument struct {
+	Status  string          `json:"status"`
+	Contact []string        `json:"contact,omitempty"`
+	Orders  string          `json:"orders"`
+	Binding json.RawMessage `json:"externalAccountBinding,omitempty"` // as it was sent, to who has just sent it
+}
+
+func (s *Service) accountURL(id string) string { return s.url("account", id) }
+
+func (s *Service) showAccount(a *account) *answer {
+	return &answer{location: s.accountURL(a.ID), body: &accountDocument{Status: a.Status, Contact: a.Contact, Orders: s.accountURL(a.ID) + "/orders"}}
+}
+
+// newAccount opens an account, or finds the one that the key has (RFC 8555,
+// section 7.3).
+func (s *Service) newAccount(r *request) (*answer, error) {
+	var contact []string
+	var existing bool
+	var binding json.RawMessage
+	err := r.read(map[string]any{"contact": &contact, "onlyReturnExisting": &existing, "externalAccountBinding": &binding})
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.findAccount(r)
+	if !errors.Is(err, storage.ErrNotFound) {
+		return found, err
+	}
+	if existing {
+		return nil, newProblem("accountDoesNotExist", "no account has this key")
+	}
+	if err := checkContact(contact); err != nil {
+		return nil, err
+	}
+	if binding == nil {
+		return nil, newProblem("externalAccountRequired", "an account needs the external account binding key that brevet agent add or reenroll prints")
+	}
+	a, err := s.open(r, contact, binding)
+	if err != nil {
+		// A client that tries again may have been overtaken by its own first try.
+		if found, err := s.findAccount(r); err == nil {
+			return found, nil
+		}
+	}
+	return a, err
+}
+
+// findAccount shows the account that the request's key has (RFC 8555, section
+// 7.3.1), or fails with [storage.ErrNotFound]. That one is dead is recorded.
+func (s *Service) findAccount(r *request) (*answer, error) {
+	var a *account
+	var dead error
+	err := s.DB.View(r.ctx, func(tx storage.Tx) (err error) {
+		if a, err = byThumbprint(tx, r.key); err == nil {
+			_, dead = a.standing(tx, r.now)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if r.account = a; dead == nil {
+		return s.showAccount(a), nil
+	}
+	if err := s.unblocked(a.Agent); err != nil {
+		return nil, err
+	}
+	if policy.IsDenial(dead) {
+		dead = policy.Deny(r.ctx, s.DB, r.now, r.policy("acme.request", s), dead)
+	}
+	return nil, dead
+}
+
+// checkContact accepts mailto URLs of one address (RFC 8555, section 7.3).
+func checkContact(contact []string) error {
+	if len(contact) > 10 {
+		return newProblem("invalidContact", "at most 10 contacts")
+	}
+	for _, c := range contact {
+		address, ok := strings.CutPrefix(c, "mailto:")
+		if !ok {
+			return newProblem("unsupportedContact", "contacts are mailto URLs")
+		}
+		a, err := mail.ParseAddress(address)
+		if err != nil || a.Address != address || len(c) > 256 || strings.ContainsAny(address, "?,") {
+			return newProblem("invalidContact", "the contact is not a mailto URL of one address")
+		}
+	}
+	return nil
+}
+
+// open makes an account, in the transaction that uses its binding up.
+func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answer, error) {
+	b, err := s.parseBinding(r, raw)
+	if err != nil {
+		return nil, err
+	}
+	secret := make([]byte, 16)
+	rand.Read(secret)
+	a := account{ID: base64.RawURLEncoding.EncodeToString(secret), Key: r.key.jwk, Contact: contact, Status: statusValid}
+	asked := policy.Request{Actor: "external account binding", Action: "acme.account.create", Subject: string(b.agent), ID: r.id}
+	if b.refused != nil {
+		return nil, unbound(policy.Deny(r.ctx, s.DB, r.now, asked, b.refused))
+	}
+	// A cutoff that is made before the account is recorded ends it, too.
+	now, err := s.Issuing()
+	if err != nil {
+		return nil, err
+	}
+	err = policy.Do(r.ctx, s.DB, now, asked, func(tx storage.Tx) (policy.Grant, error) {
+		agent, err := agents.Bind(tx, b.kid, now)
+		if err != nil {
+			return policy.Grant{}, err
+		}
+		a.Agent, a.Created = agent.Name, now
+		if err := thumbprints.Create(tx, r.key.thumbprint, a.ID); err != nil {
+			return policy.Grant{}, err
+		}
+		return policy.Grant{Reasons: []string{"acme account " + a.ID}}, accounts.Create(tx, a.ID, a)
+	})
+	if err != nil {
+		return nil, unbound(err)
+	}
+	answer := s.showAccount(&a)
+	answer.status, answer.body.(*accountDocument).Binding = 201, raw // section 7.3.4
+	return answer, nil
+}
+
+// unbound says the same of every key that cannot be used. The status is one
+// that counts against the client's address, since a refusal is recorded.
+func unbound(err error) error {
+	if errors.Is(err, agents.ErrBinding) || errors.Is(err, storage.ErrExists) || errors.Is(err, agents.ErrUnknown) {
+		p := newProblem("unauthorized", "%v", agents.ErrBinding)
+		p.Status = http.StatusUnauthorized
+		return p
+	}
+	return err
+}
+
+// updateAccount shows, changes or deactivates an account (sections 7.3.2 and
+// 7.3.6).
+func (s *Service) updateAccount(r *request) (*answer, error) {
+	if r.http.PathValue("account") != r.account.ID {
+		return nil, newProblem("unauthorized", "this is not the account that signed")
+	}
+	if len(r.payload) == 0 {
+		return s.showAccount(r.account), nil
+	}
+	var contact []string
+	var status string
+	if err := r.read(map[string]any{"contact": &contact, "status": &status}); err != nil {
+		return nil, err
+	}
+	if status != "" && status != statusDeactivated && status != statusValid {
+		return nil, newProblem("malformed", "an account's status can only be set to deactivated")
+	}
+	if err := checkContact(contact); err != nil {
+		return nil, err
+	}
+	action := "acme.account.update"
+	if status == statusDeactivated {
+		action = "acme.account.deactivate"
+	} else if contact == nil {
+		return s.showAccount(r.account), nil
+	}
+	var changed account
+	err := policy.Do(r.ctx, s.DB, r.now, r.policy(action, s), func(tx storage.Tx) (policy.Grant, error) {
+		if err := r.alive(tx, s.Now()); err != nil {
+			return policy.Grant{}, err
+		}
+		a, err := getAccount(tx, r.account.ID)
+		if err != nil {
+			return policy.Grant{}, err
+		}
+		changed = *a
+		if contact != nil {
+			changed.Contact = slices.Clone(contact)
+		}
+		if status != "" {
+			changed.Status = status
+		}
+		return policy.Grant{Reasons: []string{"acme account " + a.ID}}, changed.put(tx)
+	})
+	return s.showAccount(&changed), err
+}
+
+// An Account is one that was opened and not ended by itself: whether it can be
+// used is for agents.Standing to say.
+type Account struct {
+	ID      string      `json:"id"`
+	Agent   agents.Name `json:"agent"`
+	Created time.Time   `json:"created"`
+}
+
+// summaries are the accounts without their keys, which cost most to read.
+const summaries = storage.Table[struct {
+	Account
+	Status string `json:"status"`
+}]("acme_accounts")
+
+// Accounts yields the accounts.
+func Accounts(tx storage.Tx) iter.Seq2[Account, error] {
+	return func(yield func(Account, error) bool) {
+		for a, err := range summaries.Scan(tx, "") {
+			if err == nil && a.Status != statusValid {
+				continue
+			}
+			if !yield(a.Account, err) {
+				return
+			}
+		}
+	}
+}
+
+// End ends one account for ever.
+func End(tx storage.Tx, id string) error {
+	a, err := getAccount(tx, id)
+	if err != nil {
+		return err
+	}
+	ended := *a
+	ended.Status = statusRevoked
+	return ended.put(tx)
+}

@@ -1,0 +1,96 @@
+// Package acme lets agents fetch their certificates by ACME, with the clients
+// they already have: RFC 8555, with tls-alpn-01 (RFC 8737), IP identifiers
+// (RFC 8738), ARI (RFC 9773) and profiles (draft-ietf-acme-profiles).
+//
+// Accounts exist only by an external account binding with the key that an
+// operator was given for a registered agent; an account belongs to that agent
+// and ends with it. Names come from the registry: those given outright are
+// authorized from the start, those to be proven run a challenge, and any other
+// is refused. Certificates are made by [ca.CA.Issue], like all others.
+//
+// A whole order is one record, so that each request that changes something is
+// one commit, and it vanishes with its hour. Whether an account, an order or a
+// renewal window still stands is computed from the registry at each request.
+//
+// Of smallstep's acme package this one uses the validation of challenges and
+// its vocabulary. The endpoints are ours: smallstep's bind accounts and
+// finalize orders in several steps without a lock, validate within the
+// request, answer keyChange with 501, and know neither ARI nor profiles.
+//
+// Not built: pre-authorization (newAuthz), CAA checking (RFC 8659), which says
+// what public CAs may do and nothing within a private trust domain, and
+// notBefore in orders.
+package acme
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// Path is where everything of ACME lies, and DirectoryPath where clients begin.
+const (
+	Path          = "/acme/"
+	DirectoryPath = Path + "directory"
+)
+
+// A Config is what a Service is made of.
+type Config struct {
+	DB          storage.DB
+	CA          *ca.CA
+	TrustDomain agents.TrustDomain
+	URL         string // the https origin that clients use, without a path
+	Challenges  ChallengeConfig
+	Now         func() time.Time
+	Issuing     func() (time.Time, error)   // Now for what is issued, or why nothing may be
+	Revoked     func(context.Context) error // publishes the CRL
+	Log         *slog.Logger
+
+	// Blocked reports whether an agent's accounts have been refused too often
+	// lately; Failed counts a refusal. nil means no bound.
+	Blocked func(agents.Name) bool
+	Failed  func(agents.Name)
+}
+
+// A Service answers ACME clients. Its methods may be called concurrently.
+type Service struct {
+	Config
+	nonces    *nonces
+	validator *validator
+	mux       http.ServeMux
+}
+
+// New returns a Service. It ends with Close.
+func New(c Config) *Service {
+	s := &Service{Config: c, nonces: newNonces()}
+	s.validator = newValidator(c.Challenges)
+	s.mux.HandleFunc("GET "+DirectoryPath, s.serveDirectory)
+	s.mux.HandleFunc("GET "+Path+"new-nonce", s.serveNonce)
+	s.mux.HandleFunc("GET "+Path+"renewal-info/{certificate}", s.serveRenewal)
+	for path, h := range map[string]http.Handler{
+		"new-account":                            s.byKey((*Service).newAccount),
+		"revoke-cert":                            s.byEither((*Service).revoke),
+		"key-change":                             s.byAccount((*Service).changeKey),
+		"new-order":                              s.byAccount((*Service).newOrder),
+		"account/{account}":                      s.byAccount((*Service).updateAccount),
+		"account/{account}/orders":               s.byAccount((*Service).listOrders),
+		"order/{account}/{order}":                s.byAccount((*Service).showOrder),
+		"order/{account}/{order}/finalize":       s.byAccount((*Service).finalize),
+		"authz/{account}/{order}/{n}":            s.byAccount((*Service).serveAuthz),
+		"certificate/{account}/{order}":          s.byAccount((*Service).showCertificate),
+		"challenge/{account}/{order}/{n}/{type}": s.byAccount((*Service).serveChallenge),
+	} {
+		s.mux.Handle("POST "+Path+path, h)
+	}
+	return s
+}
+
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.route(w, r) }
+
+// Close ends the validations under way, which clients can start again.
+func (s *Service) Close() { s.validator.close() }

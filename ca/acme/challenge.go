@@ -1,0 +1,175 @@
+package acme
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/smallstep/certificates/acme"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// newChallenges returns the ways to prove an identifier: a wildcard only by DNS
+// (RFC 8555, section 7.1.3), an address not by DNS (RFC 8738, section 7).
+func newChallenges(id identifier, wildcard bool) []challenge {
+	kinds := []acme.ChallengeType{acme.HTTP01, acme.DNS01, acme.TLSALPN01}
+	switch {
+	case wildcard:
+		kinds = []acme.ChallengeType{acme.DNS01}
+	case id.Type == "ip":
+		kinds = []acme.ChallengeType{acme.HTTP01, acme.TLSALPN01}
+	}
+	list := make([]challenge, len(kinds))
+	for i, kind := range kinds {
+		var token [32]byte // section 8.1 wants 128 bits at least
+		rand.Read(token[:])
+		list[i] = challenge{Type: string(kind), Token: base64.RawURLEncoding.EncodeToString(token[:]), Status: statusPending}
+	}
+	return list
+}
+
+// A challengeDocument is a challenge as clients see it (RFC 8555, section 8).
+type challengeDocument struct {
+	Type      string    `json:"type"`
+	URL       string    `json:"url"`
+	Status    string    `json:"status"`
+	Token     string    `json:"token"`
+	Validated time.Time `json:"validated,omitzero"`
+	Error     *problem  `json:"error,omitempty"`
+}
+
+// challengeDocument shows a challenge of the nth authorization. While it is
+// processing, its error is that of the last try (section 8.2).
+func (s *Service) challengeDocument(o *order, n int, c challenge) *challengeDocument {
+	d := &challengeDocument{
+		Type: c.Type, Status: c.Status, Token: c.Token, Validated: c.Validated, Error: c.Error,
+		URL: s.url("challenge", o.Account, o.ID.String(), fmt.Sprint(n), c.Type),
+	}
+	if c.Status == statusProcessing {
+		d.Error = s.validator.failure(task{o.Account, o.ID, n, c.Type})
+	}
+	return d
+}
+
+// challenge returns the challenge of the nth authorization that has the type,
+// or nil.
+func (o *order) challenge(n int, kind string) *challenge {
+	if n >= len(o.Authz) {
+		return nil
+	}
+	list := o.Authz[n].Challenges
+	i := slices.IndexFunc(list, func(c challenge) bool { return c.Type == kind })
+	if i < 0 {
+		return nil
+	}
+	return &list[i]
+}
+
+// findChallenge returns the order, the number of the authorization in it, and
+// the challenge there that the request's path names.
+func (s *Service) findChallenge(tx storage.Tx, r *request) (*order, int, *challenge, error) {
+	o, n, err := s.findAuthz(tx, r)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	c := o.challenge(n, r.http.PathValue("type"))
+	if c == nil {
+		p := newProblem("malformed", "the authorization has no such challenge")
+		p.Status = 404
+		return nil, 0, nil, p
+	}
+	return o, n, c, nil
+}
+
+// serveChallenge shows a challenge, or has the authority validate it (RFC 8555,
+// section 7.5.1). The answer does not wait for that.
+func (s *Service) serveChallenge(r *request) (*answer, error) {
+	if len(r.payload) > 0 {
+		if err := r.read(nil); err != nil {
+			return nil, err
+		}
+	}
+	var o *order
+	var n int
+	var c *challenge
+	err := s.DB.View(r.ctx, func(tx storage.Tx) (err error) {
+		o, n, c, err = s.findChallenge(tx, r)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(r.payload) > 0 && c.Status == statusPending {
+		if o, c, err = s.begin(r, task{o.Account, o.ID, n, c.Type}); err != nil {
+			return nil, err
+		}
+	}
+	s.revive(o)
+	a := &answer{body: s.challengeDocument(o, n, *c), links: []string{"<" + s.authzURL(o, n) + `>;rel="up"`}}
+	if c.Status == statusProcessing {
+		a.retryAfter = pollInterval
+	}
+	return a, nil
+}
+
+// begin makes a pending challenge processing, and starts its validation when
+// that is durable. One that is not pending any more stays as it is.
+func (s *Service) begin(r *request, t task) (o *order, c *challenge, err error) {
+	reserved, err := s.validator.reserve(t)
+	if err != nil {
+		return nil, nil, err
+	}
+	var begun bool
+	err = s.DB.Update(r.ctx, func(tx storage.Tx) (err error) {
+		begun = false
+		if err := r.alive(tx, s.Now()); err != nil {
+			return err
+		}
+		if o, _, c, err = s.findChallenge(tx, r); err != nil || c.Status != statusPending || !reserved {
+			return err
+		}
+		if err := o.provable(t.authz, s.Now()); err != nil {
+			return err
+		}
+		c.Status, begun = statusProcessing, true
+		return o.put(tx)
+	})
+	switch {
+	case err == nil && begun:
+		s.validator.start(t, func(ctx context.Context) { s.validate(ctx, t, r.id) })
+	case reserved:
+		s.validator.release(t)
+	}
+	return o, c, err
+}
+
+// provable returns nil if a challenge of the authorization can change it.
+func (o *order) provable(n int, now time.Time) error {
+	if !now.Before(o.ID.Expires()) {
+		return newProblem("malformed", "the authorization has expired")
+	}
+	if status := o.Authz[n].Status; status != statusPending {
+		return newProblem("malformed", "the authorization is %s already", status)
+	}
+	return nil
+}
+
+// revive starts the validations of an order again that a crash or a full disk
+// ended. What there is no room for waits until it is asked for again.
+func (s *Service) revive(o *order) {
+	for n, a := range o.Authz {
+		for _, c := range a.Challenges {
+			if c.Status != statusProcessing || o.provable(n, s.Now()) != nil {
+				continue
+			}
+			t := task{o.Account, o.ID, n, c.Type}
+			if reserved, err := s.validator.reserve(t); reserved && err == nil {
+				s.validator.start(t, func(ctx context.Context) { s.validate(ctx, t, "") })
+			}
+		}
+	}
+}

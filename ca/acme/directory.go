@@ -1,0 +1,61 @@
+package acme
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/brevet-ca/brevet/ca"
+)
+
+// lifetimes are the profiles that every directory offers beside those that the
+// operator configured: certificates of the default kind that live this long.
+var lifetimes = map[string]time.Duration{
+	"5m": 5 * time.Minute, "15m": 15 * time.Minute, "30m": 30 * time.Minute, "1h": time.Hour,
+}
+
+// profile returns the certificate profile that a profile of the directory
+// stands for and the lifetime it asks for, 0 for what the agent gets anyway.
+func (s *Service) profile(name string) (profile string, ttl time.Duration, ok bool) {
+	if name == "" {
+		name = ca.DefaultProfile
+	}
+	if _, ok := s.CA.Profiles()[name]; ok {
+		return name, 0, true
+	}
+	ttl, ok = lifetimes[name]
+	return ca.DefaultProfile, ttl, ok
+}
+
+// A directory tells clients where everything is (RFC 8555, section 7.1.1).
+type directory struct {
+	NewNonce    string        `json:"newNonce"`
+	NewAccount  string        `json:"newAccount"`
+	NewOrder    string        `json:"newOrder"`
+	RevokeCert  string        `json:"revokeCert"`
+	KeyChange   string        `json:"keyChange"`
+	RenewalInfo string        `json:"renewalInfo"` // RFC 9773, section 4.1
+	Meta        directoryMeta `json:"meta"`
+}
+
+type directoryMeta struct {
+	ExternalAccountRequired bool              `json:"externalAccountRequired"`
+	Profiles                map[string]string `json:"profiles"` // draft-ietf-acme-profiles, section 3
+}
+
+func (s *Service) serveDirectory(w http.ResponseWriter, _ *http.Request) {
+	profiles := map[string]string{}
+	for name, lifetime := range lifetimes {
+		profiles[name] = "lives for " + lifetime.String()
+	}
+	for name, lifetime := range s.CA.Profiles() {
+		profiles[name] = "lives for " + lifetime.String() + ", or as registered for the agent"
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	json.NewEncoder(w).Encode(directory{
+		NewNonce: s.url("new-nonce"), NewAccount: s.url("new-account"), NewOrder: s.url("new-order"),
+		RevokeCert: s.url("revoke-cert"), KeyChange: s.url("key-change"), RenewalInfo: s.url("renewal-info"),
+		Meta: directoryMeta{ExternalAccountRequired: true, Profiles: profiles},
+	})
+}

@@ -1,0 +1,189 @@
+package acme
+
+import (
+	"crypto/x509"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// finalize exchanges a request for a certificate (RFC 8555, section 7.4). Of
+// several finalizations at once, one gets it: the transaction that records the
+// certificate finds the order ready and leaves it valid, and what the others
+// have had signed is thrown away.
+func (s *Service) finalize(r *request) (*answer, error) {
+	var text string
+	if err := r.read(map[string]any{"csr": &text}); err != nil {
+		return nil, err
+	}
+	var o *order
+	err := s.DB.View(r.ctx, func(tx storage.Tx) (err error) {
+		o, err = s.findOrder(tx, r)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := o.ready(r.now); err != nil {
+		return nil, err
+	}
+	csr, err := s.parseCSR(r, o, text)
+	if err != nil {
+		return nil, err
+	}
+	if o, err = s.issue(r, o, csr); err != nil {
+		return nil, err
+	}
+	return &answer{location: s.orderURL(o), body: s.document(o, r.now)}, nil
+}
+
+func (o *order) ready(now time.Time) error {
+	if status := o.status(now); status != statusReady {
+		return newProblem("orderNotReady", "the order is %s", status)
+	}
+	return nil
+}
+
+// parseCSR checks that a request asks for the names of the order, no more and
+// no less (RFC 8555, section 7.4), and for a key that is no account's (section
+// 11.1).
+func (s *Service) parseCSR(r *request, o *order, text string) (*ca.CSR, error) {
+	der, err := decodeBase64(text)
+	if err != nil {
+		return nil, newProblem("badCSR", "csr is not the base64url of a DER request")
+	}
+	csr, err := ca.ParseCSR(der)
+	if err != nil {
+		return nil, newProblem("badCSR", "%v", err)
+	}
+	if err := s.noAccountKey(r, csr); err != nil {
+		return nil, err
+	}
+	return csr, s.checkNames(r, o, csr)
+}
+
+// checkNames compares a request with its order, and leaves in it what goes into
+// the certificate beside what every certificate of the agent has.
+func (s *Service) checkNames(r *request, o *order, csr *ca.CSR) error {
+	var asked []agents.Identifier
+	for _, id := range csr.Names {
+		id.Value = strings.ToLower(id.Value)
+		if !slices.Contains(asked, id) {
+			asked = append(asked, id)
+		}
+	}
+	names := o.names()
+	csr.CN = strings.ToLower(csr.CN)
+	own := []string{"", string(r.agent.Name), s.TrustDomain.Host(r.agent.Name)}
+	i := slices.IndexFunc(names, func(n agents.Identifier) bool { return n.Value == csr.CN })
+	switch {
+	case i >= 0 && !slices.Contains(asked, names[i]):
+		asked = append(asked, names[i]) // section 7.4: a name may stand there alone
+	case i < 0 && !slices.Contains(own, csr.CN):
+		return newProblem("badCSR", "the request asks for the common name %.100q, which is not in the order", csr.CN)
+	}
+	for _, uri := range csr.URIs {
+		if uri != s.TrustDomain.ID(r.agent.Name) {
+			return newProblem("badCSR", "the request asks for %.100q, which is not in the order", uri)
+		}
+	}
+	for _, n := range names {
+		if !slices.Contains(asked, n) {
+			return newProblem("badCSR", "the request lacks %.100q, which is in the order", n.Value)
+		}
+	}
+	for _, n := range asked {
+		if !slices.Contains(names, n) {
+			return newProblem("badCSR", "the request asks for %.100q, which is not in the order", n.Value)
+		}
+	}
+	csr.Names = asked
+	return nil
+}
+
+// noAccountKey refuses the key of any account, dead or alive: whoever has such a
+// certificate's key would act for the account.
+func (s *Service) noAccountKey(r *request, csr *ca.CSR) error {
+	public, err := x509.ParsePKIXPublicKey(csr.PublicKey)
+	if err != nil {
+		return nil // post-quantum, as no account's is
+	}
+	_, jwk, err := canonical(public)
+	if err != nil {
+		return newProblem("badCSR", "%v", err)
+	}
+	taken := false
+	err = s.DB.View(r.ctx, func(tx storage.Tx) (err error) {
+		taken, err = thumbprints.Has(tx, thumbprint(jwk))
+		return err
+	})
+	if err == nil && taken {
+		return newProblem("badCSR", "the key in the request is that of an account; make another")
+	}
+	return err
+}
+
+// issue makes the certificate of an order. The order, the account and its agent
+// are looked at again in the transaction that records it.
+func (s *Service) issue(r *request, o *order, csr *ca.CSR) (*order, error) {
+	profile, ttl, _ := s.profile(o.Profile)
+	if !o.NotAfter.IsZero() {
+		now, err := s.Issuing()
+		if err != nil {
+			return nil, err
+		}
+		if ttl = o.NotAfter.Sub(now); ttl < time.Second {
+			return nil, newProblem("orderNotReady", "the order's notAfter has passed; order anew")
+		}
+	}
+	var done *order
+	_, err := s.CA.Issue(r.ctx, ca.Request{
+		Request: r.policy("certificate.issue", s), Agent: r.account.Agent, CSR: csr, TTL: ttl, Profile: profile, CommonName: o.commonName(),
+		Proof: "acme order " + o.ID.String(), Proven: o.proven(),
+		Claim: func(tx storage.Tx, issued *ca.Issued) (err error) {
+			done, err = s.claim(tx, r, o.ID, issued)
+			return err
+		},
+	})
+	return done, err
+}
+
+// commonName is the first name of the order. Clients take the names to renew, and
+// what to file a certificate under, from the certificate itself, the common name
+// before all (certbot, lego, Caddy): it had better be one that they ordered. RFC
+// 5280 allows 64 characters (ub-common-name); beyond, it is the agent's name.
+func (o *order) commonName() string {
+	if name := o.Authz[0].name(); len(name) <= 64 {
+		return name
+	}
+	return ""
+}
+
+// claim makes the order valid, in the transaction that records its certificate.
+func (s *Service) claim(tx storage.Tx, r *request, id agents.CredentialID, issued *ca.Issued) (*order, error) {
+	now := s.Now()
+	if err := r.alive(tx, now); err != nil {
+		return nil, err
+	}
+	o, err := getOrder(tx, r.account.ID, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.ready(now); err != nil {
+		return nil, err
+	}
+	if end := o.NotAfter.Truncate(time.Second); !o.NotAfter.IsZero() && !end.Equal(issued.ID.Expires()) {
+		return nil, newProblem("orderNotReady", "the agent has been given an end before the order's notAfter; order anew")
+	}
+	if o.Replaces != nil {
+		if err := replace(tx, *o.Replaces, id); err != nil {
+			return nil, err
+		}
+	}
+	o.Serial, o.Issued, o.Issuer = &issued.ID, issued.DER, issued.Certificate.Issuer
+	return o, o.put(tx)
+}

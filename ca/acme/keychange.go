@@ -1,0 +1,81 @@
+package acme
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// changeKey gives an account another key, which signs the inner JWS (RFC 8555,
+// section 7.3.5).
+func (s *Service) changeKey(r *request) (*answer, error) {
+	next, err := s.parseKeyChange(r)
+	if err != nil {
+		return nil, err
+	}
+	var changed account
+	err = policy.Do(r.ctx, s.DB, r.now, r.policy("acme.account.key", s), func(tx storage.Tx) (policy.Grant, error) {
+		if err := r.alive(tx, s.Now()); err != nil {
+			return policy.Grant{}, err
+		}
+		a, err := getAccount(tx, r.account.ID)
+		if err != nil {
+			return policy.Grant{}, err
+		}
+		if a.key.thumbprint != r.key.thumbprint {
+			return policy.Grant{}, newProblem("unauthorized", "the account has another key by now")
+		}
+		holder, err := thumbprints.Get(tx, next.thumbprint)
+		if err == nil {
+			p := newProblem("malformed", "the new key is that of an account already")
+			p.Status, p.Location = http.StatusConflict, s.accountURL(holder)
+			return policy.Grant{}, p
+		}
+		if !errors.Is(err, storage.ErrNotFound) {
+			return policy.Grant{}, err
+		}
+		changed = *a
+		changed.Key, changed.key = next.jwk, next
+		return policy.Grant{Reasons: []string{"acme account " + a.ID}}, errors.Join(
+			thumbprints.Delete(tx, a.key.thumbprint), thumbprints.Put(tx, next.thumbprint, a.ID), changed.put(tx))
+	})
+	return s.showAccount(&changed), err
+}
+
+// parseKeyChange returns the new key, which has proven itself.
+func (s *Service) parseKeyChange(r *request) (*key, error) {
+	j, err := parseJWS(r.payload)
+	if err != nil {
+		return nil, err
+	}
+	h := j.header
+	if err := checkAlgorithm(h.alg); err != nil {
+		return nil, err
+	}
+	if h.jwk == nil || h.kid != "" || h.nonce != "" || h.url != r.url {
+		return nil, newProblem("malformed", "the inner JWS has a jwk, the url of the outer one, and no nonce")
+	}
+	next, err := parseKey(h.jwk)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.verify(next); err != nil {
+		return nil, err
+	}
+	var account string
+	var old json.RawMessage
+	if err := readObject(j.payload, map[string]any{"account": &account, "oldKey": &old}, false); err != nil {
+		return nil, newProblem("malformed", "the inner payload: %v", err)
+	}
+	before, err := parseKey(old)
+	if err != nil {
+		return nil, err
+	}
+	if account != s.accountURL(r.account.ID) || before.thumbprint != r.key.thumbprint {
+		return nil, newProblem("malformed", "account and oldKey are not those of the outer JWS")
+	}
+	return next, nil
+}

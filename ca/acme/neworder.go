@@ -1,0 +1,184 @@
+package acme
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+)
+
+// maxIdentifiers bounds the names of one order: as many as an agent can have.
+const maxIdentifiers = 65
+
+// newOrder begins an order (RFC 8555, section 7.4). A name that the registry
+// gives the agent outright is authorized from the start, so that stock clients
+// need no challenge.
+func (s *Service) newOrder(r *request) (*answer, error) {
+	var asked []json.RawMessage
+	var notBefore, notAfter *time.Time
+	var profile, replaces string
+	err := r.read(map[string]any{
+		"identifiers": &asked, "notBefore": &notBefore, "notAfter": &notAfter, "profile": &profile, "replaces": &replaces,
+	})
+	if err != nil {
+		return nil, err
+	}
+	now, err := s.Issuing()
+	if err != nil {
+		return nil, err
+	}
+	if notBefore != nil {
+		return nil, newProblem("malformed", "notBefore cannot be chosen: certificates begin when they are issued")
+	}
+	id, err := agents.NewCredentialID(now.Add(orderLifetime))
+	if err != nil {
+		return nil, err
+	}
+	o := &order{Account: r.account.ID, ID: id, Profile: profile}
+	if notAfter != nil {
+		if !notAfter.After(now) {
+			return nil, newProblem("malformed", "notAfter lies in the past")
+		}
+		o.NotAfter = notAfter.UTC()
+	}
+	if err := s.checkLifetime(r.agent, o, now); err != nil {
+		return nil, err
+	}
+	if o.Authz, err = s.authorize(r, asked); err != nil {
+		return nil, err
+	}
+	if replaces != "" {
+		if o.Replaces, err = s.replaceable(r, o, replaces); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.DB.Update(r.ctx, o.put); err != nil {
+		return nil, err
+	}
+	doc := s.document(o, now)
+	if o.Replaces != nil {
+		doc.Replaces = replaces // RFC 9773, section 5: the server shows that it took notice
+	}
+	return &answer{status: 201, location: s.orderURL(o), body: doc}, nil
+}
+
+// checkLifetime refuses a profile or an end that the agent cannot have: the
+// client should learn it now, not from a failed order. A certificate that ends
+// earlier than was asked for is none that RFC 8555, section 7.4, allows.
+func (s *Service) checkLifetime(a agents.Agent, o *order, now time.Time) error {
+	profile, ttl, ok := s.profile(o.Profile)
+	if !ok {
+		return newProblem("invalidProfile", "there is no profile %.40q; the directory lists those there are", o.Profile)
+	}
+	if o.NotAfter.IsZero() {
+		return s.CA.CheckLifetime(a, profile, ttl, now)
+	}
+	for who, end := range map[string]time.Time{"the agent": a.Expires, "the authority's issuer": s.CA.Issuer().NotAfter} {
+		if !end.IsZero() && o.NotAfter.After(end) {
+			return newProblem("malformed", "notAfter lies after the end of %s, at %s", who, end.UTC().Format(time.RFC3339))
+		}
+	}
+	err := s.CA.CheckLifetime(a, profile, o.NotAfter.Sub(now).Truncate(time.Second), now)
+	if errors.Is(err, agents.ErrInvalid) {
+		return newProblem("malformed", "notAfter: %s", policy.Told(err))
+	}
+	return err
+}
+
+// authorize returns the authorizations that an order of the names needs, or a
+// problem with a subproblem for each name that the agent cannot have (RFC 8555,
+// section 6.7.1). That decision is recorded.
+func (s *Service) authorize(r *request, asked []json.RawMessage) ([]authz, error) {
+	if len(asked) == 0 || len(asked) > maxIdentifiers {
+		return nil, newProblem("malformed", "an order has 1 to %d identifiers", maxIdentifiers)
+	}
+	var list []authz
+	var bad []*problem
+	var rejected []string
+	for _, raw := range asked {
+		var id identifier
+		if err := readObject(raw, map[string]any{"type": &id.Type, "value": &id.Value}, false); err != nil {
+			return nil, newProblem("malformed", "an identifier: %v", err)
+		}
+		az, err := s.authorization(r.agent, id)
+		if err != nil {
+			p := asProblem(err)
+			p.Identifier = &id
+			if bad = append(bad, p); p.Type == "rejectedIdentifier" {
+				rejected = append(rejected, fmt.Sprintf("%.100s", id.Value))
+			}
+			continue
+		}
+		if slices.ContainsFunc(list, func(a authz) bool { return a.identifier == az.identifier && a.Wildcard == az.Wildcard }) {
+			return nil, newProblem("malformed", "the identifier %.100q comes twice", id.Value)
+		}
+		list = append(list, az)
+	}
+	if len(bad) == 0 {
+		return list, nil
+	}
+	if len(rejected) > 0 {
+		reason := fmt.Errorf("%w: %s", policy.ErrName, strings.Join(rejected, ", "))
+		if err := policy.Deny(r.ctx, s.DB, r.now, r.policy("acme.order", s), reason); !policy.IsDenial(err) {
+			return nil, err
+		}
+	}
+	return nil, refuseNames(bad)
+}
+
+// refuseNames makes one problem of several.
+func refuseNames(bad []*problem) *problem {
+	kind, detail := bad[0].Type, bad[0].Detail
+	if len(bad) > 1 {
+		detail = "some identifiers cannot be in an order of this account"
+	}
+	for _, b := range bad {
+		if b.Type != kind {
+			kind = "compound"
+		}
+	}
+	p := newProblem(kind, "%s", detail)
+	p.Sub = bad
+	return p
+}
+
+// authorization returns how the agent stands to one name: it has it, it must
+// prove it, or it cannot have it.
+func (s *Service) authorization(a agents.Agent, asked identifier) (authz, error) {
+	id, err := parseIdentifier(asked)
+	if err != nil {
+		return authz{}, err
+	}
+	az := authz{identifier: identifier{id.Type, id.Value}, Status: statusValid}
+	az.Value, az.Wildcard = strings.CutPrefix(az.Value, "*.")
+	wanted := []agents.Identifier{id}
+	switch {
+	case id.Type == "dns" && id.Value == s.TrustDomain.Host(a.Name):
+	case policy.Names(a, wanted, nil) == nil:
+	case policy.Names(a, wanted, wanted) == nil:
+		az.Status, az.Challenges = statusPending, newChallenges(az.identifier, az.Wildcard)
+	default:
+		return az, newProblem("rejectedIdentifier", "%.100q is not registered for this agent; an operator adds it with brevet agent set", id.Value)
+	}
+	return az, nil
+}
+
+// parseIdentifier reads a name as a client sent it. DNS names are compared in
+// lower case (RFC 4343), addresses in their one spelling (RFC 8738, section 3).
+func parseIdentifier(asked identifier) (agents.Identifier, error) {
+	if strings.Contains(asked.Value, ",") {
+		return agents.Identifier{}, newProblem("malformed", "the identifier %.100q is neither a DNS name nor an IP address", asked.Value)
+	}
+	switch asked.Type {
+	case "dns":
+		return agents.ParseDNS(strings.ToLower(asked.Value))
+	case "ip":
+		return agents.ParseIP(asked.Value)
+	}
+	return agents.Identifier{}, newProblem("unsupportedIdentifier", "identifiers of type %.40q are not supported: use dns or ip", asked.Type)
+}

@@ -1,0 +1,82 @@
+package acme
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"net/http"
+	"sync"
+)
+
+// nonces makes and accepts the anti-replay nonces of RFC 8555, section 6.5. One
+// is a counter, encrypted with a key of this process: none is stored, and which
+// were used is remembered for the latest of them. An older one, or one from
+// before a restart, is refused, and the client takes the fresh one that comes
+// with the refusal.
+type nonces struct {
+	block cipher.Block
+
+	mu   sync.Mutex // protects what follows
+	next uint64
+	used [maxNonces / 64]uint64 // by counter modulo maxNonces
+}
+
+// maxNonces is how many of the latest are accepted: 32 KiB of marks.
+const maxNonces = 1 << 18
+
+func newNonces() *nonces {
+	secret := make([]byte, 16)
+	rand.Read(secret)
+	block, err := aes.NewCipher(secret)
+	if err != nil {
+		panic(err) // of the size of a key that is always the same
+	}
+	return &nonces{block: block}
+}
+
+// make returns a fresh nonce: 16 octets in base64url.
+func (n *nonces) make() string {
+	n.mu.Lock()
+	count := n.next
+	n.next++
+	n.used[count%maxNonces/64] &^= 1 << (count % 64)
+	n.mu.Unlock()
+	var plain, sealed [16]byte
+	binary.BigEndian.PutUint64(plain[8:], count)
+	n.block.Encrypt(sealed[:], plain[:])
+	return base64.RawURLEncoding.EncodeToString(sealed[:])
+}
+
+// use reports whether the nonce is one of the latest and was not used yet, and
+// uses it up.
+func (n *nonces) use(text string) bool {
+	sealed, err := decodeBase64(text)
+	if err != nil || len(sealed) != 16 {
+		return false
+	}
+	var plain [16]byte
+	n.block.Decrypt(plain[:], sealed)
+	if binary.BigEndian.Uint64(plain[:8]) != 0 {
+		return false
+	}
+	count := binary.BigEndian.Uint64(plain[8:])
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if count >= n.next || n.next-count > maxNonces {
+		return false
+	}
+	word, bit := &n.used[count%maxNonces/64], uint64(1)<<(count%64)
+	fresh := *word&bit == 0
+	*word |= bit
+	return fresh
+}
+
+// serveNonce answers HEAD with 200 and GET with 204 (RFC 8555, section 7.2).
+func (s *Service) serveNonce(w http.ResponseWriter, r *http.Request) {
+	s.mark(w)
+	if r.Method == http.MethodGet {
+		w.WriteHeader(http.StatusNoContent)
+	}
+}

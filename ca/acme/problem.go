@@ -1,0 +1,96 @@
+package acme
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+)
+
+const problemPrefix = "urn:ietf:params:acme:error:"
+
+// RateLimited is the type of the problem that a client was refused too often.
+const RateLimited = problemPrefix + "rateLimited"
+
+// A problem is a problem document (RFC 9457) of a type that ACME knows (RFC
+// 8555, section 6.7), and an error.
+type problem struct {
+	Type       string // without its prefix
+	Status     int
+	Detail     string
+	Identifier *identifier // in subproblems (section 6.7.1)
+	Sub        []*problem
+	RetryAfter time.Duration
+	Location   string   // of the account that has the key (section 7.3.5)
+	algorithms []string // that would do (section 6.2)
+}
+
+var problemStatus = map[string]int{
+	"accountDoesNotExist": 400, "alreadyReplaced": 409, "alreadyRevoked": 400, "badCSR": 400, "badNonce": 400, "badPublicKey": 400,
+	"badRevocationReason": 400, "badSignatureAlgorithm": 400, "compound": 403, "connection": 400, "dns": 400,
+	"externalAccountRequired": 403, "incorrectResponse": 403, "invalidContact": 400, "invalidProfile": 400, "malformed": 400,
+	"orderNotReady": 403, "rateLimited": 429, "rejectedIdentifier": 403, "serverInternal": 500, "tls": 400, "unauthorized": 403,
+	"unsupportedContact": 400, "unsupportedIdentifier": 400,
+}
+
+// newProblem returns a problem of a type, which should be in problemStatus.
+func newProblem(typ, format string, args ...any) *problem {
+	return &problem{Type: typ, Status: cmp.Or(problemStatus[typ], http.StatusInternalServerError), Detail: fmt.Sprintf(format, args...)}
+}
+
+func (p *problem) Error() string { return p.Type + ": " + p.Detail }
+
+type problemDocument struct {
+	Type        string      `json:"type"`
+	Detail      string      `json:"detail"`
+	Status      int         `json:"status,omitempty"`
+	Algorithms  []string    `json:"algorithms,omitempty"`
+	Identifier  *identifier `json:"identifier,omitempty"`
+	Subproblems []*problem  `json:"subproblems,omitempty"`
+}
+
+// MarshalJSON writes the document. A subproblem is one with an identifier.
+func (p *problem) MarshalJSON() ([]byte, error) {
+	return json.Marshal(problemDocument{problemPrefix + p.Type, p.Detail, p.Status, p.algorithms, p.Identifier, p.Sub})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (p *problem) UnmarshalJSON(data []byte) error {
+	var d problemDocument
+	if err := json.Unmarshal(data, &d); err != nil {
+		return err
+	}
+	*p = problem{Type: strings.TrimPrefix(d.Type, problemPrefix), Status: d.Status, Detail: d.Detail, Identifier: d.Identifier, Sub: d.Subproblems, algorithms: d.Algorithms}
+	return nil
+}
+
+// asProblem says of an error what outsiders may know.
+func asProblem(err error) *problem {
+	if p, ok := errors.AsType[*problem](err); ok {
+		if p.Status < 400 { // one that was read from the store says none, perhaps
+			p = newProblem(p.Type, "%s", p.Detail)
+		}
+		return p
+	}
+	switch {
+	case errors.Is(err, policy.ErrName):
+		return newProblem("rejectedIdentifier", "%s", policy.Told(err))
+	case errors.Is(err, agents.ErrInvalid):
+		return newProblem("malformed", "%s", policy.Told(err))
+	case policy.IsDenial(err):
+		p := newProblem("unauthorized", "the account or its agent is not active; ask the operator to enroll the agent anew")
+		p.Status = http.StatusUnauthorized
+		return p
+	case policy.IsUnavailable(err):
+		p := newProblem("serverInternal", "the authority can issue nothing at the moment, to anybody; try again in a minute")
+		p.Status, p.RetryAfter = http.StatusServiceUnavailable, time.Minute
+		return p
+	}
+	return newProblem("serverInternal", "the request could not be completed; try again shortly")
+}

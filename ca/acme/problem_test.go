@@ -1,0 +1,230 @@
+package acme
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"net/http"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// TestProblemTypes finds each type that this package uses in its table.
+func TestProblemTypes(t *testing.T) {
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), f.Name(), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) == 0 {
+				return true
+			}
+			name, ok1 := call.Fun.(*ast.Ident)
+			text, ok2 := call.Args[0].(*ast.BasicLit)
+			if !ok1 || !ok2 || name.Name != "newProblem" {
+				return true
+			}
+			typ, _ := strconv.Unquote(text.Value)
+			if found++; problemStatus[typ] < 400 {
+				t.Errorf("%s: the type %q has no status", f.Name(), typ)
+			}
+			return true
+		})
+	}
+	if found < 50 {
+		t.Errorf("only %d problems were found", found)
+	}
+}
+
+func TestProblemWithoutStatus(t *testing.T) {
+	for _, err := range []error{newProblem("unheard-of", "x"), &problem{Type: "malformed"}, &problem{Type: "unheard-of"}, &problem{Type: "dns", Status: 200}} {
+		if p := asProblem(err); p.Status < 400 || p.Status > 599 {
+			t.Errorf("%+v has status %d", err, p.Status)
+		}
+	}
+}
+
+// TestProblemRoundTrip: problems of challenges are stored.
+func TestProblemRoundTrip(t *testing.T) {
+	p := newProblem("compound", "two names: %s", `"<x>"`)
+	p.algorithms = []string{"ES256"}
+	for _, name := range []string{"a.example", "b.example"} {
+		sub := newProblem("dns", "no such name")
+		sub.Identifier = &identifier{"dns", name}
+		p.Sub = append(p.Sub, sub)
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got problem
+	if err := json.Unmarshal(text, &got); err != nil || !reflect.DeepEqual(&got, p) {
+		t.Errorf("%s is read as %+v, %v", text, got, err)
+	}
+	var doc struct {
+		Type        string
+		Status      int
+		Subproblems []struct {
+			Type       string
+			Identifier identifier
+		}
+	}
+	if err := json.Unmarshal(text, &doc); err != nil || doc.Type != "urn:ietf:params:acme:error:compound" || doc.Status != 403 ||
+		len(doc.Subproblems) != 2 || doc.Subproblems[1].Identifier.Value != "b.example" || doc.Subproblems[1].Type != "urn:ietf:params:acme:error:dns" {
+		t.Errorf("%s", text)
+	}
+}
+
+// TestErrorsAsProblems is about what outsiders learn of errors: nothing that
+// is for the log.
+func TestErrorsAsProblems(t *testing.T) {
+	secret := errors.New("disk /var/lib/brevet")
+	for _, c := range []struct {
+		err    error
+		want   string
+		status int
+		told   string
+	}{
+		{fmt.Errorf("%w: x.example", policy.ErrName), "rejectedIdentifier", 403, "x.example"},
+		{&policy.Unrecorded{Reason: fmt.Errorf("%w: x.example", policy.ErrName), Err: secret}, "rejectedIdentifier", 403, "x.example"},
+		{fmt.Errorf("%w lifetime 2h", agents.ErrInvalid), "malformed", 400, "2h"},
+		{fmt.Errorf("%w: bot is suspended", agents.ErrNotActive), "unauthorized", 401, "not active"},
+		{&policy.Unrecorded{Reason: agents.ErrRevoked, Err: secret}, "unauthorized", 401, "not active"},
+		{fmt.Errorf("%w: %w", policy.ErrUnavailable, secret), "serverInternal", 503, "minute"},
+		{fmt.Errorf("writing: %w", storage.ErrFull), "serverInternal", 503, "minute"},
+		{secret, "serverInternal", 500, "try again"},
+		{storage.ErrClosed, "serverInternal", 500, "try again"},
+		{fmt.Errorf("wrapped: %w", newProblem("badCSR", "no")), "badCSR", 400, "no"},
+	} {
+		p := asProblem(c.err)
+		if p.Type != c.want || p.Status != c.status || !strings.Contains(p.Detail, c.told) || strings.Contains(p.Detail, "suspended") || strings.Contains(p.Detail, "disk") {
+			t.Errorf("%v: %+v", c.err, p)
+		}
+	}
+}
+
+// TestRefusalLog: what the log says of a refusal, beside what the client hears.
+func TestRefusalLog(t *testing.T) {
+	w := newWorld(t)
+	var log bytes.Buffer
+	w.Log = slog.New(slog.NewTextHandler(&log, nil))
+	e := w.add("bot", agents.Change{})
+	c := w.user()
+	c.post("/acme/new-account", c.binding(e, func(m *message) { m.header["url"] = "x" })).is(t, "a wrong binding", "malformed")
+	if text := log.String(); !strings.Contains(text, "malformed") || strings.Contains(text, e.Binding.KeyID) || strings.Contains(text, e.Binding.MACKey.Reveal()) {
+		t.Errorf("the log: %s", text)
+	}
+}
+
+// TestUnrouted asks for what is not there, and with other methods (RFC 8555,
+// section 6.3).
+func TestUnrouted(t *testing.T) {
+	w := newWorld(t)
+	c := w.open("bot", agents.Change{})
+	order := c.order("bot.example.internal")
+	for _, x := range []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"GET", "/acme/new-account", 405, "POST"}, {"HEAD", "/acme/new-order", 405, "POST"}, {"PUT", "/acme/key-change", 405, "POST"},
+		{"GET", c.path(), 405, "POST"}, {"DELETE", c.path(), 405, "POST"}, {"GET", order, 405, "POST"}, {"GET", order + "/finalize", 405, "POST"},
+		{"POST", "/acme/directory", 405, "GET, HEAD"}, {"POST", "/acme/new-nonce", 405, "GET, HEAD"}, {"POST", "/acme/renewal-info/x.y", 405, "GET, HEAD"},
+		{"GET", "/acme/", 404, ""}, {"POST", "/acme/", 404, ""}, {"POST", "/acme/new-authz", 404, ""}, {"GET", "/acme/order", 404, ""},
+		{"POST", "/acme/account//orders/x", 404, ""}, {"BREW", "/acme/x/y/z", 404, ""},
+	} {
+		got := w.send(x.method, x.path, "application/jose+json", nil)
+		if got.status != x.status || got.problem.Type != "malformed" || got.header.Get("Allow") != x.allow {
+			t.Errorf("%s %s: %d %v %s", x.method, x.path, got.status, got.header, got.body)
+		}
+	}
+	if got := w.send("GET", "/acme/directory", "", nil); got.status != http.StatusOK || got.read(t)["newOrder"] != origin+"/acme/new-order" {
+		t.Errorf("the directory: %d %s", got.status, got.body)
+	}
+}
+
+// TestBlocked: who was refused too often is refused without a record, and only
+// after it has proven who it is.
+func TestBlocked(t *testing.T) {
+	w := newWorld(t)
+	blocked, failed := false, 0
+	w.Blocked = func(n agents.Name) bool { return n == "bot" && blocked }
+	w.Failed = func(agents.Name) { failed++ }
+	c := w.open("bot", agents.Change{})
+	c.post("/acme/new-order", orderOf("x.example")).is(t, "a name", "rejectedIdentifier")
+	c.post("/acme/new-order", orderOf("bot.example.internal")).is(t, "its name", "")
+	forged := c.message(c.path(), "")
+	forged.sign = func([]byte) []byte { return make([]byte, 64) }
+	forged.send().is(t, "a wrong signature", "malformed")
+	if failed != 1 {
+		t.Errorf("%d failures were counted, want that of the name", failed)
+	}
+	blocked = true
+	events := len(w.events("deny"))
+	for range 3 {
+		got := c.post(c.path(), "")
+		if got.is(t, "while blocked", "rateLimited"); got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") == "" {
+			t.Errorf("%d %v", got.status, got.header)
+		}
+	}
+	w.update(func(tx storage.Tx) error {
+		_, err := agents.Suspend(tx, "bot", agents.Unspecified, w.now)
+		return err
+	})
+	c.post(c.path(), "").is(t, "suspended and blocked", "rateLimited")
+	(&user{w: w, signer: c.signer}).post("/acme/new-account", "{}").is(t, "looking up the account", "rateLimited")
+	if n := len(w.events("deny")); n != events {
+		t.Errorf("%d refusals were recorded while blocked", n-events)
+	}
+	w.now = w.now.Add(time.Second)
+	if blocked = false; c.post(c.path(), "").problem.Type != "unauthorized" {
+		t.Error("a suspended account answers")
+	}
+}
+
+// TestSubproblems orders several names that are wrong, each in its way (RFC
+// 8555, section 6.7.1).
+func TestSubproblems(t *testing.T) {
+	w := newWorld(t)
+	c := w.open("bot", agents.Change{})
+	got := c.post("/acme/new-order", `{"identifiers":[{"type":"email","value":"a@x"},{"type":"dns","value":"bot.example.internal"},{"type":"dns","value":"x.example"}]}`)
+	if got.is(t, "two kinds", "compound"); len(got.problem.Sub) != 2 || got.status != http.StatusForbidden {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	for i, want := range []problem{
+		{Type: "unsupportedIdentifier", Identifier: &identifier{"email", "a@x"}}, {Type: "rejectedIdentifier", Identifier: &identifier{"dns", "x.example"}},
+	} {
+		if p := got.problem.Sub[i]; p.Type != want.Type || p.Identifier == nil || *p.Identifier != *want.Identifier || p.Status != problemStatus[want.Type] || p.Detail == "" {
+			t.Errorf("subproblem %d: %+v", i, p)
+		}
+	}
+	if denied := w.events(audit.Deny); !slices.Equal(denied, []string{"acme.order bot"}) {
+		t.Errorf("the audit log has %v", denied)
+	}
+	c.post("/acme/new-order", orderOf("x.example", "y.example")).is(t, "one kind", "rejectedIdentifier")
+}

@@ -1,0 +1,156 @@
+package acme
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// A renewalInfo says when a certificate should be renewed (RFC 9773, section
+// 4.2). Clients choose an instant in the window at random, which is what
+// spreads their load.
+type renewalInfo struct {
+	SuggestedWindow window `json:"suggestedWindow"`
+}
+
+type window struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+}
+
+// serveRenewal tells anybody who names a certificate when to renew it.
+func (s *Service) serveRenewal(w http.ResponseWriter, r *http.Request) {
+	var c ca.Certificate
+	ended := false
+	err := s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
+		if c, err = s.named(tx, r.PathValue("certificate")); err != nil {
+			return err
+		}
+		_, ended, err = agents.NewStanding(tx, s.Now()).Ended(c.Credential)
+		return err
+	})
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	lifetime := c.ID.Expires().Sub(c.IssuedAt)
+	// Often enough that a revocation is noticed while it matters, and no more.
+	again := max(min(lifetime/10, 10*time.Minute), 10*time.Second)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Retry-After", strconv.Itoa(int(again.Seconds()))) // section 4.3
+	json.NewEncoder(w).Encode(renewalInfo{renewalWindow(c, ended || c.Issuer != s.CA.Issuer().ID)})
+}
+
+// renewalWindow is the third quarter of the lifetime: the last one is left for
+// further attempts. For a certificate that is revoked, or whose issuer was
+// replaced, it is past, which means now (RFC 9773, section 4.2).
+func renewalWindow(c ca.Certificate, atOnce bool) window {
+	if atOnce {
+		return window{c.NotBefore, c.NotBefore.Add(10 * time.Second)}
+	}
+	lifetime := c.ID.Expires().Sub(c.IssuedAt)
+	begin := c.IssuedAt.Add(lifetime / 2).UTC().Truncate(time.Second)
+	return window{begin, begin.Add(lifetime / 4).Truncate(time.Second)}
+}
+
+// named returns the certificate of an ARI identifier: the base64url of the
+// authority key identifier, a dot, and the base64url of the serial number
+// (RFC 9773, section 4.1). Of one that is not on record it knows the ID.
+func (s *Service) named(tx storage.Tx, text string) (ca.Certificate, error) {
+	bad := newProblem("malformed", "want the certificate's authority key identifier and serial number, in base64url with a dot between them")
+	left, right, _ := strings.Cut(text, ".")
+	akid, err1 := decodeBase64(left)
+	raw, err2 := decodeBase64(right)
+	var serial agents.CredentialID
+	if err1 != nil || err2 != nil || len(raw) != len(serial) || raw[0] >= 0x80 {
+		return ca.Certificate{}, bad
+	}
+	copy(serial[:], raw)
+	none := newProblem("malformed", "this authority has no such certificate on record")
+	none.Status = http.StatusNotFound
+	c, err := ca.Get(tx, serial)
+	if errors.Is(err, storage.ErrNotFound) {
+		c.ID = serial
+		return c, none
+	}
+	if err != nil {
+		return c, err
+	}
+	if issuer, err := hex.DecodeString(c.Issuer); err != nil || !bytes.Equal(issuer, akid) || c.Agent == agents.Authority {
+		return c, none
+	}
+	return c, nil
+}
+
+// replacements names, by serial number, the certificates that were replaced,
+// until they have expired, and the orders that did it.
+const replacements = storage.Partitioned[agents.CredentialID]("acme_replacements")
+
+// replaceable returns the serial number of the certificate that a new order
+// replaces, if it may (RFC 9773, section 5): it belongs to the same agent,
+// shares a name with the order, and no order has replaced it yet. One that has
+// expired and was forgotten is replaced by nothing: a device that was off for
+// hours, and whose client always names the last certificate, gets its next.
+func (s *Service) replaceable(r *request, o *order, text string) (*agents.CredentialID, error) {
+	var c ca.Certificate
+	err := s.DB.View(r.ctx, func(tx storage.Tx) (err error) {
+		if c, err = s.named(tx, text); err != nil {
+			return err
+		}
+		if c.Agent != r.account.Agent || !s.sharesName(c, o) {
+			return newProblem("unauthorized", "the order replaces a certificate that is not this agent's, or that shares no name with it")
+		}
+		return unreplaced(tx, c.ID)
+	})
+	if p, ok := errors.AsType[*problem](err); ok && p.Status == http.StatusNotFound {
+		if c.Agent == "" && !r.now.Before(c.ID.Expires()) {
+			return nil, nil
+		}
+		p.Status = http.StatusBadRequest // what was not found is not what was asked
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &c.ID, nil
+}
+
+func (s *Service) sharesName(c ca.Certificate, o *order) bool {
+	own := agents.Identifier{Type: "dns", Value: s.TrustDomain.Host(c.Agent)} // every certificate of the agent has it
+	for _, n := range o.names() {
+		for _, has := range append(c.Names, own) {
+			if n.Type == has.Type && n.Value == has.Value {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func unreplaced(tx storage.Tx, serial agents.CredentialID) error {
+	_, err := replacements.Get(tx, serial.Expires(), serial.Key())
+	if err == nil {
+		return newProblem("alreadyReplaced", "the certificate was replaced already; order without replaces")
+	}
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// replace notes that an order replaced a certificate.
+func replace(tx storage.Tx, serial, order agents.CredentialID) error {
+	if err := unreplaced(tx, serial); err != nil {
+		return err
+	}
+	return replacements.Put(tx, serial.Expires(), serial.Key(), order)
+}

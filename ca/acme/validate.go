@@ -1,0 +1,134 @@
+package acme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// A claim is what an agent is to prove by a task.
+type claim struct {
+	proof
+	agent agents.Name
+	name  string // as in a certificate
+}
+
+// validate finds out whether the account controls what the task is about, and
+// records it. request is what the client's request is known by.
+func (s *Service) validate(ctx context.Context, t task, request string) {
+	var c claim
+	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
+		c, err = t.claim(tx, s.Now())
+		return err
+	})
+	var failed *problem
+	if err == nil {
+		failed = s.validator.tries(ctx, t, c.proof)
+	}
+	if ctx.Err() != nil {
+		return // the server stops; the client will ask again
+	}
+	if err == nil {
+		err = s.settle(t, c, failed, request)
+	}
+	if err != nil && !errors.Is(err, errSettled) {
+		s.Log.Error("validating a challenge", "account", t.account, "order", t.order.String(), "type", t.kind, "error", err)
+	}
+}
+
+// errSettled says that what comes of a task is of no interest any more.
+var errSettled = errors.New("the challenge is not being validated any more")
+
+// find returns the challenge of a task, as long as it is being validated.
+func (t task) find(tx storage.Tx, now time.Time) (*order, *challenge, error) {
+	o, err := getOrder(tx, t.account, t.order)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, nil, errSettled
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	c := o.challenge(t.authz, t.kind)
+	if c == nil || c.Status != statusProcessing || o.provable(t.authz, now) != nil {
+		return nil, nil, errSettled
+	}
+	return o, c, nil
+}
+
+func (t task) claim(tx storage.Tx, now time.Time) (claim, error) {
+	o, c, err := t.find(tx, now)
+	if err != nil {
+		return claim{}, err
+	}
+	a, err := getAccount(tx, t.account)
+	if err != nil {
+		return claim{}, err
+	}
+	az := o.Authz[t.authz]
+	return claim{proof{az.identifier, c.Type, c.Token, a.Key}, a.Agent, az.name()}, nil
+}
+
+// settle records what came of a task. A success counts if the agent may have
+// the name at that moment. A failure is recorded as a denial, and then makes
+// the challenge and its authorization invalid (RFC 8555, section 7.1.6); a
+// crash between these two repeats the validation.
+func (s *Service) settle(t task, c claim, failed *problem, request string) error {
+	ctx, now := context.Background(), s.Now()
+	asked := policy.Request{Actor: s.TrustDomain.ID(c.agent), Action: "acme.challenge", Subject: string(c.agent), ID: request}
+	if failed == nil {
+		err := policy.Do(ctx, s.DB, now, asked, func(tx storage.Tx) (policy.Grant, error) {
+			return policy.Grant{Reasons: []string{t.kind, c.name}}, t.succeed(tx, c, now)
+		})
+		if err == nil {
+			return nil
+		}
+		if failed = asProblem(err); failed.Status >= 500 {
+			return err
+		}
+	} else {
+		err := policy.Deny(ctx, s.DB, now, asked, fmt.Errorf("%s for %s: %w", t.kind, c.name, failed))
+		if u, ok := errors.AsType[*policy.Unrecorded](err); ok {
+			return u
+		}
+	}
+	return s.DB.Update(ctx, func(tx storage.Tx) error { return t.fail(tx, failed, now) })
+}
+
+// succeed makes the challenge and its authorization valid, if the account and
+// its agent still stand and the name is still the agent's.
+func (t task) succeed(tx storage.Tx, c claim, now time.Time) error {
+	o, ch, err := t.find(tx, now)
+	if err != nil {
+		return err
+	}
+	a, err := getAccount(tx, t.account)
+	if err != nil {
+		return err
+	}
+	agent, err := a.standing(tx, now)
+	if err != nil {
+		return err
+	}
+	name := []agents.Identifier{{Type: c.Type, Value: c.name}}
+	if err := policy.Names(agent, name, name); err != nil {
+		return err
+	}
+	ch.Status, ch.Validated = statusValid, now.UTC().Truncate(time.Second)
+	o.Authz[t.authz].Status = statusValid
+	return o.put(tx)
+}
+
+func (t task) fail(tx storage.Tx, failed *problem, now time.Time) error {
+	o, ch, err := t.find(tx, now)
+	if err != nil {
+		return err
+	}
+	ch.Status, ch.Error = statusInvalid, failed
+	o.Authz[t.authz].Status = statusInvalid
+	return o.put(tx)
+}
