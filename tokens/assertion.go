@@ -28,8 +28,9 @@ const (
 	clockSkew = 30 * time.Second
 )
 
-// assertionAlgorithms is what client assertions may be signed with. Symmetric
-// algorithms and "none" are not among them (RFC 8725, section 3.1).
+// assertionAlgorithms is what client assertions may be signed with, beside
+// postQuantumAlgorithms. Symmetric algorithms and "none" are not among them
+// (RFC 8725, section 3.1).
 var assertionAlgorithms = []jose.SignatureAlgorithm{
 	jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512,
@@ -64,14 +65,11 @@ func (s *Service) checkAssertion(tx storage.Tx, text, clientID string, now time.
 	if len(text) > maxAssertion {
 		return assertion{}, fmt.Errorf("%w: the assertion has %d octets", ErrClient, len(text))
 	}
-	token, err := jwt.ParseSigned(text, assertionAlgorithms)
+	signed, err := parseAssertion(text)
 	if err != nil {
-		return assertion{}, fmt.Errorf("%w: %v", ErrClient, err)
+		return assertion{}, err
 	}
-	var c jwt.Claims
-	if err := token.UnsafeClaimsWithoutVerification(&c); err != nil {
-		return assertion{}, fmt.Errorf("%w: the assertion's claims: %v", ErrClient, err)
-	}
+	c := signed.claims
 	name, err := agents.ParseName(c.Issuer)
 	if err != nil || c.Subject != c.Issuer || clientID != "" && clientID != c.Issuer {
 		return assertion{}, fmt.Errorf("%w: iss, sub and client_id must all be the agent's name", ErrClient)
@@ -92,12 +90,37 @@ func (s *Service) checkAssertion(tx storage.Tx, text, clientID string, now time.
 		return a, err
 	}
 	for _, spki := range candidates {
-		key, err := x509.ParsePKIXPublicKey(spki)
-		if err == nil && fits(key, token.Headers[0].Algorithm) && token.Claims(key, new(jwt.Claims)) == nil {
+		if signed.by(spki) {
 			return a, nil
 		}
 	}
 	return a, fmt.Errorf("%w: none of the agent's %d keys made the assertion's signature", ErrClient, len(candidates))
+}
+
+// A signedAssertion is one of which nothing but its form was checked.
+type signedAssertion struct {
+	claims jwt.Claims
+	by     func(agents.PublicKey) bool // whether this key made the signature
+}
+
+func parseAssertion(text string) (signedAssertion, error) {
+	token, err := jwt.ParseSigned(text, assertionAlgorithms)
+	var other *jose.ErrUnexpectedSignatureAlgorithm
+	if errors.As(err, &other) && slices.Contains(postQuantumAlgorithms, string(other.Got)) {
+		return parsePostQuantum(text)
+	}
+	if err != nil {
+		return signedAssertion{}, fmt.Errorf("%w: %v", ErrClient, err)
+	}
+	var s signedAssertion
+	if err := token.UnsafeClaimsWithoutVerification(&s.claims); err != nil {
+		return signedAssertion{}, fmt.Errorf("%w: the assertion's claims: %v", ErrClient, err)
+	}
+	s.by = func(spki agents.PublicKey) bool {
+		key, err := x509.ParsePKIXPublicKey(spki)
+		return err == nil && fits(key, token.Headers[0].Algorithm) && token.Claims(key, new(jwt.Claims)) == nil
+	}
+	return s, nil
 }
 
 func (s *Service) checkClaims(c jwt.Claims, now time.Time) error {

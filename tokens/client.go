@@ -18,16 +18,24 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 // A client is an agent that has proven who it is, and how.
 type client struct {
 	agent agents.Agent
-	proof string
 	bound *Binding               // its certificate, if it presented one
 	claim func(storage.Tx) error // uses its assertion up; nil if there is none
+}
+
+// proof says how, for the audit log.
+func (c *client) proof() string {
+	if c.claim != nil {
+		return "private_key_jwt"
+	}
+	return "client certificate " + c.bound.Certificate.ID.String()
 }
 
 // authenticate returns the agent that a request comes from (RFC 6749, section
 // 2.3; RFC 7523, section 2.2; RFC 8705, section 2.1). Who presents both an
 // assertion and a certificate must be the same agent by both. A failure is
-// recorded as a denial if it concerns an agent.
-func (s *Service) authenticate(ctx context.Context, r *http.Request, f form, action string) (*client, error) {
+// recorded as a denial if it concerns an agent. then, if it is not nil, runs on
+// the same snapshot after a success.
+func (s *Service) authenticate(ctx context.Context, r *http.Request, f form, action string, then func(storage.Tx, *client) error) (*client, error) {
 	if user, _, ok := r.BasicAuth(); ok || f.get("client_secret") != "" {
 		return nil, fmt.Errorf("%w: %q came with a client secret, which no agent has", ErrClient, clip(user))
 	}
@@ -35,8 +43,10 @@ func (s *Service) authenticate(ctx context.Context, r *http.Request, f form, act
 	var c client
 	var claimed agents.Name
 	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
-		c, claimed, err = s.identify(tx, r, f, now)
-		return err
+		if c, claimed, err = s.identify(tx, r, f, now); err != nil || then == nil {
+			return err
+		}
+		return then(tx, &c)
 	})
 	if err != nil && claimed != "" && isRefusal(err) {
 		err = policy.Deny(ctx, s.DB, now, policy.Request{
@@ -56,7 +66,7 @@ func (s *Service) identify(tx storage.Tx, r *http.Request, f form, now time.Time
 		return c, claimed, err
 	}
 	if cert != nil {
-		c.agent, c.proof = cert.Agent, "client certificate "+cert.Credential.ID.String()
+		c.agent = cert.Agent
 		c.bound = &Binding{Certificate: cert.Credential, Thumbprint: cert.Thumbprint}
 	}
 	text := f.get("client_assertion")
@@ -78,7 +88,7 @@ func (s *Service) identify(tx storage.Tx, r *http.Request, f form, now time.Time
 		return c, a.agent, fmt.Errorf("%w: the assertion and the client certificate name different agents", ErrClient)
 	}
 	c.agent, err = agents.Get(tx, a.agent)
-	c.proof, c.claim = "private_key_jwt", a.claim
+	c.claim = a.claim
 	return c, a.agent, err
 }
 

@@ -41,13 +41,13 @@ func (s *Service) grant(w http.ResponseWriter, r *http.Request) (*Minted, error)
 // indicators (RFC 8707). The parameter audience, which many clients send
 // instead of resource, means the same.
 func (s *Service) clientCredentials(r *http.Request, f form) (*Minted, error) {
-	c, err := s.authenticate(r.Context(), r, f, "token.mint")
+	c, err := s.authenticate(r.Context(), r, f, "token.mint", nil)
 	if err != nil {
 		return nil, err
 	}
 	req := Request{
 		Request: policy.Request{Actor: s.TrustDomain.ID(c.agent.Name), ID: requestID(r)},
-		Agent:   c.agent.Name, Bound: c.bound, Proof: c.proof, Claim: c.claim,
+		Agent:   c.agent.Name, Bound: c.bound, Proof: c.proof(), Claim: c.claim,
 		Audiences: f["resource"],
 	}
 	if aud := f.get("audience"); aud != "" {

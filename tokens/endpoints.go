@@ -23,58 +23,55 @@ func (s *Service) ServeIntrospect(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, in)
 }
 
+// introspect finds on one snapshot who asks, whether it may, and the answer.
 func (s *Service) introspect(w http.ResponseWriter, r *http.Request) (Introspection, error) {
 	f, err := parseForm(w, r)
 	if err != nil {
 		return Introspection{}, err
 	}
-	if f.get("token") == "" {
+	token := f.get("token")
+	if token == "" {
 		return Introspection{}, invalidRequest("token is missing")
 	}
-	if err := s.mayIntrospect(r, f); err != nil {
+	var in Introspection
+	var caller agents.Name
+	var may bool
+	ctx, now := r.Context(), s.Now()
+	look := func(tx storage.Tx, a agents.Agent, held []agents.Scope) (err error) {
+		caller, may = a.Name, slices.Contains(held, agents.ScopeIntrospect)
+		if may {
+			in, err = s.Introspect(tx, token, now)
+		}
+		return err
+	}
+	if r.Header.Get("Authorization") != "" && f.get("client_assertion") == "" {
+		err = s.DB.View(ctx, func(tx storage.Tx) error {
+			t, a, err := s.bearer(tx, r, now)
+			if err != nil {
+				return err
+			}
+			return look(tx, a, t.narrow(a, s.Issuer).Scopes)
+		})
+	} else {
+		_, err = s.authenticateOnce(ctx, r, f, "token.introspect", func(tx storage.Tx, c *client) error { return look(tx, c.agent, c.agent.Scopes) })
+	}
+	if err != nil {
 		return Introspection{}, err
 	}
-	var in Introspection
-	err = s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
-		in, err = s.Introspect(tx, f.get("token"), s.Now())
-		return err
-	})
-	return in, err
-}
-
-func (s *Service) mayIntrospect(r *http.Request, f form) error {
-	ctx := r.Context()
-	var caller agents.Agent
-	var held []agents.Scope
-	if r.Header.Get("Authorization") != "" && f.get("client_assertion") == "" {
-		err := s.DB.View(ctx, func(tx storage.Tx) error {
-			t, a, err := s.bearer(tx, r, s.Now())
-			caller, held = a, t.narrow(a, s.Issuer).Scopes
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	} else {
-		c, err := s.authenticateOnce(ctx, r, f, "token.introspect")
-		if err != nil {
-			return err
-		}
-		caller, held = c.agent, c.agent.Scopes
+	if !may {
+		policy.Deny(ctx, s.DB, now, policy.Request{
+			Actor: s.TrustDomain.ID(caller), Action: "token.introspect", Subject: string(caller), ID: requestID(r),
+		}, policy.ErrScope)
+		return Introspection{}, &protocolError{http.StatusForbidden, "insufficient_scope", "introspection needs the scope brevet:introspect"}
 	}
-	if slices.Contains(held, agents.ScopeIntrospect) {
-		return nil
-	}
-	policy.Deny(ctx, s.DB, s.Now(), policy.Request{
-		Actor: s.TrustDomain.ID(caller.Name), Action: "token.introspect", Subject: string(caller.Name), ID: requestID(r),
-	}, policy.ErrScope)
-	return &protocolError{http.StatusForbidden, "insufficient_scope", "introspection needs the scope brevet:introspect"}
+	return in, nil
 }
 
 // authenticateOnce is authenticate for requests that make nothing: if the
-// client used an assertion, that is recorded at once.
-func (s *Service) authenticateOnce(ctx context.Context, r *http.Request, f form, action string) (*client, error) {
-	c, err := s.authenticate(ctx, r, f, action)
+// client used an assertion, that is recorded at once. then runs on the snapshot
+// on which the client was authenticated; nil does nothing.
+func (s *Service) authenticateOnce(ctx context.Context, r *http.Request, f form, action string, then func(storage.Tx, *client) error) (*client, error) {
+	c, err := s.authenticate(ctx, r, f, action, then)
 	if err != nil || c.claim == nil {
 		return c, err
 	}
@@ -101,7 +98,7 @@ func (s *Service) revoke(w http.ResponseWriter, r *http.Request) error {
 	if f.get("token") == "" {
 		return invalidRequest("token is missing")
 	}
-	c, err := s.authenticateOnce(r.Context(), r, f, "token.revoke")
+	c, err := s.authenticateOnce(r.Context(), r, f, "token.revoke", nil)
 	if err != nil {
 		return err
 	}

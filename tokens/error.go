@@ -37,8 +37,10 @@ func toProtocol(err error) *protocolError {
 		return p
 	case errors.Is(err, policy.ErrScope):
 		return &protocolError{http.StatusBadRequest, "invalid_scope", policy.Told(err)}
-	case errors.Is(err, policy.ErrAudience):
+	case errors.Is(err, policy.ErrAudience), errors.Is(err, errMixed):
 		return &protocolError{http.StatusBadRequest, "invalid_target", policy.Told(err)}
+	case errors.Is(err, errNoSigner):
+		return &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "tokens for this resource need a post-quantum signature, and the authority has no key for it yet"}
 	case errors.Is(err, agents.ErrInvalid):
 		return invalidRequest(policy.Told(err)).(*protocolError)
 	case errors.Is(err, ErrClient) || policy.IsDenial(err):
@@ -84,6 +86,9 @@ func describe(text string) string {
 // requestID returns the correlation id that the server gave the request.
 func requestID(r *http.Request) string { return r.Header.Get("X-Request-Id") }
 
+// Header fields that nearly every answer has; nobody changes them.
+var isJSON, noStore = []string{"application/json"}, []string{"no-store"}
+
 // answer sends a JSON document that no cache keeps (RFC 6749, section 5.1),
 // unless the caller said otherwise.
 func answer(w http.ResponseWriter, status int, doc any) {
@@ -92,9 +97,9 @@ func answer(w http.ResponseWriter, status int, doc any) {
 		status, body = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	if h.Get("Cache-Control") == "" {
-		h.Set("Cache-Control", "no-store")
+	h["Content-Type"] = isJSON
+	if h["Cache-Control"] == nil {
+		h["Cache-Control"] = noStore
 	}
 	w.WriteHeader(status)
 	w.Write(append(body, '\n'))

@@ -26,6 +26,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -56,7 +57,7 @@ func fuzzService(f *testing.F, registered ...crypto.PublicKey) *Service {
 	}
 	c := agents.Change{Owner: new("team"), Scopes: []string{"read"}, Audiences: []string{"https://api.example"}}
 	for _, public := range registered {
-		spki, err := x509.MarshalPKIXPublicKey(public)
+		spki, err := marshalKey(public)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -81,12 +82,20 @@ func fuzzService(f *testing.F, registered ...crypto.PublicKey) *Service {
 	return s
 }
 
+func marshalKey(public crypto.PublicKey) ([]byte, error) {
+	if pq, ok := public.(*pqc.PublicKey); ok {
+		return pqc.MarshalPKIXPublicKey(pq), nil
+	}
+	return x509.MarshalPKIXPublicKey(public)
+}
+
 // A judge decides about assertions a second time, by the standard library
-// alone.
+// alone but for ML-DSA.
 type judge struct {
 	p256    *ecdsa.PublicKey
 	edwards ed25519.PublicKey
 	rsa     *rsa.PublicKey
+	mldsa   *pqc.PublicKey
 }
 
 // accepts reports why an assertion must not be accepted, or "".
@@ -172,6 +181,8 @@ func (j judge) verifies(alg string, message, signature []byte) bool {
 		return ed25519.Verify(j.edwards, message, signature)
 	case "RS256":
 		return rsa.VerifyPKCS1v15(j.rsa, crypto.SHA256, hash[:], signature) == nil
+	case "ML-DSA-44":
+		return j.mldsa.Verify(message, signature)
 	case "PS256":
 		return rsa.VerifyPSS(j.rsa, crypto.SHA256, hash[:], signature, nil) == nil
 	}
@@ -193,8 +204,12 @@ func FuzzAssertion(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	s := fuzzService(f, p256.Public(), edwards.Public(), rsaKey.Public())
-	j := judge{&p256.PublicKey, edwards.Public().(ed25519.PublicKey), &rsaKey.PublicKey}
+	mldsa, err := pqc.GenerateKey(pqc.MLDSA44)
+	if err != nil {
+		f.Fatal(err)
+	}
+	s := fuzzService(f, p256.Public(), edwards.Public(), rsaKey.Public(), mldsa.Public())
+	j := judge{&p256.PublicKey, edwards.Public().(ed25519.PublicKey), &rsaKey.PublicKey, mldsa.PublicKey()}
 	sign := func(header, claims string) string {
 		text := b64.EncodeToString([]byte(header)) + "." + b64.EncodeToString([]byte(claims))
 		hash := sha256.Sum256([]byte(text))
@@ -208,6 +223,8 @@ func FuzzAssertion(f *testing.F) {
 			}
 		case strings.Contains(header, "EdDSA"):
 			signature = ed25519.Sign(edwards, []byte(text))
+		case strings.Contains(header, "ML-DSA"):
+			signature, err = mldsa.Sign(nil, []byte(text), nil)
 		default:
 			signature, err = rsa.SignPKCS1v15(rand.Reader, rsaKey, crypto.SHA256, hash[:])
 		}
@@ -218,7 +235,7 @@ func FuzzAssertion(f *testing.F) {
 	}
 	// The fuzzer cannot sign, so what it makes of these parts is signed too.
 	claims := `{"iss":"bot","sub":"bot","aud":"https://authority.example","jti":"x","exp":1773501000}`
-	for _, header := range []string{`{"alg":"ES256"}`, `{"alg":"EdDSA"}`, `{"alg":"RS256"}`, `{"alg":"ES256","alg":"none"}`, `{"alg":"ES256","crit":["b64"],"b64":false}`, `{"alg":"none"}`, `{"alg":"HS256"}`} {
+	for _, header := range []string{`{"alg":"ES256"}`, `{"alg":"EdDSA"}`, `{"alg":"RS256"}`, `{"alg":"ML-DSA-44"}`, `{"alg":"ML-DSA-44","kid":"x","crit":null}`, `{"alg":"ML-DSA-65"}`, `{"alg":"ML-DSA-44","alg":"ES256"}`, `{"alg":"ES256","alg":"none"}`, `{"alg":"ES256","crit":["b64"],"b64":false}`, `{"alg":"none"}`, `{"alg":"HS256"}`} {
 		f.Add(header, claims, "", -1)
 	}
 	for _, other := range []string{
@@ -226,8 +243,10 @@ func FuzzAssertion(f *testing.F) {
 		strings.Replace(claims, "1773501000", "1e300", 1), strings.Replace(claims, `"https://authority.example"`, `["x","https://authority.example/oauth/token"]`, 1), strings.Replace(claims, `"x"`, `7`, 1), strings.ToUpper(claims),
 	} {
 		f.Add(`{"alg":"ES256"}`, other, "bot", -1)
+		f.Add(`{"alg":"ML-DSA-44"}`, other, "bot", -1)
 	}
 	f.Add(`{"alg":"ES256"}`, claims, "other", 3)
+	f.Add(`{"alg":"ML-DSA-44"}`, claims, "", 1000)
 	f.Fuzz(func(t *testing.T, header, claims, clientID string, flip int) {
 		text := sign(header, claims)
 		if flip >= 0 && flip < len(text) {

@@ -58,18 +58,19 @@ func (s *Service) lookup(tx storage.Tx, text string, now time.Time) (Token, agen
 // find returns the record of a token, whatever became of it. That the token is
 // the recorded one is shown by its hash; no signature needs checking.
 func find(tx storage.Tx, text string) (Token, error) {
-	parts := strings.SplitN(text, ".", 4)
-	if len(parts) != 3 || len(text) > maxToken {
+	_, rest, _ := strings.Cut(text, ".")
+	encoded, signature, ok := strings.Cut(rest, ".")
+	if !ok || strings.Contains(signature, ".") || len(text) > maxToken {
 		return Token{}, storage.ErrNotFound
 	}
-	payload, err := b64.DecodeString(parts[1])
+	payload, err := b64.AppendDecode(make([]byte, 0, 1024), []byte(encoded))
 	if err != nil {
 		return Token{}, storage.ErrNotFound
 	}
 	// A look for the jti will do where parsing would: what is found only leads
 	// to a record, and the hash there is of the token to the letter.
-	_, rest, _ := bytes.Cut(payload, []byte(`"jti":"`))
-	digits, _, _ := bytes.Cut(rest, []byte(`"`))
+	_, after, _ := bytes.Cut(payload, []byte(`"jti":"`))
+	digits, _, _ := bytes.Cut(after, []byte(`"`))
 	jti, err := agents.ParseCredentialID(string(digits))
 	if err != nil {
 		return Token{}, storage.ErrNotFound
@@ -98,9 +99,16 @@ func (t Token) check(s *agents.Standing) (agents.Agent, error) {
 
 // narrow returns the token with the scopes and audiences that a has now.
 func (t Token) narrow(a agents.Agent, authority string) Token {
-	t.Scopes = slices.DeleteFunc(slices.Clone(t.Scopes), func(s agents.Scope) bool { return !slices.Contains(a.Scopes, s) })
-	t.Audiences = slices.DeleteFunc(slices.Clone(t.Audiences), func(aud string) bool {
-		return aud != authority && !slices.Contains(a.Audiences, aud)
-	})
+	t.Scopes = without(t.Scopes, func(s agents.Scope) bool { return !slices.Contains(a.Scopes, s) })
+	t.Audiences = without(t.Audiences, func(aud string) bool { return aud != authority && !slices.Contains(a.Audiences, aud) })
 	return t
+}
+
+// without returns the list without what was lost, and the list itself if
+// nothing was.
+func without[T any](list []T, lost func(T) bool) []T {
+	if !slices.ContainsFunc(list, lost) {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(list), lost)
 }

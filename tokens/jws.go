@@ -7,20 +7,16 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/big"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
-	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/pqc"
 )
 
 // ctxStart is for the short reads of a start, which nobody cancels.
@@ -35,6 +31,7 @@ type signer struct {
 	key    crypto.Signer
 	hash   crypto.Hash // 0 where the algorithm takes the message itself
 	size   int         // octets of an ECDSA coordinate, 0 for other algorithms
+	room   int         // octets that the signature takes at most, with its dot
 	header string      // base64url of the protected header, which is always the same
 }
 
@@ -43,19 +40,22 @@ func newSigner(id string, key crypto.Signer) (*signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &signer{id: id, key: key}
+	s := &signer{id: id, key: key, room: 150}
 	switch alg {
 	case jose.ES256:
 		s.hash, s.size = crypto.SHA256, 32
 	case jose.ES384:
 		s.hash, s.size = crypto.SHA384, 48
 	}
+	if k, ok := key.(*pqc.PrivateKey); ok {
+		s.room = 1 + b64.EncodedLen(k.Algorithm().SignatureSize())
+	}
 	s.header = b64.EncodeToString(fmt.Appendf(nil, `{"alg":%q,"kid":%q,"typ":"at+jwt"}`, alg, id))
 	return s, nil
 }
 
 // algorithm returns the one JWS algorithm that a key is used with (RFC 7518,
-// section 3.4; RFC 8037, section 3.1).
+// section 3.4; RFC 8037, section 3.1; RFC 9964, section 3).
 func algorithm(key crypto.PublicKey) (jose.SignatureAlgorithm, error) {
 	switch k := key.(type) {
 	case *ecdsa.PublicKey:
@@ -67,13 +67,18 @@ func algorithm(key crypto.PublicKey) (jose.SignatureAlgorithm, error) {
 		}
 	case ed25519.PublicKey:
 		return jose.EdDSA, nil
+	case *pqc.PublicKey:
+		if alg := k.Algorithm().JOSE(); alg != "" {
+			return jose.SignatureAlgorithm(alg), nil
+		}
+		return "", fmt.Errorf("tokens are not signed with %s, which has no name in JOSE here", k.Algorithm())
 	}
 	return "", fmt.Errorf("tokens are not signed with keys of type %T", key)
 }
 
 // sign returns the compact JWS of payload.
 func (s *signer) sign(payload []byte) (string, error) {
-	text := make([]byte, 0, len(s.header)+b64.EncodedLen(len(payload))+150)
+	text := make([]byte, 0, len(s.header)+b64.EncodedLen(len(payload))+s.room)
 	text = append(append(text, s.header...), '.')
 	text = b64.AppendEncode(text, payload)
 	message := text
@@ -106,30 +111,4 @@ func rawECDSA(der []byte, size int) ([]byte, error) {
 	r.FillBytes(raw[:size])
 	s.FillBytes(raw[size:])
 	return raw, nil
-}
-
-// JWKS returns the public keys that tokens may be verified with (RFC 7517,
-// section 5): the active one, the next one ahead of time, and retired ones
-// until the last token they signed is dead.
-func JWKS(tx storage.Tx, now time.Time) (jose.JSONWebKeySet, error) {
-	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
-	all, err := keys.List(tx, keys.Tokens)
-	if err != nil {
-		return set, err
-	}
-	for _, k := range all {
-		if k.State == keys.StateRetired && now.After(k.Retired.Add(maxLifetime+agents.ClockTolerance)) {
-			continue
-		}
-		public, err := x509.ParsePKIXPublicKey(k.Public)
-		if err != nil {
-			return set, fmt.Errorf("token key %s: %w", k.ID, err)
-		}
-		alg, err := algorithm(public)
-		if err != nil {
-			return set, err
-		}
-		set.Keys = append(set.Keys, jose.JSONWebKey{Key: public, KeyID: k.ID, Algorithm: string(alg), Use: "sig"})
-	}
-	return set, nil
 }

@@ -2,10 +2,9 @@ package tokens
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/go-jose/go-jose/v4"
-
-	"github.com/brevet-ca/brevet/storage"
 )
 
 // ServeMetadata serves the authorization server's metadata (RFC 8414, section
@@ -13,6 +12,10 @@ import (
 // its own name, with some members that mean nothing without people).
 func (s *Service) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 	methods := []string{"private_key_jwt", "tls_client_auth"}
+	algorithms := slices.Clone(assertionAlgorithms)
+	for _, name := range postQuantumAlgorithms {
+		algorithms = append(algorithms, jose.SignatureAlgorithm(name))
+	}
 	publish(w, map[string]any{
 		"issuer":                                s.Issuer,
 		"token_endpoint":                        s.Issuer + TokenPath,
@@ -22,29 +25,15 @@ func (s *Service) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 		"grant_types_supported":                 []string{"client_credentials"},
 		"response_types_supported":              []string{},
 		"token_endpoint_auth_methods_supported": methods,
-		"token_endpoint_auth_signing_alg_values_supported":         assertionAlgorithms,
+		"token_endpoint_auth_signing_alg_values_supported":         algorithms,
 		"introspection_endpoint_auth_methods_supported":            methods,
-		"introspection_endpoint_auth_signing_alg_values_supported": assertionAlgorithms,
+		"introspection_endpoint_auth_signing_alg_values_supported": algorithms,
 		"revocation_endpoint_auth_methods_supported":               methods,
-		"revocation_endpoint_auth_signing_alg_values_supported":    assertionAlgorithms,
+		"revocation_endpoint_auth_signing_alg_values_supported":    algorithms,
 		"tls_client_certificate_bound_access_tokens":               true, // RFC 8705, section 3.3
 		"subject_types_supported":                                  []string{"public"},
 		"id_token_signing_alg_values_supported":                    []string{"ES256"},
 	})
-}
-
-// ServeJWKS serves the keys of [JWKS].
-func (s *Service) ServeJWKS(w http.ResponseWriter, r *http.Request) {
-	var set jose.JSONWebKeySet
-	err := s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
-		set, err = JWKS(tx, s.Now())
-		return err
-	})
-	if err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	publish(w, set)
 }
 
 // publish sends a document that caches may keep for a few minutes: keys are

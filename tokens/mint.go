@@ -100,11 +100,15 @@ func (s *Service) prepare(ctx context.Context, r Request, now time.Time) (*Minte
 	if err != nil {
 		return nil, err
 	}
-	signer := s.signer.Load()
-	t := Token{Credential: agents.Credential{Agent: a.Name, Issuer: signer.id, IssuedAt: now}, Bound: r.Bound}
+	t := Token{Credential: agents.Credential{Agent: a.Name, IssuedAt: now}, Bound: r.Bound}
 	if t.Scopes, t.Audiences, err = s.decide(r, a); err != nil {
 		return nil, err
 	}
+	signer, err := s.signer(t.Audiences)
+	if err != nil {
+		return nil, err
+	}
+	t.Issuer = signer.id
 	ends := end(a, r.Bound, now)
 	if ends.Before(now.Add(time.Second)) {
 		return nil, fmt.Errorf("%w lifetime: the agent or its certificate ends at %s", agents.ErrInvalid, ends.Format(time.RFC3339))
@@ -119,6 +123,9 @@ func (s *Service) prepare(ctx context.Context, r Request, now time.Time) (*Minte
 	text, err := signer.sign(payload)
 	if err != nil {
 		return nil, err
+	}
+	if len(text) > maxToken {
+		return nil, fmt.Errorf("%w token: with %d octets it could not be introspected; ask for fewer scopes or resources", agents.ErrInvalid, len(text))
 	}
 	t.Hash = sha256.Sum256([]byte(text))
 	return &Minted{Token: t, Text: agents.NewSecret(text)}, nil
@@ -147,7 +154,7 @@ type claims struct {
 	Issuer       string        `json:"iss"`
 	Subject      string        `json:"sub"`
 	ClientID     string        `json:"client_id"`
-	Audience     audience      `json:"aud"`
+	Audience     any           `json:"aud"`
 	Scope        string        `json:"scope"`
 	ID           string        `json:"jti"`
 	IssuedAt     int64         `json:"iat"`
@@ -159,20 +166,18 @@ type confirmation struct {
 	X5TS256 string `json:"x5t#S256"` // RFC 8705, section 3.1
 }
 
-// An audience is one string or an array of them (RFC 7519, section 4.1.3).
-type audience []string
-
-func (a audience) MarshalJSON() ([]byte, error) {
-	if len(a) == 1 {
-		return json.Marshal(a[0])
+// audience returns one string or an array of them (RFC 7519, section 4.1.3).
+func audience(list []string) any {
+	if len(list) == 1 {
+		return list[0]
 	}
-	return json.Marshal([]string(a))
+	return list
 }
 
 func (s *Service) claims(t Token) claims {
 	c := claims{
 		Issuer: s.Issuer, Subject: s.TrustDomain.ID(t.Agent), ClientID: string(t.Agent),
-		Audience: t.Audiences, Scope: agents.JoinScopes(t.Scopes), ID: t.ID.String(),
+		Audience: audience(t.Audiences), Scope: agents.JoinScopes(t.Scopes), ID: t.ID.String(),
 		IssuedAt: t.IssuedAt.Unix(), Expires: t.ID.Expires().Unix(),
 	}
 	if t.Bound != nil {

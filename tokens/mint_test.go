@@ -31,12 +31,16 @@ var start = time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)
 type mint struct {
 	*tokens.Service
 	storage.DB
-	t         *testing.T
+	t         testing.TB
 	now       time.Time
 	afterView func()
 }
 
-func newMint(t *testing.T, algorithm keys.Algorithm) *mint {
+func newMint(t testing.TB, algorithm keys.Algorithm) *mint { return newHybridMint(t, algorithm, "") }
+
+// newHybridMint has a post-quantum key as well, unless its algorithm is "", for
+// these audiences.
+func newHybridMint(t testing.TB, algorithm, postQuantum keys.Algorithm, audiences ...string) *mint {
 	t.Helper()
 	dir := t.TempDir()
 	db, err := bolt.Open(filepath.Join(dir, "test.db"), bolt.Options{})
@@ -46,17 +50,23 @@ func newMint(t *testing.T, algorithm keys.Algorithm) *mint {
 	t.Cleanup(func() { db.Close() })
 	m := &mint{DB: db, t: t, now: start}
 	store := keys.NewStore(dir, keys.NoPassphrase)
-	key, _, err := store.Generate(keys.Tokens, algorithm, start)
-	if err != nil {
-		t.Fatal(err)
+	for purpose, algorithm := range map[keys.Purpose]keys.Algorithm{keys.Tokens: algorithm, keys.TokensPQ: postQuantum} {
+		if algorithm == "" {
+			continue
+		}
+		key, _, err := store.Generate(purpose, algorithm, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.update(func(tx storage.Tx) error {
+			_, err := keys.Record(tx, key, keys.StateActive, start)
+			return err
+		})
 	}
-	m.update(func(tx storage.Tx) error {
-		_, err := keys.Record(tx, key, keys.StateActive, start)
-		return err
-	})
 	m.Service, err = tokens.New(tokens.Config{
 		DB: m, Keys: store, TrustDomain: td, Issuer: "https://ca.example/", Now: func() time.Time { return m.now }, Log: slog.New(slog.DiscardHandler),
 		Certificate: func(storage.Tx, *http.Request, time.Time) (*tokens.Presented, error) { return nil, nil },
+		PostQuantum: audiences,
 	})
 	if err != nil {
 		t.Fatal(err)

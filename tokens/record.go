@@ -109,12 +109,12 @@ func (t *Token) UnmarshalBinary(data []byte) error {
 
 func readCredential(s *cryptobyte.String, c *agents.Credential) bool {
 	var issued uint64
-	var issuer, agent string
-	if !s.CopyBytes(c.ID[:]) || !s.ReadUint64(&issued) || !readText(s, &issuer) || !readText(s, &agent) {
+	var issuer, agent cryptobyte.String
+	if !s.CopyBytes(c.ID[:]) || !s.ReadUint64(&issued) || !s.ReadUint16LengthPrefixed(&issuer) || !s.ReadUint16LengthPrefixed(&agent) {
 		return false
 	}
 	c.IssuedAt = time.Unix(0, int64(issued)).UTC()
-	c.Issuer, c.Agent = hex.EncodeToString([]byte(issuer)), agents.Name(agent)
+	c.Issuer, c.Agent = hex.EncodeToString(issuer), agents.Name(agent)
 	return true
 }
 

@@ -7,8 +7,9 @@
 // client_credentials (section 4.4). Clients have no secrets: they authenticate
 // with a key by private_key_jwt (RFC 7523, section 2.2) or with their
 // certificate (RFC 8705, section 2.1), and a token that is asked for with a
-// certificate is bound to it (section 3). Not built: refresh tokens and
-// whatever needs a browser.
+// certificate is bound to it (section 3). Tokens are signed with a classical
+// key, but for audiences that want a post-quantum signature (RFC 9964). Not
+// built: refresh tokens and whatever needs a browser.
 package tokens
 
 import (
@@ -40,6 +41,10 @@ type Config struct {
 	Now         func() time.Time
 	Log         *slog.Logger
 
+	// PostQuantum are the audiences whose tokens have a post-quantum signature,
+	// and no other.
+	PostQuantum []string
+
 	// Issuing returns Now for tokens to be minted, or why none may be. nil means
 	// Now, always.
 	Issuing func() (time.Time, error)
@@ -53,10 +58,10 @@ type Config struct {
 // concurrently.
 type Service struct {
 	Config
-	signer atomic.Pointer[signer]
+	signers atomic.Pointer[signers]
 }
 
-// New returns a Service over the token key that is active in the store.
+// New returns a Service over the token keys that are active in the store.
 func New(c Config) (*Service, error) {
 	c.Issuer = strings.TrimSuffix(c.Issuer, "/")
 	if c.Issuing == nil {
@@ -64,29 +69,6 @@ func New(c Config) (*Service, error) {
 	}
 	s := &Service{Config: c}
 	return s, s.Reload()
-}
-
-// Reload takes the active signing key from the store: at the start, and after
-// a rotation.
-func (s *Service) Reload() error {
-	var key keys.Key
-	err := s.DB.View(ctxStart, func(tx storage.Tx) (err error) {
-		key, err = keys.Active(tx, keys.Tokens)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	private, err := s.Keys.Signer(key)
-	if err != nil {
-		return err
-	}
-	signer, err := newSigner(key.ID, private)
-	if err != nil {
-		return err
-	}
-	s.signer.Store(signer)
-	return nil
 }
 
 // The endpoints, below the issuer.

@@ -1,0 +1,275 @@
+package tokens_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/bolt"
+	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+const bankURL = "https://bank.example" // an audience that wants post-quantum signatures
+
+// inJOSE are the algorithms that tokens may have, by their names there.
+func inJOSE() map[string]pqc.Algorithm {
+	all := map[string]pqc.Algorithm{}
+	for _, a := range pqc.Algorithms() {
+		if a.JOSE() != "" {
+			all[a.JOSE()] = a
+		}
+	}
+	return all
+}
+
+// served returns what a handler answers to a GET of path.
+func (m *mint) served(path string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	m.ServeJWKS(w, httptest.NewRequest("GET", path, nil))
+	return w
+}
+
+// published returns the keys that resource servers are given, as they were
+// written, by kid.
+func (m *mint) published(path string) map[string]json.RawMessage {
+	m.t.Helper()
+	var set struct{ Keys []json.RawMessage }
+	if err := json.Unmarshal(m.served(path).Body.Bytes(), &set); err != nil {
+		m.t.Fatal(err)
+	}
+	all := map[string]json.RawMessage{}
+	for _, raw := range set.Keys {
+		var key struct{ Kid string }
+		if err := json.Unmarshal(raw, &key); err != nil {
+			m.t.Fatal(err)
+		}
+		all[key.Kid] = raw
+	}
+	return all
+}
+
+func (m *mint) active(token string) (active bool) {
+	m.t.Helper()
+	err := m.DB.View(m.t.Context(), func(tx storage.Tx) error {
+		in, err := m.Introspect(tx, token, m.now)
+		active = in.Active
+		return err
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return active
+}
+
+func for_(audiences ...string) tokens.Request {
+	r := wanted
+	r.Audiences = audiences
+	return r
+}
+
+// genuine verifies a token as a resource server does: with the key that the
+// token names, if that is for the algorithm that the token names.
+func genuine(t testing.TB, token string, published map[string]json.RawMessage) bool {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	var header struct{ Alg, Kid string }
+	var decoded [3][]byte
+	for i, part := range parts {
+		var err error
+		if decoded[i], err = b64url.DecodeString(part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := json.Unmarshal(decoded[0], &header); err != nil {
+		t.Fatal(err)
+	}
+	key, err := pqc.ParseJWK(published[header.Kid])
+	return err == nil && key.VerifyJWS(header.Alg, []byte(parts[0]+"."+parts[1]), decoded[2])
+}
+
+// TestPostQuantumTokens of every algorithm verify with what is published, and
+// introspect; other audiences are not concerned.
+func TestPostQuantumTokens(t *testing.T) {
+	for name, alg := range inJOSE() {
+		t.Run(name, func(t *testing.T) {
+			m := newHybridMint(t, keys.ECDSAP256, keys.Algorithm(alg.Flag()), bankURL)
+			m.add(agents.Change{Scopes: []string{"a"}, Audiences: []string{bankURL, "https://api.example"}})
+			minted, err := m.Mint(t.Context(), for_(bankURL))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := minted.Text.Reveal()
+			header := part(t, text, 0)
+			if header["alg"] != name || header["typ"] != "at+jwt" || header["kid"] != minted.Issuer || len(header) != 3 {
+				t.Errorf("header %v", header)
+			}
+			var jwk map[string]string
+			if err := json.Unmarshal(m.published("/oauth/jwks")[minted.Issuer], &jwk); err != nil {
+				t.Fatal(err)
+			}
+			if jwk["kty"] != "AKP" || jwk["alg"] != name || jwk["use"] != "sig" || jwk["kid"] != minted.Issuer || len(jwk["pub"]) != b64url.EncodedLen(alg.PublicKeySize()) || len(jwk) != 5 {
+				t.Errorf("published is %v", jwk)
+			}
+			if !genuine(t, text, m.published("/oauth/jwks")) || !m.active(text) {
+				t.Error("it is not genuine, or not active")
+			}
+			t.Logf("the token has %d octets", len(text))
+			classical, err := m.Mint(t.Context(), for_("https://api.example"))
+			if err != nil || part(t, classical.Text.Reveal(), 0)["alg"] != "ES256" {
+				t.Errorf("for another audience: %v, %v", classical, err)
+			}
+			if !m.active(classical.Text.Reveal()) {
+				t.Error("for another audience: not active")
+			}
+		})
+	}
+}
+
+// TestAlgorithmFollowsTheAudience, whoever asks and however: nothing classical
+// is ever signed for an audience that wants post-quantum signatures.
+func TestAlgorithmFollowsTheAudience(t *testing.T) {
+	const second = "urn:example:vault"
+	all := []string{bankURL, "https://api.example", second, "https://web.example"}
+	for what, c := range map[string]struct {
+		has, asks []string
+		want      string // algorithm, or error code
+		no        bool   // there is no key
+	}{
+		"the only one it has":                {[]string{bankURL}, nil, "ML-DSA-65", false},
+		"one that wants it":                  {all, []string{bankURL}, "ML-DSA-65", false},
+		"two that want it":                   {all, []string{second, bankURL}, "ML-DSA-65", false},
+		"the same twice":                     {all, []string{bankURL, bankURL}, "ML-DSA-65", false},
+		"one that does not":                  {all, []string{"https://web.example"}, "ES256", false},
+		"two that do not":                    {all, []string{"https://web.example", "https://api.example"}, "ES256", false},
+		"the authority":                      {all, []string{"the authority"}, "ES256", false},
+		"both kinds":                         {all, []string{bankURL, "https://api.example"}, "invalid_target", false},
+		"both kinds, in another order":       {all, []string{"https://api.example", second, bankURL}, "invalid_target", false},
+		"without a key, one that wants it":   {all, []string{bankURL}, "temporarily_unavailable", true},
+		"without a key, the only one":        {[]string{bankURL}, nil, "temporarily_unavailable", true},
+		"without a key, one that does not":   {all, []string{"https://api.example"}, "ES256", true},
+		"without a key, one not granted":     {[]string{second}, []string{bankURL}, "invalid_target", true},
+		"without a key, both kinds":          {all, []string{bankURL, "https://api.example"}, "invalid_target", true},
+		"one that differs only in its slash": {append(all, bankURL+"/"), []string{bankURL + "/"}, "ES256", false},
+	} {
+		t.Run(what, func(t *testing.T) {
+			alg := keys.Algorithm("mldsa65")
+			if c.no {
+				alg = ""
+			}
+			m := newHybridMint(t, keys.ECDSAP256, alg, bankURL, second)
+			key := newKey(t)
+			change := agents.Change{Scopes: []string{"a"}, Audiences: c.has, Keys: []string{publicPEM(t, &key.PublicKey)}}
+			if slices.Equal(c.asks, []string{"the authority"}) {
+				change.Scopes, c.asks = []string{"brevet:introspect"}, []string{"https://ca.example"}
+			}
+			m.add(change)
+			f := asserting(m.assertion(key), "grant_type", "client_credentials")
+			f["resource"] = c.asks
+			w := m.ask(f)
+			var answer map[string]any
+			if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+				t.Fatal(err)
+			}
+			if token, ok := answer["access_token"].(string); ok {
+				if got := part(t, token, 0)["alg"]; got != c.want {
+					t.Errorf("got %v, want %s", got, c.want)
+				}
+				return
+			}
+			if answer["error"] != c.want || (w.Code == http.StatusServiceUnavailable) != (c.want == "temporarily_unavailable") {
+				t.Errorf("got %d %v, want %s", w.Code, answer, c.want)
+			}
+			m.nothingMinted(t, what)
+		})
+	}
+}
+
+// TestKeysOfOneAlgorithm: those who ask for one are given no other.
+func TestKeysOfOneAlgorithm(t *testing.T) {
+	m := newHybridMint(t, keys.ECDSAP256, "mldsa44", bankURL)
+	for path, want := range map[string]int{"/oauth/jwks": 2, "/oauth/jwks?alg=": 2, "/oauth/jwks?alg=ES256": 1, "/oauth/jwks?alg=ML-DSA-44": 1, "/oauth/jwks?alg=EdDSA": 0, "/oauth/jwks?alg=ML-DSA-44-Ed25519": 0} {
+		if got := m.published(path); len(got) != want {
+			t.Errorf("%s: %d keys, want %d", path, len(got), want)
+		}
+		if path == "/oauth/jwks?alg=ES256" && strings.Contains(m.served(path).Body.String(), "AKP") {
+			t.Errorf("%s has the other key", path)
+		}
+	}
+	if w := m.served("/oauth/jwks?alg=none"); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "ES256") || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
+// TestKeysForTokens: a key of the wrong kind signs nothing, wherever it comes
+// from.
+func TestKeysForTokens(t *testing.T) {
+	for _, c := range []struct {
+		classical, postQuantum keys.Algorithm
+	}{
+		{"mldsa65", ""}, {keys.ECDSAP256, keys.Ed25519}, {keys.ECDSAP256, "mldsa65-ecdsa-p256-sha512"},
+	} {
+		good := newMint(t, keys.ECDSAP256)
+		config := good.Config
+		config.DB = openKeys(t, config.Keys, c.classical, c.postQuantum)
+		if _, err := tokens.New(config); !errors.Is(err, agents.ErrInvalid) {
+			t.Errorf("%s and %q: got %v", c.classical, c.postQuantum, err)
+		}
+	}
+}
+
+// openKeys returns a store with nothing but new keys of these algorithms.
+func openKeys(t *testing.T, files *keys.Store, classical, postQuantum keys.Algorithm) storage.DB {
+	t.Helper()
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "test.db"), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	for purpose, algorithm := range map[keys.Purpose]keys.Algorithm{keys.Tokens: classical, keys.TokensPQ: postQuantum} {
+		if algorithm == "" {
+			continue
+		}
+		key, _, err := files.Generate(purpose, algorithm, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.Update(t.Context(), func(tx storage.Tx) error {
+			_, err := keys.Record(tx, key, keys.StateActive, start)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return db
+}
+
+// TestTokenThatNobodyCouldIntrospect is not minted.
+func TestTokenThatNobodyCouldIntrospect(t *testing.T) {
+	m := newHybridMint(t, keys.ECDSAP256, "mldsa87", bankURL)
+	var many []string
+	for i := range 64 {
+		many = append(many, strings.Repeat("s", 120)+fmt.Sprint(i))
+	}
+	m.add(agents.Change{Scopes: many, Audiences: []string{bankURL}})
+	r := for_(bankURL)
+	if token, err := m.Mint(t.Context(), r); !errors.Is(err, agents.ErrInvalid) || !policy.IsDenial(err) {
+		t.Errorf("got %v, %v", token, err)
+	}
+	r.Scopes = []agents.Scope{agents.Scope(many[0])}
+	minted, err := m.Mint(t.Context(), r)
+	if err != nil || !m.active(minted.Text.Reveal()) {
+		t.Errorf("got %v, %v", minted, err)
+	}
+}

@@ -1,0 +1,106 @@
+package tokens
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// signers are the keys that sign.
+type signers struct {
+	classical   *signer
+	postQuantum *signer // nil if the store has no such key
+}
+
+// errMixed says that some audiences of a token want a post-quantum signature
+// and others none: a token has one, and a classical one for an audience that
+// wants the other would be a downgrade.
+var errMixed = fmt.Errorf("%w: the audiences want signatures of different kinds", policy.ErrDenied)
+
+// errNoSigner says that there is no key yet for what an audience wants. Nothing
+// else is signed instead.
+var errNoSigner = fmt.Errorf("%w: the authority has no %s key; make one with brevet key rotate %[2]s --algorithm ALGORITHM", policy.ErrDenied, keys.TokensPQ)
+
+// Reload takes the active signing keys from the store: at the start, and after
+// a rotation.
+func (s *Service) Reload() error {
+	var active []keys.Key
+	err := s.DB.View(ctxStart, func(tx storage.Tx) error {
+		classical, err := keys.Active(tx, keys.Tokens)
+		if err != nil {
+			return err
+		}
+		active = []keys.Key{classical}
+		switch pq, err := keys.Active(tx, keys.TokensPQ); {
+		case err == nil:
+			active = append(active, pq)
+		case !errors.Is(err, storage.ErrNotFound):
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var both [2]*signer
+	private, err := s.Keys.Signers(active...)
+	if err != nil {
+		return err
+	}
+	for i, k := range active {
+		if err := CheckAlgorithm(k.Purpose, k.Algorithm); err != nil {
+			return fmt.Errorf("key %s: %w", k.ID, err)
+		}
+		if both[i], err = newSigner(k.ID, private[i]); err != nil {
+			return err
+		}
+	}
+	if both[1] == nil && len(s.PostQuantum) > 0 {
+		s.Log.Warn("no tokens can be minted for the audiences that want post-quantum signatures", "error", errNoSigner, "audiences", s.PostQuantum)
+	}
+	s.signers.Store(&signers{both[0], both[1]})
+	return nil
+}
+
+// signer returns what signs a token for these audiences.
+func (s *Service) signer(audiences []string) (*signer, error) {
+	has, want := s.signers.Load(), 0
+	for _, a := range audiences {
+		if slices.Contains(s.PostQuantum, a) {
+			want++
+		}
+	}
+	switch {
+	case want == 0:
+		return has.classical, nil
+	case want < len(audiences):
+		return nil, fmt.Errorf("%w: ask for a token for each of %.1000s", errMixed, strings.Join(audiences, " "))
+	case has.postQuantum == nil:
+		return nil, errNoSigner
+	}
+	return has.postQuantum, nil
+}
+
+// CheckAlgorithm tells whether a key for this purpose may have this algorithm.
+func CheckAlgorithm(p keys.Purpose, a keys.Algorithm) error {
+	names := keys.Algorithms()
+	if p == keys.TokensPQ {
+		names = nil
+		for _, pq := range pqc.Algorithms() {
+			if pq.JOSE() != "" {
+				names = append(names, keys.Algorithm(pq.Flag()))
+			}
+		}
+	}
+	if !slices.Contains(names, a) {
+		return fmt.Errorf("%w algorithm %q: want one of %s for %s", agents.ErrInvalid, a, strings.Trim(fmt.Sprint(names), "[]"), p)
+	}
+	return nil
+}
