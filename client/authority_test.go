@@ -25,6 +25,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	pqcpkix "github.com/brevet-ca/brevet/pqc/pkix"
 )
 
 // An authority is a small server that keeps the contract of a real one, and
@@ -32,6 +34,7 @@ import (
 type authority struct {
 	endpoint
 	root, issuing *signer
+	roots         []*signer // what /roots.pem has: root, and what HTTPS rests on
 	log           *recording
 
 	mu      sync.Mutex
@@ -51,6 +54,7 @@ type certified struct{ agent string }
 type signer struct {
 	cert *x509.Certificate
 	key  crypto.Signer
+	by   *pqcpkix.Signer // if it is not key alone that signs
 }
 
 // A recording is all that the authority was sent, after TLS.
@@ -81,6 +85,9 @@ func check(t testing.TB, err error) {
 
 // sign returns a certificate for key.
 func (s *signer) sign(c *x509.Certificate, key crypto.PublicKey) *x509.Certificate {
+	if s.by != nil {
+		return s.signSPKI(c, key, nil)
+	}
 	parent := s.cert
 	if parent == nil {
 		parent = c
@@ -107,14 +114,14 @@ func newCA(t testing.TB, name string, above *signer) *signer {
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(1000 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
 	}, key.Public())
-	return &signer{cert, key}
+	return &signer{cert: cert, key: key}
 }
 
 // newAuthority starts an authority on loopback.
 func newAuthority(t testing.TB) *authority {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
-	return startAuthority(t, l, endpoint{url: "https://" + l.Addr().String()})
+	return startAuthority(t, l, endpoint{url: "https://" + l.Addr().String()}, newClassicalHierarchy(t))
 }
 
 // newPipedAuthority starts an authority that is reached without a network, so
@@ -122,27 +129,32 @@ func newAuthority(t testing.TB) *authority {
 func newPipedAuthority(t testing.TB) *authority {
 	p := pipe{make(chan net.Conn), make(chan struct{})}
 	t.Cleanup(func() { time.Sleep(10 * time.Second) }) // crypto/tls gives a closing connection 5 s
-	return startAuthority(t, p, endpoint{url: "https://127.0.0.1", dial: p.dial})
+	return startAuthority(t, p, endpoint{url: "https://127.0.0.1", dial: p.dial}, newClassicalHierarchy(t))
 }
 
-func startAuthority(t testing.TB, l net.Listener, e endpoint) *authority {
+func newClassicalHierarchy(t testing.TB) hierarchy {
+	root := newCA(t, "root", nil)
+	issuing := newCA(t, "issuing", root)
+	return hierarchy{[]*signer{root}, issuing, issuing}
+}
+
+func startAuthority(t testing.TB, l net.Listener, e endpoint, h hierarchy) *authority {
 	a := &authority{
 		endpoint: e, log: &recording{n: map[string]int{}}, life: 5 * time.Minute,
 		invites: map[string]string{}, live: map[string]certified{}, used: map[string]bool{},
 		current: map[string]crypto.PublicKey{}, instead: map[string]http.HandlerFunc{},
 	}
-	a.root = newCA(t, "root", nil)
-	a.issuing = newCA(t, "issuing", a.root)
+	a.root, a.roots, a.issuing = h.roots[0], h.roots, h.issuing
 	key, err := newKey()
 	check(t, err)
-	own := a.issuing.sign(&x509.Certificate{
+	own := h.https.sign(&x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "brevet"}, IPAddresses: []net.IP{{127, 0, 0, 1}},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(1000 * time.Hour),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, key.Public())
 	srv := &http.Server{Handler: a, ErrorLog: log.New(io.Discard, "", 0)}
 	go srv.Serve(tls.NewListener(l, &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{own.Raw, a.issuing.cert.Raw}, PrivateKey: key}},
+		Certificates: []tls.Certificate{{Certificate: [][]byte{own.Raw, h.https.cert.Raw}, PrivateKey: key}},
 		ClientAuth:   tls.RequestClientCert,
 	}))
 	t.Cleanup(func() { srv.Close() })
@@ -193,7 +205,11 @@ func (a *authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch route {
 	case "GET /roots.pem":
-		w.Write(certificatesPEM(a.root.cert.Raw))
+		for _, root := range a.roots {
+			w.Write(certificatesPEM(root.cert.Raw))
+		}
+	case "GET /chain.pem":
+		w.Write(certificatesPEM(a.issuing.cert.Raw))
 	case "POST /v1/enroll":
 		a.serveEnroll(w, body)
 	case "POST /v1/certificates":
@@ -398,7 +414,11 @@ func (a *authority) enroll(t testing.TB, dir string, names ...string) *Identity 
 }
 
 func (a *authority) config(dir string, names ...string) EnrollConfig {
-	return EnrollConfig{Server: a.url, Fingerprints: []Fingerprint{fingerprint(a.root.cert)}, Token: a.invite("bot"), Dir: dir, Names: names}
+	c := EnrollConfig{Server: a.url, Token: a.invite("bot"), Dir: dir, Names: names}
+	for _, root := range a.roots {
+		c.Fingerprints = append(c.Fingerprints, fingerprint(root.cert))
+	}
+	return c
 }
 
 // load is Load for an authority that is reached without a network.

@@ -26,7 +26,7 @@ type asking struct {
 
 // certify asks for a certificate at path and returns the new pair, once it has
 // checked what came.
-func (e endpoint) certify(ctx context.Context, c *tls.Config, path string, a asking, key crypto.Signer) (*pair, error) {
+func (e endpoint) certify(ctx context.Context, c *tls.Config, t *trust, path string, a asking, key crypto.Signer) (*pair, error) {
 	body, err := json.Marshal(a)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (e endpoint) certify(ctx context.Context, c *tls.Config, path string, a ask
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer of %s: %w", e.url, err)
 	}
-	p, err := got.check(key, c.RootCAs, time.Now())
+	p, err := got.check(key, t, time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("checking the certificate from %s: %w", e.url, err)
 	}
@@ -107,8 +107,9 @@ func parseIssued(body []byte) (*issued, error) {
 }
 
 // check makes sure that the certificate is for our key, was issued under a
-// pinned root, can be used now and names one agent.
-func (i *issued) check(key crypto.Signer, roots *x509.CertPool, now time.Time) (*pair, error) {
+// pinned root, by hybrid signatures where they are required, can be used now and
+// names one agent.
+func (i *issued) check(key crypto.Signer, t *trust, now time.Time) (*pair, error) {
 	leaf := i.chain[0]
 	p, err := newPair(key, i.chain)
 	if errors.Is(err, errNotItsKey) {
@@ -117,17 +118,13 @@ func (i *issued) check(key crypto.Signer, roots *x509.CertPool, now time.Time) (
 	if err != nil {
 		return nil, err
 	}
-	_, err = leaf.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: pool(i.chain[1:]), CurrentTime: now,
-		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	if err != nil {
-		return nil, clockHint(err)
+	if err := t.verify(i.chain, "", now, x509.ExtKeyUsageClientAuth); err != nil {
+		return nil, err
 	}
 	if !i.notAfter.Equal(leaf.NotAfter) {
 		return nil, fmt.Errorf("it ends at %s and the answer says %s", leaf.NotAfter.Format(time.RFC3339), i.notAfter.Format(time.RFC3339))
 	}
-	if name := leaf.Subject.CommonName; leaf.IsCA || name == "" || !strings.HasSuffix(spiffeID(leaf), "/agent/"+name) {
+	if name := leaf.Subject.CommonName; leaf.IsCA || name == "" || len(leaf.URIs) != 1 || !strings.HasSuffix(spiffeID(leaf), "/agent/"+name) {
 		return nil, errors.New("it does not name an agent")
 	}
 	return p, nil

@@ -11,6 +11,10 @@
 // authority is trusted for rests on the root whose fingerprint was given at
 // the enrollment, and on no other; a new root takes a new enrollment. Not
 // built: ACME, for which agents have certbot and its kind, and DPoP.
+//
+// An identity may require that all signatures are hybrid, see
+// [Identity.RequireHybrid]. An [Inspector] checks certificates, CRLs, requests
+// and JWS in files, whoever made them.
 package client
 
 import (
@@ -32,7 +36,7 @@ type Identity struct {
 
 	dir       directory
 	authority endpoint
-	roots     *x509.CertPool
+	trust     atomic.Pointer[trust]
 	renewing  sync.Mutex // one renewal at a time
 	current   atomic.Pointer[pair]
 }
@@ -44,11 +48,12 @@ func Load(dir string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newIdentity(directory(dir), endpoint{url: s.server}, s.roots, s.pair), nil
+	return newIdentity(directory(dir), endpoint{url: s.server}, s.trust, s.pair), nil
 }
 
-func newIdentity(d directory, e endpoint, roots []*x509.Certificate, p *pair) *Identity {
-	id := &Identity{dir: d, authority: e, roots: pool(roots)}
+func newIdentity(d directory, e endpoint, t *trust, p *pair) *Identity {
+	id := &Identity{dir: d, authority: e}
+	id.trust.Store(t)
 	id.current.Store(p)
 	return id
 }
@@ -72,11 +77,30 @@ func (id *Identity) String() string { return spiffeID(id.Certificate()) }
 // A connection keeps the certificate it began with. A program that sends
 // certificate-bound tokens (RFC 8705, section 3) over connections it keeps
 // closes the idle ones when the certificate changes: Run reports that.
+//
+// The standard library verifies the chain, so that an agent whose certificate
+// is composite or signed with ML-DSA alone is refused: HybridClientConfig and
+// HybridServerConfig are for those. With an identity that requires hybrid
+// signatures, those of the peer are checked besides.
 func (id *Identity) TLSConfig() *tls.Config {
+	c := id.peerConfig()
+	c.VerifyConnection = func(s tls.ConnectionState) error {
+		t := id.trust.Load()
+		if !t.hybrid || len(s.PeerCertificates) == 0 { // ClientAuth says whether there must be one
+			return nil
+		}
+		return t.verifyPeer(s, "", x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth) // crypto/tls has checked for which name and use
+	}
+	return c
+}
+
+// peerConfig presents the current certificate, and trusts the pinned roots.
+func (id *Identity) peerConfig() *tls.Config {
+	t := id.trust.Load()
 	return &tls.Config{
 		MinVersion:           tls.VersionTLS12,
-		RootCAs:              id.roots.Clone(),
-		ClientCAs:            id.roots.Clone(),
+		RootCAs:              t.pool(),
+		ClientCAs:            t.pool(),
 		GetCertificate:       func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &id.pair().Certificate, nil },
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &id.pair().Certificate, nil },
 	}

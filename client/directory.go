@@ -15,7 +15,7 @@ import (
 //	cert.pem     the certificate, then its chain
 //	key.pem      its private key (PKCS #8)
 //	roots.pem    the pinned roots
-//	client.json  the URL of the authority
+//	client.json  the URL of the authority, and whether hybrid signatures are required
 //
 // A certificate and its key change together, though they are two files. The
 // new key is written to key.pem.new; then cert.pem is replaced, which is the
@@ -43,13 +43,14 @@ const maxFile = 64 << 10
 // settings is what client.json holds: fields may be added, and none changes
 // its meaning.
 type settings struct {
-	Server string `json:"server"`
+	Server        string `json:"server"`
+	RequireHybrid bool   `json:"require_hybrid,omitempty"`
 }
 
 // A saved identity, as it lies in its directory.
 type saved struct {
 	server string
-	roots  []*x509.Certificate
+	trust  *trust
 	pair   *pair
 }
 
@@ -78,7 +79,11 @@ func (d directory) load() (*saved, error) {
 	if text, err = d.read(rootsFile); err != nil {
 		return nil, err
 	}
-	if s.roots, err = parseCertificatesPEM(text); err != nil {
+	roots, err := parseCertificatesPEM(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.path(rootsFile), err)
+	}
+	if s.trust, err = newTrust(roots, set.RequireHybrid); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.path(rootsFile), err)
 	}
 	s.pair, err = d.loadPair()

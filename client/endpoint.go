@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/brevet-ca/brevet/pqc/pkix"
 )
 
 const (
@@ -126,6 +128,8 @@ func (e endpoint) distrust(err error) error {
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
 	switch {
+	case errors.Is(err, pkix.ErrNotHybrid):
+		return fmt.Errorf("the certificate of %s is refused: %w", e.url, err)
 	case errors.As(err, &unknown):
 		return fmt.Errorf("%s shows a certificate that the pinned root did not issue: somebody may stand in between; if the operator has replaced the root, enroll anew (%w)", e.url, err)
 	case errors.As(err, &host):

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 )
@@ -14,6 +13,11 @@ type EnrollConfig struct {
 	Token        Secret        // the one-time enrollment token
 	Dir          string        // where the identity is saved; made if it is not there
 	Names        []string      // DNS names and IP addresses to have in the certificate, of those registered for the agent
+
+	// RequireHybrid has the identity take no chain, now and later, that does not
+	// rest on ML-DSA signatures throughout: see [Identity.RequireHybrid]. The token
+	// does not leave then but over a connection with such a chain.
+	RequireHybrid bool
 }
 
 // Enroll makes a key and trades the enrollment token for a certificate. The
@@ -47,6 +51,16 @@ func (c EnrollConfig) enroll(ctx context.Context, e endpoint) (*Identity, error)
 	if err != nil {
 		return nil, err
 	}
+	t, err := newTrust(roots, c.RequireHybrid)
+	if err != nil {
+		return nil, err
+	}
+	if !t.reachable() {
+		return nil, errors.New("the pinned root vouches for no HTTPS, since TLS cannot verify composite or ML-DSA signatures: give the fingerprint of the authority's classical root, too, which brevet init and brevet status print")
+	}
+	if err := t.checkIssuer(ctx, e); err != nil {
+		return nil, fmt.Errorf("enrolling: %w", err)
+	}
 	key, err := newKey()
 	if err != nil {
 		return nil, err
@@ -63,16 +77,15 @@ func (c EnrollConfig) enroll(ctx context.Context, e endpoint) (*Identity, error)
 	if err := d.prepare(text); err != nil {
 		return nil, fmt.Errorf("preparing %s: %w", d, err)
 	}
-	verified := &tls.Config{RootCAs: pool(roots), MinVersion: tls.VersionTLS12}
-	p, err := e.certify(ctx, verified, "/v1/enroll", asking{Token: c.Token.Reveal(), CSR: csr}, key)
+	p, err := e.certify(ctx, t.config(), t, "/v1/enroll", asking{Token: c.Token.Reveal(), CSR: csr}, key)
 	if err != nil {
 		d.discard()
 		return nil, tokenHint(err)
 	}
-	if err := d.enroll(saved{server: e.url, roots: roots, pair: p}); err != nil {
+	if err := d.enroll(saved{server: e.url, trust: t, pair: p}); err != nil {
 		return nil, fmt.Errorf("the authority issued a certificate, but it could not be saved: %w; the token is used up: %w", err, ErrReenroll)
 	}
-	return newIdentity(d, e, roots, p), nil
+	return newIdentity(d, e, t, p), nil
 }
 
 // tokenHint says what became of the token, where that is not plain. A refusal

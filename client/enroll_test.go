@@ -165,8 +165,8 @@ func TestPinsChooseRoots(t *testing.T) {
 		check(t, err)
 		s, err := directory(c.Dir).load()
 		check(t, err)
-		if len(s.roots) != len(pins) {
-			t.Errorf("%d roots were kept, want the %d pinned", len(s.roots), len(pins))
+		if len(s.trust.roots) != len(pins) {
+			t.Errorf("%d roots were kept, want the %d pinned", len(s.trust.roots), len(pins))
 		}
 	}
 }
@@ -199,21 +199,22 @@ func TestBadAnswersAreRefused(t *testing.T) {
 		damage     func(*authority)
 	}{
 		{"another key", "another key than ours", alter(func(_ *x509.Certificate, key *any) *signer { *key = other.Public(); return nil })},
-		{"another root", "unknown authority", alter(func(*x509.Certificate, *any) *signer { return foreign })},
-		{"its own chain", "unknown authority", func(a *authority) {
+		{"another root", "no certificate is known of the issuer", alter(func(*x509.Certificate, *any) *signer { return foreign })},
+		{"its own chain", "no valid path to a root", func(a *authority) {
 			a.alter = func(*x509.Certificate, *any) *signer { return foreign }
 			member("chain", func(string) string { return string(certificatesPEM(foreign.cert.Raw)) })(a)
 		}},
-		{"no chain", "unknown authority", member("chain", func(string) string { return "" })},
+		{"no chain", "no certificate is known of the issuer", member("chain", func(string) string { return "" })},
 		{"expired", "clock of this machine", alter(func(c *x509.Certificate, _ *any) *signer { c.NotAfter = time.Now().Add(-time.Second); return nil })},
 		{"not yet valid", "clock of this machine", alter(func(c *x509.Certificate, _ *any) *signer { c.NotBefore = time.Now().Add(time.Minute); return nil })},
 		{"ends before it begins", "clock of this machine", alter(func(c *x509.Certificate, _ *any) *signer { c.NotAfter = c.NotBefore.Add(-24 * time.Hour); return nil })},
-		{"for servers only", "incompatible key usage", alter(func(c *x509.Certificate, _ *any) *signer { c.ExtKeyUsage = c.ExtKeyUsage[:1]; return nil })},
+		{"for servers only", "extended key usage lacks it", alter(func(c *x509.Certificate, _ *any) *signer { c.ExtKeyUsage = c.ExtKeyUsage[:1]; return nil })},
 		{"a CA", "does not name an agent", alter(func(c *x509.Certificate, _ *any) *signer {
 			c.IsCA, c.BasicConstraintsValid = true, true
 			return nil
 		})},
 		{"no SPIFFE ID", "does not name an agent", alter(func(c *x509.Certificate, _ *any) *signer { c.URIs = nil; return nil })},
+		{"two SPIFFE IDs", "does not name an agent", alter(func(c *x509.Certificate, _ *any) *signer { c.URIs = append(c.URIs, c.URIs[0]); return nil })},
 		{"two names for one agent", "does not name an agent", alter(func(c *x509.Certificate, _ *any) *signer { c.Subject.CommonName = "ot"; return nil })},
 		{"another end", "the answer says", member("not_after", func(string) string { return "2099-01-01T00:00:00Z" })},
 		{"no end", "parsing time", member("not_after", func(string) string { return "soon" })},

@@ -71,7 +71,9 @@ func FuzzParseIssued(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got.check(ca.key, pool(got.chain), time.Now())
+		if roots, err := newTrust(got.chain, false); err == nil {
+			got.check(ca.key, roots, time.Now())
+		}
 		again, err := parseIssued(encode(t, got))
 		check(t, err)
 		if len(again.chain) != len(got.chain) || !again.notAfter.Equal(got.notAfter) {

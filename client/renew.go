@@ -17,6 +17,11 @@ import (
 func (id *Identity) Renew(ctx context.Context) error {
 	id.renewing.Lock()
 	defer id.renewing.Unlock()
+	return id.renew(ctx, id.trust.Load())
+}
+
+// renew is Renew under the terms of t. The caller holds renewing.
+func (id *Identity) renew(ctx context.Context, t *trust) error {
 	current, err := id.alive(time.Now())
 	if err != nil {
 		return err
@@ -36,7 +41,7 @@ func (id *Identity) Renew(ctx context.Context) error {
 	if a.CSR, err = newRequest(key, wanted); err != nil {
 		return err
 	}
-	next, err := id.authority.certify(ctx, id.mutual(current), "/v1/certificates", a, key)
+	next, err := id.authority.certify(ctx, t.mutual(current), t, "/v1/certificates", a, key)
 	var refused *Error
 	switch {
 	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
@@ -67,11 +72,10 @@ func (id *Identity) alive(now time.Time) (*pair, error) {
 // mutual configures a connection to the authority that is made with p. The
 // certificate is sent whatever the server says it accepts: if it does not
 // arrive, the answer says so better than TLS does.
-func (id *Identity) mutual(p *pair) *tls.Config {
-	return &tls.Config{
-		RootCAs: id.roots, MinVersion: tls.VersionTLS12,
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &p.Certificate, nil },
-	}
+func (t *trust) mutual(p *pair) *tls.Config {
+	c := t.config()
+	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &p.Certificate, nil }
+	return c
 }
 
 const (

@@ -86,14 +86,6 @@ func pinned(roots []*x509.Certificate, pins []Fingerprint) ([]*x509.Certificate,
 	return kept, nil
 }
 
-func pool(certs []*x509.Certificate) *x509.CertPool {
-	p := x509.NewCertPool()
-	for _, c := range certs {
-		p.AddCert(c)
-	}
-	return p
-}
-
 // maxCertificates bounds a chain and a list of roots.
 const maxCertificates = 16
 

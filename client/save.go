@@ -35,10 +35,10 @@ func (d directory) discard() {
 // enroll saves a new identity.
 func (d directory) enroll(s saved) error {
 	var roots [][]byte
-	for _, c := range s.roots {
-		roots = append(roots, c.Raw)
+	for _, c := range s.trust.roots {
+		roots = append(roots, c.X509.Raw)
 	}
-	set, err := json.MarshalIndent(settings{Server: s.server}, "", "  ")
+	set, err := json.MarshalIndent(settings{Server: s.server, RequireHybrid: s.trust.hybrid}, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,7 +62,7 @@ func (id *Identity) token(ctx context.Context, r TokenRequest, now time.Time) (*
 	if len(r.Scopes) > 0 {
 		form.Set("scope", strings.Join(r.Scopes, " "))
 	}
-	config, bound := id.mutual(p), fingerprint(p.Leaf)
+	config, bound := id.trust.Load().mutual(p), fingerprint(p.Leaf)
 	if r.Assertion {
 		text, err := assertion(p, id.authority.url, now)
 		if err != nil {
@@ -71,7 +70,7 @@ func (id *Identity) token(ctx context.Context, r TokenRequest, now time.Time) (*
 		}
 		form.Set("client_assertion_type", assertionType)
 		form.Set("client_assertion", text)
-		config, bound = &tls.Config{RootCAs: id.roots, MinVersion: tls.VersionTLS12}, Fingerprint{}
+		config, bound = id.trust.Load().config(), Fingerprint{}
 	}
 	answer, err := id.authority.post(ctx, config, "/oauth/token", "application/x-www-form-urlencoded", []byte(form.Encode()))
 	if err != nil {

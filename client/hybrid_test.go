@@ -1,0 +1,278 @@
+package client
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/pqc/pkix"
+)
+
+// hybridConfig is how to enroll and require hybrid signatures.
+func (a *authority) hybridConfig(dir string) EnrollConfig {
+	c := a.config(dir)
+	c.RequireHybrid = true
+	return c
+}
+
+func TestHybridIdentity(t *testing.T) {
+	a := newHybridAuthority(t, alternative)
+	dir := t.TempDir()
+	id, err := Enroll(t.Context(), a.hybridConfig(dir))
+	check(t, err)
+	check(t, id.Renew(t.Context()))
+	again, err := Load(dir)
+	check(t, err)
+	if !again.Hybrid() {
+		t.Fatal("the requirement is lost with the process")
+	}
+	check(t, again.Renew(t.Context()))
+	for _, assertion := range []bool{false, true} {
+		_, err = again.Token(t.Context(), TokenRequest{Assertion: assertion})
+		check(t, err)
+	}
+
+	// The authority forgets its alternative key, or somebody else has taken its
+	// place who can forge classical signatures.
+	a.mu.Lock()
+	a.issuing.by, err = pkix.NewSigner(a.issuing.key)
+	a.mu.Unlock()
+	check(t, err)
+	before := again.Certificate()
+	for _, id := range []*Identity{id, again} {
+		err = id.Renew(t.Context())
+		if !errors.Is(err, pkix.ErrNotHybrid) || !strings.Contains(err.Error(), "checking the certificate") {
+			t.Errorf("a certificate without alternative signature: %v", err)
+		}
+	}
+	if again.Certificate() != before {
+		t.Error("it is in use all the same")
+	}
+	saved, err := Load(dir)
+	check(t, err)
+	if !saved.Certificate().Equal(before) {
+		t.Error("it was saved all the same")
+	}
+}
+
+// TestHybridIsRequiredOfHTTPS has each kind of authority meet an agent that
+// requires hybrid signatures.
+func TestHybridIsRequiredOfHTTPS(t *testing.T) {
+	for m, want := range map[mode]string{
+		alternative: "",
+		classical:   "the authority is classical, and hybrid signatures are required here: enroll without that requirement, or with an authority",
+		composite:   "TLS cannot verify composite or ML-DSA signatures, so such an authority is reached by HTTPS over a certificate from its classical root",
+		pure:        "TLS cannot verify composite or ML-DSA signatures",
+	} {
+		t.Run(string(m), func(t *testing.T) {
+			a := newHybridAuthority(t, m)
+			c := a.hybridConfig(t.TempDir())
+			_, err := Enroll(t.Context(), c)
+			if want == "" {
+				check(t, err)
+				return
+			}
+			if !errors.Is(err, pkix.ErrNotHybrid) || !strings.Contains(err.Error(), want) || errors.Is(err, ErrReenroll) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+			if a.log.contains(c.Token.Reveal()) {
+				t.Error("the token was sent")
+			}
+			_, err = Enroll(t.Context(), a.config(t.TempDir())) // both roots are pinned, and each is needed
+			check(t, err)
+			if len(a.roots) < 2 {
+				return
+			}
+			for i, want := range []string{"give the fingerprint of the authority's classical root, too", "give the fingerprints of all roots"} {
+				c := a.config(t.TempDir())
+				c.Fingerprints = c.Fingerprints[i : i+1]
+				if _, err := Enroll(t.Context(), c); err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("with root %d alone: got %v, want %q", i, err, want)
+				}
+				if a.log.contains(c.Token.Reveal()) {
+					t.Errorf("with root %d alone, the token was sent", i)
+				}
+			}
+		})
+	}
+}
+
+// TestHybridHTTPSIsStripped has an impostor who can forge what is classical.
+func TestHybridHTTPSIsStripped(t *testing.T) {
+	h := newHierarchy(t, alternative)
+	forged := *h.https
+	var err error
+	forged.by, err = pkix.NewSigner(h.https.key)
+	check(t, err)
+	h.https = &forged
+	l := newLoopback(t)
+	a := startAuthority(t, l, endpoint{url: "https://" + l.Addr().String()}, h)
+	c := a.hybridConfig(t.TempDir())
+	_, err = Enroll(t.Context(), c)
+	if !errors.Is(err, pkix.ErrNotHybrid) || !strings.Contains(err.Error(), "somebody may have taken it off") || a.log.contains(c.Token.Reveal()) {
+		t.Errorf("got %v", err)
+	}
+	_, err = Enroll(t.Context(), a.config(t.TempDir()))
+	check(t, err)
+}
+
+// TestRequireHybridLater is about an identity that did not require it from the
+// beginning.
+func TestRequireHybridLater(t *testing.T) {
+	dir := t.TempDir()
+	id := newHybridAuthority(t, alternative).enroll(t, dir)
+	text, err := json.Marshal(map[string]any{"server": id.Server(), "later": 1})
+	check(t, err)
+	check(t, directory(dir).write(settingsFile, text))
+	if id.Hybrid() {
+		t.Error("hybrid signatures are required by nobody's wish")
+	}
+	check(t, id.RequireHybrid(t.Context()))
+	again, err := Load(dir)
+	check(t, err)
+	if !id.Hybrid() || !again.Hybrid() {
+		t.Error("the requirement is not in force")
+	}
+	if text, err := directory(dir).read(settingsFile); err != nil || !strings.Contains(string(text), `"later": 1`) {
+		t.Errorf("client.json has lost what stood there: %s, %v", text, err)
+	}
+	check(t, again.Renew(t.Context()))
+
+	for _, m := range []mode{classical, composite} {
+		dir := t.TempDir()
+		id := newHybridAuthority(t, m).enroll(t, dir)
+		if err := id.RequireHybrid(t.Context()); !errors.Is(err, pkix.ErrNotHybrid) || id.Hybrid() {
+			t.Errorf("%s: got %v", m, err)
+		}
+		again, err := Load(dir)
+		check(t, err)
+		if again.Hybrid() {
+			t.Errorf("%s: a requirement that cannot be met is in force", m)
+		}
+		check(t, again.Renew(t.Context()))
+	}
+}
+
+// TestOwnCertificateByCompositeIssuer: what TLS cannot verify is verified before
+// it is saved.
+func TestOwnCertificateByCompositeIssuer(t *testing.T) {
+	for _, m := range []mode{composite, pure} {
+		a := newHybridAuthority(t, m)
+		id := a.enroll(t, t.TempDir())
+		impostor := newHybridCA(t, m, "issuing", newHybridCA(t, m, "root", nil))
+		a.mu.Lock()
+		a.alter = func(*x509.Certificate, *any) *signer { return impostor }
+		a.mu.Unlock()
+		if err := id.Renew(t.Context()); err == nil || !strings.Contains(err.Error(), "checking the certificate") {
+			t.Errorf("%s: a certificate by another CA of the same name: %v", m, err)
+		}
+	}
+}
+
+// talk has a client connect to a server, and returns the first error of the
+// client's, then the server's.
+func talk(t *testing.T, server, client *tls.Config) error {
+	t.Helper()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", server)
+	check(t, err)
+	accepted := make(chan error, 1)
+	srv := &http.Server{
+		Handler:  http.HandlerFunc(func(http.ResponseWriter, *http.Request) { accepted <- nil }),
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	go srv.Serve(l)
+	defer srv.Close()
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: client, DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	resp, err := c.Get("https://" + l.Addr().String())
+	if err != nil {
+		return err
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	return <-accepted
+}
+
+func TestHybridPeers(t *testing.T) {
+	for _, m := range []mode{alternative, composite, pure} {
+		t.Run(string(m), func(t *testing.T) {
+			a := newHybridAuthority(t, m)
+			id := a.enroll(t, t.TempDir(), "127.0.0.1")
+			check(t, talk(t, id.HybridServerConfig(), id.HybridClientConfig("127.0.0.1")))
+			named := id.HybridClientConfig("")
+			named.ServerName = "bot.corp.example"
+			check(t, talk(t, id.HybridServerConfig(), named))
+
+			for name, client := range map[string]*tls.Config{
+				"valid for 127.0.0.1":  id.HybridClientConfig("127.0.0.2"), // as crypto/x509 puts it
+				"not other.example":    id.HybridClientConfig("other.example"),
+				"give HybridClientCon": id.HybridClientConfig(""),
+			} {
+				if err := talk(t, id.HybridServerConfig(), client); err == nil || !strings.Contains(err.Error(), name) {
+					t.Errorf("got %v, want %q", err, name)
+				}
+			}
+			other := newHybridAuthority(t, m).enroll(t, t.TempDir(), "127.0.0.1")
+			if err := talk(t, other.HybridServerConfig(), id.HybridClientConfig("127.0.0.1")); err == nil || !strings.Contains(err.Error(), "no valid path to a root") {
+				t.Errorf("a server of another authority: %v", err)
+			}
+			unchecked := other.HybridClientConfig("127.0.0.1")
+			unchecked.VerifyConnection = nil
+			if err := talk(t, id.HybridServerConfig(), unchecked); err == nil {
+				t.Error("a client of another authority was let in")
+			}
+			anonymous := id.HybridClientConfig("127.0.0.1")
+			anonymous.GetClientCertificate = nil
+			if err := talk(t, id.HybridServerConfig(), anonymous); err == nil {
+				t.Error("a client without certificate was let in")
+			}
+		})
+	}
+}
+
+// TestHybridPeersRefuseClassicalOnes also where the standard library would not.
+func TestHybridPeersRefuseClassicalOnes(t *testing.T) {
+	a := newHybridAuthority(t, alternative)
+	id := a.enroll(t, t.TempDir(), "127.0.0.1")
+	genuine := a.issuing.by
+	var err error
+	a.issuing.by, err = pkix.NewSigner(a.issuing.key)
+	check(t, err)
+	forged := a.enroll(t, t.TempDir(), "127.0.0.1")
+	a.issuing.by = genuine
+	check(t, talk(t, forged.TLSConfig(), id.TLSConfig()))
+	if err := talk(t, forged.HybridServerConfig(), id.HybridClientConfig("127.0.0.1")); !errors.Is(err, pkix.ErrNotHybrid) {
+		t.Errorf("by HybridClientConfig: %v", err)
+	}
+	if err := talk(t, id.HybridServerConfig(), forged.TLSConfig()); err == nil {
+		t.Error("HybridServerConfig let a classical client in")
+	}
+	check(t, id.RequireHybrid(t.Context()))
+	if err := talk(t, forged.TLSConfig(), id.TLSConfig()); !errors.Is(err, pkix.ErrNotHybrid) {
+		t.Errorf("by TLSConfig of an identity that requires hybrid signatures: %v", err)
+	}
+	check(t, talk(t, id.TLSConfig(), id.TLSConfig()))
+
+	// The name that a client asks for is the server's, not its own.
+	c := a.hybridConfig(t.TempDir())
+	c.Token = a.invite("shop")
+	shop, err := Enroll(t.Context(), c)
+	check(t, err)
+	server, client := shop.TLSConfig(), id.TLSConfig()
+	server.ClientAuth, client.ServerName = tls.RequireAndVerifyClientCert, "shop.corp.example"
+	check(t, talk(t, server, client))
+	check(t, talk(t, shop.HybridServerConfig(), id.HybridClientConfig("shop.corp.example")))
+	client.ServerName = "bot.corp.example"
+	if err := talk(t, server, client); err == nil {
+		t.Error("TLSConfig took one agent for another")
+	}
+	if err := talk(t, shop.HybridServerConfig(), id.HybridClientConfig("bot.corp.example")); err == nil {
+		t.Error("HybridClientConfig took one agent for another")
+	}
+}

@@ -1,0 +1,87 @@
+package client
+
+import (
+	"bytes"
+	"crypto/x509"
+	stdpkix "crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"slices"
+
+	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/pqc/pkix"
+)
+
+// byKey checks a certificate or a CRL that pkix has parsed with the keys alone.
+func (i *Inspector) byKey(der []byte, classical x509.SignatureAlgorithm) (pkix.Protection, string, error) {
+	var signed struct {
+		TBS, Algorithm asn1.RawValue
+		Signature      asn1.BitString
+	}
+	if rest, err := asn1.Unmarshal(der, &signed); err != nil || len(rest) > 0 {
+		return 0, "", errors.New("it is not a signed structure")
+	}
+	for _, k := range i.keys {
+		if k.verifyX509(signed.TBS.FullBytes, signed.Algorithm.FullBytes, signed.Signature.Bytes, classical) {
+			return k.protection(), "the key that is given: neither names nor a path were looked at", nil
+		}
+	}
+	return 0, "", errors.New("it is not signed with the key that is given")
+}
+
+// sound are the classical signatures that are accepted with a key alone.
+var sound = []x509.SignatureAlgorithm{
+	x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512, x509.PureEd25519,
+	x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA, x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS, x509.SHA512WithRSAPSS,
+}
+
+func (k *verificationKey) verifyX509(tbs, identifier, signature []byte, classical x509.SignatureAlgorithm) bool {
+	if k.pq != nil { // another composite over the same keys must not do
+		return bytes.Equal(identifier, k.pq.Algorithm().Identifier()) && k.pq.Verify(tbs, signature)
+	}
+	c := x509.Certificate{PublicKey: k.classical}
+	return slices.Contains(sound, classical) && c.CheckSignature(classical, tbs, signature) == nil
+}
+
+func (k *verificationKey) protection() pkix.Protection {
+	switch {
+	case k.pq == nil:
+		return pkix.Classical
+	case k.pq.Algorithm().Composite():
+		return pkix.Composite
+	}
+	return pkix.PostQuantum
+}
+
+// altSignatureAlgorithm of ITU-T X.509 (2019), 9.8.
+var altSignatureAlgorithm = asn1.ObjectIdentifier{2, 5, 29, 73}
+
+// signatureName names the algorithms of the signatures on a certificate, a CRL
+// or a request, as they say.
+func signatureName(der []byte, classical x509.SignatureAlgorithm, extensions []stdpkix.Extension) string {
+	var outer struct {
+		TBS       asn1.RawValue
+		Algorithm stdpkix.AlgorithmIdentifier
+		Signature asn1.BitString
+	}
+	name := classical.String()
+	if _, err := asn1.Unmarshal(der, &outer); err == nil && classical == x509.UnknownSignatureAlgorithm {
+		name = oidName(outer.Algorithm.Algorithm)
+	}
+	for _, e := range extensions {
+		var inner stdpkix.AlgorithmIdentifier
+		if e.Id.Equal(altSignatureAlgorithm) {
+			if _, err := asn1.Unmarshal(e.Value, &inner); err == nil {
+				name += " + " + oidName(inner.Algorithm)
+			}
+		}
+	}
+	return name
+}
+
+func oidName(oid asn1.ObjectIdentifier) string {
+	if a, err := pqc.AlgorithmByOID(oid); err == nil {
+		return a.String()
+	}
+	return oid.String()
+}

@@ -1,0 +1,286 @@
+package client
+
+import (
+	"crypto/x509"
+	stdpkix "crypto/x509/pkix"
+	"encoding/pem"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/pqc/pkix"
+)
+
+// leafTemplate is a certificate for an agent, valid now.
+func leafTemplate(t testing.TB, changes ...func(*x509.Certificate)) *x509.Certificate {
+	c := &x509.Certificate{
+		SerialNumber: serialNumber(t), Subject: stdpkix.Name{CommonName: "bot"}, DNSNames: []string{"bot.corp.example"},
+		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+	for _, change := range changes {
+		change(c)
+	}
+	return c
+}
+
+func leaf(t testing.TB, by *signer, changes ...func(*x509.Certificate)) *x509.Certificate {
+	t.Helper()
+	key, err := newKey()
+	check(t, err)
+	return by.sign(leafTemplate(t, changes...), key.Public())
+}
+
+// inspectorOf trusts the first root of a hierarchy.
+func inspectorOf(t testing.TB, h hierarchy) *Inspector {
+	t.Helper()
+	i := &Inspector{Time: time.Now()}
+	check(t, i.AddRoots(certificatesPEM(h.roots[0].cert.Raw)))
+	check(t, i.AddChain(h.issuing.cert.Raw))
+	return i
+}
+
+// good checks a verdict.
+func good(t *testing.T, v Verdict, algorithm string, p pkix.Protection, trust string) {
+	t.Helper()
+	if v.Err != nil || v.Algorithm != algorithm || v.Protection != p || !strings.Contains(v.Trust, trust) {
+		t.Errorf("got %+v, want %s, %v and %q", v, algorithm, p, trust)
+	}
+}
+
+func refused(t *testing.T, v Verdict, why string) {
+	t.Helper()
+	if v.Err == nil || !strings.Contains(v.Err.Error(), why) || v.Protection != 0 || v.Trust != "" {
+		t.Errorf("got %+v, want the refusal %q", v, why)
+	}
+}
+
+var signatures = map[mode]struct {
+	name       string
+	protection pkix.Protection
+}{
+	classical:   {"ECDSA-SHA256", pkix.Classical},
+	alternative: {"ECDSA-SHA256 + ML-DSA-44", pkix.Alternative},
+	composite:   {"MLDSA44-Ed25519-SHA512", pkix.Composite},
+	pure:        {"ML-DSA-44", pkix.PostQuantum},
+}
+
+func TestInspectCertificate(t *testing.T) {
+	for m, want := range signatures {
+		t.Run(string(m), func(t *testing.T) {
+			h := newHierarchy(t, m)
+			c := leaf(t, h.issuing)
+			root := fingerprint(h.roots[0].cert).String()
+			good(t, inspectorOf(t, h).Certificate(c.Raw), want.name, want.protection, root)
+			good(t, inspectorOf(t, h).Certificate(append([]byte("what this is\n"), certificatesPEM(c.Raw)...)), want.name, want.protection, root)
+			alone := &Inspector{Time: time.Now(), Host: "bot.corp.example"}
+			check(t, alone.AddRoots(h.roots[0].cert.Raw))
+			good(t, alone.Certificate(certificatesPEM(c.Raw, h.issuing.cert.Raw)), want.name, want.protection, root)
+			refused(t, alone.Certificate(c.Raw), "no certificate is known of the issuer")
+
+			strict := inspectorOf(t, h)
+			strict.RequireHybrid = true
+			if m == classical {
+				refused(t, strict.Certificate(c.Raw), pkix.ErrNotHybrid.Error())
+			} else {
+				good(t, strict.Certificate(c.Raw), want.name, want.protection, root)
+			}
+			nobody := &Inspector{Time: time.Now()}
+			refused(t, nobody.Certificate(c.Raw), "who is trusted is not known")
+			good(t, nobody.Certificate(h.roots[0].cert.Raw), want.name, want.protection, "this is no trust")
+			refused(t, inspectorOf(t, h).Certificate(h.roots[0].cert.Raw), "itself among the roots")
+		})
+	}
+}
+
+// TestInspectRefusesCertificates is about chains that are hybrid and wrong.
+func TestInspectRefusesCertificates(t *testing.T) {
+	h := newHierarchy(t, alternative)
+	c := leaf(t, h.issuing)
+	foreign := newHierarchy(t, alternative)
+	another, err := pqc.GenerateKey(pqc.MLDSA44)
+	check(t, err)
+
+	// Signed with the right classical key and nothing, or another key, beside it.
+	stripped, swapped := *h.issuing, *h.issuing
+	stripped.by, err = pkix.NewSigner(h.issuing.key)
+	check(t, err)
+	swapped.by, err = pkix.NewAlternativeSigner(h.issuing.key, another)
+	check(t, err)
+	// An issuer whose certificate binds no alternative key.
+	unbound := newHybridCA(t, alternative, "unbound", h.roots[0], func(c *x509.Certificate) { c.ExtraExtensions = nil })
+	mixed := newHybridCA(t, classical, "mixed", h.roots[0])
+
+	for name, tc := range map[string]struct {
+		cert   *x509.Certificate
+		change func(*Inspector)
+		want   string
+		lax    bool // good where hybrid signatures are not required
+	}{
+		"stripped":    {cert: leaf(t, &stripped), want: "there is no alternative one", lax: true},
+		"swapped":     {cert: leaf(t, &swapped), want: "the alternative signature is not of the alternative key"},
+		"decorative":  {cert: leaf(t, unbound), change: func(i *Inspector) { check(t, i.AddChain(unbound.cert.Raw)) }, want: "decoration", lax: true},
+		"downgraded":  {cert: leaf(t, mixed), change: func(i *Inspector) { check(t, i.AddChain(mixed.cert.Raw)) }, want: "there is no alternative one", lax: true},
+		"expired":     {cert: leaf(t, h.issuing, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Second) }), want: "it expired at"},
+		"of tomorrow": {cert: c, change: func(i *Inspector) { i.Time = time.Now().Add(-24 * time.Hour) }, want: "it is valid from"},
+		"wrong host":  {cert: c, change: func(i *Inspector) { i.Host = "shop.example" }, want: "not shop.example"},
+		"a stranger":  {cert: leaf(t, foreign.issuing), want: "no valid path to a root"},
+		"no time":     {cert: c, change: func(i *Inspector) { i.Time = time.Time{} }, want: "no time is given"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, strict := range []bool{true, false} {
+				i := inspectorOf(t, h)
+				i.RequireHybrid = strict
+				if tc.change != nil {
+					tc.change(i)
+				}
+				v := i.Certificate(tc.cert.Raw)
+				if tc.lax && !strict {
+					if v.Err != nil || v.Protection != pkix.Classical {
+						t.Errorf("not required: got %+v", v)
+					}
+					continue
+				}
+				refused(t, v, tc.want)
+			}
+		})
+	}
+}
+
+func TestInspectSelfSigned(t *testing.T) {
+	old := newHybridCA(t, alternative, "old", nil, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
+	i := &Inspector{Time: time.Now()}
+	refused(t, i.Certificate(old.cert.Raw), "it expired at")
+	root := newHybridCA(t, classical, "root", nil)
+	i.Host = "a.example"
+	refused(t, i.Certificate(root.cert.Raw), "not valid for any names")
+	i = &Inspector{Time: time.Now(), RequireHybrid: true}
+	refused(t, i.Certificate(root.cert.Raw), pkix.ErrNotHybrid.Error())
+	i = &Inspector{Time: time.Now()}
+	check(t, i.AddCRLs(root.crl(t, 1)))
+	refused(t, i.Certificate(root.cert.Raw), "only with roots")
+	impostor := newHybridCA(t, composite, "root", root)
+	i = &Inspector{Time: time.Now()}
+	refused(t, i.Certificate(impostor.cert.Raw), "signature")
+}
+
+func TestInspectRevocation(t *testing.T) {
+	h := newHierarchy(t, alternative)
+	c, other := leaf(t, h.issuing), leaf(t, h.issuing)
+	list := h.issuing.crl(t, 2, c)
+	i := inspectorOf(t, h)
+	i.RequireHybrid = true
+	check(t, i.AddCRLs(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: list})))
+	refused(t, i.Certificate(c.Raw), pkix.ErrRevoked.Error())
+	good(t, i.Certificate(other.Raw), "ECDSA-SHA256 + ML-DSA-44", pkix.Alternative, "the root")
+
+	check(t, i.AddCRLs(h.issuing.crl(t, 1)))
+	refused(t, i.Certificate(c.Raw), pkix.ErrRevoked.Error()) // an older list takes nothing back
+
+	foreign := newHierarchy(t, alternative)
+	i = inspectorOf(t, h)
+	check(t, i.AddCRLs(h.roots[0].crl(t, 1)))
+	refused(t, i.Certificate(c.Raw), "no CRL that is given is of its issuer")
+	check(t, i.AddCRLs(foreign.issuing.crl(t, 9)))
+	if v := i.Certificate(c.Raw); v.Err == nil {
+		t.Error("another CA's list with the name of the issuer did")
+	}
+
+	stripped := *h.issuing
+	var err error
+	stripped.by, err = pkix.NewSigner(h.issuing.key)
+	check(t, err)
+	i = inspectorOf(t, h)
+	i.RequireHybrid = true
+	check(t, i.AddCRLs(stripped.crl(t, 3)))
+	refused(t, i.Certificate(c.Raw), pkix.ErrNotHybrid.Error())
+	refused(t, i.CRL(stripped.crl(t, 3)), pkix.ErrNotHybrid.Error())
+}
+
+func TestInspectCRL(t *testing.T) {
+	for m, want := range signatures {
+		t.Run(string(m), func(t *testing.T) {
+			h := newHierarchy(t, m)
+			root := fingerprint(h.roots[0].cert).String()
+			list := h.issuing.crl(t, 7)
+			good(t, inspectorOf(t, h).CRL(list), want.name, want.protection, root)
+			good(t, inspectorOf(t, h).CRL(h.roots[0].crl(t, 1)), want.name, want.protection, root)
+			foreign := newHierarchy(t, m)
+			refused(t, inspectorOf(t, h).CRL(foreign.issuing.crl(t, 7)), "verif")
+			lost := inspectorOf(t, h)
+			check(t, lost.AddChain(foreign.issuing.cert.Raw))
+			refused(t, lost.CRL(foreign.issuing.crl(t, 7)), "no valid path to a root")
+			late := inspectorOf(t, h)
+			late.Time = time.Now().Add(2 * time.Hour)
+			refused(t, late.CRL(list), "it expired at")
+			rootless := &Inspector{Time: time.Now()}
+			check(t, rootless.AddChain(h.issuing.cert.Raw))
+			refused(t, rootless.CRL(list), "give the roots")
+			refused(t, (&Inspector{Time: time.Now()}).CRL(list), "no certificate is given of its issuer")
+
+			keyed := &Inspector{Time: time.Now()}
+			check(t, keyed.AddKeys(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: h.issuing.by.PublicKey()})))
+			bare := want.protection
+			if m == alternative {
+				bare = pkix.Classical // of which a key alone tells nothing
+			}
+			good(t, keyed.CRL(list), want.name, bare, "the key that is given")
+			good(t, keyed.Certificate(leaf(t, h.issuing).Raw), want.name, bare, "the key that is given")
+			refused(t, keyed.CRL(h.roots[0].crl(t, 1)), "not signed with the key")
+			refused(t, keyed.Certificate(h.issuing.cert.Raw), "not signed with the key")
+		})
+	}
+}
+
+func TestInspectCSR(t *testing.T) {
+	ec, err := newKey()
+	check(t, err)
+	for name, want := range map[string]pkix.Protection{"MLDSA65-ECDSA-P256-SHA512": pkix.Composite, "ML-DSA-87": pkix.PostQuantum, "ECDSA-SHA256": pkix.Classical} {
+		s, err := pkix.NewSigner(ec)
+		check(t, err)
+		if alg, err := pqc.ParseAlgorithm(name); err == nil {
+			key, err := pqc.GenerateKey(alg)
+			check(t, err)
+			s, err = pkix.NewSigner(key)
+			check(t, err)
+		}
+		der, err := pkix.CreateCSR(&x509.CertificateRequest{DNSNames: []string{"a.example"}}, s)
+		check(t, err)
+		i := &Inspector{Time: time.Now()}
+		good(t, i.CSR(der), name, want, "its own key")
+		good(t, i.CSR(pem.EncodeToMemory(&pem.Block{Type: "NEW CERTIFICATE REQUEST", Bytes: der})), name, want, "its own key")
+		der[len(der)-1] ^= 1
+		refused(t, i.CSR(der), "")
+	}
+	s, err := pkix.NewSigner(ec)
+	check(t, err)
+	der, err := pkix.CreateCSR(&x509.CertificateRequest{}, s)
+	check(t, err)
+	refused(t, (&Inspector{Time: time.Now(), RequireHybrid: true}).CSR(der), pkix.ErrNotHybrid.Error())
+}
+
+func TestInspectRefusesFiles(t *testing.T) {
+	c := newHybridCA(t, pure, "root", nil).cert
+	text := certificatesPEM(c.Raw)
+	key, err := newKey()
+	check(t, err)
+	private, err := keyPEM(key)
+	check(t, err)
+	i := &Inspector{Time: time.Now()}
+	for name, file := range map[string][]byte{
+		"nothing": nil, "junk": []byte("junk"), "cut off": text[:len(text)-40], "damaged between": append(append(append([]byte{}, text[:40]...), '%'), text...),
+		"DER and more": append(c.Raw, 0), "too long": make([]byte, MaxFile+1), "a private key": private,
+		"too many": []byte(strings.Repeat("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", maxBlocks+1)),
+	} {
+		refused(t, i.Certificate(file), "")
+		refused(t, i.CSR(file), "")
+		refused(t, i.CRL(file), "")
+		refused(t, i.JWS(file), "")
+		if i.AddRoots(file) == nil || i.AddKeys(file) == nil || i.AddCRLs(file) == nil {
+			t.Errorf("%s is taken for what it is not", name)
+		}
+	}
+	refused(t, i.CSR(text), `want "CERTIFICATE REQUEST"`)
+	crl := pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: newHybridCA(t, classical, "root", nil).crl(t, 1)})
+	refused(t, i.CRL(append(crl, crl...)), "want one")
+}

@@ -1,0 +1,192 @@
+package client
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/brevet-ca/brevet/pqc/pkix"
+)
+
+// Certificate checks the first certificate of a file; those that follow may help
+// on the way to a root. With roots a path to one of them is validated (RFC 5280,
+// section 6). With keys, the certificate must be signed with one of them, and
+// nobody's trust follows. Without either it must be self-signed.
+func (i *Inspector) Certificate(file []byte) Verdict {
+	var v Verdict
+	certs, err := readCertificates(file)
+	if err != nil {
+		return v.refuse(err)
+	}
+	c := certs[0]
+	v.Subject, v.Algorithm = fmt.Sprintf("%s (serial %x)", c.X509.Subject, c.X509.SerialNumber), signatureName(c.X509.Raw, c.X509.SignatureAlgorithm, c.X509.Extensions)
+	switch {
+	case len(i.roots) > 0:
+		return i.path(v, c, certs[1:])
+	case len(i.keys) > 0:
+		return i.unanchored(v, c, func() (pkix.Protection, string, error) { return i.byKey(c.X509.Raw, c.X509.SignatureAlgorithm) })
+	case !bytes.Equal(c.X509.RawIssuer, c.X509.RawSubject):
+		return v.refuse(errors.New("who is trusted is not known: give the roots"))
+	}
+	return i.unanchored(v, c, func() (pkix.Protection, string, error) {
+		p, err := c.CheckSelfSigned()
+		return p, "nobody but itself: no roots are given, so this is no trust", err
+	})
+}
+
+// path validates a path to a root.
+func (i *Inspector) path(v Verdict, c *pkix.Certificate, more []*pkix.Certificate) Verdict {
+	o := i.options(more)
+	o.Host = i.Host
+	path, err := c.Verify(o)
+	if err != nil {
+		return v.refuse(err)
+	}
+	if err := i.covered(c, path.Certificates[1]); err != nil {
+		return v.refuse(err)
+	}
+	return v.accept(i, path.Protection(), anchor(path))
+}
+
+func (i *Inspector) options(more []*pkix.Certificate) *pkix.Options {
+	return &pkix.Options{
+		Roots: i.roots, Intermediates: append(slices.Clip(i.intermediates), more...), Time: i.Time,
+		Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, RequireHybrid: i.RequireHybrid, CRLs: i.crls,
+	}
+}
+
+func anchor(p *pkix.Path) string {
+	return fmt.Sprintf("the root %s", fingerprint(p.Certificates[len(p.Certificates)-1].X509))
+}
+
+// covered checks that among the CRLs, if there are any, is one of the issuer of c.
+// Verify has looked for c on it, and passes over lists of others.
+func (i *Inspector) covered(c, issuer *pkix.Certificate) error {
+	if len(i.crls) == 0 {
+		return nil
+	}
+	for _, l := range i.crls {
+		if bytes.Equal(l.X509.RawIssuer, c.X509.RawIssuer) {
+			if _, err := l.CheckSignatureFrom(issuer); err == nil {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("no CRL that is given is of its issuer %.100q, so it may be revoked", c.X509.Issuer)
+}
+
+// unanchored checks a certificate that leads to no root: what check says of the
+// signature, the time and the name.
+func (i *Inspector) unanchored(v Verdict, c *pkix.Certificate, check func() (pkix.Protection, string, error)) Verdict {
+	if len(i.crls) > 0 {
+		return v.refuse(errors.New("whether it is revoked can be told only with roots"))
+	}
+	if err := valid(i.Time, c.X509.NotBefore, c.X509.NotAfter); err != nil {
+		return v.refuse(err)
+	}
+	if len(c.X509.UnhandledCriticalExtensions) > 0 {
+		return v.refuse(fmt.Errorf("its critical extension %v is not understood", c.X509.UnhandledCriticalExtensions[0]))
+	}
+	if i.Host != "" {
+		if err := c.X509.VerifyHostname(i.Host); err != nil {
+			return v.refuse(err)
+		}
+	}
+	p, trust, err := check()
+	if err != nil {
+		return v.refuse(err)
+	}
+	return v.accept(i, p, trust)
+}
+
+func valid(now, from, until time.Time) error {
+	switch {
+	case now.IsZero():
+		return errors.New("no time is given")
+	case now.Before(from):
+		return fmt.Errorf("it is valid from %s on, the time is %s", from.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	case now.After(until): // also if it names none
+		return fmt.Errorf("it expired at %s, the time is %s", until.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// CRL checks a file with one CRL: its signature, and the path from its issuer to
+// a root; or, with keys and no roots, that one of them has signed it.
+func (i *Inspector) CRL(file []byte) Verdict {
+	var v Verdict
+	der, err := readOne(file, MaxCRL, "X509 CRL")
+	if err != nil {
+		return v.refuse(err)
+	}
+	l, err := pkix.ParseCRL(der)
+	if err != nil {
+		return v.refuse(err)
+	}
+	v.Subject = fmt.Sprintf("CRL %v of %s with %d entries", l.X509.Number, l.X509.Issuer, len(l.X509.RevokedCertificateEntries))
+	v.Algorithm = signatureName(l.X509.Raw, l.X509.SignatureAlgorithm, l.X509.Extensions)
+	if err := valid(i.Time, l.X509.ThisUpdate, l.X509.NextUpdate); err != nil {
+		return v.refuse(err)
+	}
+	for _, e := range l.X509.Extensions { // RFC 5280, section 5.2
+		if e.Critical {
+			return v.refuse(fmt.Errorf("its critical extension %v is not understood", e.Id))
+		}
+	}
+	protection, trust, err := i.issuedCRL(l)
+	if err != nil {
+		return v.refuse(err)
+	}
+	return v.accept(i, protection, trust)
+}
+
+// issuedCRL finds who has issued l, and on whose word.
+func (i *Inspector) issuedCRL(l *pkix.CRL) (pkix.Protection, string, error) {
+	if len(i.roots) == 0 && len(i.keys) > 0 {
+		return i.byKey(l.X509.Raw, l.X509.SignatureAlgorithm)
+	}
+	err := fmt.Errorf("no certificate is given of its issuer %.100q", l.X509.Issuer)
+	for n, issuer := range append(slices.Clip(i.roots), i.intermediates...) {
+		if !bytes.Equal(issuer.X509.RawSubject, l.X509.RawIssuer) {
+			continue
+		}
+		var p pkix.Protection
+		if p, err = l.CheckSignatureFrom(issuer); err != nil {
+			continue
+		}
+		if n < len(i.roots) {
+			return p, fmt.Sprintf("the root %s", fingerprint(issuer.X509)), valid(i.Time, issuer.X509.NotBefore, issuer.X509.NotAfter)
+		}
+		var path *pkix.Path
+		if len(i.roots) == 0 {
+			return 0, "", errors.New("who is trusted is not known: give the roots")
+		}
+		if path, err = issuer.Verify(i.options(nil)); err == nil {
+			return min(p, path.Protection()), anchor(path), nil
+		}
+	}
+	return 0, "", err
+}
+
+// CSR checks that a file with one certification request (PKCS #10) is signed
+// with the request's own key.
+func (i *Inspector) CSR(file []byte) Verdict {
+	var v Verdict
+	der, err := readOne(file, MaxFile, "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")
+	if err != nil {
+		return v.refuse(err)
+	}
+	r, err := pkix.ParseCSR(der)
+	if err != nil {
+		return v.refuse(err)
+	}
+	v.Subject, v.Algorithm = fmt.Sprintf("request for %q %s", r.X509.Subject.String(), r.X509.DNSNames), signatureName(r.X509.Raw, r.X509.SignatureAlgorithm, nil)
+	p, err := r.CheckSignature()
+	if err != nil {
+		return v.refuse(err)
+	}
+	return v.accept(i, p, "its own key, which proves possession and no identity")
+}

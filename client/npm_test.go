@@ -1,0 +1,157 @@
+package client
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/pqc/pkix"
+)
+
+// npmDir is where make peers puts jose and @noble, and a node that knows ML-DSA.
+const npmDir = "../bin/npm"
+
+// node returns the answers of testdata/verify.mjs to cases.
+func node(t *testing.T, cases any) []any {
+	t.Helper()
+	program := "node"
+	own, err := filepath.Abs(filepath.Join(npmDir, "node_modules", "node-"+npmPlatform(), "bin", "node"))
+	check(t, err)
+	if _, err := os.Stat(own); err == nil {
+		program = own
+	}
+	_, missing := os.Stat(filepath.Join(npmDir, "node_modules", "jose"))
+	if _, err := exec.LookPath(program); err != nil || missing != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("node, or jose and @noble from npm, are missing: run make peers")
+		}
+		t.Skip("SKIPPED: needs node, and jose and @noble from npm: run make peers")
+	}
+	in, err := json.Marshal(cases)
+	check(t, err)
+	cmd := exec.CommandContext(t.Context(), program, "testdata/verify.mjs", npmDir)
+	cmd.Stdin = bytes.NewReader(in)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.Bytes())
+	}
+	var answers []any
+	check(t, json.Unmarshal(out, &answers))
+	return answers
+}
+
+// npmPlatform is how npm names this one.
+func npmPlatform() string {
+	return runtime.GOOS + "-" + strings.Replace(runtime.GOARCH, "amd64", "x64", 1)
+}
+
+// A foreignCase is one for testdata/verify.mjs.
+type foreignCase struct {
+	Kind   string          `json:"kind"`
+	Cert   []byte          `json:"cert,omitempty"`
+	Issuer []byte          `json:"issuer,omitempty"`
+	JWK    json.RawMessage `json:"jwk,omitempty"`
+	Token  string          `json:"token,omitempty"`
+	Alg    string          `json:"alg,omitempty"`
+
+	name string
+	want any
+}
+
+// TestNPMVerifiesOurs has jose and @noble verify what we have signed, and refuse
+// the same with a change in it.
+func TestNPMVerifiesOurs(t *testing.T) {
+	cases := append(certificateCases(t), jwsCases(t)...)
+	for i, got := range node(t, cases) {
+		if c := cases[i]; got != c.want {
+			t.Errorf("%s: %s says %v, want %v", c.name, c.Kind, got, c.want)
+		}
+	}
+	t.Logf("%d cases", len(cases))
+}
+
+func certificateCases(t *testing.T) (cases []foreignCase) {
+	add := func(kind, name string, by *signer) {
+		c := leaf(t, by)
+		changed := bytes.Clone(c.Raw)
+		at := bytes.Index(changed, []byte("bot.corp.example"))
+		changed[at] ^= 1
+		cases = append(cases,
+			foreignCase{Kind: kind, Cert: c.Raw, Issuer: by.cert.Raw, name: name, want: true},
+			foreignCase{Kind: kind, Cert: changed, Issuer: by.cert.Raw, name: name + ", changed", want: false})
+	}
+	for _, alg := range []pqc.Algorithm{pqc.MLDSA44, pqc.MLDSA65, pqc.MLDSA87, pqc.MLDSA44Ed25519SHA512, pqc.MLDSA65ECDSAP256SHA512} {
+		key, err := pqc.GenerateKey(alg)
+		check(t, err)
+		add("certificate", alg.String(), rootBy(t, func(s *signer) error {
+			s.by, err = pkix.NewSigner(key)
+			return err
+		}))
+	}
+	add("alternative", "alternative signature", newHybridCA(t, alternative, "root", nil))
+	return cases
+}
+
+// rootBy makes a root that signs as set says.
+func rootBy(t *testing.T, set func(*signer) error) *signer {
+	s := &signer{}
+	var err error
+	s.key, err = newKey()
+	check(t, err)
+	check(t, set(s))
+	s.cert = s.signSPKI(leafTemplate(t, func(c *x509.Certificate) {
+		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
+	}), s.key.Public(), s.by.PublicKey())
+	return s
+}
+
+func jwsCases(t *testing.T) (cases []foreignCase) {
+	for _, alg := range []pqc.Algorithm{pqc.MLDSA44, pqc.MLDSA65, pqc.MLDSA87} {
+		key, err := pqc.GenerateKey(alg)
+		check(t, err)
+		text := signJWS(t, key, `{"alg":"`+alg.JOSE()+`"}`, `{"sub":"bot"}`)
+		changed := strings.Replace(text, "."+b64(`{"sub":"bot"}`)+".", "."+b64(`{"sub":"bob"}`)+".", 1)
+		jwk := json.RawMessage(jwkOf(t, key))
+		for _, kind := range []string{"jose", "noble"} {
+			cases = append(cases,
+				foreignCase{Kind: kind, JWK: jwk, Token: text, name: alg.String(), want: true},
+				foreignCase{Kind: kind, JWK: jwk, Token: changed, name: alg.String() + ", changed", want: false})
+		}
+		thumbprint, err := key.PublicKey().Thumbprint()
+		check(t, err)
+		cases = append(cases, foreignCase{Kind: "thumbprint", JWK: jwk, name: alg.String(), want: thumbprint})
+	}
+	return cases
+}
+
+// TestWeVerifyNPMs is the other direction.
+func TestWeVerifyNPMs(t *testing.T) {
+	var cases []foreignCase
+	for _, alg := range []string{"ML-DSA-44", "ML-DSA-65", "ML-DSA-87", "ES256", "ES384", "EdDSA", "RS256"} {
+		cases = append(cases, foreignCase{Kind: "sign", Alg: alg})
+	}
+	for i, answer := range node(t, cases) {
+		var signed struct{ Token, JWK string }
+		if text, _ := answer.(string); json.Unmarshal([]byte(text), &signed) != nil {
+			t.Errorf("%s: %v", cases[i].Alg, answer)
+			continue
+		}
+		v := jwsInspector(t, signed.JWK).JWS([]byte(signed.Token))
+		if v.Err != nil || v.Algorithm != cases[i].Alg {
+			t.Errorf("%s: got %+v", cases[i].Alg, v)
+		}
+		late := jwsInspector(t, signed.JWK)
+		late.Time = time.Now()
+		refused(t, late.JWS([]byte(strings.Replace(signed.Token, "."+b64("signed by jose"), "."+b64("signed by josé"), 1))), "does not verify")
+	}
+}
