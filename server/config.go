@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +18,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -40,6 +44,10 @@ type File struct {
 	Log struct {
 		Level slog.Level
 		JSON  bool
+	}
+	ACME   acme.ChallengeConfig
+	Tokens struct {
+		PostQuantum []string // audiences, see tokens.Config
 	}
 }
 
@@ -81,6 +89,8 @@ func ParseFile(text []byte) (*File, error) {
 		"profiles":     f.readProfiles,
 		"keys":         f.readKeys,
 		"log":          f.readLog,
+		"acme":         f.readACME,
+		"tokens":       f.readTokens,
 	})
 	if err != nil {
 		return nil, err
@@ -149,6 +159,67 @@ func (f *File) readLog(n *yaml.Node) error {
 			return nil
 		}),
 	})
+}
+
+// readACME reads how the authority reaches what ACME challenges are about.
+func (f *File) readACME(n *yaml.Node) error {
+	return readMap(n, map[string]func(*yaml.Node) error{
+		"resolver":  parsed(&f.ACME.Resolver, parseResolver),
+		"http_port": parsed(&f.ACME.HTTPPort, parsePort),
+		"tls_port":  parsed(&f.ACME.TLSPort, parsePort),
+		"allow": func(n *yaml.Node) error {
+			return eachItem(n, text(func(s string) error {
+				p, err := parsePrefix(s)
+				f.ACME.Allow = append(f.ACME.Allow, p)
+				return err
+			}))
+		},
+	})
+}
+
+// readTokens reads how access tokens are signed for whom.
+func (f *File) readTokens(n *yaml.Node) error {
+	return readMap(n, map[string]func(*yaml.Node) error{
+		"post_quantum": func(n *yaml.Node) error {
+			return eachItem(n, text(func(s string) error {
+				audience, err := agents.ParseAudience(s)
+				if slices.Contains(f.Tokens.PostQuantum, audience) {
+					return fmt.Errorf("audience %q comes twice", audience)
+				}
+				f.Tokens.PostQuantum = append(f.Tokens.PostQuantum, audience)
+				return err
+			}))
+		},
+	})
+}
+
+// parseResolver accepts an address only: to look up a name it would have to be
+// asked itself.
+func parseResolver(s string) (string, error) {
+	a, err := netip.ParseAddrPort(s)
+	if err != nil || a.Port() == 0 || a.Addr().Zone() != "" {
+		return "", fmt.Errorf("resolver %q: want the IP:PORT of a DNS server", s)
+	}
+	return a.String(), nil
+}
+
+func parsePort(s string) (int, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("port %q: want 1 to 65535", s)
+	}
+	return int(n), nil
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil || p.Addr().Is4In6() {
+		return netip.Prefix{}, fmt.Errorf("prefix %q: want IP/BITS, such as 127.0.0.0/8", s)
+	}
+	if p != p.Masked() {
+		return netip.Prefix{}, fmt.Errorf("prefix %q: write it as %s", s, p.Masked())
+	}
+	return p, nil
 }
 
 func parsePlain(s string) (bool, error) {

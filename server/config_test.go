@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/acme"
 )
 
 const leastFile = "trust_domain: example.internal\nadvertise: https://ca.example\n"
@@ -28,17 +30,23 @@ profiles:
 keys:
   passphrase_file: /etc/brevet/passphrase
 log: {level: warn, format: json}
+acme: {resolver: "[::1]:53", allow: [127.0.0.0/8, "::1/128"], http_port: 8081, tls_port: 8444}
+tokens: {post_quantum: ["https://api.example", "urn:example:bank"]}
 `
 
 func TestParseFile(t *testing.T) {
 	least, err := ParseFile([]byte(leastFile))
-	if err != nil || least.Listen != "127.0.0.1:8443" || least.ListenHTTP != "127.0.0.1:8080" || least.Keys.Plain || least.Log.Level != slog.LevelInfo || len(least.Profiles) != 0 {
+	if err != nil || least.Listen != "127.0.0.1:8443" || least.ListenHTTP != "127.0.0.1:8080" || least.Keys.Plain || least.Log.Level != slog.LevelInfo || len(least.Profiles) != 0 || !reflect.DeepEqual(least.ACME, acme.ChallengeConfig{}) {
 		t.Errorf("got %+v, %v", least, err)
 	}
 	want := &File{
 		TrustDomain: "example.internal", Advertise: "https://ca.example:8443", Listen: "[::]:8443", ListenHTTP: ":80",
 		Profiles: map[string]ca.ProfileConfig{"default": {Lifetime: 10 * time.Minute}, "batch": {Lifetime: 2 * time.Hour, MaxLifetime: 24 * time.Hour}},
 	}
+	want.ACME = acme.ChallengeConfig{
+		Resolver: "[::1]:53", Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, HTTPPort: 8081, TLSPort: 8444,
+	}
+	want.Tokens.PostQuantum = []string{"https://api.example", "urn:example:bank"}
 	want.Keys.PassphraseFile, want.Log.Level, want.Log.JSON = "/etc/brevet/passphrase", slog.LevelWarn, true
 	if got, err := ParseFile([]byte(fullFile)); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
@@ -60,7 +68,7 @@ func TestParseFileSaysWhere(t *testing.T) {
 		{"a list", "- a\n", "1:1: want keys and values here"},
 		{"a word", "brevet\n", "1:1: want keys and values here"},
 		{"nothing needed", "listen: :1\n", "1:1: trust_domain and advertise must be there"},
-		{"an unknown key", leastFile + "advertize: https://x.example\n", `3:1: unknown key "advertize": want one of advertise, keys, listen,`},
+		{"an unknown key", leastFile + "advertize: https://x.example\n", `3:1: unknown key "advertize": want one of acme, advertise, keys, listen,`},
 		{"an unknown key in upper case", leastFile + "Listen: :1\n", `3:1: unknown key "Listen"`},
 		{"an unknown key below", leastFile + "keys:\n  plane: true\n", `4:3: unknown key "plane": want one of passphrase_file, plain`},
 		{"an unknown key in a profile", leastFile + "profiles:\n  batch:\n    ttl: 5m\n", `5:5: unknown key "ttl"`},
@@ -101,6 +109,22 @@ func TestParseFileSaysWhere(t *testing.T) {
 		{"a profile twice", leastFile + "profiles:\n  p: {}\n  p: {}\n", `5:3: key "p" comes twice`},
 		{"a loud log", leastFile + "log: {level: loud}\n", `3:7: level "loud": want debug, info, warn or error`},
 		{"a log in colour", leastFile + "log: {format: colour}\n", `3:7: format "colour": want json or text`},
+		{"a resolver's name", leastFile + "acme: {resolver: dns.example:53}\n", `3:8: resolver "dns.example:53": want the IP:PORT of a DNS server`},
+		{"a resolver without port", leastFile + "acme: {resolver: 127.0.0.1}\n", `3:8: resolver "127.0.0.1": want the IP:PORT`},
+		{"a resolver at no port", leastFile + "acme: {resolver: 127.0.0.1:0}\n", `3:8: resolver "127.0.0.1:0": want the IP:PORT`},
+		{"an allowed word", leastFile + "acme:\n  allow: 127.0.0.0/8\n", "4:10: want a list here"},
+		{"an allowed address", leastFile + "acme:\n  allow: [127.0.0.0/8, 127.0.0.1]\n", `4:24: prefix "127.0.0.1": want IP/BITS`},
+		{"an allowed host in a net", leastFile + "acme: {allow: [127.0.0.1/8]}\n", `3:16: prefix "127.0.0.1/8": write it as 127.0.0.0/8`},
+		{"an allowed mapped net", leastFile + "acme: {allow: [\"::ffff:127.0.0.0/104\"]}\n", `3:16: prefix "::ffff:127.0.0.0/104": want IP/BITS`},
+		{"an allowed list", leastFile + "acme: {allow: [[127.0.0.0/8]]}\n", "3:16: want one value here"},
+		{"a port by name", leastFile + "acme: {http_port: http}\n", `3:8: port "http": want 1 to 65535`},
+		{"a port too many", leastFile + "acme: {tls_port: 65536}\n", `3:8: port "65536": want 1 to 65535`},
+		{"an audience that is none", leastFile + "tokens:\n  post_quantum: [https://api.example, api]\n", `4:39: invalid audience "api": want an absolute URI`},
+		{"an audience twice", leastFile + "tokens: {post_quantum: [https://api.example, https://api.example]}\n", `3:46: audience "https://api.example" comes twice`},
+		{"one audience", leastFile + "tokens: {post_quantum: https://api.example}\n", "3:24: want a list here"},
+		{"another signature", leastFile + "tokens: {mldsa: [https://api.example]}\n", `3:10: unknown key "mldsa": want one of post_quantum`},
+		{"port 0", leastFile + "acme: {tls_port: 0}\n", `3:8: port "0": want 1 to 65535`},
+		{"an unknown key of acme", leastFile + "acme: {dns: 127.0.0.1:53}\n", `3:8: unknown key "dns": want one of allow, http_port, resolver, tls_port`},
 	} {
 		f, err := ParseFile([]byte(c.text))
 		if err == nil || !strings.Contains(err.Error(), c.want) || c.want[0] >= '0' && c.want[0] <= '9' && !strings.HasPrefix(err.Error(), c.want) {
@@ -133,6 +157,7 @@ func FuzzParseFile(f *testing.F) {
 			"trust_domain": string(got.TrustDomain), "advertise": got.Advertise, "listen": got.Listen, "listen_http": got.ListenHTTP, "profiles": profiles,
 			"keys": map[string]any{"plain": got.Keys.Plain, "passphrase_file": got.Keys.PassphraseFile},
 			"log":  map[string]string{"level": got.Log.Level.String(), "format": map[bool]string{true: "json", false: "text"}[got.Log.JSON]},
+			"acme": acmeKeys(got.ACME), "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -142,6 +167,24 @@ func FuzzParseFile(f *testing.F) {
 			t.Errorf("%q was read as %+v; that, written as %s, is read as %+v, %v", text, got, written, again, err)
 		}
 	})
+}
+
+// acmeKeys has the keys of c that are set.
+func acmeKeys(c acme.ChallengeConfig) map[string]any {
+	keys := map[string]any{}
+	if c.Resolver != "" {
+		keys["resolver"] = c.Resolver
+	}
+	if c.Allow != nil {
+		keys["allow"] = c.Allow
+	}
+	if c.HTTPPort != 0 {
+		keys["http_port"] = c.HTTPPort
+	}
+	if c.TLSPort != 0 {
+		keys["tls_port"] = c.TLSPort
+	}
+	return keys
 }
 
 // TestNamesOfTheServer are those that its certificate has.

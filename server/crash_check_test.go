@@ -35,6 +35,9 @@ func (w *crashWorld) checkServer() {
 	for range min(8, len(w.dead)) {
 		l.checkDead(w.dead[w.latest(len(w.dead))])
 	}
+	for range min(3, len(w.ended)) {
+		l.checkEnded(w.ended[w.latest(len(w.ended))])
+	}
 	for range min(4, len(w.credentials)) {
 		l.checkAlive(w.credentials[w.latest(len(w.credentials))])
 	}

@@ -29,7 +29,7 @@ func (l *load) addAgent(c agents.Change) *crashAgent {
 	l.granted(op)
 	l.mu.Lock()
 	l.agents = append(l.agents, a)
-	a.enrolls = true
+	a.enrolls, a.binding = true, invited.ACME
 	l.mu.Unlock()
 	if !l.enroll(invitation{a, invited.Enrollment.Token}) {
 		l.release(a)
@@ -57,6 +57,9 @@ func (l *load) reenroll(a *crashAgent) bool {
 		return false
 	}
 	l.granted(op)
+	l.mu.Lock()
+	a.binding = invited.ACME
+	l.mu.Unlock()
 	return l.enroll(invitation{a, invited.Enrollment.Token})
 }
 

@@ -71,9 +71,11 @@ func (l *load) client(random *rand.Rand) {
 			}
 			continue
 		}
-		switch random.IntN(3) {
+		switch random.IntN(4) {
 		case 0:
 			l.renew(a)
+		case 3:
+			l.order(a)
 		case 1:
 			l.token(a, a.http, nil)
 		case 2:

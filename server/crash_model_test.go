@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin"
 )
 
 // A fate is what is known of a credential or token from answers alone.
@@ -56,13 +57,16 @@ type crashAgent struct {
 	http  *http.Client
 	shown *credential // the certificate that its connection was opened with
 
+	opening  *crashAccount // an ACME account that was asked for, of the client that uses the agent
 	state    agents.State
 	current  *credential // the last certificate received
 	held     []*credential
-	epoch    int  // counts the beginnings and ends of operators' changes
-	changing bool // an operator is at it
-	enrolls  bool // operators leave it alone meanwhile
-	unknown  bool // a change was not answered: the state may be another
+	binding  admin.ACMEKey // a key that an account can be opened with
+	account  *crashAccount // that nobody has ended
+	epoch    int           // counts the beginnings and ends of operators' changes
+	changing bool          // an operator is at it
+	enrolls  bool          // operators leave it alone meanwhile
+	unknown  bool          // a change was not answered: the state may be another
 }
 
 // An attempt is a request of an agent's under way.

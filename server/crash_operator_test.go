@@ -78,13 +78,19 @@ func (l *load) victim(random *rand.Rand, s agents.State) *crashAgent {
 // end ends all that an agent holds. What is received meanwhile is in doubt.
 func (l *load) end(a *crashAgent, action string, after agents.State, call func(context.Context) (admin.Receipt, error)) {
 	l.mu.Lock()
-	held := slices.Clone(a.held)
+	held, account := slices.Clone(a.held), a.account
+	a.account, a.binding = nil, admin.ACMEKey{}
 	l.mu.Unlock()
 	l.doubt(held...)
 	op := operation{action, a.name}
 	l.request(op)
 	receipt, err := call(l.ctx())
 	l.settle(a, op, after, held, receipt, err)
+	if err == nil && account != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.ended = append(l.ended, account)
+	}
 }
 
 // endOne ends one certificate or token of the agent.

@@ -21,7 +21,10 @@ var (
 // that clients and operators ask for, and has the next one on the same
 // directory stand by every answer that anybody received in whole:
 //
-//   - a credential that a client received is on record and in the audit log;
+//   - a credential that a client received is on record and in the audit log,
+//     whether by enrollment, renewal, OAuth or ACME;
+//   - an ACME account and an order that were answered are there, an order that
+//     was answered with a certificate has it, and an account that ended stays so;
 //   - the log is whole, and agrees with every checkpoint that was seen;
 //   - the first CRL has a greater number than any that was seen;
 //   - what was revoked or suspended stays dead: introspection says inactive,

@@ -50,6 +50,7 @@ type crashWorld struct {
 	dead        []*credential          // those that may not be used, in the order of their end
 	spent       []string               // enrollment tokens that were used
 	open        []invitation           // those whose use was not answered
+	ended       []*crashAccount        // ACME accounts whose end was answered
 	numbers     map[string]int64       // the greatest CRL number seen, by issuer
 	checkpoints []string               // those seen since the whole log was verified last
 	checkpoint  string                 // the last one seen

@@ -46,7 +46,7 @@ func (s *Server) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, err
 	}
 	return s.ca.Issue(r.Context(), ca.Request{
 		Request: asked, Agent: agent, CSR: csr, Proof: "enrollment token",
-		Claim: func(tx storage.Tx) error { return agents.Redeem(tx, e, s.Now()) },
+		Claim: func(tx storage.Tx, _ *ca.Issued) error { return agents.Redeem(tx, e, s.Now()) },
 	})
 }
 
@@ -111,7 +111,7 @@ func (s *Server) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, er
 	return s.ca.Issue(r.Context(), ca.Request{
 		Request: asked, Agent: agent, CSR: csr, TTL: lifetime, Profile: profile, Proof: proof,
 		// The body may have come long after the certificate was looked at.
-		Claim: func(tx storage.Tx) error {
+		Claim: func(tx storage.Tx, _ *ca.Issued) error {
 			_, _, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], s.Now())
 			return err
 		},

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/tokens"
@@ -58,6 +59,9 @@ func (s *Server) agentHandler() http.Handler {
 	mux.Handle("POST "+tokens.TokenPath, s.limited(http.HandlerFunc(s.tokens.ServeToken)))
 	mux.Handle("POST "+tokens.IntrospectPath, s.limited(http.HandlerFunc(s.tokens.ServeIntrospect)))
 	mux.Handle("POST "+tokens.RevokePath, s.limited(http.HandlerFunc(s.tokens.ServeRevoke)))
+	mux.Handle("POST "+acme.Path+"new-account", s.limited(s.acme)) // strangers may call these two
+	mux.Handle("POST "+acme.Path+"revoke-cert", s.limited(s.acme))
+	mux.Handle(acme.Path, s.acme)
 	mux.HandleFunc("GET /metrics", s.metrics.serve)
 	s.health(mux)
 	return mux
@@ -79,15 +83,14 @@ var _ http.Handler = (*crl.Publisher)(nil)
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
-		id := make([]byte, 8)
-		rand.Read(id)
-		r.Header.Set("X-Request-Id", hex.EncodeToString(id))
-		w.Header().Set("X-Request-Id", r.Header.Get("X-Request-Id"))
+		id := newRequestID()
+		header := []string{id}
+		r.Header["X-Request-Id"], w.Header()["X-Request-Id"] = header, header
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			p := recover()
 			if p != nil && p != http.ErrAbortHandler {
-				s.Log.Error("panic", "request", r.Header.Get("X-Request-Id"), "panic", p, "stack", string(debug.Stack()))
+				s.Log.Error("panic", "request", id, "panic", p, "stack", string(debug.Stack()))
 				if rec.status == 0 {
 					http.Error(rec, "internal error", http.StatusInternalServerError)
 				}
@@ -95,7 +98,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			took := time.Since(begin)
 			s.metrics.count(r.Pattern, rec.status, took)
 			s.Log.LogAttrs(context.Background(), slog.LevelInfo, "request",
-				slog.String("request", r.Header.Get("X-Request-Id")), slog.String("method", method(r)), slog.String("route", r.Pattern),
+				slog.String("request", id), slog.String("method", method(r)), slog.String("route", r.Pattern),
 				slog.Int("status", rec.status), slog.Duration("took", took), slog.String("peer", peerHost(r)))
 			if p == http.ErrAbortHandler {
 				panic(p) // so that package http cuts the answer off, which else would look whole
@@ -103,6 +106,15 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// newRequestID returns 16 hexadecimal digits.
+func newRequestID() string {
+	var raw [8]byte
+	var digits [2 * len(raw)]byte
+	rand.Read(raw[:])
+	hex.Encode(digits[:], raw[:])
+	return string(digits[:])
 }
 
 // method returns the request's method for the log, unless it is the client's

@@ -31,7 +31,7 @@ type InitConfig struct {
 	Advertise      string // "" means https at Listen
 	Listen         string // "" means 127.0.0.1:8443
 	ListenHTTP     string // "" means 127.0.0.1:8080
-	Algorithm      string // of the root and the issuer; "" means ecdsa-p256
+	Algorithm      string // of the root and the issuer, see keys.ParseAlgorithm; "" means ecdsa-p256
 	RootLifetime   time.Duration
 	IssuerLifetime time.Duration
 	PassphraseFile string // see keys.ReadPassphrase; remembered in brevet.yaml, if it is a file
@@ -43,8 +43,14 @@ type InitConfig struct {
 type NewAuthority struct {
 	TrustDomain     string `json:"trust_domain"`
 	RootFingerprint string `json:"root_fingerprint"` // SHA-256 of the DER, in hexadecimal
-	Issuer          string `json:"issuer"`
-	Advertise       string `json:"advertise"`
+
+	// HTTPSRootFingerprint is that of the root above the server's own certificate,
+	// where that is another one, since stock TLS clients cannot check what the root
+	// signs. Agents pin both.
+	HTTPSRootFingerprint string `json:"https_root_fingerprint,omitempty"`
+
+	Issuer    string `json:"issuer"`
+	Advertise string `json:"advertise"`
 }
 
 // Init makes a new authority in c.Dir: keys, a root and an issuing CA, the
@@ -131,53 +137,32 @@ func emptyDir(dir string) error {
 
 // fill makes the keys and certificates and records them in one transaction.
 func (c InitConfig) fill(ctx context.Context, db storage.DB, store *keys.Store, f *File, alg keys.Algorithm, now time.Time) (*NewAuthority, error) {
-	var made []keys.Key
-	generate := func(p keys.Purpose, a keys.Algorithm) (ca.Signer, error) {
-		k, signer, err := store.Generate(p, a, now)
+	h := hierarchy{InitConfig: c, store: store, name: orDefault(c.Name, defaultName(f.TrustDomain)), now: now}
+	root, issuing, err := h.make(keys.Root, keys.Issuer, alg, ca.NewRoot)
+	if err != nil {
+		return nil, err
+	}
+	made := &NewAuthority{TrustDomain: string(f.TrustDomain), RootFingerprint: fingerprint(root), Issuer: issuing.ID, Advertise: f.Advertise}
+	if !alg.Classical() {
+		https, _, err := h.make(keys.HTTPSRoot, keys.HTTPSIssuer, keys.ECDSAP256, ca.NewHTTPSRoot)
 		if err != nil {
 			return nil, err
 		}
-		made = append(made, k)
-		return ca.NewSigner(signer)
+		made.HTTPSRootFingerprint = fingerprint(https)
 	}
-	rootSigner, err := generate(keys.Root, alg)
-	if err != nil {
+	if _, _, err := h.generate(keys.Tokens, keys.ECDSAP256); err != nil {
 		return nil, err
 	}
-	issuerSigner, err := generate(keys.Issuer, alg)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := generate(keys.Tokens, keys.ECDSAP256); err != nil {
-		return nil, err
-	}
-	if _, err := generate(keys.Audit, keys.Ed25519); err != nil {
-		return nil, err
-	}
-	name := orDefault(c.Name, defaultName(f.TrustDomain))
-	root, err := ca.NewRoot(name, rootSigner, c.RootLifetime, now)
-	if err != nil {
-		return nil, err
-	}
-	above, err := ca.RootIssuer(root, rootSigner)
-	if err != nil {
-		return nil, err
-	}
-	issuing, err := ca.NewIssuing(name, issuerSigner.PublicKey(), above, c.IssuerLifetime, now)
-	if err != nil {
+	if _, _, err := h.generate(keys.Audit, keys.Ed25519); err != nil {
 		return nil, err
 	}
 	r := policy.Request{Actor: c.Actor, Action: "authority.init", Subject: string(f.TrustDomain)}
-	err = policy.Do(ctx, db, now, r, func(tx storage.Tx) (policy.Grant, error) {
-		for _, k := range made {
-			if _, err := keys.Record(tx, k, keys.StateActive, now); err != nil {
-				return policy.Grant{}, err
-			}
-		}
-		return policy.Grant{}, errors.Join(ca.PutAuthority(tx, root), ca.PutAuthority(tx, issuing))
-	})
-	hash := sha256.Sum256(root.Certificate)
-	return &NewAuthority{string(f.TrustDomain), hex.EncodeToString(hash[:]), issuing.ID, f.Advertise}, err
+	return made, policy.Do(ctx, db, now, r, func(tx storage.Tx) (policy.Grant, error) { return policy.Grant{}, h.record(tx) })
+}
+
+func fingerprint(a ca.Authority) string {
+	hash := sha256.Sum256(a.Certificate)
+	return hex.EncodeToString(hash[:])
 }
 
 // file returns the text of the new brevet.yaml and, by reading it back, what

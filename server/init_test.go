@@ -47,7 +47,7 @@ func TestInitRefusesBadFlags(t *testing.T) {
 	}{
 		"no trust domain":                {func(c *server.InitConfig) { c.TrustDomain = "" }, "--trust-domain"},
 		"a bad trust domain":             {func(c *server.InitConfig) { c.TrustDomain = "Example" }, "--trust-domain: invalid trust domain"},
-		"an unknown algorithm":           {func(c *server.InitConfig) { c.Algorithm = "rsa" }, "want one of ecdsa-p256, ecdsa-p384, ed25519"},
+		"an unknown algorithm":           {func(c *server.InitConfig) { c.Algorithm = "rsa" }, "want ecdsa-p256, ecdsa-p384 or ed25519"},
 		"http":                           {func(c *server.InitConfig) { c.Advertise = "http://ca.example" }, "advertise"},
 		"another agent's name":           {func(c *server.InitConfig) { c.Advertise = "https://pki.example.internal" }, "brevet.example.internal"},
 		"everywhere, not said where":     {func(c *server.InitConfig) { c.Listen = "0.0.0.0:8443" }, "under which others reach this server"},

@@ -33,7 +33,7 @@ func peer(t *testing.T, name string) {
 func TestOpenSSLAndCurlAgree(t *testing.T) {
 	peer(t, "openssl")
 	peer(t, "curl")
-	for _, algorithm := range []string{"ecdsa-p256", "ecdsa-p384", "ed25519"} {
+	for _, algorithm := range []string{"ecdsa-p256", "ecdsa-p384", "ed25519", "ecdsa-p256+mldsa65", "ed25519+mldsa87"} {
 		t.Run(algorithm, func(t *testing.T) {
 			w := servertest.New(t, func(c *server.InitConfig) { c.Algorithm = algorithm })
 			openSSLAndCurl(t, w)

@@ -3,12 +3,14 @@ package server
 import (
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -101,7 +103,11 @@ func (s *Server) limited(next http.Handler) http.Handler {
 		if s.limit.blocked(who) {
 			if who = s.proven(r); who.agent == "" || s.limit.blocked(who) {
 				w.Header().Set("Retry-After", "10")
-				writeProblem(w, http.StatusTooManyRequests, "too many refused requests came from this address; wait a little")
+				kind := "about:blank"
+				if strings.HasPrefix(r.URL.Path, acme.Path) {
+					kind = acme.RateLimited
+				}
+				writeProblem(w, kind, http.StatusTooManyRequests, "too many refused requests came from this address; wait a little")
 				return
 			}
 		}

@@ -36,7 +36,7 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, err error) {
 		level = s.Log.Error
 	}
 	level("refused", "request", r.Header.Get("X-Request-Id"), "route", r.Pattern, "status", status, "reason", err.Error())
-	writeProblem(w, status, detail)
+	writeProblem(w, "about:blank", status, detail)
 }
 
 // unwrapTo returns the text of the one of the errors that err is, without what
@@ -50,11 +50,11 @@ func unwrapTo(err error, these ...error) string {
 	return ""
 }
 
-func writeProblem(w http.ResponseWriter, status int, detail string) {
+func writeProblem(w http.ResponseWriter, kind string, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(map[string]any{
-		"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail,
+		"type": kind, "title": http.StatusText(status), "status": status, "detail": detail,
 	})
 }

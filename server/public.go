@@ -7,6 +7,7 @@ import (
 
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 // serveRoots serves the trust anchors. A client that fetches them over a
@@ -53,7 +54,7 @@ func (s *Server) serveIssuer(w http.ResponseWriter, r *http.Request) {
 // authorities returns the roots' certificates, and the issuers' by identifier.
 func (s *Server) authorities(ctx context.Context) (roots [][]byte, issuers map[string][]byte, err error) {
 	err = s.db.View(ctx, func(tx storage.Tx) error {
-		all, below, err := ca.Authorities(tx)
+		all, below, err := hierarchies(tx)
 		roots, issuers = nil, map[string][]byte{}
 		for _, a := range all {
 			roots = append(roots, a.Certificate)
@@ -63,6 +64,22 @@ func (s *Server) authorities(ctx context.Context) (roots [][]byte, issuers map[s
 		}
 		return err
 	})
+	return roots, issuers, err
+}
+
+// hierarchies returns every root and issuing CA on record, the root above the
+// agents' issuers first.
+func hierarchies(tx storage.Tx) (roots, issuers []ca.Authority, err error) {
+	root, err := keys.Active(tx, keys.Root)
+	if err != nil {
+		return nil, nil, err
+	}
+	roots, issuers, err = ca.Authorities(tx)
+	for i, a := range roots {
+		if a.ID == root.ID {
+			roots[0], roots[i] = roots[i], roots[0]
+		}
+	}
 	return roots, issuers, err
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,51 +11,56 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/tokens"
 )
 
 // issuerLifetime is the lifetime of an issuer made by rotation.
 const issuerLifetime = 90 * 24 * time.Hour
 
-// rotate makes a new key of the same algorithm and puts it to work. What the
-// old one signed lives on: its issuer's CRL and its place in the JWKS stay.
-func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose) error {
-	if p == keys.Root {
-		return policy.Deny(ctx, s.db, s.Now(), r,
-			fmt.Errorf("%w purpose: everybody trusts the root by its fingerprint, so a new root is a new authority: brevet init in another --dir", agents.ErrInvalid))
-	}
+// rotate makes a new key, of the same algorithm if a is "", and puts it to work.
+// What the old one signed lives on: its issuer's CRL and its place in the JWKS
+// stay.
+func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose, a keys.Algorithm) error {
 	var old keys.Key
+	var alone bool
 	err := s.db.View(ctx, func(tx storage.Tx) (err error) {
-		old, err = keys.Active(tx, p)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	now := s.Now()
-	next, _, err := s.keys.Generate(p, old.Algorithm, now)
-	if err != nil {
-		return err
-	}
-	var certificate *ca.Authority
-	if p == keys.Issuer {
-		a, err := s.ca.NextIssuer(ctx, next.Public, issuerLifetime)
+		if err := rotatable(p, a); err != nil {
+			return err
+		}
+		if old, err = keys.Active(tx, p); errors.Is(err, storage.ErrNotFound) {
+			err = absent(p, a)
+		}
 		if err != nil {
 			return err
 		}
-		certificate = &a
+		a = keys.Algorithm(orDefault(string(a), string(old.Algorithm)))
+		alone, err = needsSibling(tx, p, a)
+		return err
+	})
+	if policy.IsDenial(err) {
+		return policy.Deny(ctx, s.db, s.Now(), r, err)
+	}
+	if err != nil {
+		return err
+	}
+	successors := []*successor{{purpose: p, algorithm: a}}
+	if alone {
+		successors = append(successors, &successor{purpose: keys.HTTPSIssuer, algorithm: keys.ECDSAP256})
+	}
+	now := s.Now()
+	for _, next := range successors {
+		if err := s.prepare(ctx, next, now); err != nil {
+			return err
+		}
 	}
 	err = policy.Do(ctx, s.db, now, r, func(tx storage.Tx) (policy.Grant, error) {
-		g := policy.Grant{Reasons: []string{"from " + old.ID + " to " + next.ID}}
-		if _, err := keys.Record(tx, next, keys.StateNext, now); err != nil {
-			return g, err
-		}
-		if certificate != nil {
-			if err := ca.PutAuthority(tx, *certificate); err != nil {
+		g := policy.Grant{Reasons: []string{"from " + orDefault(old.ID, "none") + " to " + successors[0].key.ID}}
+		for _, next := range successors {
+			if err := next.promote(tx, now); err != nil {
 				return g, err
 			}
 		}
-		_, err := keys.Promote(tx, next.ID, now)
-		return g, err
+		return g, nil
 	})
 	if err != nil {
 		return err
@@ -62,14 +68,96 @@ func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose) e
 	return s.reload(ctx, p)
 }
 
+// rotatable refuses what cannot be rotated, or not to an algorithm.
+func rotatable(p keys.Purpose, a keys.Algorithm) error {
+	switch {
+	case p == keys.Root || p == keys.HTTPSRoot:
+		return fmt.Errorf("%w purpose: everybody trusts the root by its fingerprint, so a new root is a new authority: brevet init in another --dir", agents.ErrInvalid)
+	case a == "" || p == keys.Issuer:
+		return nil
+	case p == keys.Tokens || p == keys.TokensPQ:
+		return tokens.CheckAlgorithm(p, a)
+	case p == keys.HTTPSIssuer && (!a.Classical() || a.Alternative() != ""):
+		return fmt.Errorf("%w algorithm %s: the https-issuer is there for stock TLS clients, so its key is classical", agents.ErrInvalid, a)
+	case p == keys.HTTPSIssuer:
+		return nil
+	}
+	return fmt.Errorf("%w algorithm: only that of an issuer or of token keys can be changed; leave --algorithm out", agents.ErrInvalid)
+}
+
+// absent tells what is missing where a purpose has no key to rotate: nothing, if
+// the first one for post-quantum tokens is made.
+func absent(p keys.Purpose, a keys.Algorithm) error {
+	switch {
+	case p != keys.TokensPQ:
+		return fmt.Errorf("%w purpose: this authority has no %s key; the issuer signs for its HTTPS, too", agents.ErrInvalid, p)
+	case a == "":
+		return fmt.Errorf("%w algorithm: this is the first %s key; choose what it is with --algorithm, such as mldsa65, which more verifiers know, or mldsa65-ed25519-sha512", agents.ErrInvalid, p)
+	}
+	return nil
+}
+
+// needsSibling reports whether an issuer of algorithm a would leave the server
+// without a certificate that stock TLS clients can check: then it is given an
+// https-issuer under the root that they trust.
+func needsSibling(tx storage.Tx, p keys.Purpose, a keys.Algorithm) (bool, error) {
+	if p != keys.Issuer || a.Classical() {
+		return false, nil
+	}
+	if stock, err := ca.Stock(tx); err != nil || stock {
+		return stock, err // an https-issuer of earlier may have gone unwatched
+	}
+	_, err := keys.Active(tx, keys.HTTPSIssuer)
+	if errors.Is(err, storage.ErrNotFound) {
+		return true, nil
+	}
+	return false, err
+}
+
+// A successor is a key that is about to be put to work.
+type successor struct {
+	purpose     keys.Purpose
+	algorithm   keys.Algorithm
+	key         keys.Key
+	certificate *ca.Authority // of a CA
+}
+
+// prepare makes the key and, for an issuer, the certificate.
+func (s *Server) prepare(ctx context.Context, next *successor, now time.Time) (err error) {
+	if next.key, _, err = s.keys.Generate(next.purpose, next.algorithm, now); err != nil {
+		return err
+	}
+	if next.purpose == keys.Issuer || next.purpose == keys.HTTPSIssuer {
+		a, err := s.ca.NextIssuer(ctx, next.key, issuerLifetime)
+		if err != nil {
+			return err
+		}
+		next.certificate = &a
+	}
+	return nil
+}
+
+func (next *successor) promote(tx storage.Tx, now time.Time) error {
+	if _, err := keys.Record(tx, next.key, keys.StateNext, now); err != nil {
+		return err
+	}
+	if next.certificate != nil {
+		if err := ca.PutAuthority(tx, *next.certificate); err != nil {
+			return err
+		}
+	}
+	_, err := keys.Promote(tx, next.key.ID, now)
+	return err
+}
+
 // reload puts a key that was promoted to work.
 func (s *Server) reload(ctx context.Context, p keys.Purpose) error {
 	switch p {
-	case keys.Tokens:
+	case keys.Tokens, keys.TokensPQ:
 		return s.tokens.Reload()
 	case keys.Audit:
 		return s.loadAuditKey()
-	case keys.Issuer:
+	case keys.Issuer, keys.HTTPSIssuer:
 		if err := s.ca.Reload(); err != nil {
 			return err
 		}

@@ -24,6 +24,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/storage"
@@ -51,6 +52,7 @@ type Server struct {
 	keys     *keys.Store
 	ca       *ca.CA
 	crl      *crl.Publisher
+	acme     *acme.Service
 	tokens   *tokens.Service
 	audit    *audit.Signer
 	admin    *admin.Handler
@@ -116,6 +118,7 @@ func (s *Server) assemble() error {
 	wait.Go(func() {
 		s.tokens, errs[1] = tokens.New(tokens.Config{
 			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, Issuer: s.file.Advertise, Now: s.Now, Issuing: s.clock.Issuing, Log: s.Log, Certificate: s.presented,
+			PostQuantum: s.file.Tokens.PostQuantum,
 		})
 	})
 	wait.Go(func() { errs[2] = s.loadAuditKey() })
@@ -125,11 +128,13 @@ func (s *Server) assemble() error {
 	}
 	s.crl = crl.NewPublisher(s.db, s.ca, s.Now)
 	s.crl.Date, s.crl.Doubt = s.outside, s.clock.doubts
+	s.acme = s.newACME()
 	s.metrics = newMetrics(s)
 	s.admin = admin.NewHandler(admin.Parts{
 		DB: s.db, CA: s.ca, CRL: s.crl, Tokens: s.tokens, TrustDomain: s.file.TrustDomain,
-		BaseURL: s.file.baseURL(), Now: s.Now, Latest: s.clock.Latest, Log: s.Log, Stopping: s.stopping,
+		BaseURL: s.file.baseURL(), Directory: s.file.Advertise + acme.DirectoryPath, Now: s.Now, Latest: s.clock.Latest, Log: s.Log, Stopping: s.stopping,
 		Status: s.status, Sign: s.checkpoint, Verifiers: s.verifiers, Rotate: s.rotate,
+		Accounts: accounts, EndAccount: acme.End,
 	})
 	return nil
 }
@@ -197,6 +202,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	close(s.stopping)
 	err = errors.Join(err, shutdown(servers))
+	s.acme.Close()
 	stopLoops()
 	wait.Wait()
 	s.saveCheckpoint()
@@ -265,7 +271,12 @@ func (s *Server) start(ctx context.Context) error {
 	if _, err := s.crl.PublishRegular(ctx); err != nil {
 		return err
 	}
-	return s.renew(ctx)
+	err = s.renew(ctx)
+	if err != nil && !s.outside().Before(s.ca.HTTPSIssuer().NotAfter) {
+		s.Log.Error("there is no HTTPS until the issuer is rotated, which the operators' socket is open for", "error", err)
+		return nil
+	}
+	return err
 }
 
 // checkpoint signs the audit log as it is in tx.

@@ -3,9 +3,7 @@ package server
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -37,6 +34,9 @@ func (s *Server) problems(ctx context.Context) []string {
 	if end := s.ca.Issuer().NotAfter; !now.Before(end) {
 		found = append(found, fmt.Sprintf("the issuer expired at %s: run brevet key rotate issuer", end.Format(time.RFC3339)))
 	}
+	if https := s.ca.HTTPSIssuer(); https != s.ca.Issuer() && !now.Before(https.NotAfter) {
+		found = append(found, fmt.Sprintf("the https-issuer expired at %s: run brevet key rotate https-issuer", https.NotAfter.Format(time.RFC3339)))
+	}
 	return found
 }
 
@@ -44,22 +44,32 @@ func (s *Server) problems(ctx context.Context) []string {
 func (s *Server) status(ctx context.Context) (admin.Status, error) {
 	st := admin.Status{
 		Version: s.Version, TrustDomain: string(s.file.TrustDomain), Advertise: s.file.Advertise, Started: s.started.UTC(),
-		Problems: s.problems(ctx), Events: s.events(), StoreBytes: s.db.Stats().Size, IssuerExpires: s.ca.Issuer().NotAfter,
+		Problems: s.problems(ctx), Events: s.events(), StoreBytes: s.db.Stats().Size, IssuerExpires: s.issuerEnds(),
 	}
 	st.Healthy = len(st.Problems) == 0
 	if c := s.tls.current.Load(); c != nil {
 		st.ServerExpires = c.Leaf.NotAfter
 	}
 	err := s.db.View(ctx, func(tx storage.Tx) error {
-		roots, _, err := ca.Authorities(tx)
+		roots, _, err := hierarchies(tx)
 		for _, root := range roots {
-			hash := sha256.Sum256(root.Certificate)
-			st.RootFingerprint = append(st.RootFingerprint, hex.EncodeToString(hash[:]))
-			st.RootExpires = root.NotAfter
+			st.RootFingerprint = append(st.RootFingerprint, fingerprint(root))
+			if st.RootExpires.IsZero() || root.NotAfter.Before(st.RootExpires) {
+				st.RootExpires = root.NotAfter
+			}
 		}
 		return errors.Join(err, s.counts(tx, &st))
 	})
 	return st, err
+}
+
+// issuerEnds returns when the first of the issuers at work ends.
+func (s *Server) issuerEnds() time.Time {
+	end := s.ca.Issuer().NotAfter
+	if https := s.ca.HTTPSIssuer().NotAfter; https.Before(end) {
+		return https
+	}
+	return end
 }
 
 func (s *Server) counts(tx storage.Tx, st *admin.Status) error {

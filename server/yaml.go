@@ -79,6 +79,19 @@ func eachPair(n *yaml.Node, f func(key string, value *yaml.Node) error) error {
 	return nil
 }
 
+// eachItem calls read for each item of a list.
+func eachItem(n *yaml.Node, read func(*yaml.Node) error) error {
+	if n.Kind != yaml.SequenceNode {
+		return at(n, errors.New("want a list here"))
+	}
+	for _, item := range n.Content {
+		if err := read(item); err != nil {
+			return at(item, err)
+		}
+	}
+	return nil
+}
+
 // A placed error says where in the file it arose.
 type placed struct {
 	line, column int

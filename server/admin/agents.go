@@ -37,7 +37,7 @@ func (h *Handler) reenroll(r *http.Request) (any, error) {
 	})
 }
 
-// invite runs a change that gives an agent a new enrollment token.
+// invite runs a change that gives an agent a new enrollment token and ACME key.
 func (h *Handler) invite(r *http.Request, action string, name agents.Name, change func(storage.Tx, agents.Enrollment, time.Time) (agents.Agent, error)) (any, error) {
 	e, err := agents.NewEnrollment(h.Now())
 	if err != nil {
@@ -48,7 +48,10 @@ func (h *Handler) invite(r *http.Request, action string, name agents.Name, chang
 		a, err = change(tx, e, now)
 		return err
 	})
-	return Invited{h.agent(a, agents.Current{}), Enrollment{e.Token.Reveal(), e.Expires}}, err
+	return Invited{
+		Agent: h.agent(a, agents.Current{}), Enrollment: Enrollment{e.Token.Reveal(), e.Expires},
+		ACME: ACMEKey{h.Directory, e.Binding.KeyID, e.Binding.MACKey.Reveal()},
+	}, err
 }
 
 func (h *Handler) setAgent(r *http.Request) (any, error) {
@@ -93,14 +96,18 @@ func (h *Handler) showAgent(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out Agent
+	var out Shown
 	err = h.view(r, func(tx storage.Tx) error {
 		a, err := agents.Get(tx, name)
 		if err != nil {
 			return err
 		}
 		c, err := currentOf(tx, name, h.Now())
-		out = h.agent(a, c)
+		if err != nil {
+			return err
+		}
+		accounts, err := h.accounts(tx, h.Now(), func(holder agents.Agent, _ time.Time) bool { return holder.Name == name })
+		out = Shown{h.agent(a, c), len(accounts)}
 		return err
 	})
 	return out, err

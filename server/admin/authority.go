@@ -95,7 +95,13 @@ func (h *Handler) rotateKey(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.Rotate(r.Context(), h.request(r, "key.rotate", string(p)), p); err != nil {
+	var a keys.Algorithm
+	if name := r.FormValue("algorithm"); name != "" {
+		if a, err = keys.ParseAlgorithm(name); err != nil {
+			return nil, err
+		}
+	}
+	if err := h.Rotate(r.Context(), h.request(r, "key.rotate", string(p)), p, a); err != nil {
 		return nil, err
 	}
 	var out Key
@@ -127,6 +133,11 @@ func (h *Handler) status(r *http.Request) (any, error) {
 		active, err := collect(tx, h.Now(), func(agents.Agent, agents.Credential) bool { return true })
 		rc := count(active, h.Now())
 		st.Certificates, st.Tokens = rc.Certificates, rc.Tokens
+		if err != nil {
+			return err
+		}
+		accounts, err := h.accounts(tx, h.Now(), func(agents.Agent, time.Time) bool { return true })
+		st.ACMEAccounts = len(accounts)
 		return err
 	})
 }

@@ -101,7 +101,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 	return out, nil
 }
 
-// AddAgent registers an agent and returns its enrollment token.
+// AddAgent registers an agent and returns its enrollment token and ACME key.
 func (c *Client) AddAgent(ctx context.Context, name string, change agents.Change) (Invited, error) {
 	return call[Invited](ctx, c, "POST", "/agents", nil, AddRequest{name, change})
 }
@@ -138,8 +138,8 @@ func agentPath(name string, rest ...string) string {
 }
 
 // Agent returns one agent.
-func (c *Client) Agent(ctx context.Context, name string) (Agent, error) {
-	return call[Agent](ctx, c, "GET", agentPath(name), nil, nil)
+func (c *Client) Agent(ctx context.Context, name string) (Shown, error) {
+	return call[Shown](ctx, c, "GET", agentPath(name), nil, nil)
 }
 
 // SetAgent changes an agent.
@@ -167,7 +167,7 @@ func (c *Client) Resume(ctx context.Context, name string) (Agent, error) {
 	return call[Agent](ctx, c, "POST", agentPath(name, "resume"), nil, nil)
 }
 
-// Reenroll returns a new enrollment token for an agent.
+// Reenroll returns a new enrollment token and ACME key for an agent.
 func (c *Client) Reenroll(ctx context.Context, name string) (Invited, error) {
 	return call[Invited](ctx, c, "POST", agentPath(name, "reenroll"), nil, nil)
 }
@@ -278,9 +278,18 @@ func (c *Client) Keys(ctx context.Context) ([]Key, error) {
 	return call[[]Key](ctx, c, "GET", "/keys", nil, nil)
 }
 
-// RotateKey makes a new key of a purpose and puts it to work.
+// RotateKey makes a new key of a purpose, like the old one, and puts it to work.
 func (c *Client) RotateKey(ctx context.Context, purpose string) (Key, error) {
-	return call[Key](ctx, c, "POST", "/keys/"+url.PathEscape(purpose)+"/rotate", nil, nil)
+	return c.RotateKeyTo(ctx, purpose, "")
+}
+
+// RotateKeyTo is RotateKey for a key of another algorithm than the old one.
+func (c *Client) RotateKeyTo(ctx context.Context, purpose, algorithm string) (Key, error) {
+	q := url.Values{}
+	if algorithm != "" {
+		q.Set("algorithm", algorithm)
+	}
+	return call[Key](ctx, c, "POST", "/keys/"+url.PathEscape(purpose)+"/rotate", q, nil)
 }
 
 // Backup writes a copy of the store, as of one instant, to w.

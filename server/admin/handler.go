@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"time"
@@ -32,15 +33,19 @@ type Parts struct {
 	Tokens      *tokens.Service
 	TrustDomain agents.TrustDomain
 	BaseURL     string // where CRLs are published
+	Directory   string // URL of the ACME directory
 	Now         func() time.Time
 	Latest      func() time.Time // an instant after which nothing was issued yet
 	Log         *slog.Logger
 	Stopping    <-chan struct{} // closed when the server is about to stop
 
-	Status    func(context.Context) (Status, error)                     // what only the server knows
-	Sign      func(storage.Tx) ([]byte, error)                          // a checkpoint of the audit log
-	Verifiers func(storage.Tx) ([]ed25519.PublicKey, string, error)     // the log's keys and its origin
-	Rotate    func(context.Context, policy.Request, keys.Purpose) error // makes a new key and puts it to work
+	Status    func(context.Context) (Status, error)                                     // what only the server knows
+	Sign      func(storage.Tx) ([]byte, error)                                          // a checkpoint of the audit log
+	Verifiers func(storage.Tx) ([]ed25519.PublicKey, string, error)                     // the log's keys and its origin
+	Rotate    func(context.Context, policy.Request, keys.Purpose, keys.Algorithm) error // makes a new key and puts it to work; "" for one like the old
+
+	Accounts   func(storage.Tx) iter.Seq2[Account, error] // of ACME, but for those that ended one by one
+	EndAccount func(tx storage.Tx, id string) error       // ends one
 }
 
 // A Handler serves the API.

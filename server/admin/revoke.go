@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"net/http"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/policy"
-	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/tokens"
 )
 
 func (h *Handler) suspend(r *http.Request) (any, error) {
@@ -27,7 +23,7 @@ func (h *Handler) decommission(r *http.Request) (any, error) {
 }
 
 // end runs a change that ends all that an agent holds. What that was, is
-// counted in the same transaction, before the change.
+// found out in the same transaction, before the change.
 func (h *Handler) end(r *http.Request, action string, otherwise agents.Reason, change func(storage.Tx, agents.Name, agents.Reason, time.Time) (agents.Agent, error)) (any, error) {
 	name, err := agentName(r)
 	if err != nil {
@@ -38,9 +34,13 @@ func (h *Handler) end(r *http.Request, action string, otherwise agents.Reason, c
 		return nil, err
 	}
 	var ended []holding
+	var accounts []Account
+	held := h.surveyed(r, func(a agents.Agent, _ agents.Credential) bool { return a.Name == name })
 	err = h.cutOff(r, action, string(name), func(tx storage.Tx, now time.Time) (err error) {
-		ended, err = collect(tx, now, func(a agents.Agent, _ agents.Credential) bool { return a.Name == name })
-		if err != nil {
+		if ended, err = held(tx, now); err != nil {
+			return err
+		}
+		if accounts, err = h.accounts(tx, now, func(a agents.Agent, _ time.Time) bool { return a.Name == name }); err != nil {
 			return err
 		}
 		_, err = change(tx, name, why, now)
@@ -49,7 +49,7 @@ func (h *Handler) end(r *http.Request, action string, otherwise agents.Reason, c
 	if err != nil {
 		return nil, err
 	}
-	return h.receipt(r.Context(), ended), nil
+	return h.receipt(r.Context(), ended, accounts...), nil
 }
 
 func readReason(r *http.Request, otherwise agents.Reason) (agents.Reason, error) {
@@ -60,59 +60,24 @@ func readReason(r *http.Request, otherwise agents.Reason) (agents.Reason, error)
 	return agents.ParseReason(in.Reason)
 }
 
-// A holding is a credential, and which kind it is of.
-type holding struct {
-	agents.Credential
-	token bool
-}
-
-// live yields the credentials on record of both kinds that may not have
-// expired.
-func live(tx storage.Tx, now time.Time) iter.Seq2[holding, error] {
-	return func(yield func(holding, error) bool) {
-		for c, err := range ca.Since(tx, now) {
-			if !yield(holding{c.Credential, false}, err) {
-				return
-			}
-		}
-		for t, err := range tokens.Since(tx, now) {
-			if !yield(holding{t.Credential, true}, err) {
-				return
-			}
-		}
+// surveyed looks at all records and returns what gives, in a later transaction,
+// the credentials that may be used and are chosen there.
+func (h *Handler) surveyed(r *http.Request, chosen choice) finder {
+	var v *survey
+	err := h.view(r, func(tx storage.Tx) (err error) {
+		v, err = newSurvey(tx, h.Now(), chosen)
+		return err
+	})
+	if err != nil { // which the transaction will meet as well, and put on record
+		return chosen.at
 	}
-}
-
-// collect returns the credentials that may be used now and are chosen. The
-// authority's own are never among them.
-func collect(tx storage.Tx, now time.Time, chosen func(agents.Agent, agents.Credential) bool) ([]holding, error) {
-	var found []holding
-	standing := agents.NewStanding(tx, now)
-	for c, err := range live(tx, now) {
-		if err != nil {
-			return nil, err
-		}
-		if c.Agent == agents.Authority {
-			continue
-		}
-		a, err := standing.Check(c.Credential)
-		if err != nil {
-			if policy.IsDenial(err) {
-				continue
-			}
-			return nil, err
-		}
-		if chosen(a, c.Credential) {
-			found = append(found, c)
-		}
-	}
-	return found, nil
+	return v.at
 }
 
 // receipt publishes the CRL and says what was ended. The revocation stands
 // whether or not a CRL could be published.
-func (h *Handler) receipt(ctx context.Context, ended []holding) Receipt {
-	rc := count(ended, h.Now())
+func (h *Handler) receipt(ctx context.Context, ended []holding, accounts ...Account) Receipt {
+	rc := count(ended, h.Now(), accounts...)
 	lists, err := h.CRL.Publish(context.WithoutCancel(ctx))
 	if err != nil {
 		h.Log.Error("the CRL could not be published; the revocation stands", "error", err)
@@ -124,8 +89,8 @@ func (h *Handler) receipt(ctx context.Context, ended []holding) Receipt {
 	return rc
 }
 
-func count(ended []holding, now time.Time) Receipt {
-	rc := Receipt{At: now.UTC(), CRL: []CRLNumber{}, DeadAfter: now.UTC()}
+func count(ended []holding, now time.Time, accounts ...Account) Receipt {
+	rc := Receipt{At: now.UTC(), ACMEAccounts: len(accounts), CRL: []CRLNumber{}, DeadAfter: now.UTC()}
 	for _, c := range ended {
 		if c.token {
 			rc.Tokens++
@@ -152,21 +117,29 @@ func (h *Handler) revoke(r *http.Request) (any, error) {
 		return nil, err
 	}
 	var ended []holding
-	choose := func(tx storage.Tx, now time.Time) (err error) {
+	var accounts []Account
+	choose := func(tx storage.Tx, now time.Time, held finder) (err error) {
 		if err := in.checkAgents(tx); err != nil {
 			return err
 		}
-		ended, err = collect(tx, now, in.chooses)
+		if ended, err = held(tx, now); err != nil {
+			return err
+		}
+		accounts, err = h.accounts(tx, now, in.choosesAccount)
 		return err
 	}
 	if in.DryRun {
-		err := h.view(r, func(tx storage.Tx) error { return choose(tx, h.Now()) })
-		rc := count(ended, h.Now())
+		err := h.view(r, func(tx storage.Tx) error { return choose(tx, h.Now(), choice(in.chooses).at) })
+		rc := count(ended, h.Now(), accounts...)
 		rc.DryRun = true
 		return rc, err
 	}
+	held := h.surveyed(r, in.chooses)
 	err = h.cutOff(r, "credential.revoke", in.subject(), func(tx storage.Tx, now time.Time) error {
-		if err := choose(tx, now); err != nil {
+		if err := choose(tx, now, held); err != nil {
+			return err
+		}
+		if err := h.endAccounts(tx, in, accounts); err != nil {
 			return err
 		}
 		return in.cut(tx, ended, agents.Cutoff{At: now, Reason: why})
@@ -174,7 +147,7 @@ func (h *Handler) revoke(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.receipt(r.Context(), ended), nil
+	return h.receipt(r.Context(), ended, accounts...), nil
 }
 
 func (s Selection) check(now time.Time) (agents.Reason, error) {

@@ -35,11 +35,18 @@ type AddRequest struct {
 	agents.Change
 }
 
+// A Shown agent is one with what it takes a longer look to know.
+type Shown struct {
+	Agent
+	ACMEAccounts int `json:"acme_accounts"` // those that can be used
+}
+
 // An Invited agent is one that was registered or may enroll anew, with its
-// one-time token: the only time that it is shown.
+// one-time token and its ACME key: the only time that they are shown.
 type Invited struct {
 	Agent
 	Enrollment Enrollment `json:"enrollment"`
+	ACME       ACMEKey    `json:"acme"`
 }
 
 // An Enrollment is a one-time token.
@@ -48,12 +55,27 @@ type Enrollment struct {
 	Expires time.Time `json:"expires_at"`
 }
 
+// An ACMEKey is what an ACME client opens an account of the agent with (RFC
+// 8555, section 7.3.4), once, until the enrollment token expires.
+type ACMEKey struct {
+	Directory string `json:"directory"` // URL
+	KeyID     string `json:"eab_kid"`
+	MACKey    string `json:"eab_hmac_key"` // base64url, for HMAC-SHA256
+}
+
+// An Account is one of ACME, as the store has it.
+type Account struct {
+	ID      string
+	Agent   agents.Name
+	Created time.Time
+}
+
 // A Receipt says what a revocation ended.
 type Receipt struct {
 	At           time.Time   `json:"at"`
 	Certificates int         `json:"certificates"`
 	Tokens       int         `json:"tokens"`
-	ACMEAccounts int         `json:"acme_accounts"` // none, while accounts are not built
+	ACMEAccounts int         `json:"acme_accounts"`
 	CRL          []CRLNumber `json:"crl"`
 	// DeadAfter is the last moment at which any of it can still work, with a
 	// relying party that asks neither the CRL nor introspection.
@@ -165,6 +187,7 @@ type Status struct {
 	Agents          map[string]int `json:"agents"`       // by state
 	Certificates    int            `json:"certificates"` // active ones
 	Tokens          int            `json:"tokens"`       // active ones
+	ACMEAccounts    int            `json:"acme_accounts"`
 	Events          int64          `json:"events"`
 	StoreBytes      int64          `json:"store_bytes"`
 	CRL             CRL            `json:"crl"`

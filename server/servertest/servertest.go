@@ -3,6 +3,7 @@
 package servertest
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -32,7 +33,8 @@ type World struct {
 	Dir         string
 	URL         string // of HTTPS
 	HTTP        string // URL of plain HTTP
-	Fingerprint string // of the root
+	Fingerprint string // of the root that HTTPS rests on
+	Root        string // fingerprint of the root above the agents' issuer; often the same
 	Issuer      string
 	Admin       *admin.Client
 	Roots       *x509.CertPool
@@ -68,7 +70,7 @@ func New(t *testing.T, change ...func(*server.InitConfig)) *World {
 		t.Fatal(err)
 	}
 	w := &World{
-		Dir: dir, URL: made.Advertise, HTTP: "http://" + c.ListenHTTP, Fingerprint: made.RootFingerprint, Issuer: made.Issuer,
+		Dir: dir, URL: made.Advertise, HTTP: "http://" + c.ListenHTTP, Fingerprint: cmp.Or(made.HTTPSRootFingerprint, made.RootFingerprint), Root: made.RootFingerprint, Issuer: made.Issuer,
 		Admin: admin.Dial(dir), Clock: new(Clock), Log: new(Log), t: t,
 	}
 	w.Start()

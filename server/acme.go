@@ -1,0 +1,33 @@
+package server
+
+import (
+	"context"
+	"iter"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca/acme"
+	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// newACME returns the part that answers ACME clients.
+func (s *Server) newACME() *acme.Service {
+	return acme.New(acme.Config{
+		DB: s.db, CA: s.ca, TrustDomain: s.file.TrustDomain, URL: s.file.Advertise, Challenges: s.file.ACME,
+		Now: s.Now, Issuing: s.clock.Issuing, Log: s.Log,
+		Revoked: func(ctx context.Context) error { _, err := s.crl.Publish(ctx); return err },
+		Blocked: func(n agents.Name) bool { return s.limit.blocked(sender{agent: n}) },
+		Failed:  func(n agents.Name) { s.limit.failed(sender{agent: n}) },
+	})
+}
+
+// accounts yields the ACME accounts as operators' verbs count them.
+func accounts(tx storage.Tx) iter.Seq2[admin.Account, error] {
+	return func(yield func(admin.Account, error) bool) {
+		for a, err := range acme.Accounts(tx) {
+			if !yield(admin.Account(a), err) {
+				return
+			}
+		}
+	}
+}

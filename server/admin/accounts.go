@@ -1,0 +1,48 @@
+package admin
+
+import (
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// accounts returns the ACME accounts that may be used now and are chosen, by
+// their agent and when they were opened.
+func (h *Handler) accounts(tx storage.Tx, now time.Time, chosen func(agents.Agent, time.Time) bool) ([]Account, error) {
+	var found []Account
+	standing := agents.NewStanding(tx, now)
+	for account, err := range h.Accounts(tx) {
+		if err != nil {
+			return nil, err
+		}
+		a, err := standing.CheckHolder(account.Agent, account.Created)
+		switch {
+		case policy.IsDenial(err):
+		case err != nil:
+			return nil, err
+		case chosen(a, account.Created):
+			found = append(found, account)
+		}
+	}
+	return found, nil
+}
+
+// choosesAccount is chooses for an account.
+func (s Selection) choosesAccount(a agents.Agent, created time.Time) bool {
+	return s.chooses(a, agents.Credential{IssuedAt: created})
+}
+
+// endAccounts ends the accounts one by one, where no cutoff does.
+func (h *Handler) endAccounts(tx storage.Tx, s Selection, chosen []Account) error {
+	if s.IssuedSince.IsZero() {
+		return nil
+	}
+	for _, a := range chosen {
+		if err := h.EndAccount(tx, a.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package admin
+
+import (
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+// A holding is a credential, and which kind it is of.
+type holding struct {
+	agents.Credential
+	token bool
+}
+
+// live yields the credentials on record of both kinds that may not have
+// expired.
+func live(tx storage.Tx, now time.Time) iter.Seq2[holding, error] {
+	return func(yield func(holding, error) bool) {
+		for c, err := range ca.Since(tx, now) {
+			if !yield(holding{c.Credential, false}, err) {
+				return
+			}
+		}
+		for t, err := range tokens.Since(tx, now) {
+			if !yield(holding{t.Credential, true}, err) {
+				return
+			}
+		}
+	}
+}
+
+// A choice says of which credentials, and their agents, something is about.
+type choice func(agents.Agent, agents.Credential) bool
+
+// A finder returns the credentials that may be used in tx at now and are chosen.
+// The authority's own are never among them.
+type finder func(tx storage.Tx, now time.Time) ([]holding, error)
+
+// at is the finder that looks at all records.
+func (chosen choice) at(tx storage.Tx, now time.Time) ([]holding, error) {
+	return chosen.among(live(tx, now), agents.NewStanding(tx, now))
+}
+
+func collect(tx storage.Tx, now time.Time, chosen choice) ([]holding, error) {
+	return chosen.at(tx, now)
+}
+
+func (chosen choice) among(all iter.Seq2[holding, error], standing *agents.Standing) ([]holding, error) {
+	var found []holding
+	for c, err := range all {
+		if err != nil {
+			return nil, err
+		}
+		if c.Agent == agents.Authority {
+			continue
+		}
+		a, err := standing.Check(c.Credential)
+		if err != nil {
+			if policy.IsDenial(err) {
+				continue
+			}
+			return nil, err
+		}
+		if chosen(a, c.Credential) {
+			found = append(found, c)
+		}
+	}
+	return found, nil
+}
+
+// A survey is what a choice found on a snapshot, to be brought up to date in a
+// transaction: what happened in between stands in the audit log. So nobody who
+// writes waits while all records are looked at, and yet what a revocation says
+// that it ended is what it ended.
+type survey struct {
+	chosen choice
+	found  []holding
+	events int64     // size of the audit log at the snapshot
+	until  time.Time // the first end of an agent whose credentials were found, if any has one
+}
+
+// newSurvey looks at all records, on a snapshot.
+func newSurvey(tx storage.Tx, now time.Time, chosen choice) (*survey, error) {
+	v := &survey{chosen: chosen}
+	var err error
+	if v.events, err = audit.Size(tx); err != nil {
+		return nil, err
+	}
+	v.found, err = collect(tx, now, func(a agents.Agent, c agents.Credential) bool {
+		if !chosen(a, c) {
+			return false
+		}
+		if !a.Expires.IsZero() && (v.until.IsZero() || a.Expires.Before(v.until)) {
+			v.until = a.Expires
+		}
+		return true
+	})
+	return v, err
+}
+
+// at is a finder for a tx that is no earlier than the snapshot.
+// If an operator has changed something meanwhile, or an agent came to its end,
+// it does look at all records, in tx.
+func (v *survey) at(tx storage.Tx, now time.Time) ([]holding, error) {
+	fresh, gone, err := v.since(tx)
+	if errors.Is(err, errOutdated) || !v.until.IsZero() && !now.Before(v.until) {
+		return v.chosen.at(tx, now)
+	}
+	if err != nil {
+		return nil, err
+	}
+	left := slices.DeleteFunc(slices.Clone(v.found), func(c holding) bool { return gone[c.ID] || !now.Before(c.ID.Expires()) })
+	more, err := v.chosen.among(fresh, agents.NewStanding(tx, now))
+	return append(left, more...), err
+}
+
+// errOutdated says that more has happened than credentials made and revoked
+// one by one.
+var errOutdated = errors.New("the survey is out of date")
+
+// since returns the credentials that were made since the snapshot, and those
+// that were revoked.
+func (v *survey) since(tx storage.Tx) (made iter.Seq2[holding, error], revoked map[agents.CredentialID]bool, err error) {
+	var list []holding
+	revoked = map[agents.CredentialID]bool{}
+	for e, err := range audit.Since(tx, v.events) {
+		if err != nil {
+			return nil, nil, err
+		}
+		if e.Decision == audit.Deny || strings.HasPrefix(e.Action, "acme.") { // of accounts and orders
+			continue
+		}
+		id, err := agents.ParseCredentialID(e.Credential)
+		if err != nil {
+			return nil, nil, errOutdated
+		}
+		switch e.Action {
+		case "certificate.issue":
+			c, err := ca.Get(tx, id)
+			if err != nil {
+				return nil, nil, err
+			}
+			list = append(list, holding{c.Credential, false})
+		case "token.mint":
+			t, err := tokens.Get(tx, id)
+			if err != nil {
+				return nil, nil, err
+			}
+			list = append(list, holding{t.Credential, true})
+		case "certificate.revoke", "token.revoke":
+			revoked[id] = true
+		default:
+			return nil, nil, errOutdated
+		}
+	}
+	return func(yield func(holding, error) bool) {
+		for _, c := range list {
+			if !yield(c, nil) {
+				return
+			}
+		}
+	}, revoked, nil
+}

@@ -1,0 +1,292 @@
+package admin_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"fmt"
+	"iter"
+	"log/slog"
+	mrand "math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/servertest"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/bolt"
+	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+// parts are those of an authority whose server has ended: nobody else writes.
+type parts struct {
+	t      *testing.T
+	db     *bolt.DB
+	ca     *ca.CA
+	tokens *tokens.Service
+	csr    *ca.CSR
+	now    time.Time
+}
+
+const surveyed agents.TrustDomain = "example.internal"
+
+func newParts(t *testing.T, names ...agents.Name) *parts {
+	t.Helper()
+	w := servertest.New(t)
+	w.Stop()
+	p := &parts{t: t, now: time.Now()}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.csr, err = ca.ParseCSR(der); err != nil {
+		t.Fatal(err)
+	}
+	if p.db, err = bolt.Open(w.File("brevet.db"), bolt.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.db.Close() })
+	k, clock := keys.NewStore(w.Dir, keys.NoPassphrase), func() time.Time { return p.now }
+	if p.ca, err = ca.New(ca.Config{DB: p.db, Keys: k, TrustDomain: surveyed, Now: clock}); err != nil {
+		t.Fatal(err)
+	}
+	if p.tokens, err = tokens.New(tokens.Config{DB: p.db, Keys: k, TrustDomain: surveyed, Issuer: "https://a.example", Now: clock, Log: slog.New(slog.DiscardHandler)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		p.change("agent.add", func(tx storage.Tx) error {
+			e, err := agents.NewEnrollment(p.now)
+			if err != nil {
+				return err
+			}
+			_, err = agents.Add(tx, surveyed, n, agents.Change{Owner: new("alice"), Scopes: []string{"a"}, Audiences: []string{apiURL}}, e, p.now)
+			return err
+		})
+	}
+	return p
+}
+
+// change is an operator's.
+func (p *parts) change(action string, do func(storage.Tx) error) {
+	p.t.Helper()
+	err := policy.Do(p.t.Context(), p.db, p.now, policy.Request{Actor: "uid=0", Action: action, Subject: "x"}, func(tx storage.Tx) (policy.Grant, error) {
+		return policy.Grant{}, do(tx)
+	})
+	if err != nil && !policy.IsDenial(err) {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *parts) issue(n agents.Name) (id agents.CredentialID) {
+	issued, err := p.ca.Issue(p.t.Context(), ca.Request{Request: policy.Request{Actor: "x"}, Agent: n, CSR: p.csr, TTL: time.Minute})
+	if err == nil {
+		return issued.ID
+	}
+	if !policy.IsDenial(err) {
+		p.t.Fatal(err)
+	}
+	return id
+}
+
+func (p *parts) mint(n agents.Name) (id agents.CredentialID) {
+	t, err := p.tokens.Mint(p.t.Context(), tokens.Request{Request: policy.Request{Actor: "x"}, Agent: n})
+	if err == nil {
+		return t.ID
+	}
+	if !policy.IsDenial(err) {
+		p.t.Fatal(err)
+	}
+	return id
+}
+
+// rows counts the credentials that are read one after the other.
+type rows struct {
+	storage.Tx
+	scanned int
+}
+
+func (r *rows) Scan(table, prefix string) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for k, v := range r.Tx.Scan(table, prefix) {
+			if strings.HasPrefix(table, "certificates/") || strings.HasPrefix(table, "tokens/") {
+				r.scanned++
+			}
+			if !yield(k, v) {
+				return
+			}
+		}
+	}
+}
+
+// survey makes one, lets happen what happens after it, and compares what it
+// finds in a transaction with what there is to find. It returns how many
+// credentials there are, and how many were read one after the other.
+func (p *parts) survey(chosen func(agents.Agent, agents.Credential) bool, happens func()) (found, scanned int) {
+	p.t.Helper()
+	var find func(storage.Tx, time.Time) ([]string, error)
+	if err := p.db.View(p.t.Context(), func(tx storage.Tx) (err error) { find, err = admin.Surveyed(tx, p.now, chosen); return err }); err != nil {
+		p.t.Fatal(err)
+	}
+	happens()
+	err := p.db.Update(p.t.Context(), func(tx storage.Tx) error {
+		r := &rows{Tx: tx}
+		got, err := find(r, p.now)
+		if err != nil {
+			return err
+		}
+		want, err := admin.Found(tx, p.now, chosen)
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			p.t.Errorf("found\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		found, scanned = len(want), r.scanned
+		return err
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return found, scanned
+}
+
+func ofAlice(a agents.Agent, _ agents.Credential) bool { return a.Owner == "alice" }
+
+// TestWritersDoNotWaitForSurveys: in the transaction of a revocation, records
+// are looked at that came after the survey, and no others.
+func TestWritersDoNotWaitForSurveys(t *testing.T) {
+	p := newParts(t, "bot")
+	var last agents.CredentialID
+	for range 50 {
+		last = p.issue("bot")
+		p.mint("bot")
+	}
+	found, scanned := p.survey(ofAlice, func() {
+		p.issue("bot")
+		p.mint("bot")
+		p.issue("stranger") // a refusal
+		if _, err := p.ca.Revoke(t.Context(), policy.Request{Actor: "uid=0"}, last, agents.Superseded); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if found != 101 || scanned != 0 {
+		t.Errorf("%d credentials were found and %d records read, want 101 and none", found, scanned)
+	}
+	if found, scanned = p.survey(ofAlice, func() {
+		p.change("agent.suspend", func(tx storage.Tx) error { _, err := agents.Suspend(tx, "bot", 0, p.now); return err })
+	}); found != 0 || scanned == 0 {
+		t.Errorf("after an operator's change %d credentials were found and %d records read, want none and all", found, scanned)
+	}
+}
+
+// TestSurveysAreBroughtUpToDate whatever happened since.
+func TestSurveysAreBroughtUpToDate(t *testing.T) {
+	names := []agents.Name{"a", "b", "c"}
+	p := newParts(t, names...)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := mrand.New(mrand.NewPCG(seed, 0))
+	var certs, jtis []agents.CredentialID
+	some := func() {
+		n := names[random.IntN(len(names))]
+		switch random.IntN(12) {
+		case 0, 1, 2:
+			certs = append(certs, p.issue(n))
+		case 3, 4, 5:
+			jtis = append(jtis, p.mint(n))
+		case 6:
+			p.now = p.now.Add(time.Duration(random.IntN(40)) * time.Second)
+		case 7:
+			if len(certs) > 0 {
+				p.ca.Revoke(t.Context(), policy.Request{Actor: "uid=0"}, certs[random.IntN(len(certs))], agents.Superseded)
+			}
+		case 8:
+			if len(jtis) > 0 {
+				p.tokens.Revoke(t.Context(), policy.Request{Actor: "uid=0"}, jtis[random.IntN(len(jtis))], "", agents.Superseded)
+			}
+		case 9:
+			if random.IntN(4) == 0 {
+				p.change("agent.suspend", func(tx storage.Tx) error { _, err := agents.Suspend(tx, n, 0, p.now); return err })
+			} else {
+				p.change("agent.resume", func(tx storage.Tx) error { _, err := agents.Resume(tx, n, p.now); return err })
+			}
+		case 10:
+			ends := agents.Change{Expires: new(p.now.Add(time.Duration(30+random.IntN(300)) * time.Second))}
+			p.change("agent.set", func(tx storage.Tx) error { _, err := agents.Set(tx, surveyed, n, ends, p.now); return err })
+		case 11:
+			to := agents.Change{Owner: new([]string{"alice", "bob"}[random.IntN(2)])}
+			p.change("agent.set", func(tx storage.Tx) error { _, err := agents.Set(tx, surveyed, n, to, p.now); return err })
+		}
+	}
+	sum := 0
+	for round := range 60 {
+		for range 10 {
+			some()
+		}
+		found, _ := p.survey(ofAlice, func() {
+			for range random.IntN(4) {
+				some()
+			}
+		})
+		if sum += found; t.Failed() {
+			t.Fatalf("in round %d", round)
+		}
+	}
+	if sum < 60 {
+		t.Errorf("%d credentials in all are too few to tell anything", sum)
+	}
+}
+
+// TestReceiptsCountWhatIsBeingIssued: an agent obtains more and more while it is
+// suspended. All that it ever got is dead then, and the receipt counts all.
+func TestReceiptsCountWhatIsBeingIssued(t *testing.T) {
+	w := newWorld(t)
+	done, request := make(chan error), map[string]any{"csr": w.bot.CSR(nil)}
+	for range 4 {
+		go func() {
+			for i := range 1000 {
+				got := w.PostJSON(w.bot.HTTP, "/v1/certificates", request)
+				if got.Status == http.StatusOK && i%2 == 0 {
+					got = w.bot.Token(nil)
+				}
+				if got.Status != http.StatusOK {
+					done <- nil
+					return
+				}
+			}
+			done <- fmt.Errorf("it was not stopped")
+		}()
+	}
+	time.Sleep(50 * time.Millisecond)
+	receipt, err := w.Admin.Suspend(t.Context(), "bot", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	certs, err := w.Admin.Certificates(t.Context(), "bot", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	jtis, err := w.Admin.Tokens(t.Context(), "bot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if receipt.Certificates != len(certs) || receipt.Tokens != len(jtis) || len(certs) < 3 || len(jtis) < 2 {
+		t.Errorf("%d certificates and %d tokens were counted, of %d and %d", receipt.Certificates, receipt.Tokens, len(certs), len(jtis))
+	}
+}
