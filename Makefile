@@ -1,12 +1,16 @@
 # brevet: everything here needs only Go and make. What the interoperability
-# tests need besides (openssl, curl) is installed by `make peers` where it can be.
+# tests need besides (openssl, curl, ACME clients and a reference server) is
+# installed by `make peers` where it can be.
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X main.release=$(VERSION)
 BUILD    = CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)'
 FUZZTIME ?= 1m
-RACED    = ./agents/... ./ca ./crl ./tokens ./client ./storage/bolt ./storage/audit ./server
+# smallstep's ACME brings four storage engines along; brevet has its own.
+TAGS     = nobadger,nomysql,nopgx,nobbolt
+export GOFLAGS += -tags=$(TAGS)
+RACED    = ./agents/... ./ca/... ./crl ./tokens ./client ./storage/bolt ./storage/audit ./server
 
 .PHONY: build test lint fuzz bench size cross peers clean
 
@@ -47,11 +51,18 @@ cross: ## that every platform builds
 	@for p in linux/amd64 linux/arm64 linux/arm darwin/amd64 darwin/arm64; do \
 	  echo $$p; GOARM=7 GOOS=$${p%/*} GOARCH=$${p#*/} $(BUILD) -o /dev/null ./cmd/brevet || exit 1; done
 
+# jose needs a node from 24.7 on for ML-DSA: npm has it as a package, too.
+NPM      = jose@6.2.18 @noble/post-quantum@0.7.1
+NPM_NODE = node -e 'crypto.subtle.generateKey("ML-DSA-44", false, ["sign"]).catch(() => console.log("node-" + process.platform + "-" + process.arch + "@24.11.0"))' 2>/dev/null
+PEERS = openssl curl node:nodejs npm unshare:util-linux certbot lego dehydrated uacme pebble pebble-challtestsrv:pebble
+
 peers: ## installs the programs that interoperability tests talk to, where it can
-	@for p in openssl curl; do command -v $$p >/dev/null || missing="$$missing $$p"; done; \
-	 if [ -n "$$missing" ]; then \
-	   if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq $$missing; \
-	   else echo "SKIPPED: tests that need$$missing: install them, or run as root"; fi; fi
+	@for p in $(PEERS); do command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; done; \
+	 if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	   apt-get update -qq; for p in $$missing; do DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$p; done; fi; \
+	 for p in $(PEERS); do command -v $${p%:*} >/dev/null || echo "SKIPPED: tests that need $${p%:*}: install $${p#*:}, or run as root where there is apt"; done
+	@test -d bin/npm/node_modules/jose || { mkdir -p bin/npm && npm install --prefix bin/npm --ignore-scripts --no-audit --no-fund --silent $(NPM) $$($(NPM_NODE)); } || \
+	 echo "SKIPPED: tests that need jose and @noble: npm cannot install them here"
 
 clean:
 	rm -rf bin

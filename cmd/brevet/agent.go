@@ -94,7 +94,8 @@ func agentShowCommand() *cli.Command {
 		Name:      "show",
 		Usage:     "show one agent",
 		ArgsUsage: "NAME",
-		Description: `Shows what is registered about an agent, and its current certificate.
+		Description: `Shows what is registered about an agent, its current certificate, and how many
+ACME accounts it has.
 
 Example:
   $ brevet agent show build-bot`,
@@ -115,7 +116,7 @@ func agentShow(c *cli.Context) error {
 }
 
 // agent prints all that is known of an agent.
-func (p *page) agent(a admin.Agent) {
+func (p *page) agent(a admin.Shown) {
 	var t table
 	t.pair("Name", a.Name)
 	t.pair("ID", a.ID)
@@ -139,6 +140,9 @@ func (p *page) agent(a admin.Agent) {
 	t.pair("Certificate", a.Certificate)
 	t.pair("  issued", at(a.Certified))
 	t.pair("  until", p.end(a.CertExpires))
+	if a.ACMEAccounts > 0 {
+		t.pair("ACME", count(a.ACMEAccounts, "account"))
+	}
 	p.table(t)
 }
 
@@ -175,12 +179,15 @@ func agentResume(c *cli.Context) error {
 func agentReenrollCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "reenroll",
-		Usage:     "give an agent a new enrollment token",
+		Usage:     "give an agent a new enrollment token and ACME key",
 		ArgsUsage: "NAME",
 		Description: `Makes a new one-time enrollment token for an active agent, for a machine that
-lost its key or was down for longer than its certificate was valid. It is shown
-once, can be used once, and is good for an hour. An earlier token that was not
-used dies; the agent's credentials stay as they are.
+lost its key or was down for longer than its certificate was valid, and a new
+key for opening an ACME account. Both are shown once, can be used once, and are
+good for an hour. Earlier ones that were not used die; the agent's credentials
+and accounts stay as they are.
+
+--quiet prints the token alone.
 
 Example:
   $ brevet agent reenroll build-bot --quiet | ssh build1 brevet client enroll \
@@ -202,12 +209,12 @@ func agentReenroll(c *cli.Context) error {
 	return invitation(c, server, invited, "may enroll anew")
 }
 
-// invitation prints an enrollment token and how to use it.
+// invitation prints an enrollment token and an ACME key, and how to use them.
 func invitation(c *cli.Context, server *admin.Client, invited admin.Invited, what string) error {
 	return answer(c, invited, []string{invited.Enrollment.Token}, func(p *page) {
 		url, fingerprint := "URL", "ROOT_SHA256"
 		if st, err := server.Status(c.Context); err == nil && len(st.RootFingerprint) > 0 {
-			url, fingerprint = st.Advertise, st.RootFingerprint[0]
+			url, fingerprint = st.Advertise, strings.Join(st.RootFingerprint, ",")
 		}
 		p.line("%s %s: %s", invited.Name, what, invited.ID)
 		p.line("")
@@ -218,7 +225,26 @@ func invitation(c *cli.Context, server *admin.Client, invited admin.Invited, wha
 		p.line("Where the agent runs, with the token on standard input:")
 		p.line("")
 		p.line("  brevet client enroll --server %s --fingerprint %s --token-file - --out DIR", url, fingerprint)
+		p.line("")
+		p.line("Or its key for an ACME client, as certbot reads it from a file, good for one use until then, too:")
+		p.line("")
+		p.line("  server = %s", invited.ACME.Directory)
+		p.line("  eab-kid = %s", invited.ACME.KeyID)
+		p.line("  eab-hmac-key = %s", p.in(bold, invited.ACME.MACKey))
+		p.line("")
+		p.line("With these lines in FILE: REQUESTS_CA_BUNDLE=roots.pem certbot certonly --config FILE --standalone -d %s", nameOf(invited.Agent))
 	})
+}
+
+// nameOf returns a DNS name that the agent has, for examples.
+func nameOf(a admin.Agent) string {
+	for _, name := range a.DNS {
+		if !strings.ContainsAny(name, ",*") {
+			return name
+		}
+	}
+	td, _, _ := strings.Cut(strings.TrimPrefix(a.ID, "spiffe://"), "/")
+	return a.Name + "." + td
 }
 
 func orDash(s string) string {

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin"
 )
 
 func agentAddCommand() *cli.Command {
@@ -17,7 +18,9 @@ func agentAddCommand() *cli.Command {
 		ArgsUsage: "NAME",
 		Description: `Registers an agent and prints its enrollment token: once, good for one use, for
 an hour. With it, the agent obtains its first certificate by "brevet client
-enroll"; after that it renews by itself.
+enroll"; after that it renews by itself. With the ACME key beside it (external
+account binding, RFC 8555), good for one use and as long, any ACME client opens
+an account of the agent instead. --quiet prints the token alone.
 
 NAME is one lower-case DNS label. It becomes the identity
 spiffe://TRUST_DOMAIN/agent/NAME, and is never given out again, even after the
@@ -109,7 +112,7 @@ func agentSet(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, a, []string{a.Name}, func(p *page) { p.agent(a) })
+	return answer(c, a, []string{a.Name}, func(p *page) { p.agent(admin.Shown{Agent: a}) })
 }
 
 // changeOf returns what the flags say about an agent.

@@ -14,8 +14,8 @@ func agentSuspendCommand() *cli.Command {
 		Usage:     "end all that an agent holds, until it is resumed",
 		ArgsUsage: "NAME",
 		Description: `Ends everything that the agent holds, in one transaction: its certificates, its
-access tokens, its unused enrollment token. Until "brevet agent resume" it can
-obtain nothing new.
+access tokens, its ACME accounts, its unused enrollment token and ACME key.
+Until "brevet agent resume" it can obtain nothing new.
 
 From then on introspection and renewals refuse it. The new CRL is published
 before the command returns; the receipt names it, and the last moment at which a
@@ -37,9 +37,9 @@ func agentDecommissionCommand() *cli.Command {
 		Usage:     "end an agent for ever",
 		ArgsUsage: "NAME",
 		Description: `Ends the agent for ever, and everything that it holds, in one transaction: its
-certificates, its access tokens, its unused enrollment token. It cannot be
-undone, and the name is never given out again. To stop an agent for a while:
-brevet agent suspend.
+certificates, its access tokens, its ACME accounts, its unused enrollment token
+and ACME key. It cannot be undone, and the name is never given out again. To
+stop an agent for a while: brevet agent suspend.
 
 Nothing is asked before it happens. Exit status 1 means that nothing was ended,
 and why.

@@ -20,12 +20,7 @@ import (
 // from its start until it is ready, and the memory it then has, on an empty
 // store and on one with 100,000 live certificates.
 func BenchmarkStart(b *testing.B) {
-	binary := filepath.Join(b.TempDir(), "brevet")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("building: %v\n%s", err, out)
-	}
+	binary := buildRelease(b)
 	for _, live := range []int{0, 100_000} {
 		b.Run(fmt.Sprintf("live=%d", live), func(b *testing.B) {
 			dir, ready := startDir(b)
@@ -46,8 +41,39 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
+// TestReleaseIsSmall guards what an edge site has to hold: the binary, and the
+// server that nobody asks anything.
+func TestReleaseIsSmall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds the release binary")
+	}
+	binary := buildRelease(t)
+	info, err := os.Stat(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mb := float64(info.Size()) / 1e6; mb > 26 {
+		t.Errorf("the release binary has %.1f MB, want at most 26", mb)
+	}
+	dir, ready := startDir(t)
+	if mb := float64(startOnce(t, binary, dir, ready)) / 1e6; mb == 0 || mb > 32 {
+		t.Errorf("an idle server has %.1f MB resident, want at most 32", mb)
+	}
+}
+
+// buildRelease builds the binary as make build does, and returns its path.
+func buildRelease(t testing.TB) string {
+	binary := filepath.Join(t.TempDir(), "brevet")
+	build := exec.Command("go", "build", "-trimpath", releaseTags(t), "-ldflags=-s -w", "-o", binary, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building: %v\n%s", err, out)
+	}
+	return binary
+}
+
 // startDir makes an authority and returns where it says that it is ready.
-func startDir(b *testing.B) (dir, ready string) {
+func startDir(b testing.TB) (dir, ready string) {
 	base, err := os.MkdirTemp("", "bv")
 	if err != nil {
 		b.Fatal(err)
@@ -71,7 +97,7 @@ func startDir(b *testing.B) (dir, ready string) {
 
 // startOnce starts the binary, waits until it is ready, and returns its
 // resident memory in bytes after a moment of idleness that is not counted.
-func startOnce(b *testing.B, binary, dir, ready string) int64 {
+func startOnce(b testing.TB, binary, dir, ready string) int64 {
 	cmd := exec.Command(binary, "serve", "--quiet", "--dir", dir)
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
@@ -85,8 +111,10 @@ func startOnce(b *testing.B, binary, dir, ready string) int64 {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	b.StopTimer()
-	defer b.StartTimer()
+	if b, ok := b.(*testing.B); ok {
+		b.StopTimer()
+		defer b.StartTimer()
+	}
 	time.Sleep(100 * time.Millisecond)
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
 	if err != nil {

@@ -44,6 +44,13 @@ The server is trusted by the fingerprint of its root, and the token is sent to
 nobody else. It is read from a file, from standard input (-) or from the variable
 BREVET_ENROLLMENT_TOKEN; never from the command line, which others can read.
 
+With --require-hybrid the agent takes no certificate, neither for itself nor from
+the authority's HTTPS, now and at each renewal, unless every signature up to the
+root rests on ML-DSA. HTTPS has such signatures where the authority adds an
+alternative signature (brevet init --algorithm ecdsa-p256+mldsa65). With a
+composite or ML-DSA issuer it has not, since TLS cannot verify those, and the
+enrollment is refused; the same goes for a classical authority.
+
 Exit status 1 means that there is no new identity. If the message says that the
 token may be used up, ask for another one: brevet agent reenroll.
 
@@ -54,11 +61,12 @@ Examples:
       --server https://brevet.example.org:8443 --fingerprint 3b1f… --token-file - --out /etc/build-bot`,
 		Flags: []cli.Flag{
 			needed("server", "`URL` that the authority advertises"),
-			&cli.StringSliceFlag{Name: "fingerprint", Required: true, Usage: "`ROOT_SHA256` of the authority's root in hexadecimal, as brevet init and brevet status print it"},
+			&cli.StringSliceFlag{Name: "fingerprint", Required: true, Usage: "`ROOT_SHA256` of the authority's root in hexadecimal, as brevet init and brevet status print it; with a comma between, if there are two"},
 			text("token-file", "`FILE` with the enrollment token, or - for standard input; else the token is in $"+tokenVariable),
 			needed("out", "`DIR` to save the identity in; made if it is not there"),
 			texts("dns", "`NAME` to have in the certificate, of those registered for the agent"),
 			texts("ip", "`ADDRESS` to have in the certificate, of those registered for the agent"),
+			yes("require-hybrid", "take only chains whose signatures rest on ML-DSA throughout, from now on"),
 		},
 		Action: clientEnroll,
 	}
@@ -70,8 +78,9 @@ const tokenVariable = "BREVET_ENROLLMENT_TOKEN"
 func clientEnroll(c *cli.Context) error {
 	config := client.EnrollConfig{
 		Server: c.String("server"), Dir: c.String("out"), Names: append(c.StringSlice("dns"), c.StringSlice("ip")...),
+		RequireHybrid: c.Bool("require-hybrid"),
 	}
-	for _, s := range c.StringSlice("fingerprint") {
+	for _, s := range strings.Split(strings.Join(c.StringSlice("fingerprint"), ","), ",") {
 		f, err := client.ParseFingerprint(s)
 		if err != nil {
 			return misuse(c, "--fingerprint: %v", err)
@@ -119,11 +128,18 @@ and saves both. It asks for the names that the current one has. Nothing changes
 if it fails, with exit status 1. A certificate that has expired or was revoked
 cannot be renewed: the agent enrolls anew.
 
+With --require-hybrid the agent requires hybrid signatures for this renewal and,
+if it succeeds, from now on, as if it had enrolled so.
+
 To have it renewed in time by itself: brevet client run.
 
-Example:
-  $ brevet client cert --dir /etc/build-bot`,
-		Flags:  []cli.Flag{identityFlag()},
+Examples:
+  $ brevet client cert --dir /etc/build-bot
+  $ brevet client cert --dir /etc/build-bot --require-hybrid`,
+		Flags: []cli.Flag{
+			identityFlag(),
+			yes("require-hybrid", "take only chains whose signatures rest on ML-DSA throughout, from now on"),
+		},
 		Action: clientCert,
 	}
 }
@@ -138,7 +154,11 @@ func clientCert(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := id.Renew(c.Context); err != nil {
+	renew := id.Renew
+	if c.Bool("require-hybrid") {
+		renew = id.RequireHybrid
+	}
+	if err := renew(c.Context); err != nil {
 		return err
 	}
 	return identity(c, id, c.String("dir"), "has a new certificate")

@@ -158,7 +158,10 @@ func labelsOf(c *cli.Context, emptyToo bool) (map[string]string, error) {
 const maxInput = 1 << 20
 
 // input reads a file, or standard input for "-".
-func input(c *cli.Context, name string) ([]byte, error) {
+func input(c *cli.Context, name string) ([]byte, error) { return inputUpTo(c, name, maxInput) }
+
+// inputUpTo is input for what has another bound.
+func inputUpTo(c *cli.Context, name string, limit int) ([]byte, error) {
 	r := c.App.Reader
 	if name != "-" {
 		f, err := os.Open(name)
@@ -168,9 +171,9 @@ func input(c *cli.Context, name string) ([]byte, error) {
 		defer f.Close()
 		r = f
 	}
-	text, err := io.ReadAll(io.LimitReader(r, maxInput+1))
-	if err == nil && len(text) > maxInput {
-		err = fmt.Errorf("it has more than %d bytes", maxInput)
+	text, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	if err == nil && len(text) > limit {
+		err = fmt.Errorf("it has more than %d bytes", limit)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)

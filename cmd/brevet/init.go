@@ -22,6 +22,25 @@ store and brevet.yaml in --dir, which must not hold an authority yet. Prints the
 fingerprint of the root: agents check it when they enroll, so give it to them
 over a way that you trust.
 
+--algorithm is ecdsa-p256, ecdsa-p384 or ed25519, or, so that a quantum computer
+does not forge what is issued (see README.md, Hybrid post-quantum):
+  ecdsa-p256+mldsa65   a classical signature, which every TLS stack checks, and an
+                       alternative one inside, which our verifier checks; each of
+                       the three, with mldsa44, mldsa65 or mldsa87
+  mldsa65-ecdsa-p256-sha512, or another composite: both halves in one signature
+                       (mldsa44-rsa2048-pss-sha256, mldsa44-rsa2048-pkcs15-sha256,
+                       mldsa44-ed25519-sha512, mldsa44-ecdsa-p256-sha256,
+                       mldsa65-rsa3072-pss-sha512, mldsa65-rsa3072-pkcs15-sha512,
+                       mldsa65-rsa4096-pss-sha512, mldsa65-rsa4096-pkcs15-sha512,
+                       mldsa65-ecdsa-p384-sha512, mldsa65-ed25519-sha512,
+                       mldsa87-ecdsa-p384-sha512, mldsa87-ed448-shake256,
+                       mldsa87-rsa3072-pss-sha512, mldsa87-rsa4096-pss-sha512,
+                       mldsa87-ecdsa-p521-sha512)
+  mldsa65              ML-DSA alone, also mldsa44 and mldsa87
+Stock TLS clients cannot check composites and ML-DSA: the server's certificate is
+then issued under a classical root of its own, which is made along. Agents need
+the fingerprints of both roots; --quiet prints them as --fingerprint takes them.
+
 The private keys lie in --dir, sealed with a passphrase. Give it in a file that
 only its reader may read (or as fd:N, an open file descriptor); brevet.yaml
 remembers the file's name, so that "brevet serve" finds it. With systemd, leave
@@ -43,7 +62,7 @@ Examples:
 			text("advertise", "`URL` where agents reach the server (default https at --listen)"),
 			preset("listen", "127.0.0.1:8443", "`ADDRESS` for HTTPS"),
 			preset("listen-http", "127.0.0.1:8080", "`ADDRESS` for CRLs and CA certificates, which are public and signed"),
-			preset("algorithm", "ecdsa-p256", "`ALGORITHM` of the root and the issuer: ecdsa-p256, ecdsa-p384, ed25519"),
+			preset("algorithm", "ecdsa-p256", "`ALGORITHM` of the root and the issuer, see above"),
 			preset("root-lifetime", "87600h", "`DURATION` that the root is valid for"),
 			preset("issuer-lifetime", "2160h", "`DURATION` that the issuing CA is valid for; see brevet key rotate"),
 			text("passphrase-file", "`FILE` (or fd:N) with the passphrase that seals the keys"),
@@ -87,15 +106,27 @@ func initAuthority(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, made, []string{made.RootFingerprint}, func(p *page) {
+	pins := made.RootFingerprint
+	if made.HTTPSRootFingerprint != "" {
+		pins += "," + made.HTTPSRootFingerprint
+	}
+	return answer(c, made, []string{pins}, func(p *page) {
 		p.line("Made the authority of %s in %s.", made.TrustDomain, dir)
 		p.line("")
 		var t table
 		t.pair("Root fingerprint", made.RootFingerprint)
+		if made.HTTPSRootFingerprint != "" {
+			t.pair("HTTPS root fingerprint", made.HTTPSRootFingerprint)
+		}
 		t.pair("Issuer", made.Issuer)
 		t.pair("Advertised as", made.Advertise)
 		p.table(t)
 		p.line("")
+		if made.HTTPSRootFingerprint != "" {
+			p.line("TLS clients cannot check what the root signs, so HTTPS has a classical one: agents need both")
+			p.line("fingerprints (brevet client enroll --fingerprint ONE,OTHER).")
+			p.line("")
+		}
 		p.line("Copy the *.key files and brevet.yaml in %s to a safe place now: brevet backup leaves them out.", dir)
 		p.line("Then start the server:      brevet serve --dir %s", dir)
 		p.line("and register an agent:      brevet agent add NAME --owner WHO --dir %s", dir)

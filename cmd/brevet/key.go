@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/urfave/cli/v2"
 )
 
@@ -10,8 +12,11 @@ func keyCommand() *cli.Command {
 		Category: aboutLog,
 		Usage:    "list and rotate the authority's signing keys",
 		Description: `The authority has a key for each thing that it signs: root (the issuers'
-certificates), issuer (agents' certificates and CRLs), tokens (access tokens) and
-audit (checkpoints of the audit log). The private keys never leave their files.`,
+certificates), issuer (agents' certificates and CRLs), tokens (access tokens),
+tokens-pq (those for audiences that want a post-quantum signature, if there are
+any) and audit (checkpoints of the audit log). Where stock TLS clients cannot check what
+root and issuer sign, https-root and https-issuer do the same for the server's own
+certificate. The private keys never leave their files.`,
 		Subcommands: []*cli.Command{
 			{
 				Name:  "list",
@@ -26,18 +31,38 @@ Example:
 			{
 				Name:      "rotate",
 				Usage:     "make a new key and put it to work",
-				ArgsUsage: "issuer|tokens|audit",
+				ArgsUsage: "issuer|https-issuer|tokens|tokens-pq|audit",
 				Description: `Makes a new key of the same algorithm and signs with it from now on. What the old
 key signed stays valid: its public key stays published, and a retired issuer's
 CRL goes on. If a key was stolen, revoke what it signed as well.
 
-Rotate the issuer before its certificate expires (brevet status). The root cannot
-be rotated: agents trust it by its fingerprint, so a new one is a new authority.
+Rotate the issuer before its certificate expires (brevet status), and the
+https-issuer if there is one. The root cannot be rotated: agents trust it by its
+fingerprint, so a new one is a new authority.
+
+--algorithm makes an issuer of another algorithm (those of brevet init) under the
+root that there is. A chain is as strong as its weakest signature: a composite
+issuer under a classical root is only a beginning. If stock TLS clients cannot
+check what the new issuer signs, an https-issuer is made along. Agents and relying
+parties whose verifier does not know the algorithm refuse what it issues.
+
+Tokens are signed with the tokens key (ecdsa-p256, ecdsa-p384, ed25519), but for the
+audiences that brevet.yaml lists with the tokens-pq key:
+
+  tokens: {post_quantum: [https://api.example]}
+
+The first tokens-pq key needs --algorithm: mldsa44, mldsa65, mldsa87, or a composite,
+mldsa44-ed25519-sha512 or mldsa65-ed25519-sha512. Make it first, then list
+audiences, and restart. It is published with the other keys; resource servers whose
+library stumbles over keys that it does not know fetch /oauth/jwks?alg=ES256.
 
 The new key lies in a new file in --dir: copy it to where the others are kept.
 
-Example:
-  $ brevet key rotate issuer`,
+Examples:
+  $ brevet key rotate issuer
+  $ brevet key rotate issuer --algorithm ecdsa-p256+mldsa65
+  $ brevet key rotate tokens-pq --algorithm mldsa65`,
+				Flags:  []cli.Flag{text("algorithm", "`ALGORITHM` of the new key, if it is an issuer's or signs tokens")},
 				Action: keyRotate,
 			},
 		},
@@ -72,12 +97,25 @@ func keyRotate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	k, err := server.RotateKey(c.Context, c.Args().First())
+	k, err := server.RotateKeyTo(c.Context, c.Args().First(), c.String("algorithm"))
+	if err != nil {
+		return err
+	}
+	all, err := server.Keys(c.Context)
 	if err != nil {
 		return err
 	}
 	return answer(c, k, []string{k.ID}, func(p *page) {
 		p.line("The %s key is now %s (%s).", k.Purpose, k.ID, k.Algorithm)
 		p.line("Its file in the authority's directory is in no earlier copy of the keys: copy it, too.")
+		for _, other := range all {
+			switch {
+			case k.Purpose != "issuer" || other.State != "active":
+			case other.Purpose == "https-issuer" && other.Activated.Equal(k.Activated):
+				p.line("TLS clients cannot check what it signs: the server's own certificate will come from the new %s %s (%s), whose file is new as well.", other.Purpose, other.ID, other.Algorithm)
+			case other.Purpose == "root" && strings.Contains(k.Algorithm, "mldsa") && !strings.Contains(other.Algorithm, "mldsa"):
+				p.line("The root that vouches for it has a classical key (%s), so the chain is no stronger than that: verifiers that require hybrid signatures refuse it. For a hybrid root, make a new authority.", other.Algorithm)
+			}
+		}
 	})
 }

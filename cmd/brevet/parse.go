@@ -142,10 +142,10 @@ func (l *line) check() error {
 	wanted := strings.Fields(c.ArgsUsage)
 	for i, what := range wanted {
 		if i >= len(l.args) && !strings.HasPrefix(what, "[") {
-			return l.misuse("%s needs %s", name, what)
+			return l.misuse("%s needs %s", name, strings.TrimSuffix(what, "..."))
 		}
 	}
-	if len(l.args) > len(wanted) { // which may be secrets: they are not repeated
+	if len(l.args) > len(wanted) && !strings.HasSuffix(c.ArgsUsage, "...") { // which may be secrets: they are not repeated
 		what := "no arguments"
 		if len(wanted) > 0 {
 			what = "only " + c.ArgsUsage

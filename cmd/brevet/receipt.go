@@ -28,11 +28,11 @@ func receipt(c *cli.Context, r admin.Receipt, done string) error {
 
 // holdings counts what a receipt is about.
 func holdings(r admin.Receipt) string {
-	s := count(r.Certificates, "certificate") + " and " + count(r.Tokens, "access token")
-	if r.ACMEAccounts > 0 {
-		s += " and " + count(r.ACMEAccounts, "ACME account")
+	certificates, tokens := count(r.Certificates, "certificate"), count(r.Tokens, "access token")
+	if r.ACMEAccounts == 0 {
+		return certificates + " and " + tokens
 	}
-	return s
+	return certificates + ", " + tokens + " and " + count(r.ACMEAccounts, "ACME account")
 }
 
 // deadAfter says until when what was revoked can still work.

@@ -11,9 +11,10 @@ func revokeCommand() *cli.Command {
 		Name:     "revoke",
 		Category: aboutCredentials,
 		Usage:    "revoke many certificates and tokens at once",
-		Description: `Revokes the certificates and access tokens that fit all that is asked for. Agents
-stay active: one that holds another way to authenticate obtains new credentials,
-one that does not must enroll anew. To keep an agent out: brevet agent suspend.
+		Description: `Revokes the certificates, access tokens and ACME accounts that fit all that is
+asked for. Agents stay active: one that holds another way to authenticate obtains
+new credentials, one that does not must enroll anew. To keep an agent out: brevet
+agent suspend.
 
 It counts first and says what will end, then ends it in one transaction and
 prints a receipt: how many were revoked, the number of the CRL that says so,

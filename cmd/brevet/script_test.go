@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 			"setenv":    setenvCmd,
 			"json":      jsonCmd,
 			"await":     awaitCmd,
+			"ports":     portsCmd,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("BREVET_DIR", filepath.Join(e.WorkDir, "a"))
@@ -52,7 +53,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// condition makes [need:PROGRAM] true where the program is. Where CI demands
+// condition makes [need:PROGRAM] true where the program is, and
+// [need:namespace] where a process may have mounts of its own. Where CI demands
 // it, a missing one is a failure.
 func condition(cond string) (bool, error) {
 	program, ok := strings.CutPrefix(cond, "need:")
@@ -60,6 +62,9 @@ func condition(cond string) (bool, error) {
 		return false, nil
 	}
 	_, err := exec.LookPath(program)
+	if program == "namespace" {
+		err = exec.Command("unshare", "--map-root-user", "--mount", "true").Run()
+	}
 	if err != nil && os.Getenv("CI") == "true" {
 		return false, err
 	}

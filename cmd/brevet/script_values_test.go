@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"os"
 	"regexp"
 	"slices"
@@ -116,4 +117,14 @@ func awaitCmd(ts *testscript.TestScript, neg bool, args []string) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Fatalf("no such thing in %s", args[0])
+}
+
+// portsCmd sets variables to TCP ports of loopback that are free: "ports
+// NAME...".
+func portsCmd(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		_, port, err := net.SplitHostPort(free(ts))
+		ts.Check(err)
+		ts.Setenv(name, port)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
@@ -25,6 +24,8 @@ import (
 	"time"
 
 	"go.step.sm/crypto/pemutil"
+
+	"github.com/brevet-ca/brevet/server/admin"
 )
 
 // A life is a whole run of the program, every process of it, and what was
@@ -78,16 +79,29 @@ func TestSecretsInNoForm(t *testing.T) {
 		secrets[name] = text
 		l.save(name, string(text))
 	}
-	token("first", "agent", "add", "bot", "--owner", "me", "--scope", "a:b", "--scope", "brevet:introspect", "--audience", "https://x.example", "--quiet")
+	invited := func(name string, argv ...string) admin.ACMEKey {
+		doc := l.invited(name, append(argv, "--json")...)
+		secrets[name], secrets["the MAC key of "+name], secrets["the raw MAC key of "+name] = []byte(doc.Enrollment.Token), []byte(doc.ACME.MACKey), rawKey(t, doc.ACME)
+		secrets["the key identifier of "+name] = []byte(doc.ACME.KeyID) // with a copy of the store, it makes the MAC key
+		return doc.ACME
+	}
+	key := invited("first", "agent", "add", "bot", "--owner", "me", "--scope", "a:b", "--scope", "brevet:introspect", "--audience", "https://x.example")
 	enroll := []string{"client", "enroll", "--server", url, "--fingerprint", fingerprint, "--token-file", l.path("first"), "--verbose", "--out"}
 	l.run(append(enroll, l.path("bot"))...)
 	l.fails(append(enroll, l.path("again"))...)
-	token("second", "agent", "reenroll", "bot", "--quiet")
+	if err := l.openAccount(key); err != nil {
+		t.Errorf("opening an ACME account: %v", err)
+	}
+	if l.openAccount(key) == nil {
+		t.Error("an ACME key was used twice")
+	}
+	invited("second", "agent", "reenroll", "bot")
 	token("access", "client", "token", "--dir", l.path("bot"), "--scope", "a:b")
 	l.run("client", "cert", "--dir", l.path("bot"), "--verbose")
 	l.runWith(string(secrets["access"]), "token", "introspect", "-")
 	l.fails("token", "revoke", "none")
 	l.ask(url, string(secrets["access"]), string(secrets["second"]))
+	l.ask(url, string(secrets["access"]), string(secrets["the MAC key of second"]))
 	l.clientRun("printenv; cat /proc/self/cmdline")
 	l.run("key", "rotate", "issuer")
 	l.run("key", "rotate", "tokens")
@@ -218,7 +232,7 @@ func (l *life) serve() *exec.Cmd {
 
 // ask puts secrets where they do not belong.
 func (l *life) ask(url, access, enrollment string) {
-	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	c := anyServer()
 	for i, r := range []struct{ method, path, kind, body, authorization string }{
 		{"POST", "/v1/enroll", "application/json", `{"token":"` + enrollment + `","csr":"` + access + `"}`, ""},
 		{"POST", "/v1/enroll", "application/json", `{"` + enrollment + `":1}`, ""},
@@ -227,6 +241,9 @@ func (l *life) ask(url, access, enrollment string) {
 		{"POST", "/oauth/introspect", "application/x-www-form-urlencoded", "token=" + access + "&token=" + enrollment, "Bearer " + access},
 		{"POST", "/oauth/revoke", enrollment, access, "Bearer " + enrollment},
 		{"GET", "/" + access, "", "", "Bearer " + access},
+		{"POST", "/acme/new-account", "application/jose+json", `{"protected":"` + enrollment + `","payload":"` + access + `","signature":"` + enrollment + `"}`, ""},
+		{"POST", "/acme/" + enrollment, "application/jose+json", `{"` + enrollment + `":1}`, ""},
+		{"GET", "/acme/renewal-info/" + enrollment, "", "", "Bearer " + enrollment},
 		{"GET", "/roots.pem?" + enrollment, "", "", ""},
 		{access, "/v1/enroll", "", "", ""},
 	} {
@@ -244,13 +261,12 @@ func (l *life) ask(url, access, enrollment string) {
 		}
 		body, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		l.written[fmt.Sprintf("answer %d", i)] = fmt.Appendf(body, "%v", resp.Header)
+		l.written[fmt.Sprintf("answer %d, number %d", i, len(l.written))] = fmt.Appendf(body, "%v", resp.Header)
 	}
 }
 
 func (l *life) get(url string) []byte {
-	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
-	resp, err := c.Get(url)
+	resp, err := anyServer().Get(url)
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func (p *page) status(st admin.Status, health string) {
 		agents = []string{"none"}
 	}
 	t.pair("Agents", strings.Join(agents, ", "))
-	t.pair("Valid", count(st.Certificates, "certificate")+", "+count(st.Tokens, "access token"))
+	t.pair("Valid", count(st.Certificates, "certificate")+", "+count(st.Tokens, "access token")+", "+count(st.ACMEAccounts, "ACME account"))
 	t.pair("Audit log", count(st.Events, "entry"))
 	t.pair("Store", size(st.StoreBytes))
 	if st.CRL.Number > 0 {

@@ -50,6 +50,7 @@ Exit status:
 			tokenCommand(),
 			revokeCommand(),
 			crlCommand(),
+			pqcCommand(),
 			auditCommand(),
 			keyCommand(),
 			clientCommand(),

@@ -38,6 +38,7 @@ func TestAgentAdd(t *testing.T) {
 	invited := admin.Invited{
 		Agent:      admin.Agent{Name: "bot", ID: "spiffe://td/agent/bot", State: "active"},
 		Enrollment: admin.Enrollment{Token: "brevet_enroll_x", Expires: soon},
+		ACME:       admin.ACMEKey{Directory: "https://ca.example/acme/directory", KeyID: "kid", MACKey: "mac"},
 	}
 	f := fakeServer(t, answers{
 		"POST /agents": invited,
@@ -45,7 +46,8 @@ func TestAgentAdd(t *testing.T) {
 	})
 	out := ask(t, "agent", "add", "bot", "--owner", "me", "--scope", "a", "--scope", "b,c", "--dns", "x.example,challenge",
 		"--ttl", "1d", "--label", "env=prod", "--expires", "2030-01-02T03:04:05Z")
-	contains(t, out, "\n  brevet_enroll_x\n", "brevet client enroll --server https://ca.example --fingerprint abcd --token-file - --out DIR\n")
+	contains(t, out, "\n  brevet_enroll_x\n", "brevet client enroll --server https://ca.example --fingerprint abcd --token-file - --out DIR\n",
+		"\n  server = https://ca.example/acme/directory\n  eab-kid = kid\n  eab-hmac-key = mac\n\n", "certbot certonly --config FILE --standalone -d bot.td\n")
 	if strings.Count(out, "brevet_enroll_") != 1 {
 		t.Errorf("the token is there more than once:\n%s", out)
 	}
@@ -57,7 +59,7 @@ func TestAgentAdd(t *testing.T) {
 		t.Errorf("--quiet prints %q", out)
 	}
 	var doc admin.Invited
-	if err := json.Unmarshal([]byte(ask(t, "agent", "add", "bot", "--owner", "me", "--json")), &doc); err != nil || !doc.Enrollment.Expires.Equal(soon) || doc.Enrollment.Token != "brevet_enroll_x" {
+	if err := json.Unmarshal([]byte(ask(t, "agent", "add", "bot", "--owner", "me", "--json")), &doc); err != nil || !doc.Enrollment.Expires.Equal(soon) || doc.Enrollment.Token != "brevet_enroll_x" || doc.ACME != invited.ACME {
 		t.Errorf("--json prints %+v, %v", doc, err)
 	}
 }
@@ -122,7 +124,7 @@ func TestAgentListFilters(t *testing.T) {
 }
 
 func TestReceipts(t *testing.T) {
-	r := admin.Receipt{At: time.Now(), Certificates: 1, Tokens: 2, CRL: []admin.CRLNumber{{Issuer: "aa", Number: 7}}, DeadAfter: soon}
+	r := admin.Receipt{At: time.Now(), Certificates: 1, Tokens: 2, ACMEAccounts: 1, CRL: []admin.CRLNumber{{Issuer: "aa", Number: 7}}, DeadAfter: soon}
 	f := fakeServer(t, answers{
 		"POST /agents/bot/suspend": r, "POST /agents/bot/decommission": r, "POST /certificates/0a/revoke": r, "POST /tokens/0b/revoke": r, "POST /revoke": r,
 	})
@@ -134,7 +136,7 @@ func TestReceipts(t *testing.T) {
 		"revoke --owner me":                        `POST /revoke {"owner":"me"}`,
 	} {
 		out := ask(t, strings.Fields(typed)...)
-		contains(t, out, "revoked 1 certificate and 2 access tokens.\n", "Published CRL 7 of issuer aa.\n", "until "+at(soon)+" (in ")
+		contains(t, out, "revoked 1 certificate, 2 access tokens and 1 ACME account.\n", "Published CRL 7 of issuer aa.\n", "until "+at(soon)+" (in ")
 		if got := f.asked[len(f.asked)-1]; got != asked {
 			t.Errorf("%s asked %s, want %s", typed, got, asked)
 		}
