@@ -80,7 +80,7 @@ func (t *trust) verifyPeer(s tls.ConnectionState, host string, usages ...x509.Ex
 func (t *trust) checkIssuer(ctx context.Context, e endpoint) error {
 	text, err := e.get(ctx, t.config(), "/chain.pem")
 	if err != nil {
-		return fmt.Errorf("fetching the issuer's certificate: %w", err)
+		return err
 	}
 	chain, err := parseCertificatesPEM(text)
 	if err != nil {
