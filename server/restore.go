@@ -13,6 +13,7 @@ import (
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
+	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 // VerifyBackup checks that a file is a sound copy of a store.
@@ -44,7 +45,7 @@ func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept 
 	}
 	fresh := path + ".restoring"
 	defer os.Remove(fresh)
-	if err := prepare(ctx, fresh, file, policy.Request{Actor: actor, Action: "authority.restore", Subject: string(f.TrustDomain)}, now); err != nil {
+	if err := prepare(ctx, dir, fresh, file, policy.Request{Actor: actor, Action: "authority.restore", Subject: string(f.TrustDomain)}, now); err != nil {
 		return "", err
 	}
 	if err := os.Rename(path, kept); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -54,7 +55,7 @@ func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept 
 }
 
 // prepare makes fresh a copy of the backup that knows that it was restored.
-func prepare(ctx context.Context, fresh, file string, r policy.Request, now time.Time) error {
+func prepare(ctx context.Context, dir, fresh, file string, r policy.Request, now time.Time) error {
 	if err := copyFile(fresh, file); err != nil {
 		return err
 	}
@@ -63,9 +64,36 @@ func prepare(ctx context.Context, fresh, file string, r policy.Request, now time
 		return err
 	}
 	err = policy.Do(ctx, db, now, r, func(tx storage.Tx) (policy.Grant, error) {
-		return policy.Grant{Reasons: []string{"what happened since the backup is forgotten"}}, crl.Leap(tx)
+		g := policy.Grant{Reasons: []string{"what happened since the backup is forgotten"}}
+		if err := hasKeys(tx, keys.NewStore(dir, keys.NoPassphrase)); err != nil {
+			return g, err
+		}
+		return g, crl.Leap(tx)
 	})
 	return errors.Join(err, db.Close())
+}
+
+// hasKeys refuses the backup of another authority, and one that is older than
+// the key files that are left: a server could not start with it. Roots may be
+// kept elsewhere.
+func hasKeys(tx storage.Tx, store *keys.Store) error {
+	all, err := keys.List(tx)
+	if err != nil {
+		return err
+	}
+	for _, k := range all {
+		if k.State != keys.StateActive || k.Purpose == keys.Root || k.Purpose == keys.HTTPSRoot {
+			continue
+		}
+		there, err := store.Has(k)
+		if err != nil {
+			return err
+		}
+		if !there {
+			return fmt.Errorf("the backup is of another authority, or the file of its %s key %s is lost: put that file back first", k.Purpose, k.ID)
+		}
+	}
+	return nil
 }
 
 func copyFile(to, from string) error {

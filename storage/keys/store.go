@@ -87,6 +87,19 @@ func (s *Store) Signer(k Key) (crypto.Signer, error) {
 	return signer, nil
 }
 
+// Has reports whether the file of the key whose record is k is there. What is in
+// it is [Store.Signer]'s to find out.
+func (s *Store) Has(k Key) (bool, error) {
+	if err := k.check(); err != nil {
+		return false, err
+	}
+	_, err := os.Stat(s.path(k))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Signers is [Store.Signer] for several keys, which it unseals in parallel:
 // each takes the time of 600,000 iterations.
 func (s *Store) Signers(ks ...Key) ([]crypto.Signer, error) {
