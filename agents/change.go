@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/storage"
@@ -22,6 +23,38 @@ type Change struct {
 	Keys      []string          `json:"keys,omitzero"`     // PEM "PUBLIC KEY"s, for private_key_jwt
 	TTL       *time.Duration    `json:"ttl,omitempty"`     // nanoseconds; 0 means the profile's
 	Expires   *time.Time        `json:"expires,omitempty"` // the zero time means never
+}
+
+// Reasons says what c changes, for the audit log: a part in each text.
+func (c Change) Reasons() []string {
+	var said []string
+	if c.Owner != nil {
+		said = append(said, "owner "+*c.Owner)
+	}
+	if c.Purpose != nil {
+		said = append(said, "purpose "+*c.Purpose)
+	}
+	for _, k := range slices.Sorted(maps.Keys(c.Labels)) {
+		said = append(said, "label "+k+"="+c.Labels[k])
+	}
+	for _, list := range []struct {
+		what  string
+		items []string
+	}{{"scopes", c.Scopes}, {"audiences", c.Audiences}, {"dns", c.DNS}, {"ips", c.IPs}} {
+		if list.items != nil {
+			said = append(said, list.what+" "+strings.Join(list.items, " "))
+		}
+	}
+	if c.Keys != nil {
+		said = append(said, fmt.Sprintf("%d keys", len(c.Keys)))
+	}
+	if c.TTL != nil {
+		said = append(said, "ttl "+c.TTL.String())
+	}
+	if c.Expires != nil {
+		said = append(said, "expires "+c.Expires.UTC().Format(time.RFC3339))
+	}
+	return said
 }
 
 // apply checks c and makes a what it says.

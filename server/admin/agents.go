@@ -24,7 +24,7 @@ func (h *Handler) addAgent(r *http.Request) (any, error) {
 	}
 	return h.invite(r, "agent.add", name, func(tx storage.Tx, e agents.Enrollment, now time.Time) (agents.Agent, error) {
 		return agents.Add(tx, h.TrustDomain, name, in.Change, e, now)
-	})
+	}, in.Reasons()...)
 }
 
 func (h *Handler) reenroll(r *http.Request) (any, error) {
@@ -38,7 +38,7 @@ func (h *Handler) reenroll(r *http.Request) (any, error) {
 }
 
 // invite runs a change that gives an agent a new enrollment token and ACME key.
-func (h *Handler) invite(r *http.Request, action string, name agents.Name, change func(storage.Tx, agents.Enrollment, time.Time) (agents.Agent, error)) (any, error) {
+func (h *Handler) invite(r *http.Request, action string, name agents.Name, change func(storage.Tx, agents.Enrollment, time.Time) (agents.Agent, error), reasons ...string) (any, error) {
 	e, err := agents.NewEnrollment(h.Now())
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (h *Handler) invite(r *http.Request, action string, name agents.Name, chang
 	err = h.do(r, action, string(name), func(tx storage.Tx, now time.Time) (err error) {
 		a, err = change(tx, e, now)
 		return err
-	})
+	}, reasons...)
 	return Invited{
 		Agent: h.agent(a, agents.Current{}), Enrollment: Enrollment{e.Token.Reveal(), e.Expires},
 		ACME: ACMEKey{h.Directory, e.Binding.KeyID, e.Binding.MACKey.Reveal()},
@@ -65,7 +65,7 @@ func (h *Handler) setAgent(r *http.Request) (any, error) {
 	}
 	return h.change(r, "agent.set", name, func(tx storage.Tx, now time.Time) (agents.Agent, error) {
 		return agents.Set(tx, h.TrustDomain, name, in, now)
-	})
+	}, in.Reasons()...)
 }
 
 func (h *Handler) resume(r *http.Request) (any, error) {
@@ -78,7 +78,7 @@ func (h *Handler) resume(r *http.Request) (any, error) {
 	})
 }
 
-func (h *Handler) change(r *http.Request, action string, name agents.Name, change func(storage.Tx, time.Time) (agents.Agent, error)) (any, error) {
+func (h *Handler) change(r *http.Request, action string, name agents.Name, change func(storage.Tx, time.Time) (agents.Agent, error), reasons ...string) (any, error) {
 	var a agents.Agent
 	var c agents.Current
 	err := h.do(r, action, string(name), func(tx storage.Tx, now time.Time) (err error) {
@@ -87,7 +87,7 @@ func (h *Handler) change(r *http.Request, action string, name agents.Name, chang
 		}
 		c, err = currentOf(tx, name, now)
 		return err
-	})
+	}, reasons...)
 	return h.agent(a, c), err
 }
 
