@@ -59,11 +59,11 @@ type zone struct {
 
 func newZone(t *testing.T) *zone {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	z := &zone{address: servertest.FreeAddress(t), txt: map[string][]string{}}
+	conn, err := net.ListenPacket("udp", z.address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	z := &zone{address: conn.LocalAddr().String(), txt: map[string][]string{}}
 	l, err := net.Listen("tcp", z.address)
 	if err != nil {
 		t.Fatal(err)
