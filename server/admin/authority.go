@@ -130,7 +130,7 @@ func (h *Handler) status(r *http.Request) (any, error) {
 		}
 	}
 	return st, h.view(r, func(tx storage.Tx) error {
-		active, err := collect(tx, h.Now(), func(agents.Agent, agents.Credential) bool { return true })
+		active, err := everything.at(tx, h.Now())
 		rc := count(active, h.Now())
 		st.Certificates, st.Tokens = rc.Certificates, rc.Tokens
 		if err != nil {

@@ -45,13 +45,12 @@ type choice func(agents.Agent, agents.Credential) bool
 // The authority's own are never among them.
 type finder func(tx storage.Tx, now time.Time) ([]holding, error)
 
+// everything is the choice of all.
+var everything choice = func(agents.Agent, agents.Credential) bool { return true }
+
 // at is the finder that looks at all records.
 func (chosen choice) at(tx storage.Tx, now time.Time) ([]holding, error) {
 	return chosen.among(live(tx, now), agents.NewStanding(tx, now))
-}
-
-func collect(tx storage.Tx, now time.Time, chosen choice) ([]holding, error) {
-	return chosen.at(tx, now)
 }
 
 func (chosen choice) among(all iter.Seq2[holding, error], standing *agents.Standing) ([]holding, error) {
@@ -95,7 +94,7 @@ func newSurvey(tx storage.Tx, now time.Time, chosen choice) (*survey, error) {
 	if v.events, err = audit.Size(tx); err != nil {
 		return nil, err
 	}
-	v.found, err = collect(tx, now, func(a agents.Agent, c agents.Credential) bool {
+	v.found, err = choice(func(a agents.Agent, c agents.Credential) bool {
 		if !chosen(a, c) {
 			return false
 		}
@@ -103,7 +102,7 @@ func newSurvey(tx storage.Tx, now time.Time, chosen choice) (*survey, error) {
 			v.until = a.Expires
 		}
 		return true
-	})
+	}).at(tx, now)
 	return v, err
 }
 
