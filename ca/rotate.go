@@ -16,23 +16,9 @@ import (
 // only time that a running authority unseals its root key. Where the authority's
 // own HTTPS has a root of its own, that signs its issuers.
 func (ca *CA) NextIssuer(ctx context.Context, k keys.Key, lifetime time.Duration) (Authority, error) {
-	var key keys.Key
-	var root Authority
-	err := ca.db.View(ctx, func(tx storage.Tx) (err error) {
-		key, err = keys.Active(tx, keys.Root)
-		if k.Purpose == keys.HTTPSIssuer {
-			if https, err2 := keys.Active(tx, keys.HTTPSRoot); !errors.Is(err2, storage.ErrNotFound) {
-				key, err = https, err2
-			}
-		}
-		if err != nil {
-			return err
-		}
-		root, err = getAuthority(tx, key.ID)
-		return err
-	})
+	key, root, name, err := ca.above(ctx, k.Purpose)
 	if err != nil {
-		return Authority{}, fmt.Errorf("finding the root: %w", err)
+		return Authority{}, err
 	}
 	private, err := ca.keys.Signer(key)
 	if err != nil {
@@ -46,10 +32,30 @@ func (ca *CA) NextIssuer(ctx context.Context, k keys.Key, lifetime time.Duration
 	if err != nil {
 		return Authority{}, err
 	}
+	return NewIssuing(name, k, issuer, lifetime, ca.now())
+}
+
+// above returns the root above the issuers of a purpose, and the authority's name.
+func (ca *CA) above(ctx context.Context, p keys.Purpose) (key keys.Key, root Authority, name string, err error) {
+	err = ca.db.View(ctx, func(tx storage.Tx) (err error) {
+		key, err = keys.Active(tx, keys.Root)
+		if p == keys.HTTPSIssuer {
+			if https, err2 := keys.Active(tx, keys.HTTPSRoot); !errors.Is(err2, storage.ErrNotFound) {
+				key, err = https, err2
+			}
+		}
+		if err != nil {
+			return err
+		}
+		root, err = getAuthority(tx, key.ID)
+		return err
+	})
+	if err != nil {
+		return key, root, "", fmt.Errorf("finding the root: %w", err)
+	}
 	cert, err := x509.ParseCertificate(root.Certificate)
 	if err != nil {
-		return Authority{}, err
+		return key, root, "", err
 	}
-	name := strings.TrimSuffix(strings.TrimSuffix(cert.Subject.CommonName, httpsRootSuffix), rootSuffix)
-	return NewIssuing(name, k, issuer, lifetime, ca.now())
+	return key, root, strings.TrimSuffix(strings.TrimSuffix(cert.Subject.CommonName, httpsRootSuffix), rootSuffix), nil
 }

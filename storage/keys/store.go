@@ -26,24 +26,10 @@ func NewStore(dir string, p Passphrase) *Store { return &Store{dir, p} }
 // Generate makes a key and its file, which is durable when Generate returns.
 // The key is none of the authority's until [Record] added it.
 func (s *Store) Generate(p Purpose, a Algorithm, now time.Time) (Key, crypto.Signer, error) {
-	if _, err := ParsePurpose(string(p)); err != nil {
-		return Key{}, nil, err
-	}
-	if a.Alternative() != "" && (p == Tokens || p == Audit) {
-		return Key{}, nil, fmt.Errorf("%w algorithm %s: X.509 has alternative signatures, %s has none", ErrInvalid, a, p)
-	}
 	if err := s.ready(); err != nil {
 		return Key{}, nil, err
 	}
-	signer, err := a.generate()
-	if err != nil {
-		return Key{}, nil, err
-	}
-	public, err := marshalPublic(signer.Public())
-	if err != nil {
-		return Key{}, nil, err
-	}
-	k, err := newKey(p, a, public, marshalAlternative(signer), now)
+	k, signer, err := Trial(p, a, now)
 	if err != nil {
 		return Key{}, nil, err
 	}
@@ -55,6 +41,27 @@ func (s *Store) Generate(p Purpose, a Algorithm, now time.Time) (Key, crypto.Sig
 		return Key{}, nil, fmt.Errorf("writing the %s key: %w", p, err)
 	}
 	return k, signer, nil
+}
+
+// Trial makes a key that has no file and is forgotten with the process, to try
+// out what it signs.
+func Trial(p Purpose, a Algorithm, now time.Time) (Key, crypto.Signer, error) {
+	if _, err := ParsePurpose(string(p)); err != nil {
+		return Key{}, nil, err
+	}
+	if a.Alternative() != "" && (p == Tokens || p == Audit) {
+		return Key{}, nil, fmt.Errorf("%w algorithm %s: X.509 has alternative signatures, %s has none", ErrInvalid, a, p)
+	}
+	signer, err := a.generate()
+	if err != nil {
+		return Key{}, nil, err
+	}
+	public, err := marshalPublic(signer.Public())
+	if err != nil {
+		return Key{}, nil, err
+	}
+	k, err := newKey(p, a, public, marshalAlternative(signer), now)
+	return k, signer, err
 }
 
 // Signer loads and unseals the key whose record is k.

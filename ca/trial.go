@@ -1,0 +1,107 @@
+package ca
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// A Trial is what an issuer of some algorithm would issue, by an issuer that
+// nobody trusts: its root and its keys are made for it and forgotten with it.
+type Trial struct {
+	Issuer *Issuer
+	Leaf   []byte // DER certificate
+}
+
+// Trial issues what an issuer of purpose p and algorithm a would, under a root
+// like the one that there is: for agents, a certificate with the names of the one
+// that was issued last, or for an agent with none.
+func (ca *CA) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (*Trial, error) {
+	issuer, err := ca.trialIssuer(ctx, p, a)
+	if err != nil {
+		return nil, fmt.Errorf("trying out a %s of algorithm %s: %w", p, a, err)
+	}
+	now := ca.now()
+	like := Certificate{Credential: agents.Credential{Agent: "agent"}}
+	profile := ca.profiles[DefaultProfile]
+	if p == keys.HTTPSIssuer {
+		like.Agent, profile = agents.Authority, ca.profiles[serverProfile]
+	}
+	err = ca.db.View(ctx, func(tx storage.Tx) error {
+		for c, err := range Since(tx, now) {
+			if err != nil {
+				return err
+			}
+			if (c.Agent == agents.Authority) == (like.Agent == agents.Authority) && c.IssuedAt.After(like.IssuedAt) {
+				like = c
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if like.ID, err = agents.NewCredentialID(now.Add(time.Minute)); err != nil {
+		return nil, err
+	}
+	like.NotBefore = now
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := issuer.sign(like, profile, ca.td, string(like.Agent), spki)
+	return &Trial{issuer, leaf}, err
+}
+
+func (ca *CA) trialIssuer(ctx context.Context, p keys.Purpose, a keys.Algorithm) (*Issuer, error) {
+	like, _, name, err := ca.above(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	rootSigner, _, err := trialKey(like.Purpose, like.Algorithm, ca.now())
+	if err != nil {
+		return nil, err
+	}
+	signer, key, err := trialKey(p, a, ca.now())
+	if err != nil {
+		return nil, err
+	}
+	newRoot := NewRoot
+	if like.Purpose == keys.HTTPSRoot {
+		newRoot = NewHTTPSRoot
+	}
+	root, err := newRoot(name, rootSigner, time.Hour, ca.now())
+	if err != nil {
+		return nil, err
+	}
+	above, err := RootIssuer(root, rootSigner)
+	if err != nil {
+		return nil, err
+	}
+	issuing, err := NewIssuing(name, key, above, time.Hour, ca.now())
+	if err != nil {
+		return nil, err
+	}
+	return newIssuer(issuing, signer, ca.baseURL)
+}
+
+func trialKey(p keys.Purpose, a keys.Algorithm, now time.Time) (Signer, keys.Key, error) {
+	key, private, err := keys.Trial(p, a, now)
+	if err != nil {
+		return Signer{}, key, err
+	}
+	s, err := NewSigner(private)
+	return s, key, err
+}

@@ -1,0 +1,76 @@
+package tokens
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// A Trial is what tokens and the JWK Set would be like with a key of some
+// algorithm, tried out with one that is forgotten.
+type Trial struct {
+	Algorithm string // "alg" of the token (RFC 7515, section 4.1.1)
+	Token     int    // characters
+	Key       int    // octets in the JWK Set
+}
+
+// Trial signs, with a key of purpose p and algorithm a, what the token says that
+// was minted last, or a small one if there is none alive. The result is no token:
+// its key is in no JWK Set, and it is on no record.
+func (s *Service) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (Trial, error) {
+	if err := CheckAlgorithm(p, a); err != nil {
+		return Trial{}, err
+	}
+	now := s.Now()
+	k, private, err := keys.Trial(p, a, now)
+	if err != nil {
+		return Trial{}, err
+	}
+	signer, err := newSigner(k.ID, private)
+	if err != nil {
+		return Trial{}, err
+	}
+	like := Token{
+		Credential: agents.Credential{Agent: "agent", IssuedAt: now.Add(-maxLifetime)},
+		Audiences:  []string{s.Issuer}, Scopes: []agents.Scope{agents.ScopeIntrospect},
+	}
+	if like.ID, err = agents.NewCredentialID(now.Add(defaultLifetime)); err != nil {
+		return Trial{}, err
+	}
+	if like, err = s.latest(ctx, like, now); err != nil {
+		return Trial{}, err
+	}
+	payload, err := json.Marshal(s.claims(like))
+	if err != nil {
+		return Trial{}, err
+	}
+	text, err := signer.sign(payload)
+	if err != nil {
+		return Trial{}, err
+	}
+	alg, err := algorithm(private.Public())
+	if err != nil {
+		return Trial{}, err
+	}
+	key, err := jwk(k.ID, alg, private.Public())
+	return Trial{string(alg), len(text), len(key)}, err
+}
+
+// latest returns the token that was minted last, of those on record and of t.
+func (s *Service) latest(ctx context.Context, t Token, now time.Time) (Token, error) {
+	return t, s.DB.View(ctx, func(tx storage.Tx) error {
+		for other, err := range Since(tx, now) {
+			if err != nil {
+				return err
+			}
+			if other.IssuedAt.After(t.IssuedAt) {
+				t = other
+			}
+		}
+		return nil
+	})
+}
