@@ -16,7 +16,8 @@ const module = "github.com/brevet-ca/brevet"
 var layers = map[string]string{
 	"cmd/brevet":          "server server/admin client agents",
 	"server/servertest":   "server server/admin agents",
-	"server":              "ca/acme server/admin crl tokens ca agents/policy agents storage/bolt storage/audit storage/keys storage",
+	"server":              "ca/acme server/admin server/parties crl tokens ca agents/policy agents storage/bolt storage/audit storage/keys storage",
+	"server/parties":      "agents storage/keys storage pqc",
 	"server/admin":        "crl tokens ca agents/policy agents storage/audit storage/keys storage",
 	"ca/acme":             "ca agents/policy agents storage",
 	"crl":                 "ca agents storage",

@@ -1,0 +1,182 @@
+package parties
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// A Change is a rotation that is rehearsed.
+type Change struct {
+	Purpose keys.Purpose
+	To      keys.Algorithm
+	JOSE    string         // name of To in tokens (RFC 7518, section 3.1), if they are what is signed
+	First   bool           // there is no key of the purpose yet
+	HTTPS   keys.Algorithm // what will sign the server's own certificate, if that changes
+	Root    keys.Algorithm // of the root above
+	Issuers []string       // that sign with To already
+}
+
+// A Verdict says how a party will take a change.
+type Verdict string
+
+const (
+	Works   Verdict = "works"
+	Unknown Verdict = "unknown" // nothing that was seen of the party tells
+	Breaks  Verdict = "breaks"
+)
+
+// A Finding is a verdict and what it rests on. The zero value says that the
+// change does not concern the party.
+type Finding struct {
+	Verdict Verdict
+	Why     string
+}
+
+func works(why string, args ...any) Finding   { return Finding{Works, fmt.Sprintf(why, args...)} }
+func unknown(why string, args ...any) Finding { return Finding{Unknown, fmt.Sprintf(why, args...)} }
+func breaks(why string, args ...any) Finding  { return Finding{Breaks, fmt.Sprintf(why, args...)} }
+
+// Judge returns the worst that the change does to p, and of what is equally bad
+// the more telling.
+func (c Change) Judge(p *Party) Finding {
+	var worst Finding
+	for _, judge := range []func(*Party) Finding{c.hybrid, c.verifier, c.holder, c.keys, c.https} {
+		if f := judge(p); f.Verdict.Rank() > worst.Verdict.Rank() {
+			worst = f
+		}
+	}
+	return worst
+}
+
+// Rank returns how bad v is: the higher, the worse.
+func (v Verdict) Rank() int { return slices.Index([]Verdict{"", Works, Unknown, Breaks}, v) }
+
+// Issues reports whether what changes is who signs agents' certificates.
+func (c Change) Issues() bool { return c.Purpose == keys.Issuer || c.Purpose == "profile-issuer" }
+
+// hybrid judges agents that require hybrid signatures, of HTTPS and for their own
+// certificates.
+func (c Change) hybrid(p *Party) Finding {
+	switch {
+	case !p.Hybrid || c.Purpose != keys.Issuer:
+		return Finding{}
+	case c.Root.Alternative() != "" && c.To.Alternative() != "":
+		return works("requires hybrid signatures and finds them")
+	case c.To.Classical() && c.To.Alternative() == "":
+		return breaks("requires hybrid signatures (--require-hybrid), and these will be classical")
+	case c.To.Classical():
+		return breaks("requires hybrid signatures (--require-hybrid), and these are under a classical root (%s)", c.Root)
+	}
+	return breaks("requires hybrid signatures (--require-hybrid) of HTTPS as well, which will have a classical certificate since TLS cannot check %s", c.To)
+}
+
+// https judges TLS clients by what they offered.
+func (c Change) https(p *Party) Finding {
+	if c.HTTPS == "" || !p.uses(HTTPS) {
+		return Finding{}
+	}
+	return p.takes(c.HTTPS, "the server's certificate")
+}
+
+// takes judges by what the party's TLS offered whether it can check what is
+// signed with a, of a key with an alternative the classical half. What a client
+// does not offer it says that it does not take in certificates either (RFC 8446,
+// section 4.2.3), though some do.
+func (p *Party) takes(a keys.Algorithm, what string) Finding {
+	classical, _, _ := strings.Cut(string(a), "+")
+	switch {
+	case slices.Contains(p.Takes, keys.Algorithm(classical)):
+		return works("its TLS takes %s signatures, which %s will have", classical, what)
+	case len(p.Takes) > 0:
+		return breaks("its TLS takes no %s signatures, which %s will have", classical, what)
+	case classical == string(keys.ECDSAP256) || classical == string(keys.ECDSAP384):
+		return works("everybody checks ECDSA")
+	}
+	return unknown("whether %s checks %s signatures was never seen", p.name(), classical)
+}
+
+// verifier judges who checks agents' certificates.
+func (c Change) verifier(p *Party) Finding {
+	switch {
+	case !c.Issues() || !p.uses(Chain, CRL, OCSP):
+		return Finding{}
+	case p.ours():
+		return works("%s checks every kind", p.name())
+	case composite(c.To):
+		return breaks("checks certificates, and no software but brevet's is known to check composite signatures; this is %s", p.name())
+	}
+	return p.takes(c.To, "certificates and CRLs")
+}
+
+// holder judges whose certificates will be signed so.
+func (c Change) holder(p *Party) Finding {
+	switch {
+	case !c.Issues() || !p.uses(Certificate, ACME):
+		return Finding{}
+	case c.To.Classical() && !strings.HasPrefix(string(c.To), string(keys.Ed25519)):
+		return works("every client takes a certificate with an ECDSA signature")
+	case p.ours():
+		return works("%s takes every kind", p.name())
+	case slices.ContainsFunc(p.Issuers, func(id string) bool { return slices.Contains(c.Issuers, id) }):
+		return works("has presented such a certificate")
+	}
+	return unknown("whether %s takes a certificate signed with %s was never seen", p.name(), c.To)
+}
+
+// keys judges who checks tokens. Introspection knows nothing of signatures.
+func (c Change) keys(p *Party) Finding {
+	if c.JOSE == "" {
+		return Finding{}
+	}
+	all, selected := p.uses(JWKS), p.selects()
+	switch {
+	case slices.Contains(selected, c.JOSE):
+		return works("fetches the keys for %s", c.JOSE)
+	case len(selected) > 0 && !all:
+		return c.otherKeys(selected)
+	case all && p.ours():
+		return works("%s checks every kind", p.name())
+	case all && composite(c.To):
+		return breaks("checks tokens by /oauth/jwks, and no library is known that checks %s", c.JOSE)
+	case all && c.First:
+		return unknown("fetches all of /oauth/jwks: whether it passes over a key that it does not know (RFC 7517, section 5), and checks %s, was never seen", c.JOSE)
+	case all && c.JOSE == "ES256":
+		return works("every library checks ES256")
+	case all:
+		return unknown("checks tokens by /oauth/jwks: whether it knows %s was never seen", c.JOSE)
+	case p.uses(Introspection):
+		return works("introspects, which knows nothing of signatures")
+	}
+	return Finding{}
+}
+
+// otherKeys judges who asks for the keys of other algorithms alone: of tokens-pq
+// that hits those who ask for a post-quantum one.
+func (c Change) otherKeys(selected []string) Finding {
+	postQuantum := slices.ContainsFunc(selected, func(alg string) bool { return strings.HasPrefix(alg, "ML-DSA") })
+	if c.Purpose == keys.TokensPQ && !postQuantum {
+		return works("fetches the keys for %s alone, and so is not given any other", strings.Join(selected, " and "))
+	}
+	return breaks("fetches the keys for %s alone, and tokens will be %s", strings.Join(selected, " and "), c.JOSE)
+}
+
+// selects returns the JWS algorithms for which p asks for keys.
+func (p *Party) selects() []string {
+	var algs []string
+	for u := range p.Uses {
+		if alg, ok := strings.CutPrefix(string(u), string(JWKS)+":"); ok {
+			algs = append(algs, alg)
+		}
+	}
+	slices.Sort(algs)
+	return algs
+}
+
+func composite(a keys.Algorithm) bool {
+	alg, err := pqc.ParseAlgorithm(string(a))
+	return err == nil && alg.Composite()
+}

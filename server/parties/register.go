@@ -1,0 +1,235 @@
+package parties
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+const (
+	// maxStrangers is how many parties that are no agents are remembered. Beyond,
+	// those that were seen longest ago are forgotten.
+	maxStrangers = 2048
+	// maxSoftwareEach is how many names one party's software may have: it says
+	// itself what it is called.
+	maxSoftwareEach = 8
+	maxIssuers      = 4
+	// grain is how old what is stored of a party may be while it is seen again and
+	// again: it costs no commit each minute.
+	grain = time.Hour
+)
+
+// stored holds the parties, by who and software.
+const stored = storage.Table[Party]("parties")
+
+// A Register is what is remembered. Its methods may be called concurrently.
+type Register struct {
+	mu      sync.Mutex
+	parties map[id]*entry
+	named   map[whose]int // how many names of software each has
+	others  int           // parties that are no agents
+	gone    []id          // to be removed from the store
+}
+
+// An id tells parties apart: an agent may be called like an address.
+type id struct {
+	agent         bool
+	who, software string
+}
+
+func (p *Party) id() id { return id{p.Agent, p.Who, p.Software} }
+
+// key is where the store has the party. Neither part has a space in it.
+func (i id) key() string {
+	kind := "address"
+	if i.agent {
+		kind = "agent"
+	}
+	return kind + " " + i.who + " " + i.software
+}
+
+// A whose is all of a party's software.
+type whose struct {
+	agent bool
+	who   string
+}
+
+func (i id) whose() whose { return whose{i.agent, i.who} }
+
+// An entry is a party, and what of it the store does not have yet.
+type entry struct {
+	Party
+	saved time.Time // Seen, as it is stored
+	fresh bool      // something besides a time is new
+}
+
+// Load returns the register as it is stored.
+func Load(tx storage.Tx) (*Register, error) {
+	r := &Register{parties: map[id]*entry{}, named: map[whose]int{}}
+	for p, err := range stored.Scan(tx, "") {
+		if err != nil {
+			return nil, err
+		}
+		r.add(&entry{Party: p, saved: p.Seen()})
+	}
+	return r, nil
+}
+
+func (r *Register) add(e *entry) {
+	i := e.id()
+	r.parties[i] = e
+	r.named[i.whose()]++
+	if !i.agent {
+		r.others++
+	}
+}
+
+func (r *Register) forget(i id) {
+	delete(r.parties, i)
+	if r.named[i.whose()]--; r.named[i.whose()] == 0 {
+		delete(r.named, i.whose())
+	}
+	if !i.agent {
+		r.others--
+	}
+	r.gone = append(r.gone, i)
+}
+
+// Note remembers a sighting. It is in the path of each request, so it looks up
+// and compares, and allocates only for what is new.
+func (r *Register) Note(s Sighting) {
+	name, hybrid := software(s.UserAgent)
+	i := id{true, string(s.Agent), name}
+	if s.Agent == "" {
+		i.agent, i.who = false, s.Address.String()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.find(i, s.At)
+	if s.HTTPS {
+		e.use(HTTPS, s.At)
+	}
+	if s.Use != "" {
+		e.use(s.Use, s.At)
+	}
+	if len(s.Takes) > 0 && !slices.Equal(e.Takes, s.Takes) {
+		e.Takes, e.fresh = s.Takes, true
+	}
+	if e.Hybrid != hybrid {
+		e.Hybrid, e.fresh = hybrid, true
+	}
+	if s.Issuer != "" && !slices.Contains(e.Issuers, s.Issuer) {
+		e.Issuers, e.fresh = append(e.Issuers, s.Issuer), true
+		e.Issuers = e.Issuers[max(0, len(e.Issuers)-maxIssuers):]
+	}
+}
+
+func (e *entry) use(u Use, at time.Time) {
+	e.fresh = e.fresh || e.Uses[u].IsZero()
+	e.Uses[u] = at
+}
+
+// find returns the entry, made if need be. Who has too many names goes by none.
+func (r *Register) find(i id, now time.Time) *entry {
+	e, ok := r.parties[i]
+	if !ok && i.software != "" && r.named[i.whose()] >= maxSoftwareEach {
+		i.software = ""
+		e, ok = r.parties[i]
+	}
+	if ok {
+		return e
+	}
+	if !i.agent && r.others >= maxStrangers {
+		r.makeRoom()
+	}
+	e = &entry{Party: Party{Who: i.who, Agent: i.agent, Software: i.software, First: now, Uses: map[Use]time.Time{}}, fresh: true}
+	r.add(e)
+	return e
+}
+
+// makeRoom forgets the eighth of the strangers that was seen longest ago, so
+// that it is seldom called.
+func (r *Register) makeRoom() {
+	var all []id
+	for i, e := range r.parties {
+		if !e.Agent {
+			all = append(all, i)
+		}
+	}
+	slices.SortFunc(all, func(a, b id) int { return r.parties[a].Seen().Compare(r.parties[b].Seen()) })
+	for _, i := range all[:len(all)/8] {
+		r.forget(i)
+	}
+}
+
+// All returns the parties, those seen last first.
+func (r *Register) All() []Party {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []Party
+	for _, e := range r.parties {
+		all = append(all, e.copy())
+	}
+	slices.SortFunc(all, func(a, b Party) int {
+		return cmp.Or(b.Seen().Compare(a.Seen()), cmp.Compare(a.Who, b.Who), cmp.Compare(a.Software, b.Software))
+	})
+	return all
+}
+
+// A Changes is what is to be stored.
+type Changes struct {
+	put  []Party
+	gone []id
+}
+
+// Empty reports whether there is nothing to store.
+func (c Changes) Empty() bool { return len(c.put)+len(c.gone) == 0 }
+
+// Changes returns what the store does not have yet: all of it, or what is new
+// and what is too old there. It forgets who was not seen for too long.
+func (r *Register) Changes(now time.Time, all bool) Changes {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, e := range r.parties {
+		if now.Sub(e.Seen()) > Memory {
+			r.forget(i)
+		}
+	}
+	c := Changes{gone: r.gone}
+	r.gone = nil
+	for _, e := range r.parties {
+		seen := e.Seen()
+		if e.fresh || seen.Sub(e.saved) >= grain || all && seen.After(e.saved) {
+			c.put = append(c.put, e.copy())
+			e.fresh, e.saved = false, seen
+		}
+	}
+	return c
+}
+
+// Save stores changes. What could not be stored is so again within the grain, at
+// the latest.
+func (c Changes) Save(tx storage.Tx) error {
+	for _, i := range c.gone {
+		if err := stored.Delete(tx, i.key()); err != nil {
+			return err
+		}
+	}
+	for _, p := range c.put {
+		if err := stored.Put(tx, p.id().key(), p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *entry) copy() Party {
+	p := e.Party
+	p.Uses = maps.Clone(e.Uses)
+	p.Issuers = slices.Clone(e.Issuers)
+	return p
+}
