@@ -31,7 +31,7 @@ func (e endpoint) certify(ctx context.Context, c *tls.Config, t *trust, path str
 	if err != nil {
 		return nil, err
 	}
-	answer, err := e.post(ctx, c, path, "application/json", body)
+	answer, err := e.as(t).post(ctx, c, path, "application/json", body)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,16 @@ const (
 type endpoint struct {
 	url  string // https://HOST or https://HOST:PORT, which is also the issuer of its tokens
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
+	more string // what follows the product in User-Agent
+}
+
+// as returns e for requests under the terms of t, which it tells the authority:
+// its operator learns whom a rehearsed change of algorithms would cut off.
+func (e endpoint) as(t *trust) endpoint {
+	if t.hybrid {
+		e.more = " (require-hybrid)"
+	}
+	return e
 }
 
 // parseServer checks the URL of an authority. The error does not repeat it:
@@ -73,6 +83,7 @@ func (e endpoint) post(ctx context.Context, c *tls.Config, path, kind string, bo
 func (e endpoint) do(r *http.Request, c *tls.Config) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(r.Context(), timeout, fmt.Errorf("no answer within %s", timeout))
 	defer cancel()
+	r.Header.Set("User-Agent", "brevet-client"+e.more)
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	t := &http.Transport{

@@ -62,7 +62,8 @@ func (id *Identity) token(ctx context.Context, r TokenRequest, now time.Time) (*
 	if len(r.Scopes) > 0 {
 		form.Set("scope", strings.Join(r.Scopes, " "))
 	}
-	config, bound := id.trust.Load().mutual(p), fingerprint(p.Leaf)
+	t := id.trust.Load()
+	config, bound := t.mutual(p), fingerprint(p.Leaf)
 	if r.Assertion {
 		text, err := assertion(p, id.authority.url, now)
 		if err != nil {
@@ -70,18 +71,18 @@ func (id *Identity) token(ctx context.Context, r TokenRequest, now time.Time) (*
 		}
 		form.Set("client_assertion_type", assertionType)
 		form.Set("client_assertion", text)
-		config, bound = id.trust.Load().config(), Fingerprint{}
+		config, bound = t.config(), Fingerprint{}
 	}
-	answer, err := id.authority.post(ctx, config, "/oauth/token", "application/x-www-form-urlencoded", []byte(form.Encode()))
+	answer, err := id.authority.as(t).post(ctx, config, "/oauth/token", "application/x-www-form-urlencoded", []byte(form.Encode()))
 	if err != nil {
 		return nil, err
 	}
-	t, err := parseToken(answer, now)
+	token, err := parseToken(answer, now)
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer of %s: %w", id.authority.url, err)
 	}
-	t.bound = bound
-	return t, nil
+	token.bound = bound
+	return token, nil
 }
 
 // parseToken reads the answer to a request made at now (RFC 6749, section 5.1).
