@@ -18,6 +18,7 @@ func (s *Server) newACME() *acme.Service {
 		Revoked: func(ctx context.Context) error { _, err := s.crl.Publish(ctx); return err },
 		Blocked: func(n agents.Name) bool { return s.limit.blocked(sender{agent: n}) },
 		Failed:  func(n agents.Name) { s.limit.failed(sender{agent: n}) },
+		Served:  s.noteACME,
 	})
 }
 

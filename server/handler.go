@@ -29,12 +29,13 @@ const maxHeader = 32 << 10 // a token with a post-quantum signature has 8 kB
 
 // servers returns the three servers, in the order of their listeners.
 func (s *Server) servers() []*http.Server {
-	https := s.server(s.observe(s.agentHandler()))
+	https := s.server(s.observe(s.noted(s.agentHandler())))
 	https.TLSConfig = s.tlsConfig()
+	https.ConnContext = withOffer
 	operators := s.server(s.observe(s.admin))
 	operators.ConnContext = admin.ConnContext
 	operators.WriteTimeout, operators.ReadTimeout = 0, 0 // backups and audit tail take their time
-	return []*http.Server{https, s.server(s.observe(s.publicHandler())), operators}
+	return []*http.Server{https, s.server(s.observe(s.noted(s.publicHandler()))), operators}
 }
 
 func (s *Server) server(h http.Handler) *http.Server {

@@ -21,30 +21,15 @@ const issuerLifetime = 90 * 24 * time.Hour
 // What the old one signed lives on: its issuer's CRL and its place in the JWKS
 // stay.
 func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose, a keys.Algorithm) error {
-	var old keys.Key
-	var alone bool
-	err := s.db.View(ctx, func(tx storage.Tx) (err error) {
-		if err := rotatable(p, a); err != nil {
-			return err
-		}
-		if old, err = keys.Active(tx, p); errors.Is(err, storage.ErrNotFound) {
-			err = absent(p, a)
-		}
-		if err != nil {
-			return err
-		}
-		a = keys.Algorithm(orDefault(string(a), string(old.Algorithm)))
-		alone, err = needsSibling(tx, p, a)
-		return err
-	})
+	plan, err := s.plan(ctx, p, a)
 	if policy.IsDenial(err) {
 		return policy.Deny(ctx, s.db, s.Now(), r, err)
 	}
 	if err != nil {
 		return err
 	}
-	successors := []*successor{{purpose: p, algorithm: a}}
-	if alone {
+	successors := []*successor{{purpose: p, algorithm: plan.algorithm}}
+	if plan.sibling {
 		successors = append(successors, &successor{purpose: keys.HTTPSIssuer, algorithm: keys.ECDSAP256})
 	}
 	now := s.Now()
@@ -54,7 +39,7 @@ func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose, a
 		}
 	}
 	err = policy.Do(ctx, s.db, now, r, func(tx storage.Tx) (policy.Grant, error) {
-		g := policy.Grant{Reasons: []string{"from " + orDefault(old.ID, "none") + " to " + successors[0].key.ID}}
+		g := policy.Grant{Reasons: []string{"from " + orDefault(plan.old.ID, "none") + " to " + successors[0].key.ID}}
 		for _, next := range successors {
 			if err := next.promote(tx, now); err != nil {
 				return g, err
@@ -66,6 +51,31 @@ func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose, a
 		return err
 	}
 	return s.reload(ctx, p)
+}
+
+// A plan is what a rotation will do.
+type plan struct {
+	old       keys.Key // the zero Key if there is none yet
+	algorithm keys.Algorithm
+	sibling   bool // an https-issuer is made as well
+}
+
+// plan checks a rotation and says what it comes to.
+func (s *Server) plan(ctx context.Context, p keys.Purpose, a keys.Algorithm) (next plan, err error) {
+	return next, s.db.View(ctx, func(tx storage.Tx) (err error) {
+		if err := rotatable(p, a); err != nil {
+			return err
+		}
+		if next.old, err = keys.Active(tx, p); errors.Is(err, storage.ErrNotFound) {
+			err = absent(p, a)
+		}
+		if err != nil {
+			return err
+		}
+		next.algorithm = keys.Algorithm(orDefault(string(a), string(next.old.Algorithm)))
+		next.sibling, err = needsSibling(tx, p, next.algorithm)
+		return err
+	})
 }
 
 // rotatable refuses what cannot be rotated, or not to an algorithm.

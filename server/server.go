@@ -27,6 +27,7 @@ import (
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/parties"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/bolt"
@@ -61,6 +62,7 @@ type Server struct {
 	tls      tlsCertificate
 	metrics  *metrics
 	limit    *limiter
+	parties  *parties.Register
 	started  time.Time
 	ready    chan struct{}
 	stopping chan struct{}
@@ -126,6 +128,9 @@ func (s *Server) assemble() error {
 	if err := cmp.Or(errs[:]...); err != nil {
 		return err // the first; the others are often the same wrong passphrase
 	}
+	if err := s.loadParties(); err != nil {
+		return err
+	}
 	s.crl = crl.NewPublisher(s.db, s.ca, s.Now)
 	s.crl.Date, s.crl.Doubt = s.outside, s.clock.doubts
 	s.acme = s.newACME()
@@ -133,7 +138,7 @@ func (s *Server) assemble() error {
 	s.admin = admin.NewHandler(admin.Parts{
 		DB: s.db, CA: s.ca, CRL: s.crl, Tokens: s.tokens, TrustDomain: s.file.TrustDomain,
 		BaseURL: s.file.baseURL(), Directory: s.file.Advertise + acme.DirectoryPath, Now: s.Now, Latest: s.clock.Latest, Log: s.Log, Stopping: s.stopping,
-		Status: s.status, Sign: s.checkpoint, Verifiers: s.verifiers, Rotate: s.rotate,
+		Status: s.status, Sign: s.checkpoint, Verifiers: s.verifiers, Rotate: s.rotate, Rehearse: s.rehearse,
 		Accounts: accounts, EndAccount: acme.End,
 	})
 	return nil
@@ -206,6 +211,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stopLoops()
 	wait.Wait()
 	s.saveCheckpoint()
+	s.saveParties(true)
 	s.Log.Info("stopped")
 	return errors.Join(err, s.db.Close())
 }

@@ -143,6 +143,8 @@ func (s *Server) tlsConfig() *tls.Config {
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: s.getCertificate,
 		ClientAuth:     tls.RequestClientCert,
+
+		GetConfigForClient: noteOffer,
 	}
 }
 

@@ -55,6 +55,10 @@ type Config struct {
 	// lately; Failed counts a refusal. nil means no bound.
 	Blocked func(agents.Name) bool
 	Failed  func(agents.Name)
+
+	// Served is told of each request by an agent's account that was answered well.
+	// nil means that nobody wants to know.
+	Served func(*http.Request, agents.Name)
 }
 
 // A Service answers ACME clients. Its methods may be called concurrently.

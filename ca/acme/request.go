@@ -71,7 +71,11 @@ func (s *Service) signed(e endpoint, kid, jwk bool) http.Handler {
 // serve runs the endpoint, and counts for its agent what is refused.
 func (s *Service) serve(e endpoint, r *request) (*answer, error) {
 	a, err := e(s, r)
-	if err != nil && r.account != nil && asProblem(err).Status < 500 {
+	switch {
+	case r.account == nil:
+	case err == nil && s.Served != nil:
+		s.Served(r.http, r.account.Agent)
+	case err != nil && asProblem(err).Status < 500:
 		s.failed(r.account.Agent)
 	}
 	return a, err

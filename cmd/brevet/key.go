@@ -56,13 +56,23 @@ mldsa44-ed25519-sha512 or mldsa65-ed25519-sha512. Make it first, then list
 audiences, and restart. It is published with the other keys; resource servers whose
 library stumbles over keys that it does not know fetch /oauth/jwks?alg=ES256.
 
+--rehearse changes nothing. It says how large certificates, CRLs and tokens get,
+and how those who relied on the authority in the last 31 days would take it, by
+what they fetched and presented and by the signatures that their TLS offered: who
+breaks, who works, and for whom nothing that was seen tells. Those who never ask
+the authority anything, such as TLS peers that look at no CRL, are not known to it.
+
 The new key lies in a new file in --dir: copy it to where the others are kept.
 
 Examples:
   $ brevet key rotate issuer
+  $ brevet key rotate issuer --algorithm mldsa65-ecdsa-p256-sha512 --rehearse
   $ brevet key rotate issuer --algorithm ecdsa-p256+mldsa65
   $ brevet key rotate tokens-pq --algorithm mldsa65`,
-				Flags:  []cli.Flag{text("algorithm", "`ALGORITHM` of the new key, if it is an issuer's or signs tokens")},
+				Flags: []cli.Flag{
+					text("algorithm", "`ALGORITHM` of the new key, if it is an issuer's or signs tokens"),
+					yes("rehearse", "say what the rotation would do, and whom it would cut off, and change nothing"),
+				},
 				Action: keyRotate,
 			},
 		},
@@ -96,6 +106,13 @@ func keyRotate(c *cli.Context) error {
 	server, err := dial(c)
 	if err != nil {
 		return err
+	}
+	if c.Bool("rehearse") {
+		r, err := server.RehearseKey(c.Context, c.Args().First(), c.String("algorithm"))
+		if err != nil {
+			return err
+		}
+		return printRehearsal(c, r)
 	}
 	k, err := server.RotateKeyTo(c.Context, c.Args().First(), c.String("algorithm"))
 	if err != nil {

@@ -90,16 +90,29 @@ func newKey(k keys.Key, ends time.Time) Key {
 	}
 }
 
-func (h *Handler) rotateKey(r *http.Request) (any, error) {
-	p, err := keys.ParsePurpose(r.PathValue("purpose"))
+// rotation returns what is to be rotated, and to which algorithm, if one is given.
+func rotation(r *http.Request) (p keys.Purpose, a keys.Algorithm, err error) {
+	if p, err = keys.ParsePurpose(r.PathValue("purpose")); err != nil {
+		return "", "", err
+	}
+	if name := r.FormValue("algorithm"); name != "" {
+		a, err = keys.ParseAlgorithm(name)
+	}
+	return p, a, err
+}
+
+func (h *Handler) rehearseKey(r *http.Request) (any, error) {
+	p, a, err := rotation(r)
 	if err != nil {
 		return nil, err
 	}
-	var a keys.Algorithm
-	if name := r.FormValue("algorithm"); name != "" {
-		if a, err = keys.ParseAlgorithm(name); err != nil {
-			return nil, err
-		}
+	return h.Rehearse(r.Context(), p, a)
+}
+
+func (h *Handler) rotateKey(r *http.Request) (any, error) {
+	p, a, err := rotation(r)
+	if err != nil {
+		return nil, err
 	}
 	if err := h.Rotate(r.Context(), h.request(r, "key.rotate", string(p)), p, a); err != nil {
 		return nil, err

@@ -286,10 +286,15 @@ func (c *Client) RotateKey(ctx context.Context, purpose string) (Key, error) {
 // RotateKeyTo is RotateKey for a key of another algorithm than the old one.
 func (c *Client) RotateKeyTo(ctx context.Context, purpose, algorithm string) (Key, error) {
 	q := url.Values{}
-	if algorithm != "" {
-		q.Set("algorithm", algorithm)
-	}
+	set(q, "algorithm", algorithm)
 	return call[Key](ctx, c, "POST", "/keys/"+url.PathEscape(purpose)+"/rotate", q, nil)
+}
+
+// RehearseKey says what RotateKeyTo would do, and changes nothing.
+func (c *Client) RehearseKey(ctx context.Context, purpose, algorithm string) (Rehearsal, error) {
+	q := url.Values{}
+	set(q, "algorithm", algorithm)
+	return call[Rehearsal](ctx, c, "POST", "/keys/"+url.PathEscape(purpose)+"/rehearse", q, nil)
 }
 
 // Backup writes a copy of the store, as of one instant, to w.

@@ -43,6 +43,7 @@ type Parts struct {
 	Sign      func(storage.Tx) ([]byte, error)                                          // a checkpoint of the audit log
 	Verifiers func(storage.Tx) ([]ed25519.PublicKey, string, error)                     // the log's keys and its origin
 	Rotate    func(context.Context, policy.Request, keys.Purpose, keys.Algorithm) error // makes a new key and puts it to work; "" for one like the old
+	Rehearse  func(context.Context, keys.Purpose, keys.Algorithm) (Rehearsal, error)    // says what Rotate would do
 
 	Accounts   func(storage.Tx) iter.Seq2[Account, error] // of ACME, but for those that ended one by one
 	EndAccount func(tx storage.Tx, id string) error       // ends one
@@ -80,6 +81,7 @@ func NewHandler(p Parts) *Handler {
 		"GET /audit/proof/{seq}":             h.prove,
 		"GET /keys":                          h.listKeys,
 		"POST /keys/{purpose}/rotate":        h.rotateKey,
+		"POST /keys/{purpose}/rehearse":      h.rehearseKey,
 		"GET /status":                        h.status,
 	} {
 		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {

@@ -205,3 +205,36 @@ type Verified struct {
 	Root       string `json:"root"`       // base64
 	Checkpoint string `json:"checkpoint"` // signed, of the log as it is now: keep it elsewhere
 }
+
+// A Rehearsal says what a rotation of a key would do. Nothing was changed.
+type Rehearsal struct {
+	Purpose string         `json:"purpose"`
+	From    string         `json:"from,omitempty"` // algorithm; "" if there is no key yet
+	To      string         `json:"to"`
+	Sizes   []Size         `json:"sizes"`
+	Parties []RelyingParty `json:"parties"`
+	Breaks  int            `json:"breaks"` // how many of the parties
+	Unknown int            `json:"unknown"`
+	Works   int            `json:"works"`
+	Since   time.Time      `json:"since,omitzero"` // when the first of all parties was first seen
+	Remarks []string       `json:"remarks,omitempty"`
+}
+
+// A Size is that of something before and after, in octets.
+type Size struct {
+	What string `json:"what"`
+	Now  int    `json:"now,omitempty"` // 0 if there is none
+	Then int    `json:"then"`
+}
+
+// A RelyingParty is somebody who relied on the authority lately, and how the
+// rotation would be taken.
+type RelyingParty struct {
+	Who      string    `json:"who"`             // an agent's name, or an address
+	Agent    bool      `json:"agent,omitempty"` // it is an agent's name
+	Software string    `json:"software,omitempty"`
+	Uses     []string  `json:"uses"`
+	Seen     time.Time `json:"seen"`    // last
+	Verdict  string    `json:"verdict"` // works, unknown, breaks
+	Why      string    `json:"why"`
+}

@@ -1,0 +1,168 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/parties"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+// rehearse says what rotate would do, and changes nothing: how large what is
+// signed gets, tried out with keys that are forgotten, and who of those that
+// relied on the authority lately could not go on.
+func (s *Server) rehearse(ctx context.Context, p keys.Purpose, a keys.Algorithm) (admin.Rehearsal, error) {
+	plan, err := s.plan(ctx, p, a)
+	if err != nil {
+		return admin.Rehearsal{}, err
+	}
+	if p == keys.Audit {
+		return admin.Rehearsal{}, fmt.Errorf("%w purpose: checkpoints of the audit log are checked by brevet audit verify, which knows all its keys; there is nothing to rehearse", agents.ErrInvalid)
+	}
+	r := admin.Rehearsal{Purpose: string(p), From: string(plan.old.Algorithm), To: string(plan.algorithm)}
+	change, err := s.change(ctx, p, plan)
+	if err != nil {
+		return r, err
+	}
+	if signsTokens(p) {
+		err = s.rehearseTokens(ctx, &r, &change)
+	} else {
+		err = s.rehearseCertificates(ctx, &r)
+	}
+	if err != nil {
+		return r, err
+	}
+	s.judge(&r, change)
+	r.Remarks = remarks(change, plan)
+	return r, nil
+}
+
+func signsTokens(p keys.Purpose) bool { return p == keys.Tokens || p == keys.TokensPQ }
+
+// change says what a rotation means for relying parties.
+func (s *Server) change(ctx context.Context, p keys.Purpose, next plan) (parties.Change, error) {
+	c := parties.Change{Purpose: p, To: next.algorithm, First: next.old.ID == ""}
+	return c, s.db.View(ctx, func(tx storage.Tx) error {
+		stock, err := ca.Stock(tx)
+		if err != nil {
+			return err
+		}
+		switch {
+		case next.sibling:
+			c.HTTPS = keys.ECDSAP256
+		case p == keys.HTTPSIssuer && !stock, p == keys.Issuer && stock && next.algorithm.Classical():
+			c.HTTPS = next.algorithm
+		}
+		root, err := keys.Active(tx, keys.Root)
+		if err != nil {
+			return err
+		}
+		c.Root = root.Algorithm
+		all, err := keys.List(tx, keys.Issuer, keys.HTTPSIssuer)
+		for _, k := range all {
+			if k.Algorithm == next.algorithm {
+				c.Issuers = append(c.Issuers, k.ID)
+			}
+		}
+		return err
+	})
+}
+
+func (s *Server) rehearseCertificates(ctx context.Context, r *admin.Rehearsal) error {
+	p := keys.Purpose(r.Purpose)
+	sizes := []admin.Size{{What: "certificate"}, {What: "chain sent in TLS"}, {What: "issuer's certificate"}, {What: "CRL, as it is now"}}
+	measure := func(a keys.Algorithm, into func(*admin.Size) *int) error {
+		t, err := s.ca.Trial(ctx, p, a)
+		if err != nil {
+			return err
+		}
+		list, err := s.crl.Trial(ctx, t.Issuer)
+		leaf, issuer := len(t.Leaf), len(t.Issuer.Certificate)
+		for i, n := range []int{leaf, leaf + issuer, issuer, list} {
+			*into(&sizes[i]) = n
+		}
+		return err
+	}
+	if r.From != "" {
+		if err := measure(keys.Algorithm(r.From), func(s *admin.Size) *int { return &s.Now }); err != nil {
+			return err
+		}
+	}
+	r.Sizes = sizes
+	return measure(keys.Algorithm(r.To), func(s *admin.Size) *int { return &s.Then })
+}
+
+func (s *Server) rehearseTokens(ctx context.Context, r *admin.Rehearsal, c *parties.Change) error {
+	p := keys.Purpose(r.Purpose)
+	then, err := s.tokens.Trial(ctx, p, keys.Algorithm(r.To))
+	if err != nil {
+		return err
+	}
+	c.JOSE = then.Algorithm
+	var now tokens.Trial
+	if r.From != "" {
+		if now, err = s.tokens.Trial(ctx, p, keys.Algorithm(r.From)); err != nil {
+			return err
+		}
+	}
+	r.Sizes = []admin.Size{{What: "access token", Now: now.Token, Then: then.Token}, {What: "key in /oauth/jwks", Now: now.Key, Then: then.Key}}
+	return nil
+}
+
+// judge fills in who relies on the authority, the worst first.
+func (s *Server) judge(r *admin.Rehearsal, c parties.Change) {
+	r.Parties = []admin.RelyingParty{}
+	for _, p := range s.parties.All() {
+		if r.Since.IsZero() || p.First.Before(r.Since) {
+			r.Since = p.First
+		}
+		f := c.Judge(&p)
+		switch f.Verdict {
+		case parties.Breaks:
+			r.Breaks++
+		case parties.Unknown:
+			r.Unknown++
+		case parties.Works:
+			r.Works++
+		default:
+			continue
+		}
+		party := admin.RelyingParty{Who: p.Who, Agent: p.Agent, Software: p.Software, Seen: p.Seen(), Verdict: string(f.Verdict), Why: f.Why}
+		for _, u := range slices.Sorted(maps.Keys(p.Uses)) {
+			party.Uses = append(party.Uses, string(u))
+		}
+		r.Parties = append(r.Parties, party)
+	}
+	slices.SortStableFunc(r.Parties, func(a, b admin.RelyingParty) int {
+		return cmp.Compare(parties.Verdict(b.Verdict).Rank(), parties.Verdict(a.Verdict).Rank())
+	})
+}
+
+// remarks says what no party's habits tell.
+func remarks(c parties.Change, next plan) []string {
+	var said []string
+	if next.sibling {
+		said = append(said, "The server's own certificate will come from an https-issuer (ecdsa-p256) under the root that there is, which is made along.")
+	}
+	if c.Issues() && weaker(c.Root, c.To) {
+		said = append(said, fmt.Sprintf("The root that vouches for it has a classical key (%s), so the chain is no stronger than that.", c.Root))
+	}
+	if c.Issues() && !c.To.Classical() {
+		said = append(said, fmt.Sprintf("TLS peers that take agents' certificates and ask nothing here are not seen. Stock TLS stacks cannot check %s: with them, agents' certificates stop working.", c.To))
+	}
+	return said
+}
+
+// weaker reports whether the root is classical and what stands below it is more.
+func weaker(root, below keys.Algorithm) bool {
+	classical := func(a keys.Algorithm) bool { return a.Classical() && a.Alternative() == "" }
+	return classical(root) && !classical(below)
+}
