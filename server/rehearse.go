@@ -155,8 +155,12 @@ func remarks(c parties.Change, next plan) []string {
 	if c.Issues() && weaker(c.Root, c.To) {
 		said = append(said, fmt.Sprintf("The root that vouches for it has a classical key (%s), so the chain is no stronger than that.", c.Root))
 	}
-	if c.Issues() && !c.To.Classical() {
-		said = append(said, fmt.Sprintf("TLS peers that take agents' certificates and ask nothing here are not seen. Stock TLS stacks cannot check %s: with them, agents' certificates stop working.", c.To))
+	switch {
+	case !c.Issues() || c.To.Classical():
+	case c.Composite():
+		said = append(said, "TLS peers that take agents' certificates and ask nothing here are not seen. No TLS stack checks composite signatures, and OpenSSL does not even load such a certificate as its own.")
+	default:
+		said = append(said, fmt.Sprintf("TLS peers that take agents' certificates and ask nothing here are not seen. Only TLS stacks that know ML-DSA check %s, such as OpenSSL from 3.5.", c.To))
 	}
 	return said
 }

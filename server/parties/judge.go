@@ -106,7 +106,7 @@ func (c Change) verifier(p *Party) Finding {
 		return Finding{}
 	case p.ours():
 		return works("%s checks every kind", p.name())
-	case composite(c.To):
+	case c.Composite():
 		return breaks("checks certificates, and no software but brevet's is known to check composite signatures; this is %s", p.name())
 	}
 	return p.takes(c.To, "certificates and CRLs")
@@ -140,7 +140,7 @@ func (c Change) keys(p *Party) Finding {
 		return c.otherKeys(selected)
 	case all && p.ours():
 		return works("%s checks every kind", p.name())
-	case all && composite(c.To):
+	case all && c.Composite():
 		return breaks("checks tokens by /oauth/jwks, and no library is known that checks %s", c.JOSE)
 	case all && c.First:
 		return unknown("fetches all of /oauth/jwks: whether it passes over a key that it does not know (RFC 7517, section 5), and checks %s, was never seen", c.JOSE)
@@ -176,7 +176,8 @@ func (p *Party) selects() []string {
 	return algs
 }
 
-func composite(a keys.Algorithm) bool {
-	alg, err := pqc.ParseAlgorithm(string(a))
+// Composite reports whether what is signed anew will have composite signatures.
+func (c Change) Composite() bool {
+	alg, err := pqc.ParseAlgorithm(string(c.To))
 	return err == nil && alg.Composite()
 }
