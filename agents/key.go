@@ -44,7 +44,10 @@ func checkPublicKey(spki PublicKey) error {
 	if err != nil {
 		return fmt.Errorf("%w public key: %v", ErrInvalid, err)
 	}
-	return CheckKey(key)
+	if err := CheckKey(key); err != nil {
+		return err
+	}
+	return CheckEncoding(spki, key)
 }
 
 // keepApart refuses keys of an agent, registered or certified, that have a

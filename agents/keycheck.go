@@ -1,10 +1,12 @@
 package agents
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/x509"
 	"fmt"
 	"math/big"
 	"slices"
@@ -32,6 +34,21 @@ func CheckKey(key any) error {
 		return nil // checked when it was parsed
 	}
 	return fmt.Errorf("%w key: want ECDSA P-256, P-384 or P-521, Ed25519, or RSA from 2048 bits; or, for certificates, ML-DSA or a composite", ErrInvalid)
+}
+
+// CheckEncoding refuses a SubjectPublicKeyInfo that is not the one DER encoding of
+// key, which crypto/x509 read from it: its parser passes over what follows the key
+// inside, and shifts by unused bits. A key with two encodings has two hashes, and is
+// not found by the one when it comes in the other.
+func CheckEncoding(spki []byte, key any) error {
+	usual, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return fmt.Errorf("%w key: %v", ErrInvalid, err)
+	}
+	if !bytes.Equal(spki, usual) {
+		return fmt.Errorf("%w key: its SubjectPublicKeyInfo is not in DER as RFC 5480, RFC 8410 and RFC 3279 have it", ErrInvalid)
+	}
+	return nil
 }
 
 // checkEd25519 refuses the points of small order, under which a signature can

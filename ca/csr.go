@@ -62,6 +62,9 @@ func ParseCSR(der []byte) (*CSR, error) {
 	if err := agents.CheckKey(r.PublicKey); err != nil {
 		return nil, fmt.Errorf("certificate request: %w", err)
 	}
+	if err := agents.CheckEncoding(r.RawSubjectPublicKeyInfo, r.PublicKey); err != nil {
+		return nil, fmt.Errorf("certificate request: %w", err)
+	}
 	if !slices.Contains(csrAlgorithms, r.SignatureAlgorithm) {
 		return nil, fmt.Errorf("%w certificate request: signature algorithm %s, want ECDSA or RSA with SHA-256 or more, Ed25519, ML-DSA or a composite", agents.ErrInvalid, r.SignatureAlgorithm)
 	}
