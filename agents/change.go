@@ -85,16 +85,15 @@ func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time) er
 	if len(c.Labels) > 0 {
 		a.Labels = merge(a.Labels, c.Labels)
 	}
+	before := a.Keys
 	if err := c.applyLists(tx, td, a); err != nil {
 		return err
 	}
-	if c.Keys != nil {
-		if err := keepApart(tx, *a, now); err != nil {
-			return err
-		}
-	}
 	a.Changed = now
-	return a.check()
+	if err := a.check(); err != nil || c.Keys == nil {
+		return err
+	}
+	return keepApart(tx, a.Name, before, a.Keys, now)
 }
 
 // merge returns labels with those of change; an empty value removes one.

@@ -50,28 +50,39 @@ func checkPublicKey(spki PublicKey) error {
 	return CheckEncoding(spki, key)
 }
 
-// keepApart refuses keys of an agent, registered or certified, that have a
-// component in common: those of a composite must not be used elsewhere
-// (draft-ietf-lamps-pq-composite-sigs-19, section 9.3), or who breaks one of them
-// has broken the other key as well.
-func keepApart(tx storage.Tx, a Agent, now time.Time) error {
-	keys, err := Keys(tx, a, now)
-	if err != nil {
-		return err
+// Components returns what the key is made of.
+func (k PublicKey) Components() (Components, error) {
+	c := Components{Whole: sha256.Sum256(k)}
+	pq, err := pqc.ParsePKIXPublicKey(k)
+	if errors.Is(err, pqc.ErrUnknownAlgorithm) || err == nil && !pq.Algorithm().Composite() {
+		return c, nil
 	}
-	seen := map[[sha256.Size]byte]PublicKey{}
-	for _, k := range keys {
-		ids := [][sha256.Size]byte{sha256.Sum256(k)}
-		if pq, err := pqc.ParsePKIXPublicKey(k); err == nil {
-			if ids, err = pq.ComponentIDs(); err != nil {
-				return fmt.Errorf("components of a public key: %w", err)
-			}
+	if err != nil {
+		return c, err
+	}
+	c.Halves, err = pq.ComponentIDs()
+	return c, err
+}
+
+// keepApart makes keys the registered ones of the agent n in the index of
+// components, in place of those before. It fails with [ErrComponent].
+func keepApart(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time) error {
+	for _, k := range before {
+		c, err := k.Components()
+		if err != nil {
+			return fmt.Errorf("reading a key of %s: %w", n, err)
 		}
-		for _, id := range ids {
-			if other, known := seen[id]; known && !bytes.Equal(other, k) {
-				return fmt.Errorf("%w public key: two keys of the agent have a component in common, and a component of a composite key must not be used elsewhere", ErrInvalid)
-			}
-			seen[id] = k
+		if err := c.Release(tx, string(n), now); err != nil {
+			return err
+		}
+	}
+	for _, k := range keys {
+		c, err := k.Components()
+		if err != nil {
+			return fmt.Errorf("reading a key of %s: %w", n, err)
+		}
+		if err := c.Register(tx, string(n), now); err != nil {
+			return err
 		}
 	}
 	return nil

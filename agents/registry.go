@@ -9,7 +9,8 @@ import (
 )
 
 // Add registers a new agent as c says and makes e what it enrolls with.
-// The name must never have been used.
+// The name must never have been used. That no half of a composite key among those
+// of c is certified alone is for the caller to find out, by ca.CA.Apart.
 func Add(tx storage.Tx, td TrustDomain, n Name, c Change, e Enrollment, now time.Time) (Agent, error) {
 	if n == Authority {
 		return Agent{}, fmt.Errorf("%w agent name %q: it is the authority's own", ErrInvalid, n)
@@ -49,7 +50,8 @@ func add(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time) (Agent,
 func (a Agent) put(tx storage.Tx) error { return table.Put(tx, string(a.Name), a) }
 
 // Set changes a registered agent as c says. What it already holds lives on,
-// but introspection and renewal see its new scopes and names at once.
+// but introspection and renewal see its new scopes and names at once. For keys
+// among what changes, see [Add].
 func Set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time) (Agent, error) {
 	if err := mutable(n); err != nil {
 		return Agent{}, err

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -103,8 +104,13 @@ func (m *mint) certify(key *pqc.PrivateKey) agents.Credential {
 		m.t.Fatal(err)
 	}
 	c := agents.Credential{ID: id, Agent: "bot", Issuer: "00ff", IssuedAt: m.now}
+	spki := agents.PublicKey(pqc.MarshalPKIXPublicKey(key.PublicKey()))
+	components, err := spki.Components()
+	if err != nil {
+		m.t.Fatal(err)
+	}
 	m.update(func(tx storage.Tx) error {
-		return agents.SetCurrent(tx, agents.Current{Credential: c, Key: pqc.MarshalPKIXPublicKey(key.PublicKey())})
+		return errors.Join(components.Certify(tx, id.Expires(), m.now), agents.SetCurrent(tx, agents.Current{Credential: c, Key: spki}))
 	})
 	return c
 }

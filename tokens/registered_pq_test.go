@@ -42,12 +42,12 @@ func TestRegisteredPostQuantumKeys(t *testing.T) {
 		keys    []string
 		because string
 	}{
-		"with its ML-DSA component":         {[]string{pqPEM(composite), pqPEM(component)}, "component in common"},
-		"with its Ed25519 component":        {[]string{half, pqPEM(composite)}, "component in common"},
-		"with one that shares a component":  {[]string{pqPEM(composite), pqPEM(sibling)}, "component in common"},
+		"with its ML-DSA component":         {[]string{pqPEM(composite), pqPEM(component)}, "shares a component"},
+		"with its Ed25519 component":        {[]string{half, pqPEM(composite)}, "shares a component"},
+		"with one that shares a component":  {[]string{pqPEM(composite), pqPEM(sibling)}, "shares a component"},
 		"without a name in JOSE":            {[]string{pqPEM(newPQ(t, pqc.MLDSA65ECDSAP256SHA512))}, "MLDSA65-ECDSA-P256-SHA512 has no name in JOSE here"},
 		"cut off":                           {[]string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pqc.MarshalPKIXPublicKey(composite.PublicKey())[:1000]}))}, "public key"},
-		"as a component of a certificate's": {[]string{pqPEM(certified)}, "component in common"},
+		"as a component of a certificate's": {[]string{pqPEM(certified)}, "shares a component"},
 		"twice":                             {[]string{pqPEM(composite), pqPEM(composite)}, ""},
 	} {
 		t.Run(what, func(t *testing.T) {

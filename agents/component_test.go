@@ -1,0 +1,212 @@
+package agents_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"encoding/pem"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// composites returns the public keys of two composites that share their Ed25519
+// half, and that half, all as an operator registers them.
+func composites(t testing.TB) (one, two, half string) {
+	t.Helper()
+	_, edwards, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	composite := func(seed byte) string {
+		k, err := pqc.NewPrivateKey(pqc.MLDSA44Ed25519SHA512, slices.Concat(slices.Repeat([]byte{seed}, 32), edwards.Seed()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pqc.MarshalPKIXPublicKey(k.PublicKey())}))
+	}
+	return composite(1), composite(2), publicPEM(t, edwards.Public())
+}
+
+func componentsOf(t testing.TB, text string) agents.Components {
+	t.Helper()
+	k, err := agents.ParsePublicKey([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := k.Components()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// entries counts those of a table.
+func entries(tx storage.Tx, table string) (n int) {
+	for range tx.Scan(table, "") {
+		n++
+	}
+	return n
+}
+
+// TestRegisteredComponents: what one agent has registered, no agent registers in
+// another key, until it is registered no more.
+func TestRegisteredComponents(t *testing.T) {
+	one, two, half := composites(t)
+	for what, c := range map[string]struct{ first, then string }{
+		"a half of a composite":    {one, half},
+		"a composite with a half":  {half, one},
+		"a composite with another": {one, two},
+	} {
+		within(t, func(tx storage.Tx) {
+			set := func(n agents.Name, keys ...string) error {
+				_, err := agents.Set(tx, td, n, agents.Change{Keys: append([]string{}, keys...)}, now)
+				return err
+			}
+			add(t, tx, "one", agents.Change{Keys: []string{c.first}})
+			add(t, tx, "two", agents.Change{Keys: []string{c.first}}) // the very same is no other key
+			_, err := agents.Add(tx, td, "three", agents.Change{Owner: new("team"), Keys: []string{c.then}}, invitation(t, now), now)
+			refused(t, what, err, agents.ErrComponent)
+			add(t, tx, "four", agents.Change{})
+			refused(t, what, set("four", c.then), agents.ErrComponent)
+			refused(t, what+", both", set("four", c.then, c.first), agents.ErrInvalid)
+			if err := set("one", c.first); err != nil {
+				t.Errorf("%s: once more: %v", what, err)
+			}
+			if err := set("one"); err != nil {
+				t.Error(err)
+			}
+			refused(t, what+", which another has still", set("four", c.then), agents.ErrComponent)
+			if _, err := agents.Decommission(tx, td, "two", agents.KeyCompromise, now); err != nil {
+				t.Error(err)
+			}
+			refused(t, what+" of who is gone for ever", set("four", c.then), agents.ErrComponent)
+		})
+		within(t, func(tx storage.Tx) {
+			add(t, tx, "one", agents.Change{Keys: []string{c.first}})
+			for _, keys := range [][]string{{c.then}, {c.first}, {}} { // in place of each other
+				if _, err := agents.Set(tx, td, "one", agents.Change{Keys: keys}, now); err != nil {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			if n := entries(tx, "components"); n != 0 {
+				t.Errorf("%s: %d entries are left of nothing", what, n)
+			}
+		})
+	}
+}
+
+// TestRegisteredAndCertified: a component is known for as long as either lasts.
+func TestRegisteredAndCertified(t *testing.T) {
+	one, _, half := composites(t)
+	within(t, func(tx storage.Tx) {
+		whole, alone := componentsOf(t, one), componentsOf(t, half)
+		ends := now.Add(time.Hour)
+		if err := errors.Join(whole.Certify(tx, ends, now), whole.Certify(tx, ends.Add(-time.Minute), now)); err != nil {
+			t.Fatal(err)
+		}
+		add(t, tx, "one", agents.Change{Keys: []string{one}})
+		set := func(at time.Time, keys ...string) {
+			if _, err := agents.Set(tx, td, "one", agents.Change{Keys: append([]string{}, keys...)}, at); err != nil {
+				t.Error(err)
+			}
+		}
+		set(now)
+		refused(t, "still certified", alone.Apart(tx, ends.Add(-time.Nanosecond)), agents.ErrComponent)
+		if err := alone.Apart(tx, ends); err != nil {
+			t.Errorf("when the certificate is over: %v", err)
+		}
+		set(now, one)
+		refused(t, "still registered", alone.Apart(tx, ends.Add(time.Hour)), agents.ErrComponent)
+		set(ends.Add(time.Hour))
+		if err := alone.Apart(tx, ends.Add(time.Hour)); err != nil || entries(tx, "components") != 0 {
+			t.Errorf("when both are over: %v, %d entries", err, entries(tx, "components"))
+		}
+	})
+}
+
+// TestComponentsAreForgotten: the index follows what is alive, though nobody asks
+// for what is over.
+func TestComponentsAreForgotten(t *testing.T) {
+	within(t, func(tx storage.Tx) {
+		at := now
+		most := 0
+		for i := range 2000 { // one every second, each for a minute
+			c := agents.Components{Whole: sha256.Sum256([]byte{byte(i), byte(i >> 8)})}
+			c.Halves = [][32]byte{sha256.Sum256(append(c.Whole[:], 1)), sha256.Sum256(append(c.Whole[:], 2))}
+			if err := c.Certify(tx, at.Add(time.Minute), at); err != nil {
+				t.Fatal(err)
+			}
+			at = at.Add(time.Second)
+			most = max(most, entries(tx, "components"), entries(tx, "components.ends"))
+		}
+		if want := 2 * int((time.Minute+agents.ClockTolerance)/time.Second+10); most > want {
+			t.Errorf("the index had %d entries, want at most %d", most, want)
+		}
+	})
+}
+
+// TestIndexOfAnOlderStore: the keys that were there before the index are in it, and
+// it is filled once.
+func TestIndexOfAnOlderStore(t *testing.T) {
+	registered, _, half := composites(t)
+	plain := publicPEM(t, &newECDSA(t, elliptic.P256()).PublicKey)
+	key, err := pqc.GenerateKey(pqc.MLDSA65ECDSAP256SHA512)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certified := agents.PublicKey(pqc.MarshalPKIXPublicKey(key.PublicKey()))
+	db := openDB(t)
+	update := func(fn func(storage.Tx) error) {
+		t.Helper()
+		if err := db.Update(context.Background(), fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spki, err := agents.ParsePublicKey([]byte(plain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	current := func(k agents.PublicKey, ends time.Time) agents.Current {
+		return agents.Current{Credential: credential(t, "one", "00ff", now, ends), Key: k}
+	}
+	update(func(tx storage.Tx) error {
+		add(t, tx, "one", agents.Change{Keys: []string{registered}})
+		add(t, tx, "two", agents.Change{Keys: []string{plain}})
+		return errors.Join(
+			agents.SetCurrent(tx, current(certified, now.Add(time.Hour))),
+			agents.SetCurrent(tx, current(spki, now.Add(time.Hour))))
+	})
+	update(func(tx storage.Tx) error { return errors.Join(tx.Drop("components"), tx.Drop("components.ends")) })
+	update(func(tx storage.Tx) error {
+		if err := componentsOf(t, half).Apart(tx, now); err != nil {
+			t.Errorf("before: %v: this test would prove nothing", err)
+		}
+		if first, err := agents.IndexComponents(tx, now); !first || err != nil {
+			t.Errorf("the first time: %v, %v", first, err)
+		}
+		refused(t, "a half of a registered key", componentsOf(t, half).Apart(tx, now), agents.ErrComponent)
+		c, err := certified.Components()
+		if err != nil {
+			return err
+		}
+		for _, id := range c.Halves {
+			refused(t, "a half of a certified key", agents.Components{Whole: id}.Apart(tx, now), agents.ErrComponent)
+			if err := (agents.Components{Whole: id}).Apart(tx, now.Add(time.Hour)); err != nil {
+				t.Errorf("when it is over: %v", err)
+			}
+		}
+		alone := componentsOf(t, plain).Whole
+		refused(t, "a registered key", agents.Components{Halves: [][32]byte{alone}}.Apart(tx, now), agents.ErrComponent)
+		if first, err := agents.IndexComponents(tx, now); first || err != nil {
+			t.Errorf("the second time: %v, %v", first, err)
+		}
+		return nil
+	})
+}
