@@ -53,6 +53,7 @@ type CA struct {
 	now      func() time.Time
 	issuing  func() (time.Time, error)
 	issuers  atomic.Pointer[issuers]
+	census   census
 }
 
 // New returns a CA over the issuer that is active in the store.

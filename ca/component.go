@@ -1,63 +1,77 @@
 package ca
 
 import (
-	"crypto/sha256"
+	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// components returns what a composite key is made of, as the hashes of the
-// SubjectPublicKeyInfo that each half would have alone. Other keys have none.
-func components(k *pqc.PublicKey) ([][sha256.Size]byte, error) {
-	if !k.Algorithm().Composite() {
-		return nil, nil
+// Apart returns what says, in the transaction that registers or certifies a key,
+// whether a half of it is the key of a live certificate: it fails with
+// [agents.ErrComponent] if one is, as Apart itself does. Keys that are composites or
+// registered are in the index of package agents, which is asked as well.
+//
+// All certificates are looked at before the transaction, which looks only at what
+// happened since: nobody who writes waits for a composite.
+func (ca *CA) Apart(ctx context.Context, c agents.Components, now time.Time) (func(storage.Tx) error, error) {
+	if len(c.Halves) == 0 {
+		return func(storage.Tx) error { return nil }, nil
 	}
-	return k.ComponentIDs()
-}
-
-// checkComponents refuses a composite of which a half is a key that the agent
-// has registered or has a live certificate for, alone or as a half of another
-// composite, and an ML-DSA key that is such a half: a component key must not be
-// used anywhere else (draft-ietf-lamps-pq-composite-sigs-19, sections 5.3 and
-// 9.3). The keys of other agents are not looked through.
-func checkComponents(tx storage.Tx, a agents.Agent, asked *CSR, now time.Time) error {
-	if !asked.postQuantum {
-		return nil
-	}
-	known, err := agents.Keys(tx, a, now)
+	events, err := ca.census.check(ctx, ca.db, c, now)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	alone := sha256.Sum256(asked.PublicKey)
-	for _, spki := range known {
-		if slices.Contains(asked.components, sha256.Sum256(spki)) {
-			return errComponent
+	return func(tx storage.Tx) error {
+		for cert, err := range issuedSince(tx, events, now) {
+			if err != nil {
+				return err
+			}
+			if slices.Contains(c.Halves, cert.KeyHash) && now.Before(cert.ID.Expires()) {
+				return agents.ErrComponent
+			}
 		}
-		if string(spki) == string(asked.PublicKey) {
-			continue // a renewal
-		}
-		k, err := pqc.ParsePKIXPublicKey(spki)
-		if errors.Is(err, pqc.ErrUnknownAlgorithm) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("reading a key of %s: %w", a.Name, err)
-		}
-		halves, err := components(k)
-		if err != nil {
-			return fmt.Errorf("reading a key of %s: %w", a.Name, err)
-		}
-		if slices.Contains(halves, alone) || slices.ContainsFunc(halves, func(id [sha256.Size]byte) bool { return slices.Contains(asked.components, id) }) {
-			return errComponent
-		}
-	}
-	return nil
+		return nil
+	}, nil
 }
 
-var errComponent = fmt.Errorf("%w key: it shares a component of a composite key with another key of the agent; make a fresh one", agents.ErrInvalid)
+// issuedSince yields the certificates that the audit log tells of from a position
+// on. Those that are forgotten already are left out.
+func issuedSince(tx storage.Tx, position int64, now time.Time) iter.Seq2[Certificate, error] {
+	return func(yield func(Certificate, error) bool) {
+		for e, err := range audit.Since(tx, position) {
+			if err != nil {
+				yield(Certificate{}, err)
+				return
+			}
+			if e.Action != issueAction || e.Decision != audit.Allow {
+				continue
+			}
+			c, err := issuedBy(tx, e)
+			if errors.Is(err, storage.ErrNotFound) && !now.Before(c.ID.Expires()) {
+				continue
+			}
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// issuedBy returns the certificate that an event tells of, or of one that is not
+// on record only the serial number.
+func issuedBy(tx storage.Tx, e audit.Event) (Certificate, error) {
+	id, err := agents.ParseCredentialID(e.Credential)
+	if err != nil {
+		return Certificate{}, fmt.Errorf("event %d: %w", e.Seq, err)
+	}
+	c, err := Get(tx, id)
+	c.ID = id
+	return c, err
+}

@@ -28,8 +28,7 @@ type CSR struct {
 	Names     []agents.Identifier
 	URIs      []string
 
-	postQuantum bool                // the key is an ML-DSA or composite one
-	components  [][sha256.Size]byte // of a composite key; see checkComponents
+	components agents.Components // of the key
 }
 
 // ParseCSRPEM reads a request from one PEM block (RFC 7468, section 7).
@@ -91,9 +90,10 @@ func parsePostQuantum(der []byte, pq *pqc.PublicKey) (*CSR, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.postQuantum = true
-	if c.components, err = components(pq); err != nil {
-		return nil, fmt.Errorf("%w certificate request: %v", agents.ErrInvalid, err)
+	if pq.Algorithm().Composite() {
+		if c.components.Halves, err = pq.ComponentIDs(); err != nil {
+			return nil, fmt.Errorf("%w certificate request: %v", agents.ErrInvalid, err)
+		}
 	}
 	return c, nil
 }
@@ -106,6 +106,7 @@ var csrAlgorithms = []x509.SignatureAlgorithm{
 
 func newCSR(r *x509.CertificateRequest) (*CSR, error) {
 	c := &CSR{PublicKey: r.RawSubjectPublicKeyInfo, CN: r.Subject.CommonName}
+	c.components.Whole = sha256.Sum256(c.PublicKey)
 	if len(r.EmailAddresses) > 0 {
 		return nil, fmt.Errorf("%w certificate request: agents have no e-mail addresses", agents.ErrInvalid)
 	}

@@ -108,11 +108,20 @@ func parse(t testing.TB, der []byte) *x509.Certificate {
 	return must(x509.ParseCertificate(der))(t)
 }
 
-// A hookedDB calls back after the next View: what happens then, happens
-// between the decision to issue and its recording.
+// A hookedDB calls back after the next View, or before the next Update: what
+// happens then, happens between the decision to issue and its recording.
 type hookedDB struct {
 	storage.DB
-	afterView func()
+	afterView    func()
+	beforeUpdate func()
+}
+
+func (d *hookedDB) Update(ctx context.Context, fn func(storage.Tx) error) error {
+	if hook := d.beforeUpdate; hook != nil {
+		d.beforeUpdate = nil
+		hook()
+	}
+	return d.DB.Update(ctx, fn)
 }
 
 func (d *hookedDB) View(ctx context.Context, fn func(storage.Tx) error) error {

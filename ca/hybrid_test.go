@@ -2,14 +2,9 @@ package ca_test
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	stdpkix "crypto/x509/pkix"
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -85,55 +80,6 @@ func TestPostQuantumRequestsRefused(t *testing.T) {
 		refused(t, name, err, agents.ErrInvalid, "certificate request")
 	}
 	if _, err := ca.ParseCSR(good); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestComponentUsedElsewhere: no half of a composite key is another key of the
-// agent.
-func TestComponentUsedElsewhere(t *testing.T) {
-	seed, other := make([]byte, 32), make([]byte, 32)
-	rand.Read(seed)
-	rand.Read(other)
-	_, edwards, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw := func(parts ...[]byte) []byte { return slices.Concat(parts...) }
-	composite := must(pqc.NewPrivateKey(pqc.MLDSA44Ed25519SHA512, raw(seed, edwards.Seed())))(t)
-	sameEdwards := must(pqc.NewPrivateKey(pqc.MLDSA44Ed25519SHA512, raw(other, edwards.Seed())))(t)
-	samePure := must(pqc.NewPrivateKey(pqc.MLDSA44, seed))(t)
-	unrelated := pqKey(t, pqc.MLDSA44Ed25519SHA512)
-
-	w := newWorld(t)
-	ask := func(n agents.Name, csr *ca.CSR) error {
-		_, err := w.Issue(t.Context(), ca.Request{Request: policy.Request{Actor: "test"}, Agent: n, CSR: csr})
-		return err
-	}
-	pq := func(k *pqc.PrivateKey) *ca.CSR { return must(ca.ParseCSR(pqCSR(t, k, nil)))(t) }
-	const because = "shares a component"
-	for _, n := range []agents.Name{"classical-first", "composite-first"} {
-		w.add(n, agents.Change{})
-		if err := ask(n, csr(t, newECDSA(t, elliptic.P256()), nil)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := ask("classical-first", csr(t, edwards, nil)); err != nil {
-		t.Fatal(err)
-	}
-	refused(t, "a half that is certified alone", ask("classical-first", pq(composite)), agents.ErrInvalid, because)
-	if err := ask("classical-first", pq(unrelated)); err != nil {
-		t.Error(err)
-	}
-	for range 2 { // the whole key again is a renewal
-		if err := ask("composite-first", pq(composite)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	refused(t, "a half of another composite", ask("composite-first", pq(sameEdwards)), agents.ErrInvalid, because)
-	refused(t, "the ML-DSA half alone", ask("composite-first", pq(samePure)), agents.ErrInvalid, because)
-	w.now = w.now.Add(time.Hour) // the certificates are over
-	if err := ask("classical-first", pq(composite)); err != nil {
 		t.Error(err)
 	}
 }

@@ -40,6 +40,9 @@ type Issued struct {
 	Issuer *Issuer
 }
 
+// issueAction is the one action that makes certificates; see issuedSince.
+const issueAction = "certificate.issue"
+
 // Issue makes a certificate for an agent: the only function that does. It
 // decides on a snapshot, signs outside of any transaction, since a signer may
 // be slow, and then, in the one transaction that records the certificate and
@@ -51,8 +54,12 @@ func (ca *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Action, r.Subject = "certificate.issue", string(r.Agent)
+	r.Action, r.Subject = issueAction, string(r.Agent)
 	cert, err := ca.sign(ctx, r, begin)
+	var apart func(storage.Tx) error
+	if err == nil {
+		apart, err = ca.Apart(ctx, r.CSR.components, begin)
+	}
 	if err != nil {
 		if policy.IsDenial(err) {
 			err = policy.Deny(ctx, ca.db, now, r.Request, err)
@@ -73,7 +80,10 @@ func (ca *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 		if _, err := r.names(ca.td, a); err != nil {
 			return g, err
 		}
-		if err := checkComponents(tx, a, r.CSR, begin); err != nil {
+		if err := r.CSR.components.Certify(tx, cert.ID.Expires(), begin); err != nil {
+			return g, err
+		}
+		if err := apart(tx); err != nil {
 			return g, err
 		}
 		if !a.Expires.IsZero() && cert.ID.Expires().After(a.Expires) {
@@ -137,7 +147,7 @@ func (ca *CA) sign(ctx context.Context, r Request, now time.Time) (*Issued, erro
 	c := Certificate{
 		Credential: agents.Credential{ID: id, Agent: a.Name, Issuer: issuer.ID, IssuedAt: now},
 		NotBefore:  now.Add(-p.backdate).Truncate(time.Second),
-		KeyHash:    sha256.Sum256(r.CSR.PublicKey), Profile: p.name, Names: names,
+		KeyHash:    r.CSR.components.Whole, Profile: p.name, Names: names,
 	}
 	der, err := issuer.sign(c, p, ca.td, cmp.Or(r.CommonName, string(a.Name)), r.CSR.PublicKey)
 	if err != nil {

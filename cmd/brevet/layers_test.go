@@ -22,7 +22,7 @@ var layers = map[string]string{
 	"ca/acme":             "ca agents/policy agents storage",
 	"crl":                 "ca agents storage",
 	"tokens":              "agents/policy agents storage/keys storage pqc",
-	"ca":                  "agents/policy agents storage/keys storage pqc/pkix pqc",
+	"ca":                  "agents/policy agents storage/audit storage/keys storage pqc/pkix pqc",
 	"agents/policy":       "agents storage/audit storage",
 	"agents":              "storage pqc",
 	"storage/audit":       "storage",

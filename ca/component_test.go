@@ -1,0 +1,255 @@
+package ca_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+const sharesComponent = "shares a component of a composite key with another key"
+
+// A family is a composite key, its halves, and composites that share one of them.
+type family struct {
+	whole, sameClassical, sameLattice *ca.CSR
+	classical, lattice                *ca.CSR // the halves alone
+	classicalPEM                      string
+	wholePEM, strangerPEM             string // public keys to register; the stranger has no part in it
+}
+
+// newFamily makes one of ML-DSA-44 and Ed25519.
+func newFamily(t testing.TB) family {
+	t.Helper()
+	seed, other := make([]byte, 32), make([]byte, 32)
+	rand.Read(seed)
+	rand.Read(other)
+	edwards, further := newEd25519(t), newEd25519(t)
+	composite := func(seed []byte, k ed25519.PrivateKey) *pqc.PrivateKey {
+		return must(pqc.NewPrivateKey(pqc.MLDSA44Ed25519SHA512, slices.Concat(seed, k.Seed())))(t)
+	}
+	public := func(k *pqc.PrivateKey) string { return pemOf("PUBLIC KEY", pqc.MarshalPKIXPublicKey(k.PublicKey())) }
+	return family{
+		whole: csrPQ(t, composite(seed, edwards)), sameClassical: csrPQ(t, composite(other, edwards)), sameLattice: csrPQ(t, composite(seed, further)),
+		classical: csr(t, edwards, nil), lattice: csrPQ(t, must(pqc.NewPrivateKey(pqc.MLDSA44, seed))(t)),
+		classicalPEM: pemOf("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(edwards.Public()))(t)),
+		wholePEM:     public(composite(seed, edwards)), strangerPEM: public(pqKey(t, pqc.MLDSA44Ed25519SHA512)),
+	}
+}
+
+func csrPQ(t testing.TB, k *pqc.PrivateKey) *ca.CSR {
+	t.Helper()
+	return must(ca.ParseCSR(pqCSR(t, k, nil)))(t)
+}
+
+func (w *world) ask(n agents.Name, c *ca.CSR) error {
+	_, err := w.Issue(context.Background(), ask(n, c))
+	return err
+}
+
+func (w *world) set(n agents.Name, pems ...string) error {
+	return w.db.Update(context.Background(), func(tx storage.Tx) error {
+		_, err := agents.Set(tx, td, n, agents.Change{Keys: append([]string{}, pems...)}, w.now) // none empties the list
+		return err
+	})
+}
+
+// TestComponentsAreUsedOnce: what the agent one has, registered or certified, is
+// refused to it and to the agent two in any other key, and nothing else is.
+func TestComponentsAreUsedOnce(t *testing.T) {
+	f := newFamily(t)
+	for what, c := range map[string]struct {
+		first   *ca.CSR
+		keys    string // registered for one, instead
+		refused []*ca.CSR
+		granted []*ca.CSR
+	}{
+		"a composite, certified":        {first: f.whole, refused: []*ca.CSR{f.classical, f.lattice, f.sameClassical, f.sameLattice}, granted: []*ca.CSR{f.whole}},
+		"a composite, registered":       {keys: f.wholePEM, refused: []*ca.CSR{f.classical, f.lattice, f.sameClassical, f.sameLattice}, granted: []*ca.CSR{f.whole}},
+		"a classical key, certified":    {first: f.classical, refused: []*ca.CSR{f.whole, f.sameClassical}, granted: []*ca.CSR{f.classical, f.lattice, f.sameLattice}},
+		"a classical key, registered":   {keys: f.classicalPEM, refused: []*ca.CSR{f.whole, f.sameClassical}, granted: []*ca.CSR{f.classical, f.lattice, f.sameLattice}},
+		"an ML-DSA key, certified":      {first: f.lattice, refused: []*ca.CSR{f.whole, f.sameLattice}, granted: []*ca.CSR{f.lattice, f.classical, f.sameClassical}},
+		"another composite, registered": {keys: f.strangerPEM, granted: []*ca.CSR{f.whole}},
+	} {
+		for _, who := range []agents.Name{"one", "two"} {
+			for i, again := range append(slices.Clone(c.refused), c.granted...) {
+				t.Run(fmt.Sprintf("%s, then %s asks for %d", what, who, i), func(t *testing.T) {
+					w := newWorld(t)
+					w.add("one", agents.Change{})
+					w.add("two", agents.Change{})
+					first := func() error { return w.ask("one", c.first) }
+					if c.first == nil {
+						first = func() error { return w.set("one", c.keys) }
+					}
+					if err := first(); err != nil {
+						t.Fatal(err)
+					}
+					err := w.ask(who, again)
+					if i >= len(c.refused) {
+						if err != nil {
+							t.Error(err)
+						}
+						return
+					}
+					refused(t, "a component elsewhere", err, agents.ErrInvalid, sharesComponent)
+					if e := w.events(); e[len(e)-1].Decision != audit.Deny {
+						t.Error("the refusal is not recorded")
+					}
+					w.now = w.now.Add(5 * time.Minute) // certificates are over
+					if err := w.set("one"); err != nil {
+						t.Fatal(err)
+					}
+					if err := w.ask(who, again); err != nil {
+						t.Errorf("when all is over: %v", err)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestComponentsOfEveryKind: the halves of other composites are found alone, too.
+func TestComponentsOfEveryKind(t *testing.T) {
+	w := newWorld(t)
+	w.add("one", agents.Change{})
+	w.add("two", agents.Change{})
+	for alg, parse := range map[pqc.Algorithm]func([]byte) (crypto.Signer, error){
+		pqc.MLDSA65ECDSAP256SHA512:  func(b []byte) (crypto.Signer, error) { return x509.ParseECPrivateKey(b) },
+		pqc.MLDSA87ECDSAP384SHA512:  func(b []byte) (crypto.Signer, error) { return x509.ParseECPrivateKey(b) },
+		pqc.MLDSA44RSA2048PSSSHA256: func(b []byte) (crypto.Signer, error) { return x509.ParsePKCS1PrivateKey(b) },
+	} {
+		k := pqKey(t, alg)
+		half := must(parse(must(k.Bytes())(t)[32:]))(t)
+		if err := w.ask("one", csrPQ(t, k)); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, alg.String(), w.ask("two", csr(t, half, nil)), agents.ErrInvalid, sharesComponent)
+	}
+}
+
+// TestRevokedComponent: a key does not become fit to be a half by being revoked.
+func TestRevokedComponent(t *testing.T) {
+	w, f := newWorld(t), newFamily(t)
+	for _, n := range []agents.Name{"one", "two", "three"} {
+		w.add(n, agents.Change{})
+	}
+	if err := errors.Join(w.ask("one", f.classical), w.ask("two", f.sameLattice)); err != nil {
+		t.Fatal(err)
+	}
+	w.suspend("one")
+	w.suspend("two")
+	refused(t, "a half that was revoked", w.ask("three", f.whole), agents.ErrInvalid, sharesComponent)
+	refused(t, "a half of what was revoked", w.ask("three", f.lattice), agents.ErrInvalid, sharesComponent)
+}
+
+// TestHalfCertifiedMeanwhile: a composite and its half alone are both decided on
+// before either is recorded. The first to be recorded stands.
+func TestHalfCertifiedMeanwhile(t *testing.T) {
+	for _, taken := range []bool{false, true} { // whether the census was taken before
+		f := newFamily(t)
+		for what, c := range map[string]struct{ slow, quick *ca.CSR }{
+			"the half comes first":      {f.whole, f.classical},
+			"the composite comes first": {f.classical, f.whole},
+			"the other half":            {f.whole, f.lattice},
+			"its composite":             {f.lattice, f.whole},
+			"another composite":         {f.whole, f.sameLattice},
+		} {
+			w := newWorld(t)
+			w.add("slow", agents.Change{})
+			w.add("quick", agents.Change{})
+			if taken {
+				if err := w.ask("quick", csrPQ(t, pqKey(t, pqc.MLDSA44Ed25519SHA512))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := len(w.records())
+			done := false
+			w.db.beforeUpdate = func() {
+				done = true
+				if err := w.ask("quick", c.quick); err != nil {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			refused(t, what, w.ask("slow", c.slow), agents.ErrInvalid, sharesComponent)
+			if n := len(w.records()) - before; n != 1 || !done {
+				t.Errorf("%s: %d certificates, want 1", what, n)
+			}
+		}
+	}
+}
+
+// TestComponentsRace has many ask at once for composites and for their halves
+// alone. Whoever wins, no component is in two keys.
+func TestComponentsRace(t *testing.T) {
+	w := newWorld(t)
+	const families, askers = 12, 4
+	var wg sync.WaitGroup
+	begin := make(chan struct{})
+	kin := make([]family, families)
+	granted := make([]struct {
+		sync.Mutex
+		of map[*ca.CSR]int
+	}, families)
+	for i := range kin {
+		kin[i] = newFamily(t)
+		granted[i].of = map[*ca.CSR]int{}
+	}
+	for n := range askers {
+		name := agents.Name(fmt.Sprintf("agent-%d", n))
+		w.add(name, agents.Change{})
+		for i, f := range kin {
+			all := []*ca.CSR{f.whole, f.classical, f.lattice, f.sameClassical, f.sameLattice}
+			for j := range all {
+				wg.Go(func() {
+					c := all[(j+i+n)%len(all)]
+					<-begin
+					err := w.ask(name, c)
+					if err == nil {
+						granted[i].Lock()
+						granted[i].of[c]++
+						granted[i].Unlock()
+					} else if !errors.Is(err, agents.ErrComponent) {
+						t.Error(err)
+					}
+				})
+			}
+		}
+	}
+	close(begin)
+	wg.Wait()
+	for i, f := range kin {
+		of := granted[i].of
+		for what, both := range map[string][2]*ca.CSR{
+			"the classical half":        {f.whole, f.classical},
+			"the ML-DSA half":           {f.whole, f.lattice},
+			"one of the same classical": {f.whole, f.sameClassical},
+			"one of the same ML-DSA":    {f.whole, f.sameLattice},
+			"another's classical half":  {f.sameClassical, f.classical},
+			"another's ML-DSA half":     {f.sameLattice, f.lattice},
+		} {
+			if of[both[0]] > 0 && of[both[1]] > 0 {
+				t.Errorf("family %d: a composite and %s are both alive", i, what)
+			}
+		}
+		for c, n := range of { // whoever was first, all agents may have the same key
+			if n != askers {
+				t.Errorf("family %d: %d certificates for %x, want %d", i, n, c.PublicKey[:20], askers)
+			}
+		}
+		if len(of) == 0 {
+			t.Errorf("family %d: everybody was refused", i)
+		}
+	}
+}
