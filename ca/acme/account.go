@@ -188,7 +188,7 @@ func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answ
 			return policy.Grant{}, err
 		}
 		a.Agent, a.Created = agent.Name, now
-		if err := thumbprints.Create(tx, r.key.thumbprint, a.ID); err != nil {
+		if err := r.key.enter(tx, a.ID, now); err != nil {
 			return policy.Grant{}, err
 		}
 		return policy.Grant{Reasons: []string{"acme account " + a.ID}}, accounts.Create(tx, a.ID, a)

@@ -110,7 +110,7 @@ func (s *Service) checkNames(r *request, o *order, csr *ca.CSR) error {
 func (s *Service) noAccountKey(r *request, csr *ca.CSR) error {
 	public, err := x509.ParsePKIXPublicKey(csr.PublicKey)
 	if err != nil {
-		return nil // post-quantum, as no account's is
+		return nil // post-quantum, as no account's is; for halves of it, see ca.Issue
 	}
 	_, jwk, err := canonical(public)
 	if err != nil {

@@ -40,7 +40,7 @@ func (s *Service) changeKey(r *request) (*answer, error) {
 		changed = *a
 		changed.Key, changed.key = next.jwk, next
 		return policy.Grant{Reasons: []string{"acme account " + a.ID}}, errors.Join(
-			thumbprints.Delete(tx, a.key.thumbprint), thumbprints.Put(tx, next.thumbprint, a.ID), changed.put(tx))
+			a.key.leave(tx, a.ID, r.now), next.enter(tx, a.ID, r.now), changed.put(tx))
 	})
 	return s.showAccount(&changed), err
 }
