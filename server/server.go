@@ -266,7 +266,7 @@ func (s *Server) start(ctx context.Context) error {
 	ctx, now := storage.Urgent(ctx), s.Now()
 	r := policy.Request{Actor: "system", Action: "server.start", Subject: string(agents.Authority)}
 	err := policy.Do(ctx, s.db, now, r, func(tx storage.Tx) (policy.Grant, error) {
-		return policy.Grant{Reasons: []string{"version " + s.Version}}, agents.AddAuthority(tx, s.file.TrustDomain, s.file.names(), now)
+		return policy.Grant{Reasons: []string{"version " + s.Version}}, s.register(tx, now)
 	})
 	if err != nil {
 		return fmt.Errorf("registering the server's own names: %w", err)

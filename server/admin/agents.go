@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -22,9 +23,39 @@ func (h *Handler) addAgent(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	apart, err := h.apart(r, "agent.add", name, in.Change)
+	if err != nil {
+		return nil, err
+	}
 	return h.invite(r, "agent.add", name, func(tx storage.Tx, e agents.Enrollment, now time.Time) (agents.Agent, error) {
+		if err := apart(tx); err != nil {
+			return agents.Agent{}, err
+		}
 		return agents.Add(tx, h.TrustDomain, name, in.Change, e, now)
 	}, in.Reasons()...)
+}
+
+// apart returns what says, in the transaction of a change, whether halves of its
+// composite keys are certified alone. A refusal is recorded.
+func (h *Handler) apart(r *http.Request, action string, name agents.Name, in agents.Change) (func(storage.Tx) error, error) {
+	var all agents.Components
+	for _, text := range in.Keys {
+		k, err := agents.ParsePublicKey([]byte(text))
+		if err != nil {
+			break // which the change will say, and record
+		}
+		c, err := k.Components()
+		if err != nil {
+			return nil, err
+		}
+		all.Halves = append(all.Halves, c.Halves...)
+	}
+	now := h.Now()
+	check, err := h.CA.Apart(r.Context(), all, now)
+	if err != nil && policy.IsDenial(err) {
+		err = policy.Deny(r.Context(), h.DB, now, h.request(r, action, string(name)), err)
+	}
+	return check, err
 }
 
 func (h *Handler) reenroll(r *http.Request) (any, error) {
@@ -63,7 +94,14 @@ func (h *Handler) setAgent(r *http.Request) (any, error) {
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
+	apart, err := h.apart(r, "agent.set", name, in)
+	if err != nil {
+		return nil, err
+	}
 	return h.change(r, "agent.set", name, func(tx storage.Tx, now time.Time) (agents.Agent, error) {
+		if err := apart(tx); err != nil {
+			return agents.Agent{}, err
+		}
 		return agents.Set(tx, h.TrustDomain, name, in, now)
 	}, in.Reasons()...)
 }
