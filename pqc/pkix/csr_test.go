@@ -109,6 +109,12 @@ func TestCSRRefusals(t *testing.T) {
 		other := sequence(r.signed.tbs, pqc.MLDSA87.Identifier(), bitString(0, r.signed.signature))
 		_, err = must(ParseCSR(other))(t).CheckSignature()
 		refused(t, err, "another algorithm")
+		if m == compositeMode { // a component key, as itself, is no proof of the whole
+			for _, half := range halves(t, s) {
+				_, err = must(ParseCSR(must(half.Sign(r.signed.tbs))(t)))(t).CheckSignature()
+				refused(t, err, "another algorithm")
+			}
+		}
 	}
 	_, err := CreateCSR(&x509.CertificateRequest{DNSNames: []string{"é.example"}}, newSigner(t, classicalMode))
 	refused(t, err, "ASCII")

@@ -154,6 +154,17 @@ func TestCompositeAttacks(t *testing.T) {
 			refused(t, err, "signature")
 		})
 	}
+	for _, half := range halves(t, root.signer) { // whoever has one may well sign with it, as itself
+		t.Run("signed by a component key as itself", func(t *testing.T) {
+			tbs := must(parts.marshal(half.Algorithm(), parts.extensions))(t)
+			_, err := must(ParseCertificate(must(half.Sign(tbs))(t)))(t).CheckSignatureFrom(root.Certificate)
+			refused(t, err, "the key's")
+			// Nor has a component, if somebody trusted it, signed what the composite did.
+			alone := certify(t, "root", nil, half, func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid, c.MaxPathLen = true, true, -1 })
+			_, err = leaf.CheckSignatureFrom(alone.Certificate)
+			refused(t, err, "the key's")
+		})
+	}
 	t.Run("a component key alone", func(t *testing.T) {
 		pure := must(pqc.NewPublicKey(pqc.MLDSA65, root.PublicKey().Bytes()[:pqc.MLDSA65.PublicKeySize()]))(t)
 		if _, err := checkPQ(pure, leaf.signed.identifier, leaf.signed.tbs, leaf.signed.signature[:n]); err == nil {
@@ -163,6 +174,16 @@ func TestCompositeAttacks(t *testing.T) {
 			t.Error("accepted")
 		}
 	})
+}
+
+// halves returns the component keys of a signer of compositeMode, as signers.
+func halves(t testing.TB, s *Signer) [2]*Signer {
+	t.Helper()
+	raw := must(s.key.(*pqc.PrivateKey).Bytes())(t)
+	return [2]*Signer{
+		must(NewSigner(must(pqc.NewPrivateKey(pqc.MLDSA65, raw[:32]))(t)))(t),
+		must(NewSigner(must(x509.ParseECPrivateKey(raw[32:]))(t)))(t),
+	}
 }
 
 var rsaKey = func() func(testing.TB) *rsa.PrivateKey {
