@@ -64,18 +64,25 @@ func fill(tx storage.Tx, drafts []*draft, now time.Time) error {
 		if d == nil || c.ID.Expires().Before(d.from) {
 			continue
 		}
-		cutoff, dead, err := standing.Ended(c.Credential)
+		cutoff, dead, err := Revoked(standing, c.Credential, d.ThisUpdate)
 		if err != nil {
 			return err
 		}
 		if dead {
-			if cutoff.Date().After(d.ThisUpdate) { // as of later than now, or the clock was set back
-				cutoff.Made = d.ThisUpdate
-			}
 			if err := d.Add(c.ID, cutoff); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// Revoked returns what ended a certificate, if anything has, as lists and OCSP
+// answers of the date given say it to others.
+func Revoked(standing *agents.Standing, c agents.Credential, date time.Time) (agents.Cutoff, bool, error) {
+	cutoff, dead, err := standing.Ended(c)
+	if cutoff.Date().After(date) { // as of later than now, or the clock was set back
+		cutoff.Made = date
+	}
+	return cutoff, dead, err
 }
