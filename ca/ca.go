@@ -122,3 +122,6 @@ func (i *Issuer) Subject() []byte { return i.subject }
 // published on the plain HTTP listener.
 func CRLPath(issuer string) string         { return "/crl/" + issuer + ".crl" }
 func CertificatePath(issuer string) string { return "/issuer/" + issuer + ".cer" }
+
+// OCSPPath is where OCSP is answered there, for all issuers.
+const OCSPPath = "/ocsp"

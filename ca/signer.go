@@ -54,6 +54,12 @@ func (s Signer) SignCRL(tbs func(algorithm []byte) ([]byte, error)) ([]byte, err
 	return s.pkix.SignCRL(der)
 }
 
+// SignOCSP returns the DER BasicOCSPResponse, without certificates, for a DER
+// ResponseData (RFC 6960, section 4.2.1), which no TBSCertificate or TBSCertList
+// can be taken for: it begins with another tag. There is no alternative signature:
+// X.509 defines none for it.
+func (s Signer) SignOCSP(data []byte) ([]byte, error) { return s.pkix.Sign(data) }
+
 // alternativeKey returns the extension that binds an alternative key, a DER
 // SubjectPublicKeyInfo, to the subject of a CA's certificate, or nothing if
 // there is none.

@@ -117,8 +117,9 @@ func (s *Signer) signTBS(tbs []byte, tag cbasn1.Tag) ([]byte, error) {
 }
 
 // Sign returns the SEQUENCE of message, Algorithm() and the signature: a
-// CertificationRequest for its info, or anything else of this shape. It adds no
-// alternative signature; X.509 has none for requests.
+// CertificationRequest for its info, a BasicOCSPResponse without certificates for its
+// data, or anything else of this shape. It adds no alternative signature; X.509 has
+// none for them.
 func (s *Signer) Sign(message []byte) ([]byte, error) {
 	digest := message
 	if s.hash != 0 {
