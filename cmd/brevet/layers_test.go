@@ -16,10 +16,11 @@ const module = "github.com/brevet-ca/brevet"
 var layers = map[string]string{
 	"cmd/brevet":          "server server/admin client agents",
 	"server/servertest":   "server server/admin agents",
-	"server":              "ca/acme server/admin server/parties crl tokens ca agents/policy agents storage/bolt storage/audit storage/keys storage",
+	"server":              "ca/acme server/admin server/parties crl/ocsp crl tokens ca agents/policy agents storage/bolt storage/audit storage/keys storage",
 	"server/parties":      "agents storage/keys storage pqc",
 	"server/admin":        "crl tokens ca agents/policy agents storage/audit storage/keys storage",
 	"ca/acme":             "ca agents/policy agents storage",
+	"crl/ocsp":            "crl ca agents storage",
 	"crl":                 "ca agents storage",
 	"tokens":              "agents/policy agents storage/keys storage pqc",
 	"ca":                  "agents/policy agents storage/audit storage/keys storage pqc/pkix pqc",
@@ -47,7 +48,7 @@ var doors = map[string]string{
 	"github.com/VictoriaMetrics/metrics": "server",
 	"golang.org/x/mod":                   "storage/audit server/admin server",
 	"github.com/cloudflare/circl":        "pqc",
-	"golang.org/x/crypto":                "ca ca/acme crl tokens client agents pqc pqc/pkix",
+	"golang.org/x/crypto":                "ca ca/acme crl crl/ocsp tokens client agents pqc pqc/pkix",
 	"golang.org/x/sys":                   "server/admin storage/bolt storage/keys client cmd/brevet",
 }
 

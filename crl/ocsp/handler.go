@@ -1,0 +1,94 @@
+package ocsp
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/ca"
+)
+
+// ServeHTTP answers a request in the body of a POST, or in base64 after
+// [ca.OCSPPath] of a GET (RFC 6960, appendix A.1).
+//
+// Caches may keep an answer but ask each time whether it still stands, which the
+// ETag answers in a few bytes: that a revocation counts at once for whoever asks
+// is worth more than the freshness that RFC 5019, section 6.2 would let them
+// assume. All else is as that section says.
+func (r *Responder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	request, err := read(w, req)
+	var answer *Response
+	if err == nil {
+		answer, err = r.Respond(req.Context(), request)
+	}
+	if err != nil {
+		r.refuse(w, req, err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/ocsp-response")
+	h.Set("Cache-Control", "public, no-cache, no-transform")
+	h.Set("Last-Modified", answer.ThisUpdate.Format(http.TimeFormat))
+	h.Set("Expires", answer.NextUpdate.Format(http.TimeFormat))
+	h.Set("ETag", answer.ETag)
+	if req.Method == http.MethodPost {
+		w.Write(answer.DER)
+		return
+	}
+	// No time is given to compare If-Modified-Since with: a date tells answers
+	// apart by the second only, and a revocation may come within one.
+	http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(answer.DER))
+}
+
+var errType = errors.New("a POST must have the Content-Type application/ocsp-request")
+
+// read returns the DER of a request.
+func read(w http.ResponseWriter, req *http.Request) ([]byte, error) {
+	if req.Method == http.MethodPost {
+		if kind, _, err := mime.ParseMediaType(req.Header.Get("Content-Type")); err != nil || kind != "application/ocsp-request" {
+			return nil, errType
+		}
+		der, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxRequest))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
+		return der, nil
+	}
+	// The path is decoded already. One request has one spelling: the decoder would
+	// skip ends of lines.
+	text := strings.TrimPrefix(req.URL.Path, ca.OCSPPath+"/")
+	if len(text) > base64.StdEncoding.EncodedLen(maxRequest) || strings.ContainsAny(text, "\r\n") {
+		return nil, ErrMalformed
+	}
+	der, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return der, nil
+}
+
+// refuse answers with a status that nobody signs. That a certificate is not on
+// record is an answer like any other; the rest are failures to HTTP, too.
+func (r *Responder) refuse(w http.ResponseWriter, req *http.Request, err error) {
+	status, code := internalError, http.StatusInternalServerError
+	switch {
+	case errors.Is(err, errType):
+		status, code = malformedRequest, http.StatusUnsupportedMediaType
+	case errors.Is(err, ErrMalformed):
+		status, code = malformedRequest, http.StatusBadRequest
+	case errors.Is(err, ErrUnauthorized):
+		status, code = unauthorized, http.StatusOK
+	default:
+		r.log.Error("OCSP failed", "request", req.Header.Get("X-Request-Id"), "error", err)
+	}
+	w.Header().Set("Content-Type", "application/ocsp-response")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	w.Write(status.der())
+}

@@ -1,0 +1,131 @@
+package ocsp
+
+import (
+	"crypto/sha256"
+	"encoding/asn1"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/crl"
+)
+
+// backdate is how far before its making an answer is dated, for relying parties
+// whose clock is a little slow: as far as certificates are. They ought not to
+// believe what is of a time that is not yet (RFC 6960, section 4.2.2.1). It is
+// no lie, since what is good now was good then.
+const backdate = 30 * time.Second
+
+var oidBasic = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 1} // id-pkix-ocsp-basic
+
+// A Response is a signed answer.
+//
+// It may be shown, stapled or kept until NextUpdate, as long after ThisUpdate as
+// for a CRL: that is how long somebody who can choose which of the authority's
+// statements a relying party sees, the holder of a stolen key say, can hide a
+// revocation, and a bound for the one that does not hold for the other would be
+// no bound. Nor does it outlive the certificate, which some that staple would
+// refuse (CertMagic, in Caddy).
+type Response struct {
+	DER        []byte // OCSPResponse
+	ProducedAt time.Time
+	ThisUpdate time.Time
+	NextUpdate time.Time
+	ETag       string
+}
+
+// sign returns the answer that states f, made at date.
+func (f fact) sign(date time.Time) (*Response, error) {
+	this := date.Add(-backdate)
+	if at := time.Unix(f.at, 0).UTC(); f.revoked && this.Before(at) {
+		this = at
+	}
+	r := &Response{ProducedAt: date, ThisUpdate: this, NextUpdate: f.bound(date, this.Add(crl.Lifetime))}
+	data, err := f.responseData(r)
+	if err != nil {
+		return nil, err
+	}
+	basic, err := f.issuer.Signer.SignOCSP(data)
+	if err != nil {
+		return nil, fmt.Errorf("signing an OCSP response of issuer %s: %w", f.issuer.ID, err)
+	}
+	if r.DER, err = successful(basic); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(r.DER)
+	r.ETag = `"` + hex.EncodeToString(sum[:16]) + `"`
+	return r, nil
+}
+
+// bound returns t or, if it is sooner and to come, the end of the certificate.
+func (f fact) bound(date, t time.Time) time.Time {
+	if end := f.serial.Expires(); end.After(date) && end.Before(t) {
+		return end
+	}
+	return t
+}
+
+// responseData returns the DER ResponseData (RFC 6960, section 4.2.1). The
+// CertID is the one of the request, to the letter.
+func (f fact) responseData(r *Response) ([]byte, error) {
+	b := cryptobyte.NewBuilder(make([]byte, 0, 256))
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(explicit(2), func(b *cryptobyte.Builder) { b.AddASN1OctetString(f.issuer.keyHash()) })
+		b.AddASN1GeneralizedTime(r.ProducedAt)
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddBytes([]byte(f.certID))
+				f.addStatus(b)
+				b.AddASN1GeneralizedTime(r.ThisUpdate)
+				b.AddASN1(explicit(0), func(b *cryptobyte.Builder) { b.AddASN1GeneralizedTime(r.NextUpdate) })
+			})
+		})
+	})
+	return b.Bytes()
+}
+
+// addStatus writes a CertStatus. The reason "unspecified" is expressed by
+// leaving it out, as on the CRL.
+func (s status) addStatus(b *cryptobyte.Builder) {
+	if !s.revoked {
+		b.AddASN1(cbasn1.Tag(0).ContextSpecific(), func(*cryptobyte.Builder) {})
+		return
+	}
+	b.AddASN1(explicit(1), func(b *cryptobyte.Builder) { // implicit, of a SEQUENCE
+		b.AddASN1GeneralizedTime(time.Unix(s.at, 0).UTC())
+		if s.reason != agents.Unspecified {
+			b.AddASN1(explicit(0), func(b *cryptobyte.Builder) { b.AddASN1Enum(int64(s.reason)) })
+		}
+	})
+}
+
+// successful wraps a DER BasicOCSPResponse.
+func successful(basic []byte) ([]byte, error) {
+	b := cryptobyte.NewBuilder(make([]byte, 0, len(basic)+64))
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1Enum(0)
+		b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddASN1ObjectIdentifier(oidBasic)
+				b.AddASN1OctetString(basic)
+			})
+		})
+	})
+	return b.Bytes()
+}
+
+// An errorStatus is an OCSPResponseStatus that is not successful.
+type errorStatus byte
+
+const (
+	malformedRequest errorStatus = 1
+	internalError    errorStatus = 2
+	unauthorized     errorStatus = 6
+)
+
+// der returns the OCSPResponse, which has nothing but the status and no signature.
+func (s errorStatus) der() []byte { return []byte{0x30, 3, 0x0a, 1, byte(s)} }
