@@ -34,7 +34,7 @@ type Config struct {
 	DB          storage.DB
 	Keys        *keys.Store
 	TrustDomain agents.TrustDomain
-	BaseURL     string // of the plain HTTP listener: where CRLs and issuers are published
+	BaseURL     string // of the plain HTTP listener: where CRLs and issuers are published, and OCSP is
 	Profiles    map[string]ProfileConfig
 	Now         func() time.Time
 
@@ -110,7 +110,7 @@ func newIssuer(a Authority, s Signer, baseURL string) (*Issuer, error) {
 	i.extensions = append(i.extensions, AuthorityKeyID(i.KeyID)...)
 	if baseURL != "" {
 		i.extensions = append(i.extensions, crlDistribution(baseURL+CRLPath(i.ID))...)
-		i.extensions = append(i.extensions, authorityInfo(baseURL+CertificatePath(i.ID))...)
+		i.extensions = append(i.extensions, authorityInfo(baseURL+OCSPPath, baseURL+CertificatePath(i.ID))...)
 	}
 	return i, nil
 }

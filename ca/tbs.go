@@ -76,6 +76,7 @@ var (
 	oidServerAuth = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 1}
 	oidClientAuth = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 2}
 	oidAIA        = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 1}
+	oidOCSP       = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1}
 	oidCAIssuers  = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 2}
 
 	oidSubjectKeyID     = asn1.ObjectIdentifier{2, 5, 29, 14}
@@ -178,14 +179,21 @@ func crlDistribution(url string) []byte {
 	})
 }
 
-func authorityInfo(issuerURL string) []byte {
+// authorityInfo says where OCSP is answered and where the issuer's certificate
+// is (RFC 5280, section 4.2.2.1).
+func authorityInfo(ocspURL, issuerURL string) []byte {
 	return extension(oidAIA, notCritical, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddASN1ObjectIdentifier(oidCAIssuers)
-				addContext(b, 6, []byte(issuerURL))
-			})
+			addAccess(b, oidOCSP, ocspURL)
+			addAccess(b, oidCAIssuers, issuerURL)
 		})
+	})
+}
+
+func addAccess(b *cryptobyte.Builder, method asn1.ObjectIdentifier, url string) {
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(method)
+		addContext(b, 6, []byte(url))
 	})
 }
 

@@ -35,7 +35,7 @@ type File struct {
 	TrustDomain agents.TrustDomain
 	Advertise   string // https URL that agents and resource servers use; the issuer of tokens
 	Listen      string // address for HTTPS
-	ListenHTTP  string // address for what is public and signed: CRLs and issuers
+	ListenHTTP  string // address for what is public and signed: CRLs, OCSP and issuers
 	Profiles    map[string]ca.ProfileConfig
 	Keys        struct {
 		Plain          bool   // the operator chose not to seal key files

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -103,6 +104,10 @@ func FuzzStranger(f *testing.F) {
 	f.Add("POST /oauth/introspect HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x.y.z\r\nContent-Type: "+form+"\r\nContent-Length: 7\r\n\r\ntoken=x", false)
 	f.Add("POST /oauth/token HTTP/1.1\r\nHost: x\r\nAuthorization: Basic Ym90OmJvdA==\r\nContent-Type: "+form+"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ntoken\r\n0\r\n\r\n", false)
 	f.Add("GET /crl/../issuer/"+issuer+".cer HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n", true)
+	ocsp := "application/ocsp-request"
+	f.Add(raw("POST", ca.OCSPPath, ocsp, "0\x030\x010\x00"), true)
+	f.Add(raw("POST", ca.OCSPPath, ocsp, string(a.ocspRequest(a.tls.current.Load().Leaf))), true)
+	f.Add(raw("GET", ca.OCSPPath+"/"+base64.StdEncoding.EncodeToString(a.ocspRequest(a.tls.current.Load().Leaf)), "", ""), true)
 	f.Fuzz(func(t *testing.T, text string, plain bool) {
 		h := a.agents
 		if plain {
@@ -116,6 +121,7 @@ func FuzzStranger(f *testing.F) {
 		switch {
 		case got.StatusCode >= 500:
 			t.Errorf("%q: %d %s", text, got.StatusCode, w.Body)
+		case plain && strings.HasPrefix(r.URL.Path, ca.OCSPPath) && got.Header.Get("Content-Type") == "application/ocsp-response": // see package ocsp
 		case got.StatusCode == http.StatusOK && (r.Method != "GET" && r.Method != "HEAD" || !slices.Contains(public, r.URL.Path)):
 			t.Errorf("%q: %d %s", text, got.StatusCode, w.Body)
 		}

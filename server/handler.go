@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
+	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin"
@@ -73,8 +75,17 @@ func (s *Server) publicHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /crl/{file}", http.Handler(s.crl))
 	mux.HandleFunc("GET /issuer/{file}", s.serveIssuer)
+	mux.Handle("POST "+ca.OCSPPath, s.ocsp)
 	s.health(mux)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A request in base64 may have "//" in it, which the mux would clean away.
+		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.HasPrefix(r.URL.Path, ca.OCSPPath+"/") {
+			r.Pattern = "GET " + ca.OCSPPath + "/{request}"
+			s.ocsp.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 var _ http.Handler = (*crl.Publisher)(nil)

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	xocsp "golang.org/x/crypto/ocsp"
+
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/server"
@@ -145,7 +147,15 @@ func (v *verifier) verify(leaf *x509.Certificate, a *servertest.Agent, hybrid bo
 	if err != nil {
 		return 0, err
 	}
+	answer, rests := askOCSP(v.t, leaf, o.Intermediates[0])
 	path, err := c.Verify(o)
+	if revoked := errors.Is(err, pkix.ErrRevoked); revoked != (answer.Status == xocsp.Revoked) || !revoked && answer.Status != xocsp.Good {
+		v.t.Errorf("OCSP says %d, the CRL %v", answer.Status, err)
+	}
+	// It is signed as the certificate is, but for an alternative signature.
+	if want, err := c.CheckSignatureFrom(o.Intermediates[0]); err != nil || rests != want && !(want == pkix.Alternative && rests == pkix.Classical) {
+		v.t.Errorf("OCSP rests on %v, the certificate on %v, %v", rests, want, err)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -217,6 +227,13 @@ func https(t *testing.T, w *servertest.World, stock bool) {
 	}
 	if got := fetch(t, chain[0].IssuingCertificateURL[0]); !bytes.Equal(got, chain[1].Raw) {
 		t.Error("another certificate is where AIA of the server's points to")
+	}
+	issuer, err := pkix.NewCertificate(chain[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, _ := askOCSP(t, chain[0], issuer); answer.Status != xocsp.Good {
+		t.Errorf("by OCSP, the server's certificate has status %d", answer.Status)
 	}
 }
 

@@ -226,6 +226,7 @@ func (a *authority) checkHoldings(s *subject, listed map[string]bool) {
 	for what, verdict := range map[string][2]bool{
 		"the certificate authenticates":       {a.renewable(s.cert), cert},
 		"the certificate is not on the CRL":   {!listed[serial(s.cert)], cert},
+		"the certificate is good by OCSP":     {a.good(s.cert), cert},
 		"the certificate-bound token is good": {a.active(s.bound), cert && token},
 		"the bearer token is good":            {a.active(s.bearer), token},
 	} {

@@ -68,6 +68,7 @@ var deeds = []struct {
 	{"token by certificate", 20, (*crowd).mintByCertificate},
 	{"token by key", 12, (*crowd).mintByKey},
 	{"introspect", 30, (*crowd).introspectOne},
+	{"ask OCSP", 15, (*crowd).askOne},
 	{"cert issue", 6, (*crowd).issueOne},
 	{"enroll", 10, (*crowd).enrollOne},
 	{"reenroll", 10, (*crowd).reenrollOne},
@@ -239,6 +240,16 @@ func (c *crowd) introspectOne(m *member) {
 	}
 	if ended := token.ended(); c.active(token.token) && ended {
 		c.t.Errorf("%s was revoked and is active", token.id)
+	}
+}
+
+func (c *crowd) askOne(m *member) {
+	h := m.pick(isCertificate)
+	if h == nil {
+		return
+	}
+	if ended := h.ended(); c.good(h.cert) && ended {
+		c.t.Errorf("%s was revoked and is good by OCSP", h.id)
 	}
 }
 
@@ -464,6 +475,8 @@ func (c *crowd) compareWithLog() {
 				c.t.Errorf("certificate %s of %s authenticates: %t; by the log %t", id, agent, !alive, alive)
 			case x.cert != nil && listed[id] == alive:
 				c.t.Errorf("certificate %s of %s (%s) is on the CRL: %t; by the log it is alive: %t", id, agent, h.states[agent], listed[id], alive)
+			case x.cert != nil && c.good(x.cert) != alive:
+				c.t.Errorf("certificate %s of %s is good by OCSP: %t; by the log %t", id, agent, !alive, alive)
 			case x.cert == nil && c.active(x.token) != alive:
 				c.t.Errorf("token %s of %s is active: %t; by the log %t", id, agent, !alive, alive)
 			}

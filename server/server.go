@@ -2,7 +2,7 @@
 // keys, handlers and loops, and serves agents over HTTPS, relying parties over
 // plain HTTP and operators over a unix socket. Programs embed it with [New].
 //
-// Plain HTTP carries only what is public and signed (CRLs, CA certificates).
+// Plain HTTP carries only what is public and signed (CRLs, OCSP answers, CA certificates).
 // The socket is for the user that the server runs as, and root; the peer's
 // user id stands in the audit log.
 package server
@@ -26,6 +26,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/crl/ocsp"
 	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/server/parties"
 	"github.com/brevet-ca/brevet/storage"
@@ -53,6 +54,7 @@ type Server struct {
 	keys     *keys.Store
 	ca       *ca.CA
 	crl      *crl.Publisher
+	ocsp     *ocsp.Responder
 	acme     *acme.Service
 	tokens   *tokens.Service
 	audit    *audit.Signer
@@ -133,6 +135,8 @@ func (s *Server) assemble() error {
 	}
 	s.crl = crl.NewPublisher(s.db, s.ca, s.Now)
 	s.crl.Date, s.crl.Doubt = s.outside, s.clock.doubts
+	s.ocsp = ocsp.NewResponder(s.db, s.ca, s.Now, s.Log)
+	s.ocsp.Date = s.outside
 	s.acme = s.newACME()
 	s.metrics = newMetrics(s)
 	s.admin = admin.NewHandler(admin.Parts{

@@ -61,7 +61,7 @@ Examples:
 			text("name", "`NAME` of the CAs in their certificates (default made of the trust domain)"),
 			text("advertise", "`URL` where agents reach the server (default https at --listen)"),
 			preset("listen", "127.0.0.1:8443", "`ADDRESS` for HTTPS"),
-			preset("listen-http", "127.0.0.1:8080", "`ADDRESS` for CRLs and CA certificates, which are public and signed"),
+			preset("listen-http", "127.0.0.1:8080", "`ADDRESS` for CRLs, OCSP and CA certificates, which are public and signed"),
 			preset("algorithm", "ecdsa-p256", "`ALGORITHM` of the root and the issuer, see above"),
 			preset("root-lifetime", "87600h", "`DURATION` that the root is valid for"),
 			preset("issuer-lifetime", "2160h", "`DURATION` that the issuing CA is valid for; see brevet key rotate"),

@@ -12,7 +12,7 @@ func keyCommand() *cli.Command {
 		Category: aboutLog,
 		Usage:    "list and rotate the authority's signing keys",
 		Description: `The authority has a key for each thing that it signs: root (the issuers'
-certificates), issuer (agents' certificates and CRLs), tokens (access tokens),
+certificates), issuer (agents' certificates, CRLs and OCSP), tokens (access tokens),
 tokens-pq (those for audiences that want a post-quantum signature, if there are
 any) and audit (checkpoints of the audit log). Where stock TLS clients cannot check what
 root and issuer sign, https-root and https-issuer do the same for the server's own

@@ -21,9 +21,9 @@ func serveCommand() *cli.Command {
 		Description: `Runs the authority in --dir until SIGTERM or SIGINT; then finishes the requests
 in flight and exits with status 0. A second signal ends it at once.
 
-It answers agents and resource servers over HTTPS, publishes CRLs over plain
-HTTP (the addresses are in brevet.yaml), and takes operators' commands on
-admin.sock in --dir, which only the user it runs as, and root, may open. It logs
+It answers agents and resource servers over HTTPS, publishes CRLs and answers OCSP
+over plain HTTP (the addresses are in brevet.yaml), and takes operators' commands
+on admin.sock in --dir, which only the user it runs as, and root, may open. It logs
 to standard error as brevet.yaml says; --verbose logs more, --quiet only what is
 wrong, and --json as JSON.
 
