@@ -70,6 +70,9 @@ func (s *Server) agentHandler() http.Handler {
 	return mux
 }
 
+// ocspByGET is the route of OCSP requests in base64.
+const ocspByGET = "GET " + ca.OCSPPath + "/{request}"
+
 // publicHandler serves what is public and signed over plain HTTP.
 func (s *Server) publicHandler() http.Handler {
 	mux := http.NewServeMux()
@@ -80,7 +83,7 @@ func (s *Server) publicHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A request in base64 may have "//" in it, which the mux would clean away.
 		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.HasPrefix(r.URL.Path, ca.OCSPPath+"/") {
-			r.Pattern = "GET " + ca.OCSPPath + "/{request}"
+			r.Pattern = ocspByGET
 			s.ocsp.ServeHTTP(w, r)
 			return
 		}

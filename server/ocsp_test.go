@@ -67,6 +67,46 @@ func askOCSP(t *testing.T, cert *x509.Certificate, issuer *pkix.Certificate) (*x
 	return answer, p
 }
 
+// TestWhoAsksOCSPReliesOnTheIssuer, by POST or GET: a rehearsal of a rotation
+// knows them.
+func TestWhoAsksOCSPReliesOnTheIssuer(t *testing.T) {
+	w := servertest.New(t)
+	a := w.Enroll("reader", agents.Change{})
+	issuer, err := x509.ParseCertificate(a.Cert.Certificate[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := xocsp.CreateRequest(a.Leaf, issuer, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := a.Leaf.OCSPServer[0]
+	for software, send := range map[string][3]string{
+		"poster/1": {"POST", url, string(request)}, "getter/1": {"GET", url + "/" + base64.StdEncoding.EncodeToString(request), ""},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), send[0], send[1], strings.NewReader(send[2]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/ocsp-request")
+		r.Header.Set("User-Agent", software)
+		got, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer := servertest.Read(w, got); answer.Status != http.StatusOK {
+			t.Errorf("%s: %d", software, answer.Status)
+		}
+		rehearsed, err := w.Admin.RehearseKey(t.Context(), "issuer", "mldsa65-ecdsa-p256-sha512")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := verdict(t, rehearsed, "127.0.0.1", software); v != "breaks" {
+			t.Errorf("%s: a rehearsal said %q of it", software, v)
+		}
+	}
+}
+
 // TestOpenSSLAndCurlAskOCSP before and after the agent is suspended.
 func TestOpenSSLAndCurlAskOCSP(t *testing.T) {
 	peer(t, "openssl")

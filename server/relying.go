@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/server/parties"
 	"github.com/brevet-ca/brevet/storage"
@@ -39,6 +40,8 @@ var relied = map[string]parties.Use{
 	"GET /chain.pem":                parties.Chain,
 	"GET /issuer/{file}":            parties.Chain,
 	"GET /crl/{file}":               parties.CRL,
+	"POST " + ca.OCSPPath:           parties.OCSP,
+	ocspByGET:                       parties.OCSP,
 	"POST /v1/certificates":         parties.Certificate,
 	"POST " + tokens.TokenPath:      parties.Token,
 	"POST " + tokens.IntrospectPath: parties.Introspection,
