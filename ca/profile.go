@@ -28,12 +28,12 @@ const (
 	serverProfile  = "server" // for the authority's own endpoint; nobody can ask for it
 )
 
-// backdate is how far notBefore lies before the issuance, for relying parties
-// whose clock is a little slow. It is not counted as lifetime.
-// The server's own is dated further back, for devices that can set their clock
-// only once they reach it.
+// Backdate is how far notBefore lies before the issuance, for relying parties
+// whose clock is a little slow; lists and OCSP answers are dated back as far. It is
+// not counted as lifetime. The server's own certificate is dated further back, for
+// devices that can set their clock only once they reach it.
 const (
-	backdate       = 30 * time.Second
+	Backdate       = 30 * time.Second
 	serverBackdate = 10 * time.Minute
 )
 
@@ -59,7 +59,7 @@ func NewProfile(name string, c ProfileConfig) (*Profile, error) {
 		return nil, fmt.Errorf("profile %q: want %s <= lifetime (%s) <= max_lifetime (%s) <= %s", name, minLifetime, c.Lifetime, c.MaxLifetime, maxProfile)
 	}
 	return &Profile{
-		name: name, lifetime: c.Lifetime, maxLifetime: c.MaxLifetime, backdate: backdate,
+		name: name, lifetime: c.Lifetime, maxLifetime: c.MaxLifetime, backdate: Backdate,
 		usages: append(keyUsage(0x80), extKeyUsage(oidServerAuth, oidClientAuth)...),
 	}, nil
 }

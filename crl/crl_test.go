@@ -67,8 +67,13 @@ func checkFrame(t *testing.T, w *world, list *x509.RevocationList) {
 	if !bytes.Equal(list.RawIssuer, issuer.RawSubject) || !bytes.Equal(list.AuthorityKeyId, issuer.SubjectKeyId) {
 		t.Errorf("it names the issuer %s, %x", list.Issuer, list.AuthorityKeyId)
 	}
-	if this := w.now().Truncate(time.Second); !list.ThisUpdate.Equal(this) || !list.NextUpdate.Equal(this.Add(10*time.Minute)) {
+	if now := w.now().Truncate(time.Second); list.ThisUpdate.Before(now.Add(-30*time.Second)) || list.ThisUpdate.After(now) || !list.NextUpdate.Equal(now.Add(10*time.Minute)) {
 		t.Errorf("it is of %s, the next is due at %s", list.ThisUpdate, list.NextUpdate)
+	}
+	for _, e := range list.RevokedCertificateEntries {
+		if e.RevocationTime.After(list.ThisUpdate) {
+			t.Errorf("it is of %s and tells of a revocation at %s", list.ThisUpdate, e.RevocationTime)
+		}
 	}
 	want := []asn1.ObjectIdentifier{{2, 5, 29, 35}, {2, 5, 29, 20}} // AKI and number, section 5.2
 	if len(list.Extensions) != len(want) {
@@ -98,8 +103,37 @@ func TestEmptyListLeavesTheEntriesOut(t *testing.T) {
 func TestListAfter2049(t *testing.T) {
 	w := newWorld(t, keys.Ed25519)
 	w.at(time.Date(2051, 1, 1, 0, 0, 0, 0, time.UTC))
-	if list := w.publish(); !list.ThisUpdate.Equal(w.now()) {
+	if list := w.publish(); !list.ThisUpdate.Equal(w.now().Add(-30 * time.Second)) {
 		t.Errorf("of %s", list.ThisUpdate)
+	}
+}
+
+// TestListIsDatedBack for relying parties whose clock is slow, but not to before
+// what it tells of or the list before it.
+func TestListIsDatedBack(t *testing.T) {
+	w := newWorld(t, keys.Ed25519)
+	w.add("bot")
+	begun := w.now().Truncate(time.Second)
+	for _, step := range []struct {
+		after  time.Duration
+		revoke bool
+		want   time.Duration
+	}{
+		{0, false, -30 * time.Second},
+		{10 * time.Second, false, -20 * time.Second},
+		{15 * time.Second, true, 15 * time.Second}, // it tells of that second
+		{20 * time.Second, false, 15 * time.Second},
+		{60 * time.Second, false, 30 * time.Second},
+		{40 * time.Second, false, 30 * time.Second}, // the clock was set back
+		{-time.Hour, false, -time.Hour},             // and far; what it tells of is of then
+	} {
+		w.at(begun.Add(step.after))
+		if step.revoke {
+			w.revoke(w.issue("bot"), agents.Superseded)
+		}
+		if got := w.publish().ThisUpdate.Sub(begun); got != step.want {
+			t.Errorf("after %s: dated %s, want %s", step.after, got, step.want)
+		}
 	}
 }
 

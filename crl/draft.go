@@ -13,7 +13,9 @@ import (
 type draft struct {
 	issuer *ca.Issuer
 	last   CRL
+	date   time.Time // when it is made
 	from   time.Time // what expired before is not listed
+	latest time.Time // revocation that it lists
 	List
 }
 
@@ -22,7 +24,7 @@ func newDraft(tx storage.Tx, issuer *ca.Issuer, date time.Time, doubt time.Durat
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return nil, err
 	}
-	d := &draft{issuer: issuer, last: last, from: date, List: List{Number: last.Number + 1, ThisUpdate: date, NextUpdate: date.Add(Lifetime)}}
+	d := &draft{issuer: issuer, last: last, date: date, from: date, List: List{Number: last.Number + 1, NextUpdate: date.Add(Lifetime)}}
 	if last.Regular.Before(d.from) {
 		d.from = last.Regular
 	}
@@ -30,13 +32,27 @@ func newDraft(tx storage.Tx, issuer *ca.Issuer, date time.Time, doubt time.Durat
 	return d, nil
 }
 
+// thisUpdate dates the list back, for relying parties whose clock is a little slow
+// and who ought not to believe a list of a time that is not yet; but not to before
+// what it tells of, nor before the list that came before it.
+func (d *draft) thisUpdate() time.Time {
+	this := d.date.Add(-ca.Backdate)
+	for _, t := range []time.Time{d.latest, d.last.ThisUpdate} {
+		if t.After(this) && !t.After(d.date) {
+			this = t
+		}
+	}
+	return this
+}
+
 func (d *draft) sign(regular bool) (*CRL, error) {
+	d.ThisUpdate = d.thisUpdate()
 	c := &CRL{
 		Issuer: d.issuer.ID, Number: d.Number, ThisUpdate: d.ThisUpdate, NextUpdate: d.NextUpdate,
 		Regular: d.last.Regular, Entries: d.Len, sameDate: d.last.ThisUpdate.Equal(d.ThisUpdate),
 	}
 	if regular {
-		c.Regular = d.ThisUpdate
+		c.Regular = d.date
 	}
 	var err error
 	c.DER, err = d.Sign(d.issuer)
@@ -64,14 +80,18 @@ func fill(tx storage.Tx, drafts []*draft, now time.Time) error {
 		if d == nil || c.ID.Expires().Before(d.from) {
 			continue
 		}
-		cutoff, dead, err := Revoked(standing, c.Credential, d.ThisUpdate)
+		cutoff, dead, err := Revoked(standing, c.Credential, d.date)
 		if err != nil {
 			return err
 		}
-		if dead {
-			if err := d.Add(c.ID, cutoff); err != nil {
-				return err
-			}
+		if !dead {
+			continue
+		}
+		if at := cutoff.Date().Truncate(time.Second); at.After(d.latest) {
+			d.latest = at
+		}
+		if err := d.Add(c.ID, cutoff); err != nil {
+			return err
 		}
 	}
 	return nil

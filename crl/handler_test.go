@@ -58,7 +58,7 @@ func TestListIsServed(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"Content-Type": "application/pkix-crl", "ETag": `"1"`, "Cache-Control": "public, no-cache",
-		"Last-Modified": start.Format(http.TimeFormat), "Expires": start.Add(10 * time.Minute).Format(http.TimeFormat),
+		"Last-Modified": start.Add(-30 * time.Second).Format(http.TimeFormat), "Expires": start.Add(10 * time.Minute).Format(http.TimeFormat),
 	} {
 		if got.header.Get(name) != want {
 			t.Errorf("%s: %q, want %q", name, got.header.Get(name), want)

@@ -123,7 +123,7 @@ func TestCallDuringAPublicationGetsTheNextOne(t *testing.T) {
 			t.Errorf("one that came later got list %d, want 2", n)
 		}
 	}
-	if c := p.Current()[0]; !c.Regular.Equal(c.ThisUpdate) {
+	if c := p.Current()[0]; !c.Regular.Equal(c.NextUpdate.Add(-crl.Lifetime)) {
 		t.Errorf("it is no regular list: %+v", c)
 	}
 }
@@ -161,7 +161,7 @@ func TestRunPublishesOnTime(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if c := p.Current(); len(c) != 1 || c[0].Number != 1 || !c[0].Regular.Equal(c[0].ThisUpdate) {
+		if c := p.Current(); len(c) != 1 || c[0].Number != 1 || !c[0].Regular.Equal(c[0].NextUpdate.Add(-crl.Lifetime)) {
 			t.Fatalf("after an interval: %+v", c)
 		}
 		db.failing.Store(true)

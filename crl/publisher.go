@@ -19,7 +19,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// Lifetime is the time from thisUpdate to nextUpdate: how long a relying party
+// Lifetime is the time from a list's making to nextUpdate: how long a relying party
 // may go on with a list it has when it cannot reach this authority.
 const Lifetime = 10 * time.Minute
 
@@ -34,7 +34,7 @@ type CRL struct {
 	Number     int64     `json:"number"`
 	ThisUpdate time.Time `json:"this_update"`
 	NextUpdate time.Time `json:"next_update"`
-	Regular    time.Time `json:"regular"` // thisUpdate of the last regular publication
+	Regular    time.Time `json:"regular"` // when the last regular publication was made
 	Entries    int       `json:"entries"`
 	DER        []byte    `json:"-"` // made anew at each start
 	sameDate   bool      // the list before it has the same thisUpdate
@@ -84,8 +84,9 @@ func (p *Publisher) Current() []*CRL {
 }
 
 // Publish computes, signs and publishes lists that reflect every revocation
-// committed before the call, one for each issuer, the active one's first. Calls that meet a publication under way share the
-// next one, so that a storm of revocations costs few lists.
+// committed before the call, one for each issuer, the active one's first. Calls that
+// meet a publication under way share the next one, so that a storm of revocations
+// costs few lists.
 func (p *Publisher) Publish(ctx context.Context) ([]*CRL, error) { return p.publish(ctx, false) }
 
 // PublishRegular is Publish on time: the lists of which RFC 5280, section 3.3

@@ -21,6 +21,7 @@ func (p *Publisher) Trial(ctx context.Context, i *ca.Issuer) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	d.ThisUpdate = d.thisUpdate()
 	der, err := d.Sign(i)
 	return len(der), err
 }

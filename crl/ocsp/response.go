@@ -11,14 +11,9 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
 )
-
-// backdate is how far before its making an answer is dated, for relying parties
-// whose clock is a little slow: as far as certificates are. They ought not to
-// believe what is of a time that is not yet (RFC 6960, section 4.2.2.1). It is
-// no lie, since what is good now was good then.
-const backdate = 30 * time.Second
 
 var oidBasic = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 1} // id-pkix-ocsp-basic
 
@@ -38,9 +33,12 @@ type Response struct {
 	ETag       string
 }
 
-// sign returns the answer that states f, made at date.
+// sign returns the answer that states f, made at date. It is dated back as
+// certificates are, for relying parties whose clock is a little slow: they ought not
+// to believe what is of a time that is not yet (RFC 6960, section 4.2.2.1). It is no
+// lie, since what is good now was good then.
 func (f fact) sign(date time.Time) (*Response, error) {
-	this := date.Add(-backdate)
+	this := date.Add(-ca.Backdate)
 	if at := time.Unix(f.at, 0).UTC(); f.revoked && this.Before(at) {
 		this = at
 	}
