@@ -1,5 +1,7 @@
 // Package keys keeps the authority's own signing keys: for each [Purpose] one
 // at work, the next one prepared, and the retired ones for what they signed.
+// Of the purpose [ProfileIssuer], and of no other, there may be one at work for
+// each [Algorithm].
 //
 // A key is two things. Its record, in the store, says what it is for and in
 // which [State] it stands. Its file, in the directory of a [Store], holds the
@@ -41,6 +43,10 @@ const (
 	// audiences that want that.
 	TokensPQ Purpose = "tokens-pq"
 
+	// ProfileIssuer signs as Issuer does, for the profiles whose certificates have
+	// an algorithm of their own. There may be one at work for each algorithm.
+	ProfileIssuer Purpose = "profile-issuer"
+
 	// Where stock TLS clients cannot check what root and issuer sign, these two,
 	// which are classical, sign for the authority's own HTTPS.
 	HTTPSRoot   Purpose = "https-root"   // the https-issuers' certificates
@@ -49,7 +55,7 @@ const (
 
 // Purposes returns every purpose there is.
 func Purposes() []Purpose {
-	return []Purpose{Root, Issuer, Tokens, Audit, TokensPQ, HTTPSRoot, HTTPSIssuer}
+	return []Purpose{Root, Issuer, Tokens, Audit, TokensPQ, ProfileIssuer, HTTPSRoot, HTTPSIssuer}
 }
 
 // ParsePurpose returns the purpose that is spelled s.
@@ -60,7 +66,7 @@ type State string
 
 const (
 	StateNext    State = "next"    // published, so that it is known before it signs
-	StateActive  State = "active"  // signs; at most one of each purpose
+	StateActive  State = "active"  // signs; at most one of each purpose, see [Active]
 	StateRetired State = "retired" // signs nothing new; verifies what it signed
 )
 

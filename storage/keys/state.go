@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,6 +17,12 @@ const table = storage.Table[Key]("keys")
 func tableKey(p Purpose, id string) string { return string(p) + "/" + id }
 
 func put(tx storage.Tx, k Key) error { return table.Put(tx, tableKey(k.Purpose, k.ID), k) }
+
+// rivals reports whether only one of two keys can be active: they have the same
+// purpose and, where that is [ProfileIssuer], the same algorithm.
+func (k Key) rivals(other Key) bool {
+	return k.Purpose == other.Purpose && (k.Purpose != ProfileIssuer || k.Algorithm == other.Algorithm)
+}
 
 // Record adds a key that [Store.Generate] made, as the next one of its purpose
 // or, while there is none, as the active one. It returns the record.
@@ -34,7 +41,7 @@ func Record(tx storage.Tx, k Key, s State, now time.Time) (Key, error) {
 	case StateNext:
 	case StateActive:
 		k.Activated = now
-		if err := vacant(tx, k.Purpose); err != nil {
+		if err := vacant(tx, k); err != nil {
 			return Key{}, err
 		}
 	default:
@@ -43,21 +50,32 @@ func Record(tx storage.Tx, k Key, s State, now time.Time) (Key, error) {
 	return k, put(tx, k)
 }
 
-// vacant fails if p has an active key.
-func vacant(tx storage.Tx, p Purpose) error {
-	active, err := Active(tx, p)
+// vacant fails if another key is active in the place of k.
+func vacant(tx storage.Tx, k Key) error {
+	active, err := rival(tx, k)
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: %s is the active %s key; record the new one as %s and promote it", ErrTransition, active.ID, p, StateNext)
+	return fmt.Errorf("%w: %s is the active %s key; record the new one as %s and promote it", ErrTransition, active.ID, k.Purpose, StateNext)
 }
 
-// Promote makes a next key the active one of its purpose and retires the one
-// that was. The caller has seen [Store.Signer] load it: a key whose file is
-// lost must not become the one that signs.
+// rival returns the active key whose place k would take, or [storage.ErrNotFound].
+func rival(tx storage.Tx, k Key) (Key, error) {
+	active, err := AllActive(tx, k.Purpose)
+	for _, other := range active {
+		if other.rivals(k) {
+			return other, nil
+		}
+	}
+	return Key{}, cmp.Or(err, storage.ErrNotFound)
+}
+
+// Promote makes a next key the active one of its purpose, or of its purpose and
+// algorithm, and retires the one that was. The caller has seen [Store.Signer]
+// load it: a key whose file is lost must not become the one that signs.
 func Promote(tx storage.Tx, id string, now time.Time) (Key, error) {
 	k, err := Get(tx, id)
 	if err != nil {
@@ -66,7 +84,7 @@ func Promote(tx storage.Tx, id string, now time.Time) (Key, error) {
 	if k.State != StateNext {
 		return Key{}, fmt.Errorf("%w: key %s is %s; only a %s key can become %s", ErrTransition, id, k.State, StateNext, StateActive)
 	}
-	old, err := Active(tx, k.Purpose)
+	old, err := rival(tx, k)
 	switch {
 	case err == nil:
 		old.State, old.Retired = StateRetired, now
@@ -111,24 +129,50 @@ func Get(tx storage.Tx, id string) (Key, error) {
 	return Key{}, fmt.Errorf("key %.40q: %w", id, storage.ErrNotFound)
 }
 
-// Active returns the active key of p, or [storage.ErrNotFound].
+// Active returns the only active key of p, or [storage.ErrNotFound]. Several of
+// [ProfileIssuer] are an error here: see [ActiveWith].
 func Active(tx storage.Tx, p Purpose) (Key, error) {
+	active, err := AllActive(tx, p)
+	switch {
+	case err != nil:
+		return Key{}, err
+	case len(active) == 0:
+		return Key{}, fmt.Errorf("active %s key: %w", p, storage.ErrNotFound)
+	case len(active) > 1:
+		return Key{}, fmt.Errorf("%w: which of the %d active %s keys is meant, the algorithm must say", ErrInvalid, len(active), p)
+	}
+	return active[0], nil
+}
+
+// ActiveWith returns the active key of p that has algorithm a, or
+// [storage.ErrNotFound].
+func ActiveWith(tx storage.Tx, p Purpose, a Algorithm) (Key, error) {
+	active, err := AllActive(tx, p)
+	for _, k := range active {
+		if k.Algorithm == a {
+			return k, nil
+		}
+	}
+	return Key{}, cmp.Or(err, fmt.Errorf("active %s key of algorithm %s: %w", p, a, storage.ErrNotFound))
+}
+
+// AllActive returns the active keys of p: one at most, or of [ProfileIssuer] one
+// at most for each algorithm. More in the store is an error.
+func AllActive(tx storage.Tx, p Purpose) ([]Key, error) {
 	var active []Key
 	for k, err := range table.Scan(tx, tableKey(p, "")) {
 		if err != nil {
-			return Key{}, err
+			return nil, err
 		}
-		if k.State == StateActive {
-			active = append(active, k)
+		if k.State != StateActive {
+			continue
 		}
+		if i := slices.IndexFunc(active, k.rivals); i >= 0 {
+			return nil, fmt.Errorf("%w: the store has several active %s keys, %s and %s among them", ErrInvalid, p, active[i].ID, k.ID)
+		}
+		active = append(active, k)
 	}
-	switch len(active) {
-	case 0:
-		return Key{}, fmt.Errorf("active %s key: %w", p, storage.ErrNotFound)
-	case 1:
-		return active[0], nil
-	}
-	return Key{}, fmt.Errorf("%w: the store has %d active %s keys, %s and %s among them", ErrInvalid, len(active), p, active[0].ID, active[1].ID)
+	return active, nil
 }
 
 // List returns the keys of the purposes given, or of all if none is, purpose

@@ -35,7 +35,7 @@ func (o op) run(tx storage.Tx, keys []Key) error {
 }
 
 // expect is the rule, told a second time: what o makes of w, and what error.
-// Keys 0 to 2 have the same purpose, key 3 another.
+// Keys 0 to 2 are rivals, key 3 is none of theirs.
 func (o op) expect(w world) (world, error) {
 	peers, at := w[:3], o.key
 	if o.key == 3 {
@@ -66,14 +66,35 @@ func (o op) expect(w world) (world, error) {
 }
 
 // TestTransitions tries every operation in every state that four keys can
-// reach together.
+// reach together: three of a purpose and one of another, and three
+// profile-issuers of an algorithm and one of another.
 func TestTransitions(t *testing.T) {
-	db := openDB(t)
-	var keys []Key
-	for _, p := range []Purpose{Issuer, Issuer, Issuer, Tokens} {
-		k, _ := freshKey(t, p, Ed25519)
-		keys = append(keys, k)
+	for name, other := range map[string]func(testing.TB) (mine, theirs Key){
+		"purpose": func(t testing.TB) (mine, theirs Key) {
+			mine, _ = freshKey(t, Issuer, Ed25519)
+			theirs, _ = freshKey(t, Tokens, Ed25519)
+			return mine, theirs
+		},
+		"algorithm": func(t testing.TB) (mine, theirs Key) {
+			mine, _ = freshKey(t, ProfileIssuer, Ed25519)
+			theirs, _ = freshKey(t, ProfileIssuer, ECDSAP256)
+			return mine, theirs
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var keys []Key
+			for range 3 {
+				k, _ := other(t)
+				keys = append(keys, k)
+			}
+			_, k := other(t)
+			tryAll(t, append(keys, k))
+		})
 	}
+}
+
+func tryAll(t *testing.T, keys []Key) {
+	db := openDB(t)
 	rollback := errors.New("rolled back")
 	paths := map[world][]op{{}: nil} // how each world is reached
 	queue := []world{{}}
@@ -120,6 +141,7 @@ func observe(t *testing.T, tx storage.Tx, keys []Key) world {
 	t.Helper()
 	var w world
 	active := map[Purpose]string{}
+	with := map[Algorithm]string{} // of profile-issuers
 	all, err := List(tx)
 	if err != nil {
 		t.Fatal(err)
@@ -133,14 +155,38 @@ func observe(t *testing.T, tx storage.Tx, keys []Key) world {
 		if k.Activated.IsZero() != (k.State == StateNext) || k.Retired.IsZero() != (k.State != StateRetired) {
 			t.Errorf("a %s key was activated at %v and retired at %v", k.State, k.Activated, k.Retired)
 		}
-		if k.State == StateActive {
+		switch {
+		case k.State != StateActive:
+		case k.Purpose == ProfileIssuer:
+			if with[k.Algorithm] != "" {
+				t.Errorf("two active %s keys of algorithm %s", k.Purpose, k.Algorithm)
+			}
+			with[k.Algorithm] = k.ID
+		default:
 			if active[k.Purpose] != "" {
 				t.Errorf("two active %s keys", k.Purpose)
 			}
 			active[k.Purpose] = k.ID
 		}
 	}
+	for _, a := range Algorithms() {
+		k, err := ActiveWith(tx, ProfileIssuer, a)
+		if k.ID != with[a] || (with[a] == "") != errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("ActiveWith(%s) = %q, %v; want %q", a, k.ID, err, with[a])
+		}
+	}
+	if len(with) > 1 {
+		if k, err := Active(tx, ProfileIssuer); !errors.Is(err, ErrInvalid) || k.ID != "" {
+			t.Errorf("Active chose %s of %v: %v", k.ID, with, err)
+		}
+	}
+	for _, id := range with {
+		active[ProfileIssuer] = id
+	}
 	for _, p := range Purposes() {
+		if p == ProfileIssuer && len(with) > 1 {
+			continue
+		}
 		k, err := Active(tx, p)
 		if k.ID != active[p] || (active[p] == "") != errors.Is(err, storage.ErrNotFound) {
 			t.Errorf("Active(%s) = %q, %v; want %q", p, k.ID, err, active[p])
@@ -251,5 +297,16 @@ func TestInconsistentRecords(t *testing.T) {
 	})
 	if !errors.Is(err, ErrInvalid) {
 		t.Errorf("two active keys: got %v, want ErrInvalid", err)
+	}
+	update(t, db, func(tx storage.Tx) error {
+		k.Purpose, other.Purpose = ProfileIssuer, ProfileIssuer
+		return errors.Join(put(tx, k), put(tx, other))
+	})
+	err = db.View(context.Background(), func(tx storage.Tx) error {
+		_, err := ActiveWith(tx, ProfileIssuer, ECDSAP256)
+		return err
+	})
+	if !errors.Is(err, ErrInvalid) {
+		t.Errorf("two active profile-issuers of one algorithm: got %v, want ErrInvalid", err)
 	}
 }
