@@ -135,7 +135,10 @@ func (ca *CA) sign(ctx context.Context, r Request, now time.Time) (*Issued, erro
 	if err != nil {
 		return nil, err
 	}
-	issuer := ca.issuer(r.Agent)
+	issuer, err := ca.issuer(p)
+	if err != nil {
+		return nil, err
+	}
 	end, err := p.notAfter(a, r.TTL, issuer.NotAfter, now)
 	if err != nil {
 		return nil, err

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -13,9 +13,18 @@ import (
 type issuers struct {
 	all   []*Issuer // the one that signs for agents first
 	https *Issuer   // that signs the authority's own certificate
+
+	// signing are those at work for agents by what they sign with: the active
+	// issuer for its algorithm, the profile-issuers for all others.
+	signing map[keys.Algorithm]*Issuer
 }
 
-// Issuer returns the issuer that signs for agents now.
+// ErrNoIssuer says that a profile has an algorithm that no issuer at work has.
+// Another one does not sign in its place: that would be a downgrade, and silent.
+var ErrNoIssuer = fmt.Errorf("%w: this authority has no issuer for the profile", policy.ErrDenied)
+
+// Issuer returns the issuer that signs for agents now, unless their profile has
+// another algorithm.
 func (ca *CA) Issuer() *Issuer { return ca.issuers.Load().all[0] }
 
 // HTTPSIssuer returns the issuer of the authority's own certificate: the one of
@@ -23,22 +32,43 @@ func (ca *CA) Issuer() *Issuer { return ca.issuers.Load().all[0] }
 func (ca *CA) HTTPSIssuer() *Issuer { return ca.issuers.Load().https }
 
 // Issuers returns the issuer that signs for agents now, and after it the others
-// whose certificates may be alive: what was retired lately, and what signs for
-// the authority itself.
+// whose certificates may be alive: what signs for some profiles or for the
+// authority itself, and what was retired lately.
 func (ca *CA) Issuers() []*Issuer { return ca.issuers.Load().all }
 
-// issuer returns the issuer of a certificate for n.
-func (ca *CA) issuer(n agents.Name) *Issuer {
-	if n == agents.Authority {
-		return ca.HTTPSIssuer()
+// IssuerOf returns the issuer that signs now what agents get by a profile, or
+// an error that is [ErrNoIssuer].
+func (ca *CA) IssuerOf(profile string) (*Issuer, error) {
+	p, err := ca.profile(Request{Profile: profile})
+	if err != nil {
+		return nil, err
 	}
-	return ca.Issuer()
+	return ca.issuer(p)
+}
+
+func (ca *CA) issuer(p *Profile) (*Issuer, error) {
+	now := ca.issuers.Load()
+	switch {
+	case p.name == serverProfile:
+		return now.https, nil
+	case p.algorithm == "":
+		return now.all[0], nil
+	}
+	if i := now.signing[p.algorithm]; i != nil {
+		return i, nil
+	}
+	return nil, fmt.Errorf("%w %q, whose algorithm is %s; an operator makes one with brevet key rotate %s --algorithm %[3]s", ErrNoIssuer, p.name, p.algorithm, keys.ProfileIssuer)
 }
 
 // A certified is an issuing key and its certificate.
 type certified struct {
 	key       keys.Key
 	authority Authority
+}
+
+// signs reports whether c is at work for agents.
+func (c certified) signs() bool {
+	return c.key.State == keys.StateActive && (c.key.Purpose == keys.Issuer || c.key.Purpose == keys.ProfileIssuer)
 }
 
 // Reload takes the issuing keys from the store: at the start, and after a
@@ -61,7 +91,7 @@ func (ca *CA) Reload() error {
 	if err != nil {
 		return err
 	}
-	var loaded issuers
+	loaded := issuers{signing: map[keys.Algorithm]*Issuer{}}
 	for i, c := range issuing {
 		s, err := NewSigner(private[i])
 		if err != nil {
@@ -74,6 +104,11 @@ func (ca *CA) Reload() error {
 		loaded.all = append(loaded.all, issuer)
 		if c.key.ID == https {
 			loaded.https = issuer
+		}
+		// The active issuer comes first, so that it signs if a profile-issuer has
+		// the same algorithm.
+		if c.signs() && loaded.signing[c.key.Algorithm] == nil {
+			loaded.signing[c.key.Algorithm] = issuer
 		}
 	}
 	ca.issuers.Store(&loaded)
@@ -101,7 +136,12 @@ func (ca *CA) atWork(tx storage.Tx) (issuing []certified, https string, err erro
 	case !errors.Is(err, storage.ErrNotFound):
 		return nil, "", err
 	}
-	all, err := keys.List(tx, keys.Issuer, keys.HTTPSIssuer)
+	profile, err := keys.AllActive(tx, keys.ProfileIssuer)
+	if err != nil {
+		return nil, "", err
+	}
+	ks = append(ks, profile...)
+	all, err := keys.List(tx, keys.Issuer, keys.HTTPSIssuer, keys.ProfileIssuer)
 	if err != nil {
 		return nil, "", err
 	}

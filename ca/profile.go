@@ -5,12 +5,17 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 // A ProfileConfig is what an operator may say about a kind of certificates.
 type ProfileConfig struct {
 	Lifetime    time.Duration // unless the agent or the request says otherwise; 0 means 5 minutes
 	MaxLifetime time.Duration // 0 means an hour; minutes are the point
+
+	// Algorithm is that of the issuer that signs the certificates, and no other
+	// issuer does; "" means the active issuer's, whichever that is.
+	Algorithm keys.Algorithm
 }
 
 // A Profile is a ProfileConfig that was checked.
@@ -18,6 +23,7 @@ type Profile struct {
 	name        string
 	lifetime    time.Duration
 	maxLifetime time.Duration
+	algorithm   keys.Algorithm // "" for the active issuer's
 	backdate    time.Duration
 	usages      []byte // keyUsage and extKeyUsage extensions
 }
@@ -58,8 +64,13 @@ func NewProfile(name string, c ProfileConfig) (*Profile, error) {
 	if c.Lifetime < minLifetime || c.Lifetime > c.MaxLifetime || c.MaxLifetime > maxProfile {
 		return nil, fmt.Errorf("profile %q: want %s <= lifetime (%s) <= max_lifetime (%s) <= %s", name, minLifetime, c.Lifetime, c.MaxLifetime, maxProfile)
 	}
+	if c.Algorithm != "" {
+		if _, err := keys.ParseAlgorithm(string(c.Algorithm)); err != nil {
+			return nil, fmt.Errorf("profile %q: %w", name, err)
+		}
+	}
 	return &Profile{
-		name: name, lifetime: c.Lifetime, maxLifetime: c.MaxLifetime, backdate: Backdate,
+		name: name, lifetime: c.Lifetime, maxLifetime: c.MaxLifetime, algorithm: c.Algorithm, backdate: Backdate,
 		usages: append(keyUsage(0x80), extKeyUsage(oidServerAuth, oidClientAuth)...),
 	}, nil
 }
@@ -99,13 +110,13 @@ func (p *Profile) notAfter(a agents.Agent, asked time.Duration, issuerEnds, now 
 	return end, nil
 }
 
-// Profiles returns the profiles that agents may ask for, with the lifetimes
-// that their certificates have if nobody says otherwise.
-func (ca *CA) Profiles() map[string]time.Duration {
-	known := map[string]time.Duration{}
+// Profiles returns the profiles that agents may ask for, with what their
+// certificates have if nobody says otherwise.
+func (ca *CA) Profiles() map[string]ProfileConfig {
+	known := map[string]ProfileConfig{}
 	for name, p := range ca.profiles {
 		if name != serverProfile {
-			known[name] = p.lifetime
+			known[name] = ProfileConfig{p.lifetime, p.maxLifetime, p.algorithm}
 		}
 	}
 	return known
@@ -118,6 +129,10 @@ func (ca *CA) CheckLifetime(a agents.Agent, profile string, ttl time.Duration, n
 	if err != nil {
 		return err
 	}
-	_, err = p.notAfter(a, ttl, ca.Issuer().NotAfter, now)
+	issuer, err := ca.issuer(p)
+	if err != nil {
+		return err
+	}
+	_, err = p.notAfter(a, ttl, issuer.NotAfter, now)
 	return err
 }

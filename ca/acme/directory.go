@@ -48,8 +48,11 @@ func (s *Service) serveDirectory(w http.ResponseWriter, _ *http.Request) {
 	for name, lifetime := range lifetimes {
 		profiles[name] = "lives for " + lifetime.String()
 	}
-	for name, lifetime := range s.CA.Profiles() {
-		profiles[name] = "lives for " + lifetime.String() + ", or as registered for the agent"
+	for name, p := range s.CA.Profiles() {
+		profiles[name] = "lives for " + p.Lifetime.String() + ", or as registered for the agent"
+		if p.Algorithm != "" {
+			profiles[name] += "; signed with " + string(p.Algorithm)
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "public, max-age=300")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
 )
 
 // maxIdentifiers bounds the names of one order: as many as an agent can have.
@@ -47,6 +48,9 @@ func (s *Service) newOrder(r *request) (*answer, error) {
 		o.NotAfter = notAfter.UTC()
 	}
 	if err := s.checkLifetime(r.agent, o, now); err != nil {
+		if errors.Is(err, ca.ErrNoIssuer) {
+			err = policy.Deny(r.ctx, s.DB, r.now, r.policy("acme.order", s), err)
+		}
 		return nil, err
 	}
 	if o.Authz, err = s.authorize(r, asked); err != nil {
@@ -78,12 +82,16 @@ func (s *Service) checkLifetime(a agents.Agent, o *order, now time.Time) error {
 	if o.NotAfter.IsZero() {
 		return s.CA.CheckLifetime(a, profile, ttl, now)
 	}
-	for who, end := range map[string]time.Time{"the agent": a.Expires, "the authority's issuer": s.CA.Issuer().NotAfter} {
+	issuer, err := s.CA.IssuerOf(profile)
+	if err != nil {
+		return err
+	}
+	for who, end := range map[string]time.Time{"the agent": a.Expires, "the authority's issuer": issuer.NotAfter} {
 		if !end.IsZero() && o.NotAfter.After(end) {
 			return newProblem("malformed", "notAfter lies after the end of %s, at %s", who, end.UTC().Format(time.RFC3339))
 		}
 	}
-	err := s.CA.CheckLifetime(a, profile, o.NotAfter.Sub(now).Truncate(time.Second), now)
+	err = s.CA.CheckLifetime(a, profile, o.NotAfter.Sub(now).Truncate(time.Second), now)
 	if errors.Is(err, agents.ErrInvalid) {
 		return newProblem("malformed", "notAfter: %s", policy.Told(err))
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
 )
 
 const problemPrefix = "urn:ietf:params:acme:error:"
@@ -81,6 +82,8 @@ func asProblem(err error) *problem {
 	switch {
 	case errors.Is(err, policy.ErrName):
 		return newProblem("rejectedIdentifier", "%s", policy.Told(err))
+	case errors.Is(err, ca.ErrNoIssuer):
+		return newProblem("invalidProfile", "%s", policy.Told(err))
 	case errors.Is(err, agents.ErrInvalid):
 		return newProblem("malformed", "%s", policy.Told(err))
 	case policy.IsDenial(err):

@@ -48,7 +48,14 @@ func (s *Service) serveRenewal(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Retry-After", strconv.Itoa(int(again.Seconds()))) // section 4.3
-	json.NewEncoder(w).Encode(renewalInfo{renewalWindow(c, ended || c.Issuer != s.CA.Issuer().ID)})
+	json.NewEncoder(w).Encode(renewalInfo{renewalWindow(c, ended || s.replaced(c))})
+}
+
+// replaced reports whether another issuer than that of c would sign the next
+// certificate of its profile. If none would, trying at once helps nobody.
+func (s *Service) replaced(c ca.Certificate) bool {
+	issuer, err := s.CA.IssuerOf(c.Profile)
+	return err == nil && issuer.ID != c.Issuer
 }
 
 // renewalWindow is the third quarter of the lifetime: the last one is left for
