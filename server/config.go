@@ -122,6 +122,7 @@ func (f *File) readProfiles(n *yaml.Node) error {
 	return eachPair(n, func(name string, value *yaml.Node) error {
 		var c ca.ProfileConfig
 		err := readMap(value, map[string]func(*yaml.Node) error{
+			"algorithm":    parsed(&c.Algorithm, keys.ParseAlgorithm),
 			"lifetime":     parsed(&c.Lifetime, parseLifetime),
 			"max_lifetime": parsed(&c.MaxLifetime, parseLifetime),
 		})

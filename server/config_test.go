@@ -27,6 +27,7 @@ profiles:
   batch:
     lifetime: 2h
     max_lifetime: 24h
+  hybrid: {algorithm: mldsa65-ecdsa-p256-sha512}
 keys:
   passphrase_file: /etc/brevet/passphrase
 log: {level: warn, format: json}
@@ -41,7 +42,7 @@ func TestParseFile(t *testing.T) {
 	}
 	want := &File{
 		TrustDomain: "example.internal", Advertise: "https://ca.example:8443", Listen: "[::]:8443", ListenHTTP: ":80",
-		Profiles: map[string]ca.ProfileConfig{"default": {Lifetime: 10 * time.Minute}, "batch": {Lifetime: 2 * time.Hour, MaxLifetime: 24 * time.Hour}},
+		Profiles: map[string]ca.ProfileConfig{"default": {Lifetime: 10 * time.Minute}, "batch": {Lifetime: 2 * time.Hour, MaxLifetime: 24 * time.Hour}, "hybrid": {Algorithm: "mldsa65-ecdsa-p256-sha512"}},
 	}
 	want.ACME = acme.ChallengeConfig{
 		Resolver: "[::1]:53", Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, HTTPPort: 8081, TLSPort: 8444,
@@ -104,6 +105,10 @@ func TestParseFileSaysWhere(t *testing.T) {
 		{"plain or not", leastFile + "keys: {plain: maybe}\n", `3:8: plain "maybe": want true or false`},
 		{"a duration without unit", leastFile + "profiles: {p: {lifetime: 5}}\n", `3:16: duration "5": want one such as 5m`},
 		{"a lifetime of seconds", leastFile + "profiles:\n  p: {lifetime: 5s}\n", `4:6: profile "p": want 1m0s <= lifetime`},
+		{"an algorithm that there is not", leastFile + "profiles:\n  p: {lifetime: 5m, algorithm: mldsa66}\n", `4:21: invalid key algorithm "mldsa66": want ecdsa-p256,`},
+		{"two that make none", leastFile + "profiles:\n  p:\n    algorithm: mldsa65+ecdsa-p256\n", `5:5: invalid key algorithm "mldsa65+ecdsa-p256"`},
+		{"no algorithm", leastFile + "profiles: {p: {algorithm: }}\n", `3:16: invalid key algorithm ""`},
+		{"a list of algorithms", leastFile + "profiles: {p: {algorithm: [mldsa65]}}\n", "3:27: want one value here"},
 		{"a limit below the lifetime", leastFile + "profiles:\n  p: {lifetime: 1h, max_lifetime: 5m}\n", `4:6: profile "p"`},
 		{"the authority's own profile", leastFile + "profiles:\n  server: {}\n", "4:11: profile \"server\": the name is taken"},
 		{"a profile twice", leastFile + "profiles:\n  p: {}\n  p: {}\n", `5:3: key "p" comes twice`},
@@ -152,6 +157,9 @@ func FuzzParseFile(f *testing.F) {
 		profiles := map[string]map[string]string{}
 		for name, p := range got.Profiles {
 			profiles[name] = map[string]string{"lifetime": p.Lifetime.String(), "max_lifetime": p.MaxLifetime.String()}
+			if p.Algorithm != "" {
+				profiles[name]["algorithm"] = string(p.Algorithm)
+			}
 		}
 		written, err := yaml.Marshal(map[string]any{
 			"trust_domain": string(got.TrustDomain), "advertise": got.Advertise, "listen": got.Listen, "listen_http": got.ListenHTTP, "profiles": profiles,

@@ -26,8 +26,8 @@ func (s *Server) serveEnroll(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, error) {
-	var token, request string
-	if err := readJSON(w, r, map[string]any{"token": &token, "csr": &request}); err != nil {
+	var token, request, profile string
+	if err := readJSON(w, r, map[string]any{"token": &token, "csr": &request, "profile": &profile}); err != nil {
 		return nil, err
 	}
 	e, err := agents.ParseEnrollment(token)
@@ -45,7 +45,7 @@ func (s *Server) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, err
 		return nil, policy.Deny(r.Context(), s.db, s.Now(), asked, err)
 	}
 	return s.ca.Issue(r.Context(), ca.Request{
-		Request: asked, Agent: agent, CSR: csr, Proof: "enrollment token",
+		Request: asked, Agent: agent, CSR: csr, Profile: profile, Proof: "enrollment token",
 		Claim: func(tx storage.Tx, _ *ca.Issued) error { return agents.Redeem(tx, e, s.Now()) },
 	})
 }

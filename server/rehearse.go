@@ -66,7 +66,7 @@ func (s *Server) change(ctx context.Context, p keys.Purpose, next plan) (parties
 			return err
 		}
 		c.Root = root.Algorithm
-		all, err := keys.List(tx, keys.Issuer, keys.HTTPSIssuer)
+		all, err := keys.List(tx, keys.Issuer, keys.ProfileIssuer, keys.HTTPSIssuer)
 		for _, k := range all {
 			if k.Algorithm == next.algorithm {
 				c.Issuers = append(c.Issuers, k.ID)
@@ -151,6 +151,9 @@ func remarks(c parties.Change, next plan) []string {
 	var said []string
 	if next.sibling {
 		said = append(said, "The server's own certificate will come from an https-issuer (ecdsa-p256) under the root that there is, which is made along.")
+	}
+	if c.Purpose == keys.ProfileIssuer {
+		said = append(said, "It signs only what is asked for by a profile of that algorithm: who does not meet such certificates goes on as before.")
 	}
 	if c.Issues() && weaker(c.Root, c.To) {
 		said = append(said, fmt.Sprintf("The root that vouches for it has a classical key (%s), so the chain is no stronger than that.", c.Root))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -40,6 +41,9 @@ func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose, a
 	}
 	err = policy.Do(ctx, s.db, now, r, func(tx storage.Tx) (policy.Grant, error) {
 		g := policy.Grant{Reasons: []string{"from " + orDefault(plan.old.ID, "none") + " to " + successors[0].key.ID}}
+		if p == keys.ProfileIssuer {
+			g.Reasons = append(g.Reasons, "of algorithm "+string(plan.algorithm))
+		}
 		for _, next := range successors {
 			if err := next.promote(tx, now); err != nil {
 				return g, err
@@ -66,13 +70,16 @@ func (s *Server) plan(ctx context.Context, p keys.Purpose, a keys.Algorithm) (ne
 		if err := rotatable(p, a); err != nil {
 			return err
 		}
-		if next.old, err = keys.Active(tx, p); errors.Is(err, storage.ErrNotFound) {
+		if next.old, err = outgoing(tx, p, a); errors.Is(err, storage.ErrNotFound) {
 			err = absent(p, a)
 		}
 		if err != nil {
 			return err
 		}
 		next.algorithm = keys.Algorithm(orDefault(string(a), string(next.old.Algorithm)))
+		if err := s.keepsProfiles(tx, next.old, next.algorithm); err != nil {
+			return err
+		}
 		next.sibling, err = needsSibling(tx, p, next.algorithm)
 		return err
 	})
@@ -83,7 +90,7 @@ func rotatable(p keys.Purpose, a keys.Algorithm) error {
 	switch {
 	case p == keys.Root || p == keys.HTTPSRoot:
 		return fmt.Errorf("%w purpose: everybody trusts the root by its fingerprint, so a new root is a new authority: brevet init in another --dir", agents.ErrInvalid)
-	case a == "" || p == keys.Issuer:
+	case a == "" || p == keys.Issuer || p == keys.ProfileIssuer:
 		return nil
 	case p == keys.Tokens || p == keys.TokensPQ:
 		return tokens.CheckAlgorithm(p, a)
@@ -95,10 +102,37 @@ func rotatable(p keys.Purpose, a keys.Algorithm) error {
 	return fmt.Errorf("%w algorithm: only that of an issuer or of token keys can be changed; leave --algorithm out", agents.ErrInvalid)
 }
 
+// outgoing returns the key whose place the new one takes. Of profile-issuers
+// each algorithm has its own, which goes without saying if there is only one.
+func outgoing(tx storage.Tx, p keys.Purpose, a keys.Algorithm) (keys.Key, error) {
+	if p != keys.ProfileIssuer {
+		return keys.Active(tx, p)
+	}
+	if a != "" {
+		return keys.ActiveWith(tx, p, a)
+	}
+	active, err := keys.AllActive(tx, p)
+	if err != nil {
+		return keys.Key{}, err
+	}
+	if len(active) > 1 {
+		var names []string
+		for _, k := range active {
+			names = append(names, string(k.Algorithm))
+		}
+		return keys.Key{}, fmt.Errorf("%w algorithm: there are %s keys of %s; say with --algorithm which is to be rotated", agents.ErrInvalid, p, strings.Join(names, ", "))
+	}
+	return keys.Active(tx, p)
+}
+
 // absent tells what is missing where a purpose has no key to rotate: nothing, if
-// the first one for post-quantum tokens is made.
+// the first one for post-quantum tokens, or for profiles of an algorithm, is made.
 func absent(p keys.Purpose, a keys.Algorithm) error {
 	switch {
+	case p == keys.ProfileIssuer && a == "":
+		return fmt.Errorf("%w algorithm: this is the first %s key; give with --algorithm what the profile in brevet.yaml has", agents.ErrInvalid, p)
+	case p == keys.ProfileIssuer:
+		return nil
 	case p != keys.TokensPQ:
 		return fmt.Errorf("%w purpose: this authority has no %s key; the issuer signs for its HTTPS, too", agents.ErrInvalid, p)
 	case a == "":
@@ -137,7 +171,8 @@ func (s *Server) prepare(ctx context.Context, next *successor, now time.Time) (e
 	if next.key, _, err = s.keys.Generate(next.purpose, next.algorithm, now); err != nil {
 		return err
 	}
-	if next.purpose == keys.Issuer || next.purpose == keys.HTTPSIssuer {
+	switch next.purpose {
+	case keys.Issuer, keys.ProfileIssuer, keys.HTTPSIssuer:
 		a, err := s.ca.NextIssuer(ctx, next.key, issuerLifetime)
 		if err != nil {
 			return err
@@ -167,7 +202,7 @@ func (s *Server) reload(ctx context.Context, p keys.Purpose) error {
 		return s.tokens.Reload()
 	case keys.Audit:
 		return s.loadAuditKey()
-	case keys.Issuer, keys.HTTPSIssuer:
+	case keys.Issuer, keys.ProfileIssuer, keys.HTTPSIssuer:
 		if err := s.ca.Reload(); err != nil {
 			return err
 		}

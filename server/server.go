@@ -133,6 +133,7 @@ func (s *Server) assemble() error {
 	if err := s.loadParties(); err != nil {
 		return err
 	}
+	s.warnOfProfiles()
 	s.crl = crl.NewPublisher(s.db, s.ca, s.Now)
 	s.crl.Date, s.crl.Doubt = s.outside, s.clock.doubts
 	s.ocsp = ocsp.NewResponder(s.db, s.ca, s.Now, s.Log)

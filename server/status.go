@@ -37,7 +37,7 @@ func (s *Server) problems(ctx context.Context) []string {
 	if https := s.ca.HTTPSIssuer(); https != s.ca.Issuer() && !now.Before(https.NotAfter) {
 		found = append(found, fmt.Sprintf("the https-issuer expired at %s: run brevet key rotate https-issuer", https.NotAfter.Format(time.RFC3339)))
 	}
-	return found
+	return append(found, s.expiredProfiles(now)...)
 }
 
 // status fills in what only the server knows; package admin adds the counts.
@@ -63,11 +63,17 @@ func (s *Server) status(ctx context.Context) (admin.Status, error) {
 	return st, err
 }
 
-// issuerEnds returns when the first of the issuers at work ends.
+// issuerEnds returns when the first of the issuers at work ends. One that no
+// profile needs does no work.
 func (s *Server) issuerEnds() time.Time {
 	end := s.ca.Issuer().NotAfter
 	if https := s.ca.HTTPSIssuer().NotAfter; https.Before(end) {
-		return https
+		end = https
+	}
+	for _, name := range s.special() {
+		if i, err := s.ca.IssuerOf(name); err == nil && i.NotAfter.Before(end) {
+			end = i.NotAfter
+		}
 	}
 	return end
 }

@@ -78,6 +78,9 @@ that was made where the agent runs: the private key never comes here. The
 request's names must be among those that the registry gives the agent; the
 subject is made from the registry. Prints certificate and chain in PEM.
 
+A profile of brevet.yaml that has an algorithm is signed by an issuer of that, or not
+at all: brevet key rotate profile-issuer.
+
 Examples:
   $ brevet cert issue build-bot --csr build-bot.csr --ttl 30m --out build-bot.pem
   $ ssh build1 openssl req -new -key key.pem -subj / | brevet cert issue build-bot --csr -`,

@@ -12,11 +12,12 @@ func keyCommand() *cli.Command {
 		Category: aboutLog,
 		Usage:    "list and rotate the authority's signing keys",
 		Description: `The authority has a key for each thing that it signs: root (the issuers'
-certificates), issuer (agents' certificates, CRLs and OCSP), tokens (access tokens),
-tokens-pq (those for audiences that want a post-quantum signature, if there are
-any) and audit (checkpoints of the audit log). Where stock TLS clients cannot check what
-root and issuer sign, https-root and https-issuer do the same for the server's own
-certificate. The private keys never leave their files.`,
+certificates), issuer (agents' certificates, CRLs and OCSP), profile-issuer (the same
+for profiles that have an algorithm of their own, if there are any), tokens (access
+tokens), tokens-pq (those for audiences that want a post-quantum signature, if there
+are any) and audit (checkpoints of the audit log). Where stock TLS clients cannot
+check what root and issuer sign, https-root and https-issuer do the same for the
+server's own certificate. The private keys never leave their files.`,
 		Subcommands: []*cli.Command{
 			{
 				Name:  "list",
@@ -31,20 +32,31 @@ Example:
 			{
 				Name:      "rotate",
 				Usage:     "make a new key and put it to work",
-				ArgsUsage: "issuer|https-issuer|tokens|tokens-pq|audit",
+				ArgsUsage: "issuer|profile-issuer|https-issuer|tokens|tokens-pq|audit",
 				Description: `Makes a new key of the same algorithm and signs with it from now on. What the old
 key signed stays valid: its public key stays published, and a retired issuer's
 CRL goes on. If a key was stolen, revoke what it signed as well.
 
 Rotate the issuer before its certificate expires (brevet status), and the
-https-issuer if there is one. The root cannot be rotated: agents trust it by its
-fingerprint, so a new one is a new authority.
+https-issuer and profile-issuers if there are any. The root cannot be rotated:
+agents trust it by its fingerprint, so a new one is a new authority.
 
 --algorithm makes an issuer of another algorithm (those of brevet init) under the
 root that there is. A chain is as strong as its weakest signature: a composite
 issuer under a classical root is only a beginning. If stock TLS clients cannot
 check what the new issuer signs, an https-issuer is made along. Agents and relying
 parties whose verifier does not know the algorithm refuse what it issues.
+
+A profile in brevet.yaml may have an algorithm of its own:
+
+  profiles: {hybrid: {algorithm: mldsa65-ecdsa-p256-sha512}}
+
+Such certificates are signed by the issuer if it has that algorithm, else by the
+profile-issuer of that algorithm, else not at all. There is one profile-issuer for
+each algorithm: --algorithm says which is made or rotated, and may be left out if
+there is only one. Make it first, then write the profile, and restart. As long as the
+issuer signs for such a profile, it is rotated to another algorithm only if there is
+a profile-issuer to take over.
 
 Tokens are signed with the tokens key (ecdsa-p256, ecdsa-p384, ed25519), but for the
 audiences that brevet.yaml lists with the tokens-pq key:
@@ -68,6 +80,7 @@ Examples:
   $ brevet key rotate issuer
   $ brevet key rotate issuer --algorithm mldsa65-ecdsa-p256-sha512 --rehearse
   $ brevet key rotate issuer --algorithm ecdsa-p256+mldsa65
+  $ brevet key rotate profile-issuer --algorithm mldsa65-ecdsa-p256-sha512
   $ brevet key rotate tokens-pq --algorithm mldsa65`,
 				Flags: []cli.Flag{
 					text("algorithm", "`ALGORITHM` of the new key, if it is an issuer's or signs tokens"),
@@ -127,7 +140,9 @@ func keyRotate(c *cli.Context) error {
 		p.line("Its file in the authority's directory is in no earlier copy of the keys: copy it, too.")
 		for _, other := range all {
 			switch {
-			case k.Purpose != "issuer" || other.State != "active":
+			case k.Purpose != "issuer" && k.Purpose != "profile-issuer" || other.State != "active":
+			case k.Purpose == "profile-issuer" && other.Purpose == "issuer" && other.Algorithm == k.Algorithm:
+				p.line("It signs nothing yet: the issuer has the same algorithm and signs for the profiles that want it, until it is rotated to another.")
 			case other.Purpose == "https-issuer" && other.Activated.Equal(k.Activated):
 				p.line("TLS clients cannot check what it signs: the server's own certificate will come from the new %s %s (%s), whose file is new as well.", other.Purpose, other.ID, other.Algorithm)
 			case other.Purpose == "root" && strings.Contains(k.Algorithm, "mldsa") && !strings.Contains(other.Algorithm, "mldsa"):

@@ -120,6 +120,9 @@ func (h *Handler) rotateKey(r *http.Request) (any, error) {
 	var out Key
 	err = h.view(r, func(tx storage.Tx) error {
 		k, err := keys.Active(tx, p)
+		if a != "" { // which alone tells profile-issuers apart
+			k, err = keys.ActiveWith(tx, p, a)
+		}
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,7 @@ func (c Change) Judge(p *Party) Finding {
 func (v Verdict) Rank() int { return slices.Index([]Verdict{"", Works, Unknown, Breaks}, v) }
 
 // Issues reports whether what changes is who signs agents' certificates.
-func (c Change) Issues() bool { return c.Purpose == keys.Issuer || c.Purpose == "profile-issuer" }
+func (c Change) Issues() bool { return c.Purpose == keys.Issuer || c.Purpose == keys.ProfileIssuer }
 
 // hybrid judges agents that require hybrid signatures, of HTTPS and for their own
 // certificates.

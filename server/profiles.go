@@ -1,0 +1,73 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// special returns the profiles that have an algorithm of their own, in order.
+func (s *Server) special() (names []string) {
+	profiles := s.ca.Profiles()
+	for _, name := range slices.Sorted(maps.Keys(profiles)) {
+		if profiles[name].Algorithm != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// warnOfProfiles logs which profiles nothing can be issued by. That is no
+// problem to be unhealthy for: the others are not touched, and it has never been
+// otherwise, see keepsProfiles.
+func (s *Server) warnOfProfiles() {
+	for _, name := range s.special() {
+		if _, err := s.ca.IssuerOf(name); err != nil {
+			s.Log.Warn("no certificates can be issued by a profile", "profile", name, "error", err)
+		}
+	}
+}
+
+// keepsProfiles refuses a rotation of the issuer to another algorithm if it
+// leaves a profile without one that signs: agents that have it could not renew.
+// It may be an issuer or a profile-issuer that signs, but never one of another
+// algorithm.
+func (s *Server) keepsProfiles(tx storage.Tx, old keys.Key, a keys.Algorithm) error {
+	if old.Purpose != keys.Issuer || old.Algorithm == a {
+		return nil
+	}
+	profiles := s.ca.Profiles()
+	names := slices.DeleteFunc(s.special(), func(name string) bool { return profiles[name].Algorithm != old.Algorithm })
+	if len(names) == 0 {
+		return nil
+	}
+	k, err := keys.ActiveWith(tx, keys.ProfileIssuer, old.Algorithm)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	if !slices.ContainsFunc(s.ca.Issuers(), func(i *ca.Issuer) bool { return i.ID == k.ID && s.Now().Before(i.NotAfter) }) {
+		return fmt.Errorf("%w: the issuer signs for the profile %s, whose algorithm is %s; first make an issuer for that with brevet key rotate %s --algorithm %[3]s",
+			agents.ErrTransition, strings.Join(names, ", "), old.Algorithm, keys.ProfileIssuer)
+	}
+	return nil
+}
+
+// expiredProfiles says which profiles have an issuer that is over.
+func (s *Server) expiredProfiles(now time.Time) (problems []string) {
+	for _, name := range s.special() {
+		i, err := s.ca.IssuerOf(name)
+		if err == nil && i != s.ca.Issuer() && !now.Before(i.NotAfter) {
+			problems = append(problems, fmt.Sprintf("the %s of the profile %s expired at %s: run brevet key rotate %[1]s --algorithm %[4]s",
+				keys.ProfileIssuer, name, i.NotAfter.Format(time.RFC3339), s.ca.Profiles()[name].Algorithm))
+		}
+	}
+	return problems
+}
