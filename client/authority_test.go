@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +45,7 @@ type authority struct {
 	used    map[string]bool      // jti of assertions
 	current map[string]crypto.PublicKey
 	life    time.Duration                                 // of certificates and tokens
+	asked   []string                                      // the profile of each certificate asked for
 	instead map[string]http.HandlerFunc                   // by path, in place of the handler
 	alter   func(t *x509.Certificate, key *any) *signer   // before a certificate is signed; may give another signer
 	answer  func(doc map[string]string) map[string]string // before an issued certificate is sent
@@ -254,8 +256,12 @@ func problem(status int, detail string) http.HandlerFunc {
 
 func (a *authority) serveEnroll(w http.ResponseWriter, body []byte) {
 	var in map[string]string
-	if json.Unmarshal(body, &in) != nil || len(in) != 2 {
+	if json.Unmarshal(body, &in) != nil || in["profile"] == "" && len(in) != 2 {
 		problem(400, "want token and csr")(w, nil)
+		return
+	}
+	if !a.knows(in["profile"]) {
+		problem(400, "no such profile")(w, nil)
 		return
 	}
 	agent, ok := a.invites[in["token"]]
@@ -265,6 +271,12 @@ func (a *authority) serveEnroll(w http.ResponseWriter, body []byte) {
 	}
 	delete(a.invites, in["token"])
 	a.issue(w, agent, in["csr"], a.life)
+}
+
+// knows reports whether there is a profile, and notes that it was asked for.
+func (a *authority) knows(profile string) bool {
+	a.asked = append(a.asked, profile)
+	return slices.Contains([]string{"", "default", "short"}, profile)
 }
 
 // presented returns the agent whose live certificate came on the connection.
@@ -293,7 +305,7 @@ func (a *authority) serveCertificates(w http.ResponseWriter, r *http.Request, bo
 	if err == nil && in.TTL != "" {
 		life, err = time.ParseDuration(in.TTL)
 	}
-	if err != nil || in.Profile != "" && in.Profile != "short" {
+	if err != nil || !a.knows(in.Profile) {
 		problem(400, fmt.Sprint("invalid body: ", err, in.Profile))(w, r)
 		return
 	}

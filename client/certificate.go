@@ -16,7 +16,7 @@ import (
 )
 
 // An asking is the body of a request for a certificate: to enroll it holds the
-// token, to renew it may hold the rest.
+// token, and only to renew it may hold a TTL.
 type asking struct {
 	Token   string `json:"token,omitempty"`
 	CSR     string `json:"csr"`

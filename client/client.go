@@ -32,12 +32,13 @@ type Identity struct {
 	// before the first renewal.
 	Names   []string      // DNS names and IP addresses; nil means those of the current certificate
 	TTL     time.Duration // 0 means what the agent or the profile has
-	Profile string        // "" means the default one
+	Profile string        // "" means the one that the enrollment or UseProfile chose, or else the default one
 
 	dir       directory
 	authority endpoint
 	trust     atomic.Pointer[trust]
-	renewing  sync.Mutex // one renewal at a time
+	renewing  sync.Mutex             // one renewal at a time
+	chosen    atomic.Pointer[string] // the profile in client.json, as last read
 	current   atomic.Pointer[pair]
 }
 
@@ -48,13 +49,14 @@ func Load(dir string) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newIdentity(directory(dir), endpoint{url: s.server}, s.trust, s.pair), nil
+	return newIdentity(directory(dir), endpoint{url: s.server}, *s), nil
 }
 
-func newIdentity(d directory, e endpoint, t *trust, p *pair) *Identity {
+func newIdentity(d directory, e endpoint, s saved) *Identity {
 	id := &Identity{dir: d, authority: e}
-	id.trust.Store(t)
-	id.current.Store(p)
+	id.trust.Store(s.trust)
+	id.chosen.Store(&s.profile)
+	id.current.Store(s.pair)
 	return id
 }
 

@@ -15,7 +15,8 @@ import (
 //	cert.pem     the certificate, then its chain
 //	key.pem      its private key (PKCS #8)
 //	roots.pem    the pinned roots
-//	client.json  the URL of the authority, and whether hybrid signatures are required
+//	client.json  the URL of the authority, whether hybrid signatures are required,
+//	             and the profile that renewals ask for
 //
 // A certificate and its key change together, though they are two files. The
 // new key is written to key.pem.new; then cert.pem is replaced, which is the
@@ -45,13 +46,15 @@ const maxFile = 64 << 10
 type settings struct {
 	Server        string `json:"server"`
 	RequireHybrid bool   `json:"require_hybrid,omitempty"`
+	Profile       string `json:"profile,omitempty"` // none stands for the default one
 }
 
 // A saved identity, as it lies in its directory.
 type saved struct {
-	server string
-	trust  *trust
-	pair   *pair
+	server  string
+	profile string
+	trust   *trust
+	pair    *pair
 }
 
 // errNoPair says that a directory holds no certificate with its key.
@@ -61,22 +64,19 @@ func (d directory) path(name string) string { return filepath.Join(string(d), na
 
 // load reads everything.
 func (d directory) load() (*saved, error) {
-	var s saved
-	text, err := d.read(settingsFile)
+	set, err := d.settings()
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("there is no identity in %s: make one with brevet client enroll", d)
 	}
 	if err != nil {
 		return nil, err
 	}
-	var set settings
-	if err := json.Unmarshal(text, &set); err != nil {
-		return nil, fmt.Errorf("%s: %w", d.path(settingsFile), err)
-	}
+	s := saved{profile: set.Profile}
 	if s.server, err = parseServer(set.Server); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.path(settingsFile), err)
 	}
-	if text, err = d.read(rootsFile); err != nil {
+	text, err := d.read(rootsFile)
+	if err != nil {
 		return nil, err
 	}
 	roots, err := parseCertificatesPEM(text)
@@ -91,6 +91,18 @@ func (d directory) load() (*saved, error) {
 		err = fmt.Errorf("%s: %w: ask the operator for brevet agent reenroll, and enroll with the new token", d, err)
 	}
 	return &s, err
+}
+
+// settings reads client.json.
+func (d directory) settings() (set settings, err error) {
+	text, err := d.read(settingsFile)
+	if err != nil {
+		return set, err
+	}
+	if err := json.Unmarshal(text, &set); err != nil {
+		return set, fmt.Errorf("%s: %w", d.path(settingsFile), err)
+	}
+	return set, nil
 }
 
 // loadPair reads the certificate and its key.

@@ -13,6 +13,7 @@ type EnrollConfig struct {
 	Token        Secret        // the one-time enrollment token
 	Dir          string        // where the identity is saved; made if it is not there
 	Names        []string      // DNS names and IP addresses to have in the certificate, of those registered for the agent
+	Profile      string        // of the authority's, for this certificate and its successors; "" means the default one
 
 	// RequireHybrid has the identity take no chain, now and later, that does not
 	// rest on ML-DSA signatures throughout: see [Identity.RequireHybrid]. The token
@@ -77,15 +78,16 @@ func (c EnrollConfig) enroll(ctx context.Context, e endpoint) (*Identity, error)
 	if err := d.prepare(text); err != nil {
 		return nil, fmt.Errorf("preparing %s: %w", d, err)
 	}
-	p, err := e.certify(ctx, t.config(), t, "/v1/enroll", asking{Token: c.Token.Reveal(), CSR: csr}, key)
+	p, err := e.certify(ctx, t.config(), t, "/v1/enroll", asking{Token: c.Token.Reveal(), CSR: csr, Profile: c.Profile}, key)
 	if err != nil {
 		d.discard()
 		return nil, tokenHint(err)
 	}
-	if err := d.enroll(saved{server: e.url, trust: t, pair: p}); err != nil {
+	s := saved{server: e.url, profile: c.Profile, trust: t, pair: p}
+	if err := d.enroll(s); err != nil {
 		return nil, fmt.Errorf("the authority issued a certificate, but it could not be saved: %w; the token is used up: %w", err, ErrReenroll)
 	}
-	return newIdentity(d, e, t, p), nil
+	return newIdentity(d, e, s), nil
 }
 
 // tokenHint says what became of the token, where that is not plain. A refusal

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -19,10 +18,10 @@ func (id *Identity) RequireHybrid(ctx context.Context) error {
 	id.renewing.Lock()
 	defer id.renewing.Unlock()
 	strict := id.trust.Load().strict()
-	if err := id.renew(ctx, strict); err != nil {
+	if err := id.renew(ctx, strict, ""); err != nil {
 		return fmt.Errorf("requiring hybrid signatures: %w", err)
 	}
-	if err := id.dir.locked(func() error { return id.dir.require() }); err != nil {
+	if err := id.dir.locked(func() error { return id.dir.note("require_hybrid", true) }); err != nil {
 		return fmt.Errorf("requiring hybrid signatures: %w", err)
 	}
 	id.trust.Store(strict)
@@ -31,24 +30,6 @@ func (id *Identity) RequireHybrid(ctx context.Context) error {
 
 // Hybrid reports whether the identity requires hybrid signatures.
 func (id *Identity) Hybrid() bool { return id.trust.Load().hybrid }
-
-// require notes in client.json that hybrid signatures are required. What else
-// stands there is kept. The caller holds the lock.
-func (d directory) require() error {
-	text, err := d.read(settingsFile)
-	if err != nil {
-		return err
-	}
-	all := map[string]any{}
-	if err := json.Unmarshal(text, &all); err != nil {
-		return fmt.Errorf("%s: %w", d.path(settingsFile), err)
-	}
-	all["require_hybrid"] = true
-	if text, err = json.MarshalIndent(all, "", "  "); err != nil {
-		return err
-	}
-	return d.write(settingsFile, append(text, '\n'))
-}
 
 // strict returns t with hybrid signatures required.
 func (t *trust) strict() *trust { return &trust{roots: t.roots, hybrid: true} }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -17,11 +18,12 @@ import (
 func (id *Identity) Renew(ctx context.Context) error {
 	id.renewing.Lock()
 	defer id.renewing.Unlock()
-	return id.renew(ctx, id.trust.Load())
+	return id.renew(ctx, id.trust.Load(), "")
 }
 
-// renew is Renew under the terms of t. The caller holds renewing.
-func (id *Identity) renew(ctx context.Context, t *trust) error {
+// renew is Renew under the terms of t, by a profile if that is not "", which is
+// then saved along with the certificate. The caller holds renewing.
+func (id *Identity) renew(ctx context.Context, t *trust, profile string) error {
 	current, err := id.alive(time.Now())
 	if err != nil {
 		return err
@@ -34,7 +36,7 @@ func (id *Identity) renew(ctx context.Context, t *trust) error {
 	if wanted == nil {
 		wanted = names(current.Leaf)
 	}
-	a := asking{Profile: id.Profile}
+	a := asking{Profile: cmp.Or(profile, id.Profile, id.remembered())}
 	if id.TTL > 0 {
 		a.TTL = id.TTL.String()
 	}
@@ -51,7 +53,11 @@ func (id *Identity) renew(ctx context.Context, t *trust) error {
 	case spiffeID(next.Leaf) != spiffeID(current.Leaf):
 		return fmt.Errorf("renewing the certificate of %s: %s answered with one for %s", current.agent(), id.authority.url, next.agent())
 	}
-	err = id.dir.save(next, nil)
+	var first func() error
+	if profile != "" {
+		first = func() error { return id.dir.note("profile", profile) }
+	}
+	err = id.dir.save(next, first)
 	id.replace(next)
 	if err != nil {
 		return fmt.Errorf("the certificate of %s is renewed, but could not be saved: %w", next.agent(), err)

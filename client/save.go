@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 )
 
@@ -38,13 +39,31 @@ func (d directory) enroll(s saved) error {
 	for _, c := range s.trust.roots {
 		roots = append(roots, c.X509.Raw)
 	}
-	set, err := json.MarshalIndent(settings{Server: s.server, RequireHybrid: s.trust.hybrid}, "", "  ")
+	set, err := json.MarshalIndent(settings{Server: s.server, RequireHybrid: s.trust.hybrid, Profile: s.profile}, "", "  ")
 	if err != nil {
 		return err
 	}
 	return d.save(s.pair, func() error {
 		return errors.Join(d.write(rootsFile, certificatesPEM(roots...)), d.write(settingsFile, append(set, '\n')))
 	})
+}
+
+// note changes one of the settings in client.json. What else stands there is
+// kept. The caller holds the lock.
+func (d directory) note(name string, value any) error {
+	text, err := d.read(settingsFile)
+	if err != nil {
+		return err
+	}
+	all := map[string]any{}
+	if err := json.Unmarshal(text, &all); err != nil {
+		return fmt.Errorf("%s: %w", d.path(settingsFile), err)
+	}
+	all[name] = value
+	if text, err = json.MarshalIndent(all, "", "  "); err != nil {
+		return err
+	}
+	return d.write(settingsFile, append(text, '\n'))
 }
 
 // save replaces the pair. first, if set, runs before that under the same lock.

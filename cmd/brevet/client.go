@@ -66,6 +66,7 @@ Examples:
 			needed("out", "`DIR` to save the identity in; made if it is not there"),
 			texts("dns", "`NAME` to have in the certificate, of those registered for the agent"),
 			texts("ip", "`ADDRESS` to have in the certificate, of those registered for the agent"),
+			text("profile", "`PROFILE` of the authority to get this certificate and the next ones by; else default"),
 			yes("require-hybrid", "take only chains whose signatures rest on ML-DSA throughout, from now on"),
 		},
 		Action: clientEnroll,
@@ -78,7 +79,7 @@ const tokenVariable = "BREVET_ENROLLMENT_TOKEN"
 func clientEnroll(c *cli.Context) error {
 	config := client.EnrollConfig{
 		Server: c.String("server"), Dir: c.String("out"), Names: append(c.StringSlice("dns"), c.StringSlice("ip")...),
-		RequireHybrid: c.Bool("require-hybrid"),
+		Profile: c.String("profile"), RequireHybrid: c.Bool("require-hybrid"),
 	}
 	for _, s := range strings.Split(strings.Join(c.StringSlice("fingerprint"), ","), ",") {
 		f, err := client.ParseFingerprint(s)
@@ -128,16 +129,24 @@ and saves both. It asks for the names that the current one has. Nothing changes
 if it fails, with exit status 1. A certificate that has expired or was revoked
 cannot be renewed: the agent enrolls anew.
 
+With --profile it asks by a profile of the authority's brevet.yaml, such as one whose
+certificates are signed with another algorithm, and if that succeeds, all renewals
+of this directory do so from now on, those of brevet client run too. The way back is
+--profile default.
+
 With --require-hybrid the agent requires hybrid signatures for this renewal and,
-if it succeeds, from now on, as if it had enrolled so.
+if it succeeds, from now on, as if it had enrolled so. With both, it takes two
+renewals, the profile's first.
 
 To have it renewed in time by itself: brevet client run.
 
 Examples:
   $ brevet client cert --dir /etc/build-bot
+  $ brevet client cert --dir /etc/build-bot --profile hybrid
   $ brevet client cert --dir /etc/build-bot --require-hybrid`,
 		Flags: []cli.Flag{
 			identityFlag(),
+			text("profile", "`PROFILE` of the authority to renew by, now and from now on"),
 			yes("require-hybrid", "take only chains whose signatures rest on ML-DSA throughout, from now on"),
 		},
 		Action: clientCert,
@@ -154,11 +163,18 @@ func clientCert(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	renew := id.Renew
-	if c.Bool("require-hybrid") {
-		renew = id.RequireHybrid
+	if c.IsSet("profile") {
+		if err := id.UseProfile(c.Context, c.String("profile")); err != nil {
+			return err
+		}
 	}
-	if err := renew(c.Context); err != nil {
+	switch {
+	case c.Bool("require-hybrid"):
+		err = id.RequireHybrid(c.Context)
+	case !c.IsSet("profile"):
+		err = id.Renew(c.Context)
+	}
+	if err != nil {
 		return err
 	}
 	return identity(c, id, c.String("dir"), "has a new certificate")
