@@ -50,7 +50,7 @@ func signsTokens(p keys.Purpose) bool { return p == keys.Tokens || p == keys.Tok
 // change says what a rotation means for relying parties.
 func (s *Server) change(ctx context.Context, p keys.Purpose, next plan) (parties.Change, error) {
 	c := parties.Change{Purpose: p, To: next.algorithm, First: next.old.ID == ""}
-	return c, s.db.View(ctx, func(tx storage.Tx) error {
+	err := s.db.View(ctx, func(tx storage.Tx) error {
 		stock, err := ca.Stock(tx)
 		if err != nil {
 			return err
@@ -74,6 +74,7 @@ func (s *Server) change(ctx context.Context, p keys.Purpose, next plan) (parties
 		}
 		return err
 	})
+	return c, err
 }
 
 func (s *Server) rehearseCertificates(ctx context.Context, r *admin.Rehearsal) error {

@@ -66,7 +66,7 @@ type plan struct {
 
 // plan checks a rotation and says what it comes to.
 func (s *Server) plan(ctx context.Context, p keys.Purpose, a keys.Algorithm) (next plan, err error) {
-	return next, s.db.View(ctx, func(tx storage.Tx) (err error) {
+	err = s.db.View(ctx, func(tx storage.Tx) (err error) {
 		if err := rotatable(p, a); err != nil {
 			return err
 		}
@@ -83,6 +83,7 @@ func (s *Server) plan(ctx context.Context, p keys.Purpose, a keys.Algorithm) (ne
 		next.sibling, err = needsSibling(tx, p, next.algorithm)
 		return err
 	})
+	return next, err
 }
 
 // rotatable refuses what cannot be rotated, or not to an algorithm.

@@ -62,7 +62,7 @@ func (s *Service) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (
 
 // latest returns the token that was minted last, of those on record and of t.
 func (s *Service) latest(ctx context.Context, t Token, now time.Time) (Token, error) {
-	return t, s.DB.View(ctx, func(tx storage.Tx) error {
+	err := s.DB.View(ctx, func(tx storage.Tx) error {
 		for other, err := range Since(tx, now) {
 			if err != nil {
 				return err
@@ -73,4 +73,5 @@ func (s *Service) latest(ctx context.Context, t Token, now time.Time) (Token, er
 		}
 		return nil
 	})
+	return t, err
 }

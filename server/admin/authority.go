@@ -145,7 +145,7 @@ func (h *Handler) status(r *http.Request) (any, error) {
 			URL: h.BaseURL + ca.CRLPath(l.Issuer),
 		}
 	}
-	return st, h.view(r, func(tx storage.Tx) error {
+	err = h.view(r, func(tx storage.Tx) error {
 		active, err := everything.at(tx, h.Now())
 		rc := count(active, h.Now())
 		st.Certificates, st.Tokens = rc.Certificates, rc.Tokens
@@ -156,6 +156,7 @@ func (h *Handler) status(r *http.Request) (any, error) {
 		st.ACMEAccounts = len(accounts)
 		return err
 	})
+	return st, err
 }
 
 func (h *Handler) backup(w http.ResponseWriter, r *http.Request) {

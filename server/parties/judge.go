@@ -49,6 +49,9 @@ func (c Change) Judge(p *Party) Finding {
 			worst = f
 		}
 	}
+	if c.Purpose == keys.ProfileIssuer && worst.Verdict == Breaks {
+		return unknown("if it meets certificates of such a profile: %s", worst.Why)
+	}
 	return worst
 }
 

@@ -35,6 +35,7 @@ var (
 	toComposite   = parties.Change{Purpose: keys.Issuer, To: composite, HTTPS: keys.ECDSAP256, Issuers: []string{"old"}}
 	toMLDSA       = parties.Change{Purpose: keys.Issuer, To: "mldsa65"}
 	toAlternative = parties.Change{Purpose: keys.Issuer, To: catalyst, HTTPS: catalyst, Root: catalyst}
+	profile       = parties.Change{Purpose: keys.ProfileIssuer, To: composite, First: true}
 	weakRoot      = parties.Change{Purpose: keys.Issuer, To: catalyst, HTTPS: catalyst, Root: keys.ECDSAP256}
 	toClassical   = parties.Change{Purpose: keys.Issuer, To: keys.ECDSAP256, HTTPS: keys.ECDSAP256}
 	toEd25519     = parties.Change{Purpose: keys.Issuer, To: keys.Ed25519, HTTPS: keys.Ed25519}
@@ -70,6 +71,7 @@ func TestJudge(t *testing.T) {
 		{"TLS with it", httpsEd25519, saw("new/1", stockTLS, parties.HTTPS), parties.Works, "takes ed25519"},
 		{"a verifier of agents, where only HTTPS changes", httpsEd25519, saw("curl/8", nil, parties.CRL), "", ""},
 
+		{"a verifier, where some profile changes", profile, saw("curl/8", nil, parties.CRL), parties.Unknown, "if it meets certificates of such a profile: checks certificates"},
 		{"an ACME client, composite", toComposite, saw("certbot/2.1", stockTLS, parties.HTTPS, parties.ACME), parties.Unknown, "whether certbot/2.1 takes"},
 		{"one that has had such a certificate", toComposite, having(saw("lego/4", stockTLS, parties.HTTPS, parties.Certificate), "old"), parties.Works, "has presented such"},
 		{"one that has had another", toComposite, having(saw("lego/4", stockTLS, parties.HTTPS, parties.Certificate), "other"), parties.Unknown, ""},
