@@ -23,7 +23,7 @@ fingerprint of the root: agents check it when they enroll, so give it to them
 over a way that you trust.
 
 --algorithm is ecdsa-p256, ecdsa-p384 or ed25519, or, so that a quantum computer
-does not forge what is issued (see README.md, Hybrid post-quantum):
+does not forge what is issued (see pqc/README.md):
   ecdsa-p256+mldsa65   a classical signature, which every TLS stack checks, and an
                        alternative one inside, which our verifier checks; each of
                        the three, with mldsa44, mldsa65 or mldsa87
