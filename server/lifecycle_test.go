@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -374,4 +375,23 @@ func TestPublicDocuments(t *testing.T) {
 	if status, _, body := get(w.URL + "/readyz"); status != http.StatusOK {
 		t.Errorf("with a new CRL: %d %s", status, body)
 	}
+}
+
+// TestAuditKeyRotatesUnderUse: checkpoints are signed while the key is replaced.
+func TestAuditKeyRotatesUnderUse(t *testing.T) {
+	w := servertest.New(t)
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		for range 20 {
+			if _, err := w.Admin.VerifyLog(t.Context(), ""); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 5 {
+		if _, err := w.Admin.RotateKey(t.Context(), "audit"); err != nil {
+			t.Error(err)
+		}
+	}
+	wait.Wait()
 }

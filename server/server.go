@@ -10,7 +10,6 @@ package server
 import (
 	"cmp"
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -57,7 +57,7 @@ type Server struct {
 	ocsp     *ocsp.Responder
 	acme     *acme.Service
 	tokens   *tokens.Service
-	audit    *audit.Signer
+	audit    atomic.Pointer[audit.Signer]
 	admin    *admin.Handler
 	clock    *clock
 	accepted time.Time // the latest time on record at the start
@@ -148,27 +148,6 @@ func (s *Server) assemble() error {
 	})
 	return nil
 }
-
-// loadAuditKey takes the key that signs checkpoints from the store.
-func (s *Server) loadAuditKey() error {
-	var key keys.Key
-	err := s.db.View(context.Background(), func(tx storage.Tx) (err error) {
-		key, err = keys.Active(tx, keys.Audit)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	private, err := s.keys.Signer(key)
-	if err != nil {
-		return err
-	}
-	s.audit, err = audit.NewSigner(s.origin(), private)
-	return err
-}
-
-// origin is the audit log's name in its checkpoints.
-func (s *Server) origin() string { return string(s.file.TrustDomain) + "/brevet-audit" }
 
 // Ready is closed when the server answers.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
@@ -288,25 +267,4 @@ func (s *Server) start(ctx context.Context) error {
 		return nil
 	}
 	return err
-}
-
-// checkpoint signs the audit log as it is in tx.
-func (s *Server) checkpoint(tx storage.Tx) ([]byte, error) { return audit.Sign(tx, s.audit) }
-
-// verifiers returns what checks the signatures of this log's keys, past and
-// present.
-func (s *Server) verifiers(tx storage.Tx) ([]ed25519.PublicKey, string, error) {
-	all, err := keys.List(tx, keys.Audit)
-	if err != nil {
-		return nil, "", err
-	}
-	var public []ed25519.PublicKey
-	for _, k := range all {
-		key, err := parseEd25519(k.Public)
-		if err != nil {
-			return nil, "", fmt.Errorf("audit key %s: %w", k.ID, err)
-		}
-		public = append(public, key)
-	}
-	return public, s.origin(), nil
 }
