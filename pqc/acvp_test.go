@@ -7,7 +7,8 @@ import (
 
 func TestACVPKeyGen(t *testing.T) {
 	type file struct {
-		TestGroups []struct {
+		Algorithm, Mode string
+		TestGroups      []struct {
 			ParameterSet string
 			Tests        []struct {
 				TcID         int
@@ -15,15 +16,28 @@ func TestACVPKeyGen(t *testing.T) {
 			}
 		}
 	}
-	set, files := vectors(t, "acvp keyGen", "acvp/ML-DSA-keyGen.json")
+	set, files := vectors(t, "acvp keyGen", acvpFiles)
 	for _, name := range files {
-		for _, g := range readJSON[file](t, name).TestGroups {
-			alg := mustAlgorithm(t, g.ParameterSet)
+		f := readJSON[file](t, name)
+		for _, g := range f.TestGroups {
+			if f.Algorithm != "ML-DSA" || f.Mode != "keyGen" {
+				set.passOver(len(g.Tests), f.Algorithm+" "+f.Mode+" is no ML-DSA key generation")
+				continue
+			}
+			alg, ok := set.algorithm(t, g.ParameterSet, len(g.Tests))
+			if !ok {
+				continue
+			}
 			for _, c := range g.Tests {
+				if c.PK == "" || c.SK == "" {
+					set.passOver(1, "a prompt without the expected results beside it")
+					continue
+				}
 				set.ran++
 				k, err := NewPrivateKey(alg, fromHex(t, c.Seed))
 				if err != nil {
-					t.Fatal(err)
+					t.Errorf("%v case %d: %v", alg, c.TcID, err)
+					continue
 				}
 				if !bytes.Equal(k.PublicKey().Bytes(), fromHex(t, c.PK)) {
 					t.Errorf("%v case %d: another public key", alg, c.TcID)

@@ -29,7 +29,7 @@ var inJOSE = map[string]Algorithm{
 }
 
 func TestJOSEExamples(t *testing.T) {
-	set, files := vectors(t, "jose", "jose/*.jose.json")
+	set, files := vectors(t, "jose", joseFiles)
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			set.ran++
@@ -42,7 +42,13 @@ func TestJOSEExamples(t *testing.T) {
 			if _, err := ParsePrivateJWK(e.JWK); !errors.Is(err, ErrUnknownAlgorithm) {
 				t.Errorf("got %v, want %v", err, ErrUnknownAlgorithm)
 			}
-			testJOSERaw(t, inJOSE[name], &e, strings.Contains(file, "draft03"))
+			alg, ok := inJOSE[name]
+			if !ok {
+				set.passOver(1, "no algorithm of ours: "+name)
+				set.ran--
+				return
+			}
+			testJOSERaw(t, alg, &e, strings.Contains(file, "draft03"))
 		})
 	}
 }

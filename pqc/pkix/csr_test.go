@@ -31,8 +31,7 @@ func TestCSRs(t *testing.T) {
 		}
 		signers = append(signers, must(NewSigner(must(pqc.NewPrivateKey(alg, c.SK))(t)))(t))
 	}
-	_, theirs := os.LookupEnv("PQC_VECTORS")
-	if want := len(pqc.Algorithms()); len(signers) != want && !theirs {
+	if want := len(pqc.Algorithms()); len(signers) != want && os.Getenv("PQC_VECTORS") == "" {
 		t.Errorf("%d algorithms have vectors, want %d", len(signers), want)
 	}
 	_, edKey, err := ed25519.GenerateKey(rand.Reader)

@@ -17,7 +17,8 @@ import (
 // PQC_VECTORS a set may be missing; of our own copy it may not.
 func vectors(t testing.TB, pattern string) []string {
 	t.Helper()
-	dir, theirs := os.LookupEnv("PQC_VECTORS")
+	dir := os.Getenv("PQC_VECTORS")
+	theirs := dir != ""
 	if !theirs {
 		dir = "../../testdata/vectors"
 	}
@@ -43,10 +44,10 @@ type compositeCase struct {
 func compositeCases(t testing.TB) []compositeCase {
 	t.Helper()
 	var all []compositeCase
-	for _, file := range vectors(t, "composite/testvectors.json") {
+	for _, file := range vectors(t, "composite/*.json") {
 		var f struct{ Tests []compositeCase }
 		if err := json.Unmarshal(must(os.ReadFile(file))(t), &f); err != nil {
-			t.Fatalf("%s: %v", file, err)
+			t.Errorf("%s: %v", file, err)
 		}
 		all = append(all, f.Tests...)
 	}
@@ -77,7 +78,8 @@ func TestOfficialCertificates(t *testing.T) {
 	cases := compositeCases(t)
 	for _, c := range cases {
 		t.Run(c.TcID, func(t *testing.T) {
-			if strings.Contains(c.TcID, "brainpool") {
+			if _, err := pqc.ParseAlgorithm(strings.TrimPrefix(c.TcID, "id-")); err != nil {
+				t.Logf("not one of ours, and must be refused: %v", err)
 				_, err := must(ParseCertificate(c.X5C))(t).CheckSelfSigned()
 				if !errors.Is(err, pqc.ErrUnknownAlgorithm) {
 					t.Errorf("got %v, want %v", err, pqc.ErrUnknownAlgorithm)
@@ -92,8 +94,14 @@ func TestOfficialCertificates(t *testing.T) {
 
 func TestRFC9881Certificates(t *testing.T) {
 	files := vectors(t, "rfc9881/*.crt.pem")
+	ran := 0
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
+			if _, err := pqc.ParseAlgorithm(strings.TrimSuffix(filepath.Base(file), ".crt.pem")); err != nil {
+				t.Logf("passed over: %v", err)
+				return
+			}
+			ran++
 			block, _ := pem.Decode(must(os.ReadFile(file))(t))
 			checkSelfSigned(t, block.Bytes)
 			c := must(ParseCertificate(block.Bytes))(t)
@@ -102,5 +110,5 @@ func TestRFC9881Certificates(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("RFC 9881 certificates: %d cases", len(files))
+	t.Logf("RFC 9881 certificates: %d cases", ran)
 }
