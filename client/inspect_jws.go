@@ -2,11 +2,11 @@ package client
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -14,14 +14,16 @@ import (
 // A signature is a JWS in its three parts, as they were written: base64url.
 type signature struct {
 	protected, payload, value string
-	alg, kid                  string // of the protected header
+	unprotected               json.RawMessage // header of the JSON serialization, or nil
+	alg, kid                  string          // of the protected header
 }
 
 // JWS checks a JSON Web Signature (RFC 7515) with the keys, in compact or in JSON
 // serialization with one signature. Each key is used with its own algorithm
 // alone, whatever the header asks for: ML-DSA-44, -65 and -87 (RFC 9964), the
-// composites of them that package pqc has, ES256, ES384, EdDSA and RS256. If the
-// payload is a claims set, it must be valid at the time (RFC 7519, section 4.1).
+// composites of them that package pqc has, ES256, ES384, ES512, EdDSA, RS256 and, if
+// a JWK says so, RS384, RS512, PS256, PS384 or PS512. If the payload is a claims set,
+// it must be valid at the time (RFC 7519, section 4.1).
 func (i *Inspector) JWS(file []byte) Verdict {
 	var v Verdict
 	s, err := readJWS(file)
@@ -78,6 +80,10 @@ func (k *verificationKey) verifyJWS(s *signature) bool {
 		sig, err := decode64(s.value)
 		return err == nil && k.pq.VerifyJWS(s.alg, []byte(input), sig)
 	}
+	if key, ok := k.classical.(*rsa.PublicKey); ok && strings.HasPrefix(k.alg, "PS") {
+		sig, err := decode64(s.value)
+		return err == nil && verifyPSS(key, k.alg, input, sig)
+	}
 	parsed, err := jose.ParseSignedCompact(input+"."+s.value, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(k.alg)})
 	if err != nil {
 		return false
@@ -112,8 +118,7 @@ func readJWS(file []byte) (*signature, error) {
 	return s, s.readHeader()
 }
 
-// readJSON reads both forms of the JSON serialization. An unprotected header says
-// nothing that is listened to.
+// readJSON reads both forms of the JSON serialization.
 func (s *signature) readJSON(text []byte) error {
 	doc, err := readObject(text)
 	if err != nil {
@@ -122,21 +127,23 @@ func (s *signature) readJSON(text []byte) error {
 	one := doc
 	if list, ok := doc["signatures"]; ok {
 		var all []json.RawMessage
-		if json.Unmarshal(list, &all) != nil || len(all) != 1 || doc["signature"] != nil || doc["protected"] != nil {
+		if json.Unmarshal(list, &all) != nil || len(all) != 1 || doc["signature"] != nil || doc["protected"] != nil || doc["header"] != nil {
 			return errors.New("want a JWS with one signature")
 		}
 		if one, err = readObject(all[0]); err != nil {
 			return err
 		}
 	}
-	if json.Unmarshal(doc["payload"], &s.payload) != nil || json.Unmarshal(one["protected"], &s.protected) != nil || json.Unmarshal(one["signature"], &s.value) != nil {
+	s.unprotected = one["header"]
+	if !textOf(doc["payload"], &s.payload) || !textOf(one["protected"], &s.protected) || !textOf(one["signature"], &s.value) {
 		return errors.New("payload, protected and signature must be strings (RFC 7515, section 7.2)")
 	}
 	return nil
 }
 
 // readHeader reads what of the protected header is needed. Extensions that must
-// be understood are not (RFC 7515, section 4.1.11).
+// be understood are not (RFC 7515, section 4.1.11), and a payload that is signed as
+// it stands (RFC 7797) is none that is looked at here, with or without crit.
 func (s *signature) readHeader() error {
 	raw, err := decode64(s.protected)
 	if err != nil {
@@ -146,44 +153,38 @@ func (s *signature) readHeader() error {
 	if err != nil {
 		return fmt.Errorf("protected header: %w", err)
 	}
-	if _, ok := h["crit"]; ok {
-		return errors.New("protected header: crit names what is not understood")
+	for _, name := range []string{"crit", "b64"} {
+		if _, ok := h[name]; ok {
+			return fmt.Errorf("protected header: %s asks for what is not understood", name)
+		}
 	}
-	if json.Unmarshal(h["alg"], &s.alg) != nil || s.alg == "" {
+	if !textOf(h["alg"], &s.alg) || s.alg == "" {
 		return errors.New("protected header: alg must be a string")
 	}
-	if kid, ok := h["kid"]; ok && json.Unmarshal(kid, &s.kid) != nil {
+	if kid, ok := h["kid"]; ok && !textOf(kid, &s.kid) {
 		return errors.New("protected header: kid must be a string")
 	}
-	return nil
+	return s.checkUnprotected(h)
 }
 
-// checkClaims checks the time of a payload that is a JSON object with exp or
-// nbf, as that of every JWT is.
-func (s *signature) checkClaims(now time.Time) error {
-	raw, err := decode64(s.payload)
-	if err != nil || !bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) {
-		return err
+// checkUnprotected refuses an unprotected header that could be taken for the other
+// one (RFC 7515, section 5.2, step 4; RFC 7797, section 6). Nothing else that stands
+// in it is listened to.
+func (s *signature) checkUnprotected(protected map[string]json.RawMessage) error {
+	if s.unprotected == nil {
+		return nil
 	}
-	claims, err := readObject(raw)
+	h, err := readObject(s.unprotected)
 	if err != nil {
-		return fmt.Errorf("payload: %w", err)
+		return fmt.Errorf("unprotected header: %w", err)
 	}
-	for name, refused := range map[string]func(t time.Time) bool{
-		"exp": func(t time.Time) bool { return !now.Before(t) },
-		"nbf": func(t time.Time) bool { return now.Before(t) },
-	} {
-		value, ok := claims[name]
-		if !ok {
-			continue
+	for name := range h {
+		if _, twice := protected[name]; twice {
+			return fmt.Errorf("%.40q stands in both headers", name)
 		}
-		var seconds float64
-		if json.Unmarshal(value, &seconds) != nil || seconds < 0 || seconds > 1<<40 {
-			return fmt.Errorf("payload: %s must be a time in seconds", name)
-		}
-		if t := time.Unix(int64(seconds), 0); refused(t) {
-			return fmt.Errorf("its %s is %s, the time is %s", name, t.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
-		}
+	}
+	if h["crit"] != nil || h["b64"] != nil {
+		return errors.New("unprotected header: crit and b64 must be protected")
 	}
 	return nil
 }

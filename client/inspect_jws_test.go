@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -122,7 +123,7 @@ func TestInspectJWS(t *testing.T) {
 		for _, i := range []*Inspector{all, jwsInspector(t, jwkOf(t, key)), jwsInspector(t, spkiPEM(t, key.Public()))} {
 			good(t, i.JWS([]byte(text+"\n")), name, want, "the key that is given")
 			good(t, i.JWS(fmt.Appendf(nil, `{"payload":%q,"protected":%q,"signature":%q}`, parts[1], parts[0], parts[2])), name, want, "")
-			good(t, i.JWS(fmt.Appendf(nil, `{"payload":%q,"signatures":[{"protected":%q,"signature":%q,"header":{"alg":"none"}}]}`, parts[1], parts[0], parts[2])), name, want, "")
+			good(t, i.JWS(fmt.Appendf(nil, `{"payload":%q,"signatures":[{"protected":%q,"signature":%q,"header":{"note":1}}]}`, parts[1], parts[0], parts[2])), name, want, "")
 			refused(t, i.JWS([]byte(parts[0]+"."+b64(`{"a":2}`)+"."+parts[2])), "does not verify")
 			refused(t, i.JWS([]byte(parts[0]+"."+parts[1]+".")), "does not verify")
 			i.RequireHybrid = true
@@ -134,6 +135,36 @@ func TestInspectJWS(t *testing.T) {
 			i.RequireHybrid = false
 		}
 	}
+}
+
+// asJSON returns a compact JWS in flattened JSON serialization, with more in it.
+func asJSON(compact, more string) string {
+	parts := strings.Split(compact, ".")
+	return fmt.Sprintf(`{%s"payload":%q,"protected":%q,"signature":%q}`, more, parts[1], parts[0], parts[2])
+}
+
+// asItIs returns a JWS whose signature is over the payload and not over its base64url,
+// as RFC 7797 has it for those who say crit.
+func asItIs(t *testing.T, key *ecdsa.PrivateKey) string {
+	t.Helper()
+	header, payload := b64(`{"alg":"ES256","b64":false}`), `{"a":1}`
+	sum := sha256.Sum256([]byte(header + "." + payload))
+	r, s, err := ecdsa.Sign(rand.Reader, key, sum[:])
+	check(t, err)
+	sig := make([]byte, 64)
+	r.FillBytes(sig[:32])
+	s.FillBytes(sig[32:])
+	return header + "." + b64(payload) + "." + b64(string(sig))
+}
+
+// salted returns a JWS by PS256 with a salt of so many octets.
+func salted(t *testing.T, key *rsa.PrivateKey, octets int) string {
+	t.Helper()
+	input := b64(`{"alg":"PS256"}`) + "." + b64("x")
+	sum := sha256.Sum256([]byte(input))
+	sig, err := rsa.SignPSS(rand.Reader, key, crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: octets})
+	check(t, err)
+	return input + "." + b64(string(sig))
 }
 
 // TestInspectJWSDowngrade: a key is used with its own algorithm alone.
@@ -153,6 +184,12 @@ func TestInspectJWSDowngrade(t *testing.T) {
 		t.Fatal("the half is not the half")
 	}
 	ed := ed25519.NewKeyFromSeed(private[32:])
+	ec, err := newKey()
+	check(t, err)
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	check(t, err)
+	good(t, jwsInspector(t, strings.Replace(jwkOf(t, rsaKey), "{", `{"alg":"PS256",`, 1)).JWS([]byte(salted(t, rsaKey, 32))), "PS256", pkix.Classical, "")
+	k65JWS := signJWS(t, k65, `{"alg":"ML-DSA-65"}`, "x")
 	for name, tc := range map[string]struct{ keys, text, want string }{
 		"none":            {jwkOf(t, k65), b64(`{"alg":"none"}`) + "." + b64("x") + ".", "a key is used with its own algorithm alone: ML-DSA-65"},
 		"HMAC":            {jwkOf(t, k65), b64(`{"alg":"HS256"}`) + "." + b64("x") + "." + b64("x"), "its own algorithm alone"},
@@ -174,6 +211,21 @@ func TestInspectJWSDowngrade(t *testing.T) {
 		"two ends":            {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65"}`, `{"exp":1,"exp":99999999999}`), "stands twice"},
 		"two signatures":      {jwkOf(t, k65), `{"payload":"","signatures":[{},{}]}`, "one signature"},
 		"alg not protected":   {jwkOf(t, k65), `{"payload":"","protected":"e30","header":{"alg":"ML-DSA-65"},"signature":""}`, "alg must be a string"},
+		"alg also outside":    {jwkOf(t, k65), asJSON(k65JWS, `"header":{"alg":"none"},`), `"alg" stands in both headers`},
+		"kid also outside":    {jwkOf(t, k65), asJSON(signJWS(t, k65, `{"alg":"ML-DSA-65","kid":"a"}`, "x"), `"header":{"kid":"b"},`), `"kid" stands in both headers`},
+		"crit outside":        {jwkOf(t, k65), asJSON(k65JWS, `"header":{"crit":["x"],"x":1},`), "crit and b64 must be protected"},
+		"b64 outside":         {jwkOf(t, k65), asJSON(k65JWS, `"header":{"b64":false},`), "crit and b64 must be protected"},
+		"a header in words":   {jwkOf(t, k65), asJSON(k65JWS, `"header":"none",`), "header: want a JSON object"},
+		"a header that is no": {jwkOf(t, k65), asJSON(k65JWS, `"header":null,`), "header: want a JSON object"},
+		"b64 without crit":    {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65","b64":false}`, "x"), "b64"},
+		"a payload as it is":  {jwkOf(t, ec), asItIs(t, ec), "b64"},
+		"payload null":        {jwkOf(t, k65), strings.Replace(asJSON(signJWS(t, k65, `{"alg":"ML-DSA-65"}`, ""), ""), `"payload":""`, `"payload":null`, 1), "must be strings"},
+		"kid null":            {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65","kid":null}`, "x"), "kid must be a string"},
+		"alg null":            {jwkOf(t, k65), signJWS(t, k65, `{"alg":null}`, "x"), "alg must be a string"},
+		"a beginning of null": {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65"}`, `{"nbf":null}`), "nbf must be a time"},
+		"an end without end":  {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65"}`, `{"exp":1e300}`), "exp must be a time"},
+		"a salt too short":    {strings.Replace(jwkOf(t, rsaKey), "{", `{"alg":"PS256",`, 1), salted(t, rsaKey, 20), "does not verify"},
+		"PSS for PKCS #1":     {jwkOf(t, rsaKey), salted(t, rsaKey, 32), "its own algorithm alone: RS256"},
 		"an unknown one more": {jwkOf(t, k65), `{"payload":"","payload":"","protected":"e30","signature":""}`, "stands twice"},
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, jwsInspector(t, tc.keys).JWS([]byte(tc.text)), tc.want) })
@@ -198,7 +250,7 @@ func TestInspectRefusesKeys(t *testing.T) {
 	member := func(m string) string { return strings.Replace(jwkOf(t, ec), "{", "{"+m+",", 1) }
 	for name, text := range map[string]string{
 		"a private key": string(private), "a private EC key": string(ecPrivate), "a secret": `{"kty":"oct","k":"AAAA"}`, "a small key": jwkOf(t, small),
-		"a small key in PEM": spkiPEM(t, small.Public()), "a curve of no use": jwkOf(t, p521), "another alg": member(`"alg":"ES384"`), "for encryption": member(`"use":"enc"`),
+		"a small key in PEM": spkiPEM(t, small.Public()), "a curve of no use": `{"kty":"EC","crv":"P-224","x":"AA","y":"AA"}`, "a curve of another alg": strings.Replace(jwkOf(t, p521), "{", `{"alg":"ES256",`, 1), "another alg": member(`"alg":"ES384"`), "for encryption": member(`"use":"enc"`),
 		"for signing": member(`"key_ops":["sign"]`), "a kid that is a number": member(`"kid":1`), "two kids": member(`"kid":"a","kid":"b"`),
 		"an empty set": `{"keys":[]}`, "a set of nothing we know": `{"keys":[{"kty":"new"}]}`, "a set with a secret": `{"keys":[` + jwkOf(t, ec) + `,{"kty":"oct","k":"AAAA"}]}`,
 		"a set with a private key": `{"keys":[` + jwkOf(t, ec) + `,` + string(private) + `]}`, "one kid for two": `{"keys":[` + member(`"kid":"a"`) + `,` + member(`"kid":"a"`) + `]}`,

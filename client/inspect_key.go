@@ -102,7 +102,8 @@ func readPEMKeys(file []byte) ([]verificationKey, error) {
 }
 
 // algorithm returns the one of JOSE that the key is used with, which its kind
-// decides (RFC 7518, section 3; RFC 8037, section 3.1; RFC 9964, section 3).
+// decides (RFC 7518, section 3; RFC 8037, section 3.1; RFC 9964, section 3), save
+// for RSA, where a JWK may name another than RS256.
 func (k *verificationKey) algorithm() (string, error) {
 	switch key := k.classical.(type) {
 	case nil:
@@ -113,14 +114,13 @@ func (k *verificationKey) algorithm() (string, error) {
 			return string(jose.ES256), nil
 		case elliptic.P384():
 			return string(jose.ES384), nil
+		case elliptic.P521():
+			return string(jose.ES512), nil
 		}
 	case ed25519.PublicKey:
 		return string(jose.EdDSA), nil
 	case *rsa.PublicKey:
-		if key.N.BitLen() < 2048 || key.N.BitLen() > 8192 || key.E < 3 {
-			return "", errors.New("an RSA key must have 2048 to 8192 bits and an exponent from 3 on")
-		}
-		return string(jose.RS256), nil
+		return string(jose.RS256), checkRSA(key)
 	}
 	return "", fmt.Errorf("a key of type %T or its curve is not understood", k.classical)
 }
@@ -135,7 +135,7 @@ func readJWK(raw []byte) (verificationKey, error) {
 	if err != nil {
 		return k, err
 	}
-	if id, ok := members["kid"]; ok && json.Unmarshal(id, &k.id) != nil {
+	if id, ok := members["kid"]; ok && !textOf(id, &k.id) {
 		return k, errors.New("JWK: kid must be a string")
 	}
 	for _, name := range []string{"d", "k", "priv"} { // RFC 7518, section 6; RFC 9964, section 3
@@ -161,8 +161,12 @@ func readJWK(raw []byte) (verificationKey, error) {
 	if k.alg, err = k.algorithm(); err != nil {
 		return k, fmt.Errorf("JWK: %w", err)
 	}
+	_, isRSA := k.classical.(*rsa.PublicKey)
+	if _, ok := rsaAlgorithms[read.Algorithm]; ok && isRSA {
+		k.alg = read.Algorithm
+	}
 	if read.Algorithm != "" && read.Algorithm != k.alg {
-		return k, fmt.Errorf("JWK: the key is for %.40q, of such keys %s is supported", read.Algorithm, k.alg)
+		return k, fmt.Errorf("JWK: the key is for %.40q, such a key can be for %s", read.Algorithm, k.alg)
 	}
 	return k, checkUse(read.Use, members["key_ops"])
 }

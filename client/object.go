@@ -20,6 +20,12 @@ func decode64(s string) ([]byte, error) {
 	return b, nil
 }
 
+// textOf reads a member that must be a string: null is none, though encoding/json
+// takes it for "".
+func textOf(member json.RawMessage, into *string) bool {
+	return len(member) > 0 && member[0] == '"' && json.Unmarshal(member, into) == nil
+}
+
 // readObject reads one JSON object with its members as they stand. Of two with
 // one name encoding/json would take the last, others take the first.
 func readObject(b []byte) (map[string]json.RawMessage, error) {
