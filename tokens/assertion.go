@@ -103,6 +103,8 @@ type signedAssertion struct {
 	by     func(agents.PublicKey) bool // whether this key made the signature
 }
 
+var errUnencoded = fmt.Errorf("%w: the assertion's header has b64, which is not for a JWT", ErrClient)
+
 func parseAssertion(text string) (signedAssertion, error) {
 	token, err := jwt.ParseSigned(text, assertionAlgorithms)
 	var other *jose.ErrUnexpectedSignatureAlgorithm
@@ -111,6 +113,11 @@ func parseAssertion(text string) (signedAssertion, error) {
 	}
 	if err != nil {
 		return signedAssertion{}, fmt.Errorf("%w: %v", ErrClient, err)
+	}
+	// go-jose takes a payload that was signed as it stands (RFC 7797), which a JWT must
+	// not have (section 7), even where crit does not say so.
+	if _, ok := token.Headers[0].ExtraHeaders["b64"]; ok {
+		return signedAssertion{}, errUnencoded
 	}
 	var s signedAssertion
 	if err := token.UnsafeClaimsWithoutVerification(&s.claims); err != nil {

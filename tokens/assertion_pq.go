@@ -33,12 +33,16 @@ func parsePostQuantum(text string) (signedAssertion, error) {
 	var h struct {
 		Algorithm string          `json:"alg"`
 		Critical  json.RawMessage `json:"crit"`
+		Encoded   json.RawMessage `json:"b64"`
 	}
 	if err := decode(parts[0], &h); err != nil {
 		return signedAssertion{}, fmt.Errorf("%w: the assertion's header: %v", ErrClient, err)
 	}
 	if h.Critical != nil {
 		return signedAssertion{}, fmt.Errorf("%w: the assertion has critical extensions, and none is known here", ErrClient) // section 4.1.11
+	}
+	if h.Encoded != nil {
+		return signedAssertion{}, errUnencoded
 	}
 	var s signedAssertion
 	if err := decode(parts[1], &s.claims); err != nil {

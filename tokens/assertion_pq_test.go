@@ -200,6 +200,7 @@ func TestPostQuantumAssertionsThatAreRefused(t *testing.T) {
 		"a critical extension":                 by(pure, `{"alg":"ML-DSA-65","crit":["x"],"x":1}`),
 		"a critical extension that is null":    by(pure, `{"alg":"ML-DSA-65","crit":null}`),
 		"a payload that is not encoded":        by(pure, `{"alg":"ML-DSA-65","b64":false,"crit":["b64"]}`),
+		"that and no crit":                     by(pure, `{"alg":"ML-DSA-65","b64":false}`),
 		"a header and more":                    by(pure, `{"alg":"ML-DSA-65"} {}`),
 		"a key that it brings along":           by(other, fmt.Sprintf(`{"alg":"ML-DSA-44","jwk":%s}`, jwkOf(t, other))),
 		"a component key as itself":            by(component, `{"alg":"ML-DSA-65"}`),

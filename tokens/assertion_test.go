@@ -85,6 +85,8 @@ func TestAssertionsThatAreRefused(t *testing.T) {
 		{"another curve said", "bot", signRaw(t, key, `{"alg":"ES384"}`, payload(good())), nil},
 		{"no algorithm", "", signRaw(t, key, `{"typ":"JWT"}`, payload(good())), nil},
 		{"a critical extension", "bot", signRaw(t, key, `{"alg":"ES256","crit":["x"],"x":1}`, payload(good())), nil},
+		{"a payload that is not encoded", "", asItIs(t, key, `{"alg":"ES256","crit":["b64"],"b64":false}`, payload(good())), nil},
+		{"a payload that is not encoded, in silence", "", asItIs(t, key, `{"alg":"ES256","b64":false}`, payload(good())), nil},
 		{"two algorithms", "", signRaw(t, key, `{"alg":"ES256","alg":"none"}`, payload(good())), nil},
 		{"another audience", "bot", es256(but(good(), "aud", "https://elsewhere.example")), nil},
 		{"the audience of the API", "bot", es256(but(good(), "aud", apiURL)), nil},

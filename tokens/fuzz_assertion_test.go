@@ -121,6 +121,9 @@ func (j judge) accepts(text, clientID string, a assertion) string {
 	if header == nil || claims == nil {
 		return "its header or its claims are no object, or have a member twice"
 	}
+	if _, ok := header["b64"]; ok {
+		return "its payload may have been signed as it stands"
+	}
 	if header["crit"] != nil {
 		return "it has critical extensions that nobody knows"
 	}

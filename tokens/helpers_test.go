@@ -188,6 +188,17 @@ func signRaw(t testing.TB, key *ecdsa.PrivateKey, header, payload string) string
 	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
+// asItIs signs the payload and not its base64url (RFC 7797).
+func asItIs(t testing.TB, key *ecdsa.PrivateKey, header, payload string) string {
+	t.Helper()
+	header = base64.RawURLEncoding.EncodeToString([]byte(header))
+	signature, err := jwt.SigningMethodES256.Sign(header+"."+payload, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return header + "." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
 // asserting are the parameters of a client that authenticates by an assertion.
 func asserting(assertion string, pairs ...string) url.Values {
 	return with(form("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", assertion), pairs...)
