@@ -106,10 +106,18 @@ func (s *signer) signSPKI(c *x509.Certificate, key crypto.PublicKey, spki []byte
 // crl makes a CRL that revokes certs.
 func (s *signer) crl(t testing.TB, number int64, certs ...*x509.Certificate) []byte {
 	t.Helper()
+	return s.list(t, number, func(list *x509.RevocationList) {
+		for _, c := range certs {
+			list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: c.SerialNumber, RevocationTime: time.Now()})
+		}
+	})
+}
+
+// list returns a CRL with a change in it.
+func (s *signer) list(t testing.TB, number int64, change func(*x509.RevocationList)) []byte {
+	t.Helper()
 	list := &x509.RevocationList{Number: big.NewInt(number), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(time.Hour)}
-	for _, c := range certs {
-		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: c.SerialNumber, RevocationTime: time.Now()})
-	}
+	change(list)
 	der, err := x509.CreateRevocationList(rand.Reader, list, s.cert, s.key)
 	check(t, err)
 	parsed, err := x509.ParseRevocationList(der)

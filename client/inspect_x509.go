@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/brevet-ca/brevet/pqc/pkix"
 )
@@ -45,8 +44,8 @@ func (i *Inspector) path(v Verdict, c *pkix.Certificate, more []*pkix.Certificat
 	if err != nil {
 		return v.refuse(err)
 	}
-	if err := i.covered(c, path.Certificates[1]); err != nil {
-		return v.refuse(err)
+	if len(i.crls) > 0 && path.Lists[0] == nil {
+		return v.refuse(fmt.Errorf("no CRL that is given is of its issuer %.100q, so it may be revoked", c.X509.Issuer))
 	}
 	return v.accept(i, path.Protection(), anchor(path))
 }
@@ -62,33 +61,14 @@ func anchor(p *pkix.Path) string {
 	return fmt.Sprintf("the root %s", fingerprint(p.Certificates[len(p.Certificates)-1].X509))
 }
 
-// covered checks that among the CRLs, if there are any, is one of the issuer of c.
-// Verify has looked for c on it, and passes over lists of others.
-func (i *Inspector) covered(c, issuer *pkix.Certificate) error {
-	if len(i.crls) == 0 {
-		return nil
-	}
-	for _, l := range i.crls {
-		if bytes.Equal(l.X509.RawIssuer, c.X509.RawIssuer) {
-			if _, err := l.CheckSignatureFrom(issuer); err == nil {
-				return nil
-			}
-		}
-	}
-	return fmt.Errorf("no CRL that is given is of its issuer %.100q, so it may be revoked", c.X509.Issuer)
-}
-
 // unanchored checks a certificate that leads to no root: what check says of the
 // signature, the time and the name.
 func (i *Inspector) unanchored(v Verdict, c *pkix.Certificate, check func() (pkix.Protection, string, error)) Verdict {
 	if len(i.crls) > 0 {
 		return v.refuse(errors.New("whether it is revoked can be told only with roots"))
 	}
-	if err := valid(i.Time, c.X509.NotBefore, c.X509.NotAfter); err != nil {
+	if err := c.CheckAlone(i.Time); err != nil {
 		return v.refuse(err)
-	}
-	if len(c.X509.UnhandledCriticalExtensions) > 0 {
-		return v.refuse(fmt.Errorf("its critical extension %v is not understood", c.X509.UnhandledCriticalExtensions[0]))
 	}
 	if i.Host != "" {
 		if err := c.X509.VerifyHostname(i.Host); err != nil {
@@ -102,20 +82,9 @@ func (i *Inspector) unanchored(v Verdict, c *pkix.Certificate, check func() (pki
 	return v.accept(i, p, trust)
 }
 
-func valid(now, from, until time.Time) error {
-	switch {
-	case now.IsZero():
-		return errors.New("no time is given")
-	case now.Before(from):
-		return fmt.Errorf("it is valid from %s on, the time is %s", from.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
-	case now.After(until): // also if it names none
-		return fmt.Errorf("it expired at %s, the time is %s", until.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
-	}
-	return nil
-}
-
-// CRL checks a file with one CRL: its signature, and the path from its issuer to
-// a root; or, with keys and no roots, that one of them has signed it.
+// CRL checks a file with one CRL: that it is complete and its time is now, its
+// signature, and the path from its issuer to a root; or, with keys and no roots, that
+// one of them has signed it.
 func (i *Inspector) CRL(file []byte) Verdict {
 	var v Verdict
 	der, err := readOne(file, MaxCRL, "X509 CRL")
@@ -128,13 +97,8 @@ func (i *Inspector) CRL(file []byte) Verdict {
 	}
 	v.Subject = fmt.Sprintf("CRL %v of %s with %d entries", l.X509.Number, l.X509.Issuer, len(l.X509.RevokedCertificateEntries))
 	v.Algorithm = signatureName(l.X509.Raw, l.X509.SignatureAlgorithm, l.X509.Extensions)
-	if err := valid(i.Time, l.X509.ThisUpdate, l.X509.NextUpdate); err != nil {
+	if err := l.CheckComplete(i.Time); err != nil {
 		return v.refuse(err)
-	}
-	for _, e := range l.X509.Extensions { // RFC 5280, section 5.2
-		if e.Critical {
-			return v.refuse(fmt.Errorf("its critical extension %v is not understood", e.Id))
-		}
 	}
 	protection, trust, err := i.issuedCRL(l)
 	if err != nil {
@@ -158,7 +122,7 @@ func (i *Inspector) issuedCRL(l *pkix.CRL) (pkix.Protection, string, error) {
 			continue
 		}
 		if n < len(i.roots) {
-			return p, fmt.Sprintf("the root %s", fingerprint(issuer.X509)), valid(i.Time, issuer.X509.NotBefore, issuer.X509.NotAfter)
+			return p, fmt.Sprintf("the root %s", fingerprint(issuer.X509)), issuer.CheckAlone(i.Time)
 		}
 		var path *pkix.Path
 		if len(i.roots) == 0 {

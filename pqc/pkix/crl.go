@@ -90,9 +90,10 @@ func (l *CRL) Entry(c *Certificate) *x509.RevocationListEntry {
 	return &l.X509.RevokedCertificateEntries[i]
 }
 
-// checkComplete refuses what is not understood, and what covers not all certificates
-// of its issuer or not the time now.
-func (l *CRL) checkComplete(now time.Time) error {
+// CheckComplete refuses what is not understood, and what covers not all certificates
+// of its issuer or not the time now (RFC 5280, section 5). It says nothing about the
+// signature. Verify does it itself.
+func (l *CRL) CheckComplete(now time.Time) error {
 	for _, e := range l.X509.Extensions {
 		if e.Critical || e.Id.Equal(oidDeltaCRL) || e.Id.Equal(oidDistribution) {
 			return fmt.Errorf("its extension %v is not understood: only complete CRLs are", e.Id)

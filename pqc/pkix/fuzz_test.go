@@ -132,7 +132,7 @@ func FuzzParse(f *testing.F) {
 		}
 		if l, err := ParseCRL(der); err == nil {
 			_, _ = l.CheckSignatureFrom(w.root.Certificate)
-			_ = l.checkComplete(now)
+			_ = l.CheckComplete(now)
 		}
 		if r, err := ParseCSR(der); err == nil {
 			_, _ = r.CheckSignature()

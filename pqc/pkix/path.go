@@ -20,6 +20,7 @@ const (
 type Path struct {
 	Certificates []*Certificate // the one that was verified first, the root last
 	Protections  []Protection   // of the signatures on them but for the root, which is trusted as it is
+	Lists        []*CRL         // on which all but the root were looked for; nil where none by the issuer was given
 }
 
 // Protection returns the weakest protection of the path.
@@ -127,7 +128,7 @@ func (s *search) finish(p *Path) *Path {
 		if err := checkNames(p.Certificates); err != nil {
 			return err
 		}
-		return s.checkRevocation(p.Certificates)
+		return s.checkRevocation(p)
 	}
 	if err := check(); err != nil {
 		s.fail(err)

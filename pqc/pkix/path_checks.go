@@ -16,7 +16,7 @@ var understood = []asn1.ObjectIdentifier{oidKeyUsage, oidSubjectAltName, oidBasi
 
 // checkLeaf checks what concerns c alone.
 func (o *Options) checkLeaf(c *Certificate) error {
-	if err := o.checkAlone(c); err != nil {
+	if err := c.CheckAlone(o.Time); err != nil {
 		return err
 	}
 	if slices.ContainsFunc(o.Roots, c.Equal) {
@@ -28,14 +28,18 @@ func (o *Options) checkLeaf(c *Certificate) error {
 	return c.X509.VerifyHostname(o.Host)
 }
 
-// checkAlone checks the time and the critical extensions of any certificate (RFC 5280,
-// section 6.1.3, a, and sections 6.1.4, o, and 6.1.5, f).
-func (o *Options) checkAlone(c *Certificate) error {
-	if o.Time.Before(c.X509.NotBefore) {
-		return fmt.Errorf("it is valid from %s on, the time is %s", c.X509.NotBefore.Format(time.RFC3339), o.Time.UTC().Format(time.RFC3339))
-	}
-	if o.Time.After(c.X509.NotAfter) {
-		return fmt.Errorf("it expired at %s, the time is %s", c.X509.NotAfter.Format(time.RFC3339), o.Time.UTC().Format(time.RFC3339))
+// CheckAlone checks what needs no other certificate: that c is valid at the time now
+// and that its critical extensions are understood (RFC 5280, section 6.1.3, a, and
+// sections 6.1.4, o, and 6.1.5, f). Verify does it itself, for every certificate of a
+// path.
+func (c *Certificate) CheckAlone(now time.Time) error {
+	switch {
+	case now.IsZero():
+		return errors.New("no time is given")
+	case now.Before(c.X509.NotBefore):
+		return fmt.Errorf("it is valid from %s on, the time is %s", c.X509.NotBefore.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	case now.After(c.X509.NotAfter):
+		return fmt.Errorf("it expired at %s, the time is %s", c.X509.NotAfter.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	unknown := slices.Clone(c.X509.UnhandledCriticalExtensions)
 	for _, e := range c.X509.Extensions {
@@ -52,7 +56,7 @@ func (o *Options) checkAlone(c *Certificate) error {
 // checkIssuer checks c as the issuer of the last certificate of path, but for the
 // signature.
 func (o *Options) checkIssuer(c *Certificate, path []*Certificate) error {
-	if err := o.checkAlone(c); err != nil {
+	if err := c.CheckAlone(o.Time); err != nil {
 		return err
 	}
 	if err := c.mayIssue(); err != nil {

@@ -6,37 +6,44 @@ import (
 	"time"
 )
 
-// checkRevocation looks for every certificate of path but the root on the CRL of its
+// checkRevocation looks for every certificate of p but the root on the CRL of its
 // issuer (RFC 5280, section 6.3, for complete CRLs). The root comes first: by then every
 // issuer that signs a CRL has been checked itself.
-func (s *search) checkRevocation(path []*Certificate) error {
-	for i := len(path) - 2; i >= 0; i-- {
-		if err := s.checkRevoked(path[i], path[i+1]); err != nil {
+func (s *search) checkRevocation(p *Path) error {
+	p.Lists = make([]*CRL, len(p.Certificates)-1)
+	for i := len(p.Lists) - 1; i >= 0; i-- {
+		l, err := s.checkRevoked(p.Certificates[i], p.Certificates[i+1])
+		if err != nil {
 			return err
 		}
+		p.Lists[i] = l
 	}
 	return nil
 }
 
-func (s *search) checkRevoked(c, issuer *Certificate) error {
-	l := newestCRL(s.o.CRLs, issuer)
+// checkRevoked returns the list on which it looked for c.
+func (s *search) checkRevoked(c, issuer *Certificate) (*CRL, error) {
+	l, err := s.newestCRL(issuer)
+	if err != nil {
+		return nil, err
+	}
 	if l == nil {
 		if s.o.RequireCRLs {
-			return fmt.Errorf("no CRL of %s is given, so %s may be revoked", issuer.name(), c.name())
+			return nil, fmt.Errorf("no CRL of %s is given, so %s may be revoked", issuer.name(), c.name())
 		}
-		return nil
+		return nil, nil
 	}
 	if err := s.checkCRL(l, issuer); err != nil {
-		return fmt.Errorf("the CRL of %s cannot be used, so %s may be revoked: %w", issuer.name(), c.name(), err)
+		return nil, fmt.Errorf("the CRL of %s cannot be used, so %s may be revoked: %w", issuer.name(), c.name(), err)
 	}
 	if e := l.Entry(c); e != nil {
-		return fmt.Errorf("%w: %s, at %s, reason %d", ErrRevoked, c.name(), e.RevocationTime.Format(time.RFC3339), e.ReasonCode)
+		return nil, fmt.Errorf("%w: %s, at %s, reason %d", ErrRevoked, c.name(), e.RevocationTime.Format(time.RFC3339), e.ReasonCode)
 	}
-	return nil
+	return l, nil
 }
 
 func (s *search) checkCRL(l *CRL, issuer *Certificate) error {
-	if err := l.checkComplete(s.o.Time); err != nil {
+	if err := l.CheckComplete(s.o.Time); err != nil {
 		return err
 	}
 	if s.signatures--; s.signatures < 0 {
@@ -54,23 +61,38 @@ func (s *search) checkCRL(l *CRL, issuer *Certificate) error {
 
 // newestCRL returns the CRL of issuer with the highest number, or nil. It may yet be
 // one that is refused: a list that is in doubt must not be passed over for an older.
-func newestCRL(lists []*CRL, issuer *Certificate) *CRL {
+func (s *search) newestCRL(issuer *Certificate) (*CRL, error) {
 	var newest *CRL
-	for _, l := range lists {
-		x := l.X509
-		if !bytes.Equal(x.RawIssuer, issuer.X509.RawSubject) {
+	for _, l := range s.o.CRLs {
+		if !bytes.Equal(l.X509.RawIssuer, issuer.X509.RawSubject) {
 			continue
 		}
-		// A CA that has changed its key and kept its name has a list for each.
-		if len(x.AuthorityKeyId) > 0 && len(issuer.X509.SubjectKeyId) > 0 && !bytes.Equal(x.AuthorityKeyId, issuer.X509.SubjectKeyId) {
+		if ok, err := s.ofKey(l, issuer); err != nil {
+			return nil, err
+		} else if !ok {
 			continue
 		}
-		if x.Number == nil { // refused by checkComplete
-			return l
+		if l.X509.Number == nil { // refused by CheckComplete
+			return l, nil
 		}
-		if newest == nil || x.Number.Cmp(newest.X509.Number) > 0 {
+		if newest == nil || l.X509.Number.Cmp(newest.X509.Number) > 0 {
 			newest = l
 		}
 	}
-	return newest
+	return newest, nil
+}
+
+// ofKey reports whether l is by the key of issuer. A CA that has changed its key and
+// kept its name has a list for each, told apart by the authority key identifier. But
+// two certificates may give one key two identifiers: what verifies counts.
+func (s *search) ofKey(l *CRL, issuer *Certificate) (bool, error) {
+	named, key := l.X509.AuthorityKeyId, issuer.X509.SubjectKeyId
+	if len(named) == 0 || len(key) == 0 || bytes.Equal(named, key) {
+		return true, nil
+	}
+	if s.signatures--; s.signatures < 0 {
+		return false, errTooManySignatures
+	}
+	_, err := l.CheckSignatureFrom(issuer)
+	return err == nil, nil
 }

@@ -47,6 +47,33 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
+// TestCRLOfOneKeyWithTwoIdentifiers: a certificate is not passed over because the list
+// on which it stands calls the issuer's key by another of its identifiers.
+func TestCRLOfOneKeyWithTwoIdentifiers(t *testing.T) {
+	for _, m := range modes {
+		root := newCA(t, m, "root", nil)
+		issuing := newCA(t, m, "issuing", root)
+		leaf, other := newLeaf(t, "leaf.example", issuing), newLeaf(t, "other.example", issuing)
+		list := newCRL(t, issuing, revoking(leaf))
+		template := *issuing.template
+		template.SubjectKeyId = []byte("another")
+		twin := &entity{signer: issuing.signer, template: &template}
+		twin.Certificate = must(ParseCertificate(signAs(t, root, twin)))(t)
+		for _, c := range []*entity{leaf, other} {
+			again := newLeaf(t, "leaf.example", twin, func(x *x509.Certificate) { x.SerialNumber = c.X509.SerialNumber })
+			o := options(root, twin)
+			o.CRLs = []*CRL{newCRL(t, newCA(t, m, "issuing", root, func(c *x509.Certificate) { c.SubjectKeyId = []byte("a third") })), list}
+			p, err := again.Verify(o)
+			if c == leaf && !errors.Is(err, ErrRevoked) {
+				t.Errorf("%s: got %v, want %v", m, err, ErrRevoked)
+			}
+			if c == other && (err != nil || !slices.Equal(p.Lists, []*CRL{list, nil})) {
+				t.Errorf("%s: got %v and %v", m, p, err)
+			}
+		}
+	}
+}
+
 func TestCRLRefusals(t *testing.T) {
 	root := newCA(t, compositeMode, "root", nil)
 	issuing := newCA(t, alternativeMode, "issuing", root)
@@ -88,7 +115,7 @@ func TestCRLRefusals(t *testing.T) {
 	t.Run("without a nextUpdate", func(t *testing.T) {
 		l := newCRL(t, issuing)
 		l.X509.NextUpdate = time.Time{} // which crypto/x509 would not write, only read
-		refused(t, l.checkComplete(now), "when the next one comes")
+		refused(t, l.CheckComplete(now), "when the next one comes")
 	})
 	t.Run("by an issuer without cRLSign", func(t *testing.T) {
 		i := newCA(t, alternativeMode, "issuing", root, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCertSign })
