@@ -66,7 +66,8 @@ func mutate(der []byte, how byte, at uint32, value byte) []byte {
 	}
 }
 
-// FuzzMutated: nothing that was valid is so after any change.
+// FuzzMutated: nothing that was valid is so after any change of one octet. For greater
+// ones that is not promised: see TestECDSAHalfIsMalleable in package pqc.
 func FuzzMutated(f *testing.F) {
 	w := newWorld(f)
 	for i, x := range w.things {
