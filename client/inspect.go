@@ -114,9 +114,18 @@ func readDER(file []byte, limit int, kinds ...string) ([][]byte, error) {
 	if len(file) > limit {
 		return nil, fmt.Errorf("it has more than %d octets", limit)
 	}
-	if !bytes.Contains(file, pemBegin) {
-		return [][]byte{file}, nil
+	switch {
+	case len(file) == 0:
+		return nil, errors.New("it is empty")
+	case bytes.Contains(file, pemBegin):
+		return readPEM(file, kinds)
+	case file[0] != 0x30: // the tag of a SEQUENCE
+		return nil, errors.New("it is neither PEM nor DER")
 	}
+	return [][]byte{file}, nil
+}
+
+func readPEM(file []byte, kinds []string) ([][]byte, error) {
 	var ders [][]byte
 	rest := file
 	for bytes.Contains(rest, pemBegin) {

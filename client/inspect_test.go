@@ -86,6 +86,13 @@ func TestInspectCertificate(t *testing.T) {
 			} else {
 				good(t, strict.Certificate(c.Raw), want.name, want.protection, root)
 			}
+			more := certificatesPEM(c.Raw, h.issuing.cert.Raw, leaf(t, h.issuing).Raw)
+			good(t, alone.Certificate(more), want.name, want.protection, root+"; 1 more in the file was not checked")
+			bundle := certificatesPEM(h.roots[0].cert.Raw, c.Raw, c.Raw)
+			good(t, (&Inspector{Time: time.Now()}).Certificate(bundle), want.name, want.protection, "no trust; 2 more in the file were not checked")
+			if v := alone.Certificate(certificatesPEM(c.Raw, h.issuing.cert.Raw)); strings.Contains(v.Trust, "not checked") {
+				t.Errorf("all of the file was checked, and it says %q", v.Trust)
+			}
 			nobody := &Inspector{Time: time.Now()}
 			refused(t, nobody.Certificate(c.Raw), "who is trusted is not known")
 			good(t, nobody.Certificate(h.roots[0].cert.Raw), want.name, want.protection, "this is no trust")
@@ -324,6 +331,10 @@ func TestInspectRefusesFiles(t *testing.T) {
 		if i.AddRoots(file) == nil || i.AddKeys(file) == nil || i.AddCRLs(file) == nil {
 			t.Errorf("%s is taken for what it is not", name)
 		}
+	}
+	for _, check := range []func([]byte) Verdict{i.Certificate, i.CSR, i.CRL} {
+		refused(t, check(nil), "it is empty")
+		refused(t, check([]byte("  junk")), "neither PEM nor DER")
 	}
 	refused(t, i.CSR(text), `want "CERTIFICATE REQUEST"`)
 	crl := pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: newHybridCA(t, classical, "root", nil).crl(t, 1)})

@@ -26,11 +26,11 @@ func (i *Inspector) Certificate(file []byte) Verdict {
 	case len(i.roots) > 0:
 		return i.path(v, c, certs[1:])
 	case len(i.keys) > 0:
-		return i.unanchored(v, c, func() (pkix.Protection, string, error) { return i.byKey(c.X509.Raw, c.X509.SignatureAlgorithm) })
+		return i.unanchored(v, certs, func() (pkix.Protection, string, error) { return i.byKey(c.X509.Raw, c.X509.SignatureAlgorithm) })
 	case !bytes.Equal(c.X509.RawIssuer, c.X509.RawSubject):
 		return v.refuse(errors.New("who is trusted is not known: give the roots"))
 	}
-	return i.unanchored(v, c, func() (pkix.Protection, string, error) {
+	return i.unanchored(v, certs, func() (pkix.Protection, string, error) {
 		p, err := c.CheckSelfSigned()
 		return p, "nobody but itself: no roots are given, so this is no trust", err
 	})
@@ -47,7 +47,19 @@ func (i *Inspector) path(v Verdict, c *pkix.Certificate, more []*pkix.Certificat
 	if len(i.crls) > 0 && path.Lists[0] == nil {
 		return v.refuse(fmt.Errorf("no CRL that is given is of its issuer %.100q, so it may be revoked", c.X509.Issuer))
 	}
-	return v.accept(i, path.Protection(), anchor(path))
+	return v.accept(i, path.Protection(), anchor(path)+unchecked(more, path.Certificates))
+}
+
+// unchecked says how many certificates of a file took no part in what was found.
+func unchecked(more, used []*pkix.Certificate) string {
+	more = slices.DeleteFunc(slices.Clone(more), func(c *pkix.Certificate) bool { return slices.ContainsFunc(used, c.Equal) })
+	switch len(more) {
+	case 0:
+		return ""
+	case 1:
+		return "; 1 more in the file was not checked"
+	}
+	return fmt.Sprintf("; %d more in the file were not checked", len(more))
 }
 
 func (i *Inspector) options(more []*pkix.Certificate) *pkix.Options {
@@ -61,9 +73,10 @@ func anchor(p *pkix.Path) string {
 	return fmt.Sprintf("the root %s", fingerprint(p.Certificates[len(p.Certificates)-1].X509))
 }
 
-// unanchored checks a certificate that leads to no root: what check says of the
-// signature, the time and the name.
-func (i *Inspector) unanchored(v Verdict, c *pkix.Certificate, check func() (pkix.Protection, string, error)) Verdict {
+// unanchored checks a certificate that leads to no root, the first of a file: what
+// check says of the signature, the time and the name.
+func (i *Inspector) unanchored(v Verdict, certs []*pkix.Certificate, check func() (pkix.Protection, string, error)) Verdict {
+	c := certs[0]
 	if len(i.crls) > 0 {
 		return v.refuse(errors.New("whether it is revoked can be told only with roots"))
 	}
@@ -79,7 +92,7 @@ func (i *Inspector) unanchored(v Verdict, c *pkix.Certificate, check func() (pki
 	if err != nil {
 		return v.refuse(err)
 	}
-	return v.accept(i, p, trust)
+	return v.accept(i, p, trust+unchecked(certs[1:], certs[:1]))
 }
 
 // CRL checks a file with one CRL: that it is complete and its time is now, its
