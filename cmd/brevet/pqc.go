@@ -41,7 +41,7 @@ func pqcCertCommand() *cli.Command {
 		Description: `Validates a path from the first certificate of each FILE (PEM or DER; - is standard
 input) to one of --roots (RFC 5280, section 6): signatures, names, validity, basic
 constraints, key usage, name constraints. Others in the FILE and in --chain may
-help on the way. With --crl, a certificate is refused unless a CRL of its issuer
+help on the way; those of the FILE that do not are counted and not checked. With --crl, a certificate is refused unless a CRL of its issuer
 is among the lists, and when it stands on one.
 
 Without --roots, --key checks one signature with one key; without both, a
@@ -109,9 +109,9 @@ func pqcJWSCommand() *cli.Command {
 		ArgsUsage: "FILE...",
 		Description: `Checks the JWS in each FILE (compact or JSON, one signature; - is standard input)
 with the public keys in --key. A key is used with its own algorithm alone,
-whatever the header asks for: ML-DSA-44, ML-DSA-65 and ML-DSA-87, their composites,
-ES256, ES384, EdDSA and RS256. If the payload has exp or nbf, as tokens do, the time
-must lie between.
+whatever the header asks for: ML-DSA-44, ML-DSA-65 and ML-DSA-87, their composites
+with Ed25519, ES256, ES384, ES512, EdDSA and RS256, or what else of RSA the key says.
+If the payload has exp or nbf, as tokens do, the time must lie between.
 
 Examples:
   $ brevet pqc verify jws token --key jwks.json
