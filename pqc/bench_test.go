@@ -1,6 +1,7 @@
 package pqc
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -9,7 +10,9 @@ var benchMessage = make([]byte, 1000) // about a to-be-signed certificate
 
 // BenchmarkSign and BenchmarkVerify time our layer and what lies beneath it, turn
 // by turn in one run: ns/op is ours, parts-ns/op the circl and crypto functions alone on a
-// message of the same length, overhead-% what our layer costs.
+// message of the same length, overhead-% what our layer costs. All three are those that
+// a tenth of the calls stay below: ML-DSA succeeds at its first try in a fifth of them,
+// and a mean tells more of the other tries, and of other programs, than of us.
 func BenchmarkSign(b *testing.B) {
 	for _, alg := range Algorithms() {
 		k := testKey(b, alg)
@@ -57,19 +60,23 @@ func beneath(alg Algorithm) (m, context []byte) {
 }
 
 func compare(b *testing.B, ours, parts func()) {
-	b.ReportAllocs()
-	var spent [2]time.Duration
-	for b.Loop() {
-		for i, f := range []func(){ours, parts} {
+	var spent [2][]time.Duration
+	for n := 0; b.Loop(); n++ {
+		for i := range 2 {
+			which := (n + i) % 2 // either is first as often as the other
 			start := time.Now()
-			f()
-			spent[i] += time.Since(start)
+			[]func(){ours, parts}[which]()
+			spent[which] = append(spent[which], time.Since(start))
 		}
 	}
-	n := float64(b.N)
-	b.ReportMetric(float64(spent[0])/n, "ns/op")
-	b.ReportMetric(float64(spent[1])/n, "parts-ns/op")
-	b.ReportMetric(100*(float64(spent[0])/float64(spent[1])-1), "overhead-%")
+	var fast [2]float64
+	for i, all := range spent {
+		slices.Sort(all)
+		fast[i] = float64(all[len(all)/10])
+	}
+	b.ReportMetric(fast[0], "ns/op")
+	b.ReportMetric(fast[1], "parts-ns/op")
+	b.ReportMetric(100*(fast[0]/fast[1]-1), "overhead-%")
 }
 
 // BenchmarkTraditional times the traditional functions alone.

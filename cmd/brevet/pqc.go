@@ -41,8 +41,9 @@ func pqcCertCommand() *cli.Command {
 		Description: `Validates a path from the first certificate of each FILE (PEM or DER; - is standard
 input) to one of --roots (RFC 5280, section 6): signatures, names, validity, basic
 constraints, key usage, name constraints. Others in the FILE and in --chain may
-help on the way; those of the FILE that do not are counted and not checked. With --crl, a certificate is refused unless a CRL of its issuer
-is among the lists, and when it stands on one.
+help on the way; those of the FILE that do not are counted and not checked.
+With --crl, a certificate is refused unless a CRL of its issuer is among the
+lists, and when it stands on one.
 
 Without --roots, --key checks one signature with one key; without both, a
 self-signed certificate is checked with its own key. Neither is trust, and the
