@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,26 +81,57 @@ func TestNPMVerifiesOurs(t *testing.T) {
 	t.Logf("%d cases", len(cases))
 }
 
+// certificateCases are certificates, CRLs and requests of every algorithm: as they are,
+// with what is signed changed, and with each half of the signature changed.
 func certificateCases(t *testing.T) (cases []foreignCase) {
-	add := func(kind, name string, by *signer) {
-		c := leaf(t, by)
-		changed := bytes.Clone(c.Raw)
-		at := bytes.Index(changed, []byte("bot.corp.example"))
-		changed[at] ^= 1
-		cases = append(cases,
-			foreignCase{Kind: kind, Cert: c.Raw, Issuer: by.cert.Raw, name: name, want: true},
-			foreignCase{Kind: kind, Cert: changed, Issuer: by.cert.Raw, name: name + ", changed", want: false})
+	add := func(kind, name string, der []byte, by *signer, changes ...int) {
+		cases = append(cases, foreignCase{Kind: kind, Cert: der, Issuer: by.cert.Raw, name: name, want: true})
+		for _, at := range append(changes, bytes.Index(der, []byte("example"))) {
+			changed := bytes.Clone(der)
+			changed[at] ^= 1
+			cases = append(cases, foreignCase{Kind: kind, Cert: changed, Issuer: by.cert.Raw, name: fmt.Sprintf("%s, octet %d changed", name, at), want: false})
+		}
 	}
-	for _, alg := range []pqc.Algorithm{pqc.MLDSA44, pqc.MLDSA65, pqc.MLDSA87, pqc.MLDSA44Ed25519SHA512, pqc.MLDSA65ECDSAP256SHA512} {
-		key, err := pqc.GenerateKey(alg)
-		check(t, err)
-		add("certificate", alg.String(), rootBy(t, func(s *signer) error {
+	for alg, key := range vectorKeys(t) {
+		by := rootBy(t, func(s *signer) (err error) {
 			s.by, err = pkix.NewSigner(key)
 			return err
-		}))
+		})
+		c, list := leaf(t, by).Raw, by.crl(t, 1)
+		request, err := pkix.CreateCSR(&x509.CertificateRequest{DNSNames: []string{"a.example"}}, by.by)
+		check(t, err)
+		last := len(c) - 1 // of the traditional half, or of the only one
+		add("signed", alg.String()+" certificate", c, by, last, last-alg.SignatureSize()+200)
+		add("signed", alg.String()+" CRL", list, by)
+		add("request", alg.String()+" request", request, by)
 	}
-	add("alternative", "alternative signature", newHybridCA(t, alternative, "root", nil))
+	alt := newHybridCA(t, alternative, "root", nil)
+	add("alternative", "alternative signature", leaf(t, alt).Raw, alt)
 	return cases
+}
+
+// vectorKeys returns a key of every algorithm, from the vectors: to make those of RSA
+// takes long.
+func vectorKeys(t *testing.T) map[pqc.Algorithm]*pqc.PrivateKey {
+	t.Helper()
+	file, err := os.ReadFile("../testdata/vectors/composite/testvectors.json")
+	check(t, err)
+	var doc struct {
+		Tests []struct {
+			PKCS8 []byte `json:"sk_pkcs8"`
+		}
+	}
+	check(t, json.Unmarshal(file, &doc))
+	keys := map[pqc.Algorithm]*pqc.PrivateKey{}
+	for _, c := range doc.Tests {
+		if key, err := pqc.ParsePKCS8PrivateKey(c.PKCS8); err == nil {
+			keys[key.Algorithm()] = key
+		}
+	}
+	if len(keys) != len(pqc.Algorithms()) {
+		t.Errorf("keys of %d algorithms, want %d", len(keys), len(pqc.Algorithms()))
+	}
+	return keys
 }
 
 // rootBy makes a root that signs as set says.
@@ -110,7 +142,8 @@ func rootBy(t *testing.T, set func(*signer) error) *signer {
 	check(t, err)
 	check(t, set(s))
 	s.cert = s.signSPKI(leafTemplate(t, func(c *x509.Certificate) {
-		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
+		c.Subject.CommonName = "root.example"
+		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
 	}), s.key.Public(), s.by.PublicKey())
 	return s
 }
