@@ -145,32 +145,10 @@ func signAs(t testing.TB, parent, e *entity) []byte {
 	return must(parent.signer.SignCertificate(tbsOf(t, parent, e)))(t)
 }
 
-var throwaway = sync.OnceValue(func() *ecdsa.PrivateKey {
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
-	return k
-})
-
-// tbsOf lets crypto/x509 encode the template and puts the algorithm and the key in,
-// which it would not take.
+// tbsOf encodes what signAs signs, though no issuer should sign it.
 func tbsOf(t testing.TB, parent, e *entity) []byte {
 	t.Helper()
-	k := throwaway()
-	der := must(x509.CreateCertificate(rand.Reader, e.template, parent.template, k.Public(), k))(t)
-	return retarget(t, der, parent.signer.Algorithm(), e.signer.PublicKey())
-}
-
-func retarget(t testing.TB, der, algorithm, spki []byte) []byte {
-	t.Helper()
-	c := must(x509.ParseCertificate(der))(t)
-	parts := must(splitTBS(c.RawTBSCertificate, certificateExtensions))(t)
-	parts.body = append(parts.body[:len(parts.body)-len(c.RawSubjectPublicKeyInfo):len(parts.body)-len(c.RawSubjectPublicKeyInfo)], spki...)
-	if len(parts.extensions) == 0 {
-		t.Fatal("a test certificate without extensions")
-	}
-	return must(parts.marshal(algorithm, parts.extensions))(t)
+	return must(encodeCertificate(e.template, parent.template, e.signer.PublicKey(), parent.signer.Algorithm()))(t)
 }
 
 // newCRL makes a CRL of e; change may alter what it is made from.
@@ -192,11 +170,7 @@ func crlTBS(t testing.TB, e *entity, changes ...func(*x509.RevocationList)) []by
 	}
 	issuer := *e.template
 	issuer.KeyUsage |= x509.KeyUsageCRLSign
-	k := throwaway()
-	der := must(x509.CreateRevocationList(rand.Reader, template, &issuer, k))(t)
-	list := must(x509.ParseRevocationList(der))(t)
-	parts := must(splitTBS(list.RawTBSRevocationList, crlExtensions))(t)
-	return must(parts.marshal(e.signer.Algorithm(), parts.extensions))(t)
+	return must(encodeCRL(template, &issuer, e.signer.Algorithm()))(t)
 }
 
 func revoking(certs ...*entity) func(*x509.RevocationList) {

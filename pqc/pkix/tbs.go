@@ -87,17 +87,21 @@ func (t *tbs) eachExtension(f func(oid asn1.ObjectIdentifier, der []byte)) error
 }
 
 // marshal returns the DER with these in the place of the signature field and of the
-// extensions. Without a signature field it is what an alternative signature is over.
+// extensions, which may be none. Without a signature field it is what an alternative
+// signature is over.
 func (t *tbs) marshal(signature []byte, extensions ...[]byte) ([]byte, error) {
-	size := len(t.head) + len(signature) + len(t.body) + 32
+	list := 0
 	for _, e := range extensions {
-		size += len(e)
+		list += len(e)
 	}
-	b := cryptobyte.NewBuilder(make([]byte, 0, size))
+	b := cryptobyte.NewBuilder(make([]byte, 0, len(t.head)+len(signature)+len(t.body)+list+32))
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddBytes(t.head)
 		b.AddBytes(signature)
 		b.AddBytes(t.body)
+		if list == 0 {
+			return
+		}
 		b.AddASN1(t.tag, func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				for _, e := range extensions {
