@@ -11,8 +11,9 @@ import (
 // What carries it may still be a classical key or signature.
 var ErrUnknownAlgorithm = errors.New("unknown post-quantum algorithm")
 
-// An Algorithm is one row of the table of signature algorithms. The zero value is
-// no algorithm; ParseAlgorithm and AlgorithmByOID return valid ones.
+// An Algorithm is one row of the table of signature algorithms. The constants and what
+// ParseAlgorithm, AlgorithmByOID and AlgorithmByJOSE return are valid. The zero value is
+// no algorithm: functions refuse it, its methods but String panic.
 type Algorithm uint8
 
 // The algorithms of RFC 9881 and of draft-ietf-lamps-pq-composite-sigs-19,

@@ -10,7 +10,7 @@ import (
 
 // A PublicKey is a parsed and checked public key. It keeps the unpacked form:
 // unpacking costs more than verifying, so callers that meet a key often should
-// keep the *PublicKey, not its bytes.
+// keep the *PublicKey, not its bytes. The zero value is no key.
 type PublicKey struct {
 	alg   Algorithm
 	raw   []byte
@@ -20,7 +20,7 @@ type PublicKey struct {
 
 // NewPublicKey reads a raw public key: the ML-DSA key, in composites followed by
 // the traditional one (the draft, section 4.1). This is what stands in a
-// SubjectPublicKeyInfo and in the "pub" of a JWK.
+// SubjectPublicKeyInfo and in the "pub" of a JWK. raw is copied.
 func NewPublicKey(alg Algorithm, raw []byte) (*PublicKey, error) {
 	if !alg.valid() {
 		return nil, fmt.Errorf("%w: %v", ErrUnknownAlgorithm, alg)

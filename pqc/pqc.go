@@ -10,14 +10,22 @@
 // A composite signature holds as long as one of its halves does. Both halves are
 // always made and always checked, and this package gives no way to use a component
 // key alone (the draft, sections 5.3 and 9.3, forbids it). Composite signatures can
-// be made anew by others for the same message (section 9.2.2): never take the hash
-// of something signed for its identity.
+// be made anew by others for the same message (section 9.2.2), with ECDSA by who has
+// seen one: never take the hash of something signed for its identity.
+//
+// A message is given whole, not hashed and not as a stream. All sizes are in octets.
+// Every format has one encoding, and what is in another is refused: DER, points that
+// are compressed, base64 with loose bits. Errors say what was wrong and show nothing
+// of a private key; where the algorithm was none of ours they wrap ErrUnknownAlgorithm.
 //
 // Left out: the two composites with brainpool curves (no implementation of the
 // curves in the modules used), HashML-DSA (not to be used in PKIX, RFC 9881,
 // section 8.3), and private keys in expanded form: only seeds are read and written.
 //
 // Trusted: github.com/cloudflare/circl for ML-DSA and Ed448, the standard library
-// for RSA, ECDSA, Ed25519, the hashes and randomness. The package does no I/O and
-// holds no state; keys may be used by many goroutines at once.
+// for RSA, ECDSA, Ed25519, the hashes and randomness; how long they take with a
+// private key, too. Private keys are not wiped from memory. The package does no I/O
+// and holds no state; keys may be used by many goroutines at once.
+//
+// Certificates, CRLs and requests with these keys are the matter of package pkix.
 package pqc

@@ -10,7 +10,7 @@ import (
 )
 
 // A PrivateKey signs. It implements crypto.Signer; however it is printed or
-// logged, it says "[hidden]".
+// logged, it says "[hidden]". The zero value is no key.
 type PrivateKey struct {
 	seed  [seedSize]byte
 	mldsa mldsaPrivate
@@ -18,7 +18,8 @@ type PrivateKey struct {
 	pub   *PublicKey
 }
 
-// GenerateKey makes a key from the system's randomness.
+// GenerateKey makes a key from the system's randomness: in microseconds, but for RSA of
+// 3072 and 4096 bits, which takes seconds.
 func GenerateKey(alg Algorithm) (*PrivateKey, error) {
 	if !alg.valid() {
 		return nil, fmt.Errorf("%w: %v", ErrUnknownAlgorithm, alg)
@@ -34,7 +35,8 @@ func GenerateKey(alg Algorithm) (*PrivateKey, error) {
 }
 
 // NewPrivateKey reads a raw private key: the seed of the ML-DSA key (32 octets),
-// in composites followed by the traditional one (the draft, section 4.2).
+// in composites followed by the traditional one (the draft, section 4.2). The public
+// key is computed from it. raw is copied.
 func NewPrivateKey(alg Algorithm, raw []byte) (*PrivateKey, error) {
 	if !alg.valid() {
 		return nil, fmt.Errorf("%w: %v", ErrUnknownAlgorithm, alg)

@@ -19,8 +19,9 @@ func (*Options) HashFunc() crypto.Hash { return 0 }
 
 // Sign signs the message itself, not a digest of it. opts is nil, crypto.Hash(0)
 // or *Options; anything else is refused rather than overlooked. The random source
-// given is not used: signatures are hedged with the system's randomness (FIPS 204,
-// section 3.4).
+// given is not used and may be nil: signatures are hedged with the system's randomness
+// (FIPS 204, section 3.4), so two of one message differ. The signature has at most
+// Algorithm().SignatureSize() octets; with an ECDSA half the number varies.
 func (k *PrivateKey) Sign(_ io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
 	context, err := contextOf(opts)
 	if err != nil {
@@ -63,7 +64,8 @@ func contextOf(opts crypto.SignerOpts) ([]byte, error) {
 }
 
 // Verify reports whether sig is the key's signature of message with an empty
-// context, as in certificates, CRLs, CSRs and JOSE.
+// context, as in certificates, CRLs, CSRs and JOSE. Any other octets are refused,
+// whatever their number; which half of a composite is wrong is not told.
 func (k *PublicKey) Verify(message, sig []byte) bool {
 	return k.verify(message, sig, nil)
 }

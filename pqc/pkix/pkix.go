@@ -9,6 +9,10 @@
 // (2019), 9.8: a classical signature outside, which every verifier understands,
 // and one by an ML-DSA or composite key in extensions that are not critical.
 //
+// CreateCertificate, CreateCRL and CreateCSR make what crypto/x509 has templates for. A
+// Signer signs what somebody has encoded. ParseCertificate, ParseCRL and ParseCSR check
+// the form of what others sent, and Verify finds out whether it is to be trusted.
+//
 // crypto/x509 takes the bytes apart; what it lets pass and should not is checked
 // here. Its Verify must not be used on such certificates: it cannot check their
 // signatures, and it accepts whatever is itself among the roots.
