@@ -24,13 +24,17 @@ func TestACVPKeyGen(t *testing.T) {
 				set.passOver(len(g.Tests), f.Algorithm+" "+f.Mode+" is no ML-DSA key generation")
 				continue
 			}
+			if g.ParameterSet == "" {
+				set.passOver(len(g.Tests), "expected results without their prompts")
+				continue
+			}
 			alg, ok := set.algorithm(t, g.ParameterSet, len(g.Tests))
 			if !ok {
 				continue
 			}
 			for _, c := range g.Tests {
-				if c.PK == "" || c.SK == "" {
-					set.passOver(1, "a prompt without the expected results beside it")
+				if c.Seed == "" || c.PK == "" || c.SK == "" {
+					set.passOver(1, "a prompt or an expected result without the other")
 					continue
 				}
 				set.ran++
