@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -274,5 +275,34 @@ func TestHybridPeersRefuseClassicalOnes(t *testing.T) {
 	}
 	if err := talk(t, shop.HybridServerConfig(), id.HybridClientConfig("bot.corp.example")); err == nil {
 		t.Error("HybridClientConfig took one agent for another")
+	}
+}
+
+// TestHybridPeersAskForTheUse: a certificate for servers is none for a client, and the
+// other way round.
+func TestHybridPeersAskForTheUse(t *testing.T) {
+	for _, m := range []mode{alternative, composite, pure} {
+		a := newHybridAuthority(t, m)
+		id := a.enroll(t, t.TempDir(), "127.0.0.1")
+		only := func(u x509.ExtKeyUsage) *tls.Certificate {
+			key, err := newKey()
+			check(t, err)
+			c := a.issuing.sign(leafTemplate(t, func(c *x509.Certificate) {
+				c.IPAddresses, c.ExtKeyUsage = []net.IP{net.IPv4(127, 0, 0, 1)}, []x509.ExtKeyUsage{u}
+			}), key.Public())
+			return &tls.Certificate{Certificate: [][]byte{c.Raw, a.issuing.cert.Raw}, PrivateKey: key}
+		}
+		for use, ok := range map[x509.ExtKeyUsage]bool{x509.ExtKeyUsageClientAuth: true, x509.ExtKeyUsageServerAuth: false} {
+			client, server := id.HybridClientConfig("127.0.0.1"), id.HybridServerConfig()
+			client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return only(use), nil }
+			if err := talk(t, id.HybridServerConfig(), client); (err == nil) != ok {
+				t.Errorf("%s: a client with use %v: %v", m, use, err)
+			}
+			server.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return only(use), nil }
+			err := talk(t, server, id.HybridClientConfig("127.0.0.1"))
+			if ok && (err == nil || !strings.Contains(err.Error(), "not for this use")) || !ok && err != nil {
+				t.Errorf("%s: a server with use %v: %v", m, use, err)
+			}
+		}
 	}
 }
