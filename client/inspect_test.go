@@ -1,6 +1,9 @@
 package client
 
 import (
+	"crypto"
+	"crypto/rand"
+	_ "crypto/sha1" // to be refused
 	"crypto/x509"
 	stdpkix "crypto/x509/pkix"
 	"encoding/asn1"
@@ -229,28 +232,64 @@ func TestInspectRefusesFiles(t *testing.T) {
 	refused(t, i.CRL(append(crl, crl...)), "want one")
 }
 
+// signedAs returns c as it would be if its key had signed it and said this algorithm.
+func signedAs(t *testing.T, c *x509.Certificate, algorithm []byte, sign func(tbs []byte) ([]byte, error)) []byte {
+	t.Helper()
+	fields := elements(c.RawTBSCertificate) // version, serial number, signature, ...
+	fields[2].FullBytes = algorithm
+	tbs := joined(fields)
+	sig, err := sign(tbs)
+	check(t, err)
+	der, err := asn1.Marshal(struct {
+		TBS, Algorithm asn1.RawValue
+		Signature      asn1.BitString
+	}{asn1.RawValue{FullBytes: tbs}, asn1.RawValue{FullBytes: algorithm}, asn1.BitString{Bytes: sig, BitLength: 8 * len(sig)}})
+	check(t, err)
+	return der
+}
+
+func keyInspector(t *testing.T, spki []byte) *Inspector {
+	t.Helper()
+	i := &Inspector{Time: time.Now()}
+	check(t, i.AddKeys(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})))
+	return i
+}
+
 // TestInspectByKeyOfOneAlgorithm: with the right key and nothing else, what names
 // another composite over the same component keys is refused.
 func TestInspectByKeyOfOneAlgorithm(t *testing.T) {
-	h := newHierarchy(t, composite)
+	c := leaf(t, newHierarchy(t, composite).issuing)
 	key, err := pqc.GenerateKey(pqc.MLDSA65ECDSAP256SHA512)
 	check(t, err)
-	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pqc.MarshalPKIXPublicKey(key.PublicKey())})
-	fields := elements(leaf(t, h.issuing).RawTBSCertificate) // version, serial number, signature, ...
+	i := keyInspector(t, pqc.MarshalPKIXPublicKey(key.PublicKey()))
 	for _, alg := range []pqc.Algorithm{pqc.MLDSA65ECDSAP256SHA512, pqc.MLDSA65ECDSAP384SHA512, pqc.MLDSA65} {
-		fields[2].FullBytes = alg.Identifier()
-		tbs := joined(fields)
-		sig, err := key.Sign(nil, tbs, nil)
-		check(t, err)
-		der, err := asn1.Marshal(struct {
-			TBS, Algorithm asn1.RawValue
-			Signature      asn1.BitString
-		}{asn1.RawValue{FullBytes: tbs}, asn1.RawValue{FullBytes: alg.Identifier()}, asn1.BitString{Bytes: sig, BitLength: 8 * len(sig)}})
-		check(t, err)
-		i := &Inspector{Time: time.Now()}
-		check(t, i.AddKeys(public))
+		der := signedAs(t, c, alg.Identifier(), func(tbs []byte) ([]byte, error) { return key.Sign(nil, tbs, nil) })
 		if alg == key.Algorithm() {
 			good(t, i.Certificate(der), alg.String(), pkix.Composite, "the key that is given")
+		} else {
+			refused(t, i.Certificate(der), "not signed with the key")
+		}
+	}
+}
+
+// TestInspectByKeyWithoutSHA1, which crypto/x509 would take.
+func TestInspectByKeyWithoutSHA1(t *testing.T) {
+	c := leaf(t, newHierarchy(t, classical).issuing)
+	key, err := newKey()
+	check(t, err)
+	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	check(t, err)
+	i := keyInspector(t, spki)
+	for hash, oid := range map[crypto.Hash]asn1.ObjectIdentifier{crypto.SHA256: {1, 2, 840, 10045, 4, 3, 2}, crypto.SHA1: {1, 2, 840, 10045, 4, 1}} {
+		algorithm, err := asn1.Marshal(stdpkix.AlgorithmIdentifier{Algorithm: oid})
+		check(t, err)
+		der := signedAs(t, c, algorithm, func(tbs []byte) ([]byte, error) {
+			h := hash.New()
+			h.Write(tbs)
+			return key.Sign(rand.Reader, h.Sum(nil), hash)
+		})
+		if hash == crypto.SHA256 {
+			good(t, i.Certificate(der), "ECDSA-SHA256", pkix.Classical, "the key that is given")
 		} else {
 			refused(t, i.Certificate(der), "not signed with the key")
 		}
