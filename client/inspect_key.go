@@ -26,8 +26,8 @@ type verificationKey struct {
 	classical crypto.PublicKey
 }
 
-// AddKeys adds public keys: a JWK or a JWK set (RFC 7517; RFC 9964), or PEM
-// blocks "PUBLIC KEY". Keys in a set that are not understood are passed over, as
+// AddKeys adds public keys: a JWK or a JWK set (RFC 7517; RFC 9964), or
+// SubjectPublicKeyInfos, one in DER or any number in PEM blocks "PUBLIC KEY". Keys in a set that are not understood are passed over, as
 // long as one is; a secret or private one, or two with one kid, spoil the set.
 func (i *Inspector) AddKeys(file []byte) error {
 	keys, err := readKeys(file)
@@ -38,7 +38,7 @@ func (i *Inspector) AddKeys(file []byte) error {
 }
 
 func readKeys(file []byte) ([]verificationKey, error) {
-	if bytes.Contains(file, pemBegin) {
+	if bytes.Contains(file, pemBegin) || bytes.HasPrefix(file, []byte{0x30}) { // DER, for no JSON object begins with it
 		return readPEMKeys(file)
 	}
 	if len(file) > MaxFile {

@@ -251,7 +251,7 @@ func signedAs(t *testing.T, c *x509.Certificate, algorithm []byte, sign func(tbs
 func keyInspector(t *testing.T, spki []byte) *Inspector {
 	t.Helper()
 	i := &Inspector{Time: time.Now()}
-	check(t, i.AddKeys(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})))
+	check(t, i.AddKeys(spki))
 	return i
 }
 

@@ -18,8 +18,8 @@ type PrivateKey struct {
 	pub   *PublicKey
 }
 
-// GenerateKey makes a key from the system's randomness: in microseconds, but for RSA of
-// 3072 and 4096 bits, which takes seconds.
+// GenerateKey makes a key from the system's randomness, in well under a millisecond, or
+// up to seconds where the traditional half is RSA.
 func GenerateKey(alg Algorithm) (*PrivateKey, error) {
 	if !alg.valid() {
 		return nil, fmt.Errorf("%w: %v", ErrUnknownAlgorithm, alg)

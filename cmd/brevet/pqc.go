@@ -58,7 +58,7 @@ Examples:
 			texts("chain", "`FILE` with certificates that may stand between"),
 			texts("crl", "`FILE` with CRLs"),
 			text("host", "`NAME` or address that the certificate must be for"),
-			texts("key", "`FILE` with the public key to check with, instead of roots: PEM, JWK or JWK set"),
+			texts("key", "`FILE` with the public key to check with, instead of roots: PEM, DER, JWK or JWK set"),
 			atFlag(), hybridFlag(),
 		},
 		Action: func(c *cli.Context) error { return inspect(c, certKind) },
@@ -80,7 +80,7 @@ Example:
 		Flags: []cli.Flag{
 			texts("roots", "`FILE` with the certificates that are trusted; look at their fingerprints first"),
 			texts("chain", "`FILE` with certificates that may stand between"),
-			texts("key", "`FILE` with the public key to check with, instead of roots: PEM, JWK or JWK set"),
+			texts("key", "`FILE` with the public key to check with, instead of roots: PEM, DER, JWK or JWK set"),
 			atFlag(), hybridFlag(),
 		},
 		Action: func(c *cli.Context) error { return inspect(c, crlKind) },
@@ -118,7 +118,7 @@ Examples:
   $ brevet pqc verify jws token --key jwks.json
   $ brevet pqc verify jws statement.json --key key.pem --require-hybrid --at 2026-01-31T15:04:05Z`,
 		Flags: []cli.Flag{
-			&cli.StringSliceFlag{Name: "key", Required: true, Usage: "`FILE` with the public keys: a JWK, a JWK set, or PEM"},
+			&cli.StringSliceFlag{Name: "key", Required: true, Usage: "`FILE` with the public keys: a JWK, a JWK set, PEM or DER"},
 			atFlag(), hybridFlag(),
 		},
 		Action: func(c *cli.Context) error { return inspect(c, jwsKind) },

@@ -79,7 +79,7 @@ func TestCreateRefusals(t *testing.T) {
 		make func() ([]byte, error)
 		why  string
 	}{
-		"another key than the issuer's": {func() ([]byte, error) { return CreateCertificate(leafTemplate(), root, spki, other) }, "not that of"},
+		"another key than the issuer's": {func() ([]byte, error) { return CreateCertificate(leafTemplate(), root, spki, other) }, "certificate: the key is not that of"},
 		"another alternative key":       {func() ([]byte, error) { return CreateCertificate(leafTemplate(), root, spki, decorating) }, "decoration"},
 		"none in the issuer":            {func() ([]byte, error) { return CreateCertificate(leafTemplate(), bare, spki, s) }, "decoration"},
 		"a key to encipher with":        {func() ([]byte, error) { return CreateCertificate(encipher, root, spki, s) }, "must have none of keyEncipherment"},
@@ -88,7 +88,7 @@ func TestCreateRefusals(t *testing.T) {
 		"self-signed for another":       {func() ([]byte, error) { return CreateCertificate(rootTemplate(), nil, spki, s) }, "is for another"},
 		"an issuer that is no CA":       {func() ([]byte, error) { return CreateCertificate(leafTemplate(), leaf, spki, ofLeaf) }, "is not a CA"},
 		"a CRL by one that is no CA":    {func() ([]byte, error) { return CreateCRL(list, leaf, ofLeaf) }, "is not a CA"},
-		"a CRL by another key":          {func() ([]byte, error) { return CreateCRL(list, root, other) }, "not that of"},
+		"a CRL by another key":          {func() ([]byte, error) { return CreateCRL(list, root, other) }, "CRL: the key is not that of"},
 		"a decorated CRL":               {func() ([]byte, error) { return CreateCRL(list, bare, s) }, "decoration"},
 		"a CRL without a number":        {func() ([]byte, error) { return CreateCRL(&x509.RevocationList{}, root, s) }, "Number"},
 	} {

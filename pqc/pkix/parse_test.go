@@ -1,6 +1,8 @@
 package pkix
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -213,6 +215,7 @@ func TestClassicalAlgorithms(t *testing.T) {
 	_, err := c.CheckSelfSigned()
 	refused(t, err, "unknown, broken or not the key's")
 
+	refused(t, checkClassical(&ecdsa.PublicKey{Curve: elliptic.P224()}), "too weak")
 	refused(t, checkClassical(&rsa.PublicKey{N: rsaKey(t).Primes[0], E: 65537}), "2048 to 8192 bits")
 }
 
