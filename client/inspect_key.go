@@ -27,8 +27,9 @@ type verificationKey struct {
 }
 
 // AddKeys adds public keys: a JWK or a JWK set (RFC 7517; RFC 9964), or
-// SubjectPublicKeyInfos, one in DER or any number in PEM blocks "PUBLIC KEY". Keys in a set that are not understood are passed over, as
-// long as one is; a secret or private one, or two with one kid, spoil the set.
+// SubjectPublicKeyInfos, one in DER or any number in PEM blocks "PUBLIC KEY".
+// Keys in a set that are not understood are passed over, as long as one is; a
+// secret or private one, or two with one kid, spoil the set.
 func (i *Inspector) AddKeys(file []byte) error {
 	keys, err := readKeys(file)
 	if err == nil {

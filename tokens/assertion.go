@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -106,6 +107,13 @@ type signedAssertion struct {
 var errUnencoded = fmt.Errorf("%w: the assertion's header has b64, which is not for a JWT", ErrClient)
 
 func parseAssertion(text string) (signedAssertion, error) {
+	// A text has one encoding: go-jose would leave out white space, and verify what it
+	// has encoded anew.
+	for part := range strings.SplitSeq(text, ".") {
+		if _, err := fromBase64(part); err != nil {
+			return signedAssertion{}, fmt.Errorf("%w: the assertion: %v", ErrClient, err)
+		}
+	}
 	token, err := jwt.ParseSigned(text, assertionAlgorithms)
 	var other *jose.ErrUnexpectedSignatureAlgorithm
 	if errors.As(err, &other) && slices.Contains(postQuantumAlgorithms, string(other.Got)) {
