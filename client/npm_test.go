@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -64,6 +65,7 @@ type foreignCase struct {
 	JWK    json.RawMessage `json:"jwk,omitempty"`
 	Token  string          `json:"token,omitempty"`
 	Alg    string          `json:"alg,omitempty"`
+	Key    []byte          `json:"key,omitempty"`
 
 	name string
 	want any
@@ -104,9 +106,18 @@ func certificateCases(t *testing.T) (cases []foreignCase) {
 		add("signed", alg.String()+" certificate", c, by, last, last-alg.SignatureSize()+200)
 		add("signed", alg.String()+" CRL", list, by)
 		add("request", alg.String()+" request", request, by)
+		if alg.Composite() {
+			continue
+		}
+		add("openssl", alg.String()+" certificate", c, by, last)
+		pkcs8, err := pqc.MarshalPKCS8PrivateKey(key)
+		check(t, err)
+		spki := base64.StdEncoding.EncodeToString(pqc.MarshalPKIXPublicKey(key.PublicKey()))
+		cases = append(cases, foreignCase{Kind: "key", Key: pkcs8, name: alg.String() + " private key", want: spki})
 	}
 	alt := newHybridCA(t, alternative, "root", nil)
 	add("alternative", "alternative signature", leaf(t, alt).Raw, alt)
+	add("openssl", "alternative signature, outside", leaf(t, alt).Raw, alt)
 	return cases
 }
 

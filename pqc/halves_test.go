@@ -155,7 +155,7 @@ func TestECDSAHalfIsMalleable(t *testing.T) {
 		b.AddASN1BigInt(s.Sub(p256.curve.Params().N, s))
 	})
 	if !k.PublicKey().Verify(message, slices.Concat(good[:n], b.BytesOrPanic())) {
-		t.Error("(r, n-s) is refused: SECURITY.md and the package comment promise too little")
+		t.Error("(r, n-s) is refused: the package comment promises too little")
 	}
 }
 

@@ -1,7 +1,7 @@
 // Verifies with other people's code (jose and @noble from npm, and the OpenSSL in
 // node for RSA, P-384, P-521 and Ed448) what brevet has signed. Usage: node verify.mjs DIR, where DIR has node_modules. Reads a JSON
 // array of cases and writes one of answers: true, false, or a text.
-import { constants, createHash, createPublicKey, verify } from 'node:crypto';
+import { constants, createHash, createPrivateKey, createPublicKey, verify, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
@@ -105,6 +105,14 @@ function signedBy(der, k) {
 }
 
 const verifiers = {
+  // OpenSSL from 3.5 on knows ML-DSA, and of an alternative signature the outside.
+  openssl({ cert, issuer }) {
+    const ca = new X509Certificate(bytes(issuer));
+    const c = new X509Certificate(bytes(cert));
+    return c.verify(ca.publicKey) && c.checkIssued(ca);
+  },
+  // key answers with the public key to a private one in PKCS #8.
+  key: ({ key }) => createPublicKey(createPrivateKey({ key: Buffer.from(key, 'base64'), format: 'der', type: 'pkcs8' })).export({ type: 'spki', format: 'der' }).toString('base64'),
   // A certificate or a CRL.
   signed({ cert, issuer }) {
     return signedBy(cert, key(certificate(bytes(issuer)).fields[6]));
