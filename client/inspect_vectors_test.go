@@ -109,11 +109,11 @@ type jwsGroup struct {
 func (g *jwsGroup) notOffered() string {
 	switch {
 	case g.Public == nil:
-		return "a shared secret, which is refused as a key"
+		return "good, by a shared secret, which is refused as a key"
 	case strings.Contains(string(g.Public), `"ES521"`):
-		return `a key for "ES521", which is no name of JOSE`
+		return `good, by a key for "ES521", which is no name of JOSE`
 	case strings.HasPrefix(g.Comment, "rfc7520") && strings.Contains(string(g.Public), `"PS256"`):
-		return "the algorithm PS384 and a key that is for PS256"
+		return "good, by PS384 and a key that is for PS256"
 	}
 	return ""
 }
@@ -134,6 +134,10 @@ func TestInspectWycheproofJWS(t *testing.T) {
 			}
 			keyErr := i.AddKeys(g.Public)
 			for _, c := range g.Tests {
+				if c.JWS == nil {
+					passedOver["an encrypted JWE, or no JWS at all"]++
+					continue
+				}
 				text := []byte(c.JWS)
 				if s := ""; json.Unmarshal(c.JWS, &s) == nil {
 					text = []byte(s)
@@ -153,6 +157,6 @@ func TestInspectWycheproofJWS(t *testing.T) {
 	}
 	t.Logf("wycheproof: %d JWS, of which %d are good", ran, accepted)
 	for why, n := range passedOver {
-		t.Logf("passed over: %d that are good and have %s", n, why)
+		t.Logf("passed over: %d: %s", n, why)
 	}
 }

@@ -31,6 +31,10 @@ func TestWycheproofJSONWeb(t *testing.T) {
 				}
 			}
 			for _, c := range g.Tests {
+				if c.JWS == nil {
+					set.passOver(1, "no JWS")
+					continue
+				}
 				set.ran++
 				var compact string // or a JWS in JSON, which package client reads
 				if json.Unmarshal(c.JWS, &compact) == nil && verifyCompact(ours, compact) {
