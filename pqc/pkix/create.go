@@ -25,11 +25,12 @@ import (
 // fields are used as by x509.CreateCertificate, except for SignatureAlgorithm.
 //
 // What would be refused is not made: a key usage that is not for the key, an issuer that
-// is no CA, or an alternative signature that it does not bind. A certificate that s signs for
-// itself binds the alternative key of s without being told.
+// is no CA, an alternative signature that it does not bind, a signature that does not
+// verify. A certificate that s signs for itself binds the alternative key of s without
+// being told.
 //
-// crypto/x509 encodes it, and signs it for nothing; who issues many certificates builds
-// the TBSCertificate once and calls SignCertificate.
+// crypto/x509 encodes it, and signs it for nothing; who issues many certificates encodes
+// them without it and calls SignCertificate.
 func CreateCertificate(template *x509.Certificate, issuer *Certificate, spki []byte, s *Signer) ([]byte, error) {
 	t := *template
 	if issuer == nil {
@@ -53,7 +54,13 @@ func CreateCertificate(template *x509.Certificate, issuer *Certificate, spki []b
 	if err != nil {
 		return nil, fmt.Errorf("creating a certificate: %w", err)
 	}
-	if _, err := ParseCertificate(der); err != nil {
+	c, err := ParseCertificate(der)
+	if err == nil && issuer == nil {
+		_, err = c.CheckSelfSigned()
+	} else if err == nil {
+		_, err = c.CheckSignatureFrom(issuer)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("creating what would be refused: %w", err)
 	}
 	return der, nil
@@ -74,7 +81,11 @@ func CreateCRL(template *x509.RevocationList, issuer *Certificate, s *Signer) ([
 	if err != nil {
 		return nil, fmt.Errorf("creating a CRL: %w", err)
 	}
-	if _, err := ParseCRL(der); err != nil {
+	l, err := ParseCRL(der)
+	if err == nil {
+		_, err = l.CheckSignatureFrom(issuer)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("creating what would be refused: %w", err)
 	}
 	return der, nil

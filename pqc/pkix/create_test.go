@@ -1,11 +1,15 @@
 package pkix
 
 import (
+	"crypto"
 	"crypto/x509"
 	xpkix "crypto/x509/pkix"
+	"io"
 	"math/big"
 	"testing"
 	"time"
+
+	"github.com/brevet-ca/brevet/pqc"
 )
 
 func rootTemplate() *x509.Certificate {
@@ -64,6 +68,13 @@ func TestCreateTheLeast(t *testing.T) {
 	}
 }
 
+// A faulty key signs something else.
+type faulty struct{ crypto.Signer }
+
+func (f faulty) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return f.Signer.Sign(r, append([]byte{digest[0] ^ 1}, digest[1:]...), opts)
+}
+
 func TestCreateRefusals(t *testing.T) {
 	s, other := newSigner(t, alternativeMode), newSigner(t, alternativeMode)
 	root := must(ParseCertificate(must(CreateCertificate(rootTemplate(), nil, nil, s))(t)))(t)
@@ -83,14 +94,24 @@ func TestCreateRefusals(t *testing.T) {
 		"another alternative key":       {func() ([]byte, error) { return CreateCertificate(leafTemplate(), root, spki, decorating) }, "decoration"},
 		"none in the issuer":            {func() ([]byte, error) { return CreateCertificate(leafTemplate(), bare, spki, s) }, "decoration"},
 		"a key to encipher with":        {func() ([]byte, error) { return CreateCertificate(encipher, root, spki, s) }, "must have none of keyEncipherment"},
-		"no key":                        {func() ([]byte, error) { return CreateCertificate(leafTemplate(), root, nil, s) }, "must be a DER SubjectPublicKeyInfo"},
-		"half a key":                    {func() ([]byte, error) { return CreateCertificate(leafTemplate(), root, spki[:40], s) }, "must be a DER SubjectPublicKeyInfo"},
-		"self-signed for another":       {func() ([]byte, error) { return CreateCertificate(rootTemplate(), nil, spki, s) }, "is for another"},
-		"an issuer that is no CA":       {func() ([]byte, error) { return CreateCertificate(leafTemplate(), leaf, spki, ofLeaf) }, "is not a CA"},
-		"a CRL by one that is no CA":    {func() ([]byte, error) { return CreateCRL(list, leaf, ofLeaf) }, "is not a CA"},
-		"a CRL by another key":          {func() ([]byte, error) { return CreateCRL(list, root, other) }, "CRL: the key is not that of"},
-		"a decorated CRL":               {func() ([]byte, error) { return CreateCRL(list, bare, s) }, "decoration"},
-		"a CRL without a number":        {func() ([]byte, error) { return CreateCRL(&x509.RevocationList{}, root, s) }, "Number"},
+		"another alternative key in itself": {func() ([]byte, error) {
+			t := rootTemplate()
+			t.ExtraExtensions = []xpkix.Extension{{Id: oidAltPublicKey, Value: pqc.MarshalPKIXPublicKey(other.Alternative())}}
+			return CreateCertificate(t, nil, nil, s)
+		}, "not of the alternative key"},
+		"a signature that is broken": {func() ([]byte, error) {
+			broken := *s
+			broken.key = faulty{s.key}
+			return CreateCertificate(leafTemplate(), root, spki, &broken)
+		}, "does not verify"},
+		"no key":                     {func() ([]byte, error) { return CreateCertificate(leafTemplate(), root, nil, s) }, "must be a DER SubjectPublicKeyInfo"},
+		"half a key":                 {func() ([]byte, error) { return CreateCertificate(leafTemplate(), root, spki[:40], s) }, "must be a DER SubjectPublicKeyInfo"},
+		"self-signed for another":    {func() ([]byte, error) { return CreateCertificate(rootTemplate(), nil, spki, s) }, "is for another"},
+		"an issuer that is no CA":    {func() ([]byte, error) { return CreateCertificate(leafTemplate(), leaf, spki, ofLeaf) }, "is not a CA"},
+		"a CRL by one that is no CA": {func() ([]byte, error) { return CreateCRL(list, leaf, ofLeaf) }, "is not a CA"},
+		"a CRL by another key":       {func() ([]byte, error) { return CreateCRL(list, root, other) }, "CRL: the key is not that of"},
+		"a decorated CRL":            {func() ([]byte, error) { return CreateCRL(list, bare, s) }, "decoration"},
+		"a CRL without a number":     {func() ([]byte, error) { return CreateCRL(&x509.RevocationList{}, root, s) }, "Number"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			der, err := c.make()

@@ -23,7 +23,8 @@
 // names, URIs and IP addresses (refused where such a name stands below them).
 //
 // Trusted: package pqc, and crypto/x509 for parsing and for classical signatures.
-// The package does no I/O and holds no state.
+// The package does no I/O, and holds no state but a key whose signatures nobody sees:
+// see CreateCertificate.
 package pkix
 
 import (
