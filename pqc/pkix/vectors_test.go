@@ -19,6 +19,9 @@ func vectors(t testing.TB, pattern string) []string {
 	t.Helper()
 	dir := os.Getenv("PQC_VECTORS")
 	theirs := dir != ""
+	if info, err := os.Stat(dir); theirs && (err != nil || !info.IsDir()) {
+		t.Fatalf("PQC_VECTORS: %s is no directory from here: give an absolute path", dir)
+	}
 	if !theirs {
 		dir = "../../testdata/vectors"
 	}
