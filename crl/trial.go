@@ -2,18 +2,23 @@ package crl
 
 import (
 	"context"
+	"slices"
 
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// Trial returns the size, in octets of DER, that the active issuer's list would
-// have now if i signed it. Nothing is published and no number is used up.
-func (p *Publisher) Trial(ctx context.Context, i *ca.Issuer) (int, error) {
+// Trial returns the size, in octets of DER, that the list of an issuer would have now
+// if i signed it: the one of this identifier, or an empty list if there is none such.
+// Nothing is published and no number is used up.
+func (p *Publisher) Trial(ctx context.Context, issuer string, i *ca.Issuer) (int, error) {
 	var d *draft
 	err := p.db.View(ctx, func(tx storage.Tx) (err error) {
-		now := p.now().UTC()
-		if d, err = newDraft(tx, p.ca.Issuer(), now, 0); err != nil {
+		now, of := p.now().UTC(), i
+		if k := slices.IndexFunc(p.ca.Issuers(), func(known *ca.Issuer) bool { return known.ID == issuer }); k >= 0 {
+			of = p.ca.Issuers()[k]
+		}
+		if d, err = newDraft(tx, of, now, 0); err != nil {
 			return err
 		}
 		return fill(tx, []*draft{d}, now)

@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,7 +36,7 @@ func (s *Server) rehearse(ctx context.Context, p keys.Purpose, a keys.Algorithm)
 	if signsTokens(p) {
 		err = s.rehearseTokens(ctx, &r, &change)
 	} else {
-		err = s.rehearseCertificates(ctx, &r)
+		err = s.rehearseCertificates(ctx, &r, plan.old.ID)
 	}
 	if err != nil {
 		return r, err
@@ -51,21 +52,18 @@ func signsTokens(p keys.Purpose) bool { return p == keys.Tokens || p == keys.Tok
 func (s *Server) change(ctx context.Context, p keys.Purpose, next plan) (parties.Change, error) {
 	c := parties.Change{Purpose: p, To: next.algorithm, First: next.old.ID == ""}
 	err := s.db.View(ctx, func(tx storage.Tx) error {
-		stock, err := ca.Stock(tx)
-		if err != nil {
-			return err
-		}
-		switch {
-		case next.sibling:
-			c.HTTPS = keys.ECDSAP256
-		case p == keys.HTTPSIssuer && !stock, p == keys.Issuer && stock && next.algorithm.Classical():
-			c.HTTPS = next.algorithm
-		}
-		root, err := keys.Active(tx, keys.Root)
-		if err != nil {
+		stock, err1 := ca.Stock(tx)
+		root, err2 := keys.Active(tx, keys.Root)
+		if err := errors.Join(err1, err2); err != nil {
 			return err
 		}
 		c.Root = root.Algorithm
+		switch {
+		case next.sibling:
+			c.HTTPS = keys.ECDSAP256
+		case p == keys.HTTPSIssuer && !stock, p == keys.Issuer && root.Algorithm.Classical() && next.algorithm.Classical():
+			c.HTTPS = next.algorithm
+		}
 		all, err := keys.List(tx, keys.Issuer, keys.ProfileIssuer, keys.HTTPSIssuer)
 		for _, k := range all {
 			if k.Algorithm == next.algorithm {
@@ -77,7 +75,7 @@ func (s *Server) change(ctx context.Context, p keys.Purpose, next plan) (parties
 	return c, err
 }
 
-func (s *Server) rehearseCertificates(ctx context.Context, r *admin.Rehearsal) error {
+func (s *Server) rehearseCertificates(ctx context.Context, r *admin.Rehearsal, issuer string) error {
 	p := keys.Purpose(r.Purpose)
 	sizes := []admin.Size{{What: "certificate"}, {What: "chain sent in TLS"}, {What: "issuer's certificate"}, {What: "CRL, as it is now"}}
 	measure := func(a keys.Algorithm, into func(*admin.Size) *int) error {
@@ -85,7 +83,7 @@ func (s *Server) rehearseCertificates(ctx context.Context, r *admin.Rehearsal) e
 		if err != nil {
 			return err
 		}
-		list, err := s.crl.Trial(ctx, t.Issuer)
+		list, err := s.crl.Trial(ctx, issuer, t.Issuer)
 		leaf, issuer := len(t.Leaf), len(t.Issuer.Certificate)
 		for i, n := range []int{leaf, leaf + issuer, issuer, list} {
 			*into(&sizes[i]) = n

@@ -180,7 +180,7 @@ func (r *Register) All() []Party {
 	return all
 }
 
-// A Changes is what is to be stored.
+// Changes are what is to be stored.
 type Changes struct {
 	put  []Party
 	gone []id
