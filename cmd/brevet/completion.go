@@ -132,7 +132,7 @@ func (l *line) values(ctx context.Context, placeholder string) [][2]string {
 	var words []string
 	switch {
 	case strings.Contains(placeholder, "|"):
-		words = strings.Split(placeholder, "|")
+		words = strings.Split(strings.Trim(placeholder, "[]"), "|")
 	case placeholder == "REASON":
 		words = reasons
 	case placeholder == "NAME" && !l.adds():

@@ -32,7 +32,7 @@ Example:
 			{
 				Name:      "rotate",
 				Usage:     "make a new key and put it to work",
-				ArgsUsage: "issuer|profile-issuer|https-issuer|tokens|tokens-pq|audit",
+				ArgsUsage: "[" + rotated + "]",
 				Description: `Makes a new key of the same algorithm and signs with it from now on. What the old
 key signed stays valid: its public key stays published, and a retired issuer's
 CRL goes on. If a key was stolen, revoke what it signed as well.
@@ -73,12 +73,14 @@ and how those who relied on the authority in the last 31 days would take it, by
 what they fetched and presented and by the signatures that their TLS offered: who
 breaks, who works, and for whom nothing that was seen tells. Those who never ask
 the authority anything, such as TLS peers that look at no CRL, are not known to it.
+Without the name of a key it rehearses the whole authority: the issuer and, if they
+can have the algorithm, the token keys.
 
 The new key lies in a new file in --dir: copy it to where the others are kept.
 
 Examples:
   $ brevet key rotate issuer
-  $ brevet key rotate issuer --algorithm mldsa65-ecdsa-p256-sha512 --rehearse
+  $ brevet key rotate --algorithm mldsa65 --rehearse
   $ brevet key rotate issuer --algorithm ecdsa-p256+mldsa65
   $ brevet key rotate profile-issuer --algorithm mldsa65-ecdsa-p256-sha512
   $ brevet key rotate tokens-pq --algorithm mldsa65`,
@@ -115,17 +117,19 @@ func keyList(c *cli.Context) error {
 	})
 }
 
+// rotated are the keys that can be.
+const rotated = "issuer|profile-issuer|https-issuer|tokens|tokens-pq|audit"
+
 func keyRotate(c *cli.Context) error {
+	if c.Bool("rehearse") {
+		return keyRehearse(c)
+	}
+	if !c.Args().Present() {
+		return misuse(c, "key rotate needs %s", rotated)
+	}
 	server, err := dial(c)
 	if err != nil {
 		return err
-	}
-	if c.Bool("rehearse") {
-		r, err := server.RehearseKey(c.Context, c.Args().First(), c.String("algorithm"))
-		if err != nil {
-			return err
-		}
-		return printRehearsal(c, r)
 	}
 	k, err := server.RotateKeyTo(c.Context, c.Args().First(), c.String("algorithm"))
 	if err != nil {

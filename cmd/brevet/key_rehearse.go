@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -9,45 +10,79 @@ import (
 	"github.com/brevet-ca/brevet/server/admin"
 )
 
-// printRehearsal prints what a rotation would do. The essential of it is who would
-// be cut off.
-func printRehearsal(c *cli.Context, r admin.Rehearsal) error {
+// keyRehearse prints what a rotation would do: of one key, or of all that can have
+// the algorithm. The essential of it is who would be cut off.
+func keyRehearse(c *cli.Context) error {
+	purpose, algorithm := c.Args().First(), c.String("algorithm")
+	if purpose == "" && algorithm == "" {
+		return misuse(c, "key rotate --rehearse needs --algorithm ALGORITHM, or %s", rotated)
+	}
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	if purpose == "" {
+		all, err := server.Rehearse(c.Context, algorithm)
+		if err != nil {
+			return err
+		}
+		return printRehearsals(c, all, all...)
+	}
+	r, err := server.RehearseKey(c.Context, purpose, algorithm)
+	if err != nil {
+		return err
+	}
+	return printRehearsals(c, r, r)
+}
+
+func printRehearsals(c *cli.Context, doc any, all ...admin.Rehearsal) error {
 	var broken []string
-	for _, p := range r.Parties {
-		if p.Verdict == "breaks" {
-			broken = append(broken, strings.TrimSpace(p.Who+" "+p.Software))
+	for _, r := range all {
+		for _, p := range r.Parties {
+			if who := strings.TrimSpace(p.Who + " " + p.Software); p.Verdict == "breaks" && !slices.Contains(broken, who) {
+				broken = append(broken, who)
+			}
 		}
 	}
-	return answer(c, r, broken, func(p *page) {
-		p.line("Rehearsed rotating the %s key from %s to %s. Nothing was changed.", r.Purpose, orDash(r.From), r.To)
-		p.line("")
-		var sizes table
-		sizes.styled(bold, "OCTETS OF", "NOW", "THEN")
-		for _, s := range r.Sizes {
-			now := "-"
-			if s.Now > 0 {
-				now = fmt.Sprint(s.Now)
+	return answer(c, doc, broken, func(p *page) {
+		for i, r := range all {
+			if i > 0 {
+				p.line("")
 			}
-			sizes.row(s.What, now, fmt.Sprint(s.Then))
-		}
-		p.table(sizes)
-		p.line("")
-		var t table
-		t.styled(bold, "VERDICT", "WHO", "SOFTWARE", "LAST SEEN", "WHY")
-		for _, party := range r.Parties {
-			if party.Verdict != "works" || c.Bool("verbose") {
-				t.styled(verdictStyle(party.Verdict), party.Verdict, party.Who, orDash(party.Software), at(party.Seen), party.Why)
-			}
-		}
-		if len(t.rows) > 1 {
-			p.table(t)
-			p.line("")
-		}
-		p.line("%s", rehearsalSummary(r))
-		for _, remark := range r.Remarks {
-			p.line("%s", remark)
+			p.rehearsal(r, c.Bool("verbose"))
 		}
 	})
+}
+
+func (p *page) rehearsal(r admin.Rehearsal, works bool) {
+	p.line("Rehearsed rotating the %s key from %s to %s. Nothing was changed.", r.Purpose, orDash(r.From), r.To)
+	p.line("")
+	var sizes table
+	sizes.styled(bold, "OCTETS OF", "NOW", "THEN")
+	for _, s := range r.Sizes {
+		now := "-"
+		if s.Now > 0 {
+			now = fmt.Sprint(s.Now)
+		}
+		sizes.row(s.What, now, fmt.Sprint(s.Then))
+	}
+	p.table(sizes)
+	p.line("")
+	var t table
+	t.styled(bold, "VERDICT", "WHO", "SOFTWARE", "LAST SEEN", "WHY")
+	for _, party := range r.Parties {
+		if party.Verdict != "works" || works {
+			t.styled(verdictStyle(party.Verdict), party.Verdict, party.Who, orDash(party.Software), at(party.Seen), party.Why)
+		}
+	}
+	if len(t.rows) > 1 {
+		p.table(t)
+		p.line("")
+	}
+	p.line("%s", rehearsalSummary(r))
+	for _, remark := range r.Remarks {
+		p.line("%s", remark)
+	}
 }
 
 func rehearsalSummary(r admin.Rehearsal) string {

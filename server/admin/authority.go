@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/tokens"
 )
 
 func (h *Handler) showCRL(r *http.Request) (any, error) {
@@ -107,6 +108,27 @@ func (h *Handler) rehearseKey(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return h.Rehearse(r.Context(), p, a)
+}
+
+// rehearse rehearses the move of the whole authority to an algorithm: of its issuer
+// and of the token keys that could have it.
+func (h *Handler) rehearse(r *http.Request) (any, error) {
+	a, err := keys.ParseAlgorithm(r.FormValue("algorithm"))
+	if err != nil {
+		return nil, err
+	}
+	var all []Rehearsal
+	for _, p := range []keys.Purpose{keys.Issuer, keys.Tokens, keys.TokensPQ} {
+		if p != keys.Issuer && tokens.CheckAlgorithm(p, a) != nil {
+			continue
+		}
+		one, err := h.Rehearse(r.Context(), p, a)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
 }
 
 func (h *Handler) rotateKey(r *http.Request) (any, error) {

@@ -297,6 +297,11 @@ func (c *Client) RehearseKey(ctx context.Context, purpose, algorithm string) (Re
 	return call[Rehearsal](ctx, c, "POST", "/keys/"+url.PathEscape(purpose)+"/rehearse", q, nil)
 }
 
+// Rehearse is RehearseKey for all keys that could have the algorithm.
+func (c *Client) Rehearse(ctx context.Context, algorithm string) ([]Rehearsal, error) {
+	return call[[]Rehearsal](ctx, c, "POST", "/rehearse", url.Values{"algorithm": {algorithm}}, nil)
+}
+
 // Backup writes a copy of the store, as of one instant, to w.
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
 	body, err := c.open(ctx, "GET", "/backup", nil, nil)

@@ -82,6 +82,7 @@ func NewHandler(p Parts) *Handler {
 		"GET /keys":                          h.listKeys,
 		"POST /keys/{purpose}/rotate":        h.rotateKey,
 		"POST /keys/{purpose}/rehearse":      h.rehearseKey,
+		"POST /rehearse":                     h.rehearse,
 		"GET /status":                        h.status,
 	} {
 		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
