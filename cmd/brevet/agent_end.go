@@ -17,16 +17,16 @@ func agentSuspendCommand() *cli.Command {
 access tokens, its ACME accounts, its unused enrollment token and ACME key.
 Until "brevet agent resume" it can obtain nothing new.
 
-From then on introspection and renewals refuse it. The new CRL is published
+From then on OCSP, introspection and renewals refuse it. The new CRL is published
 before the command returns; the receipt names it, and the last moment at which a
-credential could still work with somebody who asks neither.
+credential could still work with somebody who asks none of them.
 
 Nothing is asked before it happens. Exit status 1 means that nothing was ended,
 and why.
 
 Example:
   $ brevet agent suspend build-bot --reason keyCompromise`,
-		Flags:  []cli.Flag{reasonFlag("privilegeWithdrawn")},
+		Flags:  []cli.Flag{reasonFlag("CRL", "privilegeWithdrawn")},
 		Action: ending("is suspended", (*admin.Client).Suspend),
 	}
 }
@@ -46,7 +46,7 @@ and why.
 
 Example:
   $ brevet agent decommission build-bot`,
-		Flags:  []cli.Flag{reasonFlag("cessationOfOperation")},
+		Flags:  []cli.Flag{reasonFlag("CRL", "cessationOfOperation")},
 		Action: ending("is decommissioned, for ever", (*admin.Client).Decommission),
 	}
 }

@@ -55,12 +55,12 @@ Example:
 with it. Its agent stays active, but cannot renew with it.
 
 The new CRL is published before the command returns; the receipt names it, and
-the last moment at which the certificate could still work with somebody who does
-not ask the CRL. Exit status 1 means that it was not revoked, and why.
+the last moment at which the certificate could still work with somebody who asks
+neither CRL nor OCSP. Exit status 1 means that it was not revoked, and why.
 
 Example:
   $ brevet cert revoke 0b3c…9e --reason keyCompromise`,
-				Flags:  []cli.Flag{reasonFlag("unspecified")},
+				Flags:  []cli.Flag{reasonFlag("CRL", "unspecified")},
 				Action: certRevoke,
 			},
 			certIssueCommand(),

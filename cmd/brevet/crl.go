@@ -77,7 +77,7 @@ func (p *page) crl(l admin.CRL) {
 	p.line("CRL %d of issuer %s revokes %s.", l.Number, l.Issuer, count(l.Revoked, "certificate"))
 	p.line("")
 	var t table
-	t.pair("Published", at(l.ThisUpdate))
+	t.pair("Dated", at(l.ThisUpdate)) // up to 30 s before it was published
 	t.pair("Next one by", p.end(l.NextUpdate))
 	t.pair("At", l.URL)
 	p.table(t)

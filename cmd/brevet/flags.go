@@ -26,9 +26,9 @@ func preset(name, value, usage string) cli.Flag {
 	return &cli.StringFlag{Name: name, Value: value, Usage: usage}
 }
 
-// reasonFlag is for what ends credentials.
-func reasonFlag(otherwise string) cli.Flag {
-	return text("reason", "`REASON` for the CRL: "+strings.Join(reasons, ", ")+"; else "+otherwise)
+// reasonFlag is for what ends credentials, and says where the reason shows.
+func reasonFlag(shows, otherwise string) cli.Flag {
+	return text("reason", "`REASON` for the "+shows+": "+strings.Join(reasons, ", ")+"; else "+otherwise)
 }
 
 // reasons are those of RFC 5280, section 5.3.1 that fit agents.

@@ -40,7 +40,7 @@ func (p *page) deadAfter(r admin.Receipt) {
 	switch {
 	case r.Certificates+r.Tokens == 0:
 	case r.DeadAfter.After(p.now):
-		p.line("Whoever asks neither the CRL nor introspection may accept some of it until %s.", p.end(r.DeadAfter))
+		p.line("Whoever asks neither CRL nor OCSP nor introspection may accept some of it until %s.", p.end(r.DeadAfter))
 	default:
 		p.line("All of it has expired by now, too.")
 	}

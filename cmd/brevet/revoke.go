@@ -19,8 +19,8 @@ agent suspend.
 It counts first and says what will end, then ends it in one transaction and
 prints a receipt: how many were revoked, the number of the CRL that says so,
 which is published before the command returns, and the last moment at which any
-of it could still work with somebody who asks neither CRL nor introspection.
-Nothing is asked in between; --dry-run stops after the count.
+of it could still work with somebody who asks neither CRL nor OCSP nor
+introspection. Nothing is asked in between; --dry-run stops after the count.
 
 T is a time in RFC 3339, a date (its beginning here), or how long ago: 2h, 30d.
 --issued-before reaches back to the first credential and catches what is being
@@ -39,7 +39,7 @@ Examples:
 			texts("label", "of the agents with this label: `K=V`"),
 			text("issued-before", "issued before `T`"),
 			text("issued-since", "issued at `T` or later"),
-			reasonFlag("unspecified"),
+			reasonFlag("CRL", "unspecified"),
 			yes("dry-run", "only count"),
 		},
 		Action: revoke,

@@ -72,8 +72,10 @@ func (p *page) status(st admin.Status, health string) {
 	t.pair("Server until", p.end(st.ServerExpires))
 	t.pair("Issuer until", p.end(st.IssuerExpires))
 	t.pair("Root until", p.end(st.RootExpires))
+	whose := "Root SHA-256"
 	for _, fingerprint := range st.RootFingerprint {
-		t.pair("Root SHA-256", fingerprint)
+		t.pair(whose, fingerprint)
+		whose = "HTTPS root SHA-256" // the second, if there is one
 	}
 	p.table(t)
 }

@@ -38,7 +38,7 @@ revoked, and why.
 
 Example:
   $ brevet token revoke 0b3c…9e`,
-				Flags:  []cli.Flag{reasonFlag("unspecified")},
+				Flags:  []cli.Flag{reasonFlag("audit log", "unspecified")},
 				Action: tokenRevoke,
 			},
 			{
