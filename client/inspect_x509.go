@@ -125,7 +125,7 @@ func (i *Inspector) issuedCRL(l *pkix.CRL) (pkix.Protection, string, error) {
 	if len(i.roots) == 0 && len(i.keys) > 0 {
 		return i.byKey(l.X509.Raw, l.X509.SignatureAlgorithm)
 	}
-	err := fmt.Errorf("no certificate is given of its issuer %.100q", l.X509.Issuer)
+	err := fmt.Errorf("no certificate is given of its issuer %.100q: give the chain", l.X509.Issuer)
 	for n, issuer := range append(slices.Clip(i.roots), i.intermediates...) {
 		if !bytes.Equal(issuer.X509.RawSubject, l.X509.RawIssuer) {
 			continue

@@ -74,7 +74,8 @@ what they fetched and presented and by the signatures that their TLS offered: wh
 breaks, who works, and for whom nothing that was seen tells. Those who never ask
 the authority anything, such as TLS peers that look at no CRL, are not known to it.
 Without the name of a key it rehearses the whole authority: the issuer and, if they
-can have the algorithm, the token keys.
+can have the algorithm, the token keys; --json then prints a list. --quiet prints who
+breaks.
 
 The new key lies in a new file in --dir: copy it to where the others are kept.
 

@@ -89,8 +89,8 @@ func rehearsalSummary(r admin.Rehearsal) string {
 	if r.Since.IsZero() {
 		return "Nobody was seen to rely on the authority yet, so nothing is known of who would break."
 	}
-	return fmt.Sprintf("Of those who relied on the authority since %s, this breaks %d, %d would work (--verbose lists them), and of %d it is not known.",
-		at(r.Since), r.Breaks, r.Works, r.Unknown)
+	return fmt.Sprintf("Of all seen in the last 31 days, the first of them since %s: breaks %d, unknown %d, works %d (--verbose lists these, too).",
+		at(r.Since), r.Breaks, r.Unknown, r.Works)
 }
 
 func verdictStyle(verdict string) string {

@@ -110,7 +110,7 @@ func (c Change) verifier(p *Party) Finding {
 	case p.ours():
 		return works("%s checks every kind", p.name())
 	case c.Composite():
-		return breaks("checks certificates, and no software but brevet's is known to check composite signatures; this is %s", p.name())
+		return breaks("checks certificates, and no software but brevet's is known to check composite signatures")
 	}
 	return p.takes(c.To, "certificates and CRLs")
 }

@@ -55,8 +55,8 @@ func TestJudge(t *testing.T) {
 		verdict parties.Verdict
 		why     string
 	}{
-		{"a verifier with stock software, composite", toComposite, saw("curl/8", nil, parties.CRL), parties.Breaks, "this is curl/8"},
-		{"one without a name", toComposite, saw("", nil, parties.OCSP), parties.Breaks, "this is its software"},
+		{"a verifier with stock software, composite", toComposite, saw("curl/8", nil, parties.CRL), parties.Breaks, "checks certificates, and no software but brevet's"},
+		{"one without a name", toComposite, saw("", nil, parties.OCSP), parties.Breaks, "no software but brevet's"},
 		{"one that also speaks TLS", toComposite, saw("curl/8", mldsaTLS, parties.HTTPS, parties.Chain), parties.Breaks, "no software but brevet's"},
 		{"one of ours", toComposite, saw("brevet-client", stockTLS, parties.HTTPS, parties.CRL), parties.Works, "checks every kind"},
 		{"one that has our name inside", toComposite, saw("not-brevet-client", nil, parties.CRL), parties.Breaks, ""},
