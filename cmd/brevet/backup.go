@@ -26,10 +26,11 @@ The copy is checked before it gets its name; FILE must not exist. Only its owner
 may read it.
 
 The backup has the store ONLY: agents, credentials on record, revocations, CA
-certificates and the audit log. The private keys (*.key) and brevet.yaml in --dir
-are not in it, and without them it is of no use. Copy those once, and the keys
-again after brevet key rotate, to a place of their own: a backup and the unsealed
-keys together are the authority.
+certificates, the audit log, and who relied on the authority in the last 31 days
+(agents or addresses, and their software). The private keys (*.key) and brevet.yaml
+in --dir are not in it, and without them it is of no use. Copy those once, and the
+keys again after brevet key rotate, to a place of their own: a backup and the
+unsealed keys together are the authority.
 
 Example:
   $ brevet backup /backup/brevet-$(date +%F).db`,
