@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/brevet-ca/brevet/server"
 )
 
 // TestTourInREADME pastes the README's tour into a shell, on ports that are
@@ -55,4 +57,35 @@ func TestTourInREADME(t *testing.T) {
 			t.Errorf("the tour does not show %q:\n%s", want, out)
 		}
 	}
+}
+
+// TestConfigurationInREADMEs: what the pages show of brevet.yaml is one.
+func TestConfigurationInREADMEs(t *testing.T) {
+	least := "trust_domain: example.internal\nadvertise: https://127.0.0.1:8443\n"
+	for file, mark := range map[string]struct{ before, begin, end string }{
+		"../../README.md":     {"", "\n```yaml\n", "```"},
+		"../../pqc/README.md": {least, "# then, in brevet.yaml, and brevet serve again:\n", "\n\n"},
+		"key.go":              {least, "\n\n  ", "\n\n"},
+	} {
+		page, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := strings.Split(string(page), mark.begin)[1:]
+		if len(shown) == 0 {
+			t.Errorf("%s shows nothing of brevet.yaml", file)
+		}
+		for _, text := range shown {
+			text, _, _ := strings.Cut(text, mark.end)
+			if _, err := server.ParseFile([]byte(mark.before + dedent(text))); err != nil {
+				t.Errorf("%s: %v in\n%s", file, err, text)
+			}
+		}
+	}
+}
+
+// dedent takes the indentation of a block in Markdown away.
+func dedent(block string) string {
+	indent := block[:len(block)-len(strings.TrimLeft(block, " "))]
+	return strings.ReplaceAll(strings.TrimPrefix(block, indent), "\n"+indent, "\n")
 }
