@@ -43,9 +43,10 @@ agents trust it by its fingerprint, so a new one is a new authority.
 
 --algorithm makes an issuer of another algorithm (those of brevet init) under the
 root that there is. A chain is as strong as its weakest signature: a composite
-issuer under a classical root is only a beginning. If stock TLS clients cannot
-check what the new issuer signs, an https-issuer is made along. Agents and relying
-parties whose verifier does not know the algorithm refuse what it issues.
+issuer under a classical root is only a beginning, and a classical one under a
+composite root no way back. If stock TLS clients cannot check what the new issuer
+signs, an https-issuer is made along. Agents and relying parties whose verifier does
+not know the algorithm refuse what it issues.
 
 A profile in brevet.yaml may have an algorithm of its own:
 
@@ -152,6 +153,8 @@ func keyRotate(c *cli.Context) error {
 				p.line("TLS clients cannot check what it signs: the server's own certificate will come from the new %s %s (%s), whose file is new as well.", other.Purpose, other.ID, other.Algorithm)
 			case other.Purpose == "root" && strings.Contains(k.Algorithm, "mldsa") && !strings.Contains(other.Algorithm, "mldsa"):
 				p.line("The root that vouches for it has a classical key (%s), so the chain is no stronger than that: verifiers that require hybrid signatures refuse it. For a hybrid root, make a new authority.", other.Algorithm)
+			case other.Purpose == "root" && strings.HasPrefix(other.Algorithm, "mldsa") && !strings.HasPrefix(k.Algorithm, "mldsa"):
+				p.line("The root that vouches for it has a key (%s) that stock TLS clients cannot check, so they cannot check the chain either.", other.Algorithm)
 			}
 		}
 	})
