@@ -11,8 +11,11 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/parties"
 	"github.com/brevet-ca/brevet/storage"
 )
+
+const enrollRoute = "POST /v1/enroll"
 
 // serveEnroll exchanges a one-time enrollment token for a first certificate.
 // Any flaw of the request leaves the token as it was.
@@ -22,6 +25,7 @@ func (s *Server) serveEnroll(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, err)
 		return
 	}
+	s.note(r, issued.Agent, "", parties.Certificate)
 	writeJSON(w, admin.NewIssued(issued))
 }
 

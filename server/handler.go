@@ -54,7 +54,7 @@ func (s *Server) agentHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /roots.pem", s.serveRoots)
 	mux.HandleFunc("GET /chain.pem", s.serveChain)
-	mux.Handle("POST /v1/enroll", s.limited(http.HandlerFunc(s.serveEnroll)))
+	mux.Handle(enrollRoute, s.limited(http.HandlerFunc(s.serveEnroll)))
 	mux.Handle("POST /v1/certificates", s.limited(http.HandlerFunc(s.serveCertificates)))
 	mux.HandleFunc("GET /.well-known/oauth-authorization-server", s.tokens.ServeMetadata)
 	mux.HandleFunc("GET /.well-known/openid-configuration", s.tokens.ServeMetadata)

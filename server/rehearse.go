@@ -119,9 +119,13 @@ func (s *Server) rehearseTokens(ctx context.Context, r *admin.Rehearsal, c *part
 // judge fills in who relies on the authority, the worst first.
 func (s *Server) judge(r *admin.Rehearsal, c parties.Change) {
 	r.Parties = []admin.RelyingParty{}
+	oldest := s.Now().Add(-parties.Memory)
 	for _, p := range s.parties.All() {
 		if r.Since.IsZero() || p.First.Before(r.Since) {
 			r.Since = p.First
+		}
+		if r.Since.Before(oldest) { // what it did then is forgotten
+			r.Since = oldest
 		}
 		f := c.Judge(&p)
 		switch f.Verdict {

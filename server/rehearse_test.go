@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/acme"
+
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server"
@@ -208,6 +210,36 @@ func TestRehearsalKnowsACMEClients(t *testing.T) {
 		t.Errorf("%+v, %v", r.Parties, err)
 	}
 	if r, err = w.Admin.RehearseKey(t.Context(), "issuer", "ecdsa-p384"); err != nil || verdict(t, r, "shop", "certbot/0") != "works" {
+		t.Errorf("%+v, %v", r.Parties, err)
+	}
+	// Once it has had one of that algorithm, it is known to take them.
+	if _, err := w.Admin.RotateKeyTo(t.Context(), "issuer", "mldsa44"); err != nil {
+		t.Fatal(err)
+	}
+	a.obtainBlind(c, "shop.example.org")
+	if r, err = w.Admin.RehearseKey(t.Context(), "issuer", "mldsa44"); err != nil || verdict(t, r, "shop", "certbot/0") != "works" {
+		t.Errorf("%+v, %v", r.Parties, err)
+	}
+}
+
+// obtainBlind gets a certificate without a look at it.
+func (a *acmeAgent) obtainBlind(c *acme.Client, name string) {
+	a.t.Helper()
+	o, err := c.AuthorizeOrder(a.t.Context(), acme.DomainIDs(name))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if _, _, err := c.CreateOrderCert(a.t.Context(), o.FinalizeURL, acmeCSR(a.t, newKey(a.t), o.Identifiers), true); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// An agent is known by its name from its enrollment on, and so is what it requires.
+func TestRehearsalKnowsWhoEnrolled(t *testing.T) {
+	w := servertest.New(t)
+	w.Enroll("bot", agents.Change{})
+	r, err := w.Admin.RehearseKey(t.Context(), "issuer", "mldsa44")
+	if err != nil || verdict(t, r, "bot", "Go-http-client/2.0") != "unknown" {
 		t.Errorf("%+v, %v", r.Parties, err)
 	}
 }

@@ -36,7 +36,6 @@ func noteOffer(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 
 // relied says what it means, beside the use of HTTPS, that a route was answered.
 var relied = map[string]parties.Use{
-	"GET /roots.pem":                parties.Chain,
 	"GET /chain.pem":                parties.Chain,
 	"GET /issuer/{file}":            parties.Chain,
 	"GET /crl/{file}":               parties.CRL,
@@ -48,13 +47,13 @@ var relied = map[string]parties.Use{
 	"GET " + tokens.JWKSPath:        parties.JWKS,
 }
 
-// noted remembers who relies on what is answered. Accounts of ACME are left to
-// noteACME, which knows whose they are.
+// noted remembers who relies on what is answered. Accounts of ACME and enrollments
+// are left to those who know whose they are.
 func (s *Server) noted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
 		rec, ok := w.(*recorder)
-		if !ok || rec.status >= http.StatusBadRequest || strings.Contains(r.Pattern, acme.Path) {
+		if !ok || rec.status >= http.StatusBadRequest || r.Pattern == enrollRoute || strings.Contains(r.Pattern, acme.Path) {
 			return
 		}
 		use := relied[r.Pattern]
@@ -63,21 +62,25 @@ func (s *Server) noted(next http.Handler) http.Handler {
 				use = parties.JWKSOf(alg) // one of few, or it would not have been answered
 			}
 		}
-		s.note(r, s.presenter(r, use), use)
+		n, issuer := s.presenter(r, use)
+		s.note(r, n, issuer, use)
 	})
 }
 
-func (s *Server) noteACME(r *http.Request, n agents.Name) { s.note(r, n, parties.ACME) }
+// noteACME remembers the client of an account, and the issuer of the certificate that
+// it has fetched, if it has.
+func (s *Server) noteACME(r *http.Request, n agents.Name, issuer string) {
+	s.note(r, n, issuer, parties.ACME)
+}
 
-func (s *Server) note(r *http.Request, n agents.Name, use parties.Use) {
-	seen := parties.Sighting{Agent: n, Address: clientAddr(r), UserAgent: r.UserAgent(), Use: use, At: s.Now()}
+// note remembers a request of the agent n, or of nobody known, that has or had a
+// certificate of the issuer.
+func (s *Server) note(r *http.Request, n agents.Name, issuer string, use parties.Use) {
+	seen := parties.Sighting{Agent: n, Address: clientAddr(r), UserAgent: r.UserAgent(), Use: use, Issuer: issuer, At: s.Now()}
 	if r.TLS != nil {
 		seen.HTTPS = true
 		if o, ok := r.Context().Value(offerKey{}).(*offer); ok {
 			seen.Takes = o.takes
-		}
-		if n != "" && len(r.TLS.PeerCertificates) > 0 {
-			seen.Issuer = hex.EncodeToString(r.TLS.PeerCertificates[0].AuthorityKeyId)
 		}
 	}
 	if seen.HTTPS || use != "" {
@@ -85,20 +88,20 @@ func (s *Server) note(r *http.Request, n agents.Name, use parties.Use) {
 	}
 }
 
-// presenter returns the agent whose certificate was presented, for uses that are
-// answered only if the certificate was found to be good.
-func (s *Server) presenter(r *http.Request, use parties.Use) agents.Name {
+// presenter returns the agent whose certificate was presented, and the certificate's
+// issuer, for uses that are answered only if the certificate was found to be good.
+func (s *Server) presenter(r *http.Request, use parties.Use) (n agents.Name, issuer string) {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || len(r.TLS.PeerCertificates[0].URIs) != 1 {
-		return ""
+		return "", ""
 	}
 	if use != parties.Certificate && use != parties.Token && use != parties.Introspection || r.Header.Get("Authorization") != "" {
-		return ""
+		return "", ""
 	}
 	n, err := s.file.TrustDomain.ParseID(r.TLS.PeerCertificates[0].URIs[0].String())
 	if err != nil {
-		return ""
+		return "", ""
 	}
-	return n
+	return n, hex.EncodeToString(r.TLS.PeerCertificates[0].AuthorityKeyId)
 }
 
 func (s *Server) loadParties() error {

@@ -56,9 +56,9 @@ type Config struct {
 	Blocked func(agents.Name) bool
 	Failed  func(agents.Name)
 
-	// Served is told of each request by an agent's account that was answered well.
-	// nil means that nobody wants to know.
-	Served func(*http.Request, agents.Name)
+	// Served is told of each request by an agent's account that was answered well, and
+	// of the issuer if the answer was a certificate. nil means that nobody wants to know.
+	Served func(r *http.Request, n agents.Name, issuer string)
 }
 
 // A Service answers ACME clients. Its methods may be called concurrently.

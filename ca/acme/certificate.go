@@ -26,5 +26,5 @@ func (s *Service) showCertificate(r *request) (*answer, error) {
 	if o.Serial == nil {
 		return nil, newProblem("orderNotReady", "the order has no certificate: it is %s", o.status(r.now))
 	}
-	return &answer{contentType: "application/pem-certificate-chain", body: ca.PEM(o.Issued, issuer)}, nil
+	return &answer{contentType: "application/pem-certificate-chain", body: ca.PEM(o.Issued, issuer), issuer: o.Issuer}, nil
 }

@@ -41,6 +41,7 @@ type answer struct {
 	retryAfter  time.Duration
 	contentType string // "" means JSON
 	body        any    // as JSON, or octets as they are; nil for none
+	issuer      string // of the certificate in body, if it is one
 }
 
 type endpoint func(*Service, *request) (*answer, error)
@@ -74,7 +75,7 @@ func (s *Service) serve(e endpoint, r *request) (*answer, error) {
 	switch {
 	case r.account == nil:
 	case err == nil && s.Served != nil:
-		s.Served(r.http, r.account.Agent)
+		s.Served(r.http, r.account.Agent, a.issuer)
 	case err != nil && asProblem(err).Status < 500:
 		s.failed(r.account.Agent)
 	}

@@ -78,7 +78,7 @@ type Receipt struct {
 	ACMEAccounts int         `json:"acme_accounts"`
 	CRL          []CRLNumber `json:"crl"`
 	// DeadAfter is the last moment at which any of it can still work, with a
-	// relying party that asks neither the CRL nor introspection.
+	// relying party that asks neither the CRL, nor OCSP, nor introspection.
 	DeadAfter time.Time `json:"dead_after"`
 	Warning   string    `json:"warning,omitempty"` // the revocation stands, but the CRL is late
 	DryRun    bool      `json:"dry_run,omitempty"`

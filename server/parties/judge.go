@@ -102,17 +102,36 @@ func (p *Party) takes(a keys.Algorithm, what string) Finding {
 	return unknown("whether %s checks %s signatures was never seen", p.name(), classical)
 }
 
-// verifier judges who checks agents' certificates.
+// verifier judges who checks agents' certificates, up to the root.
 func (c Change) verifier(p *Party) Finding {
+	checks := p.checks()
 	switch {
-	case !c.Issues() || !p.uses(Chain, CRL, OCSP):
+	case !c.Issues() || checks == "":
 		return Finding{}
 	case p.ours():
 		return works("%s checks every kind", p.name())
-	case c.Composite():
-		return breaks("checks certificates, and no software but brevet's is known to check composite signatures")
+	case c.Composite() || composite(c.Root):
+		return breaks("%s, and no software but brevet's is known to check composite signatures", checks)
+	}
+	if !c.Root.Classical() {
+		if f := p.takes(c.Root, "the issuer's certificate"); f.Verdict != Works {
+			return f
+		}
 	}
 	return p.takes(c.To, "certificates and CRLs")
+}
+
+// checks says by what the party shows that it checks certificates, if it does.
+func (p *Party) checks() string {
+	switch {
+	case p.uses(CRL):
+		return "fetches CRLs"
+	case p.uses(OCSP):
+		return "asks OCSP"
+	case p.uses(Chain):
+		return "fetches issuers' certificates"
+	}
+	return ""
 }
 
 // holder judges whose certificates will be signed so.
@@ -125,7 +144,7 @@ func (c Change) holder(p *Party) Finding {
 	case p.ours():
 		return works("%s takes every kind", p.name())
 	case slices.ContainsFunc(p.Issuers, func(id string) bool { return slices.Contains(c.Issuers, id) }):
-		return works("has presented such a certificate")
+		return works("has had such a certificate")
 	}
 	return unknown("whether %s takes a certificate signed with %s was never seen", p.name(), c.To)
 }
@@ -157,11 +176,13 @@ func (c Change) keys(p *Party) Finding {
 	return Finding{}
 }
 
-// otherKeys judges who asks for the keys of other algorithms alone: of tokens-pq
-// that hits those who ask for a post-quantum one.
+// otherKeys judges who asks for the keys of other algorithms alone. Who asks for none
+// of the purpose's kind, classical or post-quantum, gets on as before.
 func (c Change) otherKeys(selected []string) Finding {
-	postQuantum := slices.ContainsFunc(selected, func(alg string) bool { return strings.HasPrefix(alg, "ML-DSA") })
-	if c.Purpose == keys.TokensPQ && !postQuantum {
+	concerned := slices.ContainsFunc(selected, func(alg string) bool {
+		return strings.HasPrefix(alg, "ML-DSA") == (c.Purpose == keys.TokensPQ)
+	})
+	if !concerned {
 		return works("fetches the keys for %s alone, and so is not given any other", strings.Join(selected, " and "))
 	}
 	return breaks("fetches the keys for %s alone, and tokens will be %s", strings.Join(selected, " and "), c.JOSE)
@@ -180,7 +201,9 @@ func (p *Party) selects() []string {
 }
 
 // Composite reports whether what is signed anew will have composite signatures.
-func (c Change) Composite() bool {
-	alg, err := pqc.ParseAlgorithm(string(c.To))
+func (c Change) Composite() bool { return composite(c.To) }
+
+func composite(a keys.Algorithm) bool {
+	alg, err := pqc.ParseAlgorithm(string(a))
 	return err == nil && alg.Composite()
 }
