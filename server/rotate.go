@@ -20,14 +20,19 @@ const issuerLifetime = 90 * 24 * time.Hour
 
 // rotate makes a new key, of the same algorithm if a is "", and puts it to work.
 // What the old one signed lives on: its issuer's CRL and its place in the JWKS
-// stay.
-func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose, a keys.Algorithm) error {
+// stay. It returns the new key's identifier.
+//
+// One rotation at a time: what is planned must still be so when it is done, and
+// what was loaded first must not take the place of what was loaded last.
+func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose, a keys.Algorithm) (string, error) {
+	s.rotating.Lock()
+	defer s.rotating.Unlock()
 	plan, err := s.plan(ctx, p, a)
 	if policy.IsDenial(err) {
-		return policy.Deny(ctx, s.db, s.Now(), r, err)
+		return "", policy.Deny(ctx, s.db, s.Now(), r, err)
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
 	successors := []*successor{{purpose: p, algorithm: plan.algorithm}}
 	if plan.sibling {
@@ -36,7 +41,7 @@ func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose, a
 	now := s.Now()
 	for _, next := range successors {
 		if err := s.prepare(ctx, next, now); err != nil {
-			return err
+			return "", err
 		}
 	}
 	err = policy.Do(ctx, s.db, now, r, func(tx storage.Tx) (policy.Grant, error) {
@@ -52,9 +57,9 @@ func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose, a
 		return g, nil
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
-	return s.reload(ctx, p)
+	return successors[0].key.ID, s.reload(ctx, p)
 }
 
 // A plan is what a rotation will do.

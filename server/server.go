@@ -61,6 +61,7 @@ type Server struct {
 	admin    *admin.Handler
 	clock    *clock
 	accepted time.Time // the latest time on record at the start
+	rotating sync.Mutex
 	tls      tlsCertificate
 	metrics  *metrics
 	limit    *limiter

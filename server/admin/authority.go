@@ -136,15 +136,13 @@ func (h *Handler) rotateKey(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.Rotate(r.Context(), h.request(r, "key.rotate", string(p)), p, a); err != nil {
+	id, err := h.Rotate(r.Context(), h.request(r, "key.rotate", string(p)), p, a)
+	if err != nil {
 		return nil, err
 	}
 	var out Key
 	err = h.view(r, func(tx storage.Tx) error {
-		k, err := keys.Active(tx, p)
-		if a != "" { // which alone tells profile-issuers apart
-			k, err = keys.ActiveWith(tx, p, a)
-		}
+		k, err := keys.Get(tx, id)
 		if err != nil {
 			return err
 		}

@@ -39,11 +39,11 @@ type Parts struct {
 	Log         *slog.Logger
 	Stopping    <-chan struct{} // closed when the server is about to stop
 
-	Status    func(context.Context) (Status, error)                                     // what only the server knows
-	Sign      func(storage.Tx) ([]byte, error)                                          // a checkpoint of the audit log
-	Verifiers func(storage.Tx) ([]ed25519.PublicKey, string, error)                     // the log's keys and its origin
-	Rotate    func(context.Context, policy.Request, keys.Purpose, keys.Algorithm) error // makes a new key and puts it to work; "" for one like the old
-	Rehearse  func(context.Context, keys.Purpose, keys.Algorithm) (Rehearsal, error)    // says what Rotate would do
+	Status    func(context.Context) (Status, error)                                               // what only the server knows
+	Sign      func(storage.Tx) ([]byte, error)                                                    // a checkpoint of the audit log
+	Verifiers func(storage.Tx) ([]ed25519.PublicKey, string, error)                               // the log's keys and its origin
+	Rotate    func(context.Context, policy.Request, keys.Purpose, keys.Algorithm) (string, error) // makes a new key, whose identifier it returns, and puts it to work; "" for one like the old
+	Rehearse  func(context.Context, keys.Purpose, keys.Algorithm) (Rehearsal, error)              // says what Rotate would do
 
 	Accounts   func(storage.Tx) iter.Seq2[Account, error] // of ACME, but for those that ended one by one
 	EndAccount func(tx storage.Tx, id string) error       // ends one

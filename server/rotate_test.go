@@ -1,0 +1,57 @@
+package server_test
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/brevet-ca/brevet/server/servertest"
+)
+
+// TestRotationsAtTheSameTime: whoever comes last, what signs is what the store says.
+// A key that another rotation retired meanwhile must not go on signing until the
+// next start, nor one that was just made be unknown until then.
+func TestRotationsAtTheSameTime(t *testing.T) {
+	w := servertest.New(t)
+	for range 4 {
+		var wait sync.WaitGroup
+		for _, algorithm := range []string{"mldsa44", "ecdsa-p384"} {
+			for _, purpose := range []string{"issuer", "profile-issuer"} {
+				wait.Go(func() {
+					if _, err := w.Admin.RotateKeyTo(t.Context(), purpose, algorithm); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		}
+		wait.Wait()
+		checkIssuersAtWork(t, w)
+	}
+}
+
+// checkIssuersAtWork compares the active issuers with those that publish lists; the
+// first list is by the one that signs for agents.
+func checkIssuersAtWork(t *testing.T, w *servertest.World) {
+	t.Helper()
+	all, err := w.Admin.Keys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := w.Admin.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range all {
+		if k.State != "active" || !strings.HasSuffix(k.Purpose, "issuer") {
+			continue
+		}
+		if path := "/crl/" + k.ID + ".crl"; k.Purpose == "issuer" && !strings.HasSuffix(st.CRL.URL, path) {
+			t.Errorf("%s is the active issuer, but another one signs: %s", k.ID, st.CRL.URL)
+		} else if got, err := http.Get(w.HTTP + path); err != nil || got.StatusCode != http.StatusOK {
+			t.Errorf("the active %s %s has no list: %v %v", k.Purpose, k.ID, got, err)
+		} else {
+			got.Body.Close()
+		}
+	}
+}
