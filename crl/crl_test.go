@@ -197,6 +197,29 @@ func TestEntryLeavesAfterOneRegularListBeyondExpiry(t *testing.T) {
 	}
 }
 
+// TestEntryStaysForSlowClocks: a relying party whose clock is slow by what lists are
+// dated back finds on the list that it has just fetched what is valid to it still.
+func TestEntryStaysForSlowClocks(t *testing.T) {
+	w := newWorld(t, keys.Ed25519)
+	w.add("bot")
+	c := w.issue("bot")
+	w.revoke(c, agents.Superseded)
+	end := c.ID.Expires()
+	w.at(end.Add(time.Second))
+	w.publishRegular()
+	for after := time.Second; after <= time.Minute; after += time.Second {
+		w.at(end.Add(after))
+		theirs := w.now().Add(-ca.Backdate)
+		if list := w.publish(); !list.ThisUpdate.After(theirs) && !theirs.After(end) && entry(list, c) == nil {
+			t.Fatalf("the list of %s does not have a certificate that ends at %s", list.ThisUpdate, end)
+		}
+	}
+	w.at(end.Add(time.Hour))
+	if w.publishRegular(); entry(w.publishRegular(), c) != nil {
+		t.Error("it stays for ever")
+	}
+}
+
 // TestServerThatWasOff lists what it could not list in time.
 func TestEntryIsPublishedAfterALongStop(t *testing.T) {
 	w := newWorld(t, keys.Ed25519)

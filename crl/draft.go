@@ -28,7 +28,9 @@ func newDraft(tx storage.Tx, issuer *ca.Issuer, date time.Time, doubt time.Durat
 	if last.Regular.Before(d.from) {
 		d.from = last.Regular
 	}
-	d.from = d.from.Add(-doubt)
+	// Whose clock is so slow that the list is dated back for it takes what has just
+	// expired for valid.
+	d.from = d.from.Add(-ca.Backdate - doubt)
 	return d, nil
 }
 
