@@ -119,6 +119,7 @@ func (s *Server) saveParties(all bool) {
 		return
 	}
 	if err := s.db.Update(context.Background(), changes.Save); err != nil {
+		s.parties.Failed(changes)
 		s.Log.Warn("who relies on the authority could not be stored; trying again later", "error", err)
 	}
 }

@@ -63,7 +63,7 @@ func (i id) whose() whose { return whose{i.agent, i.who} }
 // An entry is a party, and what of it the store does not have yet.
 type entry struct {
 	Party
-	saved time.Time // Seen, as it is stored
+	saved time.Time // Seen, as it is stored; zero if it is not
 	fresh bool      // something besides a time is new
 }
 
@@ -89,6 +89,9 @@ func (r *Register) add(e *entry) {
 }
 
 func (r *Register) forget(i id) {
+	if !r.parties[i].saved.IsZero() {
+		r.gone = append(r.gone, i)
+	}
 	delete(r.parties, i)
 	if r.named[i.whose()]--; r.named[i.whose()] == 0 {
 		delete(r.named, i.whose())
@@ -96,7 +99,6 @@ func (r *Register) forget(i id) {
 	if !i.agent {
 		r.others--
 	}
-	r.gone = append(r.gone, i)
 }
 
 // Note remembers a sighting. It is in the path of each request, so it looks up
@@ -211,8 +213,19 @@ func (r *Register) Changes(now time.Time, all bool) Changes {
 	return c
 }
 
-// Save stores changes. What could not be stored is so again within the grain, at
-// the latest.
+// Failed says that changes could not be stored: who was seen is among the next ones.
+// Who was to be removed is so after the next start, as too old.
+func (r *Register) Failed(c Changes) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range c.put {
+		if e, ok := r.parties[p.id()]; ok {
+			e.fresh = true
+		}
+	}
+}
+
+// Save stores changes; if the transaction fails, [Register.Failed] is to know.
 func (c Changes) Save(tx storage.Tx) error {
 	for _, i := range c.gone {
 		if err := stored.Delete(tx, i.key()); err != nil {

@@ -147,6 +147,53 @@ func TestStrangersAreBounded(t *testing.T) {
 	}
 }
 
+// TestStrangersLeaveNoWork: who was forgotten before being stored costs neither
+// memory until the next commit nor a deletion in it.
+func TestStrangersLeaveNoWork(t *testing.T) {
+	db := open(t)
+	r := load(t, db)
+	stored := func() parties.Changes {
+		for i := range 20_000 {
+			r.Note(parties.Sighting{Address: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), Use: parties.CRL, At: start.Add(time.Duration(i) * time.Second)})
+		}
+		return r.Changes(start, false)
+	}
+	for _, most := range []int{0, 2048} { // none was stored, then those of the first commit
+		c := stored()
+		counted := &deletions{}
+		err := db.Update(context.Background(), func(tx storage.Tx) error { counted.Tx, counted.n = tx, 0; return c.Save(counted) })
+		if err != nil || counted.n > most {
+			t.Errorf("%d deletions, want at most %d; %v", counted.n, most, err)
+		}
+	}
+	if a, b := r.All(), load(t, db).All(); !reflect.DeepEqual(a, b) {
+		t.Errorf("%d are remembered, %d stored", len(a), len(b))
+	}
+}
+
+type deletions struct {
+	storage.Tx
+	n int
+}
+
+func (d *deletions) Delete(table, key string) error {
+	d.n++
+	return d.Tx.Delete(table, key)
+}
+
+// TestFailedSaveIsTriedAgain, also for who does not come back.
+func TestFailedSaveIsTriedAgain(t *testing.T) {
+	db := open(t)
+	r := load(t, db)
+	r.Note(parties.Sighting{Agent: "weekly", Use: parties.Token, At: start})
+	full := r.Changes(start, false)
+	r.Failed(full)
+	save(t, db, r.Changes(start.Add(time.Minute), false))
+	if got := load(t, db).All(); len(got) != 1 {
+		t.Errorf("%d are stored, want the one that a full disk refused before", len(got))
+	}
+}
+
 // TestUserAgentIsKeptWhereItPrints: nothing that a client makes up reaches an
 // operator's terminal but a product's name.
 func TestUserAgentIsKeptWhereItPrints(t *testing.T) {
