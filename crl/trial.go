@@ -15,8 +15,9 @@ func (p *Publisher) Trial(ctx context.Context, issuer string, i *ca.Issuer) (int
 	var d *draft
 	err := p.db.View(ctx, func(tx storage.Tx) (err error) {
 		now, of := p.now().UTC(), i
-		if k := slices.IndexFunc(p.ca.Issuers(), func(known *ca.Issuer) bool { return known.ID == issuer }); k >= 0 {
-			of = p.ca.Issuers()[k]
+		all := p.ca.Issuers() // once: a rotation may change it
+		if k := slices.IndexFunc(all, func(known *ca.Issuer) bool { return known.ID == issuer }); k >= 0 {
+			of = all[k]
 		}
 		if d, err = newDraft(tx, of, now, 0); err != nil {
 			return err
