@@ -114,12 +114,14 @@ func (s *Server) loadParties() error {
 // saveParties stores who relies on the authority: all, or what is worth a commit.
 // A crash may forget what was seen since.
 func (s *Server) saveParties(all bool) {
-	changes := s.parties.Changes(s.Now(), all)
-	if changes.Empty() {
-		return
+	var failed error
+	for changes := range s.parties.Changes(s.Now(), all).Batches() {
+		if err := s.db.Update(context.Background(), changes.Save); err != nil {
+			s.parties.Failed(changes)
+			failed = err
+		}
 	}
-	if err := s.db.Update(context.Background(), changes.Save); err != nil {
-		s.parties.Failed(changes)
-		s.Log.Warn("who relies on the authority could not be stored; trying again later", "error", err)
+	if failed != nil {
+		s.Log.Warn("who relies on the authority could not be stored; trying again later", "error", failed)
 	}
 }

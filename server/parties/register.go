@@ -2,6 +2,7 @@ package parties
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -18,6 +19,9 @@ const (
 	// itself what it is called.
 	maxSoftwareEach = 8
 	maxIssuers      = 4
+	// maxBatch is how many parties one transaction stores: as bounded as a group of
+	// others is, by whose size the store keeps room in reserve, and soon over.
+	maxBatch = 256
 	// grain is how old what is stored of a party may be while it is seen again and
 	// again: it costs no commit each minute.
 	grain = time.Hour
@@ -171,11 +175,11 @@ func (r *Register) makeRoom() {
 // All returns the parties, those seen last first.
 func (r *Register) All() []Party {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	var all []Party
 	for _, e := range r.parties {
 		all = append(all, e.copy())
 	}
+	r.mu.Unlock() // each request waits for it, and sorting takes longer
 	slices.SortFunc(all, func(a, b Party) int {
 		return cmp.Or(b.Seen().Compare(a.Seen()), cmp.Compare(a.Who, b.Who), cmp.Compare(a.Software, b.Software))
 	})
@@ -187,9 +191,6 @@ type Changes struct {
 	put  []Party
 	gone []id
 }
-
-// Empty reports whether there is nothing to store.
-func (c Changes) Empty() bool { return len(c.put)+len(c.gone) == 0 }
 
 // Changes returns what the store does not have yet: all of it, or what is new
 // and what is too old there. It forgets who was not seen for too long.
@@ -211,6 +212,23 @@ func (r *Register) Changes(now time.Time, all bool) Changes {
 		}
 	}
 	return c
+}
+
+// Batches yields the changes in parts, each for a transaction of its own. Removals
+// come first: who was forgotten may have come back.
+func (c Changes) Batches() iter.Seq[Changes] {
+	return func(yield func(Changes) bool) {
+		for gone := range slices.Chunk(c.gone, maxBatch) {
+			if !yield(Changes{gone: gone}) {
+				return
+			}
+		}
+		for put := range slices.Chunk(c.put, maxBatch) {
+			if !yield(Changes{put: put}) {
+				return
+			}
+		}
+	}
 }
 
 // Failed says that changes could not be stored: who was seen is among the next ones.
