@@ -70,6 +70,9 @@ func CreateCertificate(template *x509.Certificate, issuer *Certificate, spki []b
 // which issuer is the certificate. The same fields are used as by
 // x509.CreateRevocationList, except for SignatureAlgorithm.
 func CreateCRL(template *x509.RevocationList, issuer *Certificate, s *Signer) ([]byte, error) {
+	if issuer == nil {
+		return nil, errors.New("creating a CRL: it needs the certificate of its issuer")
+	}
 	if err := errors.Join(issuer.maySignCRL(), s.checkIssuer(issuer)); err != nil {
 		return nil, fmt.Errorf("creating a CRL: %w", err)
 	}

@@ -109,6 +109,7 @@ func TestCreateRefusals(t *testing.T) {
 		"self-signed for another":    {func() ([]byte, error) { return CreateCertificate(rootTemplate(), nil, spki, s) }, "is for another"},
 		"an issuer that is no CA":    {func() ([]byte, error) { return CreateCertificate(leafTemplate(), leaf, spki, ofLeaf) }, "is not a CA"},
 		"a CRL by one that is no CA": {func() ([]byte, error) { return CreateCRL(list, leaf, ofLeaf) }, "is not a CA"},
+		"a CRL by nobody":            {func() ([]byte, error) { return CreateCRL(list, nil, s) }, "needs the certificate of its issuer"},
 		"a CRL by another key":       {func() ([]byte, error) { return CreateCRL(list, root, other) }, "CRL: the key is not that of"},
 		"a decorated CRL":            {func() ([]byte, error) { return CreateCRL(list, bare, s) }, "decoration"},
 		"a CRL without a number":     {func() ([]byte, error) { return CreateCRL(&x509.RevocationList{}, root, s) }, "Number"},
