@@ -5,7 +5,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/brevet-ca/brevet/server"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -53,5 +55,23 @@ func checkIssuersAtWork(t *testing.T, w *servertest.World) {
 		} else {
 			got.Body.Close()
 		}
+	}
+}
+
+// TestHandshakesAfterTheIssuerEnded find no certificate, and leave nothing in the
+// store: strangers make as many of them as they like.
+func TestHandshakesAfterTheIssuerEnded(t *testing.T) {
+	w := servertest.New(t, func(c *server.InitConfig) { c.IssuerLifetime = 24 * time.Hour })
+	w.Stop()
+	w.Clock.Advance(25 * time.Hour)
+	w.Start(func(c *server.Config) { c.AcceptClock = true })
+	before := len(w.Events())
+	for range 20 {
+		if _, err := w.Client().Get(w.URL + "/readyz"); err == nil {
+			t.Error("HTTPS answers with what has ended")
+		}
+	}
+	if events := w.Events(); len(events) != before {
+		t.Errorf("%d handshakes wrote %d events, such as %+v", 20, len(events)-before, events[len(events)-1])
 	}
 }

@@ -96,6 +96,11 @@ func (s *Server) renew(ctx context.Context) error {
 	if renew, _ := due(s.tls.current.Load(), now); !renew {
 		return nil
 	}
+	// Asking in vain would be recorded as a denial, with urgency: strangers, whose
+	// handshakes come here, must not decide how often that is.
+	if issuer := s.ca.HTTPSIssuer(); !now.Before(issuer.NotAfter) {
+		return fmt.Errorf("its issuer ended at %s", issuer.NotAfter.Format(time.RFC3339))
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
