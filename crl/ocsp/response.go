@@ -19,11 +19,11 @@ var oidBasic = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 1} // id-pkix-o
 
 // A Response is a signed answer.
 //
-// It may be shown, stapled or kept until NextUpdate, as long after ThisUpdate as
-// for a CRL: that is how long somebody who can choose which of the authority's
-// statements a relying party sees, the holder of a stolen key say, can hide a
-// revocation, and a bound for the one that does not hold for the other would be
-// no bound. Nor does it outlive the certificate, which some that staple would
+// It may be shown, stapled or kept until NextUpdate, for no longer than a CRL that
+// is made at the same time: that is how long somebody who can choose which of the
+// authority's statements a relying party sees, the holder of a stolen key say, can
+// hide a revocation, and a bound for the one that does not hold for the other would
+// be no bound. Nor does it outlive the certificate, which some that staple would
 // refuse (CertMagic, in Caddy).
 type Response struct {
 	DER        []byte // OCSPResponse
