@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -94,6 +95,9 @@ func clientAddr(r *http.Request) netip.Addr {
 	return addr
 }
 
+// refusals are what counts as a failure: most are recorded in the audit log.
+var refusals = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}
+
 // limited refuses senders that have failed too often. Many agents may share one
 // address: those that prove who they are, by a current certificate, do not
 // suffer for what others do there.
@@ -112,7 +116,7 @@ func (s *Server) limited(next http.Handler) http.Handler {
 			}
 		}
 		next.ServeHTTP(w, r)
-		if rec, ok := w.(*recorder); ok && (rec.status == http.StatusUnauthorized || rec.status == http.StatusBadRequest) {
+		if rec, ok := w.(*recorder); ok && slices.Contains(refusals, rec.status) {
 			s.limit.failed(who)
 		}
 	})
