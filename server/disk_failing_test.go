@@ -155,6 +155,10 @@ func TestDiskFailsInTheMiddle(t *testing.T) {
 		t.Errorf("%d tokens were received, %d are on record and %d in the log; %d agents were suspended, %d are, and %d by the log",
 			m, len(tokens), events["token.mint"], s, len(list), events["agent.suspend"])
 	}
+	// All that was under way when the disk came back may have failed just before.
+	if _, err := w.Admin.AddAgent(t.Context(), "last", agents.Change{Owner: new("team")}); err != nil {
+		t.Error(err)
+	}
 	want(t, "readyz", readyz(t, w), http.StatusOK, "ready")
 	wantSound(t, w)
 }
