@@ -67,7 +67,8 @@ func (i id) whose() whose { return whose{i.agent, i.who} }
 // An entry is a party, and what of it the store does not have yet.
 type entry struct {
 	Party
-	saved time.Time // Seen, as it is stored; zero if it is not
+	seen  time.Time // last, as Seen finds out
+	saved time.Time // seen, as it is stored; zero if it is not
 	fresh bool      // something besides a time is new
 }
 
@@ -78,7 +79,7 @@ func Load(tx storage.Tx) (*Register, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.add(&entry{Party: p, saved: p.Seen()})
+		r.add(&entry{Party: p, seen: p.Seen(), saved: p.Seen()})
 	}
 	return r, nil
 }
@@ -136,7 +137,7 @@ func (r *Register) Note(s Sighting) {
 
 func (e *entry) use(u Use, at time.Time) {
 	e.fresh = e.fresh || e.Uses[u].IsZero()
-	e.Uses[u] = at
+	e.Uses[u], e.seen = at, at
 }
 
 // find returns the entry, made if need be. Who has too many names goes by none.
@@ -166,7 +167,7 @@ func (r *Register) makeRoom() {
 			all = append(all, i)
 		}
 	}
-	slices.SortFunc(all, func(a, b id) int { return r.parties[a].Seen().Compare(r.parties[b].Seen()) })
+	slices.SortFunc(all, func(a, b id) int { return r.parties[a].seen.Compare(r.parties[b].seen) })
 	for _, i := range all[:len(all)/8] {
 		r.forget(i)
 	}
@@ -198,17 +199,16 @@ func (r *Register) Changes(now time.Time, all bool) Changes {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, e := range r.parties {
-		if now.Sub(e.Seen()) > Memory {
+		if now.Sub(e.seen) > Memory {
 			r.forget(i)
 		}
 	}
 	c := Changes{gone: r.gone}
 	r.gone = nil
 	for _, e := range r.parties {
-		seen := e.Seen()
-		if e.fresh || seen.Sub(e.saved) >= grain || all && seen.After(e.saved) {
+		if e.fresh || e.seen.Sub(e.saved) >= grain || all && e.seen.After(e.saved) {
 			c.put = append(c.put, e.copy())
-			e.fresh, e.saved = false, seen
+			e.fresh, e.saved = false, e.seen
 		}
 	}
 	return c
