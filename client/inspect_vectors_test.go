@@ -19,11 +19,14 @@ func vectorFiles(t *testing.T, pattern string) []string {
 	t.Helper()
 	dir := os.Getenv("PQC_VECTORS")
 	theirs := dir != ""
-	if info, err := os.Stat(dir); theirs && (err != nil || !info.IsDir()) {
-		t.Fatalf("PQC_VECTORS: %s is no directory from here: give an absolute path", dir)
-	}
 	if !theirs {
-		dir = "../testdata/vectors"
+		dir = "testdata/vectors"
+	}
+	if !filepath.IsAbs(dir) { // from the root of the module, where go test is called
+		dir = filepath.Join("..", dir)
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		t.Fatalf("PQC_VECTORS: %s is no directory; give an absolute path, or one from the root of the module", dir)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, pattern))
 	check(t, err)

@@ -38,9 +38,11 @@ type vectorSet struct {
 func vectorDir(t *testing.T) (dir string, theirs bool) {
 	t.Helper()
 	if dir := os.Getenv("PQC_VECTORS"); dir != "" {
-		// A path that is relative is so to each package: nothing there would pass for success.
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			t.Fatalf("PQC_VECTORS: %s is no directory from here: give an absolute path", dir)
+		if !filepath.IsAbs(dir) { // from the root of the module, where go test is called
+			dir = filepath.Join("..", dir)
+		}
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() { // which would pass for success
+			t.Fatalf("PQC_VECTORS: %s is no directory; give an absolute path, or one from the root of the module", dir)
 		}
 		return dir, true
 	}
