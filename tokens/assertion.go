@@ -119,8 +119,8 @@ func parseAssertion(text string) (signedAssertion, error) {
 	if errors.As(err, &other) && slices.Contains(postQuantumAlgorithms, string(other.Got)) {
 		return parsePostQuantum(text)
 	}
-	if err != nil {
-		return signedAssertion{}, fmt.Errorf("%w: %v", ErrClient, err)
+	if err != nil { // which repeats an alg of any length
+		return signedAssertion{}, fmt.Errorf("%w: %.300s", ErrClient, err)
 	}
 	// go-jose takes a payload that was signed as it stands (RFC 7797), which a JWT must
 	// not have (section 7), even where crit does not say so.
@@ -129,11 +129,14 @@ func parseAssertion(text string) (signedAssertion, error) {
 	}
 	var s signedAssertion
 	if err := token.UnsafeClaimsWithoutVerification(&s.claims); err != nil {
-		return signedAssertion{}, fmt.Errorf("%w: the assertion's claims: %v", ErrClient, err)
+		return signedAssertion{}, fmt.Errorf("%w: the assertion's claims: %.300s", ErrClient, err)
 	}
+	// Of crit, too, go-jose takes one that names b64, though there is none; no extension
+	// is known here (RFC 7515, section 4.1.11).
+	_, critical := token.Headers[0].ExtraHeaders["crit"]
 	s.by = func(spki agents.PublicKey) bool {
 		key, err := x509.ParsePKIXPublicKey(spki)
-		return err == nil && fits(key, token.Headers[0].Algorithm) && token.Claims(key, new(jwt.Claims)) == nil
+		return err == nil && !critical && fits(key, token.Headers[0].Algorithm) && token.Claims(key, new(jwt.Claims)) == nil
 	}
 	return s, nil
 }

@@ -243,6 +243,8 @@ func FuzzAssertion(f *testing.F) {
 		f.Add(`{"alg":"ML-DSA-44"}`, other, "bot", -1)
 	}
 	f.Add(`{"alg":"ES256"}`, claims, "other", 3)
+	f.Add(`{"alg":"ES256","crit":["b64"],"b-4":false}`, claims, "", -1)
+	f.Add(`{"alg":"`+strings.Repeat("ES256", 400)+`"}`, claims, "", -1)
 	f.Add(`{"alg":"ML-DSA-44"}`, claims, "", 1000)
 	f.Add(`{"alg":"ES256","88g":"none"}`, claims, "", 153) // the last octet of the claims' base64url
 	f.Fuzz(func(t *testing.T, header, claims, clientID string, flip int) {
