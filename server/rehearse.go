@@ -158,8 +158,8 @@ func remarks(c parties.Change, next plan) []string {
 	if c.Purpose == keys.ProfileIssuer {
 		said = append(said, "It signs only what is asked for by a profile of that algorithm: who does not meet such certificates goes on as before.")
 	}
-	if c.Issues() && weaker(c.Root, c.To) {
-		said = append(said, fmt.Sprintf("The root that vouches for it has a classical key (%s), so the chain is no stronger than that.", c.Root))
+	if remark := admin.UnderRoot(string(c.Root), string(c.To)); c.Issues() && remark != "" {
+		said = append(said, remark)
 	}
 	switch {
 	case !c.Issues() || c.To.Classical():
@@ -169,10 +169,4 @@ func remarks(c parties.Change, next plan) []string {
 		said = append(said, fmt.Sprintf("TLS peers that take agents' certificates and ask nothing here are not seen. Only TLS stacks that know ML-DSA check %s, such as OpenSSL from 3.5.", c.To))
 	}
 	return said
-}
-
-// weaker reports whether the root is classical and what stands below it is more.
-func weaker(root, below keys.Algorithm) bool {
-	classical := func(a keys.Algorithm) bool { return a.Classical() && a.Alternative() == "" }
-	return classical(root) && !classical(below)
 }

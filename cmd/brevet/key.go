@@ -1,9 +1,9 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server/admin"
 )
 
 func keyCommand() *cli.Command {
@@ -151,10 +151,10 @@ func keyRotate(c *cli.Context) error {
 				p.line("It signs nothing yet: the issuer has the same algorithm and signs for the profiles that want it, until it is rotated to another.")
 			case other.Purpose == "https-issuer" && other.Activated.Equal(k.Activated):
 				p.line("TLS clients cannot check what it signs: the server's own certificate will come from the new %s %s (%s), whose file is new as well.", other.Purpose, other.ID, other.Algorithm)
-			case other.Purpose == "root" && strings.Contains(k.Algorithm, "mldsa") && !strings.Contains(other.Algorithm, "mldsa"):
-				p.line("The root that vouches for it has a classical key (%s), so the chain is no stronger than that: verifiers that require hybrid signatures refuse it. For a hybrid root, make a new authority.", other.Algorithm)
-			case other.Purpose == "root" && strings.HasPrefix(other.Algorithm, "mldsa") && !strings.HasPrefix(k.Algorithm, "mldsa"):
-				p.line("The root that vouches for it has a key (%s) that stock TLS clients cannot check, so they cannot check the chain either.", other.Algorithm)
+			case other.Purpose == "root":
+				if remark := admin.UnderRoot(other.Algorithm, k.Algorithm); remark != "" {
+					p.line("%s", remark)
+				}
 			}
 		}
 	})
