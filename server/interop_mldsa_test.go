@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
@@ -57,21 +55,10 @@ func TestStockTLSAndEachKind(t *testing.T) {
 			w := servertest.New(t, func(c *server.InitConfig) { c.Algorithm = algorithm })
 			a := w.Enroll("reader", agents.Change{})
 			d := t.TempDir()
-			save := func(name string, text []byte) string {
-				path := filepath.Join(d, name)
-				if err := os.WriteFile(path, text, 0o600); err != nil {
-					t.Fatal(err)
-				}
-				return path
-			}
-			key, err := x509.MarshalPKCS8PrivateKey(a.Key)
-			if err != nil {
-				t.Fatal(err)
-			}
 			roots := []byte(w.Get(w.Client(), "/roots.pem"))
-			cert, keyFile := save("cert.pem", ca.PEM(a.Cert.Certificate...)), save("key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
-			out := run(t, true, node, "testdata/peers.mjs", cert, keyFile, save("root.pem", agentsRoot(t, w, roots)), "reader."+servertest.TrustDomain,
-				w.URL+"/chain.pem", save("roots.pem", roots))
+			cert, keyFile := saveAgent(t, d, a)
+			out := run(t, true, node, "testdata/peers.mjs", cert, keyFile, saveFile(t, d, "root.pem", agentsRoot(t, w, roots)), "reader."+servertest.TrustDomain,
+				w.URL+"/chain.pem", saveFile(t, d, "roots.pem", roots))
 			got := strings.TrimSpace(out)
 			if got != want {
 				t.Errorf("got %q, want %q", got, want)

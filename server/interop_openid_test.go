@@ -7,7 +7,6 @@ import (
 	"encoding/pem"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"reflect"
 	"testing"
 
@@ -46,18 +45,8 @@ func TestOpenIDClientReachesEachKind(t *testing.T) {
 				Scopes: []string{"read", "brevet:introspect"}, Audiences: []string{"https://api.example"},
 				Keys: []string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))},
 			})
-			private, err := x509.MarshalPKCS8PrivateKey(key)
-			if err != nil {
-				t.Fatal(err)
-			}
 			d := t.TempDir()
-			keyFile, roots := filepath.Join(d, "key.pem"), filepath.Join(d, "roots.pem")
-			if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(roots, []byte(w.Get(w.Client(), "/roots.pem")), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			keyFile, roots := saveFile(t, d, "key.pem", privatePEM(t, key)), saveFile(t, d, "roots.pem", []byte(w.Get(w.Client(), "/roots.pem")))
 			cmd := exec.CommandContext(t.Context(), node, "testdata/openid.mjs", modules, w.URL, "reader", keyFile, "https://api.example")
 			cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+roots)
 			var stderr bytes.Buffer

@@ -44,19 +44,8 @@ func TestOpenSSLAndCurlAgree(t *testing.T) {
 func openSSLAndCurl(t *testing.T, w *servertest.World) {
 	a := w.Enroll("reader", agents.Change{Scopes: []string{"read"}, Audiences: []string{"https://api.example"}})
 	d := t.TempDir()
-	save := func(name string, text []byte) string {
-		path := filepath.Join(d, name)
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	key, err := x509.MarshalPKCS8PrivateKey(a.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots, chain := save("roots.pem", []byte(w.Get(w.Client(), "/roots.pem"))), save("chain.pem", []byte(w.Get(w.Client(), "/chain.pem")))
-	cert, keyFile := save("cert.pem", ca.PEM(a.Cert.Certificate...)), save("key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
+	roots, chain := saveFile(t, d, "roots.pem", []byte(w.Get(w.Client(), "/roots.pem"))), saveFile(t, d, "chain.pem", []byte(w.Get(w.Client(), "/chain.pem")))
+	cert, keyFile := saveAgent(t, d, a)
 	crlURL := a.Leaf.CRLDistributionPoints[0]
 	fetchList := func() string {
 		der := filepath.Join(d, "list.crl")
@@ -92,6 +81,31 @@ func openSSLAndCurl(t *testing.T, w *servertest.World) {
 	if out := run(t, true, "curl", token...); out != "401" {
 		t.Errorf("curl with the certificate, after: %s", out)
 	}
+}
+
+// saveAgent saves an agent's certificate, with its chain, and its key for programs
+// that read files.
+func saveAgent(t *testing.T, dir string, a *servertest.Agent) (cert, key string) {
+	t.Helper()
+	return saveFile(t, dir, "cert.pem", ca.PEM(a.Cert.Certificate...)), saveFile(t, dir, "key.pem", privatePEM(t, a.Key))
+}
+
+func privatePEM(t *testing.T, key any) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
+func saveFile(t *testing.T, dir, name string, text []byte) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // run runs a program, whose success must be as expected, and returns what it
