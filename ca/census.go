@@ -15,7 +15,7 @@ import (
 // when they do. It is taken when the first composite is asked for, and brought up to
 // date from the audit log for each one after it: so what a composite costs does
 // not grow with the certificates there are, and an authority without composites
-// pays nothing. Measured: a million certificates take 0.6 s, once, and 56 MB.
+// pays nothing.
 type census struct {
 	mu     sync.Mutex
 	events int64               // size of the audit log that keys are up to date with
@@ -27,7 +27,7 @@ type census struct {
 // chance, 1 in 2^128, and the other one would be refused for nothing, no more.
 type shortHash [16]byte
 
-// maxFollow is how many events are worth reading, at about 3 µs each: beyond it,
+// maxFollow is how many events are worth reading: beyond it,
 // all certificates are looked at anew.
 const maxFollow = 1 << 16
 
