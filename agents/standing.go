@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -17,7 +18,7 @@ var ErrAhead = errors.New("credential was issued while the clock was ahead")
 // ClockTolerance is how far the authority's clock may be set back before what it
 // issued until then cannot be used: such a credential would live for longer than
 // it was meant to.
-const ClockTolerance = 5 * time.Minute
+const ClockTolerance = clock.Tolerance
 
 // A Standing tells, for one snapshot and one instant, which credentials may be
 // used. It is the only reader of cutoffs; it remembers the agents and cutoffs

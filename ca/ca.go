@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/storage"
@@ -37,11 +38,7 @@ type Config struct {
 	TrustDomain agents.TrustDomain
 	BaseURL     string // of the plain HTTP listener: where CRLs and issuers are published, and OCSP is
 	Profiles    map[string]ProfileConfig
-	Now         func() time.Time
-
-	// Issuing returns Now for what is issued to agents, or why nothing may be.
-	// nil means Now, always.
-	Issuing func() (time.Time, error)
+	Clock       *clock.Clock
 }
 
 // A CA issues certificates. Its methods may be called concurrently.
@@ -51,8 +48,7 @@ type CA struct {
 	td       agents.TrustDomain
 	baseURL  string
 	profiles map[string]*Profile
-	now      func() time.Time
-	issuing  func() (time.Time, error)
+	clock    *clock.Clock
 	issuers  atomic.Pointer[issuers]
 	census   census
 }
@@ -60,12 +56,9 @@ type CA struct {
 // New returns a CA over the issuer that is active in the store.
 func New(c Config) (*CA, error) {
 	ca := &CA{
-		db: c.DB, keys: c.Keys, td: c.TrustDomain, now: c.Now, issuing: c.Issuing,
+		db: c.DB, keys: c.Keys, td: c.TrustDomain, clock: c.Clock,
 		baseURL:  strings.TrimSuffix(c.BaseURL, "/"),
 		profiles: map[string]*Profile{serverProfile: newServerProfile()},
-	}
-	if ca.issuing == nil {
-		ca.issuing = func() (time.Time, error) { return ca.now(), nil }
 	}
 	if _, ok := c.Profiles[DefaultProfile]; !ok {
 		ca.profiles[DefaultProfile], _ = NewProfile(DefaultProfile, ProfileConfig{})

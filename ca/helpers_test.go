@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
@@ -78,7 +79,7 @@ func newWorld(t testing.TB, change ...func(*plan)) *world {
 	})
 	w.root, w.issuer = parse(t, root.Certificate), parse(t, issuing.Certificate)
 	w.CA = must(ca.New(ca.Config{
-		DB: w.db, Keys: w.keys, TrustDomain: td, BaseURL: baseURL, Profiles: p.profiles, Now: func() time.Time { return w.now },
+		DB: w.db, Keys: w.keys, TrustDomain: td, BaseURL: baseURL, Profiles: p.profiles, Clock: clock.Believing(func() time.Time { return w.now }),
 	}))(t)
 	return w
 }

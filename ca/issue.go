@@ -105,10 +105,10 @@ func (ca *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 // not, or nobody could be told why.
 func (ca *CA) times(r Request) (now, begin time.Time, err error) {
 	if r.Agent != agents.Authority {
-		now, err = ca.issuing()
+		now, err = ca.clock.Issuing()
 		return now, now, err
 	}
-	now = ca.now()
+	now = ca.clock.Now()
 	if begin = r.Time; begin.IsZero() {
 		begin = now
 	}

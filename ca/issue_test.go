@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
@@ -365,7 +366,7 @@ func TestRevokeOneCertificate(t *testing.T) {
 // TestAuthorityMustBeWhole: a CA does not start on what does not fit together.
 func TestAuthorityMustBeWhole(t *testing.T) {
 	w := newWorld(t)
-	config := ca.Config{DB: w.db, Keys: w.keys, TrustDomain: td, BaseURL: baseURL, Now: func() time.Time { return w.now }}
+	config := ca.Config{DB: w.db, Keys: w.keys, TrustDomain: td, BaseURL: baseURL, Clock: clock.Believing(func() time.Time { return w.now })}
 	bad := config
 	bad.Profiles = map[string]ca.ProfileConfig{"p": {Lifetime: time.Second}}
 	_, err := ca.New(bad)

@@ -146,7 +146,7 @@ func (ca *CA) atWork(tx storage.Tx) (issuing []certified, https string, err erro
 		return nil, "", err
 	}
 	for _, k := range all {
-		if k.State == keys.StateRetired && ca.now().Before(k.Retired.Add(maxProfile)) {
+		if k.State == keys.StateRetired && ca.clock.Now().Before(k.Retired.Add(maxProfile)) {
 			ks = append(ks, k)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // Revoke kills one certificate that is on record and has not expired. It does
 // not publish the CRL.
 func (ca *CA) Revoke(ctx context.Context, r policy.Request, serial agents.CredentialID, why agents.Reason) (Certificate, error) {
-	now := ca.now()
+	now := ca.clock.Now()
 	var c Certificate
 	r.Action = "certificate.revoke"
 	err := policy.Do(ctx, ca.db, now, r, func(tx storage.Tx) (policy.Grant, error) {

@@ -32,7 +32,7 @@ func (ca *CA) NextIssuer(ctx context.Context, k keys.Key, lifetime time.Duration
 	if err != nil {
 		return Authority{}, err
 	}
-	return NewIssuing(name, k, issuer, lifetime, ca.now())
+	return NewIssuing(name, k, issuer, lifetime, ca.clock.Now())
 }
 
 // above returns the root above the issuers of a purpose, and the authority's name.

@@ -29,7 +29,7 @@ func (ca *CA) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (*Tri
 	if err != nil {
 		return nil, fmt.Errorf("trying out a %s of algorithm %s: %w", p, a, err)
 	}
-	now := ca.now()
+	now := ca.clock.Now()
 	like := Certificate{Credential: agents.Credential{Agent: "agent"}}
 	profile := ca.profiles[DefaultProfile]
 	if p == keys.HTTPSIssuer {
@@ -70,11 +70,11 @@ func (ca *CA) trialIssuer(ctx context.Context, p keys.Purpose, a keys.Algorithm)
 	if err != nil {
 		return nil, err
 	}
-	rootSigner, _, err := trialKey(like.Purpose, like.Algorithm, ca.now())
+	rootSigner, _, err := trialKey(like.Purpose, like.Algorithm, ca.clock.Now())
 	if err != nil {
 		return nil, err
 	}
-	signer, key, err := trialKey(p, a, ca.now())
+	signer, key, err := trialKey(p, a, ca.clock.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (ca *CA) trialIssuer(ctx context.Context, p keys.Purpose, a keys.Algorithm)
 	if like.Purpose == keys.HTTPSRoot {
 		newRoot = NewHTTPSRoot
 	}
-	root, err := newRoot(name, rootSigner, time.Hour, ca.now())
+	root, err := newRoot(name, rootSigner, time.Hour, ca.clock.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (ca *CA) trialIssuer(ctx context.Context, p keys.Purpose, a keys.Algorithm)
 	if err != nil {
 		return nil, err
 	}
-	issuing, err := NewIssuing(name, key, above, time.Hour, ca.now())
+	issuing, err := NewIssuing(name, key, above, time.Hour, ca.clock.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
@@ -62,7 +63,7 @@ func newWorld(t *testing.T, algorithm keys.Algorithm) *world {
 	})
 	w.issuers[issuing.ID], err = x509.ParseCertificate(issuing.Certificate)
 	w.check(err)
-	w.ca, err = ca.New(ca.Config{DB: db, Keys: w.keys, TrustDomain: td, BaseURL: "http://ca.example.internal", Now: w.now})
+	w.ca, err = ca.New(ca.Config{DB: db, Keys: w.keys, TrustDomain: td, BaseURL: "http://ca.example.internal", Clock: clock.Believing(w.now)})
 	w.check(err)
 	w.restart()
 
@@ -76,7 +77,7 @@ func newWorld(t *testing.T, algorithm keys.Algorithm) *world {
 }
 
 // restart replaces the publisher, as a new start of the server does.
-func (w *world) restart() { w.Publisher = crl.NewPublisher(w.db, w.ca, w.now) }
+func (w *world) restart() { w.Publisher = crl.NewPublisher(w.db, w.ca, clock.Believing(w.now)) }
 
 func (w *world) at(t time.Time) { w.clock.Store(&t) }
 func (w *world) now() time.Time { return *w.clock.Load() }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -84,7 +85,7 @@ func (d slow) View(ctx context.Context, fn func(storage.Tx) error) error {
 func TestCallDuringAPublicationGetsTheNextOne(t *testing.T) {
 	w := newWorld(t, keys.Ed25519)
 	db := slow{w.db, make(chan struct{}), make(chan struct{})}
-	p := crl.NewPublisher(db, w.ca, w.now)
+	p := crl.NewPublisher(db, w.ca, clock.Believing(w.now))
 	numbers := make(chan int64, 4)
 	publish := func(how func(context.Context) ([]*crl.CRL, error)) {
 		lists, err := how(context.Background())
@@ -146,7 +147,7 @@ func TestRunPublishesOnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, keys.Ed25519)
 		db := &fickle{DB: w.db}
-		p := crl.NewPublisher(db, w.ca, time.Now)
+		p := crl.NewPublisher(db, w.ca, clock.Believing(time.Now))
 		var failures []time.Duration
 		began := time.Now()
 		ctx, cancel := context.WithCancel(t.Context())

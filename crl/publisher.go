@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -44,16 +45,9 @@ const table = storage.Table[CRL]("crl")
 
 // A Publisher publishes the lists of the issuers of one CA.
 type Publisher struct {
-	// Date returns what lists are dated, which others compare with their own
-	// clocks. nil means by the clock that everything else goes by.
-	Date func() time.Time
-	// Doubt returns how far ahead these clocks may be: what expired less long ago
-	// stays on the lists. nil means not at all.
-	Doubt func() time.Duration
-
-	db  storage.DB
-	ca  *ca.CA
-	now func() time.Time
+	db    storage.DB
+	ca    *ca.CA
+	clock *clock.Clock
 
 	current atomic.Pointer[[]*CRL]
 
@@ -71,8 +65,8 @@ type round struct {
 }
 
 // NewPublisher returns a Publisher. It serves nothing until its first Publish.
-func NewPublisher(db storage.DB, authority *ca.CA, now func() time.Time) *Publisher {
-	return &Publisher{db: db, ca: authority, now: now}
+func NewPublisher(db storage.DB, authority *ca.CA, clk *clock.Clock) *Publisher {
+	return &Publisher{db: db, ca: authority, clock: clk}
 }
 
 // Current returns the lists last published, the active issuer's first.
@@ -137,15 +131,8 @@ func (p *Publisher) buildAll(regular bool) ([]*CRL, error) {
 	// Several callers may wait for it; and a full disk does not keep a list back,
 	// since those who rely on it would not learn of a revocation.
 	ctx := storage.Urgent(context.Background())
-	now := p.now().UTC()
-	date, doubt := now, time.Duration(0)
-	if p.Date != nil {
-		date = p.Date().UTC()
-	}
-	if p.Doubt != nil {
-		doubt = p.Doubt()
-	}
-	date = date.Truncate(time.Second)
+	now, doubt := p.clock.Now().UTC(), p.clock.Doubt() // what expired less than doubt ago stays on the lists
+	date := p.clock.Shown().UTC().Truncate(time.Second)
 	var drafts []*draft
 	err := p.db.View(ctx, func(tx storage.Tx) (err error) {
 		drafts = nil

@@ -14,7 +14,7 @@ import (
 func (p *Publisher) Trial(ctx context.Context, issuer string, i *ca.Issuer) (int, error) {
 	var d *draft
 	err := p.db.View(ctx, func(tx storage.Tx) (err error) {
-		now, of := p.now().UTC(), i
+		now, of := p.clock.Now().UTC(), i
 		all := p.ca.Issuers() // once: a rotation may change it
 		if k := slices.IndexFunc(all, func(known *ca.Issuer) bool { return known.ID == issuer }); k >= 0 {
 			of = all[k]

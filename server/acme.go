@@ -14,7 +14,7 @@ import (
 func (s *Server) newACME() *acme.Service {
 	return acme.New(acme.Config{
 		DB: s.db, CA: s.ca, TrustDomain: s.file.TrustDomain, URL: s.file.Advertise, Challenges: s.file.ACME,
-		Now: s.Now, Issuing: s.clock.Issuing, Log: s.Log,
+		Clock: s.clock, Log: s.Log,
 		Revoked: func(ctx context.Context) error { _, err := s.crl.Publish(ctx); return err },
 		Blocked: func(n agents.Name) bool { return s.limit.blocked(sender{agent: n}) },
 		Failed:  func(n agents.Name) { s.limit.failed(sender{agent: n}) },

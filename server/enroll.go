@@ -46,11 +46,11 @@ func (s *Server) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, err
 	asked.Subject = string(agent)
 	csr, err := ca.ParseCSRPEM([]byte(request))
 	if err != nil {
-		return nil, policy.Deny(r.Context(), s.db, s.Now(), asked, err)
+		return nil, policy.Deny(r.Context(), s.db, s.clock.Now(), asked, err)
 	}
 	return s.ca.Issue(r.Context(), ca.Request{
 		Request: asked, Agent: agent, CSR: csr, Profile: profile, Proof: "enrollment token",
-		Claim: func(tx storage.Tx, _ *ca.Issued) error { return agents.Redeem(tx, e, s.Now()) },
+		Claim: func(tx storage.Tx, _ *ca.Issued) error { return agents.Redeem(tx, e, s.clock.Now()) },
 	})
 }
 
@@ -63,7 +63,7 @@ func (s *Server) invited(ctx context.Context, e agents.Enrollment, asked policy.
 		if name, err = agents.Invited(tx, e); err != nil {
 			return err
 		}
-		_, err = agents.Enrollable(tx, e, s.Now())
+		_, err = agents.Enrollable(tx, e, s.clock.Now())
 		return err
 	})
 	if err == nil || name == "" {
@@ -74,7 +74,7 @@ func (s *Server) invited(ctx context.Context, e agents.Enrollment, asked policy.
 	}
 	if policy.IsDenial(err) {
 		asked.Subject = string(name)
-		err = policy.Deny(ctx, s.db, s.Now(), asked, err)
+		err = policy.Deny(ctx, s.db, s.clock.Now(), asked, err)
 	}
 	return name, err
 }
@@ -106,17 +106,17 @@ func (s *Server) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, er
 	}
 	lifetime, err := parseTTL(ttl)
 	if err != nil {
-		return nil, policy.Deny(r.Context(), s.db, s.Now(), asked, err)
+		return nil, policy.Deny(r.Context(), s.db, s.clock.Now(), asked, err)
 	}
 	csr, err := ca.ParseCSRPEM([]byte(request))
 	if err != nil {
-		return nil, policy.Deny(r.Context(), s.db, s.Now(), asked, err)
+		return nil, policy.Deny(r.Context(), s.db, s.clock.Now(), asked, err)
 	}
 	return s.ca.Issue(r.Context(), ca.Request{
 		Request: asked, Agent: agent, CSR: csr, TTL: lifetime, Profile: profile, Proof: proof,
 		// The body may have come long after the certificate was looked at.
 		Claim: func(tx storage.Tx, _ *ca.Issued) error {
-			_, _, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], s.Now())
+			_, _, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], s.clock.Now())
 			return err
 		},
 	})
@@ -125,7 +125,7 @@ func (s *Server) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, er
 // holder returns the agent whose certificate the client presented, and says
 // which one. What concerns an agent and cannot be used is recorded.
 func (s *Server) holder(r *http.Request, asked policy.Request) (agent agents.Name, proof string, err error) {
-	now := s.Now()
+	now := s.clock.Now()
 	err = s.db.View(r.Context(), func(tx storage.Tx) error {
 		_, c, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], now)
 		agent, proof = c.Agent, "client certificate "+c.ID.String()

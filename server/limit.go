@@ -125,7 +125,7 @@ func (s *Server) limited(next http.Handler) http.Handler {
 // proven returns the agent whose current certificate the client presented.
 func (s *Server) proven(r *http.Request) (who sender) {
 	err := s.db.View(r.Context(), func(tx storage.Tx) error {
-		p, err := s.presented(tx, r, s.Now())
+		p, err := s.presented(tx, r, s.clock.Now())
 		if err == nil && p != nil {
 			who = sender{agent: p.Agent.Name}
 		}

@@ -77,7 +77,7 @@ func newSweeper(s *Server) *sweeper { return &sweeper{s, map[string]time.Time{}}
 func (s *sweeper) run(ctx context.Context) {
 	var ended []string
 	err := s.db.View(ctx, func(tx storage.Tx) (err error) {
-		ended, err = storage.Ended(tx, s.clock.least())
+		ended, err = storage.Ended(tx, s.clock.Earliest())
 		return err
 	})
 	if err != nil {

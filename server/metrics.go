@@ -36,7 +36,7 @@ func newMetrics(s *Server) *metrics {
 	m.set.NewGauge("brevet_store_bytes", func() float64 { return float64(s.db.Stats().Size) })
 	m.set.NewGauge("brevet_store_commits", func() float64 { return float64(s.db.Stats().Commits) })
 	m.set.NewGauge("brevet_audit_events", func() float64 { return float64(s.events()) })
-	m.set.NewGauge("brevet_issuer_expiry_seconds", func() float64 { return s.issuerEnds().Sub(s.Now()).Seconds() })
+	m.set.NewGauge("brevet_issuer_expiry_seconds", func() float64 { return s.issuerEnds().Sub(s.clock.Now()).Seconds() })
 	m.set.NewGauge("brevet_crl_number", func() float64 {
 		if crls := s.crl.Current(); len(crls) > 0 {
 			return float64(crls[0].Number)
@@ -45,7 +45,7 @@ func newMetrics(s *Server) *metrics {
 	})
 	m.set.NewGauge("brevet_crl_next_update_seconds", func() float64 {
 		if crls := s.crl.Current(); len(crls) > 0 {
-			return crls[0].NextUpdate.Sub(s.Now()).Seconds()
+			return crls[0].NextUpdate.Sub(s.clock.Now()).Seconds()
 		}
 		return 0
 	})

@@ -53,7 +53,7 @@ func (s *Server) keepsProfiles(tx storage.Tx, old keys.Key, a keys.Algorithm) er
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return err
 	}
-	if !slices.ContainsFunc(s.ca.Issuers(), func(i *ca.Issuer) bool { return i.ID == k.ID && s.Now().Before(i.NotAfter) }) {
+	if !slices.ContainsFunc(s.ca.Issuers(), func(i *ca.Issuer) bool { return i.ID == k.ID && s.clock.Now().Before(i.NotAfter) }) {
 		return fmt.Errorf("%w: the issuer signs for the profile %s, whose algorithm is %s; first make an issuer for that with brevet key rotate %s --algorithm %[3]s",
 			agents.ErrTransition, strings.Join(names, ", "), old.Algorithm, keys.ProfileIssuer)
 	}

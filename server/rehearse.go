@@ -119,7 +119,7 @@ func (s *Server) rehearseTokens(ctx context.Context, r *admin.Rehearsal, c *part
 // judge fills in who relies on the authority, the worst first.
 func (s *Server) judge(r *admin.Rehearsal, c parties.Change) {
 	r.Parties = []admin.RelyingParty{}
-	oldest := s.Now().Add(-parties.Memory)
+	oldest := s.clock.Now().Add(-parties.Memory)
 	for _, p := range s.parties.All() {
 		if r.Since.IsZero() || p.First.Before(r.Since) {
 			r.Since = p.First

@@ -76,7 +76,7 @@ func (s *Server) noteACME(r *http.Request, n agents.Name, issuer string) {
 // note remembers a request of the agent n, or of nobody known, that has or had a
 // certificate of the issuer.
 func (s *Server) note(r *http.Request, n agents.Name, issuer string, use parties.Use) {
-	seen := parties.Sighting{Agent: n, Address: clientAddr(r), UserAgent: r.UserAgent(), Use: use, Issuer: issuer, At: s.Now()}
+	seen := parties.Sighting{Agent: n, Address: clientAddr(r), UserAgent: r.UserAgent(), Use: use, Issuer: issuer, At: s.clock.Now()}
 	if r.TLS != nil {
 		seen.HTTPS = true
 		if o, ok := r.Context().Value(offerKey{}).(*offer); ok {
@@ -115,7 +115,7 @@ func (s *Server) loadParties() error {
 // A crash may forget what was seen since.
 func (s *Server) saveParties(all bool) {
 	var failed error
-	for changes := range s.parties.Changes(s.Now(), all).Batches() {
+	for changes := range s.parties.Changes(s.clock.Now(), all).Batches() {
 		if err := s.db.Update(context.Background(), changes.Save); err != nil {
 			s.parties.Failed(changes)
 			failed = err

@@ -29,7 +29,7 @@ func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose, a
 	defer s.rotating.Unlock()
 	plan, err := s.plan(ctx, p, a)
 	if policy.IsDenial(err) {
-		return "", policy.Deny(ctx, s.db, s.Now(), r, err)
+		return "", policy.Deny(ctx, s.db, s.clock.Now(), r, err)
 	}
 	if err != nil {
 		return "", err
@@ -38,7 +38,7 @@ func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose, a
 	if plan.sibling {
 		successors = append(successors, &successor{purpose: keys.HTTPSIssuer, algorithm: keys.ECDSAP256})
 	}
-	now := s.Now()
+	now := s.clock.Now()
 	for _, next := range successors {
 		if err := s.prepare(ctx, next, now); err != nil {
 			return "", err
@@ -212,6 +212,7 @@ func (s *Server) reload(ctx context.Context, p keys.Purpose) error {
 		if err := s.ca.Reload(); err != nil {
 			return err
 		}
+		s.clock.NotBefore(s.ca.Issuer().NotBefore)
 		_, err := s.crl.PublishRegular(ctx)
 		return err
 	}

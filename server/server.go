@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
@@ -59,7 +60,7 @@ type Server struct {
 	tokens   *tokens.Service
 	audit    atomic.Pointer[audit.Signer]
 	admin    *admin.Handler
-	clock    *clock
+	clock    *clock.Clock
 	accepted time.Time // the latest time on record at the start
 	rotating sync.Mutex
 	tls      tlsCertificate
@@ -117,12 +118,12 @@ func (s *Server) assemble() error {
 	var errs [3]error
 	wait.Go(func() {
 		s.ca, errs[0] = ca.New(ca.Config{
-			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, BaseURL: s.file.baseURL(), Profiles: s.file.Profiles, Now: s.Now, Issuing: s.clock.Issuing,
+			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, BaseURL: s.file.baseURL(), Profiles: s.file.Profiles, Clock: s.clock,
 		})
 	})
 	wait.Go(func() {
 		s.tokens, errs[1] = tokens.New(tokens.Config{
-			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, Issuer: s.file.Advertise, Now: s.Now, Issuing: s.clock.Issuing, Log: s.Log, Certificate: s.presented,
+			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, Issuer: s.file.Advertise, Clock: s.clock, Log: s.Log, Certificate: s.presented,
 			PostQuantum: s.file.Tokens.PostQuantum,
 		})
 	})
@@ -135,15 +136,14 @@ func (s *Server) assemble() error {
 		return err
 	}
 	s.warnOfProfiles()
-	s.crl = crl.NewPublisher(s.db, s.ca, s.Now)
-	s.crl.Date, s.crl.Doubt = s.outside, s.clock.doubts
-	s.ocsp = ocsp.NewResponder(s.db, s.ca, s.Now, s.Log)
-	s.ocsp.Date = s.outside
+	s.clock.NotBefore(s.ca.Issuer().NotBefore)
+	s.crl = crl.NewPublisher(s.db, s.ca, s.clock)
+	s.ocsp = ocsp.NewResponder(s.db, s.ca, s.clock, s.Log)
 	s.acme = s.newACME()
 	s.metrics = newMetrics(s)
 	s.admin = admin.NewHandler(admin.Parts{
 		DB: s.db, CA: s.ca, CRL: s.crl, Tokens: s.tokens, TrustDomain: s.file.TrustDomain,
-		BaseURL: s.file.baseURL(), Directory: s.file.Advertise + acme.DirectoryPath, Now: s.Now, Latest: s.clock.Latest, Log: s.Log, Stopping: s.stopping,
+		BaseURL: s.file.baseURL(), Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping,
 		Status: s.status, Sign: s.checkpoint, Verifiers: s.verifiers, Rotate: s.rotate, Rehearse: s.rehearse,
 		Accounts: accounts, EndAccount: acme.End,
 	})
@@ -248,7 +248,7 @@ func (s *Server) listen() ([]net.Listener, error) {
 // disk too: revocation and introspection are what an authority is needed for
 // most in trouble.
 func (s *Server) start(ctx context.Context) error {
-	ctx, now := storage.Urgent(ctx), s.Now()
+	ctx, now := storage.Urgent(ctx), s.clock.Now()
 	r := policy.Request{Actor: "system", Action: "server.start", Subject: string(agents.Authority)}
 	err := policy.Do(ctx, s.db, now, r, func(tx storage.Tx) (policy.Grant, error) {
 		return policy.Grant{Reasons: []string{"version " + s.Version}}, s.register(tx, now)
@@ -263,7 +263,7 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	err = s.renew(ctx)
-	if err != nil && !s.outside().Before(s.ca.HTTPSIssuer().NotAfter) {
+	if err != nil && !s.clock.Shown().Before(s.ca.HTTPSIssuer().NotAfter) {
 		s.Log.Error("there is no HTTPS until the issuer is rotated, which the operators' socket is open for", "error", err)
 		return nil
 	}

@@ -18,14 +18,14 @@ import (
 // problems says what keeps the authority from doing its work.
 func (s *Server) problems(ctx context.Context) []string {
 	var found []string
-	now := s.Now()
+	now := s.clock.Now()
 	if err := s.db.View(ctx, func(storage.Tx) error { return nil }); err != nil {
 		found = append(found, "the store cannot be read: "+err.Error())
 	}
 	if err := s.db.Trouble(); err != nil {
 		found = append(found, "the store cannot be written: "+err.Error())
 	}
-	if err := s.clock.look().check(); err != nil {
+	if err := s.clock.Check(); err != nil {
 		found = append(found, err.Error())
 	}
 	if !s.listsValid() {

@@ -79,7 +79,7 @@ func due(c *tls.Certificate, now time.Time) (renew, usable bool) {
 // loop. If it cannot be renewed, the client may judge the old one.
 func (s *Server) getCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c := s.tls.current.Load()
-	if _, usable := due(c, s.outside()); usable {
+	if _, usable := due(c, s.clock.Shown()); usable {
 		return c, nil
 	}
 	if err := s.renew(context.Background()); err != nil {
@@ -92,7 +92,7 @@ func (s *Server) getCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 func (s *Server) renew(ctx context.Context) error {
 	s.tls.mu.Lock()
 	defer s.tls.mu.Unlock()
-	now := s.outside()
+	now := s.clock.Shown()
 	if renew, _ := due(s.tls.current.Load(), now); !renew {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -16,9 +17,9 @@ func (s *Server) setClock(latest time.Time) {
 	if s.AcceptClock {
 		latest = time.Time{}
 	}
-	s.clock = newClock(s.Config.Now, latest)
-	s.Now, s.started = s.clock.Now, s.clock.Now()
-	if err := s.clock.look().check(); err != nil {
+	s.clock = clock.New(s.Now, latest)
+	s.started = s.clock.Now()
+	if err := s.clock.Check(); err != nil {
 		s.Log.Error("the clock is wrong", "error", err)
 	}
 }
@@ -26,8 +27,8 @@ func (s *Server) setClock(latest time.Time) {
 // acceptClock records that an operator said the machine's clock is right, if it
 // made a difference.
 func (s *Server) acceptClock(ctx context.Context) error {
-	now := s.Now()
-	if !s.AcceptClock || !s.accepted.After(now.Add(tolerance)) {
+	now := s.clock.Now()
+	if !s.AcceptClock || !s.accepted.After(now.Add(clock.Tolerance)) {
 		return nil
 	}
 	r := policy.Request{Actor: "system", Action: "clock.accept", Subject: string(agents.Authority)}
@@ -37,37 +38,25 @@ func (s *Server) acceptClock(ctx context.Context) error {
 	})
 }
 
-// outside returns the time for what others compare with their clocks: lists and
-// the server's own certificate. That is what the machine's clock shows even if
-// it was set back, for it may have been set right; but nobody's clock shows a
-// time from before the authority was made.
-func (s *Server) outside() time.Time {
-	r := s.clock.look()
-	if r.shown.Before(s.ca.Issuer().NotBefore) {
-		return r.now
-	}
-	return r.shown
-}
-
 // watchClock tells of the clock's steps and renews what they made invalid.
 func (s *Server) watchClock(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case st := <-s.clock.steps:
+		case st := <-s.clock.Steps():
 			s.stepped(ctx, st)
 		}
 	}
 }
 
-func (s *Server) stepped(ctx context.Context, st step) {
-	s.Log.Warn(st.String()+"; if nobody set it and the machine did not sleep, look after it", "by", st.by)
-	if err := s.clock.look().check(); err != nil {
+func (s *Server) stepped(ctx context.Context, st clock.Step) {
+	s.Log.Warn(st.String()+"; if nobody set it and the machine did not sleep, look after it", "by", st.By)
+	if err := s.clock.Check(); err != nil {
 		s.Log.Error("the clock is wrong", "error", err)
 	}
 	r := policy.Request{Actor: "system", Action: "clock.step", Subject: string(agents.Authority)}
-	err := policy.Do(ctx, s.db, s.Now(), r, func(storage.Tx) (policy.Grant, error) {
+	err := policy.Do(ctx, s.db, s.clock.Now(), r, func(storage.Tx) (policy.Grant, error) {
 		return policy.Grant{Reasons: []string{st.String()}}, nil
 	})
 	if err != nil {
@@ -85,6 +74,6 @@ func (s *Server) stepped(ctx context.Context, st step) {
 
 // listsValid reports whether the published lists are valid at this time.
 func (s *Server) listsValid() bool {
-	crls, now := s.crl.Current(), s.outside()
+	crls, now := s.crl.Current(), s.clock.Shown()
 	return len(crls) > 0 && !now.Before(crls[0].ThisUpdate) && now.Before(crls[0].NextUpdate)
 }

@@ -39,7 +39,7 @@ func (s *Service) authenticate(ctx context.Context, r *http.Request, f form, act
 	if user, _, ok := r.BasicAuth(); ok || f.get("client_secret") != "" {
 		return nil, fmt.Errorf("%w: %q came with a client secret, which no agent has", ErrClient, clip(user))
 	}
-	now := s.Now()
+	now := s.Clock.Now()
 	var c client
 	var claimed agents.Name
 	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {

@@ -36,7 +36,7 @@ func (s *Service) introspect(w http.ResponseWriter, r *http.Request) (Introspect
 	var in Introspection
 	var caller agents.Name
 	var may bool
-	ctx, now := r.Context(), s.Now()
+	ctx, now := r.Context(), s.Clock.Now()
 	look := func(tx storage.Tx, a agents.Agent, held []agents.Scope) (err error) {
 		caller, may = a.Name, slices.Contains(held, agents.ScopeIntrospect)
 		if may {

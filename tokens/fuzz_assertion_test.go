@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
@@ -73,7 +74,7 @@ func fuzzService(f *testing.F, registered ...crypto.PublicKey) *Service {
 	}
 	now := func() time.Time { return fuzzNow }
 	s, err := New(Config{
-		DB: db, Keys: store, TrustDomain: "example.internal", Issuer: fuzzIssuer, Now: now, Log: slog.New(slog.DiscardHandler),
+		DB: db, Keys: store, TrustDomain: "example.internal", Issuer: fuzzIssuer, Clock: clock.Believing(now), Log: slog.New(slog.DiscardHandler),
 		Certificate: func(storage.Tx, *http.Request, time.Time) (*Presented, error) { return nil, nil },
 	})
 	if err != nil {

@@ -90,7 +90,7 @@ func (s *Service) ServeJWKS(w http.ResponseWriter, r *http.Request) {
 	}
 	var set KeySet
 	err := s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
-		set, err = JWKS(tx, alg, s.Now())
+		set, err = JWKS(tx, alg, s.Clock.Now())
 		return err
 	})
 	if err != nil {

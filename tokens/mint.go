@@ -41,7 +41,7 @@ type Minted struct {
 // ca.Issue it decides on a snapshot, signs outside of any transaction, and
 // checks the agent again in the transaction that records the token.
 func (s *Service) Mint(ctx context.Context, r Request) (*Minted, error) {
-	now, err := s.Issuing()
+	now, err := s.Clock.Issuing()
 	if err != nil {
 		return nil, err
 	}

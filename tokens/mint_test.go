@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -64,7 +65,7 @@ func newHybridMint(t testing.TB, algorithm, postQuantum keys.Algorithm, audience
 		})
 	}
 	m.Service, err = tokens.New(tokens.Config{
-		DB: m, Keys: store, TrustDomain: td, Issuer: "https://ca.example/", Now: func() time.Time { return m.now }, Log: slog.New(slog.DiscardHandler),
+		DB: m, Keys: store, TrustDomain: td, Issuer: "https://ca.example/", Clock: clock.Believing(func() time.Time { return m.now }), Log: slog.New(slog.DiscardHandler),
 		Certificate: func(storage.Tx, *http.Request, time.Time) (*tokens.Presented, error) { return nil, nil },
 		PostQuantum: audiences,
 	})

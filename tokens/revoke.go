@@ -12,7 +12,7 @@ import (
 // Revoke kills one token that is on record and alive. If holder is not empty,
 // the token must be that agent's (RFC 7009, section 2.1).
 func (s *Service) Revoke(ctx context.Context, r policy.Request, jti agents.CredentialID, holder agents.Name, why agents.Reason) (Token, error) {
-	now := s.Now()
+	now := s.Clock.Now()
 	var t Token
 	r.Action = "token.revoke"
 	err := policy.Do(ctx, s.DB, now, r, func(tx storage.Tx) (policy.Grant, error) {

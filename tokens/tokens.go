@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -38,16 +39,12 @@ type Config struct {
 	Keys        *keys.Store
 	TrustDomain agents.TrustDomain
 	Issuer      string // the https URL that is the iss of every token, without a slash at its end
-	Now         func() time.Time
+	Clock       *clock.Clock
 	Log         *slog.Logger
 
 	// PostQuantum are the audiences whose tokens have a post-quantum signature,
 	// and no other.
 	PostQuantum []string
-
-	// Issuing returns Now for tokens to be minted, or why none may be. nil means
-	// Now, always.
-	Issuing func() (time.Time, error)
 
 	// Certificate returns what the client presented on r's connection, or nil
 	// if it presented nothing. What may not be used is an error.
@@ -64,9 +61,6 @@ type Service struct {
 // New returns a Service over the token keys that are active in the store.
 func New(c Config) (*Service, error) {
 	c.Issuer = strings.TrimSuffix(c.Issuer, "/")
-	if c.Issuing == nil {
-		c.Issuing = func() (time.Time, error) { return c.Now(), nil }
-	}
 	s := &Service{Config: c}
 	return s, s.Reload()
 }

@@ -25,7 +25,7 @@ func (s *Service) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (
 	if err := CheckAlgorithm(p, a); err != nil {
 		return Trial{}, err
 	}
-	now := s.Now()
+	now := s.Clock.Now()
 	k, private, err := keys.Trial(p, a, now)
 	if err != nil {
 		return Trial{}, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -83,14 +84,10 @@ func Audiences(a agents.Agent, authority string, scopes []agents.Scope, asked []
 	return asked, nil
 }
 
-// ErrUnavailable says that nothing is issued at this time, whoever asks: it is
-// no decision about who does.
-var ErrUnavailable = errors.New("nothing can be issued now")
-
 // IsUnavailable reports whether err says that the authority can issue nothing
-// now: for a reason of its own, or since it could record nothing.
+// now: its clock is wrong, or it could record nothing.
 func IsUnavailable(err error) bool {
-	return errors.Is(err, ErrUnavailable) || errors.Is(err, storage.ErrFull)
+	return errors.Is(err, clock.ErrUnavailable) || errors.Is(err, storage.ErrFull)
 }
 
 // IsDenial reports whether err is a decision, rather than a failure to decide.

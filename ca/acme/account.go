@@ -178,7 +178,7 @@ func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answ
 		return nil, unbound(policy.Deny(r.ctx, s.DB, r.now, asked, b.refused))
 	}
 	// A cutoff that is made before the account is recorded ends it, too.
-	now, err := s.Issuing()
+	now, err := s.Clock.Issuing()
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +240,7 @@ func (s *Service) updateAccount(r *request) (*answer, error) {
 	}
 	var changed account
 	err := policy.Do(r.ctx, s.DB, r.now, r.policy(action, s), func(tx storage.Tx) (policy.Grant, error) {
-		if err := r.alive(tx, s.Now()); err != nil {
+		if err := r.alive(tx, s.Clock.Now()); err != nil {
 			return policy.Grant{}, err
 		}
 		a, err := getAccount(tx, r.account.ID)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
@@ -87,16 +87,14 @@ func TestAnothersAccount(t *testing.T) {
 func TestNoAccountsForNow(t *testing.T) {
 	w := newWorld(t)
 	had := w.open("had", agents.Change{})
-	issuing := w.Issuing
-	w.Issuing = func() (time.Time, error) {
-		return time.Time{}, fmt.Errorf("%w: the clock is wrong", policy.ErrUnavailable)
-	}
+	right := w.Clock
+	w.Clock = clock.New(right.Now, w.now.Add(10*time.Minute)) // set back since the latest time on record
 	c, e := w.user(), w.add("bot", agents.Change{})
 	got := c.post("/acme/new-account", c.binding(e, nil))
 	if got.is(t, "for now", "serverInternal"); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
 		t.Errorf("%d %v", got.status, got.header)
 	}
 	had.post(had.path(), "").is(t, "what there is", "")
-	w.Issuing = issuing
+	w.Clock = right
 	c.bind(e)
 }

@@ -26,9 +26,9 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -46,8 +46,7 @@ type Config struct {
 	TrustDomain agents.TrustDomain
 	URL         string // the https origin that clients use, without a path
 	Challenges  ChallengeConfig
-	Now         func() time.Time
-	Issuing     func() (time.Time, error)   // Now for what is issued, or why nothing may be
+	Clock       *clock.Clock
 	Revoked     func(context.Context) error // publishes the CRL
 	Log         *slog.Logger
 

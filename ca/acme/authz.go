@@ -95,7 +95,7 @@ func (s *Service) deactivateAuthz(r *request) (*answer, error) {
 		if o, n, err = s.findAuthz(tx, r); err != nil {
 			return policy.Grant{}, err
 		}
-		if err := r.alive(tx, s.Now()); err != nil {
+		if err := r.alive(tx, s.Clock.Now()); err != nil {
 			return policy.Grant{}, err
 		}
 		if st := o.Authz[n].Status; st != statusPending && st != statusValid {

@@ -126,13 +126,13 @@ func (s *Service) begin(r *request, t task) (o *order, c *challenge, err error) 
 	var begun bool
 	err = s.DB.Update(r.ctx, func(tx storage.Tx) (err error) {
 		begun = false
-		if err := r.alive(tx, s.Now()); err != nil {
+		if err := r.alive(tx, s.Clock.Now()); err != nil {
 			return err
 		}
 		if o, _, c, err = s.findChallenge(tx, r); err != nil || c.Status != statusPending || !reserved {
 			return err
 		}
-		if err := o.provable(t.authz, s.Now()); err != nil {
+		if err := o.provable(t.authz, s.Clock.Now()); err != nil {
 			return err
 		}
 		c.Status, begun = statusProcessing, true
@@ -163,7 +163,7 @@ func (o *order) provable(n int, now time.Time) error {
 func (s *Service) revive(o *order) {
 	for n, a := range o.Authz {
 		for _, c := range a.Challenges {
-			if c.Status != statusProcessing || o.provable(n, s.Now()) != nil {
+			if c.Status != statusProcessing || o.provable(n, s.Clock.Now()) != nil {
 				continue
 			}
 			t := task{o.Account, o.ID, n, c.Type}

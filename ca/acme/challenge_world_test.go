@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/bolt"
@@ -73,7 +74,7 @@ func newProving(t *testing.T) *proving {
 // start makes the Service, when its targets listen.
 func (p *proving) start() *proving {
 	p.Service = &Service{Config: Config{
-		DB: p.db, TrustDomain: domain, URL: "https://ca.example", Challenges: p.config, Now: func() time.Time { return p.now }, Log: slog.New(slog.DiscardHandler),
+		DB: p.db, TrustDomain: domain, URL: "https://ca.example", Challenges: p.config, Clock: clock.Believing(func() time.Time { return p.now }), Log: slog.New(slog.DiscardHandler),
 	}}
 	p.validator = newValidator(p.config)
 	p.validator.pauses = []time.Duration{0, 5 * time.Millisecond, 5 * time.Millisecond}

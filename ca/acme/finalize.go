@@ -132,7 +132,7 @@ func (s *Service) noAccountKey(r *request, csr *ca.CSR) error {
 func (s *Service) issue(r *request, o *order, csr *ca.CSR) (*order, error) {
 	profile, ttl, _ := s.profile(o.Profile)
 	if !o.NotAfter.IsZero() {
-		now, err := s.Issuing()
+		now, err := s.Clock.Issuing()
 		if err != nil {
 			return nil, err
 		}
@@ -165,7 +165,7 @@ func (o *order) commonName() string {
 
 // claim makes the order valid, in the transaction that records its certificate.
 func (s *Service) claim(tx storage.Tx, r *request, id agents.CredentialID, issued *ca.Issued) (*order, error) {
-	now := s.Now()
+	now := s.Clock.Now()
 	if err := r.alive(tx, now); err != nil {
 		return nil, err
 	}

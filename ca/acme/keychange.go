@@ -18,7 +18,7 @@ func (s *Service) changeKey(r *request) (*answer, error) {
 	}
 	var changed account
 	err = policy.Do(r.ctx, s.DB, r.now, r.policy("acme.account.key", s), func(tx storage.Tx) (policy.Grant, error) {
-		if err := r.alive(tx, s.Now()); err != nil {
+		if err := r.alive(tx, s.Clock.Now()); err != nil {
 			return policy.Grant{}, err
 		}
 		a, err := getAccount(tx, r.account.ID)

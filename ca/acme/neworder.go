@@ -29,7 +29,7 @@ func (s *Service) newOrder(r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	now, err := s.Issuing()
+	now, err := s.Clock.Issuing()
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -115,7 +116,7 @@ func TestErrorsAsProblems(t *testing.T) {
 		{fmt.Errorf("%w lifetime 2h", agents.ErrInvalid), "malformed", 400, "2h"},
 		{fmt.Errorf("%w: bot is suspended", agents.ErrNotActive), "unauthorized", 401, "not active"},
 		{&policy.Unrecorded{Reason: agents.ErrRevoked, Err: secret}, "unauthorized", 401, "not active"},
-		{fmt.Errorf("%w: %w", policy.ErrUnavailable, secret), "serverInternal", 503, "minute"},
+		{fmt.Errorf("%w: %w", clock.ErrUnavailable, secret), "serverInternal", 503, "minute"},
 		{fmt.Errorf("writing: %w", storage.ErrFull), "serverInternal", 503, "minute"},
 		{secret, "serverInternal", 500, "try again"},
 		{storage.ErrClosed, "serverInternal", 500, "try again"},

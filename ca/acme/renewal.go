@@ -35,7 +35,7 @@ func (s *Service) serveRenewal(w http.ResponseWriter, r *http.Request) {
 		if c, err = s.named(tx, r.PathValue("certificate")); err != nil {
 			return err
 		}
-		_, ended, err = agents.NewStanding(tx, s.Now()).Ended(c.Credential)
+		_, ended, err = agents.NewStanding(tx, s.Clock.Now()).Ended(c.Credential)
 		return err
 	})
 	if err != nil {

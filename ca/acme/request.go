@@ -100,7 +100,7 @@ func (s *Service) authenticate(w http.ResponseWriter, hr *http.Request, kid, jwk
 	if err := checkAlgorithm(h.alg); err != nil {
 		return nil, err
 	}
-	r := &request{ctx: hr.Context(), http: hr, id: hr.Header.Get("X-Request-Id"), now: s.Now(), url: s.URL + hr.URL.RequestURI(), payload: j.payload}
+	r := &request{ctx: hr.Context(), http: hr, id: hr.Header.Get("X-Request-Id"), now: s.Clock.Now(), url: s.URL + hr.URL.RequestURI(), payload: j.payload}
 	switch {
 	case (h.kid == "") == (h.jwk == nil):
 		return nil, newProblem("malformed", "the protected header has either jwk or kid") // section 6.2

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -60,10 +61,10 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := func() time.Time { return w.now }
-	authority := must(ca.New(ca.Config{DB: db, Keys: store, TrustDomain: domain, BaseURL: "http://ca.example", Now: now}))(t)
+	now := clock.Believing(func() time.Time { return w.now })
+	authority := must(ca.New(ca.Config{DB: db, Keys: store, TrustDomain: domain, BaseURL: "http://ca.example", Clock: now}))(t)
 	w.Service = New(Config{
-		DB: db, CA: authority, TrustDomain: domain, URL: origin, Now: now, Issuing: func() (time.Time, error) { return w.now, nil },
+		DB: db, CA: authority, TrustDomain: domain, URL: origin, Clock: now,
 		Revoked: func(context.Context) error { w.crl++; return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(w.Close)

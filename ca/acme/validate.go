@@ -23,7 +23,7 @@ type claim struct {
 func (s *Service) validate(ctx context.Context, t task, request string) {
 	var c claim
 	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
-		c, err = t.claim(tx, s.Now())
+		c, err = t.claim(tx, s.Clock.Now())
 		return err
 	})
 	var failed *problem
@@ -78,7 +78,7 @@ func (t task) claim(tx storage.Tx, now time.Time) (claim, error) {
 // the challenge and its authorization invalid (RFC 8555, section 7.1.6); a
 // crash between these two repeats the validation.
 func (s *Service) settle(t task, c claim, failed *problem, request string) error {
-	ctx, now := context.Background(), s.Now()
+	ctx, now := context.Background(), s.Clock.Now()
 	asked := policy.Request{Actor: s.TrustDomain.ID(c.agent), Action: "acme.challenge", Subject: string(c.agent), ID: request}
 	if failed == nil {
 		err := policy.Do(ctx, s.DB, now, asked, func(tx storage.Tx) (policy.Grant, error) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
@@ -41,11 +42,11 @@ func openParts(b *testing.B, dir string) *parts {
 	}
 	b.Cleanup(func() { p.db.Close() })
 	k := keys.NewStore(dir, keys.NoPassphrase)
-	if p.ca, err = ca.New(ca.Config{DB: p.db, Keys: k, TrustDomain: benchTrustDomain, BaseURL: "http://127.0.0.1:8080", Now: time.Now}); err != nil {
+	if p.ca, err = ca.New(ca.Config{DB: p.db, Keys: k, TrustDomain: benchTrustDomain, BaseURL: "http://127.0.0.1:8080", Clock: clock.Believing(time.Now)}); err != nil {
 		b.Fatal(err)
 	}
 	p.tokens, err = tokens.New(tokens.Config{
-		DB: p.db, Keys: k, TrustDomain: benchTrustDomain, Issuer: "https://127.0.0.1:8443", Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		DB: p.db, Keys: k, TrustDomain: benchTrustDomain, Issuer: "https://127.0.0.1:8443", Clock: clock.Believing(time.Now), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -166,7 +167,7 @@ func BenchmarkCRL(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			publisher := crl.NewPublisher(p.db, p.ca, time.Now)
+			publisher := crl.NewPublisher(p.db, p.ca, clock.Believing(time.Now))
 			b.ReportAllocs()
 			for b.Loop() {
 				lists, err := publisher.Publish(b.Context())

@@ -7,13 +7,16 @@ import (
 	"crypto/sha1"
 	"encoding/asn1"
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
 	xocsp "golang.org/x/crypto/ocsp"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/crl/ocsp"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/storage"
@@ -225,7 +228,8 @@ func TestAnswerOutlivesNeitherItsTimeNorTheCertificate(t *testing.T) {
 func TestAnswersAreDatedForOthers(t *testing.T) {
 	w := newWorld(t, keys.Ed25519)
 	l := w.issue("bot")
-	w.Date = func() time.Time { return start.Add(-time.Hour) }
+	setBack := clock.New(func() time.Time { return start.Add(-time.Hour) }, start)
+	w.Responder = ocsp.NewResponder(w.db, w.ca, setBack, slog.New(slog.DiscardHandler))
 	if got := w.ask(l); !got.ProducedAt.Equal(start.Add(-time.Hour).Truncate(time.Second)) {
 		t.Errorf("of %s", got.ProducedAt)
 	}

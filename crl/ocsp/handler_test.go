@@ -16,6 +16,7 @@ import (
 	xocsp "golang.org/x/crypto/ocsp"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl/ocsp"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -146,7 +147,7 @@ func TestRefusalsAreUnsigned(t *testing.T) {
 func TestOperatorLearnsWhyAnAnswerFailed(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
 	var log strings.Builder
-	w.Responder = ocsp.NewResponder(w.db, w.ca, w.now, slog.New(slog.NewTextHandler(&log, nil)))
+	w.Responder = ocsp.NewResponder(w.db, w.ca, clock.Believing(w.now), slog.New(slog.NewTextHandler(&log, nil)))
 	l := w.issue("bot")
 	ask, request := w.served(), w.request(l, crypto.SHA1)
 	w.check(w.db.Close())

@@ -16,6 +16,7 @@ import (
 	xocsp "golang.org/x/crypto/ocsp"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
@@ -65,10 +66,10 @@ func newWorld(t testing.TB, algorithm keys.Algorithm) *world {
 		return errors.Join(err1, err2, ca.PutAuthority(tx, root), ca.PutAuthority(tx, issuing))
 	})
 	w.learn(issuing)
-	w.ca, err = ca.New(ca.Config{DB: db, Keys: w.keys, TrustDomain: td, BaseURL: "http://ca.example.internal", Now: w.now})
+	w.ca, err = ca.New(ca.Config{DB: db, Keys: w.keys, TrustDomain: td, BaseURL: "http://ca.example.internal", Clock: clock.Believing(w.now)})
 	w.check(err)
-	w.crl = crl.NewPublisher(db, w.ca, w.now)
-	w.Responder = ocsp.NewResponder(db, w.ca, w.now, slog.New(slog.DiscardHandler))
+	w.crl = crl.NewPublisher(db, w.ca, clock.Believing(w.now))
+	w.Responder = ocsp.NewResponder(db, w.ca, clock.Believing(w.now), slog.New(slog.DiscardHandler))
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	w.check(err)
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, private)

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/storage"
@@ -40,21 +41,17 @@ var (
 
 // A Responder answers for the issuers of one CA.
 type Responder struct {
-	// Date returns what answers are dated, which others compare with their own
-	// clocks. nil means by the clock that everything else goes by.
-	Date func() time.Time
-
 	db      storage.DB
 	ca      *ca.CA
-	now     func() time.Time
+	clock   *clock.Clock
 	log     *slog.Logger
 	issuers atomic.Pointer[[]*issuer]
 	kept    kept
 }
 
 // NewResponder returns a Responder.
-func NewResponder(db storage.DB, authority *ca.CA, now func() time.Time, log *slog.Logger) *Responder {
-	return &Responder{db: db, ca: authority, now: now, log: log}
+func NewResponder(db storage.DB, authority *ca.CA, clk *clock.Clock, log *slog.Logger) *Responder {
+	return &Responder{db: db, ca: authority, clock: clk, log: log}
 }
 
 // A status is what an answer says of a certificate: good, unless it is revoked.
@@ -82,12 +79,7 @@ func (r *Responder) Respond(ctx context.Context, request []byte) (*Response, err
 	}
 	// The date is taken before the snapshot, which knows of all that is committed
 	// until then.
-	now := r.now()
-	date := now
-	if r.Date != nil {
-		date = r.Date()
-	}
-	date = date.UTC().Truncate(time.Second)
+	now, date := r.clock.Now(), r.clock.Shown().UTC().Truncate(time.Second)
 	var s status
 	err = r.db.View(ctx, func(tx storage.Tx) (err error) {
 		s, err = find(tx, i.ID, serial, now, date)

@@ -50,7 +50,7 @@ func (h *Handler) apart(r *http.Request, action string, name agents.Name, in age
 		}
 		all.Halves = append(all.Halves, c.Halves...)
 	}
-	now := h.Now()
+	now := h.Clock.Now()
 	check, err := h.CA.Apart(r.Context(), all, now)
 	if err != nil && policy.IsDenial(err) {
 		err = policy.Deny(r.Context(), h.DB, now, h.request(r, action, string(name)), err)
@@ -70,7 +70,7 @@ func (h *Handler) reenroll(r *http.Request) (any, error) {
 
 // invite runs a change that gives an agent a new enrollment token and ACME key.
 func (h *Handler) invite(r *http.Request, action string, name agents.Name, change func(storage.Tx, agents.Enrollment, time.Time) (agents.Agent, error), reasons ...string) (any, error) {
-	e, err := agents.NewEnrollment(h.Now())
+	e, err := agents.NewEnrollment(h.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -140,11 +140,11 @@ func (h *Handler) showAgent(r *http.Request) (any, error) {
 		if err != nil {
 			return err
 		}
-		c, err := currentOf(tx, name, h.Now())
+		c, err := currentOf(tx, name, h.Clock.Now())
 		if err != nil {
 			return err
 		}
-		accounts, err := h.accounts(tx, h.Now(), func(holder agents.Agent, _ time.Time) bool { return holder.Name == name })
+		accounts, err := h.accounts(tx, h.Clock.Now(), func(holder agents.Agent, _ time.Time) bool { return holder.Name == name })
 		out = Shown{h.agent(a, c), len(accounts)}
 		return err
 	})
@@ -174,7 +174,7 @@ func (h *Handler) listAgents(r *http.Request) (any, error) {
 			if !fits(a, q.Get("state"), q.Get("owner"), q["label"]) {
 				continue
 			}
-			c, err := currentOf(tx, a.Name, h.Now())
+			c, err := currentOf(tx, a.Name, h.Clock.Now())
 			if err != nil {
 				return err
 			}
@@ -182,7 +182,7 @@ func (h *Handler) listAgents(r *http.Request) (any, error) {
 			if c.Credential.IssuedAt.After(seen) {
 				seen = c.Credential.IssuedAt
 			}
-			if h.Now().Sub(seen) >= stale {
+			if h.Clock.Now().Sub(seen) >= stale {
 				list = append(list, h.agent(a, c))
 			}
 		}

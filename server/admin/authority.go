@@ -166,13 +166,13 @@ func (h *Handler) status(r *http.Request) (any, error) {
 		}
 	}
 	err = h.view(r, func(tx storage.Tx) error {
-		active, err := everything.at(tx, h.Now())
-		rc := count(active, h.Now())
+		active, err := everything.at(tx, h.Clock.Now())
+		rc := count(active, h.Clock.Now())
 		st.Certificates, st.Tokens = rc.Certificates, rc.Tokens
 		if err != nil {
 			return err
 		}
-		accounts, err := h.accounts(tx, h.Now(), func(agents.Agent, time.Time) bool { return true })
+		accounts, err := h.accounts(tx, h.Clock.Now(), func(agents.Agent, time.Time) bool { return true })
 		st.ACMEAccounts = len(accounts)
 		return err
 	})

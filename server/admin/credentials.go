@@ -38,11 +38,11 @@ func (h *Handler) issue(r *http.Request) (any, error) {
 	asked := h.request(r, "certificate.issue", string(name))
 	if name == agents.Authority {
 		err := fmt.Errorf("%w: %s is the authority itself, whose certificate nobody else has the key of", agents.ErrTransition, name)
-		return nil, policy.Deny(r.Context(), h.DB, h.Now(), asked, err)
+		return nil, policy.Deny(r.Context(), h.DB, h.Clock.Now(), asked, err)
 	}
 	csr, err := ca.ParseCSRPEM([]byte(in.CSR))
 	if err != nil {
-		return nil, policy.Deny(r.Context(), h.DB, h.Now(), asked, err)
+		return nil, policy.Deny(r.Context(), h.DB, h.Clock.Now(), asked, err)
 	}
 	asked.OnBehalfOf = h.TrustDomain.ID(name)
 	issued, err := h.CA.Issue(r.Context(), ca.Request{
@@ -69,7 +69,7 @@ func state(s *agents.Standing, c agents.Credential, now time.Time) (string, agen
 }
 
 func (h *Handler) certificate(s *agents.Standing, c ca.Certificate) (Certificate, error) {
-	st, cutoff, err := state(s, c.Credential, h.Now())
+	st, cutoff, err := state(s, c.Credential, h.Clock.Now())
 	out := Certificate{
 		Serial: c.ID.String(), Agent: string(c.Agent), State: st, Issuer: c.Issuer, IssuedAt: c.IssuedAt, NotBefore: c.NotBefore,
 		NotAfter: c.ID.Expires(), Profile: c.Profile, Names: []string{h.TrustDomain.ID(c.Agent), h.TrustDomain.Host(c.Agent)},
@@ -96,8 +96,8 @@ func (h *Handler) listCertificates(r *http.Request) (any, error) {
 	}
 	list := []Certificate{}
 	err := h.view(r, func(tx storage.Tx) error {
-		standing := agents.NewStanding(tx, h.Now())
-		for c, err := range ca.Since(tx, h.Now().Add(-past)) {
+		standing := agents.NewStanding(tx, h.Clock.Now())
+		for c, err := range ca.Since(tx, h.Clock.Now().Add(-past)) {
 			if err != nil {
 				return err
 			}
@@ -128,7 +128,7 @@ func (h *Handler) showCertificate(r *http.Request) (any, error) {
 		if err != nil {
 			return err
 		}
-		out, err = h.certificate(agents.NewStanding(tx, h.Now()), c)
+		out, err = h.certificate(agents.NewStanding(tx, h.Clock.Now()), c)
 		return err
 	})
 	return out, err
@@ -154,15 +154,15 @@ func (h *Handler) listTokens(r *http.Request) (any, error) {
 	agent := r.URL.Query().Get("agent")
 	list := []Token{}
 	err := h.view(r, func(tx storage.Tx) error {
-		standing := agents.NewStanding(tx, h.Now())
-		for t, err := range tokens.Since(tx, h.Now().Add(-past)) {
+		standing := agents.NewStanding(tx, h.Clock.Now())
+		for t, err := range tokens.Since(tx, h.Clock.Now().Add(-past)) {
 			if err != nil {
 				return err
 			}
 			if agent != "" && agent != string(t.Agent) {
 				continue
 			}
-			st, cutoff, err := state(standing, t.Credential, h.Now())
+			st, cutoff, err := state(standing, t.Credential, h.Clock.Now())
 			if err != nil {
 				return err
 			}
@@ -200,7 +200,7 @@ func (h *Handler) revokeToken(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rc := count([]holding{{t.Credential, true}}, h.Now()) // no CRL lists tokens
+	rc := count([]holding{{t.Credential, true}}, h.Clock.Now()) // no CRL lists tokens
 	return rc, nil
 }
 
@@ -213,7 +213,7 @@ func (h *Handler) introspect(r *http.Request) (any, error) {
 	}
 	var out tokens.Introspection
 	err := h.view(r, func(tx storage.Tx) (err error) {
-		out, err = h.Tokens.Introspect(tx, in.Token, h.Now())
+		out, err = h.Tokens.Introspect(tx, in.Token, h.Clock.Now())
 		return err
 	})
 	return out, err

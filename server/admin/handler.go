@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
@@ -34,8 +35,7 @@ type Parts struct {
 	TrustDomain agents.TrustDomain
 	BaseURL     string // where CRLs are published
 	Directory   string // URL of the ACME directory
-	Now         func() time.Time
-	Latest      func() time.Time // an instant after which nothing was issued yet
+	Clock       *clock.Clock
 	Log         *slog.Logger
 	Stopping    <-chan struct{} // closed when the server is about to stop
 
@@ -145,10 +145,10 @@ func read(r *http.Request, into any) error {
 // do runs an operator's change through package policy. reasons are what the
 // operator gave, for the audit log.
 func (h *Handler) do(r *http.Request, action, subject string, change func(tx storage.Tx, now time.Time) error, reasons ...string) error {
-	return policy.Do(r.Context(), h.DB, h.Now(), h.request(r, action, subject), func(tx storage.Tx) (policy.Grant, error) {
+	return policy.Do(r.Context(), h.DB, h.Clock.Now(), h.request(r, action, subject), func(tx storage.Tx) (policy.Grant, error) {
 		// The clock is read in the change's turn: a cutoff made at an instant
 		// before it would spare what was issued and committed since.
-		return policy.Grant{Reasons: reasons}, change(tx, h.Now())
+		return policy.Grant{Reasons: reasons}, change(tx, h.Clock.Now())
 	})
 }
 
@@ -156,7 +156,7 @@ func (h *Handler) do(r *http.Request, action, subject string, change func(tx sto
 // change has its turn, and no earlier than anything was issued: the clock may
 // have been set back a little. A full disk does not stop it.
 func (h *Handler) cutOff(r *http.Request, action, subject string, change func(tx storage.Tx, now time.Time) error, reasons ...string) error {
-	return h.do(urgent(r), action, subject, func(tx storage.Tx, _ time.Time) error { return change(tx, h.Latest()) }, reasons...)
+	return h.do(urgent(r), action, subject, func(tx storage.Tx, _ time.Time) error { return change(tx, h.Clock.Latest()) }, reasons...)
 }
 
 func urgent(r *http.Request) *http.Request { return r.WithContext(storage.Urgent(r.Context())) }

@@ -65,7 +65,7 @@ func readReason(r *http.Request, otherwise agents.Reason) (agents.Reason, error)
 func (h *Handler) surveyed(r *http.Request, chosen choice) finder {
 	var v *survey
 	err := h.view(r, func(tx storage.Tx) (err error) {
-		v, err = newSurvey(tx, h.Now(), chosen)
+		v, err = newSurvey(tx, h.Clock.Now(), chosen)
 		return err
 	})
 	if err != nil { // which the transaction will meet as well, and put on record
@@ -77,7 +77,7 @@ func (h *Handler) surveyed(r *http.Request, chosen choice) finder {
 // receipt publishes the CRL and says what was ended. The revocation stands
 // whether or not a CRL could be published.
 func (h *Handler) receipt(ctx context.Context, ended []holding, accounts ...Account) Receipt {
-	rc := count(ended, h.Now(), accounts...)
+	rc := count(ended, h.Clock.Now(), accounts...)
 	lists, err := h.CRL.Publish(context.WithoutCancel(ctx))
 	if err != nil {
 		h.Log.Error("the CRL could not be published; the revocation stands", "error", err)
@@ -112,7 +112,7 @@ func (h *Handler) revoke(r *http.Request) (any, error) {
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
-	why, err := in.check(h.Now())
+	why, err := in.check(h.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +129,8 @@ func (h *Handler) revoke(r *http.Request) (any, error) {
 		return err
 	}
 	if in.DryRun {
-		err := h.view(r, func(tx storage.Tx) error { return choose(tx, h.Now(), choice(in.chooses).at) })
-		rc := count(ended, h.Now(), accounts...)
+		err := h.view(r, func(tx storage.Tx) error { return choose(tx, h.Clock.Now(), choice(in.chooses).at) })
+		rc := count(ended, h.Clock.Now(), accounts...)
 		rc.DryRun = true
 		return rc, err
 	}

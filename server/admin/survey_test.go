@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin"
@@ -58,11 +59,11 @@ func newParts(t *testing.T, names ...agents.Name) *parts {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.db.Close() })
-	k, clock := keys.NewStore(w.Dir, keys.NoPassphrase), func() time.Time { return p.now }
-	if p.ca, err = ca.New(ca.Config{DB: p.db, Keys: k, TrustDomain: surveyed, Now: clock}); err != nil {
+	k, noon := keys.NewStore(w.Dir, keys.NoPassphrase), clock.Believing(func() time.Time { return p.now })
+	if p.ca, err = ca.New(ca.Config{DB: p.db, Keys: k, TrustDomain: surveyed, Clock: noon}); err != nil {
 		t.Fatal(err)
 	}
-	if p.tokens, err = tokens.New(tokens.Config{DB: p.db, Keys: k, TrustDomain: surveyed, Issuer: "https://a.example", Now: clock, Log: slog.New(slog.DiscardHandler)}); err != nil {
+	if p.tokens, err = tokens.New(tokens.Config{DB: p.db, Keys: k, TrustDomain: surveyed, Issuer: "https://a.example", Clock: noon, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range names {

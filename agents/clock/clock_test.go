@@ -1,4 +1,4 @@
-package server
+package clock
 
 import (
 	"errors"
@@ -6,10 +6,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/brevet-ca/brevet/agents/policy"
-	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // A machine has a clock that a test sets.
@@ -52,16 +48,16 @@ func TestClockSteps(t *testing.T) {
 				if test.latest != 0 {
 					latest = time.Now().Add(test.latest)
 				}
-				c := newClock(m.now, latest)
+				c := New(m.now, latest)
 				noted, last := 0, c.Now()
 				for i, step := range test.steps {
 					m.ahead += step
 					for range 10 {
 						now, err := c.Issuing()
-						if got := errors.Is(err, policy.ErrUnavailable); got != test.back[i] {
+						if got := errors.Is(err, ErrUnavailable); got != test.back[i] {
 							t.Fatalf("after step %d: %v", i, err)
 						}
-						if now.Before(last.Add(-tolerance)) {
+						if now.Before(last.Add(-Tolerance)) {
 							t.Errorf("after step %d, time went from %s to %s", i, last, now)
 						}
 						if now.After(c.Latest()) && err == nil {
@@ -79,11 +75,11 @@ func TestClockSteps(t *testing.T) {
 				if noted != test.noted {
 					t.Errorf("%d steps were noted, want %d", noted, test.noted)
 				}
-				if got := c.doubts(); got != test.doubt {
+				if got := c.Doubt(); got != test.doubt {
 					t.Errorf("doubt %s, want %s", got, test.doubt)
 				}
 				time.Sleep(maxDoubt)
-				if got := c.doubts(); got != 0 {
+				if got := c.Doubt(); got != 0 {
 					t.Errorf("doubt %s a day later", got)
 				}
 			})
@@ -96,7 +92,7 @@ func TestClockSteps(t *testing.T) {
 func TestClockCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m machine
-		c := newClock(m.now, time.Time{})
+		c := New(m.now, time.Time{})
 		before := c.Now()
 		m.ahead = -3 * time.Hour
 		for m.now().Before(before.Add(longest)) {
@@ -118,7 +114,7 @@ func TestClockCatchesUp(t *testing.T) {
 func TestClockThatIsOftenCorrected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m machine
-		c := newClock(m.now, time.Time{})
+		c := New(m.now, time.Time{})
 		for range 1000 {
 			time.Sleep(time.Hour)
 			m.ahead -= time.Second
@@ -126,15 +122,15 @@ func TestClockThatIsOftenCorrected(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if len(c.steps) > 0 || c.doubts() != 0 {
-			t.Errorf("%d steps were noted, doubt %s", len(c.steps), c.doubts())
+		if len(c.steps) > 0 || c.Doubt() != 0 {
+			t.Errorf("%d steps were noted, doubt %s", len(c.steps), c.Doubt())
 		}
 	})
 }
 
 func TestClockSaysWhatToDo(t *testing.T) {
 	m := machine{-3 * time.Hour}
-	c := newClock(m.now, time.Now())
+	c := New(m.now, time.Now())
 	_, err := c.Issuing()
 	if err == nil || !strings.Contains(err.Error(), "2h59m59s less") && !strings.Contains(err.Error(), "3h0m0s less") || !strings.Contains(err.Error(), "--accept-clock") || strings.Contains(err.Error(), "\n") {
 		t.Error(err)
@@ -147,7 +143,7 @@ func TestSlowLookAtTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m machine
 		meanwhile := func() {}
-		c := newClock(func() time.Time {
+		c := New(func() time.Time {
 			shown := m.now()
 			f := meanwhile
 			meanwhile = func() {}
@@ -162,42 +158,27 @@ func TestSlowLookAtTheClock(t *testing.T) {
 		if now, err := c.Issuing(); err != nil || !now.Equal(m.now()) {
 			t.Errorf("%s %v", now, err)
 		}
-		if st := <-c.steps; st.by < 0 || len(c.steps) > 0 || c.doubts() != 6*time.Hour {
-			t.Errorf("%s, then %d more, doubt %s", st, len(c.steps), c.doubts())
+		if st := <-c.steps; st.By < 0 || len(c.steps) > 0 || c.Doubt() != 6*time.Hour {
+			t.Errorf("%s, then %d more, doubt %s", st, len(c.steps), c.Doubt())
 		}
 	})
 }
 
-// TestLatestTimeOnRecord is that of the newest event, since the process may have
-// been killed, or the one noted when it stopped, since it may have been idle.
-func TestLatestTimeOnRecord(t *testing.T) {
-	w, _ := newSweepWorld(t)
-	defer w.db.Close()
-	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	for _, step := range []struct {
-		write func(storage.Tx) error
-		want  time.Time
-	}{
-		{func(storage.Tx) error { return nil }, time.Time{}},
-		{func(tx storage.Tx) error { return appendAt(tx, at) }, at},
-		{func(tx storage.Tx) error { return times.Put(tx, latestKey, at.Add(time.Hour)) }, at.Add(time.Hour)},
-		{func(tx storage.Tx) error { return appendAt(tx, at.Add(2*time.Hour)) }, at.Add(2 * time.Hour)},
-	} {
-		var got time.Time
-		err := w.db.Update(t.Context(), func(tx storage.Tx) (err error) {
-			if err := step.write(tx); err != nil {
-				return err
-			}
-			got, err = latestTime(tx)
-			return err
-		})
-		if err != nil || !got.Equal(step.want) {
-			t.Errorf("%s %v, want %s", got, err, step.want)
+// TestClockShowsOthers what the machine's clock shows, unless that is from before
+// the issuer was made.
+func TestClockShowsOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m machine
+		c := New(m.now, time.Time{})
+		c.NotBefore(m.now().Add(-time.Hour))
+		right := c.Now()
+		m.ahead = -30 * time.Minute
+		if got := c.Shown(); !got.Equal(m.now()) || !c.Now().Equal(right) {
+			t.Errorf("set back by half an hour, it shows %s and is %s", got, c.Now())
 		}
-	}
-}
-
-func appendAt(tx storage.Tx, at time.Time) error {
-	_, err := audit.Append(tx, audit.Event{Time: at, Actor: "test", Action: "test.run", Decision: audit.Allow})
-	return err
+		m.ahead = -2 * time.Hour
+		if got := c.Shown(); !got.Equal(right) {
+			t.Errorf("set back to before the issuer was made, it shows %s", got)
+		}
+	})
 }

@@ -1,0 +1,148 @@
+// Package clock is the authority's time: the machine's clock, as long as it can be
+// believed. It knows nothing of what is issued or stored. The caller says which time
+// was the latest on record, asks for the time through one [Clock], and listens to
+// [Clock.Steps].
+package clock
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// Tolerance is how far the machine's clock may step before anybody minds: more
+	// than NTP corrects on a machine that is looked after.
+	Tolerance = 5 * time.Minute
+	// longest is the longest that tokens and most certificates live.
+	longest = time.Hour
+	// maxDoubt limits how much longer records are kept because the clock stepped
+	// ahead, and for how long the step counts as possibly wrong.
+	maxDoubt = 24 * time.Hour
+)
+
+// ErrUnavailable says that nothing is issued now, whoever asks: the machine's clock
+// is wrong. It is not a denial.
+var ErrUnavailable = errors.New("nothing can be issued now")
+
+// A Clock is the authority's time. It shows what the machine's clock shows, unless
+// that was set back by more than [Tolerance]: back from the latest time on record at
+// the start, or later from what a monotonic clock expects. While the machine's clock
+// is set back, the authority's time runs on as if it had not been, so that nothing
+// that was revoked or expired comes back to life. Nothing is issued until the
+// machine's clock is right again or has passed the end of what was issued before.
+//
+// A step ahead looks the same as sleep or the correction of a slow clock. A Clock
+// believes it and reports it through Steps. Records of what expired by the step are
+// kept for as long again, see [Clock.Earliest].
+//
+// The methods may be called concurrently.
+type Clock struct {
+	machine  func() time.Time
+	believed bool      // always, whatever it shows
+	started  time.Time // for its monotonic reading
+	steps    chan Step
+
+	mu     sync.Mutex
+	seen   moment    // what the machine's clock showed at the last look
+	sure   moment    // the authority's time then
+	latest time.Time // the latest that the machine's clock was believed to show
+	floor  time.Time // Shown returns nothing before this that the machine's clock shows
+	back   bool      // the machine's clock is not believed
+	resume time.Time // when it is again
+	doubt  time.Duration
+	until  time.Duration // when the doubt ends, by the monotonic clock
+}
+
+// A moment is a time, and how long after the start it was.
+type moment struct {
+	time  time.Time
+	after time.Duration
+}
+
+// New returns the clock of an authority on a machine, given the latest time on
+// record. The zero time means that there is none.
+func New(machine func() time.Time, latest time.Time) *Clock {
+	c := &Clock{machine: machine, started: time.Now(), steps: make(chan Step, 1), latest: latest}
+	shown := machine().Round(0)
+	c.seen.time, c.sure.time = shown, shown
+	switch gap := shown.Sub(latest); {
+	case latest.IsZero():
+	case gap < -Tolerance:
+		c.sure.time, c.back, c.resume = latest, true, latest.Add(longest)
+	case gap > Tolerance: // we were stopped, or the clock is ahead
+		c.doubt, c.until = min(gap, maxDoubt), maxDoubt
+	}
+	return c
+}
+
+// Believing returns a clock that shows what now returns, wherever that jumps. It is
+// for tests.
+func Believing(now func() time.Time) *Clock { return &Clock{machine: now, believed: true} }
+
+// Now returns the authority's time.
+func (c *Clock) Now() time.Time { return c.look().now }
+
+// Latest returns an instant after which nothing was issued yet, provided that nothing
+// is being issued at the moment. Cutoffs are dated by it, because Now may have been
+// set back a little.
+func (c *Clock) Latest() time.Time { return c.look().latest }
+
+// Issuing returns the time at which to issue something, or why nothing may be issued.
+func (c *Clock) Issuing() (time.Time, error) {
+	r := c.look()
+	return r.now, r.check()
+}
+
+// Check says why nothing may be issued, if that is so.
+func (c *Clock) Check() error { return c.look().check() }
+
+func (r reading) check() error {
+	if !r.back {
+		return nil
+	}
+	return fmt.Errorf("%w: the clock of this machine shows %s, %s less than it must be by what was recorded here; set it right, or if it is right and was ahead before, restart with brevet serve --accept-clock",
+		ErrUnavailable, r.shown.UTC().Format(time.RFC3339), r.now.Sub(r.shown).Round(time.Second))
+}
+
+// Shown returns the time for what others compare with their clocks, such as the dates
+// of lists and of the server's own certificate. That is what the machine's clock shows
+// even if it was set back, because somebody may have set it right; but see NotBefore.
+func (c *Clock) Shown() time.Time {
+	r := c.look()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.shown.Before(c.floor) {
+		return r.now
+	}
+	return r.shown
+}
+
+// NotBefore tells the clock that nobody's clock shows a time before t, which is when
+// the issuer at work was made. If the machine's clock does, Shown returns Now.
+func (c *Clock) NotBefore(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.floor = t
+}
+
+// Doubt returns how far ahead the clock may be without our knowing.
+func (c *Clock) Doubt() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.started) >= c.until {
+		return 0
+	}
+	return c.doubt
+}
+
+// Earliest returns the earliest time that it may be. What has expired by then is
+// expired even if the clock turns out to have been ahead.
+func (c *Clock) Earliest() time.Time {
+	r, doubt := c.look(), c.Doubt()
+	if r.now.Before(r.shown) {
+		return r.now.Add(-doubt)
+	}
+	return r.shown.Add(-doubt)
+}
