@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -25,7 +26,7 @@ const (
 // was signed for, which a few of its hashes tell. It returns the latest time on
 // record.
 func (s *Server) examine(ctx context.Context) (latest time.Time, err error) {
-	path := filepath.Join(s.Dir, storeFile)
+	path := filepath.Join(s.Dir, config.Store)
 	err = s.db.View(ctx, func(tx storage.Tx) error {
 		if _, err := keys.Active(tx, keys.Issuer); errors.Is(err, storage.ErrNotFound) {
 			return fmt.Errorf("%s is not the store of an authority, or not all of it: restore a backup with brevet restore FILE", path)

@@ -13,11 +13,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -57,7 +56,7 @@ type NewAuthority struct {
 // store, and at last brevet.yaml, which is what makes a directory an
 // authority's. After a crash before that, Init says what to remove.
 func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, error) {
-	text, f, err := c.file()
+	text, f, err := c.draft().File()
 	if err != nil {
 		return nil, err
 	}
@@ -71,15 +70,14 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, erro
 	if _, err := agents.NewCredentialID(now); err != nil {
 		return nil, fmt.Errorf("the clock of this machine shows %s: set it right first, for the root is valid from now on", now.UTC().Format(time.RFC3339))
 	}
-	f.Keys.PassphraseFile = c.PassphraseFile
-	passphrase, err := f.passphrase()
+	passphrase, err := f.Passphrase()
 	if err != nil {
 		return nil, err
 	}
 	if err := emptyDir(c.Dir); err != nil {
 		return nil, err
 	}
-	db, err := bolt.Open(filepath.Join(c.Dir, storeFile), bolt.Options{})
+	db, err := bolt.Open(filepath.Join(c.Dir, config.Store), bolt.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +85,13 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, erro
 	if err := errors.Join(err, db.Close()); err != nil {
 		return nil, err
 	}
-	return made, writeFile(filepath.Join(c.Dir, configFile), text)
+	return made, writeFile(filepath.Join(c.Dir, config.Name), text)
+}
+
+func (c InitConfig) draft() config.Draft {
+	return config.Draft{
+		TrustDomain: c.TrustDomain, Advertise: c.Advertise, Listen: c.Listen, ListenHTTP: c.ListenHTTP, NoPassphrase: c.NoPassphrase, PassphraseFile: c.PassphraseFile,
+	}
 }
 
 // maxName leaves room for what package ca adds to the name: a common name has
@@ -122,21 +126,21 @@ func emptyDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, config.Name)); err == nil {
 		return fmt.Errorf("%s holds an authority already: start it with brevet serve, or choose another --dir", dir)
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "*.key"))
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(dir, storeFile)); err == nil || len(left) > 0 {
-		return fmt.Errorf("%s holds part of an authority, from an init that was cut short: remove %s and *.key there and try again", dir, storeFile)
+	if _, err := os.Stat(filepath.Join(dir, config.Store)); err == nil || len(left) > 0 {
+		return fmt.Errorf("%s holds part of an authority, from an init that was cut short: remove %s and *.key there and try again", dir, config.Store)
 	}
 	return nil
 }
 
 // fill makes the keys and certificates and records them in one transaction.
-func (c InitConfig) fill(ctx context.Context, db storage.DB, store *keys.Store, f *File, alg keys.Algorithm, now time.Time) (*NewAuthority, error) {
+func (c InitConfig) fill(ctx context.Context, db storage.DB, store *keys.Store, f *config.File, alg keys.Algorithm, now time.Time) (*NewAuthority, error) {
 	h := hierarchy{InitConfig: c, store: store, name: orDefault(c.Name, defaultName(f.TrustDomain)), now: now}
 	root, issuing, err := h.make(keys.Root, keys.Issuer, alg, ca.NewRoot)
 	if err != nil {
@@ -163,45 +167,6 @@ func (c InitConfig) fill(ctx context.Context, db storage.DB, store *keys.Store, 
 func fingerprint(a ca.Authority) string {
 	hash := sha256.Sum256(a.Certificate)
 	return hex.EncodeToString(hash[:])
-}
-
-// file returns the text of the new brevet.yaml and, by reading it back, what
-// it says.
-func (c InitConfig) file() ([]byte, *File, error) {
-	if _, err := agents.ParseTrustDomain(c.TrustDomain); err != nil {
-		return nil, nil, fmt.Errorf("--trust-domain: %w", err)
-	}
-	listen := orDefault(c.Listen, "127.0.0.1:8443")
-	if _, err := parseAddress(listen); err != nil {
-		return nil, nil, fmt.Errorf("--listen: %w", err)
-	}
-	type keysPart struct {
-		Plain          bool   `yaml:"plain,omitempty"`
-		PassphraseFile string `yaml:"passphrase_file,omitempty"`
-	}
-	part := keysPart{Plain: c.NoPassphrase}
-	if !strings.HasPrefix(c.PassphraseFile, "fd:") {
-		part.PassphraseFile = c.PassphraseFile
-	}
-	text, err := yaml.Marshal(struct {
-		TrustDomain string   `yaml:"trust_domain"`
-		Advertise   string   `yaml:"advertise"`
-		Listen      string   `yaml:"listen"`
-		ListenHTTP  string   `yaml:"listen_http"`
-		Keys        keysPart `yaml:"keys,omitempty"`
-	}{c.TrustDomain, orDefault(c.Advertise, "https://"+listen), listen, orDefault(c.ListenHTTP, "127.0.0.1:8080"), part})
-	if err != nil {
-		return nil, nil, err
-	}
-	f, err := ParseFile(text)
-	if err != nil {
-		var p placed
-		if errors.As(err, &p) {
-			err = p.err // the place is in a file that nobody has written
-		}
-		return nil, nil, err
-	}
-	return text, f, nil
 }
 
 // writeFile writes a file that is there whole after a crash, or not at all.

@@ -11,7 +11,7 @@ import (
 // register enters the server's own names into the registry, and into the index of
 // components what was registered before there was one.
 func (s *Server) register(tx storage.Tx, now time.Time) error {
-	if err := agents.AddAuthority(tx, s.file.TrustDomain, s.file.names(), now); err != nil {
+	if err := agents.AddAuthority(tx, s.file.TrustDomain, s.file.Names(), now); err != nil {
 		return err
 	}
 	first, err := agents.IndexComponents(tx, now)

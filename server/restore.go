@@ -11,6 +11,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -24,14 +25,14 @@ func VerifyBackup(file string) error { return bolt.Verify(file) }
 // What happened since the backup is forgotten, revocations too; only the
 // numbers of CRLs go on.
 func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept string, err error) {
-	f, err := ReadFile(dir)
+	f, err := config.Read(dir)
 	if err != nil {
 		return "", err
 	}
 	if err := bolt.Verify(file); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, storeFile)
+	path := filepath.Join(dir, config.Store)
 	kept = path + ".before-restore"
 	if _, err := os.Stat(kept); err == nil {
 		return "", fmt.Errorf("%s is left from an earlier restore: remove it, or move it away", kept)

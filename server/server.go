@@ -29,6 +29,7 @@ import (
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/crl/ocsp"
 	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/server/parties"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -50,7 +51,7 @@ type Config struct {
 // A Server is an authority at work.
 type Server struct {
 	Config
-	file     *File
+	file     *config.File
 	db       *bolt.DB
 	keys     *keys.Store
 	ca       *ca.CA
@@ -75,14 +76,14 @@ type Server struct {
 
 // New opens the authority in c.Dir. Nobody else may have it open.
 func New(c Config) (*Server, error) {
-	file, err := ReadFile(c.Dir)
+	file, err := config.Read(c.Dir)
 	if err != nil {
 		return nil, err
 	}
 	if c.PassphraseFile != "" {
 		file.Keys.Plain, file.Keys.PassphraseFile = false, c.PassphraseFile
 	}
-	passphrase, err := file.passphrase()
+	passphrase, err := file.Passphrase()
 	if err != nil {
 		return nil, err
 	}
@@ -90,9 +91,9 @@ func New(c Config) (*Server, error) {
 		c.Now = time.Now
 	}
 	if c.Log == nil {
-		c.Log = file.logger(os.Stderr)
+		c.Log = file.Logger(os.Stderr)
 	}
-	db, err := bolt.Open(filepath.Join(c.Dir, storeFile), bolt.Options{})
+	db, err := bolt.Open(filepath.Join(c.Dir, config.Store), bolt.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (s *Server) assemble() error {
 	var errs [3]error
 	wait.Go(func() {
 		s.ca, errs[0] = ca.New(ca.Config{
-			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, BaseURL: s.file.baseURL(), Profiles: s.file.Profiles, Clock: s.clock,
+			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, BaseURL: s.file.BaseURL(), Profiles: s.file.Profiles, Clock: s.clock,
 		})
 	})
 	wait.Go(func() {
@@ -143,7 +144,7 @@ func (s *Server) assemble() error {
 	s.metrics = newMetrics(s)
 	s.admin = admin.NewHandler(admin.Parts{
 		DB: s.db, CA: s.ca, CRL: s.crl, Tokens: s.tokens, TrustDomain: s.file.TrustDomain,
-		BaseURL: s.file.baseURL(), Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping,
+		BaseURL: s.file.BaseURL(), Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping,
 		Status: s.status, Sign: s.checkpoint, Verifiers: s.verifiers, Rotate: s.rotate, Rehearse: s.rehearse,
 		Accounts: accounts, EndAccount: acme.End,
 	})

@@ -6,8 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -89,15 +87,6 @@ func (s *Server) counts(tx storage.Tx, st *admin.Status) error {
 		}
 	}
 	return nil
-}
-
-// logger writes to w as brevet.yaml says.
-func (f *File) logger(w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: f.Log.Level}
-	if f.Log.JSON {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }
 
 func parseEd25519(spki []byte) (ed25519.PublicKey, error) {

@@ -11,9 +11,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,35 +28,6 @@ import (
 type tlsCertificate struct {
 	current atomic.Pointer[tls.Certificate]
 	mu      sync.Mutex // one renewal at a time
-}
-
-// names are those under which the server is reached.
-func (f *File) names() agents.Change {
-	owner := "brevet itself"
-	c := agents.Change{Owner: &owner, DNS: []string{}, IPs: []string{}}
-	u, _ := url.Parse(f.Advertise)
-	listen, _, _ := net.SplitHostPort(f.Listen)
-	for i, host := range []string{u.Hostname(), listen, "localhost"} {
-		ip, err := netip.ParseAddr(host)
-		switch {
-		case err == nil && !ip.IsUnspecified():
-			c.IPs = append(c.IPs, ip.String())
-		case err != nil && host != "" && (i == 0 || host != "localhost" || isLoopback(c.IPs)):
-			c.DNS = append(c.DNS, strings.ToLower(host))
-		}
-	}
-	return c
-}
-
-// isLoopback reports whether the server is reached only on its own machine:
-// then "localhost" is its name too.
-func isLoopback(ips []string) bool {
-	for _, s := range ips {
-		if ip, err := netip.ParseAddr(s); err == nil && ip.IsLoopback() {
-			return true
-		}
-	}
-	return false
 }
 
 // due reports whether the certificate is to be renewed, and whether it can
@@ -128,7 +96,7 @@ func (s *Server) renew(ctx context.Context) error {
 // ownRequest is the request for all names that the server has.
 func (s *Server) ownRequest(key *ecdsa.PrivateKey) (*ca.CSR, error) {
 	var t x509.CertificateRequest
-	names := s.file.names()
+	names := s.file.Names()
 	t.DNSNames = names.DNS
 	for _, ip := range names.IPs {
 		t.IPAddresses = append(t.IPAddresses, net.ParseIP(ip))

@@ -14,9 +14,10 @@ const module = "github.com/brevet-ca/brevet"
 // layers says which packages of ours each package may import. Imports point
 // down: what stands in a line imports only what stands below it.
 var layers = map[string]string{
-	"cmd/brevet":          "server server/admin client agents",
+	"cmd/brevet":          "server server/config server/admin client agents",
 	"server/servertest":   "server server/admin agents",
-	"server":              "ca/acme server/admin server/parties crl/ocsp crl tokens ca agents/policy agents/clock agents storage/bolt storage/audit storage/keys storage",
+	"server":              "ca/acme server/admin server/parties server/config crl/ocsp crl tokens ca agents/policy agents/clock agents storage/bolt storage/audit storage/keys storage",
+	"server/config":       "ca/acme ca agents storage/keys",
 	"server/parties":      "agents storage/keys storage pqc",
 	"server/admin":        "crl tokens ca agents/policy agents/clock agents storage/audit storage/keys storage",
 	"ca/acme":             "ca agents/policy agents/clock agents storage",
@@ -44,7 +45,7 @@ var doors = map[string]string{
 	"github.com/smallstep/certificates":  "ca/acme",
 	"github.com/urfave/cli/v2":           "cmd/brevet",
 	"github.com/go-jose/go-jose/v4":      "tokens client",
-	"go.yaml.in/yaml/v3":                 "server",
+	"go.yaml.in/yaml/v3":                 "server/config",
 	"golang.org/x/time":                  "server",
 	"github.com/VictoriaMetrics/metrics": "server",
 	"golang.org/x/mod":                   "storage/audit server/admin server",

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/brevet-ca/brevet/server"
+	"github.com/brevet-ca/brevet/server/config"
 )
 
 // TestTourInREADME pastes the README's tour into a shell, on ports that are
@@ -77,7 +77,7 @@ func TestConfigurationInREADMEs(t *testing.T) {
 		}
 		for _, text := range shown {
 			text, _, _ := strings.Cut(text, mark.end)
-			if _, err := server.ParseFile([]byte(mark.before + dedent(text))); err != nil {
+			if _, err := config.Parse([]byte(mark.before + dedent(text))); err != nil {
 				t.Errorf("%s: %v in\n%s", file, err, text)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/server"
+	"github.com/brevet-ca/brevet/server/config"
 )
 
 func serveCommand() *cli.Command {
@@ -51,7 +52,7 @@ func serve(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := server.ReadFile(dir)
+	f, err := config.Read(dir)
 	if err != nil {
 		return err
 	}

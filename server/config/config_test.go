@@ -1,4 +1,4 @@
-package server
+package config
 
 import (
 	"fmt"
@@ -35,8 +35,8 @@ acme: {resolver: "[::1]:53", allow: [127.0.0.0/8, "::1/128"], http_port: 8081, t
 tokens: {post_quantum: ["https://api.example", "urn:example:bank"]}
 `
 
-func TestParseFile(t *testing.T) {
-	least, err := ParseFile([]byte(leastFile))
+func TestParse(t *testing.T) {
+	least, err := Parse([]byte(leastFile))
 	if err != nil || least.Listen != "127.0.0.1:8443" || least.ListenHTTP != "127.0.0.1:8080" || least.Keys.Plain || least.Log.Level != slog.LevelInfo || len(least.Profiles) != 0 || !reflect.DeepEqual(least.ACME, acme.ChallengeConfig{}) {
 		t.Errorf("got %+v, %v", least, err)
 	}
@@ -49,19 +49,19 @@ func TestParseFile(t *testing.T) {
 	}
 	want.Tokens.PostQuantum = []string{"https://api.example", "urn:example:bank"}
 	want.Keys.PassphraseFile, want.Log.Level, want.Log.JSON = "/etc/brevet/passphrase", slog.LevelWarn, true
-	if got, err := ParseFile([]byte(fullFile)); err != nil || !reflect.DeepEqual(got, want) {
+	if got, err := Parse([]byte(fullFile)); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
-	if got := want.baseURL(); got != "http://ca.example" {
+	if got := want.BaseURL(); got != "http://ca.example" {
 		t.Errorf("what is public is at %s", got)
 	}
-	if got := least.baseURL(); got != "http://ca.example:8080" {
+	if got := least.BaseURL(); got != "http://ca.example:8080" {
 		t.Errorf("what is public is at %s", got)
 	}
 }
 
-// TestParseFileSaysWhere something is wrong, by line and column, and what.
-func TestParseFileSaysWhere(t *testing.T) {
+// TestParseSaysWhere something is wrong, by line and column, and what.
+func TestParseSaysWhere(t *testing.T) {
 	for _, c := range []struct{ what, text, want string }{
 		{"nothing", "", "1:1: the file is empty"},
 		{"a comment", "# later\n", "1:1: the file is empty"},
@@ -131,7 +131,7 @@ func TestParseFileSaysWhere(t *testing.T) {
 		{"port 0", leastFile + "acme: {tls_port: 0}\n", `3:8: port "0": want 1 to 65535`},
 		{"an unknown key of acme", leastFile + "acme: {dns: 127.0.0.1:53}\n", `3:8: unknown key "dns": want one of allow, http_port, resolver, tls_port`},
 	} {
-		f, err := ParseFile([]byte(c.text))
+		f, err := Parse([]byte(c.text))
 		if err == nil || !strings.Contains(err.Error(), c.want) || c.want[0] >= '0' && c.want[0] <= '9' && !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s", c.what, err, c.want)
 		}
@@ -141,13 +141,13 @@ func TestParseFileSaysWhere(t *testing.T) {
 	}
 }
 
-// FuzzParseFile: what is accepted can be written down and read again.
-func FuzzParseFile(f *testing.F) {
+// FuzzParse: what is accepted can be written down and read again.
+func FuzzParse(f *testing.F) {
 	for _, text := range []string{leastFile, fullFile, "", "---\n", leastFile + "keys: {plain: true}\n", leastFile + "listen: &a :1\nlisten_http: *a\n", leastFile + "profiles: {p: {lifetime: 1h1m1.5s}}\n"} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		got, err := ParseFile(text)
+		got, err := Parse(text)
 		if err != nil {
 			if got != nil || strings.TrimSpace(err.Error()) == "" {
 				t.Errorf("%q: got %+v, %v", text, got, err)
@@ -170,7 +170,7 @@ func FuzzParseFile(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := ParseFile(written)
+		again, err := Parse(written)
 		if err != nil || !reflect.DeepEqual(got, again) {
 			t.Errorf("%q was read as %+v; that, written as %s, is read as %+v, %v", text, got, written, again, err)
 		}
@@ -210,11 +210,11 @@ func TestNamesOfTheServer(t *testing.T) {
 		{"https://localhost:8443", "127.0.0.1:8443", "[localhost localhost] [127.0.0.1]"},
 		{"https://localhost:8443", ":8443", "[localhost] []"},
 	} {
-		f, err := ParseFile(fmt.Appendf(nil, "trust_domain: example.internal\nadvertise: %q\nlisten: %q\n", c.advertise, c.listen))
+		f, err := Parse(fmt.Appendf(nil, "trust_domain: example.internal\nadvertise: %q\nlisten: %q\n", c.advertise, c.listen))
 		if err != nil {
 			t.Fatal(err)
 		}
-		names := f.names()
+		names := f.Names()
 		if got := fmt.Sprint(names.DNS, " ", names.IPs); got != c.want {
 			t.Errorf("advertised as %s, listening on %s: got %s, want %s", c.advertise, c.listen, got, c.want)
 		}

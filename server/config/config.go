@@ -1,0 +1,147 @@
+// Package config reads brevet.yaml, which says how the process of an authority runs:
+// addresses, profiles, keys, logs. Everything that changes while it runs is in the
+// store. The reader is strict: an unknown or repeated key is an error that names line
+// and column.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/acme"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// The files in an authority's directory, besides its keys and the operators' socket.
+const (
+	Name  = "brevet.yaml"
+	Store = "brevet.db"
+)
+
+const (
+	defaultListen     = "127.0.0.1:8443"
+	defaultListenHTTP = "127.0.0.1:8080"
+)
+
+// A File is what brevet.yaml says.
+type File struct {
+	TrustDomain agents.TrustDomain
+	Advertise   string // https URL that agents and resource servers use; the issuer of tokens
+	Listen      string // address for HTTPS
+	ListenHTTP  string // address for what is public and signed: CRLs, OCSP and issuers
+	Profiles    map[string]ca.ProfileConfig
+	Keys        struct {
+		Plain          bool   // the operator chose not to seal key files
+		PassphraseFile string // see keys.ReadPassphrase
+	}
+	Log struct {
+		Level slog.Level
+		JSON  bool
+	}
+	ACME   acme.ChallengeConfig
+	Tokens struct {
+		PostQuantum []string // audiences, see tokens.Config
+	}
+}
+
+const maxConfig = 1 << 20
+
+// Read reads the brevet.yaml of an authority's directory.
+func Read(dir string) (*File, error) {
+	path := filepath.Join(dir, Name)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("there is no authority in %s: make one with brevet init, or name its directory with --dir", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s:%w", path, err)
+	}
+	return f, nil
+}
+
+// Parse reads the text of a brevet.yaml. What it does not know is an error
+// that begins with line and column.
+func Parse(text []byte) (*File, error) {
+	f := &File{Listen: defaultListen, ListenHTTP: defaultListenHTTP, Profiles: map[string]ca.ProfileConfig{}}
+	if len(text) > maxConfig {
+		return nil, fmt.Errorf("1:1: the file has more than %d bytes", maxConfig)
+	}
+	top, err := readDocument(text)
+	if err != nil {
+		return nil, err
+	}
+	err = readMap(top, map[string]func(*yaml.Node) error{
+		"trust_domain": parsed(&f.TrustDomain, agents.ParseTrustDomain),
+		"advertise":    parsed(&f.Advertise, parseAdvertise),
+		"listen":       parsed(&f.Listen, parseAddress),
+		"listen_http":  parsed(&f.ListenHTTP, parseAddress),
+		"profiles":     f.readProfiles,
+		"keys":         f.readKeys,
+		"log":          f.readLog,
+		"acme":         f.readACME,
+		"tokens":       f.readTokens,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if f.TrustDomain == "" || f.Advertise == "" {
+		return nil, at(top, errors.New("trust_domain and advertise must be there"))
+	}
+	if err := f.checkNames(); err != nil {
+		return nil, at(top, err)
+	}
+	return f, nil
+}
+
+// Passphrase returns what unseals the key files: from the file named, from
+// systemd's credentials, or none if the operator chose so.
+func (f *File) Passphrase() (keys.Passphrase, error) {
+	switch {
+	case f.Keys.Plain && f.Keys.PassphraseFile != "":
+		return keys.Passphrase{}, errors.New("keys: plain and a passphrase file exclude each other")
+	case f.Keys.Plain:
+		return keys.NoPassphrase, nil
+	case f.Keys.PassphraseFile != "":
+		return keys.ReadPassphrase(f.Keys.PassphraseFile)
+	}
+	p, err := keys.FromCredentials()
+	if errors.Is(err, os.ErrNotExist) {
+		return p, errors.New("the keys need a passphrase: give --passphrase-file FILE (or fd:N), or the systemd credential brevet-passphrase; only brevet init --no-passphrase does without")
+	}
+	return p, err
+}
+
+// BaseURL returns where what is served over plain HTTP is published: the
+// advertised host, at the port of that listener.
+func (f *File) BaseURL() string {
+	u, _ := url.Parse(f.Advertise)
+	_, port, _ := net.SplitHostPort(f.ListenHTTP)
+	if port == "80" {
+		return "http://" + strings.TrimSuffix(u.Host, ":"+u.Port())
+	}
+	return "http://" + net.JoinHostPort(u.Hostname(), port)
+}
+
+// Logger writes to w as brevet.yaml says.
+func (f *File) Logger(w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: f.Log.Level}
+	if f.Log.JSON {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

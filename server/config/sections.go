@@ -1,0 +1,88 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+func (f *File) readProfiles(n *yaml.Node) error {
+	return eachPair(n, func(name string, value *yaml.Node) error {
+		var c ca.ProfileConfig
+		err := readMap(value, map[string]func(*yaml.Node) error{
+			"algorithm":    parsed(&c.Algorithm, keys.ParseAlgorithm),
+			"lifetime":     parsed(&c.Lifetime, parseLifetime),
+			"max_lifetime": parsed(&c.MaxLifetime, parseLifetime),
+		})
+		if err != nil {
+			return err
+		}
+		if _, err := ca.NewProfile(name, c); err != nil {
+			return at(value, err)
+		}
+		f.Profiles[name] = c
+		return nil
+	})
+}
+
+func (f *File) readKeys(n *yaml.Node) error {
+	return readMap(n, map[string]func(*yaml.Node) error{
+		"plain":           parsed(&f.Keys.Plain, parsePlain),
+		"passphrase_file": text(func(s string) error { f.Keys.PassphraseFile = s; return nil }),
+	})
+}
+
+func (f *File) readLog(n *yaml.Node) error {
+	return readMap(n, map[string]func(*yaml.Node) error{
+		"level": text(func(s string) error {
+			if f.Log.Level.UnmarshalText([]byte(s)) != nil {
+				return fmt.Errorf("level %q: want debug, info, warn or error", s)
+			}
+			return nil
+		}),
+		"format": text(func(s string) error {
+			if s != "json" && s != "text" {
+				return fmt.Errorf("format %q: want json or text", s)
+			}
+			f.Log.JSON = s == "json"
+			return nil
+		}),
+	})
+}
+
+// readACME reads how the authority reaches what ACME challenges are about.
+func (f *File) readACME(n *yaml.Node) error {
+	return readMap(n, map[string]func(*yaml.Node) error{
+		"resolver":  parsed(&f.ACME.Resolver, parseResolver),
+		"http_port": parsed(&f.ACME.HTTPPort, parsePort),
+		"tls_port":  parsed(&f.ACME.TLSPort, parsePort),
+		"allow": func(n *yaml.Node) error {
+			return eachItem(n, text(func(s string) error {
+				p, err := parsePrefix(s)
+				f.ACME.Allow = append(f.ACME.Allow, p)
+				return err
+			}))
+		},
+	})
+}
+
+// readTokens reads how access tokens are signed for whom.
+func (f *File) readTokens(n *yaml.Node) error {
+	return readMap(n, map[string]func(*yaml.Node) error{
+		"post_quantum": func(n *yaml.Node) error {
+			return eachItem(n, text(func(s string) error {
+				audience, err := agents.ParseAudience(s)
+				if slices.Contains(f.Tokens.PostQuantum, audience) {
+					return fmt.Errorf("audience %q comes twice", audience)
+				}
+				f.Tokens.PostQuantum = append(f.Tokens.PostQuantum, audience)
+				return err
+			}))
+		},
+	})
+}

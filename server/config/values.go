@@ -1,0 +1,80 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+)
+
+// parseResolver accepts an address only: to look up a name it would have to be
+// asked itself.
+func parseResolver(s string) (string, error) {
+	a, err := netip.ParseAddrPort(s)
+	if err != nil || a.Port() == 0 || a.Addr().Zone() != "" {
+		return "", fmt.Errorf("resolver %q: want the IP:PORT of a DNS server", s)
+	}
+	return a.String(), nil
+}
+
+func parsePort(s string) (int, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("port %q: want 1 to 65535", s)
+	}
+	return int(n), nil
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil || p.Addr().Is4In6() {
+		return netip.Prefix{}, fmt.Errorf("prefix %q: want IP/BITS, such as 127.0.0.0/8", s)
+	}
+	if p != p.Masked() {
+		return netip.Prefix{}, fmt.Errorf("prefix %q: write it as %s", s, p.Masked())
+	}
+	return p, nil
+}
+
+func parsePlain(s string) (bool, error) {
+	if s != "true" && s != "false" {
+		return false, fmt.Errorf("plain %q: want true or false", s)
+	}
+	return s == "true", nil
+}
+
+func parseLifetime(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("duration %q: want one such as 5m or 1h", s)
+	}
+	return d, nil
+}
+
+// parseAdvertise accepts the https URL of an origin, at a host that can stand
+// in a certificate. As the issuer of tokens it has neither query nor fragment
+// (RFC 8414, section 2).
+func parseAdvertise(s string) (string, error) {
+	u, err := url.Parse(strings.ToLower(s))
+	if err != nil || u.Scheme != "https" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("advertise %q: want https://HOST or https://HOST:PORT", s)
+	}
+	if _, err := agents.ParseDNS(u.Hostname()); err != nil {
+		if _, err := agents.ParseIP(u.Hostname()); err != nil {
+			return "", fmt.Errorf("advertise %q: want https://HOST:PORT with a name or address under which others reach this server", s)
+		}
+	}
+	return "https://" + u.Host, nil
+}
+
+func parseAddress(s string) (string, error) {
+	if _, _, err := net.SplitHostPort(s); err != nil {
+		return "", fmt.Errorf("address %q: want HOST:PORT", s)
+	}
+	return s, nil
+}
