@@ -18,9 +18,9 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// TestListAndAnswersAgree does everything that issues or ends certificates, at
-// random, and asks after each step about every certificate that there ever was.
-// What lists and answers say is the same, to the second and the reason.
+// TestListAndAnswersAgree issues and ends certificates in every way, at random, and
+// after each step asks about every certificate so far. The CRL and the answers must
+// agree, to the second and the reason.
 func TestListAndAnswersAgree(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -102,7 +102,7 @@ func TestListAndAnswersAgree(t *testing.T) {
 		}
 		w.pass(time.Millisecond * time.Duration(r.IntN(1500)))
 		w.agree(all, name)
-		// Lists let go of what has expired.
+		// CRLs drop expired certificates.
 		all = slices.DeleteFunc(all, func(l leaf) bool { return w.now().After(l.ID.Expires().Add(-time.Minute)) })
 		if t.Failed() {
 			break
@@ -114,8 +114,8 @@ func TestListAndAnswersAgree(t *testing.T) {
 	t.Logf("done: %v", done)
 }
 
-// agree publishes and compares: what is not expired is revoked on the list of
-// its issuer exactly if the answer says so.
+// agree publishes and compares: a certificate that has not expired is on the CRL of
+// its issuer exactly if its answer says that it is revoked.
 func (w *world) agree(all []leaf, when string) {
 	w.t.Helper()
 	lists, err := w.crl.Publish(context.Background())
@@ -140,7 +140,7 @@ func (w *world) agree(all []leaf, when string) {
 	}
 }
 
-// TestOnlyWhatIsOnRecordIsAnswered: for anything else nobody signs.
+// TestOnlyWhatIsOnRecordIsAnswered: nothing is signed for any other certificate.
 func TestOnlyWhatIsOnRecordIsAnswered(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
 	old := w.issue("bot")
@@ -181,7 +181,7 @@ func TestOnlyWhatIsOnRecordIsAnswered(t *testing.T) {
 	if before.Equal(after) {
 		t.Error("there was no rotation")
 	}
-	w.update(func(tx storage.Tx) error { // as when it has been expired for long
+	w.update(func(tx storage.Tx) error { // as if it had expired long ago
 		ended, err := storage.Ended(tx, start.Add(10*time.Hour))
 		for _, name := range ended {
 			err = errors.Join(err, storage.DropPartition(tx, name))

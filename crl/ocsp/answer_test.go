@@ -23,7 +23,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// kinds are issuers of each kind, and what their answers rest on.
+// kinds are issuers of each kind, with the kind of signature on their answers.
 var kinds = []struct {
 	algorithm  keys.Algorithm
 	protection pkix.Protection
@@ -50,7 +50,7 @@ type response struct {
 	} `asn1:"explicit,tag:0"`
 }
 
-// open takes a response apart, to the last octet.
+// open parses a response to the last octet.
 func open(t testing.TB, der []byte) (b basic) {
 	t.Helper()
 	var r response
@@ -69,7 +69,7 @@ func open(t testing.TB, der []byte) (b basic) {
 	return b
 }
 
-// checkSignature returns what an answer of an issuer rests on.
+// checkSignature returns the kind of signature on an issuer's answer.
 func (w *world) checkSignature(issuer string, b basic) (pkix.Protection, error) {
 	w.t.Helper()
 	c, err := pkix.NewCertificate(w.issuers[issuer])
@@ -77,9 +77,8 @@ func (w *world) checkSignature(issuer string, b basic) (pkix.Protection, error) 
 	return c.CheckSignature(b.Algorithm.FullBytes, b.TBS.FullBytes, b.Signature.Bytes)
 }
 
-// TestEveryKindOfIssuerAnswers what is good and what is revoked, signed with its
-// own key; and the request's own words come back, whatever hash it names the
-// issuer by.
+// TestEveryKindOfIssuerAnswers good and revoked, signed with its own key. The answer
+// repeats the request's CertID, whichever hash names the issuer.
 func TestEveryKindOfIssuerAnswers(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(string(k.algorithm), func(t *testing.T) {
@@ -139,7 +138,7 @@ func (w *world) checkFrame(got *xocsp.Response, l leaf) {
 	}
 }
 
-// TestOthersCheckTheSignature: the client of golang.org/x/crypto, of what it knows.
+// TestOthersCheckTheSignature: golang.org/x/crypto verifies the algorithms it knows.
 func TestOthersCheckTheSignature(t *testing.T) {
 	for _, algorithm := range []keys.Algorithm{keys.ECDSAP256, keys.ECDSAP384, "ecdsa-p256+mldsa65"} {
 		w := newWorld(t, algorithm)
@@ -152,7 +151,7 @@ func TestOthersCheckTheSignature(t *testing.T) {
 	}
 }
 
-// TestHalfACompositeSignatureIsNone, neither half is.
+// TestHalfACompositeSignatureIsNone: neither half alone is a valid signature.
 func TestHalfACompositeSignatureIsNone(t *testing.T) {
 	w := newWorld(t, "mldsa65-ecdsa-p256-sha512")
 	l, other := w.issue("bot"), w.issue("bot")
@@ -176,8 +175,8 @@ func TestHalfACompositeSignatureIsNone(t *testing.T) {
 	}
 }
 
-// TestRevocationIsNeverAfterItsAnswer: one that was just made, is of a later
-// time than now, or of a clock that was set back since.
+// TestRevocationIsNeverAfterItsAnswer: even if it was made just now, is dated later
+// than now, or was made before the clock was set back.
 func TestRevocationIsNeverAfterItsAnswer(t *testing.T) {
 	for name, step := range map[string]struct {
 		cutoff agents.Cutoff
@@ -202,7 +201,7 @@ func TestRevocationIsNeverAfterItsAnswer(t *testing.T) {
 	}
 }
 
-// TestAnswerOutlivesNeitherItsTimeNorTheCertificate, unless that is over.
+// TestAnswerOutlivesNeitherItsTimeNorTheCertificate, unless the certificate has expired.
 func TestAnswerOutlivesNeitherItsTimeNorTheCertificate(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
 	w.update(func(tx storage.Tx) error {
@@ -224,7 +223,7 @@ func TestAnswerOutlivesNeitherItsTimeNorTheCertificate(t *testing.T) {
 	}
 }
 
-// TestAnswersAreDatedForOthers, who go by clocks of their own.
+// TestAnswersAreDatedForOthers: relying parties compare the dates with their own clocks.
 func TestAnswersAreDatedForOthers(t *testing.T) {
 	w := newWorld(t, keys.Ed25519)
 	l := w.issue("bot")
@@ -235,7 +234,7 @@ func TestAnswersAreDatedForOthers(t *testing.T) {
 	}
 }
 
-// TestFailureIsNoAnswer: least of all a good one.
+// TestFailureIsNoAnswer: a failure must never be answered as good.
 func TestFailureIsNoAnswer(t *testing.T) {
 	w := newWorld(t, keys.Ed25519)
 	l := w.issue("bot")

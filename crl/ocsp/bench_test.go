@@ -10,9 +10,9 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// BenchmarkAnswer answers about one certificate, by an issuer of each kind: anew
-// each time, as if a minute had passed, and again. Beside it stands the signature
-// alone.
+// BenchmarkAnswer answers about one certificate, for an issuer of each kind: with a
+// fresh signature each time, as if a minute had passed, and from the cache. The
+// signature alone is the reference.
 func BenchmarkAnswer(b *testing.B) {
 	for _, algorithm := range []keys.Algorithm{keys.ECDSAP256, keys.Ed25519, "mldsa65", "mldsa44-ed25519-sha512", "mldsa65-ecdsa-p256-sha512", "mldsa65-rsa3072-pss-sha512"} {
 		w := newWorld(b, algorithm)

@@ -17,10 +17,9 @@ import (
 // ServeHTTP answers a request in the body of a POST, or in base64 after
 // [ca.OCSPPath] of a GET (RFC 6960, appendix A.1).
 //
-// Caches may keep an answer but ask each time whether it still stands, which the
-// ETag answers in a few bytes: that a revocation counts at once for whoever asks
-// is worth more than the freshness that RFC 5019, section 6.2 would let them
-// assume. All else is as that section says.
+// Caches may store an answer but must revalidate it each time, which costs a few bytes
+// with the ETag. RFC 5019, section 6.2 would let them assume freshness; we prefer that
+// a revocation shows at once. The rest follows that section.
 func (r *Responder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	request, err := read(w, req)
 	var answer *Response
@@ -41,8 +40,8 @@ func (r *Responder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.Write(answer.DER)
 		return
 	}
-	// No time is given to compare If-Modified-Since with: a date tells answers
-	// apart by the second only, and a revocation may come within one.
+	// There is no Last-Modified: dates tell answers apart by the second only, and a
+	// revocation may come within one.
 	http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(answer.DER))
 }
 
@@ -60,8 +59,8 @@ func read(w http.ResponseWriter, req *http.Request) ([]byte, error) {
 		}
 		return der, nil
 	}
-	// The path is decoded already. One request has one spelling: the decoder would
-	// skip ends of lines.
+	// The path is already decoded. A request has one spelling: without this check the
+	// decoder would skip line ends.
 	text := strings.TrimPrefix(req.URL.Path, ca.OCSPPath+"/")
 	if len(text) > base64.StdEncoding.EncodedLen(maxRequest) || strings.ContainsAny(text, "\r\n") {
 		return nil, ErrMalformed
@@ -73,8 +72,8 @@ func read(w http.ResponseWriter, req *http.Request) ([]byte, error) {
 	return der, nil
 }
 
-// refuse answers with a status that nobody signs. That a certificate is not on
-// record is an answer like any other; the rest are failures to HTTP, too.
+// refuse answers with an unsigned status. "Not on record" is a normal answer for HTTP;
+// the other refusals are HTTP errors, too.
 func (r *Responder) refuse(w http.ResponseWriter, req *http.Request, err error) {
 	status, code := internalError, http.StatusInternalServerError
 	switch {

@@ -29,7 +29,7 @@ type answer struct {
 	body   []byte
 }
 
-// served returns the plain HTTP server of a world, as a function that asks it.
+// served starts the plain HTTP server of a world and returns a function that asks it.
 func (w *world) served() func(method, path, kind string, body []byte, header ...string) answer {
 	w.t.Helper()
 	srv := httptest.NewServer(w)
@@ -53,8 +53,8 @@ func (w *world) served() func(method, path, kind string, body []byte, header ...
 
 const kind = "application/ocsp-request"
 
-// spellings of a request in a path: what RFC 6960, appendix A.1 asks for, and
-// what clients do that escape less.
+// spellings of a request in a path: as RFC 6960, appendix A.1 asks, and as clients
+// write it that escape less.
 func spellings(request []byte) []string {
 	text := base64.StdEncoding.EncodeToString(request)
 	return []string{ca.OCSPPath + "/" + url.QueryEscape(text), ca.OCSPPath + "/" + url.PathEscape(text), ca.OCSPPath + "/" + text}
@@ -87,8 +87,8 @@ func TestAnswerIsServed(t *testing.T) {
 	}
 }
 
-// TestCachesAskWhetherTheAnswerStands, and learn of a revocation at once: also
-// those that ask by a date, in the same second.
+// TestCachesAskWhetherTheAnswerStands: a cache that revalidates learns of a revocation
+// at once, even if it asks by date in the same second.
 func TestCachesAskWhetherTheAnswerStands(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
 	l := w.issue("bot")
@@ -107,7 +107,7 @@ func TestCachesAskWhetherTheAnswerStands(t *testing.T) {
 	}
 }
 
-// TestRefusalsAreUnsigned: five octets, which caches do not keep.
+// TestRefusalsAreUnsigned: they have five octets, and caches do not store them.
 func TestRefusalsAreUnsigned(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
 	foreign := newWorld(t, keys.ECDSAP256)

@@ -30,7 +30,7 @@ const td agents.TrustDomain = "example.internal"
 
 var start = time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)
 
-// A world is an authority that answers, with a clock that tests set.
+// A world is an authority with a responder and a clock that tests set.
 type world struct {
 	*ocsp.Responder
 	t       testing.TB
@@ -168,7 +168,7 @@ func (w *world) revoke(l leaf, why agents.Reason) {
 	w.check(err)
 }
 
-// request returns what a client that is not ours asks about a certificate.
+// request returns the request of a foreign client about a certificate.
 func (w *world) request(l leaf, hash crypto.Hash) []byte {
 	w.t.Helper()
 	der, err := xocsp.CreateRequest(l.Certificate, w.issuers[l.Credential.Issuer], &xocsp.RequestOptions{Hash: hash})
@@ -176,7 +176,7 @@ func (w *world) request(l leaf, hash crypto.Hash) []byte {
 	return der
 }
 
-// respond asks and must be answered.
+// respond asks and fails the test if there is no answer.
 func (w *world) respond(l leaf) *ocsp.Response {
 	w.t.Helper()
 	r, err := w.Respond(context.Background(), w.request(l, crypto.SHA1))
@@ -184,8 +184,8 @@ func (w *world) respond(l leaf) *ocsp.Response {
 	return r
 }
 
-// ask reads the answer with a client that is not ours. The signature is for
-// others to check: it knows few.
+// ask reads the answer with a foreign client. It does not check the signature, because
+// that client knows few algorithms.
 func (w *world) ask(l leaf) *xocsp.Response {
 	w.t.Helper()
 	parsed, err := xocsp.ParseResponseForCert(w.respond(l).DER, l.Certificate, nil)

@@ -16,9 +16,9 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 )
 
-// hashAlgorithms are those by which a request may name an issuer. SHA-1 is what
-// most clients take (RFC 5019, section 2.1.1); nothing rests on it, since an
-// answer is signed and about a certificate on record.
+// hashAlgorithms are those by which a request may name an issuer. Most clients use
+// SHA-1 (RFC 5019, section 2.1.1). Its weakness does no harm: the answer is signed and
+// is about a certificate on record.
 var hashAlgorithms = [...]struct {
 	oid  asn1.ObjectIdentifier
 	hash crypto.Hash
@@ -29,7 +29,7 @@ var hashAlgorithms = [...]struct {
 	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3}, crypto.SHA512},
 }
 
-// An issuer is one that is answered for, and what requests call it.
+// An issuer is one that we answer for, with the hashes by which requests name it.
 type issuer struct {
 	*ca.Issuer
 	hashed [len(hashAlgorithms)]struct{ name, key []byte }
@@ -57,7 +57,7 @@ func digest(hash crypto.Hash, data []byte) []byte {
 // keyHash is the issuer's ResponderID: always by SHA-1 (RFC 6960, section 4.2.1).
 func (i *issuer) keyHash() []byte { return i.hashed[0].key }
 
-// issuer returns the issuer that a request names, or nil if it is none of ours.
+// issuer returns the issuer that a request names, or nil if it is not ours.
 func (r *Responder) issuer(id certID) (*issuer, error) {
 	if id.hash < 0 {
 		return nil, nil
@@ -71,8 +71,8 @@ func (r *Responder) issuer(id certID) (*issuer, error) {
 	return nil, err
 }
 
-// known returns the issuers at work and the lately retired. They are looked
-// through for each request, and made anew when the CA has others.
+// known returns the active and recently retired issuers. Each request searches them;
+// they are rebuilt when the CA's issuers change.
 func (r *Responder) known() ([]*issuer, error) {
 	at := r.ca.Issuers()
 	if last := r.issuers.Load(); last != nil && same(*last, at) {

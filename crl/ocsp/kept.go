@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	// keptFor is how long an answer is given again, if the same is asked and true:
-	// a stranger who repeats a question does not make the authority sign again. There
-	// are eight ways to ask about one certificate.
+	// keptFor is how long an answer is reused for the same question while it stays
+	// true: a stranger who repeats a question causes no new signature. There are eight
+	// ways to ask about one certificate.
 	keptFor = time.Minute
-	// maxKept bounds the memory, at 5 kB for the largest signatures. Beyond it,
-	// those that are too old are forgotten, then all.
+	// maxKept bounds the memory, at 5 kB for the largest signatures. When it is reached,
+	// old answers are dropped, and if that does not help, all.
 	maxKept = 1024
 )
 
-// A fact is what an answer states. It is computed for each request; equal facts
-// have equal answers but for their dates.
+// A fact is what an answer states. It is computed for each request. Answers to equal
+// facts differ only in their dates.
 type fact struct {
 	issuer *issuer
 	certID string // DER, as it was asked for
@@ -26,7 +26,7 @@ type fact struct {
 	status
 }
 
-// kept are the answers that were signed lately.
+// kept is a cache of recently signed answers.
 type kept struct {
 	mu      sync.Mutex
 	answers map[fact]*answer
@@ -37,11 +37,11 @@ type answer struct {
 	sign        func() (*Response, error) // signs once
 }
 
-// old reports whether an answer is not for date: a clock may be set back, too.
+// old reports whether an answer is too old for date, or from after it: a clock may be
+// set back.
 func (a *answer) old(date time.Time) bool { return date.Before(a.from) || !date.Before(a.until) }
 
-// answer returns the answer that states f. Those who ask at the same time wait
-// for one signature.
+// answer returns the answer that states f. Concurrent callers wait for one signature.
 func (k *kept) answer(f fact, date time.Time) (*Response, error) {
 	k.mu.Lock()
 	a := k.answers[f]
@@ -58,7 +58,7 @@ func (k *kept) answer(f fact, date time.Time) (*Response, error) {
 	return r, err
 }
 
-// forget lets the next who asks try anew.
+// forget lets the next caller try again.
 func (k *kept) forget(f fact, a *answer) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

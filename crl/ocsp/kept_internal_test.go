@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestWhatIsKeptIsBounded: whoever asks about many certificates takes no more
-// memory than that, and the latest are kept.
+// TestWhatIsKeptIsBounded: asking about many certificates takes no more memory than
+// the bound, and the latest answers stay in the cache.
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	k := kept{answers: map[fact]*answer{}}
 	at := time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
@@ -28,7 +28,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	}
 }
 
-// TestFailureIsNotKept: the next who asks gets another try.
+// TestFailureIsNotKept: the next caller gets another try.
 func TestFailureIsNotKept(t *testing.T) {
 	var k kept
 	at := time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)

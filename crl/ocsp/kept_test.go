@@ -14,8 +14,8 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// TestRevocationShowsInTheNextAnswer, although a good one was given in the same
-// second, and whatever it was revoked by.
+// TestRevocationShowsInTheNextAnswer, even if a good answer was given in the same
+// second, and whatever caused the revocation.
 func TestRevocationShowsInTheNextAnswer(t *testing.T) {
 	for name, revoke := range map[string]func(*world, leaf){
 		"serial": func(w *world, l leaf) { w.revoke(l, agents.KeyCompromise) },
@@ -74,9 +74,9 @@ func TestSameAnswerIsSignedOnceAMinute(t *testing.T) {
 	}
 }
 
-// TestStormOfOneQuestionCostsOneSignature, and every other gets its own.
+// TestStormOfOneQuestionCostsOneSignature, and every other question gets its own.
 func TestStormOfOneQuestionCostsOneSignature(t *testing.T) {
-	w := newWorld(t, "mldsa44-rsa2048-pss-sha256") // which takes its time
+	w := newWorld(t, "mldsa44-rsa2048-pss-sha256") // a slow one
 	leaves := []leaf{w.issue("bot"), w.issue("bot")}
 	w.revoke(leaves[1], agents.KeyCompromise)
 	requests := [][]byte{w.request(leaves[0], crypto.SHA1), w.request(leaves[1], crypto.SHA1)}

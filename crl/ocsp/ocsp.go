@@ -1,20 +1,19 @@
 // Package ocsp answers whether one certificate of this authority is revoked
-// (RFC 6960, in the profile of RFC 5019). An answer is a view, like the CRL and
-// of the same fact: it is computed for each request, so a revocation shows in
-// the very next one, see [Responder.Respond].
+// (RFC 6960, in the profile of RFC 5019). An answer is a view of the cutoffs, like
+// the CRL. It is computed for each request, so a revocation shows in the very next
+// answer: see [Responder.Respond].
 //
-// It is signed with the key of the certificate's issuer, so that whoever can
-// check the certificate can check the answer: a composite issuer's answers have
-// composite signatures. An alternative signature there is not: X.509 has it for
-// certificates and CRLs alone, so who requires hybrid ones of an issuer that has
-// a classical key outside asks the CRL.
+// An answer is signed with the key of the certificate's issuer, so that every relying
+// party that can verify the certificate can verify the answer: a composite issuer's
+// answers have composite signatures. Answers have no alternative signature, because
+// X.509 defines it for certificates and CRLs only. A relying party that requires
+// hybrid signatures of such an issuer must use the CRL.
 //
-// What is asked about must be on record. Everything else, such as a made-up
-// serial number, is refused with an error that nobody signs (RFC 5019, section
-// 2.2.3), and so are requests for more than one certificate. Nonces (RFC 9654)
-// are not answered: answers are reused within a minute. Who signed a request is
-// not looked at, since what is answered is public. Delegated responders are not
-// implemented.
+// The certificate must be on record. A request about any other, such as a made-up
+// serial number, gets an unsigned error (RFC 5019, section 2.2.3), and so does a
+// request about more than one certificate. Nonces (RFC 9654) are ignored: answers are
+// reused within a minute. Signatures on requests are ignored, because answers are
+// public. Delegated responders are not implemented.
 package ocsp
 
 import (
@@ -33,13 +32,14 @@ import (
 )
 
 var (
-	// ErrMalformed says that a request is none, or asks for what is not offered.
+	// ErrMalformed says that a request cannot be parsed, or asks for something that we
+	// do not offer.
 	ErrMalformed = errors.New("malformed OCSP request")
-	// ErrUnauthorized says that a request is about no certificate on record here.
+	// ErrUnauthorized says that the certificate of a request is not on record here.
 	ErrUnauthorized = errors.New("no certificate of this authority on record")
 )
 
-// A Responder answers for the issuers of one CA.
+// A Responder answers about certificates of the issuers of one CA.
 type Responder struct {
 	db      storage.DB
 	ca      *ca.CA
@@ -61,9 +61,9 @@ type status struct {
 	reason  agents.Reason
 }
 
-// Respond returns the answer to a DER OCSPRequest, or an error that is
-// [ErrMalformed] or [ErrUnauthorized], or says what kept it from finding out. It
-// reflects every revocation committed before the call.
+// Respond returns the answer to a DER OCSPRequest. The error is [ErrMalformed],
+// [ErrUnauthorized], or says why the answer could not be found. The answer reflects
+// every revocation committed before the call.
 func (r *Responder) Respond(ctx context.Context, request []byte) (*Response, error) {
 	id, err := parseRequest(request)
 	if err != nil {
@@ -77,8 +77,8 @@ func (r *Responder) Respond(ctx context.Context, request []byte) (*Response, err
 	if i == nil || !ok {
 		return nil, ErrUnauthorized
 	}
-	// The date is taken before the snapshot, which knows of all that is committed
-	// until then.
+	// Take the date before the snapshot, so that the snapshot has everything committed
+	// until the date.
 	now, date := r.clock.Now(), r.clock.Shown().UTC().Truncate(time.Second)
 	var s status
 	err = r.db.View(ctx, func(tx storage.Tx) (err error) {
@@ -91,7 +91,7 @@ func (r *Responder) Respond(ctx context.Context, request []byte) (*Response, err
 	return r.kept.answer(fact{i, string(id.der), serial, s}, date)
 }
 
-// find returns the status of a certificate that the issuer has issued.
+// find returns the status of a certificate of this issuer.
 func find(tx storage.Tx, issuer string, serial agents.CredentialID, now, date time.Time) (status, error) {
 	c, err := ca.Get(tx, serial)
 	if errors.Is(err, storage.ErrNotFound) || err == nil && c.Issuer != issuer {

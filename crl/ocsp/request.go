@@ -16,7 +16,7 @@ import (
 // leaves room for a signature and a certificate, which some clients add.
 const maxRequest = 4 << 10
 
-// maxDepth bounds how deep the parts of a request that are not looked at may nest.
+// maxDepth bounds the nesting of the parts of a request that we skip.
 const maxDepth = 16
 
 // A certID names a certificate (RFC 6960, section 4.1.1).
@@ -25,12 +25,12 @@ type certID struct {
 	hash     int    // which of hashAlgorithms, or -1
 	nameHash []byte
 	keyHash  []byte
-	serial   []byte // big-endian, without zeros before it
+	serial   []byte // big-endian, without leading zeros
 }
 
 var (
 	errForm = errors.New("it is not one DER OCSPRequest for one certificate (RFC 6960, section 4.1.1; RFC 5019, section 2.1.1)")
-	// errCritical stands for all of them: section 4.4 asks that none be critical.
+	// errCritical covers every extension: section 4.4 says that none should be critical.
 	errCritical = errors.New("an extension is critical, and none is understood")
 )
 
@@ -49,7 +49,7 @@ func parseRequest(der []byte) (certID, error) {
 		!request.SkipOptionalASN1(explicit(0)) || !request.Empty() { // optionalSignature
 		return certID{}, errForm
 	}
-	// The version comes first if it is not v1, and then it is one that is unknown.
+	// The version is present only if it is not v1, and then we do not know it.
 	var extensions cryptobyte.String
 	var extended bool
 	if !tbs.SkipOptionalASN1(explicit(1)) || !tbs.ReadASN1(&list, cbasn1.SEQUENCE) || // requestorName
@@ -99,8 +99,8 @@ func parseOne(one cryptobyte.String) (certID, error) {
 	return id, nil
 }
 
-// checkExtensions reads Extensions (RFC 5280, section 4.1), of which none is
-// understood: they may be there, such as a nonce, if they are not critical.
+// checkExtensions reads Extensions (RFC 5280, section 4.1). We understand none of
+// them, so one that is present, such as a nonce, must not be critical.
 func checkExtensions(in cryptobyte.String) error {
 	var list cryptobyte.String
 	if !in.ReadASN1(&list, cbasn1.SEQUENCE) || !in.Empty() || list.Empty() {
@@ -114,7 +114,7 @@ func checkExtensions(in cryptobyte.String) error {
 		}
 		if extension.PeekASN1Tag(cbasn1.BOOLEAN) {
 			var critical bool
-			if !extension.ReadASN1Boolean(&critical) || !critical { // false is left out in DER
+			if !extension.ReadASN1Boolean(&critical) || !critical { // DER omits false
 				return errForm
 			}
 			return errCritical
@@ -126,8 +126,8 @@ func checkExtensions(in cryptobyte.String) error {
 	return nil
 }
 
-// sound reports whether in is element after element with definite, minimal
-// lengths, all the way down.
+// sound reports whether in is a sequence of elements with definite, minimal lengths, at
+// every level.
 func sound(in cryptobyte.String, depth int) bool {
 	for !in.Empty() {
 		var content cryptobyte.String
@@ -143,8 +143,8 @@ const constructed = cbasn1.Tag(0x20)
 
 func explicit(n uint8) cbasn1.Tag { return cbasn1.Tag(n).Constructed().ContextSpecific() }
 
-// credential returns the serial number as this authority makes them: anything
-// else is none of its own.
+// credential returns the serial number in the form that this authority issues. A number
+// of any other form is not ours.
 func (id certID) credential() (serial agents.CredentialID, ok bool) {
 	if len(id.serial) != len(serial) || id.serial[0] >= 0x80 {
 		return serial, false

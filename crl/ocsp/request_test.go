@@ -15,7 +15,7 @@ import (
 	xocsp "golang.org/x/crypto/ocsp"
 )
 
-// fields of a request, as DER. What is nil is left out.
+// fields of a request, as DER. Nil fields are omitted.
 type fields struct {
 	version, requestor, extensions, signature, more []byte
 	requests                                        [][]byte
@@ -35,7 +35,7 @@ func (f fields) der() []byte {
 	return append(b.BytesOrPanic(), f.more...)
 }
 
-// unhex reads hexadecimal digits, with spaces between.
+// unhex reads hexadecimal digits separated by spaces.
 func unhex(s string) []byte {
 	der, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
 	if err != nil {
@@ -74,7 +74,7 @@ func wrapped(n uint8, content string) []byte {
 
 var usual = one(sha1ID+name+key+serial, "")
 
-// requests are the forms that a request may have, and what must be refused.
+// requests are valid forms of a request, and forms that must be refused.
 var requests = map[string]struct {
 	fields
 	err error
@@ -133,7 +133,7 @@ func TestRequestsAreReadStrictly(t *testing.T) {
 	if _, err := parseRequest(long); err == nil || errors.Is(err, errForm) {
 		t.Errorf("a long one: %v", err)
 	}
-	for i := range usual { // cut off anywhere, or with a length that is not minimal
+	for i := range usual { // truncated anywhere, or with a length that is not minimal
 		if _, err := parseRequest(fields{requests: [][]byte{usual[:i]}}.der()); i > 0 && err == nil {
 			t.Errorf("%d octets of a Request are one", i)
 		}
@@ -143,9 +143,9 @@ func TestRequestsAreReadStrictly(t *testing.T) {
 	}
 }
 
-// FuzzRequest: the CertID of what is taken for a request makes one by itself, for
-// the same certificate; and a client that is not ours reads the same in both. It
-// takes no signatures and requestors.
+// FuzzRequest: if we accept a request, its CertID alone makes another request for the
+// same certificate, and a foreign client reads the same in both. That client does not
+// accept signatures and requestor names.
 func FuzzRequest(f *testing.F) {
 	for _, r := range requests {
 		f.Add(r.der())
@@ -175,7 +175,7 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// content returns what is in an element.
+// content returns the content of an element.
 func content(der cryptobyte.String) (in cryptobyte.String) {
 	der.ReadASN1(&in, cbasn1.SEQUENCE)
 	return in

@@ -19,12 +19,11 @@ var oidBasic = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 1} // id-pkix-o
 
 // A Response is a signed answer.
 //
-// It may be shown, stapled or kept until NextUpdate, for no longer than a CRL that
-// is made at the same time: that is how long somebody who can choose which of the
-// authority's statements a relying party sees, the holder of a stolen key say, can
-// hide a revocation, and a bound for the one that does not hold for the other would
-// be no bound. Nor does it outlive the certificate, which some that staple would
-// refuse (CertMagic, in Caddy).
+// It may be stapled or cached until NextUpdate, but no longer than a CRL made at the
+// same time. An attacker who controls which of the two a relying party sees, such as
+// the holder of a stolen key, can hide a revocation for that long, so both need the
+// same bound. NextUpdate is never after the end of the certificate, because some
+// servers that staple refuse such an answer (CertMagic, in Caddy).
 type Response struct {
 	DER        []byte // OCSPResponse
 	ProducedAt time.Time
@@ -33,10 +32,10 @@ type Response struct {
 	ETag       string
 }
 
-// sign returns the answer that states f, made at date. It is dated back as
-// certificates are, for relying parties whose clock is a little slow: they ought not
-// to believe what is of a time that is not yet (RFC 6960, section 4.2.2.1). It is no
-// lie, since what is good now was good then.
+// sign returns the answer that states f, made at date. It is backdated like
+// certificates, for relying parties whose clock is a little slow: they should reject an
+// answer from the future (RFC 6960, section 4.2.2.1). The statement stays true: a
+// certificate that is good now was good then.
 func (f fact) sign(date time.Time) (*Response, error) {
 	this := date.Add(-ca.Backdate)
 	if at := time.Unix(f.at, 0).UTC(); f.revoked && this.Before(at) {
@@ -59,7 +58,7 @@ func (f fact) sign(date time.Time) (*Response, error) {
 	return r, nil
 }
 
-// bound returns t or, if it is sooner and to come, the end of the certificate.
+// bound returns t, or the end of the certificate if that is earlier and still ahead.
 func (f fact) bound(date, t time.Time) time.Time {
 	if end := f.serial.Expires(); end.After(date) && end.Before(t) {
 		return end
@@ -67,8 +66,8 @@ func (f fact) bound(date, t time.Time) time.Time {
 	return t
 }
 
-// responseData returns the DER ResponseData (RFC 6960, section 4.2.1). The
-// CertID is the one of the request, to the letter.
+// responseData returns the DER ResponseData (RFC 6960, section 4.2.1). The CertID is
+// copied from the request unchanged.
 func (f fact) responseData(r *Response) ([]byte, error) {
 	b := cryptobyte.NewBuilder(make([]byte, 0, 256))
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -86,8 +85,7 @@ func (f fact) responseData(r *Response) ([]byte, error) {
 	return b.Bytes()
 }
 
-// addStatus writes a CertStatus. The reason "unspecified" is expressed by
-// leaving it out, as on the CRL.
+// addStatus writes a CertStatus. As on the CRL, the reason "unspecified" is omitted.
 func (s status) addStatus(b *cryptobyte.Builder) {
 	if !s.revoked {
 		b.AddASN1(cbasn1.Tag(0).ContextSpecific(), func(*cryptobyte.Builder) {})
@@ -125,5 +123,5 @@ const (
 	unauthorized     errorStatus = 6
 )
 
-// der returns the OCSPResponse, which has nothing but the status and no signature.
+// der returns the OCSPResponse, which has only the status and no signature.
 func (s errorStatus) der() []byte { return []byte{0x30, 3, 0x0a, 1, byte(s)} }
