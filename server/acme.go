@@ -7,6 +7,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/limit"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -16,8 +17,8 @@ func (s *Server) newACME() *acme.Service {
 		DB: s.db, CA: s.ca, TrustDomain: s.file.TrustDomain, URL: s.file.Advertise, Challenges: s.file.ACME,
 		Clock: s.clock, Log: s.Log,
 		Revoked: func(ctx context.Context) error { _, err := s.crl.Publish(ctx); return err },
-		Blocked: func(n agents.Name) bool { return s.limit.blocked(sender{agent: n}) },
-		Failed:  func(n agents.Name) { s.limit.failed(sender{agent: n}) },
+		Blocked: func(n agents.Name) bool { return s.gate.Blocked(limit.Sender{Agent: n}) },
+		Failed:  func(n agents.Name) { s.gate.Failed(limit.Sender{Agent: n}) },
 		Served:  s.noteACME,
 	})
 }

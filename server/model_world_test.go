@@ -72,7 +72,7 @@ func newAuthority(t testing.TB, change ...func(*InitConfig)) *authority {
 	if err := s.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	a.agents, a.public, a.operators = s.observe(s.agentHandler()), s.observe(s.publicHandler()), s.observe(s.admin)
+	a.agents, a.public, a.operators = s.observed(s.agentHandler()), s.observed(s.publicHandler()), s.observed(s.admin)
 	return a
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
+	"github.com/brevet-ca/brevet/server/limit"
 	"github.com/brevet-ca/brevet/server/parties"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/tokens"
@@ -52,8 +53,8 @@ var relied = map[string]parties.Use{
 func (s *Server) noted(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
-		rec, ok := w.(*recorder)
-		if !ok || rec.status >= http.StatusBadRequest || r.Pattern == enrollRoute || strings.Contains(r.Pattern, acme.Path) {
+		answer, ok := w.(interface{ Status() int })
+		if !ok || answer.Status() >= http.StatusBadRequest || r.Pattern == enrollRoute || strings.Contains(r.Pattern, acme.Path) {
 			return
 		}
 		use := relied[r.Pattern]
@@ -76,7 +77,7 @@ func (s *Server) noteACME(r *http.Request, n agents.Name, issuer string) {
 // note remembers a request of the agent n, or of nobody known, that has or had a
 // certificate of the issuer.
 func (s *Server) note(r *http.Request, n agents.Name, issuer string, use parties.Use) {
-	seen := parties.Sighting{Agent: n, Address: clientAddr(r), UserAgent: r.UserAgent(), Use: use, Issuer: issuer, At: s.clock.Now()}
+	seen := parties.Sighting{Agent: n, Address: limit.Address(r), UserAgent: r.UserAgent(), Use: use, Issuer: issuer, At: s.clock.Now()}
 	if r.TLS != nil {
 		seen.HTTPS = true
 		if o, ok := r.Context().Value(offerKey{}).(*offer); ok {

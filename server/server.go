@@ -30,7 +30,9 @@ import (
 	"github.com/brevet-ca/brevet/crl/ocsp"
 	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/server/config"
+	"github.com/brevet-ca/brevet/server/limit"
 	"github.com/brevet-ca/brevet/server/parties"
+	"github.com/brevet-ca/brevet/server/telemetry"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/bolt"
@@ -65,8 +67,8 @@ type Server struct {
 	accepted time.Time // the latest time on record at the start
 	rotating sync.Mutex
 	tls      tlsCertificate
-	metrics  *metrics
-	limit    *limiter
+	metrics  *telemetry.Metrics
+	gate     *limit.Gate
 	parties  *parties.Register
 	started  time.Time
 	ready    chan struct{}
@@ -99,8 +101,9 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		Config: c, file: file, db: db, keys: keys.NewStore(c.Dir, passphrase),
-		limit: newLimiter(c.Now), started: c.Now(), ready: make(chan struct{}), stopping: make(chan struct{}),
+		started: c.Now(), ready: make(chan struct{}), stopping: make(chan struct{}),
 	}
+	s.gate = s.newGate()
 	latest, err := s.examine(context.Background())
 	if err == nil {
 		s.setClock(latest)
@@ -141,7 +144,7 @@ func (s *Server) assemble() error {
 	s.crl = crl.NewPublisher(s.db, s.ca, s.clock)
 	s.ocsp = ocsp.NewResponder(s.db, s.ca, s.clock, s.Log)
 	s.acme = s.newACME()
-	s.metrics = newMetrics(s)
+	s.metrics = telemetry.NewMetrics(s.gauges())
 	s.admin = admin.NewHandler(admin.Parts{
 		DB: s.db, CA: s.ca, CRL: s.crl, Tokens: s.tokens, TrustDomain: s.file.TrustDomain,
 		BaseURL: s.file.BaseURL(), Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping,
@@ -230,7 +233,7 @@ func shutdown(servers []*http.Server) error {
 // listen opens the three listeners: HTTPS, HTTP and the operators' socket.
 func (s *Server) listen() ([]net.Listener, error) {
 	var open []net.Listener
-	room := newRoom()
+	room := limit.NewRoom()
 	for _, address := range []string{s.file.Listen, s.file.ListenHTTP} {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
@@ -239,7 +242,7 @@ func (s *Server) listen() ([]net.Listener, error) {
 			}
 			return nil, fmt.Errorf("listening on %s, as brevet.yaml says: %w", address, err)
 		}
-		open = append(open, bounded(l, room))
+		open = append(open, limit.Bounded(l, room))
 	}
 	l, err := admin.Listen(s.Dir)
 	return append(open, l), err

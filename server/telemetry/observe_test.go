@@ -1,4 +1,4 @@
-package server
+package telemetry
 
 import (
 	"io"
@@ -11,10 +11,9 @@ import (
 // TestAbortedAnswersAreCutOff is about lists and backups that fail half way:
 // whoever reads them must not take the half for the whole.
 func TestAbortedAnswersAreCutOff(t *testing.T) {
-	s := &Server{Config: Config{Log: slog.New(slog.DiscardHandler)}}
-	s.metrics = newMetrics(s)
+	m := NewMetrics(nil)
 	for name, written := range map[string]string{"at once": "", "half way": "one line of two\n"} {
-		srv := httptest.NewServer(s.observe(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		srv := httptest.NewServer(m.Observe(slog.New(slog.DiscardHandler), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, written)
 			panic(http.ErrAbortHandler)
 		})))

@@ -1,4 +1,4 @@
-package server
+package limit
 
 import (
 	"fmt"
@@ -10,23 +10,23 @@ import (
 
 func TestFailuresAreCountedBySender(t *testing.T) {
 	now := time.Now()
-	l := newLimiter(func() time.Time { return now })
-	address := func(s string) sender { return sender{addr: netip.MustParseAddr(s)} }
+	l := New(func() time.Time { return now })
+	address := func(s string) Sender { return Sender{Address: netip.MustParseAddr(s)} }
 	for range failureBurst {
-		if l.blocked(address("10.0.0.1")) {
+		if l.Blocked(address("10.0.0.1")) {
 			t.Fatal("blocked within the burst")
 		}
-		l.failed(address("10.0.0.1"))
+		l.Failed(address("10.0.0.1"))
 	}
-	if !l.blocked(address("10.0.0.1")) || l.blocked(address("10.0.0.2")) || l.blocked(sender{agent: "bot"}) {
+	if !l.Blocked(address("10.0.0.1")) || l.Blocked(address("10.0.0.2")) || l.Blocked(Sender{Agent: "bot"}) {
 		t.Error("not the one that failed is blocked")
 	}
 	now = now.Add(time.Second / failureRate)
-	if l.blocked(address("10.0.0.1")) {
+	if l.Blocked(address("10.0.0.1")) {
 		t.Error("it is blocked for longer than a failure takes to come back")
 	}
-	l.failed(address("10.0.0.1"))
-	if !l.blocked(address("10.0.0.1")) {
+	l.Failed(address("10.0.0.1"))
+	if !l.Blocked(address("10.0.0.1")) {
 		t.Error("more than one failure came back")
 	}
 }
@@ -35,24 +35,24 @@ func TestFailuresAreCountedBySender(t *testing.T) {
 // and does not free those that are blocked as long as others can be forgotten.
 func TestLimiterIsBounded(t *testing.T) {
 	now := time.Now()
-	l := newLimiter(func() time.Time { return now })
-	address := func(i int) sender {
-		return sender{addr: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}
+	l := New(func() time.Time { return now })
+	address := func(i int) Sender {
+		return Sender{Address: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}
 	}
 	for i := range maxSenders - 1 {
-		l.failed(address(i))
+		l.Failed(address(i))
 	}
 	now = now.Add(time.Minute) // these are as good as new
-	bad := sender{addr: netip.MustParseAddr("192.0.2.1")}
+	bad := Sender{Address: netip.MustParseAddr("192.0.2.1")}
 	for range failureBurst {
-		l.failed(bad)
+		l.Failed(bad)
 	}
 	for i := range 10 * maxSenders {
-		l.failed(address(i))
+		l.Failed(address(i))
 		if len(l.buckets) > maxSenders {
 			t.Fatalf("%d senders are remembered", len(l.buckets))
 		}
-		if i == 10 && !l.blocked(bad) {
+		if i == 10 && !l.Blocked(bad) {
 			t.Error("the blocked one was forgotten before those that failed long ago")
 		}
 	}
@@ -64,7 +64,7 @@ func TestAddressOfAClient(t *testing.T) {
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = remote
-		if got := fmt.Sprint(clientAddr(r)); got != want {
+		if got := fmt.Sprint(Address(r)); got != want {
 			t.Errorf("%q counts as %s, want %s", remote, got, want)
 		}
 	}

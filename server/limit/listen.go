@@ -1,4 +1,4 @@
-package server
+package limit
 
 import (
 	"net"
@@ -16,17 +16,17 @@ const (
 	reservedFiles = 100
 )
 
-// A boundedListener accepts a connection when there is room for one. Until
+// A listener accepts a connection when there is room for one. Until
 // then, clients wait in the kernel's queue.
-type boundedListener struct {
+type listener struct {
 	net.Listener
 	room   chan struct{} // has an element for each connection; listeners may share it
 	closed chan struct{}
 	close  func() error
 }
 
-// newRoom returns the room for the connections of all listeners.
-func newRoom() chan struct{} {
+// NewRoom returns the room for the connections of all listeners.
+func NewRoom() chan struct{} {
 	n := maxConnections
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && files.Cur < uint64(n+reservedFiles) {
@@ -35,8 +35,9 @@ func newRoom() chan struct{} {
 	return make(chan struct{}, n)
 }
 
-func bounded(l net.Listener, room chan struct{}) net.Listener {
-	b := &boundedListener{Listener: l, room: room, closed: make(chan struct{})}
+// Bounded returns l, which accepts only as many connections as there is room for.
+func Bounded(l net.Listener, room chan struct{}) net.Listener {
+	b := &listener{Listener: l, room: room, closed: make(chan struct{})}
 	b.close = sync.OnceValue(func() error {
 		close(b.closed)
 		return l.Close()
@@ -45,7 +46,7 @@ func bounded(l net.Listener, room chan struct{}) net.Listener {
 }
 
 // Accept implements [net.Listener].
-func (b *boundedListener) Accept() (net.Conn, error) {
+func (b *listener) Accept() (net.Conn, error) {
 	select {
 	case b.room <- struct{}{}:
 	case <-b.closed:
@@ -57,19 +58,19 @@ func (b *boundedListener) Accept() (net.Conn, error) {
 		leave()
 		return nil, err
 	}
-	return &boundedConn{c, leave}, nil
+	return &conn{c, leave}, nil
 }
 
 // Close implements [net.Listener].
-func (b *boundedListener) Close() error { return b.close() }
+func (b *listener) Close() error { return b.close() }
 
-// A boundedConn leaves its room when it is closed.
-type boundedConn struct {
+// A conn leaves its room when it is closed.
+type conn struct {
 	net.Conn
 	leave func()
 }
 
-func (c *boundedConn) Close() error {
+func (c *conn) Close() error {
 	defer c.leave()
 	return c.Conn.Close()
 }

@@ -1,0 +1,95 @@
+package telemetry
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// Observe gives each request an id, which X-Request-Id carries to handlers and
+// back to the client, counts it and logs it, and survives a handler's panic.
+func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin := time.Now()
+		id := newRequestID()
+		header := []string{id}
+		r.Header["X-Request-Id"], w.Header()["X-Request-Id"] = header, header
+		rec := &recorder{ResponseWriter: w}
+		defer func() {
+			p := recover()
+			if p != nil && p != http.ErrAbortHandler {
+				log.Error("panic", "request", id, "panic", p, "stack", string(debug.Stack()))
+				if rec.status == 0 {
+					http.Error(rec, "internal error", http.StatusInternalServerError)
+				}
+			}
+			took := time.Since(begin)
+			m.count(r.Pattern, rec.status, took)
+			log.LogAttrs(context.Background(), slog.LevelInfo, "request",
+				slog.String("request", id), slog.String("method", method(r)), slog.String("route", r.Pattern),
+				slog.Int("status", rec.status), slog.Duration("took", took), slog.String("peer", peerHost(r)))
+			if p == http.ErrAbortHandler {
+				panic(p) // so that package http cuts the answer off, which else would look whole
+			}
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// newRequestID returns 16 hexadecimal digits.
+func newRequestID() string {
+	var raw [8]byte
+	var digits [2 * len(raw)]byte
+	rand.Read(raw[:])
+	hex.Encode(digits[:], raw[:])
+	return string(digits[:])
+}
+
+// method returns the request's method for the log, unless the client invented it.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return r.Method
+	}
+	return "unknown"
+}
+
+// A recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// Status returns the status of the answer, or 0 before there is one.
+func (r *recorder) Status() int { return r.status }
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// peerHost returns the address that a request came from, without its port.
+func peerHost(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return "local"
+	}
+	return host
+}
