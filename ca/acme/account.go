@@ -18,8 +18,8 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// An account belongs to one agent for ever (RFC 8555, section 7.1.2). It is
-// stored as JSON: fields may be added, and none changes its meaning.
+// An account belongs to one agent and never to another (RFC 8555, section 7.1.2). It
+// is stored as JSON: fields may be added, and none changes its meaning.
 type account struct {
 	ID      string          `json:"id"`
 	Agent   agents.Name     `json:"agent"`
@@ -31,7 +31,7 @@ type account struct {
 	key *key // Key, parsed
 }
 
-// UnmarshalJSON parses the key once, for as long as the record is remembered.
+// UnmarshalJSON parses the key once for as long as the decoded record is cached.
 func (a *account) UnmarshalJSON(data []byte) error {
 	type stored account
 	if err := json.Unmarshal(data, (*stored)(a)); err != nil {
@@ -78,7 +78,7 @@ type accountDocument struct {
 	Status  string          `json:"status"`
 	Contact []string        `json:"contact,omitempty"`
 	Orders  string          `json:"orders"`
-	Binding json.RawMessage `json:"externalAccountBinding,omitempty"` // as it was sent, to who has just sent it
+	Binding json.RawMessage `json:"externalAccountBinding,omitempty"` // echoed to the client that has just sent it
 }
 
 func (s *Service) accountURL(id string) string { return s.url("account", id) }
@@ -112,7 +112,7 @@ func (s *Service) newAccount(r *request) (*answer, error) {
 	}
 	a, err := s.open(r, contact, binding)
 	if err != nil {
-		// A client that tries again may have been overtaken by its own first try.
+		// The client may be retrying while its first attempt succeeds.
 		if found, err := s.findAccount(r); err == nil {
 			return found, nil
 		}
@@ -120,8 +120,8 @@ func (s *Service) newAccount(r *request) (*answer, error) {
 	return a, err
 }
 
-// findAccount shows the account that the request's key has (RFC 8555, section
-// 7.3.1), or fails with [storage.ErrNotFound]. That one is dead is recorded.
+// findAccount shows the account of the request's key (RFC 8555, section 7.3.1), or
+// fails with [storage.ErrNotFound]. An attempt with a dead account is recorded.
 func (s *Service) findAccount(r *request) (*answer, error) {
 	var a *account
 	var dead error
@@ -164,7 +164,7 @@ func checkContact(contact []string) error {
 	return nil
 }
 
-// open makes an account, in the transaction that uses its binding up.
+// open makes an account, in the transaction that consumes its binding.
 func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answer, error) {
 	b, err := s.parseBinding(r, raw)
 	if err != nil {
@@ -177,7 +177,7 @@ func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answ
 	if b.refused != nil {
 		return nil, unbound(policy.Deny(r.ctx, s.DB, r.now, asked, b.refused))
 	}
-	// A cutoff that is made before the account is recorded ends it, too.
+	// A cutoff that comes before the account is recorded ends it, too.
 	now, err := s.Clock.Issuing()
 	if err != nil {
 		return nil, err
@@ -201,8 +201,8 @@ func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answ
 	return answer, nil
 }
 
-// unbound says the same of every key that cannot be used. The status is one
-// that counts against the client's address, since a refusal is recorded.
+// unbound gives the same answer for every key that cannot be used. Its status counts
+// against the client's address, because the refusal is recorded.
 func unbound(err error) error {
 	if errors.Is(err, agents.ErrBinding) || errors.Is(err, storage.ErrExists) || errors.Is(err, agents.ErrUnknown) {
 		p := newProblem("unauthorized", "%v", agents.ErrBinding)
@@ -259,15 +259,15 @@ func (s *Service) updateAccount(r *request) (*answer, error) {
 	return s.showAccount(&changed), err
 }
 
-// An Account is one that was opened and not ended by itself: whether it can be
-// used is for agents.Standing to say.
+// An Account is one that was opened and was not ended individually. agents.Standing
+// says whether it can be used.
 type Account struct {
 	ID      string      `json:"id"`
 	Agent   agents.Name `json:"agent"`
 	Created time.Time   `json:"created"`
 }
 
-// summaries are the accounts without their keys, which cost most to read.
+// summaries are the accounts without their keys: parsing keys is the expensive part.
 const summaries = storage.Table[struct {
 	Account
 	Status string `json:"status"`
@@ -287,7 +287,7 @@ func Accounts(tx storage.Tx) iter.Seq2[Account, error] {
 	}
 }
 
-// End ends one account for ever.
+// End ends one account. It cannot be undone.
 func End(tx storage.Tx, id string) error {
 	a, err := getAccount(tx, id)
 	if err != nil {

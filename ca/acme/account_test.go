@@ -32,8 +32,8 @@ func (c *user) binding(e agents.Enrollment, change func(*message)) string {
 }
 
 // TestBindingsRefused opens accounts with external account bindings of which
-// one thing is wrong (RFC 8555, section 7.3.4). What concerns a key that was
-// given out is recorded as the agent's.
+// one thing is wrong (RFC 8555, section 7.3.4). If it concerns a key that we gave
+// out, the event is recorded under that agent.
 func TestBindingsRefused(t *testing.T) {
 	w := newWorld(t)
 	e, used, expired := w.add("bot", agents.Change{}), w.add("used", agents.Change{}), w.add("expired", agents.Change{})

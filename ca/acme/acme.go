@@ -8,18 +8,17 @@
 // authorized from the start, those to be proven run a challenge, and any other
 // is refused. Certificates are made by [ca.CA.Issue], like all others.
 //
-// A whole order is one record, so that each request that changes something is
-// one commit, and it vanishes with its hour. Whether an account, an order or a
-// renewal window still stands is computed from the registry at each request.
+// An order is one record with everything in it, so each request that changes it is
+// one commit, and it is dropped with its hour table. The state of an account, an order
+// or a renewal window is computed from the registry at each request.
 //
-// Of smallstep's acme package this one uses the validation of challenges and
-// its vocabulary. The endpoints are ours: smallstep's bind accounts and
-// finalize orders in several steps without a lock, validate within the
-// request, answer keyChange with 501, and know neither ARI nor profiles.
+// From smallstep's acme package this one uses the types and the validation of
+// challenges. The endpoints are ours: smallstep's bind accounts and finalize orders in
+// several steps without a lock, validate within the request, answer keyChange with
+// 501, and support neither ARI nor profiles.
 //
-// Not built: pre-authorization (newAuthz), CAA checking (RFC 8659), which says
-// what public CAs may do and nothing within a private trust domain, and
-// notBefore in orders.
+// Not built: pre-authorization (newAuthz), notBefore in orders, and CAA checking (RFC
+// 8659), which restricts public CAs and means nothing within a private trust domain.
 package acme
 
 import (
@@ -33,7 +32,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// Path is where everything of ACME lies, and DirectoryPath where clients begin.
+// Path is the prefix of all ACME endpoints. Clients begin at DirectoryPath.
 const (
 	Path          = "/acme/"
 	DirectoryPath = Path + "directory"
@@ -55,8 +54,8 @@ type Config struct {
 	Blocked func(agents.Name) bool
 	Failed  func(agents.Name)
 
-	// Served is told of each request by an agent's account that was answered well, and
-	// of the issuer if the answer was a certificate. nil means that nobody wants to know.
+	// Served, if set, is called after each successful request by an agent's account, with
+	// the issuer if the answer was a certificate.
 	Served func(r *http.Request, n agents.Name, issuer string)
 }
 
@@ -68,7 +67,7 @@ type Service struct {
 	mux       http.ServeMux
 }
 
-// New returns a Service. It ends with Close.
+// New returns a Service. The caller closes it.
 func New(c Config) *Service {
 	s := &Service{Config: c, nonces: newNonces()}
 	s.validator = newValidator(c.Challenges)
@@ -95,5 +94,5 @@ func New(c Config) *Service {
 
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.route(w, r) }
 
-// Close ends the validations under way, which clients can start again.
+// Close ends the running validations. Clients can start them again.
 func (s *Service) Close() { s.validator.close() }

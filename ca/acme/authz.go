@@ -9,7 +9,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// statusExpired is that of an authorization which was valid. It is not stored.
+// statusExpired is computed, not stored, for an authorization that was valid.
 const statusExpired = "expired"
 
 // An authzDocument is an authorization as clients see it.
@@ -68,7 +68,7 @@ func (s *Service) showAuthz(r *request, o *order, n int) *answer {
 		}
 	}
 	for _, c := range az.Challenges {
-		// What was not tried is of no interest any more (section 7.1.4).
+		// Omit the challenges that were not tried (section 7.1.4).
 		if az.Status == statusPending || c.Status == az.Status {
 			d.Challenges = append(d.Challenges, s.challengeDocument(o, n, c))
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// newChallenges returns the ways to prove an identifier: a wildcard only by DNS
-// (RFC 8555, section 7.1.3), an address not by DNS (RFC 8738, section 7).
+// newChallenges returns the challenges for an identifier: for a wildcard only dns-01
+// (RFC 8555, section 7.1.3), for an address anything but dns-01 (RFC 8738, section 7).
 func newChallenges(id identifier, wildcard bool) []challenge {
 	kinds := []acme.ChallengeType{acme.HTTP01, acme.DNS01, acme.TLSALPN01}
 	switch {
@@ -42,8 +42,8 @@ type challengeDocument struct {
 	Error     *problem  `json:"error,omitempty"`
 }
 
-// challengeDocument shows a challenge of the nth authorization. While it is
-// processing, its error is that of the last try (section 8.2).
+// challengeDocument shows a challenge of the nth authorization. While the challenge is
+// processing, the document has the error of the last attempt (section 8.2).
 func (s *Service) challengeDocument(o *order, n int, c challenge) *challengeDocument {
 	d := &challengeDocument{
 		Type: c.Type, Status: c.Status, Token: c.Token, Validated: c.Validated, Error: c.Error,
@@ -55,8 +55,7 @@ func (s *Service) challengeDocument(o *order, n int, c challenge) *challengeDocu
 	return d
 }
 
-// challenge returns the challenge of the nth authorization that has the type,
-// or nil.
+// challenge returns the nth authorization's challenge of this type, or nil.
 func (o *order) challenge(n int, kind string) *challenge {
 	if n >= len(o.Authz) {
 		return nil
@@ -85,8 +84,8 @@ func (s *Service) findChallenge(tx storage.Tx, r *request) (*order, int, *challe
 	return o, n, c, nil
 }
 
-// serveChallenge shows a challenge, or has the authority validate it (RFC 8555,
-// section 7.5.1). The answer does not wait for that.
+// serveChallenge shows a challenge or starts its validation (RFC 8555, section 7.5.1).
+// The answer does not wait for the result.
 func (s *Service) serveChallenge(r *request) (*answer, error) {
 	if len(r.payload) > 0 {
 		if err := r.read(nil); err != nil {
@@ -116,8 +115,8 @@ func (s *Service) serveChallenge(r *request) (*answer, error) {
 	return a, nil
 }
 
-// begin makes a pending challenge processing, and starts its validation when
-// that is durable. One that is not pending any more stays as it is.
+// begin marks a pending challenge as processing and starts its validation once that is
+// durable. A challenge that is no longer pending stays as it is.
 func (s *Service) begin(r *request, t task) (o *order, c *challenge, err error) {
 	reserved, err := s.validator.reserve(t)
 	if err != nil {
@@ -147,7 +146,7 @@ func (s *Service) begin(r *request, t task) (o *order, c *challenge, err error) 
 	return o, c, err
 }
 
-// provable returns nil if a challenge of the authorization can change it.
+// provable returns nil if a challenge can still change the authorization.
 func (o *order) provable(n int, now time.Time) error {
 	if !now.Before(o.ID.Expires()) {
 		return newProblem("malformed", "the authorization has expired")
@@ -158,8 +157,8 @@ func (o *order) provable(n int, now time.Time) error {
 	return nil
 }
 
-// revive starts the validations of an order again that a crash or a full disk
-// ended. What there is no room for waits until it is asked for again.
+// revive restarts validations of an order that a crash or a full disk ended. Those for
+// which there is no room wait until the client polls again.
 func (s *Service) revive(o *order) {
 	for n, a := range o.Authz {
 		for _, c := range a.Challenges {

@@ -13,23 +13,23 @@ import (
 	"time"
 )
 
-// A ChallengeConfig says how the authority reaches what challenges are about.
+// A ChallengeConfig says how the authority connects to validate challenges.
 type ChallengeConfig struct {
 	Resolver string         // IP:PORT of the DNS server to ask; "" means those of the system
-	Allow    []netip.Prefix // may be connected to although they would be refused, see refusedAddress
+	Allow    []netip.Prefix // exceptions to refusedAddress
 	HTTPPort int            // of http-01; 0 means 80
 	TLSPort  int            // of tls-alpn-01; 0 means 443
 }
 
-// Bounds of what DNS may answer, and where a redirect may lead.
+// Bounds on DNS answers and redirects.
 const (
-	maxAddresses = 8 // of one name that are tried
+	maxAddresses = 8 // tried for one name
 	maxTXT       = 64
 )
 
-// A dialer connects to the targets of challenges. Who controls a name, or a web
-// server that redirects, chooses where that is: so each address is judged when
-// it is connected to, after all resolution, and only two ports are reached.
+// A dialer connects to the targets of challenges. Anyone who controls a name, or a web
+// server that redirects, chooses the target. So each address is checked when we
+// connect to it, after all resolution, and only two ports can be reached.
 type dialer struct {
 	ChallengeConfig
 	resolver net.Resolver
@@ -48,9 +48,8 @@ func newDialer(c ChallengeConfig) *dialer {
 	return d
 }
 
-// DialContext connects to a host that has one of the ports that validation is
-// about, as they are written in URLs: 80 and 443, which stand for those
-// configured.
+// DialContext connects to a host at one of the two ports of validation. Callers give
+// the ports as URLs have them, 80 and 443; they stand for the configured ones.
 func (d *dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -70,13 +69,13 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 			return conn, nil
 		}
 		if failed == nil || errors.Is(failed, errRefused) {
-			failed = err // one that was tried says more than one that was not
+			failed = err // an attempt that was made says more than one that was not
 		}
 	}
 	return nil, failed
 }
 
-// dial connects to one address, in the share of the time that is left for it.
+// dial connects to one address, within its share of the remaining time.
 func (d *dialer) dial(ctx context.Context, network, address string, left int) (net.Conn, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		now := time.Now()
@@ -107,8 +106,8 @@ func cmpPort(configured int, standard string) string {
 	return strconv.Itoa(configured)
 }
 
-// rooted keeps the search list of resolv.conf away from a name: what is proven
-// is the name itself.
+// rooted adds a trailing dot, so that the search list of resolv.conf is not applied:
+// the proof must be about the name itself.
 func rooted(name string) string { return strings.TrimSuffix(name, ".") + "." }
 
 func (d *dialer) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
@@ -119,8 +118,8 @@ func (d *dialer) lookup(ctx context.Context, host string) ([]netip.Addr, error) 
 	return addresses[:min(len(addresses), maxAddresses)], err
 }
 
-// lookupTXT returns the TXT records of a name, each joined from its strings
-// (RFC 8555, section 8.4). What DNS can carry bounds their size: 64 KiB in all.
+// lookupTXT returns the TXT records of a name, each joined from its strings (RFC 8555,
+// section 8.4). A DNS message, and so all records together, has at most 64 KiB.
 func (d *dialer) lookupTXT(ctx context.Context, name string) ([]string, error) {
 	records, err := d.resolver.LookupTXT(ctx, rooted(name))
 	if err == nil && len(records) > maxTXT {
@@ -150,13 +149,13 @@ func (d *dialer) check(address string) error {
 // thisNetwork is refused as a whole: RFC 1122, section 3.2.1.3.
 var thisNetwork = netip.MustParsePrefix("0.0.0.0/8")
 
-// metadata serves credentials to machines at a cloud provider, beside the
-// link-local address that all of them use.
+// metadata are addresses, other than the common link-local one, at which cloud
+// providers hand credentials to their machines.
 var metadata = netip.MustParseAddr("fd00:ec2::254")
 
-// refusedAddress says why the authority does not connect to a: what answers
-// there trusts this machine, or is it. Private networks are not refused: that
-// is where agents are.
+// refusedAddress says why the authority does not connect to a: a service there trusts
+// this machine, or is this machine. Private networks are allowed, because agents live
+// in them.
 func (d *dialer) refusedAddress(a netip.Addr) string {
 	switch {
 	case a.IsLoopback():

@@ -8,14 +8,14 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 )
 
-// lifetimes are the profiles that every directory offers beside those that the
-// operator configured: certificates of the default kind that live this long.
+// lifetimes are the profiles that every directory offers in addition to the
+// configured ones: the default profile with this lifetime.
 var lifetimes = map[string]time.Duration{
 	"5m": 5 * time.Minute, "15m": 15 * time.Minute, "30m": 30 * time.Minute, "1h": time.Hour,
 }
 
-// profile returns the certificate profile that a profile of the directory
-// stands for and the lifetime it asks for, 0 for what the agent gets anyway.
+// profile returns the certificate profile behind a profile of the directory and the
+// lifetime that it asks for; 0 means the agent's default.
 func (s *Service) profile(name string) (profile string, ttl time.Duration, ok bool) {
 	if name == "" {
 		name = ca.DefaultProfile
@@ -27,7 +27,7 @@ func (s *Service) profile(name string) (profile string, ttl time.Duration, ok bo
 	return ca.DefaultProfile, ttl, ok
 }
 
-// A directory tells clients where everything is (RFC 8555, section 7.1.1).
+// A directory lists the URLs of all endpoints (RFC 8555, section 7.1.1).
 type directory struct {
 	NewNonce    string        `json:"newNonce"`
 	NewAccount  string        `json:"newAccount"`

@@ -12,16 +12,16 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A binding is an external account binding that names a key which was given
-// out (RFC 8555, section 7.3.4).
+// A binding is an external account binding with a key that we gave out (RFC 8555,
+// section 7.3.4).
 type binding struct {
 	kid     string
 	agent   agents.Name
 	refused error // why it cannot be used, for the audit log
 }
 
-// parseBinding checks an external account binding. A flaw that concerns no key
-// that was given out is an error.
+// parseBinding checks an external account binding. It returns an error for a flaw that
+// has nothing to do with a key that we gave out.
 func (s *Service) parseBinding(r *request, raw json.RawMessage) (*binding, error) {
 	j, err := parseJWS(raw)
 	if err != nil {

@@ -14,16 +14,16 @@ import (
 	"net/url"
 )
 
-// Bounds of one try. A redirect is followed since RFC 8555, section 8.3 asks
-// for it.
+// Bounds on one attempt. Redirects are followed because RFC 8555, section 8.3 says that
+// they should be.
 const (
 	maxRedirects = 5
 	maxResponse  = 64 << 10
 	maxHeader    = 16 << 10
 )
 
-// A client fetches what one try of a challenge needs. It remembers why it could
-// not, since smallstep's code knows one kind of failure for each challenge.
+// A client fetches what one attempt at a challenge needs. It remembers why it failed,
+// because smallstep's code reports only one kind of failure for each challenge.
 type client struct {
 	*dialer
 	ctx    context.Context
@@ -52,8 +52,8 @@ func (c *client) fetch(address string) ([]byte, error) {
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHeader,
-		// After a redirect to https no certificate is expected: it is what the
-		// agent is about to get.
+		// After a redirect to https the certificate is not verified: the agent is
+		// about to obtain one.
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},
 	}
 	response, err := (&http.Client{Transport: transport, CheckRedirect: checkRedirect}).Do(request)
@@ -91,8 +91,7 @@ func (c *client) LookupTxt(name string) ([]string, error) {
 	return records, err
 }
 
-// TLSDial serves tls-alpn-01 (RFC 8737, section 3): it completes the handshake
-// and nothing more.
+// TLSDial serves tls-alpn-01 (RFC 8737, section 3): it only completes the handshake.
 func (c *client) TLSDial(network, address string, config *tls.Config) (*tls.Conn, error) {
 	conn, err := c.handshake(network, address, config)
 	if err != nil {
@@ -130,10 +129,9 @@ func (c *client) handshake(network, address string, config *tls.Config) (*tls.Co
 
 var oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
 
-// onlyName reports whether the certificate has the identifier as its only
-// subject alternative name, of the type that it is (RFC 8737, section 3; RFC
-// 8738, section 6). Smallstep overlooks further names of other types, and
-// takes an address written as a DNS name.
+// onlyName reports whether the identifier, with its own type, is the certificate's only
+// subject alternative name (RFC 8737, section 3; RFC 8738, section 6). Smallstep's
+// check overlooks names of other types and accepts an address written as a DNS name.
 func onlyName(c *x509.Certificate, id identifier) bool {
 	for _, e := range c.Extensions {
 		if !e.Id.Equal(oidSubjectAltName) {
@@ -150,15 +148,15 @@ func onlyName(c *x509.Certificate, id identifier) bool {
 	return len(c.DNSNames) == 1
 }
 
-// lost reports whether a handshake failed because the connection, and not the
-// peer's TLS, did.
+// lost reports whether a handshake failed because of the connection and not because of
+// the peer's TLS.
 func lost(err error) bool {
 	e, ok := errors.AsType[*net.OpError](err)
 	return ok && (e.Op == "read" || e.Op == "write") || errors.Is(err, io.EOF) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// explain turns a failure to fetch something into the problem that clients
-// know it by (RFC 8555, section 6.7). What the other side said is not repeated.
+// explain turns a failed fetch into the ACME problem for it (RFC 8555, section 6.7). It
+// does not repeat what the other side sent.
 func explain(err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p

@@ -11,10 +11,9 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// finalize exchanges a request for a certificate (RFC 8555, section 7.4). Of
-// several finalizations at once, one gets it: the transaction that records the
-// certificate finds the order ready and leaves it valid, and what the others
-// have had signed is thrown away.
+// finalize exchanges a CSR for a certificate (RFC 8555, section 7.4). If several
+// finalizations run at once, one wins: its transaction finds the order ready, records
+// the certificate and leaves the order valid. The others' signatures are thrown away.
 func (s *Service) finalize(r *request) (*answer, error) {
 	var text string
 	if err := r.read(map[string]any{"csr": &text}); err != nil {
@@ -48,9 +47,8 @@ func (o *order) ready(now time.Time) error {
 	return nil
 }
 
-// parseCSR checks that a request asks for the names of the order, no more and
-// no less (RFC 8555, section 7.4), and for a key that is no account's (section
-// 11.1).
+// parseCSR checks that a CSR asks for exactly the names of the order (RFC 8555, section
+// 7.4), and that its key is not an account key (section 11.1).
 func (s *Service) parseCSR(r *request, o *order, text string) (*ca.CSR, error) {
 	der, err := decodeBase64(text)
 	if err != nil {
@@ -66,8 +64,8 @@ func (s *Service) parseCSR(r *request, o *order, text string) (*ca.CSR, error) {
 	return csr, s.checkNames(r, o, csr)
 }
 
-// checkNames compares a request with its order, and leaves in it what goes into
-// the certificate beside what every certificate of the agent has.
+// checkNames compares a CSR with its order. It leaves in the CSR only the names to be
+// added to those that every certificate of the agent has.
 func (s *Service) checkNames(r *request, o *order, csr *ca.CSR) error {
 	var asked []agents.Identifier
 	for _, id := range csr.Names {
@@ -82,7 +80,7 @@ func (s *Service) checkNames(r *request, o *order, csr *ca.CSR) error {
 	i := slices.IndexFunc(names, func(n agents.Identifier) bool { return n.Value == csr.CN })
 	switch {
 	case i >= 0 && !slices.Contains(asked, names[i]):
-		asked = append(asked, names[i]) // section 7.4: a name may stand there alone
+		asked = append(asked, names[i]) // section 7.4: a name may be in the common name alone
 	case i < 0 && !slices.Contains(own, csr.CN):
 		return newProblem("badCSR", "the request asks for the common name %.100q, which is not in the order", csr.CN)
 	}
@@ -105,12 +103,12 @@ func (s *Service) checkNames(r *request, o *order, csr *ca.CSR) error {
 	return nil
 }
 
-// noAccountKey refuses the key of any account, dead or alive: whoever has such a
-// certificate's key would act for the account.
+// noAccountKey refuses the key of any account, dead or alive: the holder of such a
+// certificate's key could act for the account.
 func (s *Service) noAccountKey(r *request, csr *ca.CSR) error {
 	public, err := x509.ParsePKIXPublicKey(csr.PublicKey)
 	if err != nil {
-		return nil // post-quantum, as no account's is; for halves of it, see ca.Issue
+		return nil // a post-quantum key: no account has one; ca.Issue checks its components
 	}
 	_, jwk, err := canonical(public)
 	if err != nil {
@@ -127,8 +125,8 @@ func (s *Service) noAccountKey(r *request, csr *ca.CSR) error {
 	return err
 }
 
-// issue makes the certificate of an order. The order, the account and its agent
-// are looked at again in the transaction that records it.
+// issue makes the certificate of an order. The transaction that records it checks the
+// order, the account and its agent again.
 func (s *Service) issue(r *request, o *order, csr *ca.CSR) (*order, error) {
 	profile, ttl, _ := s.profile(o.Profile)
 	if !o.NotAfter.IsZero() {
@@ -152,10 +150,10 @@ func (s *Service) issue(r *request, o *order, csr *ca.CSR) (*order, error) {
 	return done, err
 }
 
-// commonName is the first name of the order. Clients take the names to renew, and
-// what to file a certificate under, from the certificate itself, the common name
-// before all (certbot, lego, Caddy): it had better be one that they ordered. RFC
-// 5280 allows 64 characters (ub-common-name); beyond, it is the agent's name.
+// commonName is the first name of the order. Clients read the names to renew, and the
+// name under which they file a certificate, from the certificate, and first from its
+// common name (certbot, lego, Caddy). So it must be a name that they ordered. RFC 5280
+// allows 64 characters (ub-common-name); for longer names it is the agent's name.
 func (o *order) commonName() string {
 	if name := o.Authz[0].name(); len(name) <= 64 {
 		return name

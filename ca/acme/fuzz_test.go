@@ -19,8 +19,8 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 )
 
-// FuzzJWS reads any body. What is read can be written and read again, as the
-// same; and a signature is found right only over what was signed.
+// FuzzJWS reads any body. A body that is accepted can be written and read again with
+// the same result, and a signature verifies only over the signed input.
 func FuzzJWS(f *testing.F) {
 	one := must(ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{7}, 32)))(f)
 	two := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))

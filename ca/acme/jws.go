@@ -19,16 +19,16 @@ import (
 	"unicode/utf8"
 )
 
-// algorithms is what requests may be signed with (RFC 8555, section 6.2):
-// each key has one of them.
+// algorithms are those that requests may be signed with (RFC 8555, section 6.2). Each
+// key has exactly one.
 var algorithms = []string{"ES256", "ES384", "ES512", "EdDSA", "RS256"}
 
-// A jws is a flattened JSON Web Signature (RFC 7515, section 7.2.2) whose
-// signature was not verified yet.
+// A jws is a flattened JSON Web Signature (RFC 7515, section 7.2.2) whose signature has
+// not been verified yet.
 type jws struct {
 	header    header
 	payload   []byte
-	signed    []byte // what the signature is over
+	signed    []byte // the input of the signature
 	signature []byte
 }
 
@@ -38,8 +38,8 @@ type header struct {
 	jwk                  json.RawMessage
 }
 
-// parseJWS reads a JWS. Everything in it must be protected and stand there
-// once, in canonical base64url.
+// parseJWS reads a JWS. Every header must be protected and appear once, and everything
+// must be in canonical base64url.
 func parseJWS(body []byte) (*jws, error) {
 	var protected, payload, signature string
 	err := readObject(body, map[string]any{"protected": &protected, "payload": &payload, "signature": &signature}, true)
@@ -72,8 +72,8 @@ func parseJWS(body []byte) (*jws, error) {
 	return j, nil
 }
 
-// A filled is text that is not empty: what an empty member says, others could
-// take for its absence.
+// A filled is text that is not empty, because other readers could take an empty member
+// for an absent one.
 type filled string
 
 func (f *filled) UnmarshalJSON(data []byte) error {

@@ -24,16 +24,15 @@ type key struct {
 	jwk        []byte // canonical (RFC 7638, section 3)
 	spki       []byte // DER
 	thumbprint string // base64url of the SHA-256 of jwk (RFC 7638)
-	alg        string // the one algorithm that it is used with
+	alg        string // the only algorithm it may be used with
 }
 
-// A jwkMembers is what a JWK says that matters here. Certificates in it (x5c,
-// x5u) mean nothing: it is the key that has an account.
+// A jwkMembers has the members of a JWK that matter here. Certificates in it (x5c, x5u)
+// are ignored: the account belongs to the key.
 type jwkMembers struct{ kty, crv, x, y, n, e, alg, use string }
 
-// parseKey reads a JWK (RFC 7517), which must be a public key that is fit for
-// use, in the one way that RFC 7518, section 6, writes it: one key, one
-// thumbprint.
+// parseKey reads a JWK (RFC 7517). It must be a public key that is not weak, in the one
+// form of RFC 7518, section 6, so that each key has one thumbprint.
 func parseKey(jwk []byte) (*key, error) {
 	var members map[string]json.RawMessage
 	if readObject(jwk, nil, false) != nil || json.Unmarshal(jwk, &members) != nil {
@@ -83,8 +82,8 @@ func (m *jwkMembers) public() (crypto.PublicKey, error) {
 	return nil, errors.New("its kty is another")
 }
 
-// ec returns the point, whose coordinates have the full length (RFC 7518,
-// section 6.2.1.2).
+// ec returns the point. Its coordinates must have the full length (RFC 7518, section
+// 6.2.1.2).
 func (m *jwkMembers) ec() (*ecdsa.PublicKey, error) {
 	curve, ok := curves[m.crv]
 	if !ok {
@@ -99,8 +98,8 @@ func (m *jwkMembers) ec() (*ecdsa.PublicKey, error) {
 	return ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, x, y))
 }
 
-// rsa returns the key, whose numbers have no zeros before them (RFC 7518,
-// section 2, Base64urlUInt). The exponents that crypto/rsa takes fit 31 bits.
+// rsa returns the key. Its numbers must have no leading zeros (RFC 7518, section 2,
+// Base64urlUInt). crypto/rsa takes exponents of up to 31 bits.
 func (m *jwkMembers) rsa() (*rsa.PublicKey, error) {
 	n, err1 := decodeBase64(m.n)
 	e, err2 := decodeBase64(m.e)
@@ -135,8 +134,8 @@ func thumbprint(canonical []byte) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// canonical returns a key's algorithm, and its JWK as RFC 7638, section 3, and
-// RFC 8037, section 2, have it hashed.
+// canonical returns a key's algorithm, and its JWK in the form that RFC 7638, section 3
+// and RFC 8037, section 2 hash.
 func canonical(public crypto.PublicKey) (alg string, jwk []byte, err error) {
 	text := base64.RawURLEncoding.EncodeToString
 	switch k := public.(type) {
@@ -156,8 +155,8 @@ func canonical(public crypto.PublicKey) (alg string, jwk []byte, err error) {
 	return "", nil, newProblem("badPublicKey", "want a key of the kind EC, OKP (Ed25519) or RSA")
 }
 
-// checkAlgorithm refuses what requests are not signed with (RFC 8555, section
-// 6.2).
+// checkAlgorithm refuses algorithms that requests must not be signed with (RFC 8555,
+// section 6.2).
 func checkAlgorithm(alg string) error {
 	if slices.Contains(algorithms, alg) {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// changeKey gives an account another key, which signs the inner JWS (RFC 8555,
+// changeKey replaces the key of an account. The new key signs the inner JWS (RFC 8555,
 // section 7.3.5).
 func (s *Service) changeKey(r *request) (*answer, error) {
 	next, err := s.parseKeyChange(r)
@@ -45,7 +45,7 @@ func (s *Service) changeKey(r *request) (*answer, error) {
 	return s.showAccount(&changed), err
 }
 
-// parseKeyChange returns the new key, which has proven itself.
+// parseKeyChange returns the new key after checking its signature.
 func (s *Service) parseKeyChange(r *request) (*key, error) {
 	j, err := parseJWS(r.payload)
 	if err != nil {

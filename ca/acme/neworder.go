@@ -66,14 +66,14 @@ func (s *Service) newOrder(r *request) (*answer, error) {
 	}
 	doc := s.document(o, now)
 	if o.Replaces != nil {
-		doc.Replaces = replaces // RFC 9773, section 5: the server shows that it took notice
+		doc.Replaces = replaces // RFC 9773, section 5: the server echoes what it accepted
 	}
 	return &answer{status: 201, location: s.orderURL(o), body: doc}, nil
 }
 
-// checkLifetime refuses a profile or an end that the agent cannot have: the
-// client should learn it now, not from a failed order. A certificate that ends
-// earlier than was asked for is none that RFC 8555, section 7.4, allows.
+// checkLifetime refuses a profile or an end that the agent cannot have, so that the
+// client learns it now and not from a failed order. RFC 8555, section 7.4, does not
+// allow a certificate that ends earlier than the order asked.
 func (s *Service) checkLifetime(a agents.Agent, o *order, now time.Time) error {
 	profile, ttl, ok := s.profile(o.Profile)
 	if !ok {
@@ -98,9 +98,9 @@ func (s *Service) checkLifetime(a agents.Agent, o *order, now time.Time) error {
 	return err
 }
 
-// authorize returns the authorizations that an order of the names needs, or a
-// problem with a subproblem for each name that the agent cannot have (RFC 8555,
-// section 6.7.1). That decision is recorded.
+// authorize returns the authorizations that an order needs, or a problem with a
+// subproblem for each name that the agent cannot have (RFC 8555, section 6.7.1). The
+// refusal is recorded.
 func (s *Service) authorize(r *request, asked []json.RawMessage) ([]authz, error) {
 	if len(asked) == 0 || len(asked) > maxIdentifiers {
 		return nil, newProblem("malformed", "an order has 1 to %d identifiers", maxIdentifiers)
@@ -155,8 +155,7 @@ func refuseNames(bad []*problem) *problem {
 	return p
 }
 
-// authorization returns how the agent stands to one name: it has it, it must
-// prove it, or it cannot have it.
+// authorization says whether the agent has the name, must prove it, or cannot have it.
 func (s *Service) authorization(a agents.Agent, asked identifier) (authz, error) {
 	id, err := parseIdentifier(asked)
 	if err != nil {

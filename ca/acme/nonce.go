@@ -10,11 +10,10 @@ import (
 	"sync"
 )
 
-// nonces makes and accepts the anti-replay nonces of RFC 8555, section 6.5. One
-// is a counter, encrypted with a key of this process: none is stored, and which
-// were used is remembered for the latest of them. An older one, or one from
-// before a restart, is refused, and the client takes the fresh one that comes
-// with the refusal.
+// nonces makes and accepts the anti-replay nonces of RFC 8555, section 6.5. A nonce is a
+// counter, encrypted with a key of this process. Nothing is stored: a bitmap in memory
+// says which of the latest nonces were used. An older nonce, or one from before a
+// restart, is refused, and the client retries with the fresh one in the refusal.
 type nonces struct {
 	block cipher.Block
 
@@ -23,7 +22,7 @@ type nonces struct {
 	used [maxNonces / 64]uint64 // by counter modulo maxNonces
 }
 
-// maxNonces is how many of the latest are accepted: 32 KiB of marks.
+// maxNonces is how many of the latest nonces are accepted: a bitmap of 32 KiB.
 const maxNonces = 1 << 18
 
 func newNonces() *nonces {
@@ -31,7 +30,7 @@ func newNonces() *nonces {
 	rand.Read(secret)
 	block, err := aes.NewCipher(secret)
 	if err != nil {
-		panic(err) // of the size of a key that is always the same
+		panic(err) // only for a wrong key size, and ours is constant
 	}
 	return &nonces{block: block}
 }
@@ -49,8 +48,7 @@ func (n *nonces) make() string {
 	return base64.RawURLEncoding.EncodeToString(sealed[:])
 }
 
-// use reports whether the nonce is one of the latest and was not used yet, and
-// uses it up.
+// use consumes a nonce. It reports whether the nonce is one of the latest and was unused.
 func (n *nonces) use(text string) bool {
 	sealed, err := decodeBase64(text)
 	if err != nil || len(sealed) != 16 {

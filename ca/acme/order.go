@@ -22,14 +22,14 @@ const (
 	statusRevoked     = "revoked"
 )
 
-// orderLifetime is how long an order may be worked on: as long as the longest
-// certificate lives, so that its account can revoke it as the one that ordered.
+// orderLifetime is as long as the longest certificate lives, so that the account that
+// ordered a certificate can revoke it.
 const orderLifetime = time.Hour
 
-// An order is what a client is about to get a certificate for (RFC 8555,
-// section 7.1.3), with its authorizations and their challenges in it: whatever
-// a request changes is one record, and all of it goes with its hour. It is
-// stored as JSON: fields may be added, and none changes its meaning.
+// An order is a client's request for a certificate (RFC 8555, section 7.1.3). It
+// contains its authorizations and their challenges, so that each request changes one
+// record, and all of it is dropped with its hour table. It is stored as JSON: fields may
+// be added, and none changes its meaning.
 type order struct {
 	Account  string               `json:"account"`
 	ID       agents.CredentialID  `json:"id"` // begins with the second at which the order expires
@@ -48,8 +48,8 @@ type identifier struct {
 	Value string `json:"value"`
 }
 
-// An authz is an authorization: that the order's account may have a
-// certificate for a name, or how it can prove so (RFC 8555, section 7.1.4).
+// An authz is an authorization: it says that the order's account may have a certificate
+// for a name, or how it can prove control of the name (RFC 8555, section 7.1.4).
 type authz struct {
 	identifier
 	Wildcard   bool        `json:"wildcard,omitempty"`
@@ -66,8 +66,8 @@ type challenge struct {
 	Error     *problem  `json:"error,omitempty"`
 }
 
-// orders holds the orders by account and identifier. They are dropped some time
-// after they have expired.
+// orders holds the orders by account and identifier. They are dropped some time after
+// they expire.
 const orders = storage.Partitioned[order]("acme_orders")
 
 func (o *order) key() string { return o.Account + o.ID.Key() }
@@ -81,8 +81,8 @@ func getOrder(tx storage.Tx, account string, id agents.CredentialID) (*order, er
 	return &o, err
 }
 
-// findOrder returns the order that the request's path names. That it is not
-// the account's, or not there at all, is the same answer.
+// findOrder returns the order that the request's path names. The answer is the same for
+// an order of another account and for one that does not exist.
 func (s *Service) findOrder(tx storage.Tx, r *request) (*order, error) {
 	none := newProblem("malformed", "there is no such order of this account, or it has expired")
 	none.Status = 404
@@ -100,7 +100,7 @@ func (s *Service) findOrder(tx storage.Tx, r *request) (*order, error) {
 	return o, err
 }
 
-// status is computed from what is on record, and the time.
+// status is computed from the record and the time.
 func (o *order) status(now time.Time) string {
 	if o.Serial != nil {
 		return statusValid
@@ -121,7 +121,7 @@ func (o *order) status(now time.Time) string {
 	return status
 }
 
-// problem is why the order is invalid, if a challenge failed.
+// problem says why the order is invalid, if a challenge failed.
 func (o *order) problem() *problem {
 	for _, a := range o.Authz {
 		for _, c := range a.Challenges {
@@ -152,8 +152,8 @@ func (o *order) names() []agents.Identifier {
 	return ids
 }
 
-// proven returns the names that were proven by a challenge. Those that were
-// given outright are not among them: the registry may think otherwise by now.
+// proven returns the names that were proven by a challenge. Names that the registry
+// gave outright are not included, because the registry may have changed since.
 func (o *order) proven() []agents.Identifier {
 	var ids []agents.Identifier
 	for _, a := range o.Authz {
@@ -229,6 +229,5 @@ func (s *Service) showOrder(r *request) (*answer, error) {
 	return a, nil
 }
 
-// pollInterval is how long a client waits before it asks again for what is
-// being validated.
+// pollInterval is how long a client waits before it polls a validation again.
 const pollInterval = time.Second

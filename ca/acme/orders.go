@@ -10,8 +10,8 @@ import (
 // orderPage is how many orders one answer lists.
 const orderPage = 100
 
-// listOrders answers a POST-as-GET with an account's orders that can still
-// become or are valid, a page at a time (RFC 8555, section 7.1.2.1).
+// listOrders answers a POST-as-GET with an account's orders that are valid or can still
+// become so, a page at a time (RFC 8555, section 7.1.2.1).
 func (s *Service) listOrders(r *request) (*answer, error) {
 	if err := r.getOnly(); err != nil {
 		return nil, err

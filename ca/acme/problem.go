@@ -16,11 +16,11 @@ import (
 
 const problemPrefix = "urn:ietf:params:acme:error:"
 
-// RateLimited is the type of the problem that a client was refused too often.
+// RateLimited is the problem type for a client that was refused too often.
 const RateLimited = problemPrefix + "rateLimited"
 
-// A problem is a problem document (RFC 9457) of a type that ACME knows (RFC
-// 8555, section 6.7), and an error.
+// A problem is an error in the form of a problem document (RFC 9457) with a type of RFC
+// 8555, section 6.7.
 type problem struct {
 	Type       string // without its prefix
 	Status     int
@@ -29,7 +29,7 @@ type problem struct {
 	Sub        []*problem
 	RetryAfter time.Duration
 	Location   string   // of the account that has the key (section 7.3.5)
-	algorithms []string // that would do (section 6.2)
+	algorithms []string // that would be accepted (section 6.2)
 }
 
 var problemStatus = map[string]int{
@@ -40,7 +40,7 @@ var problemStatus = map[string]int{
 	"unsupportedContact": 400, "unsupportedIdentifier": 400,
 }
 
-// newProblem returns a problem of a type, which should be in problemStatus.
+// newProblem returns a problem of a type of problemStatus.
 func newProblem(typ, format string, args ...any) *problem {
 	return &problem{Type: typ, Status: cmp.Or(problemStatus[typ], http.StatusInternalServerError), Detail: fmt.Sprintf(format, args...)}
 }
@@ -71,10 +71,10 @@ func (p *problem) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// asProblem says of an error what outsiders may know.
+// asProblem returns what outsiders may know about an error.
 func asProblem(err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
-		if p.Status < 400 { // one that was read from the store says none, perhaps
+		if p.Status < 400 { // a problem read from the store may have no status
 			p = newProblem(p.Type, "%s", p.Detail)
 		}
 		return p

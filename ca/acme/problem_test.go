@@ -169,8 +169,8 @@ func TestUnrouted(t *testing.T) {
 	}
 }
 
-// TestBlocked: who was refused too often is refused without a record, and only
-// after it has proven who it is.
+// TestBlocked: an agent that was refused too often is refused without a record, and
+// only after it has proven its identity.
 func TestBlocked(t *testing.T) {
 	w := newWorld(t)
 	blocked, failed := false, 0

@@ -10,7 +10,7 @@ import (
 	"go.step.sm/crypto/jose"
 )
 
-// A proof is what one challenge asks for.
+// A proof says what one challenge asks for.
 type proof struct {
 	identifier        // a DNS name without "*.", or an address
 	kind       string // of challenge
@@ -18,13 +18,12 @@ type proof struct {
 	jwk        []byte // the account's key
 }
 
-// prove tries the challenge once, in at most the time given, and returns why
-// the account has not proven to control the identifier, or nil if it has. The
-// comparison of what was found is smallstep's; what is fetched, from where, and
-// what is said of it is decided here.
+// prove tries the challenge once, within the time given. It returns nil if the account
+// has proven control of the identifier, or else why not. smallstep's code compares the
+// answer; this package decides what is fetched, from where, and what the client is told.
 func (d *dialer) prove(ctx context.Context, p proof, limit time.Duration) (failed *problem) {
 	defer func() {
-		if recover() != nil { // others' code, on a stranger's input
+		if recover() != nil { // foreign code runs on a stranger's input
 			failed = newProblem("serverInternal", "the validation failed for a reason of the authority's own")
 		}
 	}()
@@ -48,9 +47,9 @@ func (d *dialer) prove(ctx context.Context, p proof, limit time.Duration) (faile
 	return mismatch(p, ch.Error)
 }
 
-// mismatch is the problem of an answer that came but does not prove anything.
-// Smallstep calls it rejectedIdentifier, which clients take for a name that they
-// can never have, and repeats what it found: that may be anybody's.
+// mismatch is the problem for an answer that proves nothing. smallstep calls it
+// rejectedIdentifier, which tells clients that they can never have the name, and repeats
+// the answer, which may contain anything.
 func mismatch(p proof, found *acme.Error) *problem {
 	switch acme.ChallengeType(p.kind) {
 	case acme.HTTP01:
@@ -69,8 +68,7 @@ func hostOf(value string) string {
 	return value
 }
 
-// unstored takes the place of smallstep's store: the outcome lies in the
-// challenge itself.
+// unstored replaces smallstep's store: the outcome is in the challenge itself.
 type unstored struct{ acme.DB }
 
 func (unstored) UpdateChallenge(context.Context, *acme.Challenge) error { return nil }

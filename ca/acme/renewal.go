@@ -15,9 +15,8 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A renewalInfo says when a certificate should be renewed (RFC 9773, section
-// 4.2). Clients choose an instant in the window at random, which is what
-// spreads their load.
+// A renewalInfo says when a certificate should be renewed (RFC 9773, section 4.2).
+// Clients choose a random instant in the window, which spreads the load.
 type renewalInfo struct {
 	SuggestedWindow window `json:"suggestedWindow"`
 }
@@ -43,7 +42,7 @@ func (s *Service) serveRenewal(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	lifetime := c.ID.Expires().Sub(c.IssuedAt)
-	// Often enough that a revocation is noticed while it matters, and no more.
+	// Just often enough that a revocation is noticed while it matters.
 	again := max(min(lifetime/10, 10*time.Minute), 10*time.Second)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -51,16 +50,17 @@ func (s *Service) serveRenewal(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(renewalInfo{renewalWindow(c, ended || s.replaced(c))})
 }
 
-// replaced reports whether another issuer than that of c would sign the next
-// certificate of its profile. If none would, trying at once helps nobody.
+// replaced reports whether an issuer other than that of c would sign the next
+// certificate of its profile. It is false if no issuer would, since renewing at once
+// would then fail.
 func (s *Service) replaced(c ca.Certificate) bool {
 	issuer, err := s.CA.IssuerOf(c.Profile)
 	return err == nil && issuer.ID != c.Issuer
 }
 
-// renewalWindow is the third quarter of the lifetime: the last one is left for
-// further attempts. For a certificate that is revoked, or whose issuer was
-// replaced, it is past, which means now (RFC 9773, section 4.2).
+// renewalWindow is the third quarter of the lifetime, which leaves the last quarter for
+// retries. For a certificate that is revoked, or whose issuer was replaced, the window
+// is in the past, which means now (RFC 9773, section 4.2).
 func renewalWindow(c ca.Certificate, atOnce bool) window {
 	if atOnce {
 		return window{c.NotBefore, c.NotBefore.Add(10 * time.Second)}
@@ -72,7 +72,7 @@ func renewalWindow(c ca.Certificate, atOnce bool) window {
 
 // named returns the certificate of an ARI identifier: the base64url of the
 // authority key identifier, a dot, and the base64url of the serial number
-// (RFC 9773, section 4.1). Of one that is not on record it knows the ID.
+// (RFC 9773, section 4.1). If the certificate is not on record, only its ID is set.
 func (s *Service) named(tx storage.Tx, text string) (ca.Certificate, error) {
 	bad := newProblem("malformed", "want the certificate's authority key identifier and serial number, in base64url with a dot between them")
 	left, right, _ := strings.Cut(text, ".")
@@ -99,15 +99,15 @@ func (s *Service) named(tx storage.Tx, text string) (ca.Certificate, error) {
 	return c, nil
 }
 
-// replacements names, by serial number, the certificates that were replaced,
-// until they have expired, and the orders that did it.
+// replacements maps the serial number of a replaced certificate to the order that
+// replaced it, until the certificate expires.
 const replacements = storage.Partitioned[agents.CredentialID]("acme_replacements")
 
-// replaceable returns the serial number of the certificate that a new order
-// replaces, if it may (RFC 9773, section 5): it belongs to the same agent,
-// shares a name with the order, and no order has replaced it yet. One that has
-// expired and was forgotten is replaced by nothing: a device that was off for
-// hours, and whose client always names the last certificate, gets its next.
+// replaceable returns the serial number of the certificate that a new order replaces,
+// if it may (RFC 9773, section 5): it belongs to the same agent, shares a name with the
+// order, and no order has replaced it yet. If it has expired and left the store, the
+// order replaces nothing and goes on: a device that was off for hours, whose client
+// always names its last certificate, must get its next one.
 func (s *Service) replaceable(r *request, o *order, text string) (*agents.CredentialID, error) {
 	var c ca.Certificate
 	err := s.DB.View(r.ctx, func(tx storage.Tx) (err error) {
@@ -123,7 +123,7 @@ func (s *Service) replaceable(r *request, o *order, text string) (*agents.Creden
 		if c.Agent == "" && !r.now.Before(c.ID.Expires()) {
 			return nil, nil
 		}
-		p.Status = http.StatusBadRequest // what was not found is not what was asked
+		p.Status = http.StatusBadRequest // 404 would mean that the endpoint does not exist
 	}
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ const maxBody = 64 << 10
 type request struct {
 	ctx     context.Context
 	http    *http.Request
-	id      string // X-Request-Id, as in the audit log
+	id      string // as in X-Request-Id and the audit log
 	now     time.Time
 	url     string       // this request's own
 	payload []byte       // empty: POST-as-GET (section 6.3)
@@ -33,7 +33,7 @@ type request struct {
 	agent   agents.Agent // of the account
 }
 
-// An answer is what an endpoint says.
+// An answer is the response of an endpoint.
 type answer struct {
 	status      int // 0 means 200
 	location    string
@@ -46,8 +46,8 @@ type answer struct {
 
 type endpoint func(*Service, *request) (*answer, error)
 
-// byAccount, byKey and byEither serve an endpoint to requests that are signed
-// by an account, by a key that comes along, and by one or the other.
+// byAccount, byKey and byEither serve an endpoint to requests signed by an account, by
+// a key in the request, or by either.
 func (s *Service) byAccount(e endpoint) http.Handler { return s.signed(e, true, false) }
 func (s *Service) byKey(e endpoint) http.Handler     { return s.signed(e, false, true) }
 func (s *Service) byEither(e endpoint) http.Handler  { return s.signed(e, true, true) }
@@ -69,7 +69,7 @@ func (s *Service) signed(e endpoint, kid, jwk bool) http.Handler {
 	})
 }
 
-// serve runs the endpoint, and counts for its agent what is refused.
+// serve runs the endpoint and counts refusals against its agent.
 func (s *Service) serve(e endpoint, r *request) (*answer, error) {
 	a, err := e(s, r)
 	switch {
@@ -88,9 +88,8 @@ func (s *Service) failed(n agents.Name) {
 	}
 }
 
-// authenticate reads a request and finds out who signed it (RFC 8555, section
-// 6.2). What costs little comes first, and a nonce is used up by nothing that
-// is not a whole request to this URL.
+// authenticate reads a request and finds out who signed it (RFC 8555, section 6.2).
+// Cheap checks come first. Only a well-formed request to this URL consumes a nonce.
 func (s *Service) authenticate(w http.ResponseWriter, hr *http.Request, kid, jwk bool) (*request, error) {
 	j, err := readJWS(w, hr)
 	if err != nil {
@@ -135,8 +134,8 @@ func readJWS(w http.ResponseWriter, hr *http.Request) (*jws, error) {
 	return parseJWS(body)
 }
 
-// identify finds the account that signed. Only to its key is it told that the
-// account is dead, and only then is that recorded.
+// identify finds the account that signed. Only the holder of its key is told that the
+// account is dead, and only then is the attempt recorded.
 func (s *Service) identify(r *request, j *jws) error {
 	id, ok := strings.CutPrefix(j.header.kid, s.url("account", ""))
 	if !ok {
@@ -170,7 +169,7 @@ func (s *Service) identify(r *request, j *jws) error {
 	return dead
 }
 
-// unblocked returns nil unless the agent was refused too often lately.
+// unblocked returns an error if the agent was refused too often lately.
 func (s *Service) unblocked(n agents.Name) error {
 	if s.Blocked == nil || !s.Blocked(n) {
 		return nil
@@ -180,7 +179,7 @@ func (s *Service) unblocked(n agents.Name) error {
 	return p
 }
 
-// alive returns nil if the account may still do something, as of tx.
+// alive returns nil if the account may still be used, as of tx.
 func (r *request) alive(tx storage.Tx, now time.Time) error {
 	a, err := getAccount(tx, r.account.ID)
 	if err != nil {
@@ -190,7 +189,7 @@ func (r *request) alive(tx storage.Tx, now time.Time) error {
 	return err
 }
 
-// getOnly refuses what is not a POST-as-GET.
+// getOnly refuses requests other than POST-as-GET.
 func (r *request) getOnly() error {
 	if len(r.payload) > 0 {
 		return newProblem("malformed", "this is read with an empty payload (POST-as-GET)")
@@ -216,7 +215,7 @@ func (r *request) policy(action string, s *Service) policy.Request {
 	return p
 }
 
-// mark gives an answer what every answer has.
+// mark adds the header fields that every answer has.
 func (s *Service) mark(w http.ResponseWriter) {
 	w.Header().Set("Replay-Nonce", s.nonces.make())
 	w.Header().Set("Link", fmt.Sprintf("<%s>;rel=\"index\"", s.URL+DirectoryPath))
@@ -249,8 +248,8 @@ func (s *Service) reply(w http.ResponseWriter, a *answer) {
 	w.Write(body)
 }
 
-// refuse answers with a problem document, and logs the reason, which may say
-// more than the client is told.
+// refuse answers with a problem document and logs the reason, which may say more than
+// the client is told.
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := asProblem(err)
 	level := s.Log.Info
@@ -273,8 +272,8 @@ func setRetryAfter(h http.Header, d time.Duration) {
 	}
 }
 
-// route serves a request. What there is no endpoint for is answered by a
-// problem, too, with 405 where a POST is wanted (RFC 8555, section 6.3).
+// route serves a request. If there is no endpoint for it, the answer is a problem, too;
+// it is 405 where a POST is wanted (RFC 8555, section 6.3).
 func (s *Service) route(w http.ResponseWriter, r *http.Request) {
 	h, pattern := s.mux.Handler(r)
 	if pattern != "" {
@@ -293,7 +292,7 @@ func (s *Service) route(w http.ResponseWriter, r *http.Request) {
 	s.refuse(w, r, p)
 }
 
-// An unrouted is the answer of the ServeMux to what it has no handler for.
+// An unrouted receives the answer of the ServeMux when it has no handler.
 type unrouted struct {
 	header http.Header
 	status int

@@ -128,7 +128,7 @@ type answered struct {
 	status  int
 	header  http.Header
 	body    []byte
-	problem problem // zero if it is none
+	problem problem // zero if the answer is not a problem
 }
 
 // send has the Service answer one request, and checks what every answer has.
@@ -258,7 +258,7 @@ func TestDeathInFlight(t *testing.T) {
 	fire := func() {
 		w.update(func(tx storage.Tx) error { return End(tx, strings.TrimPrefix(c.path(), "/acme/account/")) })
 	}
-	w.DB = &hookedDB{DB: w.DB, views: 2, hook: fire} // who signs, and the order
+	w.DB = &hookedDB{DB: w.DB, views: 2, hook: fire} // one View finds the signer, one the order
 	c.finalize(order, own).is(t, "finalizing", "unauthorized")
 	if allowed := w.events(audit.Allow); slices.Contains(allowed, "certificate.issue bot") {
 		t.Errorf("a certificate was issued: %v", allowed)

@@ -15,9 +15,8 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// revoke ends a certificate at the word of its own key, of the account that
-// ordered it, or of one that is authorized for all of its names (RFC 8555,
-// section 7.6).
+// revoke ends a certificate on request of its own key, of the account that ordered it,
+// or of an account that is authorized for all of its names (RFC 8555, section 7.6).
 func (s *Service) revoke(r *request) (*answer, error) {
 	var text string
 	var code int
@@ -25,7 +24,7 @@ func (s *Service) revoke(r *request) (*answer, error) {
 		return nil, err
 	}
 	why := agents.Reason(code)
-	if why.String() == "" { // RFC 5280, section 5.3.1, as far as it makes sense here
+	if why.String() == "" { // RFC 5280, section 5.3.1, limited to reasons that make sense here
 		return nil, newProblem("badRevocationReason", "reason %d: want 0, 1, 3, 4, 5 or 9", code)
 	}
 	cert, err := parseCertificate(text)
@@ -36,7 +35,7 @@ func (s *Service) revoke(r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A full disk does not stop a revocation.
+	// A full disk must not stop a revocation.
 	_, err = s.CA.Revoke(storage.Urgent(r.ctx), r.policy("certificate.revoke", s), serial, why)
 	switch {
 	case errors.Is(err, agents.ErrRevoked):
@@ -66,8 +65,8 @@ func parseCertificate(text string) (*x509.Certificate, error) {
 
 const notYours = "the certificate can be revoked by its own key, and by accounts that are authorized for all of its names"
 
-// revocable returns the serial number of a certificate that this authority
-// issued and the request may revoke.
+// revocable returns the serial number of a certificate that this authority issued, if
+// the request may revoke it.
 func (s *Service) revocable(r *request, cert *x509.Certificate) (agents.CredentialID, error) {
 	var c ca.Certificate
 	var may bool
@@ -84,8 +83,8 @@ func (s *Service) revocable(r *request, cert *x509.Certificate) (agents.Credenti
 		p.Status = http.StatusNotFound
 		return c.ID, p
 	case err == nil && !may && r.account == nil:
-		// Whoever has seen the certificate can come here with any number of keys:
-		// it is not recorded, and counts against the address.
+		// Anyone who has seen the certificate can come here with any number of keys.
+		// So this is not recorded, and counts against the address.
 		p := newProblem("unauthorized", "%s", notYours)
 		p.Status = http.StatusUnauthorized
 		return c.ID, p

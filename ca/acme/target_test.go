@@ -161,7 +161,7 @@ func presenting(c tls.Certificate) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{c}, NextProtos: []string{"acme-tls/1"}}
 }
 
-// forged is the right certificate for a.example but for one thing.
+// forged is the right certificate for a.example with one flaw.
 func (a *target) forged(change func(*x509.Certificate)) *tls.Config {
 	a.t.Helper()
 	digest := sha256.Sum256([]byte(a.keyAuthorization()))

@@ -11,15 +11,15 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A claim is what an agent is to prove by a task.
+// A claim says what an agent proves with a task.
 type claim struct {
 	proof
 	agent agents.Name
 	name  string // as in a certificate
 }
 
-// validate finds out whether the account controls what the task is about, and
-// records it. request is what the client's request is known by.
+// validate finds out whether the account controls the name of the task, and records the
+// result. request is the id of the client's request.
 func (s *Service) validate(ctx context.Context, t task, request string) {
 	var c claim
 	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
@@ -31,7 +31,7 @@ func (s *Service) validate(ctx context.Context, t task, request string) {
 		failed = s.validator.tries(ctx, t, c.proof)
 	}
 	if ctx.Err() != nil {
-		return // the server stops; the client will ask again
+		return // the server is stopping; the client will poll again
 	}
 	if err == nil {
 		err = s.settle(t, c, failed, request)
@@ -41,10 +41,10 @@ func (s *Service) validate(ctx context.Context, t task, request string) {
 	}
 }
 
-// errSettled says that what comes of a task is of no interest any more.
+// errSettled says that the result of a task no longer matters.
 var errSettled = errors.New("the challenge is not being validated any more")
 
-// find returns the challenge of a task, as long as it is being validated.
+// find returns the challenge of a task while it is being validated.
 func (t task) find(tx storage.Tx, now time.Time) (*order, *challenge, error) {
 	o, err := getOrder(tx, t.account, t.order)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -73,10 +73,10 @@ func (t task) claim(tx storage.Tx, now time.Time) (claim, error) {
 	return claim{proof{az.identifier, c.Type, c.Token, a.Key}, a.Agent, az.name()}, nil
 }
 
-// settle records what came of a task. A success counts if the agent may have
-// the name at that moment. A failure is recorded as a denial, and then makes
-// the challenge and its authorization invalid (RFC 8555, section 7.1.6); a
-// crash between these two repeats the validation.
+// settle records the result of a task. A success counts only if the agent may have the
+// name at that moment. A failure is recorded as a denial, and then the challenge and its
+// authorization become invalid (RFC 8555, section 7.1.6). After a crash between these
+// two, the validation is repeated.
 func (s *Service) settle(t task, c claim, failed *problem, request string) error {
 	ctx, now := context.Background(), s.Clock.Now()
 	asked := policy.Request{Actor: s.TrustDomain.ID(c.agent), Action: "acme.challenge", Subject: string(c.agent), ID: request}
@@ -99,8 +99,8 @@ func (s *Service) settle(t task, c claim, failed *problem, request string) error
 	return s.DB.Update(ctx, func(tx storage.Tx) error { return t.fail(tx, failed, now) })
 }
 
-// succeed makes the challenge and its authorization valid, if the account and
-// its agent still stand and the name is still the agent's.
+// succeed makes the challenge and its authorization valid, if the account and its agent
+// may still be used and the name still belongs to the agent.
 func (t task) succeed(tx storage.Tx, c claim, now time.Time) error {
 	o, ch, err := t.find(tx, now)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 )
 
-// How many validations run at once, and how many may be under way, waiting ones
-// included: stock clients start those of a whole order at once.
+// How many validations run at once, and how many may exist, including those that wait:
+// stock clients start all challenges of an order at once.
 const (
 	maxRunning           = 32
 	maxRunningOfAccount  = 4
@@ -25,11 +25,11 @@ type task struct {
 	kind    string // of challenge
 }
 
-// A validator runs tasks in the background. What it knows is not stored: a task
-// that a crash ended is started again when its client asks what became of it.
+// A validator runs tasks in the background and stores nothing. A task that a crash ended
+// is started again when its client polls.
 type validator struct {
 	dialer *dialer
-	pauses []time.Duration // before each try; RFC 8555, section 8.2 asks for several
+	pauses []time.Duration // before each attempt; RFC 8555, section 8.2 asks for several
 	try    time.Duration   // how long one may take
 	all    time.Duration   // how long all of them may take
 
@@ -40,7 +40,7 @@ type validator struct {
 
 	mu       sync.Mutex // protects what follows
 	closed   bool
-	underWay map[task]*problem // why the last try failed, if one has
+	underWay map[task]*problem // why the last attempt failed, if one did
 	lanes    map[string]*lane
 }
 
@@ -60,7 +60,7 @@ func newValidator(c ChallengeConfig) *validator {
 	return v
 }
 
-// close ends the tasks under way, and waits for them.
+// close ends the running tasks and waits for them.
 func (v *validator) close() {
 	v.mu.Lock()
 	v.closed = true
@@ -69,8 +69,8 @@ func (v *validator) close() {
 	v.wait.Wait()
 }
 
-// reserve makes room for a task, which release gives back. It reports false if
-// the task is under way already.
+// reserve takes room for a task; release gives it back. It reports false if the task
+// exists already.
 func (v *validator) reserve(t task) (bool, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -101,7 +101,7 @@ func (v *validator) release(t task) {
 	}
 }
 
-// start runs a task that has room, when it is its turn.
+// start runs a task that has room when its turn comes.
 func (v *validator) start(t task, run func(context.Context)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -123,7 +123,7 @@ func (v *validator) start(t task, run func(context.Context)) {
 	})
 }
 
-// tries returns nil when a try has proven p, or else why the last one failed.
+// tries returns nil as soon as an attempt has proven p, or else why the last one failed.
 func (v *validator) tries(ctx context.Context, t task, p proof) *problem {
 	ctx, cancel := context.WithTimeout(ctx, v.all)
 	defer cancel()
@@ -144,7 +144,7 @@ func (v *validator) tries(ctx context.Context, t task, p proof) *problem {
 	return failed
 }
 
-// failure returns why the last try of a task under way failed, or nil.
+// failure returns why the last attempt of a running task failed, or nil.
 func (v *validator) failure(t task) *problem {
 	v.mu.Lock()
 	defer v.mu.Unlock()
