@@ -29,9 +29,8 @@ type List struct {
 	why     []byte // the end of an entry for last
 }
 
-// Add lists a certificate as revoked (RFC 5280, section 5.1.2.6). What follows
-// the serial number is the same for all that one cutoff killed, and is encoded
-// once.
+// Add lists a certificate as revoked (RFC 5280, section 5.1.2.6). The part after the
+// serial number is the same for all certificates of one cutoff, and is encoded once.
 func (l *List) Add(serial agents.CredentialID, c agents.Cutoff) error {
 	if l.Len == 0 || c != l.last {
 		why, err := encodeReason(c)
@@ -48,8 +47,8 @@ func (l *List) Add(serial agents.CredentialID, c agents.Cutoff) error {
 	return nil
 }
 
-// encodeReason returns the revocation date and the extensions of an entry. The
-// reason "unspecified" is expressed by leaving it out (RFC 5280, section 5.3.1).
+// encodeReason returns the revocation date and the extensions of an entry. The reason
+// "unspecified" is omitted (RFC 5280, section 5.3.1).
 func encodeReason(c agents.Cutoff) ([]byte, error) {
 	var b cryptobyte.Builder
 	addTime(&b, c.Date())
@@ -74,7 +73,7 @@ func (l *List) Sign(i *ca.Issuer) ([]byte, error) {
 			b.AddBytes(i.Subject())
 			addTime(b, l.ThisUpdate)
 			addTime(b, l.NextUpdate)
-			if l.Len > 0 { // an empty list is left out, section 5.1.2.6
+			if l.Len > 0 { // an empty list is omitted, section 5.1.2.6
 				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(l.entries) })
 			}
 			b.AddASN1(cbasn1.Tag(0).Constructed().ContextSpecific(), func(b *cryptobyte.Builder) {

@@ -9,13 +9,13 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A draft is a list of one issuer on its way.
+// A draft is a list of one issuer that is being made.
 type draft struct {
 	issuer *ca.Issuer
 	last   CRL
 	date   time.Time // when it is made
-	from   time.Time // what expired before is not listed
-	latest time.Time // revocation that it lists
+	from   time.Time // certificates that expired before are not listed
+	latest time.Time // the time of the latest revocation on it
 	List
 }
 
@@ -28,15 +28,15 @@ func newDraft(tx storage.Tx, issuer *ca.Issuer, date time.Time, doubt time.Durat
 	if last.Regular.Before(d.from) {
 		d.from = last.Regular
 	}
-	// Whose clock is so slow that the list is dated back for it takes what has just
-	// expired for valid.
+	// The list is backdated for relying parties with a slow clock. They still accept
+	// certificates that have just expired, so those stay listed, too.
 	d.from = d.from.Add(-ca.Backdate - doubt)
 	return d, nil
 }
 
-// thisUpdate dates the list back, for relying parties whose clock is a little slow
-// and who ought not to believe a list of a time that is not yet; but not to before
-// what it tells of, nor before the list that came before it.
+// thisUpdate backdates the list for relying parties with a slow clock, which should
+// reject a list from the future. The date is never before the latest revocation on the
+// list, nor before the date of the previous list.
 func (d *draft) thisUpdate() time.Time {
 	this := d.date.Add(-ca.Backdate)
 	for _, t := range []time.Time{d.latest, d.last.ThisUpdate} {
@@ -61,9 +61,9 @@ func (d *draft) sign(regular bool) (*CRL, error) {
 	return c, err
 }
 
-// fill lists the certificates that something has killed, each with its issuer,
-// and that expire at the list's from or later: one that expired stays until a
-// regular list was published after that (RFC 5280, section 3.3).
+// fill lists the revoked certificates that expire at the list's from or later, each with
+// its issuer. An expired certificate stays until a regular list has been published after
+// its expiry (RFC 5280, section 3.3).
 func fill(tx storage.Tx, drafts []*draft, now time.Time) error {
 	standing := agents.NewStanding(tx, now)
 	by := map[string]*draft{}
@@ -99,11 +99,11 @@ func fill(tx storage.Tx, drafts []*draft, now time.Time) error {
 	return nil
 }
 
-// Revoked returns what ended a certificate, if anything has, as lists and OCSP
-// answers of the date given say it to others.
+// Revoked returns the cutoff that ended a certificate, if any, as CRLs and OCSP answers
+// of the given date report it.
 func Revoked(standing *agents.Standing, c agents.Credential, date time.Time) (agents.Cutoff, bool, error) {
 	cutoff, dead, err := standing.Ended(c)
-	if cutoff.Date().After(date) { // as of later than now, or the clock was set back
+	if cutoff.Date().After(date) { // the cutoff lies ahead, or the clock was set back
 		cutoff.Made = date
 	}
 	return cutoff, dead, err

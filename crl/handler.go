@@ -8,9 +8,9 @@ import (
 )
 
 // ServeHTTP serves the current list (RFC 5280, section 4.2.1.13: DER over
-// plain HTTP; RFC 2585, section 4.2 for the type). Caches may keep it but ask
-// each time whether it is still the newest, which the ETag answers in a few
-// bytes: a revocation counts at once for whoever asks.
+// plain HTTP; RFC 2585, section 4.2 for the type). Caches may store it but must
+// revalidate it each time, which costs a few bytes with the ETag, so that a revocation
+// shows at once.
 func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	crls := p.Current()
 	i := slices.IndexFunc(crls, func(c *CRL) bool { return r.PathValue("file") == c.Issuer+".crl" })
@@ -28,8 +28,8 @@ func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "public, no-cache")
 	h.Set("Expires", c.NextUpdate.Format(http.TimeFormat))
 	h.Set("ETag", fmt.Sprintf(`"%d"`, c.Number))
-	// A date tells lists apart by the second only, and not at all when the clock
-	// was set back: it answers for nobody but who has this very list.
+	// Dates tell lists apart by the second only, and not at all when the clock was set
+	// back. So "not modified" by date is answered only for exactly this list.
 	if c.sameDate || r.Header.Get("If-Modified-Since") != c.ThisUpdate.Format(http.TimeFormat) {
 		r.Header.Del("If-Modified-Since")
 	}

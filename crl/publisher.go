@@ -1,7 +1,7 @@
 // Package crl builds, signs and publishes certificate revocation lists (RFC
 // 5280, section 5). A list is a view: it is computed from the certificates on
-// record and the cutoffs of package agents, see [Publisher.Publish]. It is
-// published inside each call that revokes, on time, and at the start.
+// record and the cutoffs of package agents, see [Publisher.Publish]. It is published
+// inside each call that revokes, at regular intervals, and at the start.
 //
 // Every certificate of one issuer is covered by one complete list. Delta,
 // indirect and partitioned CRLs are not implemented.
@@ -20,8 +20,8 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// Lifetime is the time from a list's making to nextUpdate: how long a relying party
-// may go on with a list it has when it cannot reach this authority.
+// Lifetime is the time from the making of a list to its nextUpdate: how long a relying
+// party may use its copy when it cannot reach this authority.
 const Lifetime = 10 * time.Minute
 
 // Interval is the time between regular publications: half of the lifetime, so
@@ -37,8 +37,8 @@ type CRL struct {
 	NextUpdate time.Time `json:"next_update"`
 	Regular    time.Time `json:"regular"` // when the last regular publication was made
 	Entries    int       `json:"entries"`
-	DER        []byte    `json:"-"` // made anew at each start
-	sameDate   bool      // the list before it has the same thisUpdate
+	DER        []byte    `json:"-"` // signed again at each start
+	sameDate   bool      // the previous list has the same thisUpdate
 }
 
 const table = storage.Table[CRL]("crl")
@@ -52,11 +52,11 @@ type Publisher struct {
 	current atomic.Pointer[[]*CRL]
 
 	mu      sync.Mutex
-	running *round // the publication under way
-	waiting *round // the one that begins when it ends
+	running *round // the current publication
+	waiting *round // the next one
 }
 
-// A round is one publication, and whoever waits for it.
+// A round is one publication and its waiting callers.
 type round struct {
 	regular bool
 	done    chan struct{}
@@ -77,14 +77,13 @@ func (p *Publisher) Current() []*CRL {
 	return nil
 }
 
-// Publish computes, signs and publishes lists that reflect every revocation
-// committed before the call, one for each issuer, the active one's first. Calls that
-// meet a publication under way share the next one, so that a storm of revocations
-// costs few lists.
+// Publish computes, signs and publishes lists that reflect every revocation committed
+// before the call, one for each issuer, the active one's first. Calls during a
+// publication share the next one, so that a storm of revocations costs few lists.
 func (p *Publisher) Publish(ctx context.Context) ([]*CRL, error) { return p.publish(ctx, false) }
 
-// PublishRegular is Publish on time: the lists of which RFC 5280, section 3.3
-// speaks when it lets an entry go.
+// PublishRegular is Publish at the regular interval. After such a list, an entry of an
+// expired certificate may be dropped (RFC 5280, section 3.3).
 func (p *Publisher) PublishRegular(ctx context.Context) ([]*CRL, error) { return p.publish(ctx, true) }
 
 func (p *Publisher) publish(ctx context.Context, regular bool) ([]*CRL, error) {
@@ -109,7 +108,7 @@ func (p *Publisher) publish(ctx context.Context, regular bool) ([]*CRL, error) {
 	}
 }
 
-// run does r and then the round that gathered meanwhile.
+// run does r and then the round that has gathered callers meanwhile.
 func (p *Publisher) run(r *round) {
 	for r != nil {
 		p.mu.Lock()
@@ -128,8 +127,8 @@ func (p *Publisher) run(r *round) {
 // then their numbers stored before anybody sees them. Only one call runs at a
 // time.
 func (p *Publisher) buildAll(regular bool) ([]*CRL, error) {
-	// Several callers may wait for it; and a full disk does not keep a list back,
-	// since those who rely on it would not learn of a revocation.
+	// Several callers may wait for the result. A full disk must not hold a list back,
+	// or relying parties would not learn of a revocation.
 	ctx := storage.Urgent(context.Background())
 	now, doubt := p.clock.Now().UTC(), p.clock.Doubt() // what expired less than doubt ago stays on the lists
 	date := p.clock.Shown().UTC().Truncate(time.Second)
@@ -168,8 +167,8 @@ func (p *Publisher) buildAll(regular bool) ([]*CRL, error) {
 	return crls, nil
 }
 
-// Run publishes regularly until ctx is done. A list that could not be
-// published is tried again soon, and failed is told of it.
+// Run publishes regularly until ctx is done. After a failure it calls failed and soon
+// tries again.
 func (p *Publisher) Run(ctx context.Context, failed func(error)) {
 	wait := Interval
 	for {
@@ -190,8 +189,8 @@ func (p *Publisher) Run(ctx context.Context, failed func(error)) {
 // is restored: more lists than were published since it was saved.
 const leap = 1 << 20
 
-// Leap makes the next lists have numbers that no list had before, although tx
-// may have forgotten which those were (RFC 5280, section 5.2.3).
+// Leap makes the next lists have numbers that no list had before, even if tx no longer
+// knows which those were (RFC 5280, section 5.2.3).
 func Leap(tx storage.Tx) error {
 	var all []CRL
 	for c, err := range table.Scan(tx, "") {

@@ -8,9 +8,9 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// Trial returns the size, in octets of DER, that the list of an issuer would have now
-// if i signed it: the one of this identifier, or an empty list if there is none such.
-// Nothing is published and no number is used up.
+// Trial returns the size, in octets of DER, that the list of the issuer with this
+// identifier would have now if i signed it. For an unknown issuer it is the size of an
+// empty list. Nothing is published and no number is consumed.
 func (p *Publisher) Trial(ctx context.Context, issuer string, i *ca.Issuer) (int, error) {
 	var d *draft
 	err := p.db.View(ctx, func(tx storage.Tx) (err error) {

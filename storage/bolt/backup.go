@@ -8,9 +8,9 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Backup writes a database file that holds the store as of now. Writers go on
-// meanwhile, but the file grows by what they write until the copy is done,
-// since no page that it needs can be used again before.
+// Backup writes a database file that holds the store as of now. Writers go on, but the
+// store's file grows by what they write until the copy is done, because the pages that
+// the copy needs cannot be used again before.
 func (db *DB) Backup(ctx context.Context, w io.Writer) error {
 	return db.view(ctx, func(b *bbolt.Tx) error {
 		out := &contextWriter{ctx: ctx, w: w}

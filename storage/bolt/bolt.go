@@ -1,16 +1,16 @@
-// Package bolt keeps a store in one bbolt file: a [storage.DB] for a single
-// process, which holds the file's lock for as long as it is open.
+// Package bolt keeps a store in one bbolt file. It is a [storage.DB] for a single
+// process, which holds the file's lock while the store is open.
 //
 // Each table is a top-level bucket. Writers commit in groups: those that wait
 // while a commit is under way share the next one, see [DB.Update].
 //
-// Room for what is urgent is kept on the disk, see reserve: a full disk stops
-// everything else first, and for as long as it lasts.
+// The file has a reserve of room for urgent transactions (see reserve): on a full disk
+// all other transactions fail first.
 //
 // The package trusts the disk to keep what fsync reported as kept. It does not
-// trust the file it opens: bbolt panics, partly beyond recovery, on pages that
-// make no sense, so every page in use is looked at first. Pages bear no
-// checksum, so values that changed on the disk go unseen.
+// trust the file it opens: bbolt panics on malformed pages, sometimes beyond recovery,
+// so every page in use is checked first. Pages have no checksum, so values that changed
+// on the disk go unnoticed.
 //
 // A View may see a commit a moment before its fsync returns; the Update that
 // made it returns after. Update must not be called from within View or Update:
@@ -39,13 +39,13 @@ type DB struct {
 	file *os.File // bbolt's own, for reading
 
 	turns   chan *group // see commitGroups
-	alone   chan *group // likewise, for a member that shares its group with none
+	alone   chan *group // likewise, for a member that must be alone in its group
 	stop    chan struct{}
 	stopped chan struct{}
 	commit  func(*bbolt.Tx) error
 	flush   func() error
 	room    room
-	mended  time.Time // when it was last tried in vain
+	mended  time.Time // the last attempt to mend that failed
 
 	commits, transactions atomic.Uint64
 
@@ -80,8 +80,8 @@ func (db *DB) view(ctx context.Context, fn func(*bbolt.Tx) error) error {
 	return db.bolt.View(fn)
 }
 
-// enter begins a call on db, unless ctx is done or db is closed. It is the
-// caller who ends it, by db.users.Done.
+// enter begins a call on db, unless ctx is done or db is closed. The caller ends it
+// with db.users.Done.
 func (db *DB) enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -95,9 +95,8 @@ func (db *DB) enter(ctx context.Context) error {
 	return nil
 }
 
-// Close waits for the transactions under way and those that wait for their
-// turn, then gives up the file. Calls that come later are refused with
-// [storage.ErrClosed].
+// Close waits for the running transactions and those that wait for their turn, then
+// releases the file. Later calls fail with [storage.ErrClosed].
 func (db *DB) Close() error {
 	db.mu.Lock()
 	if db.closed {

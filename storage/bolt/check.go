@@ -11,7 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// ErrDamaged says that a file is not a database, or not a sound one.
+// ErrDamaged says that a file is not a database, or is damaged.
 var ErrDamaged = errors.New("damaged or not a brevet database")
 
 func damaged(path string) error { return fmt.Errorf("%s is %w", path, ErrDamaged) }
@@ -35,14 +35,13 @@ func (p problems) err(path string) error {
 	return fmt.Errorf("%w: %s", damaged(path), strings.Join(p, "; "))
 }
 
-// Verify reads the database file at path, which no process may have open, and
-// returns an error that names the first problems if it is not sound.
+// Verify reads the database file at path, which no process may have open. If the file
+// is damaged, the error names the first problems.
 func Verify(path string) error {
 	if err := inspect(path, 0); err != nil {
 		return err
 	}
-	// The second opinion is bbolt's own. It comes second because bbolt panics
-	// on what inspect finds.
+	// bbolt's own check comes second, because it panics on what inspect finds.
 	b, _, err := open(path, bbolt.Options{ReadOnly: true, PreLoadFreelist: true, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
 		return err
@@ -63,22 +62,22 @@ type hidden struct{}
 func (hidden) KeyToString([]byte) string   { return "[hidden]" }
 func (hidden) ValueToString([]byte) string { return "[hidden]" }
 
-// Check reads all pages that the open store uses at this moment, and returns
-// an error that names the first problems. Writers go on meanwhile.
+// Check reads all pages that the open store uses now. If it is damaged, the error names
+// the first problems. Writers go on meanwhile.
 func (db *DB) Check(ctx context.Context) error {
 	return db.view(ctx, func(b *bbolt.Tx) error { return advise(walk(ctx, b, db.file)) })
 }
 
-// inspect checks the pages of the file at path before bbolt relies on them.
-// Opened for reading only, bbolt itself looks at no more than the two pages at
-// the start, which have checksums.
+// inspect checks the pages of the file at path before bbolt relies on them. When bbolt
+// opens a file for reading only, it checks just the first two pages, which have
+// checksums.
 func inspect(path string, lockTimeout time.Duration) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("opening the database %s: %w", path, err)
 	}
-	// bbolt takes an empty file for a new one. That an existing store lost its
-	// content is likelier, and to go on without it would forget revocations.
+	// bbolt takes an empty file for a new one. More likely, an existing store lost its
+	// content, and going on without it would forget revocations.
 	if info.Size() == 0 {
 		return fmt.Errorf("%w: the file is empty (remove it if nothing was ever kept in it)", damaged(path))
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// maxGroup bounds how many transactions share a commit, and so how long the
-// first of them waits for the rest. A commit costs some 400 µs and a small
-// transaction some 5: at 256 a member's share of the commit is 2 µs, and with
-// more members each would only wait longer.
+// maxGroup bounds how many transactions share a commit, and so how long the first of
+// them waits for the others. A commit costs about 400 µs and a small transaction about
+// 5 µs. With 256 members, each one's share of the commit is 2 µs; with more, each would
+// only wait longer.
 const maxGroup = 256
 
 // errUndo says that a closure's writes could not be undone.
@@ -25,21 +25,21 @@ var errUndo = errors.New("undoing a transaction that failed")
 type group struct {
 	b     *bbolt.Tx     // nil until the first member writes or reads
 	kept  int           // members whose writes b holds
-	spoil error         // why b must not be committed
+	spoil error         // if set, why b must not be committed
 	back  chan struct{} // a member hands the group back
 	done  chan struct{} // closed after the commit
 	err   error         // of the commit, once done is closed
 }
 
 // Update runs fn in the calling goroutine when its turn comes: the committer
-// lends the group to each waiting Update, one after the other, and commits when
-// none waits. One writer alone thus has the latency of a commit, and many
-// share it. If fn panics or ends its goroutine, its writes are undone too.
+// lends the group to each waiting Update in turn and commits when none is left. So a
+// single writer has the latency of one commit, and many writers share it. If fn panics
+// or ends its goroutine, its writes are undone, too.
 //
-// A View during fn sees nothing of the group. If the commit fails, every member
-// gets its error, even one that had failed by itself: what it saw never was.
-// One that is urgent runs once more, in a group of its own: with less to write,
-// or without what spoilt the commit, it may succeed.
+// A View during fn sees nothing of the group. If the commit fails, every member gets
+// its error, even a member whose fn failed, because what that fn saw was never
+// committed. An urgent member runs once more, in a group of its own: with less to write,
+// or without the member that spoilt the commit, it may succeed.
 func (db *DB) Update(ctx context.Context, fn func(storage.Tx) error) error {
 	if err := db.enter(ctx); err != nil {
 		return err
@@ -53,8 +53,8 @@ func (db *DB) Update(ctx context.Context, fn func(storage.Tx) error) error {
 	return err
 }
 
-// join runs fn in the next group that turns offers, and reports whether it
-// failed because the group did.
+// join runs fn in the next group that turns offers. It reports whether fn failed
+// because the group's commit did.
 func (db *DB) join(ctx context.Context, turns <-chan *group, urgent bool, fn func(storage.Tx) error) (failed bool, err error) {
 	select {
 	case <-ctx.Done():
@@ -73,7 +73,7 @@ func (db *DB) join(ctx context.Context, turns <-chan *group, urgent bool, fn fun
 	}
 }
 
-// run runs fn as a member of g and hands g back, whatever fn does.
+// run runs fn as a member of g and always hands g back.
 func (db *DB) run(g *group, urgent bool, fn func(storage.Tx) error) error {
 	defer func() { g.back <- struct{}{} }()
 	if g.b == nil {
@@ -111,8 +111,8 @@ func (db *DB) run(g *group, urgent bool, fn func(storage.Tx) error) error {
 	return g.spoil
 }
 
-// commitGroups is the committer: it offers turns in one group, commits it, and
-// so on with the next.
+// commitGroups is the committer: it offers turns in a group, commits the group, and
+// starts the next one.
 func (db *DB) commitGroups() {
 	defer close(db.stopped)
 	crowd := false // the last group had several members
@@ -137,11 +137,10 @@ func (db *DB) commitGroups() {
 	}
 }
 
-// offer lends g to an Update that waits, if any does. In a crowd it lets others
-// run before it gives up: those that the last commit has just answered may be
-// about to come back, and without them writers fall into two camps that take
-// turns in committing. There is no crowd when somebody writes alone, who thus
-// never waits for that.
+// offer lends g to a waiting Update, if there is one. In a crowd it yields to other
+// goroutines before it gives up: writers that the last commit has just answered may be
+// about to write again, and without them writers split into two groups that take turns
+// in committing. A single writer makes no crowd and so never waits for this.
 func (db *DB) offer(g *group, crowd bool) bool {
 	select {
 	case db.turns <- g:

@@ -17,17 +17,17 @@ import (
 
 // Options are what may differ between stores. The zero value is right for most.
 type Options struct {
-	// LockTimeout is how long to wait for another process to let go of the
-	// file. 0 is a second: enough for one that is on its way out, and not so
-	// long that a person wonders.
+	// LockTimeout is how long to wait for another process to release the file. 0 means
+	// one second: enough for a process that is just ending, and not long enough to
+	// make a person wonder.
 	LockTimeout time.Duration
 }
 
-// mapSize returns how much of the address space the file's map takes from the
-// start. It costs no memory. While the file is smaller than the map, a writer
-// never waits for readers; a file that outgrows it is mapped anew, which waits
-// for every View and Backup under way. A 32-bit process has 2 to 4 GB of
-// addresses in all, so there the map starts small.
+// mapSize returns how much address space the file's map takes at first. It costs no
+// memory. While the file is smaller than the map, a writer never waits for readers. A
+// file that outgrows it must be mapped again, which waits for every running View and
+// Backup. A 32-bit process has only 2 to 4 GB of addresses, so there the map starts
+// small.
 func mapSize() int {
 	if strconv.IntSize == 32 {
 		return 1 << 28
@@ -35,9 +35,9 @@ func mapSize() int {
 	return 1 << 30
 }
 
-// maxSize returns the size that the file may reach, 0 for any. On 32 bits a
-// commit beyond it fails cleanly; without it, the failure would be that of
-// mapping the file, which leaves it unmapped.
+// maxSize returns the size that the file may reach; 0 means any. On 32 bits a commit
+// beyond the limit fails cleanly. Without a limit, mapping the file would fail and leave
+// it unmapped.
 func maxSize() int {
 	if strconv.IntSize == 32 {
 		return 1 << 30
@@ -45,8 +45,8 @@ func maxSize() int {
 	return 0
 }
 
-// Open opens the database file at path, or makes one, mode 0600, if there is
-// none. A file that is there is read whole, to refuse one that is damaged.
+// Open opens the database file at path, or makes it, with mode 0600, if it does not
+// exist. An existing file is read completely, so that a damaged one is refused.
 func Open(path string, o Options) (*DB, error) {
 	_, err := os.Stat(path)
 	fresh := errors.Is(err, fs.ErrNotExist)
@@ -60,8 +60,8 @@ func Open(path string, o Options) (*DB, error) {
 		InitialMmapSize: mapSize(),
 		MaxSize:         maxSize(),
 		FreelistType:    bbolt.FreelistMapType,
-		// The list of free pages is found again on opening, by the walk over
-		// all pages that is due anyway: each commit writes less.
+		// Do not write the list of free pages with each commit: opening walks all
+		// pages anyway and rebuilds it.
 		NoFreelistSync: true,
 	})
 	if err != nil {
@@ -92,8 +92,8 @@ func Open(path string, o Options) (*DB, error) {
 	return db, nil
 }
 
-// prepare makes sure of the state of the file, which another process may have
-// left with its outcome unknown, and of its room. A full disk is no obstacle.
+// prepare settles the state of the file, whose last commit by another process may have
+// an unknown outcome, and finds out its room. It works on a full disk, too.
 func (db *DB) prepare() error {
 	if err := db.confirm(); err != nil && !isFull(err) {
 		return err
@@ -101,11 +101,11 @@ func (db *DB) prepare() error {
 	return db.findRoom()
 }
 
-// open opens a bbolt file and returns its file too. What can be recovered of
-// bbolt's panics it returns as errors; bbolt then keeps the file and its lock
-// until the process ends.
+// open opens a bbolt file and also returns its os.File. It turns those of bbolt's panics
+// that can be recovered into errors. After such a panic bbolt keeps the file and its
+// lock until the process ends.
 func open(path string, o bbolt.Options) (b *bbolt.DB, file *os.File, err error) {
-	// A page that points outside the file is a fault; make it a panic.
+	// A page that points outside the file causes a memory fault; make it a panic.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
@@ -135,7 +135,7 @@ func open(path string, o bbolt.Options) (b *bbolt.DB, file *os.File, err error) 
 	}
 }
 
-// advise adds what to do to the error about a damaged file.
+// advise adds to an error about a damaged file what to do.
 func advise(err error) error {
 	if errors.Is(err, ErrDamaged) {
 		return fmt.Errorf("%w; restore a backup with `brevet restore`", err)

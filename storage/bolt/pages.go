@@ -35,7 +35,7 @@ const (
 	maxDepth = 64
 )
 
-// A walker follows a tree of pages and checks all that bbolt takes for granted.
+// A walker follows a tree of pages and checks everything that bbolt takes for granted.
 type walker struct {
 	ctx      context.Context
 	file     io.ReaderAt
@@ -47,8 +47,8 @@ type walker struct {
 	problems *problems
 }
 
-// tree checks the tree under page id. Its first key is min, which is how its
-// parent refers to it, and all are less than max; nil is any.
+// tree checks the tree under page id. Its first key must be min, by which its parent
+// refers to it, and all keys must be less than max; nil means any.
 func (w *walker) tree(id uint64, depth int, min, max []byte) {
 	if w.ctx.Err() != nil || len(*w.problems) == maxProblems {
 		return
@@ -71,7 +71,7 @@ func (w *walker) tree(id uint64, depth int, min, max []byte) {
 	}
 }
 
-// read returns page id with its overflow, or nil if it is not as it should be.
+// read returns page id with its overflow pages, or nil if it is malformed.
 func (w *walker) read(id uint64, depth int) []byte {
 	if id < 2 || id >= w.end {
 		w.problems.add("page %d: not within the %d pages in use", id, w.end)

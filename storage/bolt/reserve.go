@@ -12,41 +12,41 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// reserve is how much room the file always has, on the disk and unused, for
-// urgent transactions; others are refused before they take of it. It lies in
-// the file itself, so that nobody else who fills the disk can take it either.
+// reserve is how much unused room, already allocated on the disk, the file always has
+// for urgent transactions. Other transactions are refused before they use it. It is in
+// the file itself, so that no other program that fills the disk can take it.
 //
-// A revocation writes some 20 pages and makes as many free for the next but
-// one, so that what it takes for good is its records, about 1 kB: 4 MB are 1000
-// pages at once or thousands of revocations. The largest group, of 256 members
-// that touch two scattered pages each, takes half of it.
+// A revocation writes about 20 pages and frees as many for the transaction after the
+// next, so it consumes only its records for good, about 1 kB. 4 MB are 1000 pages at
+// once or thousands of revocations. The largest group, 256 members that touch two
+// scattered pages each, needs half of it.
 const reserve = 4 << 20
 
-// ahead is how much room is made at once, beyond the reserve.
+// ahead is how much room is allocated at once, beyond the reserve.
 const ahead = 4 << 20
 
-// retryAfter is how long what the disk refused is not asked of it again: some
-// file systems take long to find that they have nothing left.
+// retryAfter is how long we wait before asking a full disk for room again: some file
+// systems take long to find out that they are full.
 const retryAfter = time.Second
 
-// room keeps track of the file's room. Who holds the group uses it.
+// room keeps track of the file's room. Only the holder of the group uses it.
 type room struct {
 	end    int64     // the file's blocks before this byte are on the disk
-	failed time.Time // when there was no more to be had, last
+	failed time.Time // when the disk last refused
 	full   error     // why transactions that are not urgent are refused
 	take   func(f *os.File, from, to int64) (int64, error)
 }
 
-// makeRoom sees to it that the file has room for a group beyond the reserve,
-// or else that only urgent members join it. used is where the pages end that
-// were ever used; of those, some are free.
+// makeRoom ensures that the file has room for a group beyond the reserve, or else that
+// only urgent members join it. used is the end of the pages that were ever used; some
+// of them are free.
 func (db *DB) makeRoom(used int64) {
 	r := &db.room
 	r.end = max(r.end, used)
 	free := int64(db.bolt.Stats().FreePageN) * int64(db.bolt.Info().PageSize)
 	enough := func() bool {
 		spare := r.end - used + free
-		if r.full != nil { // the pages of a few transactions come and go
+		if r.full != nil { // a few transactions' pages come and go
 			return spare >= reserve+ahead/4
 		}
 		return spare >= reserve
@@ -66,12 +66,12 @@ func (db *DB) makeRoom(used int64) {
 		r.failed = time.Now()
 		db.setFull(fmt.Errorf("%w: until there is room again on the disk of %s, nothing but revocations is recorded; clear some, nothing needs restarting", storage.ErrFull, db.path))
 	default:
-		r.failed = time.Now() // the next commit will tell
+		r.failed = time.Now() // the next commit will show
 	}
 }
 
-// extend takes room on the disk, so that want bytes follow the pages used, or
-// as much as there is.
+// extend allocates room on the disk so that want bytes follow the used pages, or as much
+// as there is.
 func (db *DB) extend(used, want int64) (err error) {
 	r, end := &db.room, used+want
 	if limit := int64(maxSize()); limit > 0 {
@@ -92,8 +92,7 @@ func (db *DB) setFull(full error) {
 	db.setTrouble(full)
 }
 
-// setTrouble notes why the store does not take what it should; nil is that it
-// does.
+// setTrouble notes why the store refuses transactions; nil means that it does not.
 func (db *DB) setTrouble(err error) {
 	if err == nil {
 		db.trouble.Store(nil)
@@ -102,8 +101,8 @@ func (db *DB) setTrouble(err error) {
 	db.trouble.Store(&err)
 }
 
-// Trouble returns why the store does not take what it should at this moment,
-// or nil. It is over when a transaction succeeds.
+// Trouble returns why the store refuses transactions now, or nil. It ends when a
+// transaction succeeds.
 func (db *DB) Trouble() error {
 	if broken := db.broken.Load(); broken != nil {
 		return *broken
@@ -127,10 +126,10 @@ func (db *DB) commitError(err error) error {
 	return fmt.Errorf("committing: %w", err)
 }
 
-// writeZeros takes room on the disk, and returns up to where it got. Zeros cost
-// less than what has a name of its own, fallocate: on ext4 and XFS, a commit to
-// blocks that were never written also writes to the file system's journal.
-// There is no reserve on file systems that write nothing in place.
+// writeZeros allocates room on the disk and returns how far it got. Writing zeros is
+// cheaper in the end than fallocate: on ext4 and XFS, a commit to blocks that were
+// never written also writes to the file system's journal. File systems that never write
+// in place give no reserve.
 func writeZeros(f *os.File, from, to int64) (int64, error) {
 	zeros := make([]byte, 64<<10)
 	for from < to {
@@ -143,8 +142,7 @@ func writeZeros(f *os.File, from, to int64) (int64, error) {
 	return from, nil
 }
 
-// findRoom finds out what room the file has from an earlier time: the blocks
-// that it has beyond its pages.
+// findRoom finds out what room the file already has: the blocks beyond its pages.
 func (db *DB) findRoom() error {
 	var used int64
 	err := db.bolt.View(func(tx *bbolt.Tx) error {

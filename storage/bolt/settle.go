@@ -6,15 +6,14 @@ import (
 	"time"
 )
 
-// settle looks at what a failed commit left, and returns nil if that is the
-// commit after all. Mostly it is the state before, and the next commit may
-// succeed: a full disk can be cleared. But if the page that makes a commit
-// valid was written and only its fsync failed, nobody can tell what a crash
-// would leave, and the kernel may report the next fsync as good without having
-// kept that page. So it is written again until an fsync says that it is kept;
-// meanwhile nothing is read or written, for nothing that is seen would be sure
-// to outlast a crash, and the next commit would use pages that the state before
-// needs.
+// settle finds out what a failed commit left, and returns nil if the commit is there
+// after all. Usually the file has the state before it, and the next commit may succeed,
+// for example when the disk has been cleared. But if the page that makes a commit valid
+// was written and only its fsync failed, nobody can tell what a crash would leave, and
+// the kernel may report the next fsync as good without having kept that page. So the
+// page is written again until an fsync succeeds. Until then nothing is read or written:
+// a reader could see something that a crash undoes, and the next commit would use pages
+// that the previous state needs.
 func (db *DB) settle(id int, cause error) error {
 	b, err := db.bolt.Begin(false)
 	if err == nil {
@@ -32,9 +31,9 @@ func (db *DB) settle(id int, cause error) error {
 	return broken
 }
 
-// mend tries to settle an unknown outcome, and reports whether it did. No View
-// may be under way: when a commit fails, bbolt makes pages free that only Views
-// of the state before are looking at.
+// mend tries to settle an unknown outcome, and reports whether it did. No View may be
+// running: after a failed commit, bbolt frees pages that only Views of the previous
+// state still read.
 func (db *DB) mend() bool {
 	if time.Since(db.mended) < retryAfter || !db.reading.TryLock() {
 		return false
@@ -50,8 +49,8 @@ func (db *DB) mend() bool {
 	return true
 }
 
-// confirm sees to it that the state that is read is the one on the disk. The
-// two pages at the start say which that is: they are written as they are.
+// confirm makes the state that is read the one on the disk. The first two pages say
+// which state that is, and confirm writes them again as they are.
 func (db *DB) confirm() error {
 	pages := make([]byte, 2*db.bolt.Info().PageSize)
 	_, err := db.file.ReadAt(pages, 0)

@@ -19,23 +19,22 @@ var (
 	errNoName   = errors.New("empty table or key")
 )
 
-// How full bbolt leaves the pages of a table that it splits in a commit. Where
-// keys only rise, nothing comes in between later, and pages may as well be full.
-// Where they come scattered, a page that is split near its end leaves crumbs:
-// measured with random keys, 38% of all pages was in use, against 69% when split
-// in the middle.
+// How full bbolt leaves the pages of a table that it splits in a commit. If keys only
+// rise, nothing is inserted later, and pages may be full. If keys are scattered, pages
+// that are split near the end are left nearly empty: measured with random keys, 38% of
+// the space was in use, against 69% when split in the middle.
 const (
 	fillRising    = 0.9
-	fillScattered = 0.55 // not bbolt's default of 0.5, which says that nobody has decided yet
+	fillScattered = 0.55 // 0.5, bbolt's default, would mean "not decided yet" here
 )
 
-// plan chooses how full the pages of a table will be left, given one more key.
+// plan chooses how full to leave the pages of a table, given one more key.
 func plan(b *bbolt.Bucket, key []byte) {
 	if b.FillPercent == bbolt.DefaultFillPercent {
 		b.FillPercent = fillRising
 	}
 	if b.FillPercent == fillRising {
-		// Not Last, which never returns from a table whose last page was emptied.
+		// Not Last: it never returns if the table's last page was emptied.
 		if next, _ := b.Cursor().Seek(key); next != nil && !bytes.Equal(next, key) {
 			b.FillPercent = fillScattered
 		}
@@ -46,30 +45,30 @@ func plan(b *bbolt.Bucket, key []byte) {
 // with the other members of its group.
 type tx struct {
 	b       *bbolt.Tx // nil once the closure has returned
-	tables  [8]table  // those looked up first: a closure reads few, but often the same
-	known   int       // of them
+	tables  [8]table  // the first ones looked up: a closure reads few tables, but often
+	known   int       // how many of tables are in use
 	changes []change
-	drops   []string // tables that go if the closure succeeds
-	dropped bool     // one of them exists
+	drops   []string // tables to drop if the closure succeeds
+	dropped bool     // one of them existed
 }
 
-// A table is one that was looked up.
+// A table is the result of looking one up.
 type table struct {
 	name   string
-	bucket *bbolt.Bucket // nil if there is none
+	bucket *bbolt.Bucket // nil if the table does not exist
 }
 
 // A change is a write that can be undone.
 type change struct {
 	table   string
-	created bool   // the table was, by this write
-	key     []byte // else this key had
-	old     []byte // this value; nil for none
+	created bool   // this write created the table
+	key     []byte // otherwise: the key
+	old     []byte // and its value before; nil if it was absent
 }
 
 func (t *tx) end() { t.b = nil }
 
-// bucket returns the table's bucket, or nil if there is none.
+// bucket returns the table's bucket, or nil if the table does not exist.
 func (t *tx) bucket(name string) *bbolt.Bucket {
 	if t.b == nil || slices.Contains(t.drops, name) {
 		return nil
@@ -87,7 +86,7 @@ func (t *tx) bucket(name string) *bbolt.Bucket {
 	return b
 }
 
-// writable returns whether the table can be written.
+// writable returns an error if the table cannot be written.
 func (t *tx) writable(table string) error {
 	switch {
 	case t.b == nil:
@@ -130,14 +129,14 @@ func (t *tx) Put(table, key string, value []byte) error {
 		if b, err = t.b.CreateBucket([]byte(table)); err != nil {
 			return fmt.Errorf("making table %q: %w", table, err)
 		}
-		t.known = 0 // they say that there is none
+		t.known = 0 // the cached look-up says that the table does not exist
 		t.changes = append(t.changes, change{table: table, created: true})
 	}
 	k := []byte(key)
 	plan(b, k)
 	t.changes = append(t.changes, change{table: table, key: k, old: b.Get(k)})
-	// bbolt keeps the value until the commit, so the caller's is copied; and
-	// never nil, which Get would take for absent.
+	// bbolt keeps the value until the commit, so copy the caller's. It must not be
+	// nil, which Get would take for absent.
 	if err := b.Put(k, append([]byte{}, value...)); err != nil {
 		return fmt.Errorf("writing to table %q: %w", table, err)
 	}
@@ -181,8 +180,8 @@ func (t *tx) Scan(table, prefix string) iter.Seq2[string, []byte] {
 	}
 }
 
-// Drop implements [storage.Tx]. The table goes when the closure has succeeded,
-// for a bucket that is gone could not be brought back.
+// Drop implements [storage.Tx]. The table is dropped only when the closure has
+// succeeded, because a deleted bucket could not be brought back.
 func (t *tx) Drop(table string) error {
 	if err := t.writable(table); errors.Is(err, storage.ErrDropped) {
 		return nil
@@ -197,7 +196,7 @@ func (t *tx) Drop(table string) error {
 // wrote reports whether there is anything to commit.
 func (t *tx) wrote() bool { return len(t.changes) > 0 || t.dropped }
 
-// dropTables does the drops of a closure that succeeded.
+// dropTables performs the drops of a closure that succeeded.
 func (t *tx) dropTables() error {
 	for _, table := range t.drops {
 		err := t.b.DeleteBucket([]byte(table))
@@ -208,7 +207,7 @@ func (t *tx) dropTables() error {
 	return nil
 }
 
-// undo takes back the closure's writes, the last one first.
+// undo reverts the closure's writes, the last one first.
 func (t *tx) undo() error {
 	for _, c := range slices.Backward(t.changes) {
 		var err error
