@@ -11,7 +11,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin"
-	"github.com/brevet-ca/brevet/server/parties"
+	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -25,7 +25,7 @@ func (s *Server) serveEnroll(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, err)
 		return
 	}
-	s.note(r, issued.Agent, "", parties.Certificate)
+	s.relying.Request(r, issued.Agent, "", relying.Certificate)
 	writeJSON(w, admin.NewIssued(issued))
 }
 

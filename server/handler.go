@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/server/limit"
+	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/tokens"
 )
@@ -29,13 +30,13 @@ const maxHeader = 32 << 10 // a token with a post-quantum signature has 8 kB
 
 // servers returns the three servers, in the order of their listeners.
 func (s *Server) servers() []*http.Server {
-	https := s.server(s.observed(s.noted(s.agentHandler())))
+	https := s.server(s.observed(s.relying.Handler(s.agentHandler())))
 	https.TLSConfig = s.tlsConfig()
-	https.ConnContext = withOffer
+	https.ConnContext = relying.ConnContext
 	operators := s.server(s.observed(s.admin))
 	operators.ConnContext = admin.ConnContext
 	operators.WriteTimeout, operators.ReadTimeout = 0, 0 // backups and audit tail take their time
-	return []*http.Server{https, s.server(s.observed(s.noted(s.publicHandler()))), operators}
+	return []*http.Server{https, s.server(s.observed(s.relying.Handler(s.publicHandler()))), operators}
 }
 
 func (s *Server) server(h http.Handler) *http.Server {

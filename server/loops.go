@@ -21,7 +21,7 @@ func (s *Server) loops(ctx context.Context, wait *sync.WaitGroup) {
 			s.Log.Error("renewing the server's certificate failed; trying again in a minute", "error", err)
 		}
 		s.saveCheckpoint()
-		s.saveParties(false)
+		s.saveRelying(false)
 	})
 	sweep := newSweeper(s)
 	every(ctx, wait, 5*time.Minute, func() { sweep.run(ctx) })

@@ -11,7 +11,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin"
-	"github.com/brevet-ca/brevet/server/parties"
+	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
@@ -49,8 +49,8 @@ func (s *Server) rehearse(ctx context.Context, p keys.Purpose, a keys.Algorithm)
 func signsTokens(p keys.Purpose) bool { return p == keys.Tokens || p == keys.TokensPQ }
 
 // change says what a rotation means for relying parties.
-func (s *Server) change(ctx context.Context, p keys.Purpose, next plan) (parties.Change, error) {
-	c := parties.Change{Purpose: p, To: next.algorithm, First: next.old.ID == ""}
+func (s *Server) change(ctx context.Context, p keys.Purpose, next plan) (relying.Change, error) {
+	c := relying.Change{Purpose: p, To: next.algorithm, First: next.old.ID == ""}
 	err := s.db.View(ctx, func(tx storage.Tx) error {
 		stock, err1 := ca.Stock(tx)
 		root, err2 := keys.Active(tx, keys.Root)
@@ -99,7 +99,7 @@ func (s *Server) rehearseCertificates(ctx context.Context, r *admin.Rehearsal, i
 	return measure(keys.Algorithm(r.To), func(s *admin.Size) *int { return &s.Then })
 }
 
-func (s *Server) rehearseTokens(ctx context.Context, r *admin.Rehearsal, c *parties.Change) error {
+func (s *Server) rehearseTokens(ctx context.Context, r *admin.Rehearsal, c *relying.Change) error {
 	p := keys.Purpose(r.Purpose)
 	then, err := s.tokens.Trial(ctx, p, keys.Algorithm(r.To))
 	if err != nil {
@@ -117,10 +117,10 @@ func (s *Server) rehearseTokens(ctx context.Context, r *admin.Rehearsal, c *part
 }
 
 // judge fills in who relies on the authority, the worst first.
-func (s *Server) judge(r *admin.Rehearsal, c parties.Change) {
+func (s *Server) judge(r *admin.Rehearsal, c relying.Change) {
 	r.Parties = []admin.RelyingParty{}
-	oldest := s.clock.Now().Add(-parties.Memory)
-	for _, p := range s.parties.All() {
+	oldest := s.clock.Now().Add(-relying.Memory)
+	for _, p := range s.relying.All() {
 		if r.Since.IsZero() || p.First.Before(r.Since) {
 			r.Since = p.First
 		}
@@ -129,11 +129,11 @@ func (s *Server) judge(r *admin.Rehearsal, c parties.Change) {
 		}
 		f := c.Judge(&p)
 		switch f.Verdict {
-		case parties.Breaks:
+		case relying.Breaks:
 			r.Breaks++
-		case parties.Unknown:
+		case relying.Unknown:
 			r.Unknown++
-		case parties.Works:
+		case relying.Works:
 			r.Works++
 		default:
 			continue
@@ -145,12 +145,12 @@ func (s *Server) judge(r *admin.Rehearsal, c parties.Change) {
 		r.Parties = append(r.Parties, party)
 	}
 	slices.SortStableFunc(r.Parties, func(a, b admin.RelyingParty) int {
-		return cmp.Compare(parties.Verdict(b.Verdict).Rank(), parties.Verdict(a.Verdict).Rank())
+		return cmp.Compare(relying.Verdict(b.Verdict).Rank(), relying.Verdict(a.Verdict).Rank())
 	})
 }
 
 // remarks says what no party's habits tell.
-func remarks(c parties.Change, next plan) []string {
+func remarks(c relying.Change, next plan) []string {
 	var said []string
 	if next.sibling {
 		said = append(said, "The server's own certificate will come from an https-issuer (ecdsa-p256) under the root that there is, which is made along.")

@@ -31,7 +31,7 @@ import (
 	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/server/limit"
-	"github.com/brevet-ca/brevet/server/parties"
+	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/server/telemetry"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -69,7 +69,7 @@ type Server struct {
 	tls      tlsCertificate
 	metrics  *telemetry.Metrics
 	gate     *limit.Gate
-	parties  *parties.Register
+	relying  *relying.Observer
 	started  time.Time
 	ready    chan struct{}
 	stopping chan struct{}
@@ -136,7 +136,7 @@ func (s *Server) assemble() error {
 	if err := cmp.Or(errs[:]...); err != nil {
 		return err // the first; the others are often the same wrong passphrase
 	}
-	if err := s.loadParties(); err != nil {
+	if err := s.loadRelying(); err != nil {
 		return err
 	}
 	s.warnOfProfiles()
@@ -200,7 +200,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stopLoops()
 	wait.Wait()
 	s.saveCheckpoint()
-	s.saveParties(true)
+	s.saveRelying(true)
 	s.Log.Info("stopped")
 	return errors.Join(err, s.db.Close())
 }

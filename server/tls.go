@@ -18,6 +18,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/tokens"
 )
@@ -117,7 +118,7 @@ func (s *Server) tlsConfig() *tls.Config {
 		GetCertificate: s.getCertificate,
 		ClientAuth:     tls.RequestClientCert,
 
-		GetConfigForClient: noteOffer,
+		GetConfigForClient: relying.KeepOffer,
 	}
 }
 

@@ -16,11 +16,11 @@ const module = "github.com/brevet-ca/brevet"
 var layers = map[string]string{
 	"cmd/brevet":          "server server/config server/admin client agents",
 	"server/servertest":   "server server/admin agents",
-	"server":              "ca/acme server/admin server/parties server/config server/limit server/telemetry crl/ocsp crl tokens ca agents/policy agents/clock agents storage/bolt storage/audit storage/keys storage",
+	"server":              "ca/acme server/admin server/relying server/config server/limit server/telemetry crl/ocsp crl tokens ca agents/policy agents/clock agents storage/bolt storage/audit storage/keys storage",
 	"server/limit":        "agents",
 	"server/telemetry":    "",
 	"server/config":       "ca/acme ca agents storage/keys",
-	"server/parties":      "agents storage/keys storage pqc",
+	"server/relying":      "server/limit agents/clock agents storage/keys storage pqc",
 	"server/admin":        "crl tokens ca agents/policy agents/clock agents storage/audit storage/keys storage",
 	"ca/acme":             "ca agents/policy agents/clock agents storage",
 	"crl/ocsp":            "crl ca agents/clock agents storage",

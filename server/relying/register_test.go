@@ -1,4 +1,4 @@
-package parties_test
+package relying_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/parties"
+	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
 )
@@ -33,11 +33,11 @@ func open(t *testing.T) storage.DB {
 	return db
 }
 
-func load(t *testing.T, db storage.DB) *parties.Register {
+func load(t *testing.T, db storage.DB) *relying.Register {
 	t.Helper()
-	var r *parties.Register
+	var r *relying.Register
 	err := db.View(context.Background(), func(tx storage.Tx) (err error) {
-		r, err = parties.Load(tx)
+		r, err = relying.Load(tx)
 		return err
 	})
 	if err != nil {
@@ -46,7 +46,7 @@ func load(t *testing.T, db storage.DB) *parties.Register {
 	return r
 }
 
-func save(t *testing.T, db storage.DB, c parties.Changes) {
+func save(t *testing.T, db storage.DB, c relying.Changes) {
 	t.Helper()
 	for batch := range c.Batches() {
 		if err := db.Update(context.Background(), batch.Save); err != nil {
@@ -56,7 +56,7 @@ func save(t *testing.T, db storage.DB, c parties.Changes) {
 }
 
 // empty reports whether there is nothing to store.
-func empty(c parties.Changes) bool {
+func empty(c relying.Changes) bool {
 	for range c.Batches() {
 		return false
 	}
@@ -67,9 +67,9 @@ func empty(c parties.Changes) bool {
 func TestRemembersOverRestarts(t *testing.T) {
 	db := open(t)
 	r := load(t, db)
-	r.Note(parties.Sighting{Agent: "bot", Address: home, UserAgent: "brevet-client (require-hybrid)", HTTPS: true, Use: parties.Certificate,
-		Takes: parties.Signatures{"ecdsa-p256", "ed25519"}, Issuer: "abcd", At: start})
-	r.Note(parties.Sighting{Address: home, UserAgent: "curl/8.1 (x)", Use: parties.CRL, At: start.Add(time.Minute)})
+	r.Note(relying.Observation{Agent: "bot", Address: home, UserAgent: "brevet-client (require-hybrid)", HTTPS: true, Use: relying.Certificate,
+		Takes: relying.Signatures{"ecdsa-p256", "ed25519"}, Issuer: "abcd", At: start})
+	r.Note(relying.Observation{Address: home, UserAgent: "curl/8.1 (x)", Use: relying.CRL, At: start.Add(time.Minute)})
 	save(t, db, r.Changes(start, false))
 	want := r.All()
 	if len(want) != 2 || want[0].Who != "10.1.2.3" || want[0].Software != "curl/8.1" || want[0].Agent || want[0].Hybrid ||
@@ -79,7 +79,7 @@ func TestRemembersOverRestarts(t *testing.T) {
 	if got := load(t, db).All(); !reflect.DeepEqual(got, want) {
 		t.Errorf("after a restart: %+v, want %+v", got, want)
 	}
-	r.Note(parties.Sighting{Address: home, UserAgent: "wget/1", Use: parties.CRL, At: start})
+	r.Note(relying.Observation{Address: home, UserAgent: "wget/1", Use: relying.CRL, At: start})
 	if got := load(t, db).All(); len(got) != 2 {
 		t.Errorf("%d parties are stored, though nobody saved the third", len(got))
 	}
@@ -90,7 +90,7 @@ func TestStoresWhatIsNew(t *testing.T) {
 	r := load(t, open(t))
 	commits := 0
 	for at := start; at.Before(start.Add(3 * time.Hour)); at = at.Add(time.Minute) {
-		r.Note(parties.Sighting{Agent: "bot", HTTPS: true, Use: parties.Token, At: at})
+		r.Note(relying.Observation{Agent: "bot", HTTPS: true, Use: relying.Token, At: at})
 		if !empty(r.Changes(at, false)) {
 			commits++
 		}
@@ -98,11 +98,11 @@ func TestStoresWhatIsNew(t *testing.T) {
 	if commits != 3 {
 		t.Errorf("%d commits in three hours, want 3", commits)
 	}
-	r.Note(parties.Sighting{Agent: "bot", HTTPS: true, Use: parties.JWKS, At: start.Add(3 * time.Hour)})
+	r.Note(relying.Observation{Agent: "bot", HTTPS: true, Use: relying.JWKS, At: start.Add(3 * time.Hour)})
 	if empty(r.Changes(start, false)) {
 		t.Error("a new use is not stored at once")
 	}
-	r.Note(parties.Sighting{Agent: "bot", HTTPS: true, Use: parties.JWKS, At: start.Add(3*time.Hour + time.Minute)})
+	r.Note(relying.Observation{Agent: "bot", HTTPS: true, Use: relying.JWKS, At: start.Add(3*time.Hour + time.Minute)})
 	if !empty(r.Changes(start, false)) || empty(r.Changes(start, true)) || !empty(r.Changes(start, true)) {
 		t.Error("at the end the last minute is not stored, or is twice")
 	}
@@ -112,13 +112,13 @@ func TestStoresWhatIsNew(t *testing.T) {
 func TestForgets(t *testing.T) {
 	db := open(t)
 	r := load(t, db)
-	r.Note(parties.Sighting{Agent: "gone", Use: parties.ACME, At: start})
-	r.Note(parties.Sighting{Agent: "here", Use: parties.ACME, At: start})
+	r.Note(relying.Observation{Agent: "gone", Use: relying.ACME, At: start})
+	r.Note(relying.Observation{Agent: "here", Use: relying.ACME, At: start})
 	save(t, db, r.Changes(start, false))
-	now := start.Add(parties.Memory + time.Second)
-	r.Note(parties.Sighting{Agent: "here", Use: parties.ACME, At: now})
+	now := start.Add(relying.Memory + time.Second)
+	r.Note(relying.Observation{Agent: "here", Use: relying.ACME, At: now})
 	save(t, db, r.Changes(now, false))
-	for _, r := range []*parties.Register{r, load(t, db)} {
+	for _, r := range []*relying.Register{r, load(t, db)} {
 		if all := r.All(); len(all) != 1 || all[0].Who != "here" || !all[0].Seen().Equal(now) {
 			t.Errorf("remembered: %+v", all)
 		}
@@ -130,25 +130,25 @@ func TestForgets(t *testing.T) {
 func TestStrangersAreBounded(t *testing.T) {
 	db := open(t)
 	r := load(t, db)
-	r.Note(parties.Sighting{Agent: "bot", Use: parties.Certificate, At: start.Add(-time.Hour)})
+	r.Note(relying.Observation{Agent: "bot", Use: relying.Certificate, At: start.Add(-time.Hour)})
 	at := start
 	for i := range 10_000 {
 		a := netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)})
 		at = at.Add(time.Second)
-		r.Note(parties.Sighting{Address: a, UserAgent: "x/1", Use: parties.CRL, At: at})
-		r.Note(parties.Sighting{Address: home, UserAgent: fmt.Sprintf("made-up/%d", i), Use: parties.CRL, At: at})
+		r.Note(relying.Observation{Address: a, UserAgent: "x/1", Use: relying.CRL, At: at})
+		r.Note(relying.Observation{Address: home, UserAgent: fmt.Sprintf("made-up/%d", i), Use: relying.CRL, At: at})
 		if i%500 == 0 {
 			save(t, db, r.Changes(at, false))
 		}
 	}
 	save(t, db, r.Changes(at, false))
-	for _, r := range []*parties.Register{r, load(t, db)} {
+	for _, r := range []*relying.Register{r, load(t, db)} {
 		all := r.All()
-		ofHome := slices.DeleteFunc(slices.Clone(all), func(p parties.Party) bool { return p.Who != home.String() })
+		ofHome := slices.DeleteFunc(slices.Clone(all), func(p relying.Party) bool { return p.Who != home.String() })
 		if len(all) > 2049 || len(all) < 1024 || len(ofHome) > 9 {
 			t.Errorf("%d are remembered, %d of one address", len(all), len(ofHome))
 		}
-		if !slices.ContainsFunc(all, func(p parties.Party) bool { return p.Agent && p.Who == "bot" }) {
+		if !slices.ContainsFunc(all, func(p relying.Party) bool { return p.Agent && p.Who == "bot" }) {
 			t.Error("the agent was forgotten for strangers")
 		}
 		if newest := all[0]; !newest.Seen().Equal(at) {
@@ -171,13 +171,13 @@ func TestUserAgentIsKeptWhereItPrints(t *testing.T) {
 		"a\x00b":                             "",
 	} {
 		r := load(t, open(t))
-		r.Note(parties.Sighting{Address: home, UserAgent: sent, Use: parties.CRL, At: start})
+		r.Note(relying.Observation{Address: home, UserAgent: sent, Use: relying.CRL, At: start})
 		if got := r.All()[0]; got.Software != want || got.Hybrid {
 			t.Errorf("%q is kept as %q, %v, want %q", sent, got.Software, got.Hybrid, want)
 		}
 	}
 	r := load(t, open(t))
-	r.Note(parties.Sighting{Address: home, UserAgent: "curl/8 require-hybrid", Use: parties.CRL, At: start})
+	r.Note(relying.Observation{Address: home, UserAgent: "curl/8 require-hybrid", Use: relying.CRL, At: start})
 	if r.All()[0].Hybrid {
 		t.Error("curl is believed to require hybrid signatures")
 	}
@@ -185,7 +185,7 @@ func TestUserAgentIsKeptWhereItPrints(t *testing.T) {
 
 func TestTLSSignatures(t *testing.T) {
 	offered := []tls.SignatureScheme{tls.PSSWithSHA256, tls.Ed25519, tls.ECDSAWithP256AndSHA256, 0x0905, 0xffff}
-	if got, want := parties.TLSSignatures(offered), (parties.Signatures{"ecdsa-p256", "ed25519", "mldsa65"}); !slices.Equal(got, want) {
+	if got, want := relying.TLSSignatures(offered), (relying.Signatures{"ecdsa-p256", "ed25519", "mldsa65"}); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
@@ -194,8 +194,8 @@ func TestTLSSignatures(t *testing.T) {
 func TestAgentIsNoAddress(t *testing.T) {
 	db := open(t)
 	r := load(t, db)
-	r.Note(parties.Sighting{Agent: agents.Name(home.String()), Use: parties.CRL, At: start})
-	r.Note(parties.Sighting{Address: home, Use: parties.CRL, At: start})
+	r.Note(relying.Observation{Agent: agents.Name(home.String()), Use: relying.CRL, At: start})
+	r.Note(relying.Observation{Address: home, Use: relying.CRL, At: start})
 	save(t, db, r.Changes(start, false))
 	if all := load(t, db).All(); len(all) != 2 || all[0].Agent == all[1].Agent {
 		t.Errorf("remembered: %+v", all)
@@ -204,16 +204,16 @@ func TestAgentIsNoAddress(t *testing.T) {
 
 // BenchmarkNote is what each request pays.
 func BenchmarkNote(b *testing.B) {
-	r := &parties.Register{}
+	r := &relying.Register{}
 	db, err := bolt.Open(filepath.Join(b.TempDir(), "test.db"), bolt.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer db.Close()
-	if err := db.View(context.Background(), func(tx storage.Tx) (err error) { r, err = parties.Load(tx); return err }); err != nil {
+	if err := db.View(context.Background(), func(tx storage.Tx) (err error) { r, err = relying.Load(tx); return err }); err != nil {
 		b.Fatal(err)
 	}
-	s := parties.Sighting{Address: home, UserAgent: "Go-http-client/2.0", HTTPS: true, Use: parties.Introspection, Takes: parties.Signatures{"ecdsa-p256"}, Issuer: "ab", At: start}
+	s := relying.Observation{Address: home, UserAgent: "Go-http-client/2.0", HTTPS: true, Use: relying.Introspection, Takes: relying.Signatures{"ecdsa-p256"}, Issuer: "ab", At: start}
 	for name, n := range map[string]agents.Name{"agent": "invoice-reader", "address": ""} {
 		s.Agent = n
 		b.Run(name, func(b *testing.B) {

@@ -1,4 +1,4 @@
-package parties_test
+package relying_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/parties"
+	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -19,9 +19,9 @@ import (
 func TestStrangersLeaveNoWork(t *testing.T) {
 	db := open(t)
 	r := load(t, db)
-	stored := func() parties.Changes {
+	stored := func() relying.Changes {
 		for i := range 20_000 {
-			r.Note(parties.Sighting{Address: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), Use: parties.CRL, At: start.Add(time.Duration(i) * time.Second)})
+			r.Note(relying.Observation{Address: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), Use: relying.CRL, At: start.Add(time.Duration(i) * time.Second)})
 		}
 		return r.Changes(start, false)
 	}
@@ -68,15 +68,15 @@ func TestManyAreStoredInBatches(t *testing.T) {
 	r := load(t, db)
 	note := func(name string) {
 		for i := range 1000 {
-			r.Note(parties.Sighting{Agent: agents.Name(fmt.Sprintf(name, i)), Use: parties.Token, At: start})
+			r.Note(relying.Observation{Agent: agents.Name(fmt.Sprintf(name, i)), Use: relying.Token, At: start})
 		}
 	}
 	note("first-%d")
 	save(t, db, r.Changes(start, false))
-	later := start.Add(parties.Memory + time.Second)
+	later := start.Add(relying.Memory + time.Second)
 	first := r.Changes(later, false) // all to be removed
 	note("second-%d")
-	for _, c := range []parties.Changes{first, r.Changes(start, false)} {
+	for _, c := range []relying.Changes{first, r.Changes(start, false)} {
 		n := 0
 		for batch := range c.Batches() {
 			n++
@@ -99,7 +99,7 @@ func TestManyAreStoredInBatches(t *testing.T) {
 func TestFailedSaveIsTriedAgain(t *testing.T) {
 	db := open(t)
 	r := load(t, db)
-	r.Note(parties.Sighting{Agent: "weekly", Use: parties.Token, At: start})
+	r.Note(relying.Observation{Agent: "weekly", Use: relying.Token, At: start})
 	full := r.Changes(start, false)
 	r.Failed(full)
 	save(t, db, r.Changes(start.Add(time.Minute), false))

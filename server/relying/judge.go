@@ -1,4 +1,4 @@
-package parties
+package relying
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-// Package parties remembers who relied on this authority lately, and how: what
+// Package relying remembers who relied on this authority lately, and how: what
 // clients fetched and presented, and which signatures their TLS takes. A change of
 // the authority's algorithms is rehearsed against it, see [Change.Judge].
 //
@@ -8,7 +8,7 @@
 //
 // What is remembered is bounded and lasts for [Memory]. Relying parties that ask
 // nothing here, such as TLS peers that look at no CRL, are not known.
-package parties
+package relying
 
 import (
 	"net/netip"
@@ -82,8 +82,8 @@ func (p *Party) name() string {
 	return p.Software
 }
 
-// A Sighting is one request that was answered well.
-type Sighting struct {
+// An Observation is one request that was answered well.
+type Observation struct {
 	Agent     agents.Name // of the certificate or account, if there was one
 	Address   netip.Addr
 	UserAgent string

@@ -1,7 +1,8 @@
-package parties
+package relying
 
 import (
 	"cmp"
+	"context"
 	"iter"
 	"maps"
 	"slices"
@@ -106,9 +107,9 @@ func (r *Register) forget(i id) {
 	}
 }
 
-// Note remembers a sighting. It is in the path of each request, so it looks up
+// Note remembers an observation. It is in the path of each request, so it looks up
 // and compares, and allocates only for what is new.
-func (r *Register) Note(s Sighting) {
+func (r *Register) Note(s Observation) {
 	name, hybrid := software(s.UserAgent)
 	i := id{true, string(s.Agent), name}
 	if s.Agent == "" {
@@ -256,6 +257,19 @@ func (c Changes) Save(tx storage.Tx) error {
 		}
 	}
 	return nil
+}
+
+// Store stores all that was noted, or only what is worth a commit. A crash may forget
+// what was noted since. What could not be stored is tried again with the next call.
+func (r *Register) Store(ctx context.Context, db storage.DB, now time.Time, all bool) error {
+	var failed error
+	for changes := range r.Changes(now, all).Batches() {
+		if err := db.Update(ctx, changes.Save); err != nil {
+			r.Failed(changes)
+			failed = err
+		}
+	}
+	return failed
 }
 
 func (e *entry) copy() Party {

@@ -1,0 +1,52 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/acme"
+	"github.com/brevet-ca/brevet/server/relying"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+// relied says what it means, beside the use of HTTPS, that a route was answered.
+var relied = map[string]relying.Use{
+	"GET /chain.pem":                relying.Chain,
+	"GET /issuer/{file}":            relying.Chain,
+	"GET /crl/{file}":               relying.CRL,
+	"POST " + ca.OCSPPath:           relying.OCSP,
+	ocspByGET:                       relying.OCSP,
+	"POST /v1/certificates":         relying.Certificate,
+	"POST " + tokens.TokenPath:      relying.Token,
+	"POST " + tokens.IntrospectPath: relying.Introspection,
+	"GET " + tokens.JWKSPath:        relying.JWKS,
+}
+
+// loadRelying makes the observer of relying parties, over those on record.
+func (s *Server) loadRelying() error {
+	s.relying = &relying.Observer{
+		TrustDomain: s.file.TrustDomain, Clock: s.clock, Uses: relied,
+		Elsewhere: func(route string) bool { return route == enrollRoute || strings.Contains(route, acme.Path) },
+	}
+	return s.db.View(context.Background(), func(tx storage.Tx) (err error) {
+		s.relying.Register, err = relying.Load(tx)
+		return err
+	})
+}
+
+// noteACME remembers the client of an account, and the issuer of the certificate that
+// it has fetched, if it has.
+func (s *Server) noteACME(r *http.Request, n agents.Name, issuer string) {
+	s.relying.Request(r, n, issuer, relying.ACME)
+}
+
+// saveRelying stores who relies on the authority: all, or what is worth a commit.
+func (s *Server) saveRelying(all bool) {
+	if err := s.relying.Store(context.Background(), s.db, s.clock.Now(), all); err != nil {
+		s.Log.Warn("who relies on the authority could not be stored; trying again later", "error", err)
+	}
+}
