@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -17,14 +18,16 @@ import (
 	"github.com/brevet-ca/brevet/tokens"
 )
 
-// bounds are those of every connection: a client that is slower than this is
-// none that needs a credential of minutes. Only tests change them.
-var bounds = struct{ header, read, write, idle time.Duration }{
-	header: 5 * time.Second, // the TLS handshake, too
-	read:   15 * time.Second,
-	write:  30 * time.Second,
-	idle:   2 * time.Minute,
+// Timeouts bound every connection: a client that is slower does not need a
+// credential of minutes. Zero members have the values that brevet serve uses.
+type Timeouts struct {
+	Header time.Duration // of the TLS handshake, too
+	Read   time.Duration
+	Write  time.Duration
+	Idle   time.Duration
 }
+
+var defaults = Timeouts{Header: 5 * time.Second, Read: 15 * time.Second, Write: 30 * time.Second, Idle: 2 * time.Minute}
 
 const maxHeader = 32 << 10 // a token with a post-quantum signature has 8 kB
 
@@ -40,11 +43,13 @@ func (s *Server) servers() []*http.Server {
 }
 
 func (s *Server) server(h http.Handler) *http.Server {
+	header, write := cmp.Or(s.Timeouts.Header, defaults.Header), cmp.Or(s.Timeouts.Write, defaults.Write)
+	read, idle := cmp.Or(s.Timeouts.Read, defaults.Read), cmp.Or(s.Timeouts.Idle, defaults.Idle)
 	return &http.Server{
 		Handler: h, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
-		ReadHeaderTimeout: bounds.header, ReadTimeout: bounds.read, WriteTimeout: bounds.write, IdleTimeout: bounds.idle, MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: header, ReadTimeout: read, WriteTimeout: write, IdleTimeout: idle, MaxHeaderBytes: maxHeader,
 		// WriteTimeout ends a stream of HTTP/2, not the connection whose peer reads nothing.
-		HTTP2: &http.HTTP2Config{WriteByteTimeout: bounds.write},
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: write},
 	}
 }
 

@@ -22,7 +22,7 @@ func TestRotationBetweenKinds(t *testing.T) {
 		t.Run(root, func(t *testing.T) {
 			t.Parallel()
 			w := servertest.New(t, func(c *server.InitConfig) { c.Algorithm = root })
-			v := newVerifier(t, w)
+			v := servertest.NewVerifier(t, w)
 			stockRoot := root != "mldsa65-ed25519-sha512"
 			var earlier []*servertest.Agent
 			for i, step := range []struct {
@@ -57,13 +57,13 @@ func TestRotationBetweenKinds(t *testing.T) {
 					if p, err := certified.CheckSignatureFrom(above); err != nil || p != step.protection {
 						t.Errorf("%s: %v, %v; want %v", step.algorithm, p, err, step.protection)
 					}
-					if _, err := v.verify(a.Leaf, a, true); (err == nil) != (hybrid && step.protection.Hybrid()) {
+					if _, err := v.Verify(a.Leaf, a, true); (err == nil) != (hybrid && step.protection.Hybrid()) {
 						t.Errorf("%s, with hybrid signatures required: %v", step.algorithm, err)
 					}
 				}
 				stockPeers(t, w, a, stockRoot && step.stock)
 				for _, old := range earlier {
-					if _, err := v.verify(old.Leaf, old, false); err != nil {
+					if _, err := v.Verify(old.Leaf, old, false); err != nil {
 						t.Errorf("%s: the certificate of %s: %v", step.algorithm, old.Name, err)
 					}
 				}
@@ -74,7 +74,7 @@ func TestRotationBetweenKinds(t *testing.T) {
 			w.Stop()
 			w.Start()
 			for _, old := range earlier[1:] {
-				if _, err := v.verify(old.Leaf, old, false); err != nil {
+				if _, err := v.Verify(old.Leaf, old, false); err != nil {
 					t.Errorf("after a restart: the certificate of %s: %v", old.Name, err)
 				}
 			}

@@ -24,7 +24,7 @@ func TestEveryAlgorithmMakesAnAuthority(t *testing.T) {
 				t.Skip("making RSA keys of 4096 bits takes seconds")
 			}
 			w := servertest.New(t, func(c *server.InitConfig) { c.Algorithm = string(a) })
-			v := newVerifier(t, w)
+			v := servertest.NewVerifier(t, w)
 			bot := w.Enroll("bot", agents.Change{})
 			got := bot.Renew()
 			if got.Status != http.StatusOK {
@@ -35,13 +35,13 @@ func TestEveryAlgorithmMakesAnAuthority(t *testing.T) {
 			if strings.Count(string(a), "-") == 0 {
 				want = pkix.PostQuantum
 			}
-			if p, err := v.verify(bot.Leaf, bot, true); err != nil || p != want {
+			if p, err := v.Verify(bot.Leaf, bot, true); err != nil || p != want {
 				t.Errorf("%v, %v; want %v", p, err, want)
 			}
 			if _, err := w.Admin.Suspend(t.Context(), "bot", ""); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := v.verify(bot.Leaf, bot, true); !errors.Is(err, pkix.ErrRevoked) {
+			if _, err := v.Verify(bot.Leaf, bot, true); !errors.Is(err, pkix.ErrRevoked) {
 				t.Errorf("after the suspension: %v", err)
 			}
 		})

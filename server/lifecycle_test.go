@@ -141,13 +141,13 @@ func TestRotatedIssuer(t *testing.T) {
 	w.works("suspended", w.token, false)
 	for issuer, leaf := range map[string]*x509.Certificate{w.Issuer: old.Leaf, key.ID: w.reader.Leaf} {
 		list := fetchListOf(t, w.World, issuer)
-		if !lists(list, leaf) {
+		if !servertest.Lists(list, leaf) {
 			t.Errorf("the list of %s does not have the certificate that it issued", issuer)
 		}
 	}
 	w.Stop()
 	w.Start()
-	if list := fetchListOf(t, w.World, w.Issuer); !lists(list, old.Leaf) {
+	if list := fetchListOf(t, w.World, w.Issuer); !servertest.Lists(list, old.Leaf) {
 		t.Error("after a restart, the list of the old issuer has not its certificate")
 	}
 }
@@ -157,7 +157,7 @@ func fetchListOf(t *testing.T, w *servertest.World, issuer string) *x509.Revocat
 	mine := w.Issuer
 	defer func() { w.Issuer = mine }()
 	w.Issuer = issuer
-	return fetchCRL(t, w)
+	return w.CRL()
 }
 
 // TestRestartKeepsEverything but the list's number, which rises.
@@ -172,7 +172,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, events, number := must1(w.Admin.Keys(t.Context()))(t), len(w.Events()), fetchCRL(t, w.World).Number
+	keys, events, number := must1(w.Admin.Keys(t.Context()))(t), len(w.Events()), w.World.CRL().Number
 	w.Stop()
 	w.Start()
 	got := w.PostJSON(w.Client(), "/v1/enroll", map[string]any{"token": again.Enrollment.Token, "csr": w.api.CSR(nil)})
@@ -181,7 +181,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 	}
 	w.api.Use(got)
 	w.works("after a restart", w.token, true)
-	if list := fetchCRL(t, w.World); list.Number.Cmp(number) <= 0 || !lists(list, revoked) || lists(list, w.reader.Leaf) {
+	if list := w.World.CRL(); list.Number.Cmp(number) <= 0 || !servertest.Lists(list, revoked) || servertest.Lists(list, w.reader.Leaf) {
 		t.Errorf("list %s after %s has %v", list.Number, number, list.RevokedCertificateEntries)
 	}
 	if after := must1(w.Admin.Keys(t.Context()))(t); len(after) != len(keys) || after[0] != keys[0] {
@@ -227,7 +227,7 @@ func TestRestore(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	number := fetchCRL(t, w.World).Number
+	number := w.World.CRL().Number
 	restore := func() (string, error) {
 		return server.Restore(context.Background(), w.Dir, file, "uid=7", w.Clock.Now())
 	}
@@ -245,7 +245,7 @@ func TestRestore(t *testing.T) {
 	}
 	w.Start()
 	w.works("restored to before the suspension", w.token, true)
-	if list := fetchCRL(t, w.World); list.Number.Cmp(number) <= 0 {
+	if list := w.World.CRL(); list.Number.Cmp(number) <= 0 {
 		t.Errorf("list %s after list %s", list.Number, number)
 	}
 	found := false

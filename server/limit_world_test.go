@@ -13,7 +13,7 @@ import (
 // neighbours at the address go on.
 func TestDenialsAreBounded(t *testing.T) {
 	w := servertest.New(t)
-	configure(t, w, "profiles: {hybrid: {algorithm: mldsa65}}\n")
+	w.Configure("profiles: {hybrid: {algorithm: mldsa65}}\n")
 	bad, good := w.Enroll("bad", agents.Change{}), w.Enroll("good", agents.Change{})
 	before := len(w.Events())
 	got := map[int]int{}

@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -48,23 +47,8 @@ func newProfileWorld(t *testing.T, root, config string) *servertest.World {
 			t.Fatal(err)
 		}
 	}
-	configure(t, w, config)
+	w.Configure(config)
 	return w
-}
-
-// configure restarts the authority with more in its brevet.yaml.
-func configure(t *testing.T, w *servertest.World, config string) {
-	t.Helper()
-	w.Stop()
-	f, err := os.OpenFile(w.File("brevet.yaml"), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = f.WriteString(config)
-	if err := errors.Join(err, f.Close()); err != nil {
-		t.Fatal(err)
-	}
-	w.Start()
 }
 
 // by asks for a certificate of a profile with the current one of a, and returns
@@ -86,7 +70,7 @@ func TestProfilesOfEveryKindAtOnce(t *testing.T) {
 		t.Run(root, func(t *testing.T) {
 			t.Parallel()
 			w := newProfileWorld(t, root, profiles)
-			v := newVerifier(t, w)
+			v := servertest.NewVerifier(t, w)
 			a := w.Enroll("reader", agents.Change{})
 			chain := w.Get(w.Client(), "/chain.pem")
 			for _, name := range []string{"composite", "alternative", "pure"} {
@@ -115,10 +99,10 @@ func TestProfilesOfEveryKindAtOnce(t *testing.T) {
 			check := func(when string) {
 				t.Helper()
 				for i, k := range profileKinds {
-					if p, err := v.verify(held[i].Leaf, held[i], false); err != nil || root != "ecdsa-p256" && p != k.protection || root == "ecdsa-p256" && p != pkix.Classical {
+					if p, err := v.Verify(held[i].Leaf, held[i], false); err != nil || root != "ecdsa-p256" && p != k.protection || root == "ecdsa-p256" && p != pkix.Classical {
 						t.Errorf("%s: profile %q: %v, %v", when, k.profile, p, err)
 					}
-					_, err := v.verify(held[i].Leaf, held[i], true)
+					_, err := v.Verify(held[i].Leaf, held[i], true)
 					if want := root != "ecdsa-p256" && k.protection.Hybrid(); (err == nil) != want {
 						t.Errorf("%s: profile %q with hybrid signatures required: %v", when, k.profile, err)
 					}
@@ -175,7 +159,7 @@ func TestProfilesOfEveryKindAtOnce(t *testing.T) {
 			}
 			for i, k := range append(profileKinds, profileKinds[2]) {
 				with := append(held, renewed)[i]
-				if _, err := v.verify(with.Leaf, with, false); err == nil || !strings.Contains(err.Error(), "revoked") {
+				if _, err := v.Verify(with.Leaf, with, false); err == nil || !strings.Contains(err.Error(), "revoked") {
 					t.Errorf("profile %q after the agent was suspended: %v", k.profile, err)
 				}
 				issuer := fmt.Sprintf("%x", with.Leaf.AuthorityKeyId)
@@ -195,7 +179,7 @@ func TestProfilesOfEveryKindAtOnce(t *testing.T) {
 func TestIssuerKeepsItsProfiles(t *testing.T) {
 	const hybrid = "mldsa44-ed25519-sha512"
 	w := servertest.New(t, func(c *server.InitConfig) { c.Algorithm = hybrid })
-	configure(t, w, "profiles: {hybrid: {algorithm: "+hybrid+"}}\n")
+	w.Configure("profiles: {hybrid: {algorithm: " + hybrid + "}}\n")
 	if strings.Contains(w.Log.String(), "no certificates can be issued") {
 		t.Error("the log warns of a profile that the issuer signs for")
 	}
@@ -279,7 +263,7 @@ func TestProfileIssuerExpires(t *testing.T) {
 	if _, ends := status(); !ends.After(made.Expires) {
 		t.Errorf("the issuers end at %s, with a profile-issuer that no profile needs", ends)
 	}
-	configure(t, w, "profiles: {pure: {algorithm: mldsa44}}\n")
+	w.Configure("profiles: {pure: {algorithm: mldsa44}}\n")
 	problems, ends := status()
 	if problems != "" || ends.After(made.Expires.Add(time.Second)) {
 		t.Errorf("the first issuer ends at %s, want about %s; problems: %s", ends, made.Expires, problems)
@@ -338,7 +322,7 @@ func TestRestoreNeedsProfileIssuers(t *testing.T) {
 // costs no token.
 func TestEnrollByProfile(t *testing.T) {
 	w := newProfileWorld(t, "ecdsa-p256", profiles)
-	v := newVerifier(t, w)
+	v := servertest.NewVerifier(t, w)
 	in := w.Add("reader", agents.Change{})
 	a := &servertest.Agent{World: w, Name: "reader"}
 	enroll := func(profile string) servertest.Answer {
@@ -356,7 +340,7 @@ func TestEnrollByProfile(t *testing.T) {
 	if life := a.Leaf.NotAfter.Sub(w.Clock.Now()); a.Leaf.SignatureAlgorithm != x509.UnknownSignatureAlgorithm || life < 29*time.Minute {
 		t.Errorf("the certificate is signed with %s and lives for %s", a.Leaf.SignatureAlgorithm, life)
 	}
-	if _, err := v.verify(a.Leaf, a, false); err != nil {
+	if _, err := v.Verify(a.Leaf, a, false); err != nil {
 		t.Error(err)
 	}
 	if got := enroll("composite"); got.Status != http.StatusUnauthorized {

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/acme"
-
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server"
@@ -39,15 +37,6 @@ func fetchAs(t *testing.T, c *http.Client, url, software string) []byte {
 	return body
 }
 
-func verdict(t *testing.T, r admin.Rehearsal, who, software string) string {
-	t.Helper()
-	i := slices.IndexFunc(r.Parties, func(p admin.RelyingParty) bool { return p.Who == who && p.Software == software })
-	if i < 0 {
-		return ""
-	}
-	return r.Parties[i].Verdict
-}
-
 // TestRehearsalForetellsSizes: what it says is what the rotation then makes, in
 // octets but for the few by which ECDSA signatures differ.
 func TestRehearsalForetellsSizes(t *testing.T) {
@@ -60,7 +49,7 @@ func TestRehearsalForetellsSizes(t *testing.T) {
 			w := servertest.New(t, func(c *server.InitConfig) { c.Algorithm = from })
 			first := w.Enroll("first", agents.Change{TTL: new(time.Hour)})
 			for i, algorithm := range to {
-				if _, err := w.Admin.RevokeCertificate(t.Context(), serialOf(first), ""); err != nil {
+				if _, err := w.Admin.RevokeCertificate(t.Context(), first.Serial(), ""); err != nil {
 					t.Fatal(err)
 				}
 				r, err := w.Admin.RehearseKey(t.Context(), "issuer", algorithm)
@@ -71,7 +60,7 @@ func TestRehearsalForetellsSizes(t *testing.T) {
 					t.Fatal(err)
 				}
 				a := w.Enroll("agent"+string(rune('0'+i)), agents.Change{TTL: new(time.Hour)})
-				if _, err := w.Admin.RevokeCertificate(t.Context(), serialOf(a), ""); err != nil {
+				if _, err := w.Admin.RevokeCertificate(t.Context(), a.Serial(), ""); err != nil {
 					t.Fatal(err)
 				}
 				keyed, err := w.Admin.CRL(t.Context(), "")
@@ -145,13 +134,13 @@ func TestRehearsalKnowsWhoReliedHow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := verdict(t, r, "127.0.0.1", "verifier/1"); got != "breaks" {
+		if got := servertest.Verdict(r, "127.0.0.1", "verifier/1"); got != "breaks" {
 			t.Errorf("%s: the verifier of certificates: %q", when, got)
 		}
-		if got := verdict(t, r, "127.0.0.1", "resource/1"); got != "works" {
+		if got := servertest.Verdict(r, "127.0.0.1", "resource/1"); got != "works" {
 			t.Errorf("%s: the verifier of tokens, for a change of the issuer: %q", when, got)
 		}
-		if got := verdict(t, r, "bot", "Go-http-client/2.0"); got != "unknown" {
+		if got := servertest.Verdict(r, "bot", "Go-http-client/2.0"); got != "unknown" {
 			t.Errorf("%s: the agent: %q of %+v", when, got, r.Parties)
 		}
 		for _, p := range r.Parties {
@@ -162,7 +151,7 @@ func TestRehearsalKnowsWhoReliedHow(t *testing.T) {
 			}
 		}
 		r, err = w.Admin.RehearseKey(t.Context(), "tokens", "ecdsa-p384")
-		if err != nil || r.Breaks != 1 || verdict(t, r, "127.0.0.1", "resource/1") != "breaks" {
+		if err != nil || r.Breaks != 1 || servertest.Verdict(r, "127.0.0.1", "resource/1") != "breaks" {
 			t.Errorf("%s: tokens: %+v, %v", when, r, err)
 		}
 		w.Stop()
@@ -177,7 +166,7 @@ func TestRehearsalKnowsWhoReliedHow(t *testing.T) {
 		t.Fatalf("renewing: %d %s", got.Status, got.Body)
 	}
 	r, err := w.Admin.RehearseKey(t.Context(), "issuer", "mldsa44")
-	if err != nil || verdict(t, r, "second", "Go-http-client/2.0") != "works" || verdict(t, r, "bot", "Go-http-client/2.0") != "unknown" {
+	if err != nil || servertest.Verdict(r, "second", "Go-http-client/2.0") != "works" || servertest.Verdict(r, "bot", "Go-http-client/2.0") != "unknown" {
 		t.Errorf("once more: %+v, %v", r.Parties, err)
 	}
 }
@@ -193,44 +182,8 @@ func TestImpostorIsNoAgent(t *testing.T) {
 	}
 	fetchAs(t, w.Client(bot.Cert), w.URL+"/healthz", "x/1")
 	r, err := w.Admin.RehearseKey(t.Context(), "issuer", "mldsa44")
-	if err != nil || verdict(t, r, "127.0.0.1", "x/1") == "" || slices.ContainsFunc(r.Parties, func(p admin.RelyingParty) bool { return p.Agent && p.Software == "x/1" }) {
+	if err != nil || servertest.Verdict(r, "127.0.0.1", "x/1") == "" || slices.ContainsFunc(r.Parties, func(p admin.RelyingParty) bool { return p.Agent && p.Software == "x/1" }) {
 		t.Errorf("believed by a certificate that nobody accepted: %+v, %v", r.Parties, err)
-	}
-}
-
-// An ACME client is known by its agent, although TLS does not tell.
-func TestRehearsalKnowsACMEClients(t *testing.T) {
-	w := servertest.New(t)
-	a := addACME(t, w, "shop", agents.Change{DNS: []string{"shop.example.org"}})
-	c := a.account()
-	c.UserAgent = "certbot/0"
-	a.obtain(c, []string{"shop.example.org"})
-	r, err := w.Admin.RehearseKey(t.Context(), "issuer", "mldsa44")
-	if err != nil || verdict(t, r, "shop", "certbot/0") != "unknown" {
-		t.Errorf("%+v, %v", r.Parties, err)
-	}
-	if r, err = w.Admin.RehearseKey(t.Context(), "issuer", "ecdsa-p384"); err != nil || verdict(t, r, "shop", "certbot/0") != "works" {
-		t.Errorf("%+v, %v", r.Parties, err)
-	}
-	// Once it has had one of that algorithm, it is known to take them.
-	if _, err := w.Admin.RotateKeyTo(t.Context(), "issuer", "mldsa44"); err != nil {
-		t.Fatal(err)
-	}
-	a.obtainBlind(c, "shop.example.org")
-	if r, err = w.Admin.RehearseKey(t.Context(), "issuer", "mldsa44"); err != nil || verdict(t, r, "shop", "certbot/0") != "works" {
-		t.Errorf("%+v, %v", r.Parties, err)
-	}
-}
-
-// obtainBlind gets a certificate without a look at it.
-func (a *acmeAgent) obtainBlind(c *acme.Client, name string) {
-	a.t.Helper()
-	o, err := c.AuthorizeOrder(a.t.Context(), acme.DomainIDs(name))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	if _, _, err := c.CreateOrderCert(a.t.Context(), o.FinalizeURL, acmeCSR(a.t, newKey(a.t), o.Identifiers), true); err != nil {
-		a.t.Fatal(err)
 	}
 }
 
@@ -239,7 +192,7 @@ func TestRehearsalKnowsWhoEnrolled(t *testing.T) {
 	w := servertest.New(t)
 	w.Enroll("bot", agents.Change{})
 	r, err := w.Admin.RehearseKey(t.Context(), "issuer", "mldsa44")
-	if err != nil || verdict(t, r, "bot", "Go-http-client/2.0") != "unknown" {
+	if err != nil || servertest.Verdict(r, "bot", "Go-http-client/2.0") != "unknown" {
 		t.Errorf("%+v, %v", r.Parties, err)
 	}
 }

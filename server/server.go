@@ -48,6 +48,7 @@ type Config struct {
 	Version        string           // of the program, for status
 	Now            func() time.Time // the machine's clock; nil means time.Now
 	AcceptClock    bool             // it is right, although what is on record here is later
+	Timeouts       Timeouts         // of connections
 }
 
 // A Server is an authority at work.

@@ -52,13 +52,13 @@ func TestAgentLosesEverythingAtOnce(t *testing.T) {
 			t.Errorf("token after: %d %s", got.Status, got.Body)
 		}
 	}
-	list := fetchCRL(t, w)
+	list := w.CRL()
 	for _, leaf := range []*x509.Certificate{old.Leaf, reader.Leaf} {
-		if !lists(list, leaf) {
+		if !servertest.Lists(list, leaf) {
 			t.Errorf("CRL %v does not list %x", list.Number, leaf.SerialNumber)
 		}
 	}
-	if lists(list, api.Leaf) {
+	if servertest.Lists(list, api.Leaf) {
 		t.Error("the CRL lists the certificate of another agent")
 	}
 }

@@ -15,7 +15,14 @@ const module = "github.com/brevet-ca/brevet"
 // down: what stands in a line imports only what stands below it.
 var layers = map[string]string{
 	"cmd/brevet":          "server server/config server/admin client agents",
-	"server/servertest":   "server server/admin agents",
+	"server/test/acme":    "",
+	"server/test/clock":   "",
+	"server/test/crash":   "",
+	"server/test/disk":    "",
+	"server/test/interop": "",
+	"server/test/storm":   "",
+	"server/test/rawacme": "server/servertest",
+	"server/servertest":   "server server/admin ca agents storage/bolt storage pqc/pkix",
 	"server":              "ca/acme server/admin server/relying server/config server/limit server/telemetry crl/ocsp crl tokens ca agents/policy agents/clock agents storage/bolt storage/audit storage/keys storage",
 	"server/limit":        "agents",
 	"server/telemetry":    "",
@@ -46,13 +53,13 @@ var doors = map[string]string{
 	"go.step.sm/crypto":                  "storage/keys ca/acme",
 	"github.com/smallstep/certificates":  "ca/acme",
 	"github.com/urfave/cli/v2":           "cmd/brevet",
-	"github.com/go-jose/go-jose/v4":      "tokens client",
+	"github.com/go-jose/go-jose/v4":      "tokens client server/test/rawacme",
 	"go.yaml.in/yaml/v3":                 "server/config",
 	"golang.org/x/time":                  "server/limit",
 	"github.com/VictoriaMetrics/metrics": "server/telemetry",
 	"golang.org/x/mod":                   "storage/audit server/admin server",
 	"github.com/cloudflare/circl":        "pqc",
-	"golang.org/x/crypto":                "ca ca/acme crl crl/ocsp tokens client agents pqc pqc/pkix",
+	"golang.org/x/crypto":                "ca ca/acme crl crl/ocsp tokens client agents pqc pqc/pkix server/servertest server/test/rawacme",
 	"golang.org/x/sys":                   "server/admin storage/bolt storage/keys client cmd/brevet",
 }
 

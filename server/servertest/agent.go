@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -104,6 +105,9 @@ func (a *Agent) Use(got Answer) {
 	a.Leaf = a.Cert.Leaf
 	a.HTTP = a.World.Client(a.Cert)
 }
+
+// Serial returns the serial number of the current certificate.
+func (a *Agent) Serial() string { return fmt.Sprintf("%040x", a.Leaf.SerialNumber) }
 
 // Renew fetches the next certificate.
 func (a *Agent) Renew() Answer {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -122,6 +123,21 @@ func (w *World) Stop() {
 	if err := w.stop(); err != nil {
 		w.t.Error("the authority does not stop well: ", err)
 	}
+}
+
+// Configure restarts the authority with more in its brevet.yaml.
+func (w *World) Configure(more string) {
+	w.t.Helper()
+	w.Stop()
+	f, err := os.OpenFile(w.File("brevet.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, err = f.WriteString(more)
+	if err := errors.Join(err, f.Close()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.Start()
 }
 
 // ports are those from 10000 on, below the ones that kernels give to outgoing

@@ -1,0 +1,123 @@
+package clock_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server"
+	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/servertest"
+)
+
+// lifetimes fails if a certificate or a token lives for longer than minutes.
+func lifetimes(t *testing.T, a *servertest.Agent, token string) {
+	t.Helper()
+	if d := a.Leaf.NotAfter.Sub(a.Leaf.NotBefore); d > 6*time.Minute {
+		t.Errorf("the certificate lives for %s", d)
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims struct{ Iat, Exp int64 }
+	if err := json.Unmarshal(payload, &claims); err != nil || claims.Exp-claims.Iat > 300 {
+		t.Errorf("the token: %s %v", payload, err)
+	}
+}
+
+func TestClockSetAheadAndBack(t *testing.T) {
+	w := servertest.New(t)
+	c := agents.Change{Scopes: []string{"read"}, Audiences: []string{"https://api.example"}}
+	bot, early := w.Enroll("bot", c), w.Enroll("early", c)
+	if err := second(w.Admin.RevokeCertificate(t.Context(), bot.Serial(), "")); err != nil {
+		t.Fatal(err)
+	}
+
+	setClock(t, w, 6*time.Hour)
+	served(t, w)
+	servertest.Want(t, "renewing with what has expired by this clock", early.Renew(), http.StatusUnauthorized, "")
+	glitch, api := w.Enroll("glitch", c), w.Enroll("api", agents.Change{Scopes: []string{"brevet:introspect"}})
+	token := glitch.Token(nil).JSON["access_token"].(string)
+	lifetimes(t, glitch, token)
+	invited := w.Add("newcomer", agents.Change{})
+	servertest.InTime(t, "the log", func() error {
+		if got := steps(w); !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, "clock.step: the clock stepped ahead by 6h0m0s") }) {
+			return servertest.Answer{Body: strings.Join(got, "\n")}.Is(1)
+		}
+		return nil
+	})
+	if !strings.Contains(w.Log.String(), "the clock stepped ahead by 6h0m0s") {
+		t.Error("the log on standard error has no warning")
+	}
+	// It may be wrong: then the revoked certificate is alive elsewhere.
+	for range 3 {
+		if err := second(w.Admin.PublishCRL(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !servertest.Lists(w.CRL(), bot.Leaf) {
+		t.Error("a list forgets a revocation because the clock is ahead")
+	}
+
+	w.Clock.Advance(-6 * time.Hour)
+	servertest.Want(t, "readyz", w.Readyz(), http.StatusServiceUnavailable, "the clock of this machine shows")
+	w.Stop()
+	w.Start()
+	servertest.Want(t, "readyz after a restart", w.Readyz(), http.StatusServiceUnavailable, "the clock of this machine shows")
+	served(t, w)
+	if !servertest.Lists(w.CRL(), bot.Leaf) {
+		t.Error("a list forgets a revocation because the clock was ahead")
+	}
+	w.Stop()
+	w.Start(func(c *server.Config) { c.AcceptClock = true })
+	servertest.Want(t, "readyz when the clock is accepted", w.Readyz(), http.StatusOK, "ready")
+	w.Stop()
+	w.Start()
+	servertest.Want(t, "readyz after that", w.Readyz(), http.StatusOK, "ready")
+	if got := steps(w); len(got) == 0 || !strings.HasPrefix(got[len(got)-1], "clock.accept") {
+		t.Errorf("the log says of the clock: %q", got)
+	}
+	servertest.Want(t, "renewing", early.Renew(), http.StatusOK, "")
+	servertest.Want(t, "renewing the revoked one", bot.Renew(), http.StatusUnauthorized, "")
+	// What was made by the wrong clock would live for hours.
+	servertest.Want(t, "renewing the one from the future", glitch.Renew(), http.StatusUnauthorized, "")
+	servertest.Want(t, "asking with one from the future", api.Introspect(token), http.StatusUnauthorized, "invalid_client")
+	if in, err := w.Admin.Introspect(t.Context(), token); err != nil || string(in) != `{"active":false}` {
+		t.Errorf("introspection of a token from the future: %s %v", in, err)
+	}
+	newcomer := &servertest.Agent{World: w}
+	servertest.Want(t, "enrolling by a token from the future", w.PostJSON(w.Client(), "/v1/enroll", map[string]any{"token": invited.Enrollment.Token, "csr": newcomer.CSR(nil)}), http.StatusUnauthorized, "")
+	w.Enroll("fresh", agents.Change{})
+	w.WantSound()
+}
+
+// TestClockFarAhead is beyond the end of the issuer, and of what can be said in
+// a credential.
+func TestClockFarAhead(t *testing.T) {
+	for _, years := range []int{2, 70} {
+		w := servertest.New(t)
+		bot := w.Enroll("bot", agents.Change{TTL: new(time.Hour)})
+		servertest.Want(t, "renewing", bot.Renew(), http.StatusOK, "") // and stay connected: no new connection would do
+		by := time.Duration(years) * 365 * 24 * time.Hour
+		setClock(t, w, by)
+		servertest.Want(t, "renewing later", bot.Renew(), http.StatusUnauthorized, "")
+		if _, err := w.Admin.IssueCertificate(t.Context(), "bot", admin.IssueRequest{CSR: bot.CSR(nil)}); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("issuing %d years ahead: %v", years, err)
+		}
+		if err := second(w.Admin.Suspend(t.Context(), "bot", "")); err != nil {
+			t.Error(err)
+		}
+		servertest.Want(t, "readyz", w.Readyz(), http.StatusServiceUnavailable, "the issuer expired")
+		setClock(t, w, -by)
+		served(t, w)
+		if !servertest.Lists(w.CRL(), bot.Leaf) {
+			t.Error("the CRL does not list the certificate")
+		}
+	}
+}
