@@ -13,10 +13,9 @@ var ErrFull = errors.New("the disk is full")
 type urgentKey struct{}
 
 // Urgent returns a context whose Updates may use the room that an engine keeps
-// in reserve when its disk is full. It is for what must go on even then, and
-// for nothing of which strangers decide how often it is written: revocations,
-// the lists that tell of them, the server's own certificate, and dropping what
-// expired, which makes room.
+// in reserve when its disk is full. Use it only for what must go on even then, and
+// never for writes that strangers can repeat at will. It is for revocations, CRLs, the
+// server's own certificate, and dropping expired records, which makes room.
 func Urgent(ctx context.Context) context.Context { return context.WithValue(ctx, urgentKey{}, true) }
 
 // IsUrgent reports whether ctx comes from [Urgent].

@@ -2,10 +2,10 @@ package storage
 
 import "sync"
 
-// A Memo reads a table whose records are read much more often than they
-// change. It remembers what it decoded, by the bytes that it decoded: nothing
-// in it can be out of date, since each read compares them with the record.
-// What it returns is shared, and so is not changed by who gets it.
+// A Memo caches the decoded records of a table that is read much more often than it
+// changes. It keeps the encoded bytes beside each decoded value, and each read compares
+// them with the record, so no value is ever out of date. The values are shared: callers
+// must not change them.
 type Memo[V any] struct {
 	Table[V]
 
@@ -18,7 +18,7 @@ type decoded[V any] struct {
 	value V
 }
 
-// maxMemo bounds how many records are remembered; beyond it, all are forgotten.
+// maxMemo bounds how many records are cached; beyond it, the cache is cleared.
 const maxMemo = 4096
 
 // NewMemo returns a Memo of a table.

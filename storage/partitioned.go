@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// A Partitioned table holds records that expire. Records that expire in the
-// same hour lie in a table of their own, which is dropped whole once the hour
-// is past: the store follows what is live, not what was ever written, and no
-// sweep reads or deletes single records. Keys ought to rise with time, so that
-// a commit touches few pages.
+// A Partitioned table holds records that expire. Records that expire in the same hour
+// are in one table, which is dropped as a whole once the hour is past. So the store
+// holds only what is alive, and no sweep reads or deletes single records. Keys should
+// rise with time, so that a commit touches few pages.
 type Partitioned[V any] string
 
 // partitions names each partition that exists, keyed by its table.

@@ -47,9 +47,9 @@ type DB interface {
 	Close() error
 }
 
-// A Tx reads and writes within one transaction. It is not safe for concurrent
-// use and not valid after its transaction ended, and neither are the values
-// it hands out: whoever keeps one copies it.
+// A Tx reads and writes within one transaction. It is not safe for concurrent use. It
+// and the values that it returns are invalid after the transaction: copy a value to
+// keep it.
 type Tx interface {
 	// Get returns the value of key, or [ErrNotFound].
 	Get(table, key string) ([]byte, error)

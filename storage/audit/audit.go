@@ -1,20 +1,19 @@
-// Package audit is the event log: every decision that brevet takes, appended
-// in the same transaction as the change it allows, and never changed again.
-// It is also the event stream: whoever wants to react to something remembers
-// a position and reads [Since] it.
+// Package audit is the event log. Every decision of brevet is appended in the same
+// transaction as the change that it allows, and is never changed again. The log is also
+// the event stream: a component that reacts to events remembers a position and reads
+// [Since] it.
 //
-// The log is a Merkle tree (RFC 6962, section 2.1, by golang.org/x/mod's
-// tlog). Hashes inside the database alone prove little, since whoever can
-// write the file can compute them anew; a signed checkpoint
-// (https://c2sp.org/tlog-checkpoint) kept elsewhere proves everything before
-// it. So [Verify] finds what was changed, removed or reordered without care by
-// itself, and what was cut off or rewritten with care by its checkpoints; what
-// came after the last checkpoint that the attacker could not reach is proven
-// by nothing. Witness cosignatures on checkpoints are ignored, tiles and
-// RFC 6962's HTTP API are not implemented.
+// The log is a Merkle tree (RFC 6962, section 2.1, implemented by golang.org/x/mod's
+// tlog). Hashes inside the database prove little, because an attacker who can write the
+// file can recompute them. A signed checkpoint (https://c2sp.org/tlog-checkpoint) kept
+// elsewhere proves everything before it. So [Verify] finds careless changes, removals
+// and reordering from the hashes, and finds careful rewriting and truncation from the
+// checkpoints. Nothing proves the events after the last checkpoint that the attacker
+// could not reach. Witness cosignatures on checkpoints are ignored; tiles and RFC 6962's
+// HTTP API are not implemented.
 //
-// A damaged log refuses new events, and with them whatever had to be recorded:
-// see [TamperError].
+// A damaged log refuses new events, and so every change that must be recorded: see
+// [TamperError].
 package audit
 
 import (
@@ -28,11 +27,11 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// The tables. Each key of the log itself is a position of 8 bytes, big-endian,
-// so that appends touch the last page only. Each value is the leaf hash of the
-// event, then the hash of every subtree that this leaf completes, from the
-// smallest, then the event as JSON: the very bytes that were hashed. This
-// layout is for ever; only the event may grow, by the rules of [Event].
+// The tables. Each key of the log itself is a position of 8 bytes, big-endian, so that
+// appends touch only the last page. Each value is the leaf hash of the event, then the
+// hash of every subtree that this leaf completes, from the smallest, then the event as
+// JSON: exactly the bytes that were hashed. This layout must never change; only the
+// event may grow, by the rules of [Event].
 const (
 	table           = "audit"
 	sizeTable       = "audit.size"
@@ -41,14 +40,14 @@ const (
 	checkpointKey   = "latest"
 )
 
-// maxSize bounds every size that is read, from the store or from a checkpoint:
-// more events than there will ever be, and far from where sums of sizes
-// overflow (tlog's own begin to at 1<<62).
+// maxSize bounds every size that is read from the store or from a checkpoint. There will
+// never be so many events, and sums of such sizes are far from overflowing (tlog's begin
+// to at 1<<62).
 const maxSize = 1 << 48
 
-// Append adds e at the end of the log and returns it as it was recorded: at
-// its position, in UTC, with overlong or malformed strings made fit. The event
-// is in the log when the caller's transaction is committed, and only then.
+// Append adds e at the end of the log and returns it as recorded: with its position, in
+// UTC, with overlong strings cut and malformed ones repaired. The event is in the log
+// only once the caller's transaction is committed.
 func Append(tx storage.Tx, e Event) (Event, error) {
 	size, err := Size(tx)
 	if err != nil {
@@ -60,7 +59,7 @@ func Append(tx storage.Tx, e Event) (Event, error) {
 	if err != nil {
 		return Event{}, fmt.Errorf("recording event %q: %w", e.Action, err)
 	}
-	// A size that was lowered would have us write over what is there.
+	// If the size was lowered, we would overwrite an entry.
 	k := key(size)
 	if _, err := tx.Get(table, k); err == nil {
 		return Event{}, added(size, size)
@@ -105,12 +104,12 @@ func key(seq int64) string {
 	return string(b[:])
 }
 
-// hashes returns how many hashes the record of seq begins with: that of its
-// leaf, and one for each trailing one bit of seq (see tlog.StoredHashes).
+// hashes returns how many hashes the record of seq begins with: one for its leaf and one
+// for each trailing one bit of seq (see tlog.StoredHashes).
 func hashes(seq int64) int { return 1 + bits.TrailingZeros64(^uint64(seq)) }
 
-// node returns the hash of the n'th subtree of 1<<level leaves, which lies in
-// the record of its last leaf.
+// node returns the hash of the n'th subtree of 1<<level leaves. It is stored in the
+// record of the subtree's last leaf.
 func node(tx storage.Tx, level int, n int64) (tlog.Hash, error) {
 	seq := (n+1)<<level - 1
 	value, err := tx.Get(table, key(seq))
@@ -141,7 +140,7 @@ func reader(tx storage.Tx) tlog.HashReader {
 	})
 }
 
-// root returns the root hash of the log as it was at a size.
+// root returns the root hash of the log at an earlier size.
 func root(tx storage.Tx, size int64) (tlog.Hash, error) {
 	return tlog.TreeHash(size, reader(tx))
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// maxCheckpoint bounds a signed checkpoint: some 150 bytes, and signatures
-// that witnesses may have added.
+// maxCheckpoint bounds a signed checkpoint: about 150 bytes, and signatures that
+// witnesses may have added.
 const maxCheckpoint = 16 << 10
 
-// A Checkpoint says what the log was at a size: all of it, in one hash.
+// A Checkpoint fixes the whole log at a size by one hash.
 type Checkpoint struct {
 	Origin string // the log's name, which is the name of its key
 	Size   int64
@@ -51,9 +51,9 @@ func parseCheckpoint(text string) (Checkpoint, error) {
 	return c, nil
 }
 
-// OpenCheckpoint reads a signed checkpoint. One of the keys must have signed
-// it, under the name of the log that the checkpoint is of; signatures of
-// unknown keys are ignored, wrong ones of known keys are not.
+// OpenCheckpoint reads a signed checkpoint. One of the keys must have signed it under
+// the name of the checkpoint's log. Signatures of unknown keys are ignored; a wrong
+// signature of a known key is an error.
 func OpenCheckpoint(msg []byte, verifiers ...note.Verifier) (Checkpoint, error) {
 	if len(msg) > maxCheckpoint {
 		return Checkpoint{}, fmt.Errorf("checkpoint has more than %d bytes", maxCheckpoint)
@@ -88,9 +88,9 @@ func claim(msg []byte) (Checkpoint, error) {
 	return parseCheckpoint(unverified.Note.Text)
 }
 
-// Sign makes a checkpoint of the log as it is in tx, for the signer's origin.
-// It signs nothing that contradicts the checkpoint saved before, as the
-// specification demands. A reading transaction will do: the signer may be slow.
+// Sign makes a checkpoint of the log in tx, for the signer's origin. As the
+// specification demands, it signs nothing that contradicts the saved checkpoint. tx may
+// be a read transaction, because the signer may be slow.
 func Sign(tx storage.Tx, s *Signer) ([]byte, error) {
 	if _, err := saved(tx); err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return nil, err
@@ -110,9 +110,9 @@ func Sign(tx storage.Tx, s *Signer) ([]byte, error) {
 	return msg, nil
 }
 
-// Save keeps a signed checkpoint in the store, unless a later one is there
-// already. It does not look at who signed it, but it must agree with the log.
-// Beside the log it is a convenience; a copy elsewhere is what proves things.
+// Save keeps a signed checkpoint in the store, unless the store has a later one. The
+// checkpoint must agree with the log; its signature is not checked. A checkpoint beside
+// the log is a convenience; only a copy elsewhere proves anything.
 func Save(tx storage.Tx, msg []byte) error {
 	c, err := claim(msg)
 	if err != nil {
@@ -138,9 +138,9 @@ func Saved(tx storage.Tx) ([]byte, error) {
 	return slices.Clone(msg), err
 }
 
-// CheckSaved says whether the log is what it was when its checkpoint was saved,
-// as [Verify] would but by a few reads: neither cut off nor rewritten since. No
-// checkpoint is no error, for a new log has none.
+// CheckSaved checks with a few reads that the log was neither truncated nor rewritten
+// since its checkpoint was saved; [Verify] checks everything. A missing checkpoint is
+// not an error, because a new log has none.
 func CheckSaved(tx storage.Tx, verifiers ...note.Verifier) error {
 	msg, err := tx.Get(checkpointTable, checkpointKey)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -156,7 +156,7 @@ func CheckSaved(tx storage.Tx, verifiers ...note.Verifier) error {
 	return agrees(tx, c)
 }
 
-// saved returns what the saved checkpoint claims, if the log agrees.
+// saved returns the saved checkpoint if the log agrees with it.
 func saved(tx storage.Tx) (Checkpoint, error) {
 	msg, err := tx.Get(checkpointTable, checkpointKey)
 	if err != nil {
@@ -169,8 +169,8 @@ func saved(tx storage.Tx) (Checkpoint, error) {
 	return c, agrees(tx, c)
 }
 
-// agrees says whether the log at c's size is what c says, by the stored
-// hashes: a few reads, which an attacker who computed all hashes anew fails.
+// agrees checks with a few reads of stored hashes that the log at c's size has c's root.
+// A log whose hashes were all recomputed fails this check.
 func agrees(tx storage.Tx, c Checkpoint) error {
 	size, err := Size(tx)
 	if err != nil {

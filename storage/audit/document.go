@@ -16,9 +16,8 @@ import (
 // maxProof bounds a proof as JSON: its strings may be escaped once more.
 const maxProof = 4 * (maxEvent + maxCheckpoint)
 
-// A Proof shows to whoever knows the log's key that an event is in the log,
-// without the log. Its JSON is handed out, so fields may be added to it but
-// none renamed or removed.
+// A Proof shows to anyone who knows the log's key that an event is in the log, without
+// the log. Its JSON is handed out, so fields may be added but none renamed or removed.
 type Proof struct {
 	Seq        int64            `json:"seq"`
 	Event      string           `json:"event"`      // as JSON: the bytes that were hashed
@@ -47,8 +46,8 @@ func Prove(tx storage.Tx, seq int64, checkpoint []byte) (Proof, error) {
 	return Proof{seq, string(appendEvent(nil, &e)), p, string(checkpoint)}, nil
 }
 
-// Check returns the event that is proven and the checkpoint by which it is,
-// signed by one of the keys.
+// Check returns the proven event and the checkpoint that proves it, which one of the
+// keys must have signed.
 func (p Proof) Check(verifiers ...note.Verifier) (Event, Checkpoint, error) {
 	c, err := OpenCheckpoint([]byte(p.Checkpoint), verifiers...)
 	if err != nil {
@@ -76,8 +75,8 @@ func CheckProof(doc []byte, verifiers ...note.Verifier) (Event, Checkpoint, erro
 	return p.Check(verifiers...)
 }
 
-// ParseProof reads a proof in JSON without checking it. Each member must be
-// there once, under its exact name, so that no two readers see two proofs.
+// ParseProof reads a proof in JSON without checking it. Each member must appear once,
+// under its exact name, so that all readers see the same proof.
 func ParseProof(doc []byte) (Proof, error) {
 	if len(doc) > maxProof {
 		return Proof{}, fmt.Errorf("proof has more than %d bytes", maxProof)

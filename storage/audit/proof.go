@@ -22,7 +22,7 @@ func ProveInclusion(tx storage.Tx, seq, size int64) (tlog.RecordProof, error) {
 	return tlog.ProveRecord(size, seq, reader(tx))
 }
 
-// CheckInclusion checks that e, to the letter, is in the log that c is of.
+// CheckInclusion checks that exactly e is in the log of c.
 func CheckInclusion(p tlog.RecordProof, c Checkpoint, e Event) error {
 	if c.Size < 0 || c.Size > maxSize {
 		return fmt.Errorf("checkpoint has size %d, which no log has", c.Size)
@@ -33,9 +33,8 @@ func CheckInclusion(p tlog.RecordProof, c Checkpoint, e Event) error {
 	return nil
 }
 
-// ProveConsistency returns the proof that the log at a newer size begins with
-// all that it had at an older one: RFC 6962, section 2.1.2. Everything begins
-// with nothing, so the proof from size 0 is empty.
+// ProveConsistency returns the proof that the log at a newer size begins with the log at
+// an older size (RFC 6962, section 2.1.2). The proof from size 0 is empty.
 func ProveConsistency(tx storage.Tx, older, newer int64) (tlog.TreeProof, error) {
 	now, err := Size(tx)
 	if err != nil {
@@ -50,8 +49,7 @@ func ProveConsistency(tx storage.Tx, older, newer int64) (tlog.TreeProof, error)
 	return tlog.ProveTree(newer, older, reader(tx))
 }
 
-// CheckConsistency checks that the log that newer is of begins with the one
-// that older is of.
+// CheckConsistency checks that the log of newer begins with the log of older.
 func CheckConsistency(p tlog.TreeProof, older, newer Checkpoint) error {
 	if older.Origin != newer.Origin {
 		return fmt.Errorf("checkpoints are of two logs, %q and %q", older.Origin, newer.Origin)

@@ -8,9 +8,9 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// Get returns the event at a position, or [storage.ErrNotFound] if the log has
-// not got there. Events read are checked against their own hash, as by
-// [Since]; only [Verify] checks them against the whole.
+// Get returns the event at a position, or [storage.ErrNotFound] if the log is shorter.
+// Like [Since], it checks events against their own hash; only [Verify] checks them
+// against the whole log.
 func Get(tx storage.Tx, seq int64) (Event, error) {
 	size, err := Size(tx)
 	if err != nil {
@@ -34,9 +34,9 @@ func get(tx storage.Tx, seq int64) (Event, error) {
 	return e, err
 }
 
-// Since yields the events from a position on, in order, to the end that the
-// log had when it was called. It ends after the first error. The log must not
-// be appended to meanwhile in the same transaction.
+// Since yields the events from a position on, in order, up to the end of the log at the
+// time of the call. It ends after the first error. The same transaction must not append
+// to the log meanwhile.
 func Since(tx storage.Tx, seq int64) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		size, err := Size(tx)
@@ -46,7 +46,7 @@ func Since(tx storage.Tx, seq int64) iter.Seq2[Event, error] {
 		}
 		next := max(seq, 0)
 		for next < size {
-			// Positions that share all but their last byte lie under a prefix.
+			// Positions that differ only in their last byte share a prefix.
 			end := min(size, (next|0xff)+1)
 			for k, value := range tx.Scan(table, key(next)[:7]) {
 				if k < key(next) {
@@ -69,19 +69,18 @@ func Since(tx storage.Tx, seq int64) iter.Seq2[Event, error] {
 	}
 }
 
-// After returns the position of the first event whose time is not before t,
-// by binary search; it is the log's size if there is none.
+// After returns the position of the first event whose time is not before t, or the
+// log's size if no event is so late. It is a binary search.
 //
-// It takes times to rise with positions, which holds but for a clock that was
-// set back. Then several places may have an earlier event before them and none
-// at them, and After returns one: the search is off by no more than the events
-// written while the clock went through the same hours again.
+// It assumes that times rise with positions, which holds unless the clock was set back.
+// Then more than one position may fit, and After returns one of them: the result is off
+// by no more than the events written while the clock went through the same hours again.
 func After(tx storage.Tx, t time.Time) (int64, error) {
 	hi, err := Size(tx)
 	if err != nil {
 		return 0, err
 	}
-	var lo int64 // every event before lo is earlier than t, none from hi on
+	var lo int64 // events before lo are earlier than t; events from hi on are not
 	for lo < hi {
 		mid := lo + (hi-lo)/2
 		e, err := get(tx, mid)

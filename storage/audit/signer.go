@@ -17,8 +17,8 @@ type Signer struct {
 }
 
 // NewSigner makes a signer from an Ed25519 key, which may live in hardware.
-// The origin names the log for ever and should be a URL without a scheme, such
-// as "example.com/audit".
+// The origin is the permanent name of the log and should be a URL without a scheme,
+// such as "example.com/audit".
 func NewSigner(origin string, key crypto.Signer) (*Signer, error) {
 	public, ok := key.Public().(ed25519.PublicKey)
 	if !ok {
@@ -43,8 +43,8 @@ func (s *Signer) Sign(msg []byte) ([]byte, error) {
 	return sig, nil
 }
 
-// NewVerifier returns what checks the signatures of a log's key. The key in
-// writing, for people and other tools, is note.NewEd25519VerifierKey's.
+// NewVerifier returns a verifier for a log's key. note.NewEd25519VerifierKey writes the
+// key as text, for people and other tools.
 func NewVerifier(origin string, key ed25519.PublicKey) (note.Verifier, error) {
 	vkey, err := note.NewEd25519VerifierKey(origin, key)
 	if err != nil {

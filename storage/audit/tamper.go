@@ -11,17 +11,17 @@ type Kind string
 
 // The kinds.
 const (
-	Changed   Kind = "changed"   // an entry is not what was recorded
-	Removed   Kind = "removed"   // an entry is missing and later ones are there
+	Changed   Kind = "changed"   // an entry differs from what was recorded
+	Removed   Kind = "removed"   // an entry is missing before later ones
 	Reordered Kind = "reordered" // an entry lies at another's position
 	Added     Kind = "added"     // an entry lies beyond the log's size, or the size was lowered
 	CutOff    Kind = "cut off"   // the log ends before a checkpoint of it
 	Rewritten Kind = "rewritten" // entries and all hashes were replaced, against a checkpoint
 )
 
-// A TamperError says that the log is not what was recorded: by someone's
-// doing, or by damage to the file. The answer is the same: keep the file as
-// evidence, and restore a backup that verifies.
+// A TamperError says that the log differs from what was recorded, because somebody
+// changed it or because the file is damaged. In either case, keep the file as evidence
+// and restore a backup that verifies.
 type TamperError struct {
 	Kind        Kind
 	First, Last int64  // the entries concerned, as closely as the hashes tell
@@ -64,8 +64,8 @@ func rewritten(good int64, c Checkpoint) error {
 		"entries between %s and the checkpoint at size %d were rewritten", from, c.Size)}
 }
 
-// parseRecord takes the record of seq apart. What it returns is as it was
-// recorded, as far as the leaf hash beside it tells.
+// parseRecord parses the record of seq and checks the event against the leaf hash beside
+// it.
 func parseRecord(seq int64, value []byte) (Event, []byte, error) {
 	n := hashes(seq) * tlog.HashSize
 	if len(value) < n || tlog.RecordHash(value[n:]) != tlog.Hash(value[:tlog.HashSize]) {
@@ -84,8 +84,8 @@ func parseRecord(seq int64, value []byte) (Event, []byte, error) {
 	return e, value[:n], nil
 }
 
-// misplaced returns the position for which a record was made, if it is whole.
-// Records of other positions may begin with another number of hashes.
+// misplaced returns the position for which an intact record was made. Records of other
+// positions may begin with another number of hashes.
 func misplaced(value []byte) (int64, bool) {
 	for n := tlog.HashSize; n < len(value) && n < 64*tlog.HashSize; n += tlog.HashSize {
 		if value[n] == '{' && tlog.RecordHash(value[n:]) == tlog.Hash(value[:tlog.HashSize]) {

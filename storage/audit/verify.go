@@ -14,21 +14,20 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A Report says what [Verify] found good.
+// A Report says what [Verify] found to be intact.
 type Report struct {
 	Size        int64     `json:"size"` // how many entries, from the first
 	Root        tlog.Hash `json:"root"` // the root hash at that size
 	First       time.Time `json:"first,omitzero"`
 	Last        time.Time `json:"last,omitzero"`
 	Checkpoints int       `json:"checkpoints"` // how many of them agree
-	Covered     int64     `json:"covered"`     // the size of the last of them: what is beyond is proven by nothing
+	Covered     int64     `json:"covered"`     // the size of the last of them: nothing proves later entries
 }
 
-// Verify reads the whole log, once and in bounded memory, and computes all
-// hashes anew. Checkpoints were opened by [OpenCheckpoint]; their order does
-// not matter. The error is a [TamperError] if the log is not what was
-// recorded; the report is of the entries before the place. A million entries
-// take a few seconds, in which the transaction stays open.
+// Verify reads the whole log, once and in bounded memory, and recomputes all hashes. Pass
+// checkpoints from [OpenCheckpoint], in any order. If the log differs from what was
+// recorded, the error is a [TamperError] and the report covers the entries before that
+// place. A million entries take a few seconds, during which the transaction stays open.
 func Verify(tx storage.Tx, checkpoints ...Checkpoint) (Report, error) {
 	size, err := Size(tx)
 	if err != nil {
@@ -44,10 +43,10 @@ func Verify(tx storage.Tx, checkpoints ...Checkpoint) (Report, error) {
 // A verifier walks the log. The zero value stands before its first entry.
 type verifier struct {
 	report  Report
-	pending []Checkpoint // not reached yet, by size
+	pending []Checkpoint // not reached yet, ordered by size
 
-	// trees holds the hash of each whole subtree that makes up the log so
-	// far: one of 1<<i leaves if bit i of the size is set (RFC 6962, 2.1).
+	// trees holds the hashes of the complete subtrees that make up the log so far:
+	// one of 1<<i leaves if bit i of the size is set (RFC 6962, 2.1).
 	trees [64]tlog.Hash
 }
 
@@ -108,7 +107,7 @@ func (v *verifier) entry(seq int64, value []byte) error {
 	return nil
 }
 
-// checkpoints checks those of the size reached.
+// checkpoints checks those whose size has been reached.
 func (v *verifier) checkpoints() error {
 	for ; len(v.pending) > 0 && v.pending[0].Size == v.report.Size; v.pending = v.pending[1:] {
 		if v.pending[0].Root != v.root() {
@@ -120,11 +119,11 @@ func (v *verifier) checkpoints() error {
 	return nil
 }
 
-// root folds the subtrees, from the smallest, into the root of all.
+// root folds the subtrees, from the smallest, into the root hash.
 func (v *verifier) root() tlog.Hash {
 	size := uint64(v.report.Size)
 	if size == 0 {
-		h, _ := tlog.TreeHash(0, nil) // that of nothing
+		h, _ := tlog.TreeHash(0, nil) // the hash of the empty log
 		return h
 	}
 	level := bits.TrailingZeros64(size)

@@ -15,7 +15,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// number returns the number that key holds, 0 if there is none.
+// number returns the number that key holds, or 0 if the key is absent.
 func number(tx storage.Tx, table, key string) (int, error) {
 	v, err := tx.Get(table, key)
 	if errors.Is(err, storage.ErrNotFound) {
