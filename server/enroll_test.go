@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -37,7 +37,7 @@ func refusedAs(t *testing.T, what string, got servertest.Answer, status int, bec
 }
 
 // denied returns the refusals on record of an action.
-func denied(w *servertest.World, action string) (all []admin.Event) {
+func denied(w *servertest.World, action string) (all []api.Event) {
 	for _, e := range w.Events() {
 		if e.Decision == "deny" && e.Action == action {
 			all = append(all, e)
@@ -209,7 +209,7 @@ func TestBadRequestLeavesTheEnrollmentToken(t *testing.T) {
 	if got.Status != http.StatusOK {
 		t.Fatalf("the good request after all: %d %s", got.Status, got.Body)
 	}
-	var all []admin.Event
+	var all []api.Event
 	for _, e := range w.Events() {
 		if e.Action == "certificate.issue" && e.Subject == "bot" && e.Decision == "allow" {
 			all = append(all, e)

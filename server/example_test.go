@@ -8,9 +8,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // A program has an authority of its own inside: it makes one, serves it while
@@ -35,7 +34,7 @@ func Example() {
 	<-s.Ready()
 
 	owner := "ops@example.com"
-	invited, err := admin.Dial(dir).AddAgent(ctx, "invoice-reader", agents.Change{Owner: &owner})
+	invited, err := api.Dial(dir).AddAgent(ctx, "invoice-reader", api.Change{Owner: &owner})
 	if err != nil {
 		log.Fatal(err)
 	}

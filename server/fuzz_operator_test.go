@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
@@ -57,7 +57,7 @@ func FuzzOperator(f *testing.F) {
 			t.Errorf("%q: %d %s", text, got.StatusCode, w.Body)
 		}
 		if kind := got.Header.Get("Content-Type"); kind == "application/problem+json" {
-			var e admin.Error
+			var e api.Error
 			if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil || e.Status != got.StatusCode || e.Detail == "" || len(e.Detail) > 2000 {
 				t.Errorf("%q: %s", text, w.Body)
 			}
@@ -132,7 +132,7 @@ func FuzzSelection(f *testing.F) {
 	f.Add("brevet", "brevet itself", "", "", int64(0), int64(0), "")
 	f.Add("", "", "", "", 61*second, int64(0), "")
 	f.Fuzz(func(t *testing.T, agent, owner, label, value string, before, since int64, reason string) {
-		s := admin.Selection{Agent: agent, Owner: owner, Reason: reason, DryRun: true}
+		s := api.Selection{Agent: agent, Owner: owner, Reason: reason, DryRun: true}
 		if label != "" {
 			s.Labels = map[string]string{label: value}
 		}

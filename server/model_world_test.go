@@ -26,7 +26,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -181,7 +181,7 @@ func (a *authority) add(name string, c agents.Change) string {
 	if c.Owner == nil {
 		c.Owner = new("team")
 	}
-	return invitedToken(a.operate("POST", "/agents", admin.AddRequest{Name: name, Change: c}))
+	return invitedToken(a.operate("POST", "/agents", api.AddRequest{Name: name, Change: api.Change(c)}))
 }
 
 // invitedToken returns the enrollment token that an operator was given.

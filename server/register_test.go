@@ -11,6 +11,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
@@ -39,7 +40,7 @@ func TestComponentsOfAnOlderStore(t *testing.T) {
 	}
 	w.Start()
 	half := public(must1(x509.MarshalPKIXPublicKey(edwards.Public()))(t))
-	_, err = w.Admin.AddAgent(t.Context(), "two", agents.Change{Owner: new("team"), Keys: []string{half}})
+	_, err = w.Admin.AddAgent(t.Context(), "two", api.Change{Owner: new("team"), Keys: []string{half}})
 	if err == nil || !strings.Contains(err.Error(), "shares a component") {
 		t.Errorf("got %v, want that it shares a component", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -20,15 +21,15 @@ import (
 // rehearse says what rotate would do, and changes nothing: how large what is
 // signed gets, tried out with keys that are forgotten, and who of those that
 // relied on the authority lately could not go on.
-func (s *Server) rehearse(ctx context.Context, p keys.Purpose, a keys.Algorithm) (admin.Rehearsal, error) {
+func (s *Server) rehearse(ctx context.Context, p keys.Purpose, a keys.Algorithm) (api.Rehearsal, error) {
 	plan, err := s.plan(ctx, p, a)
 	if err != nil {
-		return admin.Rehearsal{}, err
+		return api.Rehearsal{}, err
 	}
 	if p == keys.Audit {
-		return admin.Rehearsal{}, fmt.Errorf("%w purpose: checkpoints of the audit log are checked by brevet audit verify, which knows all its keys; there is nothing to rehearse", agents.ErrInvalid)
+		return api.Rehearsal{}, fmt.Errorf("%w purpose: checkpoints of the audit log are checked by brevet audit verify, which knows all its keys; there is nothing to rehearse", agents.ErrInvalid)
 	}
-	r := admin.Rehearsal{Purpose: string(p), From: string(plan.old.Algorithm), To: string(plan.algorithm)}
+	r := api.Rehearsal{Purpose: string(p), From: string(plan.old.Algorithm), To: string(plan.algorithm)}
 	change, err := s.change(ctx, p, plan)
 	if err != nil {
 		return r, err
@@ -75,10 +76,10 @@ func (s *Server) change(ctx context.Context, p keys.Purpose, next plan) (relying
 	return c, err
 }
 
-func (s *Server) rehearseCertificates(ctx context.Context, r *admin.Rehearsal, issuer string) error {
+func (s *Server) rehearseCertificates(ctx context.Context, r *api.Rehearsal, issuer string) error {
 	p := keys.Purpose(r.Purpose)
-	sizes := []admin.Size{{What: "certificate"}, {What: "chain sent in TLS"}, {What: "issuer's certificate"}, {What: "CRL, as it is now"}}
-	measure := func(a keys.Algorithm, into func(*admin.Size) *int) error {
+	sizes := []api.Size{{What: "certificate"}, {What: "chain sent in TLS"}, {What: "issuer's certificate"}, {What: "CRL, as it is now"}}
+	measure := func(a keys.Algorithm, into func(*api.Size) *int) error {
 		t, err := s.ca.Trial(ctx, p, a)
 		if err != nil {
 			return err
@@ -91,15 +92,15 @@ func (s *Server) rehearseCertificates(ctx context.Context, r *admin.Rehearsal, i
 		return err
 	}
 	if r.From != "" {
-		if err := measure(keys.Algorithm(r.From), func(s *admin.Size) *int { return &s.Now }); err != nil {
+		if err := measure(keys.Algorithm(r.From), func(s *api.Size) *int { return &s.Now }); err != nil {
 			return err
 		}
 	}
 	r.Sizes = sizes
-	return measure(keys.Algorithm(r.To), func(s *admin.Size) *int { return &s.Then })
+	return measure(keys.Algorithm(r.To), func(s *api.Size) *int { return &s.Then })
 }
 
-func (s *Server) rehearseTokens(ctx context.Context, r *admin.Rehearsal, c *relying.Change) error {
+func (s *Server) rehearseTokens(ctx context.Context, r *api.Rehearsal, c *relying.Change) error {
 	p := keys.Purpose(r.Purpose)
 	then, err := s.tokens.Trial(ctx, p, keys.Algorithm(r.To))
 	if err != nil {
@@ -112,13 +113,13 @@ func (s *Server) rehearseTokens(ctx context.Context, r *admin.Rehearsal, c *rely
 			return err
 		}
 	}
-	r.Sizes = []admin.Size{{What: "access token", Now: now.Token, Then: then.Token}, {What: "key in /oauth/jwks", Now: now.Key, Then: then.Key}}
+	r.Sizes = []api.Size{{What: "access token", Now: now.Token, Then: then.Token}, {What: "key in /oauth/jwks", Now: now.Key, Then: then.Key}}
 	return nil
 }
 
 // judge fills in who relies on the authority, the worst first.
-func (s *Server) judge(r *admin.Rehearsal, c relying.Change) {
-	r.Parties = []admin.RelyingParty{}
+func (s *Server) judge(r *api.Rehearsal, c relying.Change) {
+	r.Parties = []api.RelyingParty{}
 	oldest := s.clock.Now().Add(-relying.Memory)
 	for _, p := range s.relying.All() {
 		if r.Since.IsZero() || p.First.Before(r.Since) {
@@ -138,13 +139,13 @@ func (s *Server) judge(r *admin.Rehearsal, c relying.Change) {
 		default:
 			continue
 		}
-		party := admin.RelyingParty{Who: p.Who, Agent: p.Agent, Software: p.Software, Seen: p.Seen(), Verdict: string(f.Verdict), Why: f.Why}
+		party := api.RelyingParty{Who: p.Who, Agent: p.Agent, Software: p.Software, Seen: p.Seen(), Verdict: string(f.Verdict), Why: f.Why}
 		for _, u := range slices.Sorted(maps.Keys(p.Uses)) {
 			party.Uses = append(party.Uses, string(u))
 		}
 		r.Parties = append(r.Parties, party)
 	}
-	slices.SortStableFunc(r.Parties, func(a, b admin.RelyingParty) int {
+	slices.SortStableFunc(r.Parties, func(a, b api.RelyingParty) int {
 		return cmp.Compare(relying.Verdict(b.Verdict).Rank(), relying.Verdict(a.Verdict).Rank())
 	})
 }

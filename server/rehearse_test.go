@@ -13,7 +13,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -70,7 +70,7 @@ func TestRehearsalForetellsSizes(t *testing.T) {
 				leaf, issuer := len(a.Cert.Certificate[0]), len(a.Cert.Certificate[1])
 				list := len(fetchAs(t, http.DefaultClient, w.HTTP+ca.CRLPath(keyed.Issuer), "test"))
 				for what, want := range map[string]int{"certificate": leaf, "chain sent in TLS": leaf + issuer, "issuer's certificate": issuer, "CRL, as it is now": list} {
-					j := slices.IndexFunc(r.Sizes, func(s admin.Size) bool { return s.What == what })
+					j := slices.IndexFunc(r.Sizes, func(s api.Size) bool { return s.What == what })
 					if j < 0 || r.Sizes[j].Then < want-80 || r.Sizes[j].Then > want+80 {
 						t.Errorf("%s to %s: %s has %d octets, said was %+v", from, algorithm, what, want, r.Sizes)
 					}
@@ -182,7 +182,7 @@ func TestImpostorIsNoAgent(t *testing.T) {
 	}
 	fetchAs(t, w.Client(bot.Cert), w.URL+"/healthz", "x/1")
 	r, err := w.Admin.RehearseKey(t.Context(), "issuer", "mldsa44")
-	if err != nil || servertest.Verdict(r, "127.0.0.1", "x/1") == "" || slices.ContainsFunc(r.Parties, func(p admin.RelyingParty) bool { return p.Agent && p.Software == "x/1" }) {
+	if err != nil || servertest.Verdict(r, "127.0.0.1", "x/1") == "" || slices.ContainsFunc(r.Parties, func(p api.RelyingParty) bool { return p.Agent && p.Software == "x/1" }) {
 		t.Errorf("believed by a certificate that nobody accepted: %+v, %v", r.Parties, err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -103,7 +103,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 
 	// Operators, too.
 	for _, refused := range []func() error{
-		func() error { _, err := w.Admin.AddAgent(t.Context(), "bot", agents.Change{}); return err },
+		func() error { _, err := w.Admin.AddAgent(t.Context(), "bot", api.Change{}); return err },
 		func() error { _, err := w.Admin.Introspect(t.Context(), access); return err },
 		func() error { _, err := w.Admin.RevokeToken(t.Context(), access, ""); return err },
 		func() error { _, err := w.Admin.Suspend(t.Context(), "bot", ""); return err },
@@ -142,7 +142,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	secret("the agent's key", string(der[30:60]))
 
 	var events []byte
-	err = w.Admin.Events(t.Context(), admin.EventFilter{}, func(line json.RawMessage) error { events = append(events, line...); return nil })
+	err = w.Admin.Events(t.Context(), api.EventFilter{}, func(line json.RawMessage) error { events = append(events, line...); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

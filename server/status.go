@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -39,8 +39,8 @@ func (s *Server) problems(ctx context.Context) []string {
 }
 
 // status fills in what only the server knows; package admin adds the counts.
-func (s *Server) status(ctx context.Context) (admin.Status, error) {
-	st := admin.Status{
+func (s *Server) status(ctx context.Context) (api.Status, error) {
+	st := api.Status{
 		Version: s.Version, TrustDomain: string(s.file.TrustDomain), Advertise: s.file.Advertise, Started: s.started.UTC(),
 		Problems: s.problems(ctx), Events: s.events(), StoreBytes: s.db.Stats().Size, IssuerExpires: s.issuerEnds(),
 	}
@@ -76,7 +76,7 @@ func (s *Server) issuerEnds() time.Time {
 	return end
 }
 
-func (s *Server) counts(tx storage.Tx, st *admin.Status) error {
+func (s *Server) counts(tx storage.Tx, st *api.Status) error {
 	st.Agents = map[string]int{}
 	for a, err := range agents.All(tx) {
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // TestAssertionsThatAreRefused: each with the same answer, to the octet, as the
@@ -223,7 +224,7 @@ func TestRegisteredKeys(t *testing.T) {
 	w.Add("bot", agents.Change{Scopes: []string{"a"}, Audiences: []string{apiURL}})
 	sent := sign(t, jwt.SigningMethodES256, p256, w.claims("bot"))
 	refused(t, "before it is registered", w.post(w.Client(), "/oauth/token", granting(sent)), http.StatusUnauthorized, "invalid_client", "")
-	if _, err := w.Admin.SetAgent(t.Context(), "bot", agents.Change{Keys: all}); err != nil {
+	if _, err := w.Admin.SetAgent(t.Context(), "bot", api.Change{Keys: all}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -248,7 +249,7 @@ func TestRegisteredKeys(t *testing.T) {
 			t.Errorf("%s: %d %s", what, got.Status, got.Body)
 		}
 	}
-	if _, err := w.Admin.SetAgent(t.Context(), "bot", agents.Change{Keys: []string{}}); err != nil {
+	if _, err := w.Admin.SetAgent(t.Context(), "bot", api.Change{Keys: []string{}}); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, "no longer registered", w.post(w.Client(), "/oauth/token", granting(sign(t, jwt.SigningMethodES256, p256, w.claims("bot")))), http.StatusUnauthorized, "invalid_client", "")

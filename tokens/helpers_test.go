@@ -20,7 +20,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -123,7 +123,7 @@ func (w *world) tokens() int {
 }
 
 // denials returns the refusals on record of an action.
-func (w *world) denials(action string) (all []admin.Event) {
+func (w *world) denials(action string) (all []api.Event) {
 	w.t.Helper()
 	for _, e := range w.Events() {
 		if e.Decision == "deny" && e.Action == action {

@@ -11,6 +11,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -39,7 +40,7 @@ func TestIntrospectionCutsWhatWasLost(t *testing.T) {
 	token := w.token(w.reader)
 	set := func(c agents.Change) servertest.Answer {
 		t.Helper()
-		if _, err := w.Admin.SetAgent(t.Context(), "reader", c); err != nil {
+		if _, err := w.Admin.SetAgent(t.Context(), "reader", api.Change(c)); err != nil {
 			t.Fatal(err)
 		}
 		return w.api.Introspect(token)
@@ -107,7 +108,7 @@ func TestIntrospectionIsForCallersWithTheScope(t *testing.T) {
 		t.Errorf("recorded are %+v", events)
 	}
 	refused(t, "nobody", w.post(w.Client(), "/oauth/introspect", form("token", token)), http.StatusUnauthorized, "invalid_client", "")
-	if _, err := w.Admin.SetAgent(t.Context(), "api", agents.Change{Scopes: []string{}}); err != nil {
+	if _, err := w.Admin.SetAgent(t.Context(), "api", api.Change{Scopes: []string{}}); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, "one that lost the scope", w.calm(w.api.Introspect(token)), http.StatusForbidden, "insufficient_scope", "brevet:introspect")
@@ -170,7 +171,7 @@ func TestIntrospectionByBearerToken(t *testing.T) {
 	if events := w.denials("token.introspect"); len(events) != 1 || events[0].Subject != "asker" {
 		t.Errorf("recorded are %+v", events)
 	}
-	if _, err := w.Admin.SetAgent(t.Context(), "asker", agents.Change{Scopes: []string{"brevet:admin", "a"}}); err != nil {
+	if _, err := w.Admin.SetAgent(t.Context(), "asker", api.Change{Scopes: []string{"brevet:admin", "a"}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.bearing(w.Client(), "Bearer "+own, token); got.Status < 400 {

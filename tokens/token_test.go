@@ -16,6 +16,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // served returns a JSON document that anybody may read.
@@ -145,7 +146,7 @@ func TestTokenNeverOutlives(t *testing.T) {
 		t.Errorf("it ends at %v, its agent at %d", exp, end.Unix())
 	}
 	short := w.Enroll("short", agents.Change{Scopes: []string{"a"}, Audiences: []string{apiURL}, TTL: new(time.Minute)})
-	if _, err := w.Admin.SetAgent(t.Context(), "short", agents.Change{TTL: new(10 * time.Hour)}); err != nil {
+	if _, err := w.Admin.SetAgent(t.Context(), "short", api.Change{TTL: new(10 * time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	if exp := part(t, w.token(short), 1)["exp"].(float64); int64(exp) > short.Leaf.NotAfter.Unix() {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func agentCommand() *cli.Command {
@@ -56,7 +56,7 @@ Examples:
 }
 
 func agentList(c *cli.Context) error {
-	f := admin.Filter{State: c.String("state"), Owner: c.String("owner")}
+	f := api.Filter{State: c.String("state"), Owner: c.String("owner")}
 	var err error
 	if f.Labels, err = labelsOf(c, false); err != nil {
 		return err
@@ -116,7 +116,7 @@ func agentShow(c *cli.Context) error {
 }
 
 // agent prints all that is known of an agent.
-func (p *page) agent(a admin.Shown) {
+func (p *page) agent(a api.Shown) {
 	var t table
 	t.pair("Name", a.Name)
 	t.pair("ID", a.ID)
@@ -210,7 +210,7 @@ func agentReenroll(c *cli.Context) error {
 }
 
 // invitation prints an enrollment token and an ACME key, and how to use them.
-func invitation(c *cli.Context, server *admin.Client, invited admin.Invited, what string) error {
+func invitation(c *cli.Context, server *api.Client, invited api.Invited, what string) error {
 	return answer(c, invited, []string{invited.Enrollment.Token}, func(p *page) {
 		url, fingerprint := "URL", "ROOT_SHA256"
 		if st, err := server.Status(c.Context); err == nil && len(st.RootFingerprint) > 0 {
@@ -237,7 +237,7 @@ func invitation(c *cli.Context, server *admin.Client, invited admin.Invited, wha
 }
 
 // nameOf returns a DNS name that the agent has, for examples.
-func nameOf(a admin.Agent) string {
+func nameOf(a api.Agent) string {
 	for _, name := range a.DNS {
 		if !strings.ContainsAny(name, ",*") {
 			return name

@@ -7,8 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func agentAddCommand() *cli.Command {
@@ -112,12 +111,12 @@ func agentSet(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, a, []string{a.Name}, func(p *page) { p.agent(admin.Shown{Agent: a}) })
+	return answer(c, a, []string{a.Name}, func(p *page) { p.agent(api.Shown{Agent: a}) })
 }
 
 // changeOf returns what the flags say about an agent.
-func changeOf(c *cli.Context) (agents.Change, error) {
-	change := agents.Change{
+func changeOf(c *cli.Context) (api.Change, error) {
+	change := api.Change{
 		Owner: textOf(c, "owner"), Purpose: textOf(c, "purpose"),
 		Scopes: listOf(c, "scope"), Audiences: listOf(c, "audience"), DNS: listOf(c, "dns"), IPs: listOf(c, "ip"),
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func agentSuspendCommand() *cli.Command {
@@ -27,7 +27,7 @@ and why.
 Example:
   $ brevet agent suspend build-bot --reason keyCompromise`,
 		Flags:  []cli.Flag{reasonFlag("CRL", "privilegeWithdrawn")},
-		Action: ending("is suspended", (*admin.Client).Suspend),
+		Action: ending("is suspended", (*api.Client).Suspend),
 	}
 }
 
@@ -47,12 +47,12 @@ and why.
 Example:
   $ brevet agent decommission build-bot`,
 		Flags:  []cli.Flag{reasonFlag("CRL", "cessationOfOperation")},
-		Action: ending("is decommissioned, for ever", (*admin.Client).Decommission),
+		Action: ending("is decommissioned, for ever", (*api.Client).Decommission),
 	}
 }
 
 // ending returns the action of a command that ends what an agent holds.
-func ending(done string, end func(*admin.Client, context.Context, string, string) (admin.Receipt, error)) cli.ActionFunc {
+func ending(done string, end func(*api.Client, context.Context, string, string) (api.Receipt, error)) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		server, err := dial(c)
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func auditCommand() *cli.Command {
@@ -70,13 +70,13 @@ func eventFlags() []cli.Flag {
 	}
 }
 
-func eventFilter(c *cli.Context) (admin.EventFilter, error) {
+func eventFilter(c *cli.Context) (api.EventFilter, error) {
 	since, err := instantOf(c, "since", ago)
-	return admin.EventFilter{Agent: c.String("agent"), Since: since}, err
+	return api.EventFilter{Agent: c.String("agent"), Since: since}, err
 }
 
 // events calls f with the entries that fit the filter.
-func events(c *cli.Context, filter admin.EventFilter, f func(json.RawMessage) error) error {
+func events(c *cli.Context, filter api.EventFilter, f func(json.RawMessage) error) error {
 	server, err := dial(c)
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func auditTail(c *cli.Context) error {
 	return err
 }
 
-func auditExport(c *cli.Context) error { return events(c, admin.EventFilter{}, printRaw(c)) }
+func auditExport(c *cli.Context) error { return events(c, api.EventFilter{}, printRaw(c)) }
 
 // printRaw prints entries as they are, a line each.
 func printRaw(c *cli.Context) func(json.RawMessage) error {
@@ -143,7 +143,7 @@ func printRaw(c *cli.Context) func(json.RawMessage) error {
 // widths, for the lines to come are not known. --quiet prints the numbers.
 func printEvent(c *cli.Context) func(json.RawMessage) error {
 	return func(raw json.RawMessage) error {
-		var e admin.Event
+		var e api.Event
 		if err := json.Unmarshal(raw, &e); err != nil {
 			return fmt.Errorf("reading an entry of the log: %w", err)
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/server"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func backupCommand() *cli.Command {
@@ -98,7 +98,7 @@ func backup(c *cli.Context) error {
 
 // copyStore writes the backup under another name first, so that a file with
 // the right name is whole.
-func copyStore(ctx context.Context, source *admin.Client, name string) error {
+func copyStore(ctx context.Context, source *api.Client, name string) error {
 	if _, err := os.Lstat(name); err == nil {
 		return errors.New("the file exists: choose another name, or remove it")
 	} else if !errors.Is(err, fs.ErrNotExist) {

@@ -17,8 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // BenchmarkACME measures whole orders for a name that needs no challenge
@@ -100,7 +99,7 @@ func startACME(b *testing.B, accounts int) *acmeTarget {
 	t := &acmeTarget{process: p}
 	for i := range accounts {
 		name := fmt.Sprintf("agent-%d", i)
-		in, err := admin.Dial(made.dir).AddAgent(b.Context(), name, agents.Change{Owner: new("bench"), TTL: new(5 * time.Minute)})
+		in, err := api.Dial(made.dir).AddAgent(b.Context(), name, api.Change{Owner: new("bench"), TTL: new(5 * time.Minute)})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // A process is a server that a benchmark measures from outside.
@@ -101,7 +101,7 @@ func startAuthority(b testing.TB, flags ...string) (*process, authority) {
 	p := &process{cmd: exec.Command("brevet", "serve", "--quiet", "--dir", dir), metrics: "https://" + https + "/metrics", http: insecure()}
 	start(b, p)
 	for range 500 {
-		if _, err = admin.Dial(dir).Status(b.Context()); err == nil {
+		if _, err = api.Dial(dir).Status(b.Context()); err == nil {
 			return p, authority{dir, "https://" + https, strings.TrimSpace(string(out))}
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -18,9 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/client"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // BenchmarkWholeProgram measures a real server, in a process of its own, over
@@ -134,7 +133,7 @@ func startBrevet(b *testing.B, clients int, flags ...string) *target {
 		pins = append(pins, f)
 	}
 	for i := range clients {
-		in, err := admin.Dial(a.dir).AddAgent(b.Context(), fmt.Sprintf("agent-%d", i), agents.Change{
+		in, err := api.Dial(a.dir).AddAgent(b.Context(), fmt.Sprintf("agent-%d", i), api.Change{
 			Owner: new("bench"), TTL: new(time.Hour), Scopes: []string{"read", "brevet:introspect"}, Audiences: []string{"https://api.example"},
 		})
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func certCommand() *cli.Command {
@@ -161,7 +161,7 @@ func certIssue(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	request := admin.IssueRequest{CSR: string(csr), Profile: c.String("profile")}
+	request := api.IssueRequest{CSR: string(csr), Profile: c.String("profile")}
 	if c.IsSet("ttl") {
 		ttl, err := durationOf(c, "ttl")
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // The scripts ask this program what fits, so they never change with it.
@@ -167,7 +167,7 @@ func (l *line) agents(ctx context.Context) []string {
 		return nil
 	}
 	var names []string
-	found, _ := admin.Dial(dir).Agents(ctx, admin.Filter{}) // without a server there is nothing to offer
+	found, _ := api.Dial(dir).Agents(ctx, api.Filter{}) // without a server there is nothing to offer
 	for _, a := range found {
 		names = append(names, a.Name)
 	}

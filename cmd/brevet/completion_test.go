@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func TestCompletion(t *testing.T) {
-	fakeServer(t, answers{"GET /agents": []admin.Agent{{Name: "build-bot"}, {Name: "builder"}, {Name: "shop"}}})
+	fakeServer(t, answers{"GET /agents": []api.Agent{{Name: "build-bot"}, {Name: "builder"}, {Name: "shop"}}})
 	for typed, want := range map[string]string{
 		"ag":                             "agent",
 		"agent re":                       "resume reenroll",

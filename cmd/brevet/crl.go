@@ -5,7 +5,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func crlCommand() *cli.Command {
@@ -73,7 +73,7 @@ func crlPublish(c *cli.Context) error {
 	return answer(c, l, []string{fmt.Sprint(l.Number)}, func(p *page) { p.crl(l) })
 }
 
-func (p *page) crl(l admin.CRL) {
+func (p *page) crl(l api.CRL) {
 	p.line("CRL %d of issuer %s revokes %s.", l.Number, l.Issuer, count(l.Revoked, "certificate"))
 	p.line("")
 	var t table

@@ -13,7 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/server"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func devCommand() *cli.Command {
@@ -69,7 +69,7 @@ func dev(c *cli.Context) error {
 	}
 	story := &story{
 		Writer: c.App.Writer, colour: colourful(c.App.Writer), dir: dir,
-		authority: made, admin: admin.Dial(filepath.Join(dir, "authority")),
+		authority: made, admin: api.Dial(filepath.Join(dir, "authority")),
 	}
 	err = story.tell(ctx)
 	if err == nil && !c.Bool("once") {

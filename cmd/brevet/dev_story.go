@@ -16,7 +16,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/client"
 	"github.com/brevet-ca/brevet/server"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 const (
@@ -34,7 +34,7 @@ type story struct {
 	dir       string
 	step      int
 	authority *server.NewAuthority
-	admin     *admin.Client
+	admin     *api.Client
 
 	reader, api *client.Identity
 	token       client.Secret
@@ -85,13 +85,13 @@ func (s *story) agentDir(name string) string { return filepath.Join(s.dir, name)
 
 func (s *story) register(ctx context.Context) error {
 	s.command("brevet --dir %s agent add %s --owner billing@dev.internal --scope %s --audience %s", s.authorityDir(), devReader, devScope, devAudience)
-	reader, err := s.admin.AddAgent(ctx, devReader, agents.Change{
+	reader, err := s.admin.AddAgent(ctx, devReader, api.Change{
 		Owner: new("billing@dev.internal"), Purpose: new("reads invoices"), Scopes: []string{devScope}, Audiences: []string{devAudience},
 	})
 	if err != nil {
 		return err
 	}
-	api, err := s.admin.AddAgent(ctx, devAPI, agents.Change{
+	resource, err := s.admin.AddAgent(ctx, devAPI, api.Change{
 		Owner: new("billing@dev.internal"), Purpose: new("serves invoices"), Scopes: []string{string(agents.ScopeIntrospect)},
 	})
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *story) register(ctx context.Context) error {
 	}
 	s.good("%s is %s, with a one-time enrollment token that begins %s and dies in %s", reader.ID, reader.State,
 		agents.EnrollmentPrefix+"…", time.Until(reader.Enrollment.Expires).Round(time.Minute))
-	if s.api, err = s.enrollAs(ctx, devAPI, api.Enrollment.Token); err != nil {
+	if s.api, err = s.enrollAs(ctx, devAPI, resource.Enrollment.Token); err != nil {
 		return err
 	}
 	s.reader, err = s.enrollAs(ctx, devReader, reader.Enrollment.Token)

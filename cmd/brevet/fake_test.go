@@ -9,11 +9,11 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // answers are what a fake server says, by method and path: text as it is, an
-// *admin.Error as a refusal, anything else as JSON.
+// *api.Error as a refusal, anything else as JSON.
 type answers map[string]any
 
 // A fake server stands for one that operators' commands talk to. It notes what
@@ -31,7 +31,7 @@ func fakeServer(t *testing.T, a answers) *fake {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	l, err := net.Listen("unix", filepath.Join(dir, admin.SocketName))
+	l, err := net.Listen("unix", filepath.Join(dir, api.SocketName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,12 +41,12 @@ func fakeServer(t *testing.T, a answers) *fake {
 		f.asked = append(f.asked, r.Method+" "+r.URL.String()+" "+string(body))
 		doc, known := a[r.Method+" "+r.URL.Path]
 		if !known {
-			doc = &admin.Error{Status: http.StatusNotFound, Detail: "nothing at " + r.URL.Path}
+			doc = &api.Error{Status: http.StatusNotFound, Detail: "nothing at " + r.URL.Path}
 		}
 		switch doc := doc.(type) {
 		case string:
 			io.WriteString(w, doc)
-		case *admin.Error:
+		case *api.Error:
 			w.WriteHeader(doc.Status)
 			json.NewEncoder(w).Encode(doc)
 		default:

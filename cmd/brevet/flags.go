@@ -12,7 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // The kinds of flags. The word in backquotes is the placeholder for the value.
@@ -60,15 +60,15 @@ func defaultDirectory(uid int, getenv func(string) string) (string, error) {
 }
 
 // dial returns a client of the running server.
-func dial(c *cli.Context) (*admin.Client, error) {
+func dial(c *cli.Context) (*api.Client, error) {
 	dir, err := directory(c)
 	if err != nil {
 		return nil, err
 	}
 	if c.Bool("verbose") {
-		fmt.Fprintf(c.App.ErrWriter, "brevet: using %s\n", filepath.Join(dir, admin.SocketName))
+		fmt.Fprintf(c.App.ErrWriter, "brevet: using %s\n", filepath.Join(dir, api.SocketName))
 	}
-	return admin.Dial(dir), nil
+	return api.Dial(dir), nil
 }
 
 // duration reads a duration as Go writes it, and days: 90s, 5m, 12h, 30d, 1d12h.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // keyRehearse prints what a rotation would do: of one key, or of all that can have
@@ -35,7 +35,7 @@ func keyRehearse(c *cli.Context) error {
 	return printRehearsals(c, r, r)
 }
 
-func printRehearsals(c *cli.Context, doc any, all ...admin.Rehearsal) error {
+func printRehearsals(c *cli.Context, doc any, all ...api.Rehearsal) error {
 	var broken []string
 	for _, r := range all {
 		for _, p := range r.Parties {
@@ -54,7 +54,7 @@ func printRehearsals(c *cli.Context, doc any, all ...admin.Rehearsal) error {
 	})
 }
 
-func (p *page) rehearsal(r admin.Rehearsal, works bool) {
+func (p *page) rehearsal(r api.Rehearsal, works bool) {
 	p.line("Rehearsed rotating the %s key from %s to %s. Nothing was changed.", r.Purpose, orDash(r.From), r.To)
 	p.line("")
 	var sizes table
@@ -85,7 +85,7 @@ func (p *page) rehearsal(r admin.Rehearsal, works bool) {
 	}
 }
 
-func rehearsalSummary(r admin.Rehearsal) string {
+func rehearsalSummary(r api.Rehearsal) string {
 	if r.Since.IsZero() {
 		return "Nobody was seen to rely on the authority yet, so nothing is known of who would break."
 	}

@@ -14,7 +14,7 @@ const module = "github.com/brevet-ca/brevet"
 // layers says which packages of ours each package may import. Imports point
 // down: what stands in a line imports only what stands below it.
 var layers = map[string]string{
-	"cmd/brevet":          "server server/config server/admin client agents",
+	"cmd/brevet":          "server server/config server/admin server/admin/api client agents",
 	"server/test/acme":    "",
 	"server/test/clock":   "",
 	"server/test/crash":   "",
@@ -22,13 +22,14 @@ var layers = map[string]string{
 	"server/test/interop": "",
 	"server/test/storm":   "",
 	"server/test/rawacme": "server/servertest",
-	"server/servertest":   "server server/admin ca agents storage/bolt storage pqc/pkix",
-	"server":              "ca/acme server/admin server/relying server/config server/limit server/telemetry crl/ocsp crl tokens ca agents/policy agents/clock agents storage/bolt storage/audit storage/keys storage",
+	"server/servertest":   "server server/admin/api ca agents storage/bolt storage pqc/pkix",
+	"server":              "ca/acme server/admin server/admin/api server/relying server/config server/limit server/telemetry crl/ocsp crl tokens ca agents/policy agents/clock agents storage/bolt storage/audit storage/keys storage",
 	"server/limit":        "agents",
 	"server/telemetry":    "",
 	"server/config":       "ca/acme ca agents storage/keys",
 	"server/relying":      "server/limit agents/clock agents storage/keys storage pqc",
-	"server/admin":        "crl tokens ca agents/policy agents/clock agents storage/audit storage/keys storage",
+	"server/admin/api":    "",
+	"server/admin":        "server/admin/api crl tokens ca agents/policy agents/clock agents storage/audit storage/keys storage",
 	"ca/acme":             "ca agents/policy agents/clock agents storage",
 	"crl/ocsp":            "crl ca agents/clock agents storage",
 	"crl":                 "ca agents/clock agents storage",

@@ -5,11 +5,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // receipt prints what a revocation ended. --quiet prints the CRLs' numbers.
-func receipt(c *cli.Context, r admin.Receipt, done string) error {
+func receipt(c *cli.Context, r api.Receipt, done string) error {
 	if r.Warning != "" {
 		fmt.Fprintf(c.App.ErrWriter, "brevet: warning: %s\n", oneLine(r.Warning))
 	}
@@ -27,7 +27,7 @@ func receipt(c *cli.Context, r admin.Receipt, done string) error {
 }
 
 // holdings counts what a receipt is about.
-func holdings(r admin.Receipt) string {
+func holdings(r api.Receipt) string {
 	certificates, tokens := count(r.Certificates, "certificate"), count(r.Tokens, "access token")
 	if r.ACMEAccounts == 0 {
 		return certificates + " and " + tokens
@@ -36,7 +36,7 @@ func holdings(r admin.Receipt) string {
 }
 
 // deadAfter says until when what was revoked can still work.
-func (p *page) deadAfter(r admin.Receipt) {
+func (p *page) deadAfter(r api.Receipt) {
 	switch {
 	case r.Certificates+r.Tokens == 0:
 	case r.DeadAfter.After(p.now):

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func revokeCommand() *cli.Command {
@@ -81,8 +81,8 @@ func revoke(c *cli.Context) error {
 }
 
 // selectionOf returns what the flags choose.
-func selectionOf(c *cli.Context) (admin.Selection, error) {
-	s := admin.Selection{
+func selectionOf(c *cli.Context) (api.Selection, error) {
+	s := api.Selection{
 		Agent: c.String("agent"), Owner: c.String("owner"), Reason: c.String("reason"), DryRun: c.Bool("dry-run"),
 	}
 	var err error

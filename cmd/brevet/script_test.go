@@ -12,7 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func TestMain(m *testing.M) {
@@ -110,7 +110,7 @@ func serveCmd(ts *testscript.TestScript, neg bool, args []string) {
 	running := ts.Value(serverKey{}).(**exec.Cmd)
 	*running = cmd
 	ts.Defer(func() { stopServer(running) })
-	client := admin.Dial(ts.Getenv("BREVET_DIR"))
+	client := api.Dial(ts.Getenv("BREVET_DIR"))
 	for range 500 {
 		if _, err = client.Status(context.Background()); err == nil {
 			return

@@ -14,14 +14,14 @@ import (
 
 	"golang.org/x/crypto/acme"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // invited runs a command that invites an agent and saves the enrollment token
 // in the file name.
-func (l *life) invited(name string, argv ...string) admin.Invited {
+func (l *life) invited(name string, argv ...string) api.Invited {
 	l.t.Helper()
-	var doc admin.Invited
+	var doc api.Invited
 	if err := json.Unmarshal(l.secretly(argv...), &doc); err != nil {
 		l.t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func (l *life) invited(name string, argv ...string) admin.Invited {
 	return doc
 }
 
-func rawKey(t *testing.T, k admin.ACMEKey) []byte {
+func rawKey(t *testing.T, k api.ACMEKey) []byte {
 	t.Helper()
 	raw, err := base64.RawURLEncoding.DecodeString(k.MACKey)
 	if err != nil || len(raw) != 32 {
@@ -42,7 +42,7 @@ func rawKey(t *testing.T, k admin.ACMEKey) []byte {
 }
 
 // openAccount opens an ACME account, as an ACME client does.
-func (l *life) openAccount(k admin.ACMEKey) error {
+func (l *life) openAccount(k api.ACMEKey) error {
 	l.t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 
 	"go.step.sm/crypto/pemutil"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // A life is a whole run of the program, every process of it, and what was
@@ -79,7 +79,7 @@ func TestSecretsInNoForm(t *testing.T) {
 		secrets[name] = text
 		l.save(name, string(text))
 	}
-	invited := func(name string, argv ...string) admin.ACMEKey {
+	invited := func(name string, argv ...string) api.ACMEKey {
 		doc := l.invited(name, append(argv, "--json")...)
 		secrets[name], secrets["the MAC key of "+name], secrets["the raw MAC key of "+name] = []byte(doc.Enrollment.Token), []byte(doc.ACME.MACKey), rawKey(t, doc.ACME)
 		secrets["the key identifier of "+name] = []byte(doc.ACME.KeyID) // with a copy of the store, it makes the MAC key

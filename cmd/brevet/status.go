@@ -11,7 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func statusCommand() *cli.Command {
@@ -46,7 +46,7 @@ func status(c *cli.Context) error {
 	return err
 }
 
-func (p *page) status(st admin.Status, health string) {
+func (p *page) status(st api.Status, health string) {
 	var t table
 	t.pair("Authority", st.TrustDomain+" at "+st.Advertise)
 	t.styled(map[bool]string{true: green, false: red}[st.Healthy], "Health:", health)

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // ask runs a command that must succeed in silence and returns its output.
@@ -35,14 +35,14 @@ func contains(t *testing.T, text string, parts ...string) {
 var soon = time.Now().Add(time.Hour).Round(time.Second)
 
 func TestAgentAdd(t *testing.T) {
-	invited := admin.Invited{
-		Agent:      admin.Agent{Name: "bot", ID: "spiffe://td/agent/bot", State: "active"},
-		Enrollment: admin.Enrollment{Token: "brevet_enroll_x", Expires: soon},
-		ACME:       admin.ACMEKey{Directory: "https://ca.example/acme/directory", KeyID: "kid", MACKey: "mac"},
+	invited := api.Invited{
+		Agent:      api.Agent{Name: "bot", ID: "spiffe://td/agent/bot", State: "active"},
+		Enrollment: api.Enrollment{Token: "brevet_enroll_x", Expires: soon},
+		ACME:       api.ACMEKey{Directory: "https://ca.example/acme/directory", KeyID: "kid", MACKey: "mac"},
 	}
 	f := fakeServer(t, answers{
 		"POST /agents": invited,
-		"GET /status":  admin.Status{Advertise: "https://ca.example", RootFingerprint: []string{"abcd"}},
+		"GET /status":  api.Status{Advertise: "https://ca.example", RootFingerprint: []string{"abcd"}},
 	})
 	out := ask(t, "agent", "add", "bot", "--owner", "me", "--scope", "a", "--scope", "b,c", "--dns", "x.example,challenge",
 		"--ttl", "1d", "--label", "env=prod", "--expires", "2030-01-02T03:04:05Z")
@@ -58,14 +58,14 @@ func TestAgentAdd(t *testing.T) {
 	if out := ask(t, "agent", "add", "bot", "--owner", "me", "--quiet"); out != "brevet_enroll_x\n" {
 		t.Errorf("--quiet prints %q", out)
 	}
-	var doc admin.Invited
+	var doc api.Invited
 	if err := json.Unmarshal([]byte(ask(t, "agent", "add", "bot", "--owner", "me", "--json")), &doc); err != nil || !doc.Enrollment.Expires.Equal(soon) || doc.Enrollment.Token != "brevet_enroll_x" || doc.ACME != invited.ACME {
 		t.Errorf("--json prints %+v, %v", doc, err)
 	}
 }
 
 func TestAgentSet(t *testing.T) {
-	f := fakeServer(t, answers{"PATCH /agents/bot": admin.Agent{Name: "bot", State: "active"}})
+	f := fakeServer(t, answers{"PATCH /agents/bot": api.Agent{Name: "bot", State: "active"}})
 	key := filepath.Join(t.TempDir(), "key.pem")
 	if err := os.WriteFile(key, []byte("PEM"), 0o600); err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func TestListsAreArrays(t *testing.T) {
 }
 
 func TestAgentListFilters(t *testing.T) {
-	f := fakeServer(t, answers{"GET /agents": []admin.Agent{{Name: "bot", State: "suspended", Owner: "me", CertExpires: soon}}})
+	f := fakeServer(t, answers{"GET /agents": []api.Agent{{Name: "bot", State: "suspended", Owner: "me", CertExpires: soon}}})
 	out := ask(t, "agent", "list", "--state", "suspended", "--owner", "me", "--label", "a=b", "--stale", "30d")
 	contains(t, out, "NAME  STATE      OWNER  SCOPES  CERTIFICATE UNTIL\n", "bot   suspended  me     -       "+at(soon)+" (in ")
 	if want := "GET /agents?label=a%3Db&owner=me&stale=720h0m0s&state=suspended "; f.asked[0] != want {
@@ -124,7 +124,7 @@ func TestAgentListFilters(t *testing.T) {
 }
 
 func TestReceipts(t *testing.T) {
-	r := admin.Receipt{At: time.Now(), Certificates: 1, Tokens: 2, ACMEAccounts: 1, CRL: []admin.CRLNumber{{Issuer: "aa", Number: 7}}, DeadAfter: soon}
+	r := api.Receipt{At: time.Now(), Certificates: 1, Tokens: 2, ACMEAccounts: 1, CRL: []api.CRLNumber{{Issuer: "aa", Number: 7}}, DeadAfter: soon}
 	f := fakeServer(t, answers{
 		"POST /agents/bot/suspend": r, "POST /agents/bot/decommission": r, "POST /certificates/0a/revoke": r, "POST /tokens/0b/revoke": r, "POST /revoke": r,
 	})
@@ -140,7 +140,7 @@ func TestReceipts(t *testing.T) {
 		if got := f.asked[len(f.asked)-1]; got != asked {
 			t.Errorf("%s asked %s, want %s", typed, got, asked)
 		}
-		var doc admin.Receipt
+		var doc api.Receipt
 		if err := json.Unmarshal([]byte(ask(t, strings.Fields(typed+" --json")...)), &doc); err != nil || !doc.DeadAfter.Equal(soon) {
 			t.Errorf("%s --json prints %+v, %v", typed, doc, err)
 		}
@@ -148,7 +148,7 @@ func TestReceipts(t *testing.T) {
 }
 
 func TestLateCRLIsAWarning(t *testing.T) {
-	fakeServer(t, answers{"POST /agents/bot/suspend": admin.Receipt{Certificates: 1, Warning: "revoked,\nbut the CRL is late"}})
+	fakeServer(t, answers{"POST /agents/bot/suspend": api.Receipt{Certificates: 1, Warning: "revoked,\nbut the CRL is late"}})
 	status, stdout, stderr := brevet(t, "", "agent", "suspend", "bot", "--json")
 	if status != 0 || stderr != "brevet: warning: revoked,; but the CRL is late\n" || !json.Valid([]byte(stdout)) {
 		t.Errorf("got status %d, %q and %s", status, stderr, stdout)
@@ -156,7 +156,7 @@ func TestLateCRLIsAWarning(t *testing.T) {
 }
 
 func TestRevokeCountsFirst(t *testing.T) {
-	f := fakeServer(t, answers{"POST /revoke": admin.Receipt{Certificates: 3, DryRun: true, DeadAfter: soon}})
+	f := fakeServer(t, answers{"POST /revoke": api.Receipt{Certificates: 3, DryRun: true, DeadAfter: soon}})
 	out := ask(t, "revoke", "--agent", "bot", "--label", "a=b", "--reason", "superseded")
 	contains(t, out, "To be revoked: 3 certificates and 0 access tokens.\nDone: revoked 3 ")
 	want := []string{
@@ -174,7 +174,7 @@ func TestRevokeCountsFirst(t *testing.T) {
 	f.asked = nil
 	before := time.Now().Add(-2 * time.Hour)
 	ask(t, "revoke", "--issued-since", "2h", "--json")
-	var s admin.Selection
+	var s api.Selection
 	if err := json.Unmarshal([]byte(strings.TrimPrefix(f.asked[0], "POST /revoke ")), &s); err != nil || len(f.asked) != 1 || s.IssuedSince.Sub(before).Abs() > time.Minute {
 		t.Errorf("--issued-since 2h asked %q, %v", f.asked, err)
 	}
@@ -195,7 +195,7 @@ func TestTokenIntrospect(t *testing.T) {
 }
 
 func TestRefusalsAreOneLine(t *testing.T) {
-	fakeServer(t, answers{"GET /agents/bot": &admin.Error{Status: 404, Detail: "no such agent:\nbot\x1b[2J"}})
+	fakeServer(t, answers{"GET /agents/bot": &api.Error{Status: 404, Detail: "no such agent:\nbot\x1b[2J"}})
 	status, stdout, stderr := brevet(t, "", "agent", "show", "bot", "--json")
 	if status != 1 || stdout != "" || stderr != "brevet: no such agent:; bot\uFFFD[2J\n" {
 		t.Errorf("got status %d, %q and %q", status, stdout, stderr)
@@ -213,7 +213,7 @@ func TestAuditPrinting(t *testing.T) {
 	if want := "GET /audit?agent=bot&follow=false&since=2026-01-02T03%3A04%3A05Z "; f.asked[0] != want {
 		t.Errorf("asked %s, want %s", f.asked[0], want)
 	}
-	var list []admin.Event
+	var list []api.Event
 	if err := json.Unmarshal([]byte(ask(t, "audit", "list", "--json")), &list); err != nil || len(list) != 2 || list[1].Subject != "\x1b[2J<x>" {
 		t.Errorf("--json prints %+v, %v", list, err)
 	}
@@ -230,7 +230,7 @@ func TestAuditPrinting(t *testing.T) {
 
 func TestAuditVerify(t *testing.T) {
 	const checkpoint = "td/brevet-audit\n2\nhash=\n\n— td/brevet-audit sig=\n"
-	f := fakeServer(t, answers{"POST /audit/verify": admin.Verified{Entries: 2, Root: "hash=", Checkpoint: checkpoint}})
+	f := fakeServer(t, answers{"POST /audit/verify": api.Verified{Entries: 2, Root: "hash=", Checkpoint: checkpoint}})
 	if out := ask(t, "audit", "verify", "--quiet"); out != checkpoint {
 		t.Errorf("--quiet prints %q, want the checkpoint %q", out, checkpoint)
 	}
@@ -252,7 +252,7 @@ func TestAuditVerify(t *testing.T) {
 }
 
 func TestCertIssue(t *testing.T) {
-	f := fakeServer(t, answers{"POST /agents/bot/certificates": admin.Issued{Certificate: "CERT\n", Chain: "CHAIN\n", NotAfter: soon}})
+	f := fakeServer(t, answers{"POST /agents/bot/certificates": api.Issued{Certificate: "CERT\n", Chain: "CHAIN\n", NotAfter: soon}})
 	status, stdout, stderr := brevet(t, "CSR", "cert", "issue", "bot", "--csr", "-", "--ttl", "1d", "--profile", "p", "-q")
 	if status != 0 || stdout != "CERT\nCHAIN\n" || stderr != "" {
 		t.Errorf("got status %d, %q and %s", status, stdout, stderr)
@@ -269,7 +269,7 @@ func TestCertIssue(t *testing.T) {
 }
 
 func TestStatusOfTheSick(t *testing.T) {
-	fakeServer(t, answers{"GET /status": admin.Status{TrustDomain: "td", Problems: []string{"the CRL is not current"}}})
+	fakeServer(t, answers{"GET /status": api.Status{TrustDomain: "td", Problems: []string{"the CRL is not current"}}})
 	status, stdout, stderr := brevet(t, "", "status")
 	if status != 1 || stderr != "brevet: the authority is not healthy: the CRL is not current\n" {
 		t.Errorf("got status %d and %s", status, stderr)

@@ -8,6 +8,13 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
+// An Account is one of ACME, as the store has it.
+type Account struct {
+	ID      string
+	Agent   agents.Name
+	Created time.Time
+}
+
 // accounts returns the ACME accounts that may be used now and are chosen, by
 // their agent and when they were opened.
 func (h *Handler) accounts(tx storage.Tx, now time.Time, chosen func(agents.Agent, time.Time) bool) ([]Account, error) {
@@ -30,12 +37,12 @@ func (h *Handler) accounts(tx storage.Tx, now time.Time, chosen func(agents.Agen
 }
 
 // choosesAccount is chooses for an account.
-func (s Selection) choosesAccount(a agents.Agent, created time.Time) bool {
+func (s selection) choosesAccount(a agents.Agent, created time.Time) bool {
 	return s.chooses(a, agents.Credential{IssuedAt: created})
 }
 
 // endAccounts ends the accounts one by one, where no cutoff does.
-func (h *Handler) endAccounts(tx storage.Tx, s Selection, chosen []Account) error {
+func (h *Handler) endAccounts(tx storage.Tx, s selection, chosen []Account) error {
 	if s.IssuedSince.IsZero() {
 		return nil
 	}

@@ -13,12 +13,12 @@ import (
 	"golang.org/x/crypto/acme"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
 // open opens an ACME account of an agent with the key that in tells.
-func (w *world) open(in admin.Invited) *acme.Client {
+func (w *world) open(in api.Invited) *acme.Client {
 	w.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -91,19 +91,19 @@ func (w *accounts) alive() []string {
 func TestAccountsEndWithWhatIsSelected(t *testing.T) {
 	all := []string{"a1+", "a1-", "b2+", "b2-"}
 	for what, c := range map[string]struct {
-		choose func(noon time.Time) admin.Selection
+		choose func(noon time.Time) api.Selection
 		ends   []string
 	}{
-		"an agent": {func(time.Time) admin.Selection { return admin.Selection{Agent: "a1"} }, []string{"a1+", "a1-"}},
-		"an owner": {func(time.Time) admin.Selection { return admin.Selection{Owner: "b"} }, []string{"b2+", "b2-"}},
-		"a label":  {func(time.Time) admin.Selection { return admin.Selection{Labels: map[string]string{"n": "2"}} }, []string{"b2+", "b2-"}},
-		"another's label": {func(time.Time) admin.Selection {
-			return admin.Selection{Agent: "a1", Labels: map[string]string{"n": "2"}}
+		"an agent": {func(time.Time) api.Selection { return api.Selection{Agent: "a1"} }, []string{"a1+", "a1-"}},
+		"an owner": {func(time.Time) api.Selection { return api.Selection{Owner: "b"} }, []string{"b2+", "b2-"}},
+		"a label":  {func(time.Time) api.Selection { return api.Selection{Labels: map[string]string{"n": "2"}} }, []string{"b2+", "b2-"}},
+		"another's label": {func(time.Time) api.Selection {
+			return api.Selection{Agent: "a1", Labels: map[string]string{"n": "2"}}
 		}, nil},
-		"what is older":      {func(noon time.Time) admin.Selection { return admin.Selection{IssuedBefore: noon} }, []string{"a1-", "b2-"}},
-		"what is younger":    {func(noon time.Time) admin.Selection { return admin.Selection{IssuedSince: noon} }, []string{"a1+", "b2+"}},
-		"an owner's younger": {func(noon time.Time) admin.Selection { return admin.Selection{Owner: "a", IssuedSince: noon} }, []string{"a1+"}},
-		"an agent's older":   {func(noon time.Time) admin.Selection { return admin.Selection{Agent: "b2", IssuedBefore: noon} }, []string{"b2-"}},
+		"what is older":      {func(noon time.Time) api.Selection { return api.Selection{IssuedBefore: noon} }, []string{"a1-", "b2-"}},
+		"what is younger":    {func(noon time.Time) api.Selection { return api.Selection{IssuedSince: noon} }, []string{"a1+", "b2+"}},
+		"an owner's younger": {func(noon time.Time) api.Selection { return api.Selection{Owner: "a", IssuedSince: noon} }, []string{"a1+"}},
+		"an agent's older":   {func(noon time.Time) api.Selection { return api.Selection{Agent: "b2", IssuedBefore: noon} }, []string{"b2-"}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

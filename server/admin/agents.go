@@ -11,11 +11,12 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 )
 
 func (h *Handler) addAgent(r *http.Request) (any, error) {
-	var in AddRequest
+	var in api.AddRequest
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
@@ -23,7 +24,8 @@ func (h *Handler) addAgent(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	apart, err := h.apart(r, "agent.add", name, in.Change)
+	change := agents.Change(in.Change)
+	apart, err := h.apart(r, "agent.add", name, change)
 	if err != nil {
 		return nil, err
 	}
@@ -31,8 +33,8 @@ func (h *Handler) addAgent(r *http.Request) (any, error) {
 		if err := apart(tx); err != nil {
 			return agents.Agent{}, err
 		}
-		return agents.Add(tx, h.TrustDomain, name, in.Change, e, now)
-	}, in.Reasons()...)
+		return agents.Add(tx, h.TrustDomain, name, change, e, now)
+	}, change.Reasons()...)
 }
 
 // apart returns what says, in the transaction of a change, whether halves of its
@@ -79,9 +81,9 @@ func (h *Handler) invite(r *http.Request, action string, name agents.Name, chang
 		a, err = change(tx, e, now)
 		return err
 	}, reasons...)
-	return Invited{
-		Agent: h.agent(a, agents.Current{}), Enrollment: Enrollment{e.Token.Reveal(), e.Expires},
-		ACME: ACMEKey{h.Directory, e.Binding.KeyID, e.Binding.MACKey.Reveal()},
+	return api.Invited{
+		Agent: h.agent(a, agents.Current{}), Enrollment: api.Enrollment{Token: e.Token.Reveal(), Expires: e.Expires},
+		ACME: api.ACMEKey{Directory: h.Directory, KeyID: e.Binding.KeyID, MACKey: e.Binding.MACKey.Reveal()},
 	}, err
 }
 
@@ -90,10 +92,11 @@ func (h *Handler) setAgent(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var in agents.Change
-	if err := read(r, &in); err != nil {
+	var body api.Change
+	if err := read(r, &body); err != nil {
 		return nil, err
 	}
+	in := agents.Change(body)
 	apart, err := h.apart(r, "agent.set", name, in)
 	if err != nil {
 		return nil, err
@@ -134,7 +137,7 @@ func (h *Handler) showAgent(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out Shown
+	var out api.Shown
 	err = h.view(r, func(tx storage.Tx) error {
 		a, err := agents.Get(tx, name)
 		if err != nil {
@@ -145,7 +148,7 @@ func (h *Handler) showAgent(r *http.Request) (any, error) {
 			return err
 		}
 		accounts, err := h.accounts(tx, h.Clock.Now(), func(holder agents.Agent, _ time.Time) bool { return holder.Name == name })
-		out = Shown{h.agent(a, c), len(accounts)}
+		out = api.Shown{Agent: h.agent(a, c), ACMEAccounts: len(accounts)}
 		return err
 	})
 	return out, err
@@ -165,7 +168,7 @@ func (h *Handler) listAgents(r *http.Request) (any, error) {
 			return nil, fmt.Errorf("%w stale %q: want a duration such as 720h", agents.ErrInvalid, text)
 		}
 	}
-	list := []Agent{}
+	list := []api.Agent{}
 	err := h.view(r, func(tx storage.Tx) error {
 		for a, err := range agents.All(tx) {
 			if err != nil {
@@ -220,8 +223,8 @@ func currentOf(tx storage.Tx, n agents.Name, now time.Time) (agents.Current, err
 }
 
 // agent returns what operators see of a.
-func (h *Handler) agent(a agents.Agent, c agents.Current) Agent {
-	out := Agent{
+func (h *Handler) agent(a agents.Agent, c agents.Current) api.Agent {
+	out := api.Agent{
 		Name: string(a.Name), ID: h.TrustDomain.ID(a.Name), State: string(a.State), Owner: a.Owner, Purpose: a.Purpose,
 		Labels: maps.Clone(a.Labels), Audiences: a.Audiences, Keys: len(a.Keys), Expires: a.Expires, Created: a.Created, Changed: a.Changed,
 	}

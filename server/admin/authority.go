@@ -10,6 +10,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
@@ -34,8 +35,8 @@ func (h *Handler) publishCRL(r *http.Request) (any, error) {
 }
 
 // list returns what the published list says, read from the list itself.
-func (h *Handler) list(l *crl.CRL) (CRL, error) {
-	out := CRL{
+func (h *Handler) list(l *crl.CRL) (api.CRL, error) {
+	out := api.CRL{
 		Issuer: l.Issuer, Number: l.Number, ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Revoked: l.Entries,
 		URL: h.BaseURL + ca.CRLPath(l.Issuer),
 	}
@@ -44,7 +45,7 @@ func (h *Handler) list(l *crl.CRL) (CRL, error) {
 		return out, fmt.Errorf("reading CRL %d: %w", l.Number, err)
 	}
 	for _, e := range parsed.RevokedCertificateEntries {
-		out.Entries = append(out.Entries, Entry{serialText(e.SerialNumber), e.RevocationTime, agents.Reason(e.ReasonCode).String()})
+		out.Entries = append(out.Entries, api.Entry{Serial: serialText(e.SerialNumber), RevokedAt: e.RevocationTime, Reason: agents.Reason(e.ReasonCode).String()})
 	}
 	return out, nil
 }
@@ -56,7 +57,7 @@ func serialText(n *big.Int) string {
 }
 
 func (h *Handler) listKeys(r *http.Request) (any, error) {
-	list := []Key{}
+	list := []api.Key{}
 	err := h.view(r, func(tx storage.Tx) error {
 		all, err := keys.List(tx)
 		if err != nil {
@@ -84,8 +85,8 @@ func caEnds(tx storage.Tx) (map[string]time.Time, error) {
 	return ends, err
 }
 
-func newKey(k keys.Key, ends time.Time) Key {
-	return Key{
+func newKey(k keys.Key, ends time.Time) api.Key {
+	return api.Key{
 		ID: k.ID, Purpose: string(k.Purpose), Algorithm: string(k.Algorithm), State: string(k.State),
 		Created: k.Created, Activated: k.Activated, Retired: k.Retired, Expires: ends,
 	}
@@ -117,7 +118,7 @@ func (h *Handler) rehearse(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []Rehearsal
+	var all []api.Rehearsal
 	for _, p := range []keys.Purpose{keys.Issuer, keys.Tokens, keys.TokensPQ} {
 		if p != keys.Issuer && tokens.CheckAlgorithm(p, a) != nil {
 			continue
@@ -140,7 +141,7 @@ func (h *Handler) rotateKey(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out Key
+	var out api.Key
 	err = h.view(r, func(tx storage.Tx) error {
 		k, err := keys.Get(tx, id)
 		if err != nil {
@@ -160,7 +161,7 @@ func (h *Handler) status(r *http.Request) (any, error) {
 	}
 	if lists := h.CRL.Current(); len(lists) > 0 {
 		l := lists[0]
-		st.CRL = CRL{
+		st.CRL = api.CRL{
 			Issuer: l.Issuer, Number: l.Number, ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Revoked: l.Entries,
 			URL: h.BaseURL + ca.CRLPath(l.Issuer),
 		}

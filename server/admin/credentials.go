@@ -9,13 +9,14 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
 // NewIssued returns a certificate as it is handed out.
-func NewIssued(i *ca.Issued) Issued {
-	return Issued{
+func NewIssued(i *ca.Issued) api.Issued {
+	return api.Issued{
 		Certificate: string(ca.PEM(i.DER)), Chain: string(ca.PEM(i.Issuer.Certificate)), NotAfter: i.ID.Expires(),
 	}
 }
@@ -25,7 +26,7 @@ func (h *Handler) issue(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var in IssueRequest
+	var in api.IssueRequest
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
@@ -68,9 +69,9 @@ func state(s *agents.Standing, c agents.Credential, now time.Time) (string, agen
 	return "active", agents.Cutoff{}, nil
 }
 
-func (h *Handler) certificate(s *agents.Standing, c ca.Certificate) (Certificate, error) {
+func (h *Handler) certificate(s *agents.Standing, c ca.Certificate) (api.Certificate, error) {
 	st, cutoff, err := state(s, c.Credential, h.Clock.Now())
-	out := Certificate{
+	out := api.Certificate{
 		Serial: c.ID.String(), Agent: string(c.Agent), State: st, Issuer: c.Issuer, IssuedAt: c.IssuedAt, NotBefore: c.NotBefore,
 		NotAfter: c.ID.Expires(), Profile: c.Profile, Names: []string{h.TrustDomain.ID(c.Agent), h.TrustDomain.Host(c.Agent)},
 		Fingerprint: hex.EncodeToString(c.Fingerprint[:]),
@@ -94,7 +95,7 @@ func (h *Handler) listCertificates(r *http.Request) (any, error) {
 	default:
 		return nil, fmt.Errorf("%w state %q: want active, revoked or expired", agents.ErrInvalid, want)
 	}
-	list := []Certificate{}
+	list := []api.Certificate{}
 	err := h.view(r, func(tx storage.Tx) error {
 		standing := agents.NewStanding(tx, h.Clock.Now())
 		for c, err := range ca.Since(tx, h.Clock.Now().Add(-past)) {
@@ -122,7 +123,7 @@ func (h *Handler) showCertificate(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out Certificate
+	var out api.Certificate
 	err = h.view(r, func(tx storage.Tx) error {
 		c, err := ca.Get(tx, serial)
 		if err != nil {
@@ -152,7 +153,7 @@ func (h *Handler) revokeCertificate(r *http.Request) (any, error) {
 
 func (h *Handler) listTokens(r *http.Request) (any, error) {
 	agent := r.URL.Query().Get("agent")
-	list := []Token{}
+	list := []api.Token{}
 	err := h.view(r, func(tx storage.Tx) error {
 		standing := agents.NewStanding(tx, h.Clock.Now())
 		for t, err := range tokens.Since(tx, h.Clock.Now().Add(-past)) {
@@ -173,8 +174,8 @@ func (h *Handler) listTokens(r *http.Request) (any, error) {
 	return list, err
 }
 
-func newToken(t tokens.Token, state string, cutoff agents.Cutoff) Token {
-	out := Token{
+func newToken(t tokens.Token, state string, cutoff agents.Cutoff) api.Token {
+	out := api.Token{
 		ID: t.ID.String(), Agent: string(t.Agent), State: state, IssuedAt: t.IssuedAt, Expires: t.ID.Expires(),
 		Scope: agents.JoinScopes(t.Scopes), Audiences: t.Audiences,
 	}

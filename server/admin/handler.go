@@ -21,6 +21,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
@@ -39,11 +40,11 @@ type Parts struct {
 	Log         *slog.Logger
 	Stopping    <-chan struct{} // closed when the server is about to stop
 
-	Status    func(context.Context) (Status, error)                                               // what only the server knows
+	Status    func(context.Context) (api.Status, error)                                           // what only the server knows
 	Sign      func(storage.Tx) ([]byte, error)                                                    // a checkpoint of the audit log
 	Verifiers func(storage.Tx) ([]ed25519.PublicKey, string, error)                               // the log's keys and its origin
 	Rotate    func(context.Context, policy.Request, keys.Purpose, keys.Algorithm) (string, error) // makes a new key, whose identifier it returns, and puts it to work; "" for one like the old
-	Rehearse  func(context.Context, keys.Purpose, keys.Algorithm) (Rehearsal, error)              // says what Rotate would do
+	Rehearse  func(context.Context, keys.Purpose, keys.Algorithm) (api.Rehearsal, error)          // says what Rotate would do
 
 	Accounts   func(storage.Tx) iter.Seq2[Account, error] // of ACME, but for those that ended one by one
 	EndAccount func(tx storage.Tx, id string) error       // ends one
@@ -122,7 +123,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(Error{Status: status, Title: http.StatusText(status), Detail: err.Error()})
+	json.NewEncoder(w).Encode(api.Error{Status: status, Title: http.StatusText(status), Detail: err.Error()})
 }
 
 // maxBody is the largest body that is read, in octets: an agent with all its

@@ -16,7 +16,7 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
@@ -60,7 +60,7 @@ func serial(a *servertest.Agent) string { return fmt.Sprintf("%040x", a.Leaf.Ser
 // holdings is all that can be told of agents and credentials.
 func (w *world) holdings() (all []any) {
 	w.t.Helper()
-	a, err1 := w.Admin.Agents(w.t.Context(), admin.Filter{})
+	a, err1 := w.Admin.Agents(w.t.Context(), api.Filter{})
 	c, err2 := w.Admin.Certificates(w.t.Context(), "", "")
 	tokens, err3 := w.Admin.Tokens(w.t.Context(), "")
 	k, err4 := w.Admin.Keys(w.t.Context())
@@ -77,7 +77,7 @@ func (w *world) refused(what string, status int, because, action, subject string
 	w.t.Helper()
 	before, events := w.holdings(), len(w.Events())
 	err := call()
-	var refusal *admin.Error
+	var refusal *api.Error
 	if !errors.As(err, &refusal) || refusal.Status != status || !strings.Contains(refusal.Detail, because) || refusal.Title != http.StatusText(status) {
 		w.t.Errorf("%s: got %+v, want %d that says %q", what, err, status, because)
 	}
@@ -97,12 +97,12 @@ func (w *world) refused(what string, status int, because, action, subject string
 	}
 }
 
-// raw sends what admin.Client would not.
+// raw sends what api.Client would not.
 func (w *world) raw(method, path, body string) (int, string) {
 	w.t.Helper()
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, "unix", w.File(admin.SocketName))
+		return d.DialContext(ctx, "unix", w.File(api.SocketName))
 	}}}
 	r, err := http.NewRequest(method, (&url.URL{Scheme: "http", Host: "brevet"}).String()+path, strings.NewReader(body))
 	if err != nil {

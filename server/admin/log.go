@@ -11,6 +11,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -111,7 +112,7 @@ func (h *Handler) verifyLog(r *http.Request) (any, error) {
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
-	var out Verified
+	var out api.Verified
 	err := h.view(r, func(tx storage.Tx) error {
 		checkpoints, err := h.checkpoints(tx, in.Checkpoint)
 		if err != nil {
@@ -122,7 +123,7 @@ func (h *Handler) verifyLog(r *http.Request) (any, error) {
 			return err
 		}
 		signed, err := h.Sign(tx)
-		out = Verified{Entries: report.Size, Root: report.Root.String(), Checkpoint: string(signed)}
+		out = api.Verified{Entries: report.Size, Root: report.Root.String(), Checkpoint: string(signed)}
 		return err
 	})
 	return out, err

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/bolt"
@@ -53,7 +53,7 @@ func TestLogProvesItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var refusal *admin.Error
+	var refusal *api.Error
 	if _, err := w.Admin.VerifyLog(ctx, foreign.Checkpoint); !errors.As(err, &refusal) || refusal.Status != 400 {
 		t.Errorf("with a checkpoint of another log: %v", err)
 	}
@@ -124,7 +124,7 @@ func TestTamperedLogIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Start()
-	var refusal *admin.Error
+	var refusal *api.Error
 	if _, err := w.Admin.VerifyLog(t.Context(), ""); !errors.As(err, &refusal) || !strings.Contains(refusal.Detail, "tampered") || !strings.Contains(refusal.Detail, "entry 2") {
 		t.Errorf("got %v", err)
 	}
@@ -134,10 +134,10 @@ func TestEventsAreChosen(t *testing.T) {
 	t.Parallel() // it waits for a server to stop
 	w := newWorld(t)
 	all := w.Events()
-	list := func(f admin.EventFilter) (got []admin.Event) {
+	list := func(f api.EventFilter) (got []api.Event) {
 		t.Helper()
 		err := w.Admin.Events(t.Context(), f, func(line json.RawMessage) error {
-			var e admin.Event
+			var e api.Event
 			err := json.Unmarshal(line, &e)
 			got = append(got, e)
 			return err
@@ -147,28 +147,28 @@ func TestEventsAreChosen(t *testing.T) {
 		}
 		return got
 	}
-	for _, e := range list(admin.EventFilter{Agent: "bot"}) {
+	for _, e := range list(api.EventFilter{Agent: "bot"}) {
 		if e.Subject != "bot" && e.Actor != "spiffe://example.internal/agent/bot" {
 			t.Errorf("of bot: %+v", e)
 		}
 	}
-	if got := list(admin.EventFilter{Agent: "bot"}); len(got) != 2 { // add, issue
+	if got := list(api.EventFilter{Agent: "bot"}); len(got) != 2 { // add, issue
 		t.Errorf("of bot: %+v", got)
 	}
 	half := all[len(all)/2]
-	if got := list(admin.EventFilter{Since: half.Time}); len(got) == 0 || got[0].Seq > half.Seq || got[0].Time.Before(half.Time) {
+	if got := list(api.EventFilter{Since: half.Time}); len(got) == 0 || got[0].Seq > half.Seq || got[0].Time.Before(half.Time) {
 		t.Errorf("since %s: %+v", half.Time, got)
 	}
-	if got := list(admin.EventFilter{Since: w.Clock.Now().Add(time.Hour)}); len(got) != 0 {
+	if got := list(api.EventFilter{Since: w.Clock.Now().Add(time.Hour)}); len(got) != 0 {
 		t.Errorf("since later: %+v", got)
 	}
 	// Who follows is told of what comes, and not of what was.
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	told, done := make(chan admin.Event), make(chan error, 1)
+	told, done := make(chan api.Event), make(chan error, 1)
 	go func() {
-		done <- w.Admin.Events(ctx, admin.EventFilter{Follow: true, Agent: "fresh"}, func(line json.RawMessage) error {
-			var e admin.Event
+		done <- w.Admin.Events(ctx, api.EventFilter{Follow: true, Agent: "fresh"}, func(line json.RawMessage) error {
+			var e api.Event
 			err := json.Unmarshal(line, &e)
 			told <- e
 			return err
@@ -185,7 +185,7 @@ func TestEventsAreChosen(t *testing.T) {
 		t.Errorf("it ends with %v", err)
 	}
 	enough := errors.New("enough")
-	if err := w.Admin.Events(t.Context(), admin.EventFilter{}, func(json.RawMessage) error { return enough }); !errors.Is(err, enough) {
+	if err := w.Admin.Events(t.Context(), api.EventFilter{}, func(json.RawMessage) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("got %v", err)
 	}
 }

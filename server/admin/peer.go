@@ -10,13 +10,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // Listen opens the socket in dir, mode 0600. Nobody else serves it: whoever
 // calls holds the lock of the store beside it, so a socket that is there is
 // left from a crash.
 func Listen(dir string) (net.Listener, error) {
-	path := filepath.Join(dir, SocketName)
+	path := filepath.Join(dir, api.SocketName)
 	if len(path) > 100 {
 		return nil, fmt.Errorf("the path of the admin socket, %s, is too long for a unix socket (100 bytes): choose a shorter --dir", path)
 	}

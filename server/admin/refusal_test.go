@@ -11,6 +11,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -28,10 +29,10 @@ func TestAgentsThatAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	add := func(name string, change agents.Change) func() error {
-		return func() error { return only(c.AddAgent(ctx, name, change)) }
+		return func() error { return only(c.AddAgent(ctx, name, api.Change(change))) }
 	}
 	set := func(name string, change agents.Change) func() error {
-		return func() error { return only(c.SetAgent(ctx, name, change)) }
+		return func() error { return only(c.SetAgent(ctx, name, api.Change(change))) }
 	}
 	w.refused("a name in upper case", 400, "invalid agent name", "", "", add("Bot", owner))
 	w.refused("no name", 400, "invalid agent name", "", "", add("", owner))
@@ -67,7 +68,7 @@ func TestAgentsThatAreRefused(t *testing.T) {
 	for _, call := range []func() error{func() error { return only(c.Suspend(ctx, "bot", "bored")) }, func() error { return only(c.Decommission(ctx, "bot", "bored")) }} {
 		w.refused("a reason that is none", 400, "want one of affiliationChanged", "", "", call)
 	}
-	w.refused("a state that is none", 400, "want active, suspended or decommissioned", "", "", func() error { return only(c.Agents(ctx, admin.Filter{State: "Active"})) })
+	w.refused("a state that is none", 400, "want active, suspended or decommissioned", "", "", func() error { return only(c.Agents(ctx, api.Filter{State: "Active"})) })
 }
 
 func TestCredentialsThatAreRefused(t *testing.T) {
@@ -101,19 +102,19 @@ func TestCredentialsThatAreRefused(t *testing.T) {
 	w.refused("to list a state that is none", 400, "want active, revoked or expired", "", "", func() error { return only(c.Certificates(ctx, "", "dead")) })
 	w.refused("a certificate again", 409, "revoked already", "certificate.revoke", "bot", revoke(first, "superseded"))
 
-	issue := func(name string, r admin.IssueRequest) func() error {
+	issue := func(name string, r api.IssueRequest) func() error {
 		if r.CSR == "" {
 			r.CSR = w.bot.CSR(nil)
 		}
 		return func() error { return only(c.IssueCertificate(ctx, name, r)) }
 	}
-	w.refused("for nobody", 404, "no such agent", "certificate.issue", "nobody", issue("nobody", admin.IssueRequest{}))
-	w.refused("for the suspended", 409, "suspended is suspended", "certificate.issue", "suspended", issue("suspended", admin.IssueRequest{}))
-	w.refused("for the authority", 409, "the authority itself", "certificate.issue", "brevet", issue("brevet", admin.IssueRequest{}))
-	w.refused("without a request", 400, "PEM block", "certificate.issue", "bot", issue("bot", admin.IssueRequest{CSR: "junk"}))
-	w.refused("for words", 400, "want a duration", "", "", issue("bot", admin.IssueRequest{TTL: "long"}))
-	w.refused("for long", 400, "may ask for 1m0s to 1h0m0s", "certificate.issue", "bot", issue("bot", admin.IssueRequest{TTL: "2h"}))
-	w.refused("of the server's profile", 400, "no such profile", "certificate.issue", "bot", issue("bot", admin.IssueRequest{Profile: "server"}))
+	w.refused("for nobody", 404, "no such agent", "certificate.issue", "nobody", issue("nobody", api.IssueRequest{}))
+	w.refused("for the suspended", 409, "suspended is suspended", "certificate.issue", "suspended", issue("suspended", api.IssueRequest{}))
+	w.refused("for the authority", 409, "the authority itself", "certificate.issue", "brevet", issue("brevet", api.IssueRequest{}))
+	w.refused("without a request", 400, "PEM block", "certificate.issue", "bot", issue("bot", api.IssueRequest{CSR: "junk"}))
+	w.refused("for words", 400, "want a duration", "", "", issue("bot", api.IssueRequest{TTL: "long"}))
+	w.refused("for long", 400, "may ask for 1m0s to 1h0m0s", "certificate.issue", "bot", issue("bot", api.IssueRequest{TTL: "2h"}))
+	w.refused("of the server's profile", 400, "no such profile", "certificate.issue", "bot", issue("bot", api.IssueRequest{Profile: "server"}))
 
 	end := func(jti, why string) func() error { return func() error { return only(c.RevokeToken(ctx, jti, why)) } }
 	w.refused("no jti", 400, "want 40 hexadecimal digits", "", "", end("junk", ""))
@@ -124,7 +125,7 @@ func TestCredentialsThatAreRefused(t *testing.T) {
 	}{{"certificate.revoke", revoke(unknown, "")}, {"token.revoke", end(unknown, "")}} {
 		events := len(w.Events())
 		err := what.call()
-		var refusal *admin.Error
+		var refusal *api.Error
 		if !errors.As(err, &refusal) || refusal.Status != 404 || !strings.Contains(refusal.Detail, unknown) {
 			t.Errorf("%s of what never was: %v", what.action, err)
 		}
@@ -144,16 +145,16 @@ func TestCredentialsThatAreRefused(t *testing.T) {
 func TestSelectionsThatAreRefused(t *testing.T) {
 	w := newWorld(t)
 	ctx, c := t.Context(), w.Admin
-	revoke := func(s admin.Selection) func() error { return func() error { return only(c.Revoke(ctx, s)) } }
+	revoke := func(s api.Selection) func() error { return func() error { return only(c.Revoke(ctx, s)) } }
 	future := w.Clock.Now().Add(time.Hour)
-	w.refused("nothing", 400, "name an agent, an owner, a label or a time", "", "", revoke(admin.Selection{}))
-	w.refused("only a reason", 400, "name an agent", "", "", revoke(admin.Selection{Reason: "superseded"}))
-	w.refused("the future", 400, "lies in the future", "", "", revoke(admin.Selection{IssuedBefore: future}))
-	w.refused("a reason that is none", 400, "want one of", "", "", revoke(admin.Selection{Agent: "bot", Reason: "bored"}))
-	w.refused("nobody", 404, "no such agent: nobody", "credential.revoke", "nobody", revoke(admin.Selection{Agent: "nobody"}))
-	w.refused("nobody, to try", 404, "no such agent: nobody", "", "", revoke(admin.Selection{Agent: "nobody", DryRun: true}))
-	w.refused("the authority", 409, "the authority itself", "credential.revoke", "brevet", revoke(admin.Selection{Agent: "brevet"}))
-	w.refused("the authority by its owner", 409, "the authority itself", "credential.revoke", "owner brevet itself", revoke(admin.Selection{Owner: "brevet itself"}))
+	w.refused("nothing", 400, "name an agent, an owner, a label or a time", "", "", revoke(api.Selection{}))
+	w.refused("only a reason", 400, "name an agent", "", "", revoke(api.Selection{Reason: "superseded"}))
+	w.refused("the future", 400, "lies in the future", "", "", revoke(api.Selection{IssuedBefore: future}))
+	w.refused("a reason that is none", 400, "want one of", "", "", revoke(api.Selection{Agent: "bot", Reason: "bored"}))
+	w.refused("nobody", 404, "no such agent: nobody", "credential.revoke", "nobody", revoke(api.Selection{Agent: "nobody"}))
+	w.refused("nobody, to try", 404, "no such agent: nobody", "", "", revoke(api.Selection{Agent: "nobody", DryRun: true}))
+	w.refused("the authority", 409, "the authority itself", "credential.revoke", "brevet", revoke(api.Selection{Agent: "brevet"}))
+	w.refused("the authority by its owner", 409, "the authority itself", "credential.revoke", "owner brevet itself", revoke(api.Selection{Owner: "brevet itself"}))
 
 	w.refused("the list of an unknown issuer", 404, `CRL of issuer "00"`, "", "", func() error { return only(c.CRL(ctx, "00")) })
 	w.refused("a new root", 400, "a new root is a new authority", "key.rotate", "root", func() error { return only(c.RotateKey(ctx, "root")) })
@@ -199,7 +200,7 @@ func TestRequestsThatAreNone(t *testing.T) {
 func TestSocketIsTheOperatorsAlone(t *testing.T) {
 	t.Parallel() // it waits for a server to stop
 	w := servertest.New(t)
-	info, err := os.Stat(w.File(admin.SocketName))
+	info, err := os.Stat(w.File(api.SocketName))
 	if err != nil || info.Mode().Perm() != 0o600 || info.Mode()&os.ModeSocket == 0 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
@@ -207,7 +208,7 @@ func TestSocketIsTheOperatorsAlone(t *testing.T) {
 	if _, err := w.Admin.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "no server is running") || !strings.Contains(err.Error(), "brevet serve") {
 		t.Errorf("got %v", err)
 	}
-	if err := os.WriteFile(w.File(admin.SocketName), nil, 0o600); err != nil { // as a crash leaves it
+	if err := os.WriteFile(w.File(api.SocketName), nil, 0o600); err != nil { // as a crash leaves it
 		t.Fatal(err)
 	}
 	w.Start()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -53,7 +54,9 @@ func (h *Handler) end(r *http.Request, action string, otherwise agents.Reason, c
 }
 
 func readReason(r *http.Request, otherwise agents.Reason) (agents.Reason, error) {
-	var in why
+	var in struct {
+		Reason string `json:"reason,omitempty"`
+	}
 	if err := read(r, &in); err != nil || in.Reason == "" {
 		return otherwise, err
 	}
@@ -76,7 +79,7 @@ func (h *Handler) surveyed(r *http.Request, chosen choice) finder {
 
 // receipt publishes the CRL and says what was ended. The revocation stands
 // whether or not a CRL could be published.
-func (h *Handler) receipt(ctx context.Context, ended []holding, accounts ...Account) Receipt {
+func (h *Handler) receipt(ctx context.Context, ended []holding, accounts ...Account) api.Receipt {
 	rc := count(ended, h.Clock.Now(), accounts...)
 	lists, err := h.CRL.Publish(context.WithoutCancel(ctx))
 	if err != nil {
@@ -84,13 +87,13 @@ func (h *Handler) receipt(ctx context.Context, ended []holding, accounts ...Acco
 		rc.Warning = "revoked, but the CRL could not be published yet: " + err.Error()
 	}
 	for _, l := range lists {
-		rc.CRL = append(rc.CRL, CRLNumber{l.Issuer, l.Number})
+		rc.CRL = append(rc.CRL, api.CRLNumber{Issuer: l.Issuer, Number: l.Number})
 	}
 	return rc
 }
 
-func count(ended []holding, now time.Time, accounts ...Account) Receipt {
-	rc := Receipt{At: now.UTC(), ACMEAccounts: len(accounts), CRL: []CRLNumber{}, DeadAfter: now.UTC()}
+func count(ended []holding, now time.Time, accounts ...Account) api.Receipt {
+	rc := api.Receipt{At: now.UTC(), ACMEAccounts: len(accounts), CRL: []api.CRLNumber{}, DeadAfter: now.UTC()}
 	for _, c := range ended {
 		if c.token {
 			rc.Tokens++
@@ -108,7 +111,7 @@ func count(ended []holding, now time.Time, accounts ...Account) Receipt {
 // it is a cutoff for each agent, which also catches what is being issued at
 // this moment; else each credential is revoked by itself.
 func (h *Handler) revoke(r *http.Request) (any, error) {
-	var in Selection
+	var in selection
 	if err := read(r, &in); err != nil {
 		return nil, err
 	}
@@ -150,7 +153,10 @@ func (h *Handler) revoke(r *http.Request) (any, error) {
 	return h.receipt(r.Context(), ended, accounts...), nil
 }
 
-func (s Selection) check(now time.Time) (agents.Reason, error) {
+// A selection is what is to be revoked.
+type selection api.Selection
+
+func (s selection) check(now time.Time) (agents.Reason, error) {
 	switch {
 	case s.Agent == "" && s.Owner == "" && len(s.Labels) == 0 && s.IssuedBefore.IsZero() && s.IssuedSince.IsZero():
 		return 0, fmt.Errorf("%w selection: name an agent, an owner, a label or a time", agents.ErrInvalid)
@@ -163,7 +169,7 @@ func (s Selection) check(now time.Time) (agents.Reason, error) {
 }
 
 // checkAgents refuses an agent that there is not, and the authority itself.
-func (s Selection) checkAgents(tx storage.Tx) error {
+func (s selection) checkAgents(tx storage.Tx) error {
 	own, err := agents.Get(tx, agents.Authority)
 	if err != nil && !errors.Is(err, agents.ErrUnknown) {
 		return err
@@ -178,7 +184,7 @@ func (s Selection) checkAgents(tx storage.Tx) error {
 	return err
 }
 
-func (s Selection) chooses(a agents.Agent, c agents.Credential) bool {
+func (s selection) chooses(a agents.Agent, c agents.Credential) bool {
 	if s.Agent != "" && s.Agent != string(a.Name) || s.Owner != "" && s.Owner != a.Owner {
 		return false
 	}
@@ -191,7 +197,7 @@ func (s Selection) chooses(a agents.Agent, c agents.Credential) bool {
 }
 
 // subject names the selection in the audit log.
-func (s Selection) subject() string {
+func (s selection) subject() string {
 	switch {
 	case s.Agent != "":
 		return s.Agent
@@ -204,7 +210,7 @@ func (s Selection) subject() string {
 }
 
 // reasons says why and what else was selected by, for the audit log.
-func (s Selection) reasons(why agents.Reason) []string {
+func (s selection) reasons(why agents.Reason) []string {
 	said := []string{why.String()}
 	if !s.IssuedBefore.IsZero() {
 		said = append(said, "issued before "+s.IssuedBefore.Format(time.RFC3339))
@@ -216,7 +222,7 @@ func (s Selection) reasons(why agents.Reason) []string {
 }
 
 // cut kills what was selected.
-func (s Selection) cut(tx storage.Tx, ended []holding, c agents.Cutoff) error {
+func (s selection) cut(tx storage.Tx, ended []holding, c agents.Cutoff) error {
 	if !s.IssuedSince.IsZero() {
 		for _, e := range ended {
 			if err := agents.Revoke(tx, e.Credential, c); err != nil {
@@ -235,7 +241,7 @@ func (s Selection) cut(tx storage.Tx, ended []holding, c agents.Cutoff) error {
 }
 
 // cutAgents gives each agent that the selection is about the cutoff.
-func (s Selection) cutAgents(tx storage.Tx, c agents.Cutoff) error {
+func (s selection) cutAgents(tx storage.Tx, c agents.Cutoff) error {
 	s.IssuedBefore = time.Time{} // what is left of s chooses agents
 	var chosen []agents.Name
 	for a, err := range agents.All(tx) {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -118,26 +118,26 @@ func (w *selected) listed() map[string]bool {
 func TestRevokeWhatIsSelected(t *testing.T) {
 	all := []string{"a1+", "a1-", "a2+", "a2-", "b1+", "b1-", "b2+", "b2-"}
 	for what, c := range map[string]struct {
-		choose  func(noon time.Time) admin.Selection
+		choose  func(noon time.Time) api.Selection
 		ends    func(name string) bool
 		subject string
 	}{
-		"an agent": {func(time.Time) admin.Selection { return admin.Selection{Agent: "a1"} }, func(n string) bool { return n[:2] == "a1" }, "a1"},
-		"an owner": {func(time.Time) admin.Selection { return admin.Selection{Owner: "alice"} }, func(n string) bool { return n[0] == 'a' }, "owner alice"},
-		"a label":  {func(time.Time) admin.Selection { return admin.Selection{Labels: map[string]string{"env": "prod"}} }, func(n string) bool { return n[1] == '1' }, "label map[env:prod]"},
-		"an owner's label": {func(time.Time) admin.Selection {
-			return admin.Selection{Owner: "bob", Labels: map[string]string{"env": "prod"}}
+		"an agent": {func(time.Time) api.Selection { return api.Selection{Agent: "a1"} }, func(n string) bool { return n[:2] == "a1" }, "a1"},
+		"an owner": {func(time.Time) api.Selection { return api.Selection{Owner: "alice"} }, func(n string) bool { return n[0] == 'a' }, "owner alice"},
+		"a label":  {func(time.Time) api.Selection { return api.Selection{Labels: map[string]string{"env": "prod"}} }, func(n string) bool { return n[1] == '1' }, "label map[env:prod]"},
+		"an owner's label": {func(time.Time) api.Selection {
+			return api.Selection{Owner: "bob", Labels: map[string]string{"env": "prod"}}
 		}, func(n string) bool { return n[:2] == "b1" }, "owner bob"},
-		"another's label": {func(time.Time) admin.Selection {
-			return admin.Selection{Agent: "a1", Labels: map[string]string{"env": "test"}}
+		"another's label": {func(time.Time) api.Selection {
+			return api.Selection{Agent: "a1", Labels: map[string]string{"env": "test"}}
 		}, func(string) bool { return false }, "a1"},
-		"what is older":      {func(noon time.Time) admin.Selection { return admin.Selection{IssuedBefore: noon} }, func(n string) bool { return n[2] == '-' }, "all agents"},
-		"what is younger":    {func(noon time.Time) admin.Selection { return admin.Selection{IssuedSince: noon} }, func(n string) bool { return n[2] == '+' }, "all agents"},
-		"an agent's older":   {func(noon time.Time) admin.Selection { return admin.Selection{Agent: "b2", IssuedBefore: noon} }, func(n string) bool { return n == "b2-" }, "b2"},
-		"an owner's older":   {func(noon time.Time) admin.Selection { return admin.Selection{Owner: "bob", IssuedBefore: noon} }, func(n string) bool { return n[0] == 'b' && n[2] == '-' }, "owner bob"},
-		"an owner's younger": {func(noon time.Time) admin.Selection { return admin.Selection{Owner: "bob", IssuedSince: noon} }, func(n string) bool { return n[0] == 'b' && n[2] == '+' }, "owner bob"},
-		"a span without any": {func(noon time.Time) admin.Selection {
-			return admin.Selection{IssuedSince: noon.Add(-time.Hour), IssuedBefore: noon.Add(-time.Minute)}
+		"what is older":      {func(noon time.Time) api.Selection { return api.Selection{IssuedBefore: noon} }, func(n string) bool { return n[2] == '-' }, "all agents"},
+		"what is younger":    {func(noon time.Time) api.Selection { return api.Selection{IssuedSince: noon} }, func(n string) bool { return n[2] == '+' }, "all agents"},
+		"an agent's older":   {func(noon time.Time) api.Selection { return api.Selection{Agent: "b2", IssuedBefore: noon} }, func(n string) bool { return n == "b2-" }, "b2"},
+		"an owner's older":   {func(noon time.Time) api.Selection { return api.Selection{Owner: "bob", IssuedBefore: noon} }, func(n string) bool { return n[0] == 'b' && n[2] == '-' }, "owner bob"},
+		"an owner's younger": {func(noon time.Time) api.Selection { return api.Selection{Owner: "bob", IssuedSince: noon} }, func(n string) bool { return n[0] == 'b' && n[2] == '+' }, "owner bob"},
+		"a span without any": {func(noon time.Time) api.Selection {
+			return api.Selection{IssuedSince: noon.Add(-time.Hour), IssuedBefore: noon.Add(-time.Minute)}
 		}, func(string) bool { return false }, "all agents"},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestRevokeWhatIsSelected(t *testing.T) {
 			if !tried.DryRun || tried.Certificates != ended || tried.Tokens != ended || len(tried.CRL) != 0 || !tried.DeadAfter.Equal(receipt.DeadAfter) && ended > 0 {
 				t.Errorf("tried: %+v, want %d of each", tried, ended)
 			}
-			if receipt.DryRun || receipt.Certificates != ended || receipt.Tokens != ended || receipt.Warning != "" || len(receipt.CRL) != 1 || receipt.CRL[0] != (admin.CRLNumber{Issuer: w.Issuer, Number: 2}) {
+			if receipt.DryRun || receipt.Certificates != ended || receipt.Tokens != ended || receipt.Warning != "" || len(receipt.CRL) != 1 || receipt.CRL[0] != (api.CRLNumber{Issuer: w.Issuer, Number: 2}) {
 				t.Errorf("receipt %+v, want %d of each and CRL 2", receipt, ended)
 			}
 			if last := w.Clock.Now().Add(10 * time.Minute); receipt.DeadAfter.After(last) || ended > 0 && receipt.DeadAfter.Before(receipt.At.Add(9*time.Minute)) {
@@ -280,7 +280,7 @@ func TestSuspensionAfterTheClockWasSetBack(t *testing.T) {
 	if got := w.bot.Renew(); got.Status != http.StatusUnauthorized {
 		t.Errorf("resumed: %d %s", got.Status, got.Body)
 	}
-	if _, err := w.Admin.Revoke(t.Context(), admin.Selection{Owner: "bob"}); err != nil {
+	if _, err := w.Admin.Revoke(t.Context(), api.Selection{Owner: "bob"}); err != nil {
 		t.Fatal(err)
 	}
 	if !w.listed()[serial(w.boss)] {
@@ -295,7 +295,7 @@ func TestAgentsAreListedBy(t *testing.T) {
 	if _, err := w.Admin.Suspend(ctx, "boss", ""); err != nil {
 		t.Fatal(err)
 	}
-	list := func(f admin.Filter) string {
+	list := func(f api.Filter) string {
 		t.Helper()
 		all, err := w.Admin.Agents(ctx, f)
 		if err != nil {
@@ -308,12 +308,12 @@ func TestAgentsAreListedBy(t *testing.T) {
 		return strings.Join(names, " ")
 	}
 	for _, c := range []struct {
-		filter admin.Filter
+		filter api.Filter
 		want   string
 	}{
-		{admin.Filter{}, "boss bot idle"}, {admin.Filter{State: "active"}, "bot idle"}, {admin.Filter{State: "suspended"}, "boss"}, {admin.Filter{State: "decommissioned"}, ""},
-		{admin.Filter{Owner: "alice"}, "bot idle"}, {admin.Filter{Owner: "nobody"}, ""}, {admin.Filter{Labels: map[string]string{"env": "prod"}}, "bot idle"},
-		{admin.Filter{Labels: map[string]string{"env": "prod", "tier": "1"}}, "idle"}, {admin.Filter{Owner: "brevet itself"}, ""}, {admin.Filter{Stale: time.Minute}, ""},
+		{api.Filter{}, "boss bot idle"}, {api.Filter{State: "active"}, "bot idle"}, {api.Filter{State: "suspended"}, "boss"}, {api.Filter{State: "decommissioned"}, ""},
+		{api.Filter{Owner: "alice"}, "bot idle"}, {api.Filter{Owner: "nobody"}, ""}, {api.Filter{Labels: map[string]string{"env": "prod"}}, "bot idle"},
+		{api.Filter{Labels: map[string]string{"env": "prod", "tier": "1"}}, "idle"}, {api.Filter{Owner: "brevet itself"}, ""}, {api.Filter{Stale: time.Minute}, ""},
 	} {
 		if got := list(c.filter); got != c.want {
 			t.Errorf("%+v: got %q, want %q", c.filter, got, c.want)
@@ -321,7 +321,7 @@ func TestAgentsAreListedBy(t *testing.T) {
 	}
 	w.Clock.Advance(2 * time.Minute)
 	w.bot.Use(w.bot.Renew())
-	if got := list(admin.Filter{Stale: time.Minute}); got != "boss idle" {
+	if got := list(api.Filter{Stale: time.Minute}); got != "boss idle" {
 		t.Errorf("stale are %q", got)
 	}
 }
@@ -329,7 +329,7 @@ func TestAgentsAreListedBy(t *testing.T) {
 // TestOperatorIssuesACertificate on an agent's behalf.
 func TestOperatorIssuesACertificate(t *testing.T) {
 	w := newWorld(t)
-	issued, err := w.Admin.IssueCertificate(t.Context(), "bot", admin.IssueRequest{CSR: w.bot.CSR(nil), TTL: "10m"})
+	issued, err := w.Admin.IssueCertificate(t.Context(), "bot", api.IssueRequest{CSR: w.bot.CSR(nil), TTL: "10m"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 	"strings"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // An Answer is what the authority answered: its status, its body, and the body
@@ -40,12 +40,12 @@ type Agent struct {
 
 // Add registers an agent and returns its enrollment token. Owner "team" is
 // filled in.
-func (w *World) Add(name string, c agents.Change) admin.Invited {
+func (w *World) Add(name string, c agents.Change) api.Invited {
 	w.t.Helper()
 	if c.Owner == nil {
 		c.Owner = new("team")
 	}
-	in, err := w.Admin.AddAgent(w.t.Context(), name, c)
+	in, err := w.Admin.AddAgent(w.t.Context(), name, api.Change(c))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -175,11 +175,11 @@ func Read(w *World, r *http.Response) Answer {
 }
 
 // Events returns the entries of the audit log, as they stand in it.
-func (w *World) Events() []admin.Event {
+func (w *World) Events() []api.Event {
 	w.t.Helper()
-	var all []admin.Event
-	err := w.Admin.Events(w.t.Context(), admin.EventFilter{}, func(line json.RawMessage) error {
-		var e admin.Event
+	var all []api.Event
+	err := w.Admin.Events(w.t.Context(), api.EventFilter{}, func(line json.RawMessage) error {
+		var e api.Event
 		err := json.Unmarshal(line, &e)
 		all = append(all, e)
 		return err

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/ca"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage/bolt"
 )
 
@@ -122,8 +122,8 @@ func Fetch(t *testing.T, url string) []byte {
 
 // Verdict returns what a dry run of a rotation says of a relying party, or
 // nothing if it does not know it.
-func Verdict(r admin.Rehearsal, who, software string) string {
-	i := slices.IndexFunc(r.Parties, func(p admin.RelyingParty) bool { return p.Who == who && p.Software == software })
+func Verdict(r api.Rehearsal, who, software string) string {
+	i := slices.IndexFunc(r.Parties, func(p api.RelyingParty) bool { return p.Who == who && p.Software == software })
 	if i < 0 {
 		return ""
 	}

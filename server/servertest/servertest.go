@@ -23,7 +23,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/server"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // TrustDomain is that of every authority made here.
@@ -37,7 +37,7 @@ type World struct {
 	Fingerprint string // of the root that HTTPS rests on
 	Root        string // fingerprint of the root above the agents' issuer; often the same
 	Issuer      string
-	Admin       *admin.Client
+	Admin       *api.Client
 	Roots       *x509.CertPool
 	Clock       *Clock
 	Log         *Log
@@ -72,7 +72,7 @@ func New(t *testing.T, change ...func(*server.InitConfig)) *World {
 	}
 	w := &World{
 		Dir: dir, URL: made.Advertise, HTTP: "http://" + c.ListenHTTP, Fingerprint: cmp.Or(made.HTTPSRootFingerprint, made.RootFingerprint), Root: made.RootFingerprint, Issuer: made.Issuer,
-		Admin: admin.Dial(dir), Clock: new(Clock), Log: new(Log), t: t,
+		Admin: api.Dial(dir), Clock: new(Clock), Log: new(Log), t: t,
 	}
 	w.Start()
 	t.Cleanup(func() { w.Stop() })

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/acme"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 	"github.com/brevet-ca/brevet/server/test/rawacme"
 )
@@ -64,7 +65,7 @@ func TestACMENamesRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Admin.SetAgent(t.Context(), a.name, agents.Change{DNS: []string{"www.example.org,challenge"}}); err != nil {
+	if _, err := w.Admin.SetAgent(t.Context(), a.name, api.Change{DNS: []string{"www.example.org,challenge"}}); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err = c.CreateOrderCert(t.Context(), o.FinalizeURL, acmeCSR(t, newKey(t), o.Identifiers), false)

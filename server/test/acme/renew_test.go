@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/acme"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -138,7 +139,7 @@ func TestACMEReplacesRefused(t *testing.T) {
 	}
 
 	// A name that moves to another agent does not take its certificates along.
-	if _, err := w.Admin.SetAgent(t.Context(), a.name, agents.Change{DNS: []string{}}); err != nil {
+	if _, err := w.Admin.SetAgent(t.Context(), a.name, api.Change{DNS: []string{}}); err != nil {
 		t.Fatal(err)
 	}
 	other := addACME(t, w, "other", agents.Change{DNS: []string{"shop.example.org", "shop"}})

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/crypto/acme"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 	"github.com/brevet-ca/brevet/server/test/rawacme"
 )
@@ -41,7 +41,7 @@ func addACME(t *testing.T, w *servertest.World, name string, c agents.Change) *a
 }
 
 // bindable takes the binding from what the operator was told.
-func (a *acmeAgent) bindable(in admin.Invited) *acmeAgent {
+func (a *acmeAgent) bindable(in api.Invited) *acmeAgent {
 	a.t.Helper()
 	if in.ACME.Directory != a.w.URL+acmeDirectory {
 		a.t.Fatalf("the operator was told of the directory %q", in.ACME.Directory)

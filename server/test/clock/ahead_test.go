@@ -11,7 +11,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -42,7 +42,7 @@ func TestClockSetAheadAndBack(t *testing.T) {
 	setClock(t, w, 6*time.Hour)
 	served(t, w)
 	servertest.Want(t, "renewing with what has expired by this clock", early.Renew(), http.StatusUnauthorized, "")
-	glitch, api := w.Enroll("glitch", c), w.Enroll("api", agents.Change{Scopes: []string{"brevet:introspect"}})
+	glitch, resource := w.Enroll("glitch", c), w.Enroll("api", agents.Change{Scopes: []string{"brevet:introspect"}})
 	token := glitch.Token(nil).JSON["access_token"].(string)
 	lifetimes(t, glitch, token)
 	invited := w.Add("newcomer", agents.Change{})
@@ -87,7 +87,7 @@ func TestClockSetAheadAndBack(t *testing.T) {
 	servertest.Want(t, "renewing the revoked one", bot.Renew(), http.StatusUnauthorized, "")
 	// What was made by the wrong clock would live for hours.
 	servertest.Want(t, "renewing the one from the future", glitch.Renew(), http.StatusUnauthorized, "")
-	servertest.Want(t, "asking with one from the future", api.Introspect(token), http.StatusUnauthorized, "invalid_client")
+	servertest.Want(t, "asking with one from the future", resource.Introspect(token), http.StatusUnauthorized, "invalid_client")
 	if in, err := w.Admin.Introspect(t.Context(), token); err != nil || string(in) != `{"active":false}` {
 		t.Errorf("introspection of a token from the future: %s %v", in, err)
 	}
@@ -107,7 +107,7 @@ func TestClockFarAhead(t *testing.T) {
 		by := time.Duration(years) * 365 * 24 * time.Hour
 		setClock(t, w, by)
 		servertest.Want(t, "renewing later", bot.Renew(), http.StatusUnauthorized, "")
-		if _, err := w.Admin.IssueCertificate(t.Context(), "bot", admin.IssueRequest{CSR: bot.CSR(nil)}); err == nil || strings.Contains(err.Error(), "\n") {
+		if _, err := w.Admin.IssueCertificate(t.Context(), "bot", api.IssueRequest{CSR: bot.CSR(nil)}); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("issuing %d years ahead: %v", years, err)
 		}
 		if err := second(w.Admin.Suspend(t.Context(), "bot", "")); err != nil {

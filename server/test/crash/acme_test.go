@@ -16,7 +16,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/crypto/acme"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 	"github.com/brevet-ca/brevet/server/test/rawacme"
 )
@@ -26,7 +26,7 @@ import (
 type crashAccount struct {
 	rawacme.Client
 	agent   *crashAgent
-	binding admin.ACMEKey
+	binding api.ACMEKey
 	at      string // URL of the order; empty: none
 	issued  bool   // the order was answered to have a certificate
 }
@@ -123,7 +123,7 @@ func (l *load) account(at attempt) *crashAccount {
 		return nil // it may have ended
 	}
 	c.KID = got.Header.Get("Location")
-	a.account, a.binding, a.opening = c, admin.ACMEKey{}, nil
+	a.account, a.binding, a.opening = c, api.ACMEKey{}, nil
 	return c
 }
 

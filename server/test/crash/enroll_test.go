@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // addAgent registers a new agent and enrolls it, or returns nil.
@@ -22,7 +23,7 @@ func (l *load) addAgent(c agents.Change) *crashAgent {
 	c.Owner = &owner
 	op := operation{"agent.add", name}
 	l.request(op)
-	invited, err := l.admin.AddAgent(l.ctx(), name, c)
+	invited, err := l.admin.AddAgent(l.ctx(), name, api.Change(c))
 	if l.lost("adding an agent", err) {
 		return nil // if it is there, nobody has its token
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // A fate is what is known of a credential or token from answers alone.
@@ -61,7 +61,7 @@ type crashAgent struct {
 	state    agents.State
 	current  *credential // the last certificate received
 	held     []*credential
-	binding  admin.ACMEKey // a key that an account can be opened with
+	binding  api.ACMEKey   // a key that an account can be opened with
 	account  *crashAccount // that nobody has ended
 	epoch    int           // counts the beginnings and ends of operators' changes
 	changing bool          // an operator is at it

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // request and granted count what an operator asks for and what was answered.
@@ -40,12 +40,12 @@ func (l *load) operator(random *rand.Rand) {
 		case a == nil:
 			time.Sleep(time.Millisecond)
 		case n < 650:
-			l.end(a, "agent.suspend", agents.Suspended, func(ctx context.Context) (admin.Receipt, error) { return l.admin.Suspend(ctx, a.name, "") })
+			l.end(a, "agent.suspend", agents.Suspended, func(ctx context.Context) (api.Receipt, error) { return l.admin.Suspend(ctx, a.name, "") })
 		case n < 700:
-			l.end(a, "agent.decommission", agents.Decommissioned, func(ctx context.Context) (admin.Receipt, error) { return l.admin.Decommission(ctx, a.name, "") })
+			l.end(a, "agent.decommission", agents.Decommissioned, func(ctx context.Context) (api.Receipt, error) { return l.admin.Decommission(ctx, a.name, "") })
 		case n < 800:
-			l.end(a, "credential.revoke", agents.Active, func(ctx context.Context) (admin.Receipt, error) {
-				return l.admin.Revoke(ctx, admin.Selection{Agent: a.name})
+			l.end(a, "credential.revoke", agents.Active, func(ctx context.Context) (api.Receipt, error) {
+				return l.admin.Revoke(ctx, api.Selection{Agent: a.name})
 			})
 		default:
 			l.endOne(random, a)
@@ -76,10 +76,10 @@ func (l *load) victim(random *rand.Rand, s agents.State) *crashAgent {
 }
 
 // end ends all that an agent holds. What is received meanwhile is in doubt.
-func (l *load) end(a *crashAgent, action string, after agents.State, call func(context.Context) (admin.Receipt, error)) {
+func (l *load) end(a *crashAgent, action string, after agents.State, call func(context.Context) (api.Receipt, error)) {
 	l.mu.Lock()
 	held, account := slices.Clone(a.held), a.account
-	a.account, a.binding = nil, admin.ACMEKey{}
+	a.account, a.binding = nil, api.ACMEKey{}
 	l.mu.Unlock()
 	l.doubt(held...)
 	op := operation{action, a.name}
@@ -119,7 +119,7 @@ func (l *load) endOne(random *rand.Rand, a *crashAgent) {
 }
 
 // settle notes what became of a change.
-func (l *load) settle(a *crashAgent, op operation, after agents.State, ended []*credential, r admin.Receipt, err error) {
+func (l *load) settle(a *crashAgent, op operation, after agents.State, ended []*credential, r api.Receipt, err error) {
 	if l.lost(fmt.Sprint(op), err) {
 		l.loseChange(a)
 		return
@@ -140,7 +140,7 @@ func (l *load) resume(a *crashAgent) {
 	op := operation{"agent.resume", a.name}
 	l.request(op)
 	_, err := l.admin.Resume(l.ctx(), a.name)
-	l.settle(a, op, agents.Active, nil, admin.Receipt{}, err)
+	l.settle(a, op, agents.Active, nil, api.Receipt{}, err)
 }
 
 // rotate puts a new key to work.

@@ -21,7 +21,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -35,8 +35,8 @@ type crashWorld struct {
 	assertion   *ecdsa.PrivateKey // registered for every agent, for private_key_jwt
 	registered  string            // its public half, as PEM
 	process     *servertest.Process
-	admin       *admin.Client // of this life of the server
-	api         *crashAgent   // a resource server, which nobody revokes
+	admin       *api.Client // of this life of the server
+	api         *crashAgent // a resource server, which nobody revokes
 	round       int
 	clean, late []time.Duration // how long starts took after SIGTERM, and after SIGKILL
 	store       storeChecks
@@ -152,7 +152,7 @@ func (w *crashWorld) start() time.Duration {
 	w.process = servertest.Spawn(w.t, w.dir)
 	took, err := w.process.Ready()
 	w.must("starting", err)
-	w.admin = admin.Dial(w.dir)
+	w.admin = api.Dial(w.dir)
 	return took
 }
 

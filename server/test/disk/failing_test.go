@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -62,7 +62,7 @@ func TestFailingDiskRefusesEverything(t *testing.T) {
 	w := servertest.New(t)
 	ctx := t.Context()
 	bot := w.Enroll("bot", agents.Change{Scopes: []string{"read"}, Audiences: []string{"https://api.example"}})
-	api := w.Enroll("api", agents.Change{Scopes: []string{"brevet:introspect"}})
+	resource := w.Enroll("api", agents.Change{Scopes: []string{"brevet:introspect"}})
 	token := bot.Token(nil).JSON["access_token"].(string)
 	invited, newcomer := w.Add("newcomer", agents.Change{}), &servertest.Agent{World: w}
 	request := map[string]any{"token": invited.Enrollment.Token, "csr": newcomer.CSR(nil)}
@@ -73,7 +73,7 @@ func TestFailingDiskRefusesEverything(t *testing.T) {
 	servertest.Want(t, "renewing", bot.Renew(), http.StatusServiceUnavailable, "about:blank")
 	servertest.Want(t, "a token", bot.Token(nil), http.StatusServiceUnavailable, "temporarily_unavailable")
 	for what, err := range map[string]error{
-		"agent add":    second(w.Admin.AddAgent(ctx, "late", agents.Change{Owner: new("team")})),
+		"agent add":    second(w.Admin.AddAgent(ctx, "late", api.Change{Owner: new("team")})),
 		"suspend":      second(w.Admin.Suspend(ctx, "bot", "")),
 		"cert revoke":  second(w.Admin.RevokeCertificate(ctx, bot.Serial(), "")),
 		"crl publish":  second(w.Admin.PublishCRL(ctx)),
@@ -82,7 +82,7 @@ func TestFailingDiskRefusesEverything(t *testing.T) {
 		servertest.WantLine(t, what, err, "bad file descriptor")
 	}
 	servertest.Want(t, "readyz", w.Readyz(), http.StatusServiceUnavailable, "cannot be written")
-	servertest.Want(t, "introspection", api.Introspect(token), http.StatusOK, `"active":true`)
+	servertest.Want(t, "introspection", resource.Introspect(token), http.StatusOK, `"active":true`)
 
 	d.recover()
 	servertest.Want(t, "enrolling afterwards", w.PostJSON(w.Client(), "/v1/enroll", request), http.StatusOK, "")
@@ -120,7 +120,7 @@ func TestDiskFailsInTheMiddle(t *testing.T) {
 					t.Errorf("a token: %d %s", got.Status, got.Body)
 				}
 				name := fmt.Sprintf("extra-%d-%d", i, n)
-				if second(w.Admin.AddAgent(t.Context(), name, agents.Change{Owner: new("team")})) == nil && second(w.Admin.Suspend(t.Context(), name, "")) == nil {
+				if second(w.Admin.AddAgent(t.Context(), name, api.Change{Owner: new("team")})) == nil && second(w.Admin.Suspend(t.Context(), name, "")) == nil {
 					suspended[i]++
 				}
 			}
@@ -141,7 +141,7 @@ func TestDiskFailsInTheMiddle(t *testing.T) {
 			events[e.Action]++
 		}
 	}
-	list, err := w.Admin.Agents(t.Context(), admin.Filter{State: "suspended"})
+	list, err := w.Admin.Agents(t.Context(), api.Filter{State: "suspended"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestDiskFailsInTheMiddle(t *testing.T) {
 			m, len(tokens), events["token.mint"], s, len(list), events["agent.suspend"])
 	}
 	// All that was under way when the disk came back may have failed just before.
-	if _, err := w.Admin.AddAgent(t.Context(), "last", agents.Change{Owner: new("team")}); err != nil {
+	if _, err := w.Admin.AddAgent(t.Context(), "last", api.Change{Owner: new("team")}); err != nil {
 		t.Error(err)
 	}
 	servertest.Want(t, "readyz", w.Readyz(), http.StatusOK, "ready")

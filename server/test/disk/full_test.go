@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -24,7 +24,7 @@ type fullWorld struct {
 
 	bot, other, third, api *servertest.Agent
 	token, kept            string // access tokens of bot and other
-	invited                admin.Invited
+	invited                api.Invited
 	newcomer               *servertest.Agent
 	csr                    string
 }
@@ -70,9 +70,9 @@ func TestFullDiskStopsWhatIsIssued(t *testing.T) {
 
 	ctx := t.Context()
 	for what, err := range map[string]error{
-		"agent set":      second(w.Admin.SetAgent(ctx, "bot", agents.Change{Purpose: new("none")})),
+		"agent set":      second(w.Admin.SetAgent(ctx, "bot", api.Change{Purpose: new("none")})),
 		"agent reenroll": second(w.Admin.Reenroll(ctx, "bot")),
-		"cert issue":     second(w.Admin.IssueCertificate(ctx, "bot", admin.IssueRequest{CSR: w.csr})),
+		"cert issue":     second(w.Admin.IssueCertificate(ctx, "bot", api.IssueRequest{CSR: w.csr})),
 	} {
 		servertest.WantLine(t, what, err, "the disk is full", "room", w.Dir)
 	}
@@ -106,10 +106,10 @@ func TestFullDiskDoesNotStopRevocations(t *testing.T) {
 	}
 	// Who holds the token may end it, too (RFC 7009).
 	servertest.Want(t, "revoking its own token", w.PostForm(w.other.HTTP, "/oauth/revoke", url.Values{"token": {w.kept}}), http.StatusOK, "")
-	for what, revoke := range map[string]func() (admin.Receipt, error){
-		"decommission":     func() (admin.Receipt, error) { return w.Admin.Decommission(ctx, "other", "keyCompromise") },
-		"revoke --owner":   func() (admin.Receipt, error) { return w.Admin.Revoke(ctx, admin.Selection{Owner: "somebody else"}) },
-		"revoke all bulky": func() (admin.Receipt, error) { return w.Admin.Revoke(ctx, admin.Selection{Owner: "bulk"}) },
+	for what, revoke := range map[string]func() (api.Receipt, error){
+		"decommission":     func() (api.Receipt, error) { return w.Admin.Decommission(ctx, "other", "keyCompromise") },
+		"revoke --owner":   func() (api.Receipt, error) { return w.Admin.Revoke(ctx, api.Selection{Owner: "somebody else"}) },
+		"revoke all bulky": func() (api.Receipt, error) { return w.Admin.Revoke(ctx, api.Selection{Owner: "bulk"}) },
 	} {
 		got, err := revoke()
 		if err != nil || got.Warning != "" || len(got.CRL) != 1 {
@@ -144,7 +144,7 @@ func TestFullDiskDoesNotStopRevocations(t *testing.T) {
 // TestManyRevocationsOnAFullDisk rewrites at once what took all the room.
 func TestManyRevocationsOnAFullDisk(t *testing.T) {
 	w := newFullWorld(t)
-	bulky, err := w.Admin.Agents(t.Context(), admin.Filter{Owner: "bulk"})
+	bulky, err := w.Admin.Agents(t.Context(), api.Filter{Owner: "bulk"})
 	if err != nil || len(bulky) < 100 {
 		t.Fatal(len(bulky), err)
 	}
@@ -191,6 +191,6 @@ func TestStartOnAFullDisk(t *testing.T) {
 		t.Errorf("suspend: %+v %v", receipt, err)
 	}
 	filler.stop()
-	servertest.InTime(t, "adding an agent", func() error { return second(w.Admin.AddAgent(t.Context(), "late", agents.Change{Owner: new("team")})) })
+	servertest.InTime(t, "adding an agent", func() error { return second(w.Admin.AddAgent(t.Context(), "late", api.Change{Owner: new("team")})) })
 	w.WantSound()
 }

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -79,7 +79,7 @@ func exhaust(t *testing.T, w *servertest.World) error {
 		labels[fmt.Sprintf("label-%02d", i)] = strings.Repeat("x", 256)
 	}
 	for i := range 2000 {
-		if _, err := w.Admin.AddAgent(t.Context(), fmt.Sprintf("bulky-%d", i), agents.Change{Owner: new("bulk"), Labels: labels}); err != nil {
+		if _, err := w.Admin.AddAgent(t.Context(), fmt.Sprintf("bulky-%d", i), api.Change{Owner: new("bulk"), Labels: labels}); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -125,7 +125,7 @@ func TestTooManyConnections(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	begun := time.Now()
-	if _, err := admin.Dial(w.Dir).Suspend(t.Context(), "bystander", ""); err != nil {
+	if _, err := api.Dial(w.Dir).Suspend(t.Context(), "bystander", ""); err != nil {
 		t.Error("an operator, on a new connection: ", err)
 	}
 	took := time.Since(begun)
@@ -173,7 +173,7 @@ func separateWorld(t *testing.T) (*servertest.World, *servertest.Process) {
 	if _, err := p.Ready(); err != nil {
 		t.Fatal(err)
 	}
-	w.Admin = admin.Dial(w.Dir)
+	w.Admin = api.Dial(w.Dir)
 	return w, p
 }
 

@@ -25,9 +25,8 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
-	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // A stormer is one of many clients: a key, a request for it, and a connection
@@ -176,7 +175,7 @@ func TestThousandEnrollmentsWithOneToken(t *testing.T) {
 	allowed, denied := 0, 0
 	for _, e := range w.Events() {
 		if e.Action == "certificate.issue" && e.Subject == "wanted" {
-			if e.Decision == audit.Allow {
+			if e.Decision == "allow" {
 				allowed++
 			} else {
 				denied++
@@ -220,12 +219,12 @@ func TestFiveHundredRevocationsAtOnce(t *testing.T) {
 	leaves := make([]*x509.Certificate, n)
 	name := func(i int) string { return fmt.Sprintf("agent-%d", i) }
 	parallel(n, 32, func(i int) {
-		_, err := w.Admin.AddAgent(ctx, name(i), agents.Change{Owner: new("team")})
+		_, err := w.Admin.AddAgent(ctx, name(i), api.Change{Owner: new("team")})
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		issued, err := w.Admin.IssueCertificate(ctx, name(i), admin.IssueRequest{CSR: csr})
+		issued, err := w.Admin.IssueCertificate(ctx, name(i), api.IssueRequest{CSR: csr})
 		if err != nil {
 			t.Error(err)
 			return
@@ -241,7 +240,7 @@ func TestFiveHundredRevocationsAtOnce(t *testing.T) {
 	begun := time.Now()
 	parallel(n, n, func(i int) {
 		began := time.Now()
-		var receipt admin.Receipt
+		var receipt api.Receipt
 		var err error
 		serial := fmt.Sprintf("%040x", leaves[i].SerialNumber)
 		switch i % 5 {
@@ -250,7 +249,7 @@ func TestFiveHundredRevocationsAtOnce(t *testing.T) {
 		case 2, 3:
 			receipt, err = w.Admin.RevokeCertificate(ctx, serial, "superseded")
 		case 4:
-			receipt, err = w.Admin.Revoke(ctx, admin.Selection{Agent: name(i)})
+			receipt, err = w.Admin.Revoke(ctx, api.Selection{Agent: name(i)})
 		}
 		took := time.Since(began)
 		if err != nil || receipt.Certificates != 1 || receipt.Warning != "" || len(receipt.CRL) != 1 {
@@ -354,7 +353,7 @@ func TestShutdownInTheMiddle(t *testing.T) {
 	wait.Go(func() {
 		for _, victim := range victims {
 			_, err := w.Admin.Suspend(context.Background(), victim, "")
-			if refusal, ok := errors.AsType[*admin.Error](err); ok {
+			if refusal, ok := errors.AsType[*api.Error](err); ok {
 				t.Error(refusal)
 			}
 			if err != nil {
@@ -426,7 +425,7 @@ func checkAgainstRecords(t *testing.T, w *servertest.World, got map[string]strin
 	}
 	logged := map[string]bool{}
 	for _, e := range w.Events() {
-		logged[e.Credential] = e.Decision == audit.Allow
+		logged[e.Credential] = e.Decision == "allow"
 	}
 	for id, kind := range got {
 		if records[id] != kind || !logged[id] {

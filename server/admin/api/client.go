@@ -1,4 +1,9 @@
-package admin
+// Package api is the operators' API as a client sees it: its types, and a
+// [Client] that talks to the running server over the socket in its directory.
+//
+// It imports nothing of brevet's, so that a program that administers an
+// authority can import it without the rest.
+package api
 
 import (
 	"bytes"
@@ -16,8 +21,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/brevet-ca/brevet/agents"
 )
 
 // A Client talks to the running server over its socket.
@@ -102,7 +105,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, query url.
 }
 
 // AddAgent registers an agent and returns its enrollment token and ACME key.
-func (c *Client) AddAgent(ctx context.Context, name string, change agents.Change) (Invited, error) {
+func (c *Client) AddAgent(ctx context.Context, name string, change Change) (Invited, error) {
 	return call[Invited](ctx, c, "POST", "/agents", nil, AddRequest{name, change})
 }
 
@@ -143,7 +146,7 @@ func (c *Client) Agent(ctx context.Context, name string) (Shown, error) {
 }
 
 // SetAgent changes an agent.
-func (c *Client) SetAgent(ctx context.Context, name string, change agents.Change) (Agent, error) {
+func (c *Client) SetAgent(ctx context.Context, name string, change Change) (Agent, error) {
 	return call[Agent](ctx, c, "PATCH", agentPath(name), nil, change)
 }
 

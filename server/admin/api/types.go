@@ -1,11 +1,6 @@
-package admin
+package api
 
-import (
-	"time"
-
-	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/storage/audit"
-)
+import "time"
 
 // An Agent is what operators see of an agent.
 type Agent struct {
@@ -32,7 +27,25 @@ type Agent struct {
 // An AddRequest registers an agent.
 type AddRequest struct {
 	Name string `json:"name"`
-	agents.Change
+	Change
+}
+
+// A Change is what an operator writes about an agent, as text that the server
+// checks. What is nil is left as it is; an empty list empties it.
+//
+// It has the fields of agents.Change, so that the server converts it as it is:
+// neither can have a field that the other lacks.
+type Change struct {
+	Owner     *string           `json:"owner,omitempty"`
+	Purpose   *string           `json:"purpose,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"` // merged; an empty value removes the label
+	Scopes    []string          `json:"scopes,omitzero"`
+	Audiences []string          `json:"audiences,omitzero"`
+	DNS       []string          `json:"dns,omitzero"`      // NAME or NAME,challenge
+	IPs       []string          `json:"ips,omitzero"`      // ADDRESS or ADDRESS,challenge
+	Keys      []string          `json:"keys,omitzero"`     // PEM "PUBLIC KEY"s, for private_key_jwt
+	TTL       *time.Duration    `json:"ttl,omitempty"`     // nanoseconds; 0 means the profile's
+	Expires   *time.Time        `json:"expires,omitempty"` // the zero time means never
 }
 
 // A Shown agent is one with what it takes a longer look to know.
@@ -61,13 +74,6 @@ type ACMEKey struct {
 	Directory string `json:"directory"` // URL
 	KeyID     string `json:"eab_kid"`
 	MACKey    string `json:"eab_hmac_key"` // base64url, for HMAC-SHA256
-}
-
-// An Account is one of ACME, as the store has it.
-type Account struct {
-	ID      string
-	Agent   agents.Name
-	Created time.Time
 }
 
 // A Receipt says what a revocation ended.
@@ -196,8 +202,19 @@ type Status struct {
 	ServerExpires   time.Time      `json:"server_certificate_expires"`
 }
 
-// An Event is an entry of the audit log.
-type Event = audit.Event
+// An Event is an entry of the audit log, as package audit writes it.
+type Event struct {
+	Seq        int64     `json:"seq"`
+	Time       time.Time `json:"time"`
+	Actor      string    `json:"actor"`
+	OnBehalfOf string    `json:"on_behalf_of,omitempty"`
+	Action     string    `json:"action"`
+	Subject    string    `json:"subject,omitempty"`
+	Decision   string    `json:"decision"` // allow, deny
+	Reasons    []string  `json:"reasons,omitempty"`
+	Request    string    `json:"request,omitempty"`
+	Credential string    `json:"credential,omitempty"` // serial number of a certificate or jti of a token
+}
 
 // A Verified log is what audit verify found.
 type Verified struct {
