@@ -28,14 +28,14 @@ func TestListTellsWhatWasRevoked(t *testing.T) {
 	for _, algorithm := range keys.Algorithms() {
 		t.Run(string(algorithm), func(t *testing.T) {
 			w := newWorld(t, algorithm)
-			w.add("a")
-			w.add("b")
+			w.Add("a", agents.Change{})
+			w.Add("b", agents.Change{})
 			stolen, plain, alive, suspended := w.issue("a"), w.issue("a"), w.issue("a"), w.issue("b")
 			w.revoke(stolen, agents.KeyCompromise)
 			w.revoke(plain, agents.Unspecified)
 			revoked := w.now()
 			w.at(start.Add(time.Minute))
-			w.update(func(tx storage.Tx) error {
+			w.Update(func(tx storage.Tx) error {
 				_, err := agents.Suspend(tx, "b", agents.PrivilegeWithdrawn, w.now())
 				return err
 			})
@@ -63,7 +63,7 @@ func TestListTellsWhatWasRevoked(t *testing.T) {
 // checkFrame looks at all but the entries.
 func checkFrame(t *testing.T, w *world, list *x509.RevocationList) {
 	t.Helper()
-	issuer := w.issuers[w.ca.Issuer().ID]
+	issuer := w.IssuerOf(w.CA.Issuer().ID)
 	if !bytes.Equal(list.RawIssuer, issuer.RawSubject) || !bytes.Equal(list.AuthorityKeyId, issuer.SubjectKeyId) {
 		t.Errorf("it names the issuer %s, %x", list.Issuer, list.AuthorityKeyId)
 	}
@@ -112,7 +112,7 @@ func TestListAfter2049(t *testing.T) {
 // what it tells of or the list before it.
 func TestListIsDatedBack(t *testing.T) {
 	w := newWorld(t, keys.Ed25519)
-	w.add("bot")
+	w.Add("bot", agents.Change{})
 	begun := w.now().Truncate(time.Second)
 	for _, step := range []struct {
 		after  time.Duration
@@ -153,12 +153,12 @@ func TestNumbersRise(t *testing.T) {
 	if got := w.publishRegular().Number.Int64(); got != 4 {
 		t.Errorf("after a restart: list %d, want 4", got)
 	}
-	w.update(crl.Leap)
+	w.Update(crl.Leap)
 	if got := w.publish().Number.Int64(); got <= 1_000_000 || got > 2_000_000 {
 		t.Errorf("after a restore: list %d, want one far ahead", got)
 	}
 	fresh := newWorld(t, keys.Ed25519)
-	fresh.update(crl.Leap) // of an authority that never published
+	fresh.Update(crl.Leap) // of an authority that never published
 	if got := fresh.publish().Number.Int64(); got != 1 {
 		t.Errorf("got list %d", got)
 	}
@@ -172,7 +172,7 @@ func TestEntryLeavesAfterOneRegularListBeyondExpiry(t *testing.T) {
 	base := time.Date(2026, 3, 14, 15, 54, 0, 0, time.UTC)
 	w.at(base)
 	w.publishRegular()
-	w.add("bot")
+	w.Add("bot", agents.Change{})
 	c := w.issue("bot") // until 15:59
 	w.revoke(c, agents.Superseded)
 	for _, step := range []struct {
@@ -201,7 +201,7 @@ func TestEntryLeavesAfterOneRegularListBeyondExpiry(t *testing.T) {
 // dated back finds on the list that it has just fetched what is valid to it still.
 func TestEntryStaysForSlowClocks(t *testing.T) {
 	w := newWorld(t, keys.Ed25519)
-	w.add("bot")
+	w.Add("bot", agents.Change{})
 	c := w.issue("bot")
 	w.revoke(c, agents.Superseded)
 	end := c.ID.Expires()
@@ -223,7 +223,7 @@ func TestEntryStaysForSlowClocks(t *testing.T) {
 // TestServerThatWasOff lists what it could not list in time.
 func TestEntryIsPublishedAfterALongStop(t *testing.T) {
 	w := newWorld(t, keys.Ed25519)
-	w.add("bot")
+	w.Add("bot", agents.Change{})
 	w.publishRegular()
 	c := w.issue("bot")
 	w.revoke(c, agents.Superseded)
@@ -241,10 +241,10 @@ func TestEntryIsPublishedAfterALongStop(t *testing.T) {
 // certificates that would outlive it.
 func TestAgentsEndIsListed(t *testing.T) {
 	w := newWorld(t, keys.Ed25519)
-	w.add("bot")
+	w.Add("bot", agents.Change{})
 	c := w.issue("bot")
 	end := start.Add(time.Minute)
-	w.update(func(tx storage.Tx) error {
+	w.Update(func(tx storage.Tx) error {
 		_, err := agents.Set(tx, td, "bot", agents.Change{Expires: &end}, start)
 		return err
 	})
@@ -260,23 +260,12 @@ func TestAgentsEndIsListed(t *testing.T) {
 // TestOldIssuerIsStillListed: after a rotation, each issuer has its own list.
 func TestOldIssuerIsStillListed(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
-	w.add("bot")
+	w.Add("bot", agents.Change{})
 	old := w.issue("bot")
 	w.publish()
-	next, _ := w.generate(keys.Issuer, keys.Ed25519)
-	authority, err := w.ca.NextIssuer(t.Context(), next, 24*time.Hour)
-	w.check(err)
-	w.update(func(tx storage.Tx) error {
-		_, err1 := keys.Record(tx, next, keys.StateNext, start)
-		err2 := ca.PutAuthority(tx, authority)
-		_, err3 := keys.Promote(tx, next.ID, start)
-		return errors.Join(err1, err2, err3)
-	})
-	w.check(w.ca.Reload())
-	w.issuers[next.ID], err = x509.ParseCertificate(authority.Certificate)
-	w.check(err)
+	next := w.Rotate(keys.Issuer, keys.Ed25519, 24*time.Hour)
 	young := w.issue("bot")
-	w.update(func(tx storage.Tx) error {
+	w.Update(func(tx storage.Tx) error {
 		_, err := agents.Suspend(tx, "bot", agents.KeyCompromise, w.now())
 		return err
 	})
@@ -298,7 +287,7 @@ func TestListThatFails(t *testing.T) {
 	w := newWorld(t, keys.Ed25519)
 	w.publish()
 	good := w.Current()
-	w.check(w.db.Close())
+	w.check(w.DB.Close())
 	if _, err := w.Publish(t.Context()); !errors.Is(err, storage.ErrClosed) || !strings.Contains(err.Error(), "publishing the CRLs") {
 		t.Errorf("got %v", err)
 	}
@@ -315,17 +304,17 @@ func TestListThatFails(t *testing.T) {
 // TestTenThousandEntries stay quick: entries are DER, signed once.
 func TestTenThousandEntries(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
-	w.add("storm")
+	w.Add("storm", agents.Change{})
 	const n = 10_000
 	// Written as ca.Issue does, without the signatures.
 	table := storage.Partitioned[ca.Certificate]("certificates")
-	w.update(func(tx storage.Tx) error {
+	w.Update(func(tx storage.Tx) error {
 		for i := range n {
 			id, err := agents.NewCredentialID(start.Add(time.Hour + time.Duration(i)*time.Millisecond))
 			if err != nil {
 				return err
 			}
-			c := ca.Certificate{Credential: agents.Credential{ID: id, Agent: "storm", Issuer: w.ca.Issuer().ID, IssuedAt: start}}
+			c := ca.Certificate{Credential: agents.Credential{ID: id, Agent: "storm", Issuer: w.CA.Issuer().ID, IssuedAt: start}}
 			if err := table.Put(tx, id.Expires(), id.Key(), c); err != nil {
 				return err
 			}
@@ -356,11 +345,11 @@ func TestOpenSSLReadsOurLists(t *testing.T) {
 	}
 	for _, algorithm := range keys.Algorithms() {
 		w := newWorld(t, algorithm)
-		w.add("bot")
+		w.Add("bot", agents.Change{})
 		c := w.issue("bot")
 		dir := t.TempDir()
 		issuer := filepath.Join(dir, "issuer.pem")
-		w.check(os.WriteFile(issuer, ca.PEM(w.ca.Issuer().Certificate), 0o600))
+		w.check(os.WriteFile(issuer, ca.PEM(w.CA.Issuer().Certificate), 0o600))
 		for i, want := range []string{"No Revoked Certificates.", "Serial Number: " + strings.ToUpper(c.ID.String())} {
 			lists, err := w.Publish(t.Context())
 			w.check(err)
@@ -377,7 +366,7 @@ func TestOpenSSLReadsOurLists(t *testing.T) {
 				w.revoke(c, agents.KeyCompromise)
 			}
 		}
-		if id := hex.EncodeToString(w.issuers[c.Issuer].SubjectKeyId); id != c.Issuer {
+		if id := hex.EncodeToString(w.IssuerOf(c.Issuer).SubjectKeyId); id != c.Issuer {
 			t.Errorf("the issuer is called %s, its key %s", c.Issuer, id)
 		}
 	}

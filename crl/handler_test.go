@@ -45,7 +45,7 @@ func (w *world) served() func(method, path string, header ...string) answer {
 
 func TestListIsServed(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
-	path := ca.CRLPath(w.ca.Issuer().ID)
+	path := ca.CRLPath(w.CA.Issuer().ID)
 	ask := w.served()
 	if got := ask("GET", path); got.status != http.StatusServiceUnavailable {
 		t.Errorf("before any list: %d %s", got.status, got.body)
@@ -67,7 +67,7 @@ func TestListIsServed(t *testing.T) {
 	if head := ask("HEAD", path); head.status != http.StatusOK || len(head.body) != 0 || head.header.Get("ETag") != `"1"` || head.header.Get("Content-Length") == "" {
 		t.Errorf("HEAD: %d, %v, %q", head.status, head.header, head.body)
 	}
-	for _, wrong := range []string{"/crl/unknown.crl", "/crl/" + w.ca.Issuer().ID, "/crl/" + w.ca.Issuer().ID + ".CRL", "/crl/" + w.ca.Issuer().ID[1:] + ".crl", "/crl/.crl", "/crl/", path + "/x"} {
+	for _, wrong := range []string{"/crl/unknown.crl", "/crl/" + w.CA.Issuer().ID, "/crl/" + w.CA.Issuer().ID + ".CRL", "/crl/" + w.CA.Issuer().ID[1:] + ".crl", "/crl/.crl", "/crl/", path + "/x"} {
 		if got := ask("GET", wrong); got.status != http.StatusNotFound {
 			t.Errorf("GET %s: %d", wrong, got.status)
 		}
@@ -80,9 +80,9 @@ func TestListIsServed(t *testing.T) {
 // TestCachesAskWhetherTheListIsNew, and learn of the next one at once.
 func TestCachesAskWhetherTheListIsNew(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
-	w.add("bot")
+	w.Add("bot", agents.Change{})
 	c := w.issue("bot")
-	path, ask := ca.CRLPath(w.ca.Issuer().ID), w.served()
+	path, ask := ca.CRLPath(w.CA.Issuer().ID), w.served()
 	w.publish()
 	first := ask("GET", path)
 	tag, date := first.header.Get("ETag"), first.header.Get("Last-Modified")
@@ -107,7 +107,7 @@ func TestCachesAskWhetherTheListIsNew(t *testing.T) {
 // it has.
 func TestDateDoesNotHideARevocation(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
-	path, ask := ca.CRLPath(w.ca.Issuer().ID), w.served()
+	path, ask := ca.CRLPath(w.CA.Issuer().ID), w.served()
 	w.publish()
 	date := ask("GET", path).header.Get("Last-Modified")
 	w.publish() // within the same second

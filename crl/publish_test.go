@@ -22,7 +22,7 @@ import (
 // own revocation on it, and they share the work.
 func TestStormOfRevocationsCostsFewLists(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
-	w.add("bot")
+	w.Add("bot", agents.Change{})
 	creds := make([]agents.Credential, 500)
 	var wait sync.WaitGroup
 	for i := range creds {
@@ -33,7 +33,7 @@ func TestStormOfRevocationsCostsFewLists(t *testing.T) {
 	got := make([]*crl.CRL, len(creds))
 	for i, c := range creds {
 		wait.Go(func() {
-			w.update(func(tx storage.Tx) error { return agents.Revoke(tx, c, agents.Cutoff{At: w.now()}) })
+			w.Update(func(tx storage.Tx) error { return agents.Revoke(tx, c, agents.Cutoff{At: w.now()}) })
 			lists, err := w.Publish(t.Context())
 			if err != nil {
 				t.Error(err)
@@ -84,8 +84,8 @@ func (d slow) View(ctx context.Context, fn func(storage.Tx) error) error {
 // them wants a regular list, that is what it is.
 func TestCallDuringAPublicationGetsTheNextOne(t *testing.T) {
 	w := newWorld(t, keys.Ed25519)
-	db := slow{w.db, make(chan struct{}), make(chan struct{})}
-	p := crl.NewPublisher(db, w.ca, clock.Believing(w.now))
+	db := slow{w.DB, make(chan struct{}), make(chan struct{})}
+	p := crl.NewPublisher(db, w.CA, w.Clock())
 	numbers := make(chan int64, 4)
 	publish := func(how func(context.Context) ([]*crl.CRL, error)) {
 		lists, err := how(context.Background())
@@ -146,8 +146,8 @@ func (d *fickle) View(ctx context.Context, fn func(storage.Tx) error) error {
 func TestRunPublishesOnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, keys.Ed25519)
-		db := &fickle{DB: w.db}
-		p := crl.NewPublisher(db, w.ca, clock.Believing(time.Now))
+		db := &fickle{DB: w.DB}
+		p := crl.NewPublisher(db, w.CA, clock.Believing(time.Now))
 		var failures []time.Duration
 		began := time.Now()
 		ctx, cancel := context.WithCancel(t.Context())

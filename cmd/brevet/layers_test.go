@@ -30,6 +30,7 @@ var layers = map[string]string{
 	"server/relying":      "server/limit agents/clock agents storage/keys storage pqc",
 	"server/admin/api":    "",
 	"server/admin":        "server/admin/api crl tokens ca agents/policy agents/clock agents storage/audit storage/keys storage",
+	"ca/catest":           "ca agents/policy agents/clock agents storage/bolt storage/audit storage/keys storage",
 	"ca/acme":             "ca agents/policy agents/clock agents storage",
 	"crl/ocsp":            "crl ca agents/clock agents storage",
 	"crl":                 "ca agents/clock agents storage",

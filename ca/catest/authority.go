@@ -1,0 +1,130 @@
+package catest
+
+import (
+	"cmp"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// BaseURL is where every authority made here says that it publishes.
+const BaseURL = "http://ca.example.internal:8080"
+
+// A Plan says what may differ between authorities. Zero members have ordinary
+// values: P-256, ten years, ninety days, and a clock that stands at Start.
+type Plan struct {
+	Algorithm      keys.Algorithm // of root and issuer
+	Root           keys.Algorithm // if not the same
+	RootLifetime   time.Duration
+	IssuerLifetime time.Duration
+	Profiles       map[string]ca.ProfileConfig
+	Now            func() time.Time
+	Wrap           func(storage.DB) storage.DB // what the CA is given for the store
+}
+
+// An Authority is a store with a root, an issuer under it, and the CA.
+type Authority struct {
+	*Store
+	CA           *ca.CA
+	Root, Issuer *x509.Certificate // the first ones
+
+	issuers map[string]*x509.Certificate
+}
+
+// New makes an authority, which ends with the test.
+func New(t testing.TB, p Plan) *Authority {
+	t.Helper()
+	if p.Now == nil {
+		p.Now = func() time.Time { return Start }
+	}
+	p.Algorithm = cmp.Or(p.Algorithm, keys.ECDSAP256)
+	a := &Authority{Store: NewStore(t, p.Now), issuers: map[string]*x509.Certificate{}}
+	rootKey, rootSigner := a.Generate(keys.Root, cmp.Or(p.Root, p.Algorithm))
+	issuerKey, _ := a.Generate(keys.Issuer, p.Algorithm)
+	root, err := ca.NewRoot("Example", rootSigner, cmp.Or(p.RootLifetime, 10*365*24*time.Hour), a.Now())
+	a.check(err)
+	above, err := ca.RootIssuer(root, rootSigner)
+	a.check(err)
+	issuing, err := ca.NewIssuing("Example", issuerKey, above, cmp.Or(p.IssuerLifetime, 90*24*time.Hour), a.Now())
+	a.check(err)
+	a.Update(func(tx storage.Tx) error {
+		_, err1 := keys.Record(tx, rootKey, keys.StateActive, a.Now())
+		_, err2 := keys.Record(tx, issuerKey, keys.StateActive, a.Now())
+		return errors.Join(err1, err2, ca.PutAuthority(tx, root), ca.PutAuthority(tx, issuing))
+	})
+	a.Root, err = x509.ParseCertificate(root.Certificate)
+	a.check(err)
+	a.Issuer = a.learn(issuing)
+	db := a.DB
+	if p.Wrap != nil {
+		db = p.Wrap(db)
+	}
+	a.CA, err = ca.New(ca.Config{DB: db, Keys: a.Keys, TrustDomain: TrustDomain, BaseURL: BaseURL, Profiles: p.Profiles, Clock: a.Clock()})
+	a.check(err)
+	return a
+}
+
+func (a *Authority) learn(issuing ca.Authority) *x509.Certificate {
+	a.t.Helper()
+	cert, err := x509.ParseCertificate(issuing.Certificate)
+	a.check(err)
+	a.issuers[issuing.ID] = cert
+	return cert
+}
+
+// IssuerOf returns the certificate of an issuer by its ID, present or former.
+func (a *Authority) IssuerOf(id string) *x509.Certificate { return a.issuers[id] }
+
+// Rotate puts a new key of a purpose to work as an issuer that lives for a lifetime.
+func (a *Authority) Rotate(p keys.Purpose, algorithm keys.Algorithm, lifetime time.Duration) keys.Key {
+	a.t.Helper()
+	next, _ := a.Generate(p, algorithm)
+	issuing, err := a.CA.NextIssuer(context.Background(), next, lifetime)
+	a.check(err)
+	a.Update(func(tx storage.Tx) error {
+		_, err1 := keys.Record(tx, next, keys.StateNext, a.Now())
+		err2 := ca.PutAuthority(tx, issuing)
+		_, err3 := keys.Promote(tx, next.ID, a.Now())
+		return errors.Join(err1, err2, err3)
+	})
+	a.check(a.CA.Reload())
+	a.learn(issuing)
+	return next
+}
+
+// Ask is a request for a certificate as the server makes it.
+func Ask(name agents.Name, csr *ca.CSR) ca.Request {
+	return ca.Request{
+		Request: policy.Request{Actor: "spiffe://" + string(TrustDomain) + "/agent/" + string(name), ID: "0123456789abcdef"},
+		Agent:   name, CSR: csr, Proof: "a test",
+	}
+}
+
+// CSR makes a request for a fresh key on P-256.
+func CSR(t testing.TB) *ca.CSR {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := ca.ParseCSR(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return csr
+}
