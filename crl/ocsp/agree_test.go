@@ -45,11 +45,11 @@ func TestListAndAnswersAgree(t *testing.T) {
 				return nil
 			}
 			latest := all[max(0, len(all)-3):]
-			_, err := w.ca.Revoke(context.Background(), w.actor(), latest[r.IntN(len(latest))].ID, why)
+			_, err := w.CA.Revoke(context.Background(), w.actor(), latest[r.IntN(len(latest))].ID, why)
 			return err
 		},
 		"suspend": func(n agents.Name, why agents.Reason) error {
-			return w.db.Update(t.Context(), func(tx storage.Tx) error {
+			return w.DB.Update(t.Context(), func(tx storage.Tx) error {
 				_, err1 := agents.Suspend(tx, n, why, w.now())
 				_, err2 := agents.Resume(tx, n, w.now())
 				return errors.Join(err1, err2)
@@ -57,27 +57,27 @@ func TestListAndAnswersAgree(t *testing.T) {
 		},
 		"bring the end forward, and it comes": func(n agents.Name, _ agents.Reason) error {
 			end := w.now().Add(2 * time.Second)
-			w.update(func(tx storage.Tx) error {
+			w.Update(func(tx storage.Tx) error {
 				_, err := agents.Set(tx, td, n, agents.Change{Expires: &end}, w.now())
 				return err
 			})
 			w.agree(all, "before the end of "+string(n))
 			w.pass(3 * time.Second)
 			w.agree(all, "after the end of "+string(n))
-			w.update(func(tx storage.Tx) error {
+			w.Update(func(tx storage.Tx) error {
 				_, err := agents.Set(tx, td, n, agents.Change{Expires: new(time.Time)}, w.now())
 				return err
 			})
 			return nil
 		},
 		"cut an owner off": func(n agents.Name, why agents.Reason) error {
-			return w.db.Update(t.Context(), func(tx storage.Tx) error {
+			return w.DB.Update(t.Context(), func(tx storage.Tx) error {
 				return agents.CutOwner(tx, "team of "+string(n), agents.Cutoff{At: w.now().Add(-time.Second), Made: w.now(), Reason: why})
 			})
 		},
 		"cut an issuer off": func(_ agents.Name, why agents.Reason) error {
-			return w.db.Update(t.Context(), func(tx storage.Tx) error {
-				return agents.CutIssuer(tx, w.ca.Issuer().ID, agents.Cutoff{At: w.now(), Reason: why})
+			return w.DB.Update(t.Context(), func(tx storage.Tx) error {
+				return agents.CutIssuer(tx, w.CA.Issuer().ID, agents.Cutoff{At: w.now(), Reason: why})
 			})
 		},
 		"rotate":                            func(agents.Name, agents.Reason) error { w.rotate(keys.ECDSAP256); return nil },
@@ -144,10 +144,10 @@ func (w *world) agree(all []leaf, when string) {
 func TestOnlyWhatIsOnRecordIsAnswered(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
 	old := w.issue("bot")
-	before := w.issuers[old.Credential.Issuer]
+	before := w.IssuerOf(old.Credential.Issuer)
 	w.rotate(keys.Ed25519)
 	young := w.issue("bot")
-	after := w.issuers[young.Credential.Issuer]
+	after := w.IssuerOf(young.Credential.Issuer)
 	for _, l := range []leaf{old, young} {
 		w.respond(l)
 	}
@@ -181,7 +181,7 @@ func TestOnlyWhatIsOnRecordIsAnswered(t *testing.T) {
 	if before.Equal(after) {
 		t.Error("there was no rotation")
 	}
-	w.update(func(tx storage.Tx) error { // as if it had expired long ago
+	w.Update(func(tx storage.Tx) error { // as if it had expired long ago
 		ended, err := storage.Ended(tx, start.Add(10*time.Hour))
 		for _, name := range ended {
 			err = errors.Join(err, storage.DropPartition(tx, name))

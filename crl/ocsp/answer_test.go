@@ -72,7 +72,7 @@ func open(t testing.TB, der []byte) (b basic) {
 // checkSignature returns the kind of signature on an issuer's answer.
 func (w *world) checkSignature(issuer string, b basic) (pkix.Protection, error) {
 	w.t.Helper()
-	c, err := pkix.NewCertificate(w.issuers[issuer])
+	c, err := pkix.NewCertificate(w.IssuerOf(issuer))
 	w.check(err)
 	return c.CheckSignature(b.Algorithm.FullBytes, b.TBS.FullBytes, b.Signature.Bytes)
 }
@@ -127,7 +127,7 @@ func (w *world) checkFrame(got *xocsp.Response, l leaf) {
 		Algorithm asn1.RawValue
 		Key       asn1.BitString
 	}
-	_, err := asn1.Unmarshal(w.issuers[l.Credential.Issuer].RawSubjectPublicKeyInfo, &spki)
+	_, err := asn1.Unmarshal(w.IssuerOf(l.Credential.Issuer).RawSubjectPublicKeyInfo, &spki)
 	w.check(err)
 	if id := sha1.Sum(spki.Key.Bytes); !bytes.Equal(got.ResponderKeyHash, id[:]) || got.RawResponderName != nil || got.Certificate != nil || len(got.Extensions) > 0 {
 		w.t.Errorf("responder %x, %q, certificate %v, extensions %v", got.ResponderKeyHash, got.RawResponderName, got.Certificate, got.Extensions)
@@ -144,7 +144,7 @@ func TestOthersCheckTheSignature(t *testing.T) {
 		w := newWorld(t, algorithm)
 		l := w.issue("bot")
 		w.revoke(l, agents.Superseded)
-		got, err := xocsp.ParseResponseForCert(w.respond(l).DER, l.Certificate, w.issuers[l.Credential.Issuer])
+		got, err := xocsp.ParseResponseForCert(w.respond(l).DER, l.Certificate, w.IssuerOf(l.Credential.Issuer))
 		if err != nil || got.Status != xocsp.Revoked || got.RevocationReason != xocsp.Superseded {
 			t.Errorf("%s: %+v, %v", algorithm, got, err)
 		}
@@ -192,7 +192,7 @@ func TestRevocationIsNeverAfterItsAnswer(t *testing.T) {
 	} {
 		w := newWorld(t, keys.Ed25519)
 		l := w.issue("bot")
-		w.update(func(tx storage.Tx) error { return agents.CutAgent(tx, "bot", step.cutoff) })
+		w.Update(func(tx storage.Tx) error { return agents.CutAgent(tx, "bot", step.cutoff) })
 		w.pass(step.then)
 		got := w.ask(l)
 		if got.Status != xocsp.Revoked || !got.RevokedAt.Equal(step.at.Truncate(time.Second)) || !got.ThisUpdate.Equal(step.this.Truncate(time.Second)) || got.RevokedAt.After(got.ThisUpdate) {
@@ -204,7 +204,7 @@ func TestRevocationIsNeverAfterItsAnswer(t *testing.T) {
 // TestAnswerOutlivesNeitherItsTimeNorTheCertificate, unless the certificate has expired.
 func TestAnswerOutlivesNeitherItsTimeNorTheCertificate(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
-	w.update(func(tx storage.Tx) error {
+	w.Update(func(tx storage.Tx) error {
 		_, err := agents.Set(tx, td, "bot", agents.Change{TTL: new(20 * time.Minute)}, w.now())
 		return err
 	})
@@ -228,7 +228,7 @@ func TestAnswersAreDatedForOthers(t *testing.T) {
 	w := newWorld(t, keys.Ed25519)
 	l := w.issue("bot")
 	setBack := clock.New(func() time.Time { return start.Add(-time.Hour) }, start)
-	w.Responder = ocsp.NewResponder(w.db, w.ca, setBack, slog.New(slog.DiscardHandler))
+	w.Responder = ocsp.NewResponder(w.DB, w.CA, setBack, slog.New(slog.DiscardHandler))
 	if got := w.ask(l); !got.ProducedAt.Equal(start.Add(-time.Hour).Truncate(time.Second)) {
 		t.Errorf("of %s", got.ProducedAt)
 	}
@@ -244,15 +244,15 @@ func TestFailureIsNoAnswer(t *testing.T) {
 	if r, err := w.Respond(gone, w.request(l, crypto.SHA1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("who gave up got %v, %v", r, err)
 	}
-	w.update(func(tx storage.Tx) error { return tx.Put("agents", "bot", []byte("damaged")) })
+	w.Update(func(tx storage.Tx) error { return tx.Put("agents", "bot", []byte("damaged")) })
 	if r, err := w.Respond(t.Context(), w.request(l, crypto.SHA1)); err == nil {
 		t.Errorf("with its agent's record damaged: %+v", r)
 	}
-	w.update(func(tx storage.Tx) error { return tx.Delete("agents", "bot") })
+	w.Update(func(tx storage.Tx) error { return tx.Delete("agents", "bot") })
 	if r, err := w.Respond(t.Context(), w.request(l, crypto.SHA1)); err == nil {
 		t.Errorf("with its agent's record gone: %+v", r)
 	}
-	w.check(w.db.Close())
+	w.check(w.DB.Close())
 	if r, err := w.Respond(t.Context(), w.request(l, crypto.SHA1)); !errors.Is(err, storage.ErrClosed) {
 		t.Errorf("with the store closed: %+v, %v", r, err)
 	}

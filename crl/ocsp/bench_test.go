@@ -31,7 +31,7 @@ func BenchmarkAnswer(b *testing.B) {
 		b.Run(string(algorithm)+"/signature", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := w.ca.Issuer().Signer.SignOCSP(data); err != nil {
+				if _, err := w.CA.Issuer().Signer.SignOCSP(data); err != nil {
 					b.Fatal(err)
 				}
 			}

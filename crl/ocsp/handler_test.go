@@ -16,7 +16,6 @@ import (
 	xocsp "golang.org/x/crypto/ocsp"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl/ocsp"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -70,7 +69,7 @@ func TestAnswerIsServed(t *testing.T) {
 		got = append(got, ask("GET", path, "", nil))
 	}
 	for i, a := range got {
-		if parsed, err := xocsp.ParseResponseForCert(a.body, l.Certificate, w.issuers[l.Credential.Issuer]); err != nil || parsed.Status != xocsp.Good || a.status != http.StatusOK {
+		if parsed, err := xocsp.ParseResponseForCert(a.body, l.Certificate, w.IssuerOf(l.Credential.Issuer)); err != nil || parsed.Status != xocsp.Good || a.status != http.StatusOK {
 			t.Errorf("%d: %d %x, %v", i, a.status, a.body, err)
 		}
 		for name, want := range map[string]string{
@@ -147,10 +146,10 @@ func TestRefusalsAreUnsigned(t *testing.T) {
 func TestOperatorLearnsWhyAnAnswerFailed(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
 	var log strings.Builder
-	w.Responder = ocsp.NewResponder(w.db, w.ca, clock.Believing(w.now), slog.New(slog.NewTextHandler(&log, nil)))
+	w.Responder = ocsp.NewResponder(w.DB, w.CA, w.Clock(), slog.New(slog.NewTextHandler(&log, nil)))
 	l := w.issue("bot")
 	ask, request := w.served(), w.request(l, crypto.SHA1)
-	w.check(w.db.Close())
+	w.check(w.DB.Close())
 	got := ask("POST", ca.OCSPPath, kind, request, "X-Request-Id", "0123456789abcdef")
 	_, err := xocsp.ParseResponse(got.body, nil)
 	if refused, ok := err.(xocsp.ResponseError); !ok || refused.Status != xocsp.InternalError || got.status != http.StatusInternalServerError {

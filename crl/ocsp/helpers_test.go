@@ -3,79 +3,42 @@ package ocsp_test
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"errors"
 	"log/slog"
-	"path/filepath"
 	"testing"
 	"time"
 
 	xocsp "golang.org/x/crypto/ocsp"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/crl/ocsp"
-	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-const td agents.TrustDomain = "example.internal"
+const td = catest.TrustDomain
 
-var start = time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)
+var start = catest.Start
 
 // A world is an authority with a responder and a clock that tests set.
 type world struct {
 	*ocsp.Responder
-	t       testing.TB
-	db      *bolt.DB
-	keys    *keys.Store
-	ca      *ca.CA
-	crl     *crl.Publisher
-	clock   time.Time
-	issuers map[string]*x509.Certificate
-	csr     *ca.CSR
+	*catest.Authority
+	t     testing.TB
+	crl   *crl.Publisher
+	clock time.Time
+	csr   *ca.CSR
 }
 
 func newWorld(t testing.TB, algorithm keys.Algorithm) *world {
 	t.Helper()
-	dir := t.TempDir()
-	db, err := bolt.Open(filepath.Join(dir, "test.db"), bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	w := &world{t: t, db: db, keys: keys.NewStore(dir, keys.NoPassphrase), clock: start, issuers: map[string]*x509.Certificate{}}
-	rootKey, rootSigner := w.generate(keys.Root, keys.ECDSAP256)
-	root, err := ca.NewRoot("Example", rootSigner, 10*365*24*time.Hour, start)
-	w.check(err)
-	above, err := ca.RootIssuer(root, rootSigner)
-	w.check(err)
-	key, _ := w.generate(keys.Issuer, algorithm)
-	issuing, err := ca.NewIssuing("Example", key, above, 90*24*time.Hour, start)
-	w.check(err)
-	w.update(func(tx storage.Tx) error {
-		_, err1 := keys.Record(tx, rootKey, keys.StateActive, start)
-		_, err2 := keys.Record(tx, key, keys.StateActive, start)
-		return errors.Join(err1, err2, ca.PutAuthority(tx, root), ca.PutAuthority(tx, issuing))
-	})
-	w.learn(issuing)
-	w.ca, err = ca.New(ca.Config{DB: db, Keys: w.keys, TrustDomain: td, BaseURL: "http://ca.example.internal", Clock: clock.Believing(w.now)})
-	w.check(err)
-	w.crl = crl.NewPublisher(db, w.ca, clock.Believing(w.now))
-	w.Responder = ocsp.NewResponder(db, w.ca, clock.Believing(w.now), slog.New(slog.DiscardHandler))
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	w.check(err)
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, private)
-	w.check(err)
-	w.csr, err = ca.ParseCSR(der)
-	w.check(err)
+	w := &world{t: t, clock: start, csr: catest.CSR(t)}
+	w.Authority = catest.New(t, catest.Plan{Root: keys.ECDSAP256, Algorithm: algorithm, Now: w.now})
+	w.crl = crl.NewPublisher(w.DB, w.CA, w.Clock())
+	w.Responder = ocsp.NewResponder(w.DB, w.CA, w.Clock(), slog.New(slog.DiscardHandler))
 	w.add("bot")
 	return w
 }
@@ -84,12 +47,6 @@ func (w *world) now() time.Time        { return w.clock }
 func (w *world) pass(d time.Duration)  { w.clock = w.clock.Add(d) }
 func (w *world) second() time.Time     { return w.clock.Truncate(time.Second) }
 func (w *world) actor() policy.Request { return policy.Request{Actor: "test"} }
-func (w *world) learn(issuer ca.Authority) {
-	w.t.Helper()
-	var err error
-	w.issuers[issuer.ID], err = x509.ParseCertificate(issuer.Certificate)
-	w.check(err)
-}
 
 func (w *world) check(err error) {
 	w.t.Helper()
@@ -98,44 +55,15 @@ func (w *world) check(err error) {
 	}
 }
 
-func (w *world) update(fn func(storage.Tx) error) {
-	w.t.Helper()
-	w.check(w.db.Update(context.Background(), fn))
-}
-
-func (w *world) generate(p keys.Purpose, a keys.Algorithm) (keys.Key, ca.Signer) {
-	w.t.Helper()
-	k, private, err := w.keys.Generate(p, a, start)
-	w.check(err)
-	signer, err := ca.NewSigner(private)
-	w.check(err)
-	return k, signer
-}
-
 // rotate makes the next issuer.
 func (w *world) rotate(a keys.Algorithm) {
 	w.t.Helper()
-	next, _ := w.generate(keys.Issuer, a)
-	issuing, err := w.ca.NextIssuer(context.Background(), next, 24*time.Hour)
-	w.check(err)
-	w.update(func(tx storage.Tx) error {
-		_, err1 := keys.Record(tx, next, keys.StateNext, w.now())
-		err2 := ca.PutAuthority(tx, issuing)
-		_, err3 := keys.Promote(tx, next.ID, w.now())
-		return errors.Join(err1, err2, err3)
-	})
-	w.check(w.ca.Reload())
-	w.learn(issuing)
+	w.Rotate(keys.Issuer, a, 24*time.Hour)
 }
 
 func (w *world) add(name agents.Name) {
 	w.t.Helper()
-	e, err := agents.NewEnrollment(w.now())
-	w.check(err)
-	w.update(func(tx storage.Tx) error {
-		_, err := agents.Add(tx, td, name, agents.Change{Owner: new("team of " + string(name))}, e, w.now())
-		return err
-	})
+	w.Add(name, agents.Change{Owner: new("team of " + string(name))})
 }
 
 // A leaf is a certificate and its record.
@@ -153,7 +81,7 @@ func (w *world) issue(name agents.Name) leaf {
 
 func (w *world) tryIssue(name agents.Name) (leaf, error) {
 	w.t.Helper()
-	issued, err := w.ca.Issue(context.Background(), ca.Request{Request: w.actor(), Agent: name, CSR: w.csr, Proof: "a test"})
+	issued, err := w.CA.Issue(context.Background(), ca.Request{Request: w.actor(), Agent: name, CSR: w.csr, Proof: "a test"})
 	if err != nil {
 		return leaf{}, err
 	}
@@ -164,14 +92,14 @@ func (w *world) tryIssue(name agents.Name) (leaf, error) {
 
 func (w *world) revoke(l leaf, why agents.Reason) {
 	w.t.Helper()
-	_, err := w.ca.Revoke(context.Background(), w.actor(), l.ID, why)
+	_, err := w.CA.Revoke(context.Background(), w.actor(), l.ID, why)
 	w.check(err)
 }
 
 // request returns the request of a foreign client about a certificate.
 func (w *world) request(l leaf, hash crypto.Hash) []byte {
 	w.t.Helper()
-	der, err := xocsp.CreateRequest(l.Certificate, w.issuers[l.Credential.Issuer], &xocsp.RequestOptions{Hash: hash})
+	der, err := xocsp.CreateRequest(l.Certificate, w.IssuerOf(l.Credential.Issuer), &xocsp.RequestOptions{Hash: hash})
 	w.check(err)
 	return der
 }

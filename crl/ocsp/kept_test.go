@@ -20,15 +20,15 @@ func TestRevocationShowsInTheNextAnswer(t *testing.T) {
 	for name, revoke := range map[string]func(*world, leaf){
 		"serial": func(w *world, l leaf) { w.revoke(l, agents.KeyCompromise) },
 		"agent": func(w *world, _ leaf) {
-			w.update(func(tx storage.Tx) error {
+			w.Update(func(tx storage.Tx) error {
 				_, err := agents.Suspend(tx, "bot", agents.Superseded, w.now())
 				return err
 			})
-			w.update(func(tx storage.Tx) error { _, err := agents.Resume(tx, "bot", w.now()); return err })
+			w.Update(func(tx storage.Tx) error { _, err := agents.Resume(tx, "bot", w.now()); return err })
 		},
 		"the agent's end": func(w *world, _ leaf) {
 			soon := w.now().Add(time.Millisecond)
-			w.update(func(tx storage.Tx) error {
+			w.Update(func(tx storage.Tx) error {
 				_, err := agents.Set(tx, td, "bot", agents.Change{Expires: &soon}, w.now())
 				return err
 			})
