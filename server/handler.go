@@ -10,6 +10,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
+	"github.com/brevet-ca/brevet/ca/enroll"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/server/limit"
@@ -58,8 +59,8 @@ func (s *Server) agentHandler() http.Handler {
 	limited, mux := s.gate.Handler, http.NewServeMux()
 	mux.HandleFunc("GET /roots.pem", s.serveRoots)
 	mux.HandleFunc("GET /chain.pem", s.serveChain)
-	mux.Handle(enrollRoute, limited(http.HandlerFunc(s.serveEnroll)))
-	mux.Handle("POST /v1/certificates", limited(http.HandlerFunc(s.serveCertificates)))
+	mux.Handle("POST "+enroll.Path, limited(http.HandlerFunc(s.enroll.ServeEnroll)))
+	mux.Handle("POST "+enroll.CertificatesPath, limited(http.HandlerFunc(s.enroll.ServeCertificates)))
 	mux.HandleFunc("GET /.well-known/oauth-authorization-server", s.tokens.ServeMetadata)
 	mux.HandleFunc("GET /.well-known/openid-configuration", s.tokens.ServeMetadata)
 	mux.HandleFunc("GET "+tokens.JWKSPath, s.tokens.ServeJWKS)
@@ -106,7 +107,7 @@ func (s *Server) newGate() *limit.Gate {
 		if strings.HasPrefix(r.URL.Path, acme.Path) {
 			kind = acme.RateLimited
 		}
-		writeProblem(w, kind, http.StatusTooManyRequests, "too many refused requests came from this address; wait a little")
+		enroll.WriteProblem(w, kind, http.StatusTooManyRequests, "too many refused requests came from this address; wait a little")
 	}}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/enroll"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -15,7 +16,7 @@ import (
 func (s *Server) serveRoots(w http.ResponseWriter, r *http.Request) {
 	roots, _, err := s.authorities(r.Context())
 	if err != nil {
-		s.problem(w, r, err)
+		s.unreadable(w, r, err)
 		return
 	}
 	servePEM(w, roots)
@@ -24,6 +25,12 @@ func (s *Server) serveRoots(w http.ResponseWriter, r *http.Request) {
 // serveChain serves the active issuer's certificate.
 func (s *Server) serveChain(w http.ResponseWriter, r *http.Request) {
 	servePEM(w, [][]byte{s.ca.Issuer().Certificate})
+}
+
+// unreadable answers when the store could not be read.
+func (s *Server) unreadable(w http.ResponseWriter, r *http.Request, err error) {
+	s.Log.Error("refused", "request", r.Header.Get("X-Request-Id"), "route", r.Pattern, "status", http.StatusServiceUnavailable, "reason", err.Error())
+	enroll.WriteProblem(w, "about:blank", http.StatusServiceUnavailable, "the request could not be completed; try again shortly")
 }
 
 func servePEM(w http.ResponseWriter, certs [][]byte) {
@@ -38,7 +45,7 @@ func (s *Server) serveIssuer(w http.ResponseWriter, r *http.Request) {
 	id, _ := strings.CutSuffix(r.PathValue("file"), ".cer")
 	_, issuers, err := s.authorities(r.Context())
 	if err != nil {
-		s.problem(w, r, err)
+		s.unreadable(w, r, err)
 		return
 	}
 	der, ok := issuers[id]

@@ -8,6 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
+	"github.com/brevet-ca/brevet/ca/enroll"
 	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/tokens"
@@ -15,22 +16,22 @@ import (
 
 // relied says what it means, beside the use of HTTPS, that a route was answered.
 var relied = map[string]relying.Use{
-	"GET /chain.pem":                relying.Chain,
-	"GET /issuer/{file}":            relying.Chain,
-	"GET /crl/{file}":               relying.CRL,
-	"POST " + ca.OCSPPath:           relying.OCSP,
-	ocspByGET:                       relying.OCSP,
-	"POST /v1/certificates":         relying.Certificate,
-	"POST " + tokens.TokenPath:      relying.Token,
-	"POST " + tokens.IntrospectPath: relying.Introspection,
-	"GET " + tokens.JWKSPath:        relying.JWKS,
+	"GET /chain.pem":                  relying.Chain,
+	"GET /issuer/{file}":              relying.Chain,
+	"GET /crl/{file}":                 relying.CRL,
+	"POST " + ca.OCSPPath:             relying.OCSP,
+	ocspByGET:                         relying.OCSP,
+	"POST " + enroll.CertificatesPath: relying.Certificate,
+	"POST " + tokens.TokenPath:        relying.Token,
+	"POST " + tokens.IntrospectPath:   relying.Introspection,
+	"GET " + tokens.JWKSPath:          relying.JWKS,
 }
 
 // loadRelying makes the observer of relying parties, over those on record.
 func (s *Server) loadRelying() error {
 	s.relying = &relying.Observer{
 		TrustDomain: s.file.TrustDomain, Clock: s.clock, Uses: relied,
-		Elsewhere: func(route string) bool { return route == enrollRoute || strings.Contains(route, acme.Path) },
+		Elsewhere: func(route string) bool { return route == "POST "+enroll.Path || strings.Contains(route, acme.Path) },
 	}
 	return s.db.View(context.Background(), func(tx storage.Tx) (err error) {
 		s.relying.Register, err = relying.Load(tx)

@@ -26,6 +26,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
+	"github.com/brevet-ca/brevet/ca/enroll"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/crl/ocsp"
 	"github.com/brevet-ca/brevet/server/admin"
@@ -61,6 +62,7 @@ type Server struct {
 	crl      *crl.Publisher
 	ocsp     *ocsp.Responder
 	acme     *acme.Service
+	enroll   *enroll.Service
 	tokens   *tokens.Service
 	audit    atomic.Pointer[audit.Signer]
 	admin    *admin.Handler
@@ -145,6 +147,10 @@ func (s *Server) assemble() error {
 	s.crl = crl.NewPublisher(s.db, s.ca, s.clock)
 	s.ocsp = ocsp.NewResponder(s.db, s.ca, s.clock, s.Log)
 	s.acme = s.newACME()
+	s.enroll = enroll.New(enroll.Config{
+		DB: s.db, CA: s.ca, TrustDomain: s.file.TrustDomain, Clock: s.clock, Log: s.Log,
+		Enrolled: func(r *http.Request, n agents.Name) { s.relying.Request(r, n, "", relying.Certificate) },
+	})
 	s.metrics = telemetry.NewMetrics(s.gauges())
 	s.admin = admin.NewHandler(admin.Parts{
 		DB: s.db, CA: s.ca, CRL: s.crl, Tokens: s.tokens, TrustDomain: s.file.TrustDomain,

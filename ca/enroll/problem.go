@@ -1,4 +1,4 @@
-package server
+package enroll
 
 import (
 	"encoding/json"
@@ -16,7 +16,7 @@ var errNoCertificate = errors.New("present a current client certificate of the a
 // problem answers with a problem document (RFC 9457) and logs the reason,
 // which may say more than the client is told: a client that has not proven to
 // be an agent does not learn whether one exists.
-func (s *Server) problem(w http.ResponseWriter, r *http.Request, err error) {
+func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
 	status, detail := http.StatusServiceUnavailable, "the request could not be completed; try again shortly"
 	switch {
 	case errors.Is(err, errNoCertificate), errors.Is(err, agents.ErrEnrollment):
@@ -36,7 +36,7 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, err error) {
 		level = s.Log.Error
 	}
 	level("refused", "request", r.Header.Get("X-Request-Id"), "route", r.Pattern, "status", status, "reason", err.Error())
-	writeProblem(w, "about:blank", status, detail)
+	WriteProblem(w, "about:blank", status, detail)
 }
 
 // unwrapTo returns the text of the one of the errors that err is, without what
@@ -50,7 +50,9 @@ func unwrapTo(err error, these ...error) string {
 	return ""
 }
 
-func writeProblem(w http.ResponseWriter, kind string, status int, detail string) {
+// WriteProblem answers with a problem document of a kind (RFC 9457), which no cache
+// keeps. "about:blank" is the kind that says no more than the status.
+func WriteProblem(w http.ResponseWriter, kind string, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

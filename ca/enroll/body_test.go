@@ -1,4 +1,4 @@
-package server
+package enroll
 
 import (
 	"encoding/json"

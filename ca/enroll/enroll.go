@@ -1,0 +1,120 @@
+// Package enroll gives agents certificates over a small API of our own: a first one
+// for an enrollment token (POST /v1/enroll), and the next one for the current one
+// (POST /v1/certificates), which the client presents in the TLS handshake. Requests
+// are strict JSON objects; refusals are problem documents (RFC 9457).
+package enroll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// The endpoints, below the https origin. Both take POST.
+const (
+	Path             = "/v1/enroll"
+	CertificatesPath = "/v1/certificates"
+)
+
+// A Config is what a Service is made of.
+type Config struct {
+	DB          storage.DB
+	CA          *ca.CA
+	TrustDomain agents.TrustDomain
+	Clock       *clock.Clock
+	Log         *slog.Logger
+
+	// Enrolled is told of each request by which an agent got its first certificate.
+	// nil means that nobody wants to know.
+	Enrolled func(*http.Request, agents.Name)
+}
+
+// A Service answers agents. Its methods may be called concurrently.
+type Service struct{ Config }
+
+// New returns a Service.
+func New(c Config) *Service { return &Service{c} }
+
+// ServeEnroll exchanges a one-time enrollment token for a first certificate.
+// Any flaw of the request leaves the token as it was.
+func (s *Service) ServeEnroll(w http.ResponseWriter, r *http.Request) {
+	issued, err := s.enroll(w, r)
+	if err != nil {
+		s.problem(w, r, err)
+		return
+	}
+	if s.Enrolled != nil {
+		s.Enrolled(r, issued.Agent)
+	}
+	answer(w, issued)
+}
+
+func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, error) {
+	var token, request, profile string
+	if err := readJSON(w, r, map[string]any{"token": &token, "csr": &request, "profile": &profile}); err != nil {
+		return nil, err
+	}
+	e, err := agents.ParseEnrollment(token)
+	if err != nil {
+		return nil, err
+	}
+	asked := policy.Request{Actor: "enrollment token", Action: "certificate.issue", ID: r.Header.Get("X-Request-Id")}
+	agent, err := s.invited(r.Context(), e, asked)
+	if err != nil {
+		return nil, err
+	}
+	asked.Subject = string(agent)
+	csr, err := ca.ParseCSRPEM([]byte(request))
+	if err != nil {
+		return nil, policy.Deny(r.Context(), s.DB, s.Clock.Now(), asked, err)
+	}
+	return s.CA.Issue(r.Context(), ca.Request{
+		Request: asked, Agent: agent, CSR: csr, Profile: profile, Proof: "enrollment token",
+		Claim: func(tx storage.Tx, _ *ca.Issued) error { return agents.Redeem(tx, e, s.Clock.Now()) },
+	})
+}
+
+// invited returns the agent that may enroll with the token. That a token was
+// tried which had been given out, but cannot be used, is recorded: somebody
+// has a copy.
+func (s *Service) invited(ctx context.Context, e agents.Enrollment, asked policy.Request) (agents.Name, error) {
+	var name agents.Name
+	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
+		if name, err = agents.Invited(tx, e); err != nil {
+			return err
+		}
+		_, err = agents.Enrollable(tx, e, s.Clock.Now())
+		return err
+	})
+	if err == nil || name == "" {
+		return name, err
+	}
+	if errors.Is(err, agents.ErrNotActive) {
+		err = fmt.Errorf("%w: %w", agents.ErrEnrollment, err)
+	}
+	if policy.IsDenial(err) {
+		asked.Subject = string(name)
+		err = policy.Deny(ctx, s.DB, s.Clock.Now(), asked, err)
+	}
+	return name, err
+}
+
+// An issued certificate is the answer of both endpoints.
+type issued struct {
+	Certificate string    `json:"certificate"` // PEM
+	Chain       string    `json:"chain"`       // PEM, from the issuer upwards, without the root
+	NotAfter    time.Time `json:"not_after"`
+}
+
+func answer(w http.ResponseWriter, i *ca.Issued) {
+	writeJSON(w, issued{Certificate: string(ca.PEM(i.DER)), Chain: string(ca.PEM(i.Issuer.Certificate)), NotAfter: i.ID.Expires()})
+}

@@ -1,0 +1,83 @@
+package enroll
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// ServeCertificates issues an agent's next certificate to whoever has the
+// current one.
+func (s *Service) ServeCertificates(w http.ResponseWriter, r *http.Request) {
+	issued, err := s.reissue(w, r)
+	if err != nil {
+		s.problem(w, r, err)
+		return
+	}
+	answer(w, issued)
+}
+
+func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, error) {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return nil, errNoCertificate
+	}
+	asked := policy.Request{Actor: "client certificate", Action: "certificate.issue", ID: r.Header.Get("X-Request-Id")}
+	agent, proof, err := s.holder(r, asked)
+	if err != nil {
+		return nil, err
+	}
+	asked.Actor, asked.Subject = s.TrustDomain.ID(agent), string(agent)
+	var request, ttl, profile string
+	if err := readJSON(w, r, map[string]any{"csr": &request, "ttl": &ttl, "profile": &profile}); err != nil {
+		return nil, err
+	}
+	lifetime, err := parseTTL(ttl)
+	if err != nil {
+		return nil, policy.Deny(r.Context(), s.DB, s.Clock.Now(), asked, err)
+	}
+	csr, err := ca.ParseCSRPEM([]byte(request))
+	if err != nil {
+		return nil, policy.Deny(r.Context(), s.DB, s.Clock.Now(), asked, err)
+	}
+	return s.CA.Issue(r.Context(), ca.Request{
+		Request: asked, Agent: agent, CSR: csr, TTL: lifetime, Profile: profile, Proof: proof,
+		// The body may have come long after the certificate was looked at.
+		Claim: func(tx storage.Tx, _ *ca.Issued) error {
+			_, _, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], s.Clock.Now())
+			return err
+		},
+	})
+}
+
+// holder returns the agent whose certificate the client presented, and says
+// which one. What concerns an agent and cannot be used is recorded.
+func (s *Service) holder(r *http.Request, asked policy.Request) (agent agents.Name, proof string, err error) {
+	now := s.Clock.Now()
+	err = s.DB.View(r.Context(), func(tx storage.Tx) error {
+		_, c, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], now)
+		agent, proof = c.Agent, "client certificate "+c.ID.String()
+		return err
+	})
+	if err != nil && agent != "" && (policy.IsDenial(err) || errors.Is(err, ca.ErrNotOurs)) {
+		asked.Subject = string(agent)
+		err = policy.Deny(r.Context(), s.DB, now, asked, err)
+	}
+	return agent, proof, err
+}
+
+func parseTTL(s string) (time.Duration, error) {
+	if s == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%w ttl %q: want a duration such as 5m", agents.ErrInvalid, clip(s))
+	}
+	return d, nil
+}
