@@ -75,9 +75,9 @@ func TestEachCrashLeavesAPair(t *testing.T) {
 		files map[string][]byte
 		want  *x509.Certificate
 	}{
-		{"a new key half written", with(before, "key.pem.new.tmp", half(after["key.pem"])), oldLeaf},
+		{"a new key half written", with(before, ".key.pem.new.1", half(after["key.pem"])), oldLeaf},
 		{"a new key written", with(before, "key.pem.new", after["key.pem"]), oldLeaf},
-		{"a certificate half written", with(before, "key.pem.new", after["key.pem"], "cert.pem.tmp", half(after["cert.pem"])), oldLeaf},
+		{"a certificate half written", with(before, "key.pem.new", after["key.pem"], ".cert.pem.1", half(after["cert.pem"])), oldLeaf},
 		{"a certificate in its place", with(after, "key.pem", before["key.pem"], "key.pem.new", after["key.pem"]), newLeaf},
 		{"a first certificate in its place", with(after, "key.pem", []byte(nil), "key.pem.new", after["key.pem"]), newLeaf},
 		{"everything", after, newLeaf},
@@ -213,14 +213,14 @@ func TestLoadSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-// TestTemporaryFilesAreOurs plants a link where a private key will be written.
-func TestTemporaryFilesAreOurs(t *testing.T) {
+// TestNoLinkIsFollowed plants a link where a private key will be written.
+func TestNoLinkIsFollowed(t *testing.T) {
 	a := newAuthority(t)
 	dir := filepath.Join(t.TempDir(), "bot")
 	id := a.enroll(t, dir)
 	victim := filepath.Join(t.TempDir(), "victim")
 	check(t, os.WriteFile(victim, nil, 0o644))
-	check(t, os.Symlink(victim, filepath.Join(dir, "key.pem.new.tmp")))
+	check(t, os.Symlink(victim, filepath.Join(dir, "key.pem.new")))
 	check(t, id.Renew(t.Context()))
 	if text, err := os.ReadFile(victim); err != nil || len(text) > 0 {
 		t.Errorf("the key was written through a link: %q, %v", text, err)

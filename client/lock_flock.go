@@ -28,12 +28,3 @@ func (d directory) locked(f func() error) error {
 	}
 	return f()
 }
-
-// sync makes the names in the directory durable.
-func (d directory) sync() error {
-	handle, err := os.Open(string(d))
-	if err != nil {
-		return err
-	}
-	return errors.Join(handle.Sync(), handle.Close())
-}

@@ -13,6 +13,3 @@ func (d directory) locked(f func() error) error {
 	defer everyDirectory.Unlock()
 	return f()
 }
-
-// sync does nothing: here a directory cannot be synced.
-func (d directory) sync() error { return nil }

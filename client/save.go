@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 // prepare makes the directory and leaves key in it as the new key: what cannot
@@ -88,26 +90,13 @@ func (d directory) save(p *pair, first func() error) error {
 	})
 }
 
-// write replaces a file: after a crash it is the old or the new one, whole.
+// write replaces a file: after a crash it is the old or the new one, whole. The
+// caller holds the lock.
 func (d directory) write(name string, text []byte) error {
-	tmp := name + ".tmp"
-	if err := os.Remove(d.path(tmp)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := durable.Sweep(d.path(name)); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(d.path(tmp), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return d.rename(tmp, name)
+	return durable.WriteFile(d.path(name), text)
 }
 
-func (d directory) rename(from, to string) error {
-	if err := os.Rename(d.path(from), d.path(to)); err != nil {
-		return err
-	}
-	return d.sync()
-}
+func (d directory) rename(from, to string) error { return durable.Rename(d.path(from), d.path(to)) }

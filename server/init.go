@@ -19,6 +19,7 @@ import (
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
+	"github.com/brevet-ca/brevet/storage/durable"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -85,7 +86,7 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, erro
 	if err := errors.Join(err, db.Close()); err != nil {
 		return nil, err
 	}
-	return made, writeFile(filepath.Join(c.Dir, config.Name), text)
+	return made, durable.WriteFile(filepath.Join(c.Dir, config.Name), text)
 }
 
 func (c InitConfig) draft() config.Draft {
@@ -167,31 +168,6 @@ func (c InitConfig) fill(ctx context.Context, db storage.DB, store *keys.Store, 
 func fingerprint(a ca.Authority) string {
 	hash := sha256.Sum256(a.Certificate)
 	return hex.EncodeToString(hash[:])
-}
-
-// writeFile writes a file that is there whole after a crash, or not at all.
-func writeFile(path string, text []byte) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 func orDefault(s, otherwise string) string {

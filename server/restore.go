@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
+	"github.com/brevet-ca/brevet/storage/durable"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -52,12 +52,12 @@ func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept 
 	if err := os.Rename(path, kept); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
 	}
-	return kept, errors.Join(os.Rename(fresh, path), syncDir(dir))
+	return kept, durable.Rename(fresh, path)
 }
 
 // prepare makes fresh a copy of the backup that knows that it was restored.
 func prepare(ctx context.Context, dir, fresh, file string, r policy.Request, now time.Time) error {
-	if err := copyFile(fresh, file); err != nil {
+	if err := durable.CopyFile(fresh, file); err != nil {
 		return err
 	}
 	db, err := bolt.Open(fresh, bolt.Options{})
@@ -95,18 +95,4 @@ func hasKeys(tx storage.Tx, store *keys.Store) error {
 		}
 	}
 	return nil
-}
-
-func copyFile(to, from string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Sync(), out.Close())
 }

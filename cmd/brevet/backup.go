@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/server"
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 func backupCommand() *cli.Command {
@@ -104,23 +104,18 @@ func copyStore(ctx context.Context, source *api.Client, name string) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // with mode 0600
+	f, err := durable.Begin(name)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	err = source.Backup(ctx, f)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	defer f.Discard()
+	if err := source.Backup(ctx, f); err != nil {
 		return err
 	}
 	if err := server.VerifyBackup(f.Name()); err != nil {
 		return err
 	}
-	// A link, other than a rename, does not replace a file that came meanwhile.
-	if err := os.Link(f.Name(), name); err == nil || errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return os.Rename(f.Name(), name) // a file system without links
+	return f.Create()
 }
 
 func restore(c *cli.Context) error {

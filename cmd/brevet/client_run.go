@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -15,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/client"
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 func clientRunCommand() *cli.Command {
@@ -103,7 +101,7 @@ func (k keeper) renewed(err error) {
 
 func (k keeper) minted(t *client.Token, err error) {
 	if err == nil {
-		err = replaceFile(k.tokenFile, []byte(t.Reveal()+"\n"))
+		err = durable.WriteFile(k.tokenFile, []byte(t.Reveal()+"\n"))
 	}
 	if err != nil {
 		k.log.Error("getting a token", "error", err)
@@ -142,20 +140,4 @@ func (k keeper) execute(ctx context.Context) {
 			k.log.Error("running the command", "command", k.command, "error", err)
 		}
 	}
-}
-
-// replaceFile replaces a file that only its owner may read.
-func replaceFile(name string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // with mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }

@@ -83,23 +83,3 @@ func TestCommandThatHangs(t *testing.T) {
 		t.Error("the command was not stopped")
 	}
 }
-
-func TestReplaceFile(t *testing.T) {
-	dir := t.TempDir()
-	name := filepath.Join(dir, "token")
-	if err := os.WriteFile(name, []byte("a longer old one"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := replaceFile(name, []byte("new")); err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(name)
-	info, _ := os.Stat(name)
-	left, _ := os.ReadDir(dir)
-	if err != nil || string(text) != "new" || info.Mode() != 0o600 || len(left) != 1 {
-		t.Errorf("got %q with mode %s among %d files, %v", text, info.Mode(), len(left), err)
-	}
-	if err := replaceFile(dir, []byte("new")); err == nil {
-		t.Error("a directory was replaced")
-	}
-}

@@ -14,7 +14,7 @@ const module = "github.com/brevet-ca/brevet"
 // layers says which packages of ours each package may import. Imports point
 // down: what stands in a line imports only what stands below it.
 var layers = map[string]string{
-	"cmd/brevet":          "server server/config server/admin server/admin/api client agents",
+	"cmd/brevet":          "server server/config server/admin server/admin/api client agents storage/durable",
 	"server/test/acme":    "",
 	"server/test/clock":   "",
 	"server/test/crash":   "",
@@ -23,7 +23,7 @@ var layers = map[string]string{
 	"server/test/storm":   "",
 	"server/test/rawacme": "server/servertest",
 	"server/servertest":   "server server/admin/api ca agents storage/bolt storage pqc/pkix",
-	"server":              "ca/acme server/admin server/admin/api server/relying server/config server/limit server/telemetry crl/ocsp crl tokens ca agents/policy agents/clock agents storage/bolt storage/audit storage/keys storage ca/enroll",
+	"server":              "ca/acme server/admin server/admin/api server/relying server/config server/limit server/telemetry crl/ocsp crl tokens ca agents/policy agents/clock agents storage/bolt storage/audit storage/keys storage ca/enroll storage/durable",
 	"server/limit":        "agents",
 	"server/telemetry":    "",
 	"ca/enroll":           "ca agents/policy agents/clock agents storage",
@@ -41,11 +41,12 @@ var layers = map[string]string{
 	"agents":              "agents/clock storage pqc",
 	"agents/clock":        "",
 	"storage/audit":       "storage",
-	"storage/keys":        "storage pqc",
-	"storage/bolt":        "storage",
+	"storage/keys":        "storage pqc storage/durable",
+	"storage/bolt":        "storage storage/durable",
 	"storage/storagetest": "storage",
+	"storage/durable":     "",
 	"storage":             "",
-	"client":              "pqc pqc/pkix",
+	"client":              "pqc pqc/pkix storage/durable",
 	"pqc/pkix":            "pqc",
 	"pqc":                 "",
 }

@@ -13,6 +13,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 // Options are what may differ between stores. The zero value is right for most.
@@ -69,7 +71,7 @@ func Open(path string, o Options) (*DB, error) {
 	}
 	if fresh {
 		// bbolt syncs the new file, but not the directory entry that leads to it.
-		if err := syncDir(filepath.Dir(path)); err != nil {
+		if err := durable.SyncDir(filepath.Dir(path)); err != nil {
 			return nil, errors.Join(fmt.Errorf("making the database %s: %w", path, err), b.Close())
 		}
 	}
@@ -141,13 +143,4 @@ func advise(err error) error {
 		return fmt.Errorf("%w; restore a backup with `brevet restore`", err)
 	}
 	return err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

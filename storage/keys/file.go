@@ -1,47 +1,14 @@
 package keys
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"syscall"
 )
 
 // maxFile is far above the largest key, a composite with ML-DSA-87.
 const maxFile = 64 << 10
-
-// writeFile makes path hold text, whole or not at all, durably and for the
-// owner's eyes only. A crash leaves at most a file .key-* beside it.
-func writeFile(path string, text []byte) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".key-*") // new (O_EXCL) and of mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return syncDir(dir)
-}
-
-// syncDir makes renames and removals in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
 
 // readFile reads a key file that nobody but its owner may touch.
 func readFile(path string) ([]byte, error) {

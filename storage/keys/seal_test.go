@@ -12,6 +12,8 @@ import (
 	"encoding/pem"
 	"slices"
 	"testing"
+
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 // sealCheaply is PBES2 from the words of RFC 8018, section 6.2, with a single
@@ -154,7 +156,7 @@ func BenchmarkUnseal(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := writeFile(s.path(k), text); err != nil {
+	if err := durable.WriteFile(s.path(k), text); err != nil {
 		b.Fatal(err)
 	}
 	b.Run("one", func(b *testing.B) {

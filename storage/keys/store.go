@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 // A Store is a directory of key files and the passphrase that seals them. Its
@@ -37,7 +39,7 @@ func (s *Store) Generate(p Purpose, a Algorithm, now time.Time) (Key, crypto.Sig
 	if err != nil {
 		return Key{}, nil, err
 	}
-	if err := writeFile(s.path(k), text); err != nil {
+	if err := durable.WriteFile(s.path(k), text); err != nil {
 		return Key{}, nil, fmt.Errorf("writing the %s key: %w", p, err)
 	}
 	return k, signer, nil
@@ -134,7 +136,7 @@ func (s *Store) Destroy(k Key) error {
 	if err := os.Remove(s.path(k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("destroying the %s key: %w", k.Purpose, err)
 	}
-	return syncDir(s.dir)
+	return durable.SyncDir(s.dir)
 }
 
 func (s *Store) ready() error {

@@ -259,21 +259,6 @@ func TestGenerateRefuses(t *testing.T) {
 	}
 }
 
-// A file that could not be put in its place leaves nothing behind.
-func TestFailedWrite(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "taken")
-	if err := os.MkdirAll(filepath.Join(path, "by a directory"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := writeFile(path, []byte(secret)); err == nil {
-		t.Error("got no error")
-	}
-	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
-		t.Errorf("left behind: %v, %v", files, err)
-	}
-}
-
 // A crash after a key's file was written and before its record was committed
 // leaves a file that nothing reads.
 func TestCrashBeforeRecord(t *testing.T) {
