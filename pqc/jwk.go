@@ -2,10 +2,11 @@ package pqc
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 )
 
 // keyType is "kty" of all our keys (RFC 9964, section 3). Such a key names its
@@ -15,8 +16,6 @@ const keyType = "AKP"
 // maxJWK bounds what is read, in octets. The greatest key takes 3.6 k; the rest is
 // room for a certificate chain that we do not read.
 const maxJWK = 64 << 10
-
-var base64url = base64.RawURLEncoding.Strict()
 
 type jwk struct {
 	Alg  string `json:"alg"`
@@ -47,7 +46,7 @@ func marshalJWK(k *PublicKey, priv []byte) ([]byte, error) {
 	}
 	return json.Marshal(jwk{
 		Alg: k.alg.JOSE(), Kty: keyType,
-		Priv: base64url.EncodeToString(priv), Pub: base64url.EncodeToString(k.raw),
+		Priv: strict.ToBase64(priv), Pub: strict.ToBase64(k.raw),
 	})
 }
 
@@ -59,7 +58,7 @@ func (k *PublicKey) Thumbprint() (string, error) {
 		return "", err
 	}
 	sum := sha256.Sum256(b)
-	return base64url.EncodeToString(sum[:]), nil
+	return strict.ToBase64(sum[:]), nil
 }
 
 // VerifyJWS reports whether sig is the key's signature of a JWS signing input
@@ -77,7 +76,7 @@ func ParseJWK(b []byte) (*PublicKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("JWK: %w", err)
 	}
-	if _, ok := m["priv"]; ok {
+	if m.Has("priv") {
 		return nil, errors.New("JWK: a private key stands where a public key is expected")
 	}
 	return m.publicKey("verify")
@@ -94,7 +93,7 @@ func ParsePrivateJWK(b []byte) (*PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := m.octets("priv")
+	raw, err := m.Octets("priv")
 	if err != nil {
 		return nil, fmt.Errorf("JWK: %w", err)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 )
 
 // TestWycheproofJSONWeb: the keys are classical, so none of them, alone or in its
@@ -64,8 +66,8 @@ func verifyCompact(k *PublicKey, s string) bool {
 	if len(parts) != 3 {
 		return false
 	}
-	header, err1 := base64url.DecodeString(parts[0])
-	sig, err2 := base64url.DecodeString(parts[2])
+	header, err1 := strict.Base64(parts[0])
+	sig, err2 := strict.Base64(parts[2])
 	var h struct{ Alg string }
 	if errors.Join(err1, err2, json.Unmarshal(header, &h)) != nil {
 		return false
@@ -108,7 +110,7 @@ func TestJWKRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pub, priv := base64url.EncodeToString(k.PublicKey().Bytes()), base64url.EncodeToString(raw)
+	pub, priv := strict.ToBase64(k.PublicKey().Bytes()), strict.ToBase64(raw)
 	jwk := func(format string, args ...any) string { return "{" + fmt.Sprintf(format, args...) + "}" }
 	good := jwk(`"kty":"AKP","alg":"ML-DSA-44","pub":"%s","priv":"%s"`, pub, priv)
 	for _, s := range []string{
@@ -120,7 +122,7 @@ func TestJWKRefusals(t *testing.T) {
 			t.Errorf("%.60s: %v", s, err)
 		}
 	}
-	other := base64url.EncodeToString(testKey(t, MLDSA44Ed25519SHA512).PublicKey().Bytes()[:1312])
+	other := strict.ToBase64(testKey(t, MLDSA44Ed25519SHA512).PublicKey().Bytes()[:1312])
 	for name, s := range map[string]string{
 		"empty":                 "",
 		"null":                  "null",
@@ -147,7 +149,7 @@ func TestJWKRefusals(t *testing.T) {
 		"other base64":          jwk(`"kty":"AKP","alg":"ML-DSA-44","pub":"%s","priv":"%s"`, strings.NewReplacer("-", "+", "_", "/").Replace(pub), priv),
 		"loose bits":            jwk(`"kty":"AKP","alg":"ML-DSA-44","pub":"%s","priv":"%s"`, pub, priv[:42]+loose(priv[42])),
 		"priv too short":        jwk(`"kty":"AKP","alg":"ML-DSA-44","pub":"%s","priv":"%s"`, pub, priv[:40]),
-		"priv expanded":         jwk(`"kty":"AKP","alg":"ML-DSA-44","pub":"%s","priv":"%s"`, pub, base64url.EncodeToString(expanded(t, k))),
+		"priv expanded":         jwk(`"kty":"AKP","alg":"ML-DSA-44","pub":"%s","priv":"%s"`, pub, strict.ToBase64(expanded(t, k))),
 		"priv null":             jwk(`"kty":"AKP","alg":"ML-DSA-44","pub":"%s","priv":null`, pub),
 		"pub of another":        jwk(`"kty":"AKP","alg":"ML-DSA-44","pub":"%s","priv":"%s"`, other, priv),
 		"pub too short":         jwk(`"kty":"AKP","alg":"ML-DSA-44","pub":"%s","priv":"%s"`, pub[:len(pub)-4], priv),

@@ -48,7 +48,8 @@ var layers = map[string]string{
 	"storage":             "",
 	"client":              "pqc pqc/pkix storage/durable",
 	"pqc/pkix":            "pqc",
-	"pqc":                 "",
+	"pqc":                 "pqc/jose/strict",
+	"pqc/jose/strict":     "",
 }
 
 // doors says through which packages third-party code comes in.

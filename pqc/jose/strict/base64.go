@@ -1,0 +1,25 @@
+package strict
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+)
+
+// base64url refuses bits in the last character that stand for nothing.
+var base64url = base64.RawURLEncoding.Strict()
+
+var errNotBase64 = errors.New("it is not base64url without padding")
+
+// Base64 decodes base64url without padding (RFC 7515, section 2). Each octet
+// string has one encoding: the line ends that encoding/base64 skips are refused.
+func Base64(text string) ([]byte, error) {
+	b, err := base64url.DecodeString(text)
+	if err != nil || strings.ContainsAny(text, "\r\n") {
+		return nil, errNotBase64
+	}
+	return b, nil
+}
+
+// ToBase64 returns the one text that [Base64] reads as b.
+func ToBase64(b []byte) string { return base64url.EncodeToString(b) }
