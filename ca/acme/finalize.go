@@ -8,6 +8,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -50,7 +51,7 @@ func (o *order) ready(now time.Time) error {
 // parseCSR checks that a CSR asks for exactly the names of the order (RFC 8555, section
 // 7.4), and that its key is not an account key (section 11.1).
 func (s *Service) parseCSR(r *request, o *order, text string) (*ca.CSR, error) {
-	der, err := decodeBase64(text)
+	der, err := strict.Base64(text)
 	if err != nil {
 		return nil, newProblem("badCSR", "csr is not the base64url of a DER request")
 	}

@@ -1,7 +1,6 @@
 package acme
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -9,14 +8,12 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"hash"
-	"io"
 	"math/big"
-	"strings"
-	"unicode/utf8"
+
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 )
 
 // algorithms are those that requests may be signed with (RFC 8555, section 6.2). Each
@@ -42,17 +39,17 @@ type header struct {
 // must be in canonical base64url.
 func parseJWS(body []byte) (*jws, error) {
 	var protected, payload, signature string
-	err := readObject(body, map[string]any{"protected": &protected, "payload": &payload, "signature": &signature}, true)
+	err := strict.Decode(body, map[string]any{"protected": &protected, "payload": &payload, "signature": &signature})
 	if err != nil {
 		return nil, newProblem("malformed", "the JWS: %v", err)
 	}
 	j := &jws{signed: []byte(protected + "." + payload)}
-	head, err := decodeBase64(protected)
+	head, err := strict.Base64(protected)
 	if err == nil {
-		j.payload, err = decodeBase64(payload)
+		j.payload, err = strict.Base64(payload)
 	}
 	if err == nil {
-		j.signature, err = decodeBase64(signature)
+		j.signature, err = strict.Base64(signature)
 	}
 	if err != nil || signature == "" {
 		return nil, newProblem("malformed", "the JWS: its three members are base64url without padding")
@@ -62,7 +59,7 @@ func parseJWS(body []byte) (*jws, error) {
 	err = readObject(head, map[string]any{
 		"alg": (*filled)(&h.alg), "nonce": (*filled)(&h.nonce), "url": (*filled)(&h.url), "kid": (*filled)(&h.kid),
 		"jwk": &h.jwk, "crit": &crit, "b64": &b64,
-	}, false)
+	})
 	if err != nil {
 		return nil, newProblem("malformed", "the protected header: %v", err)
 	}
@@ -86,59 +83,14 @@ func (f *filled) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func decodeBase64(s string) ([]byte, error) {
-	if strings.ContainsAny(s, "\r\n") { // the decoder skips them
-		return nil, errors.New("line breaks")
+// readObject reads one JSON object into fields by their exact names, and ignores
+// members that fields does not name.
+func readObject(data []byte, fields map[string]any) error {
+	o, err := strict.ParseObject(data)
+	if err != nil {
+		return err
 	}
-	return base64.RawURLEncoding.Strict().DecodeString(s)
-}
-
-func isBase64(s string) bool {
-	_, err := decodeBase64(s)
-	return err == nil
-}
-
-// readObject reads one JSON object into fields by their exact names. A member
-// that comes twice is an error, since two readers could understand it
-// differently; an unknown one is an error if strict, and ignored otherwise.
-func readObject(data []byte, fields map[string]any, strict bool) error {
-	if !utf8.Valid(data) {
-		return errors.New("it is not UTF-8")
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return errors.New("want one JSON object")
-	}
-	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return errors.New("it is not JSON")
-		}
-		name, _ := t.(string)
-		if seen[name] {
-			return errors.New("a member comes twice")
-		}
-		seen[name] = true
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return errors.New("it is not JSON")
-		}
-		field, known := fields[name]
-		if !known && strict {
-			return errors.New("it has an unknown member")
-		}
-		if known && (string(value) == "null" || json.Unmarshal(value, field) != nil) {
-			return errors.New("the member " + name + " has the wrong type")
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		return errors.New("it is not JSON")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON object")
-	}
-	return nil
+	return o.Read(fields)
 }
 
 // verify checks the signature with the one algorithm of the key (RFC 7518,

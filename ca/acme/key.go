@@ -9,13 +9,13 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
 	"slices"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 )
 
 // A key is a public key that requests are signed with.
@@ -34,19 +34,19 @@ type jwkMembers struct{ kty, crv, x, y, n, e, alg, use string }
 // parseKey reads a JWK (RFC 7517). It must be a public key that is not weak, in the one
 // form of RFC 7518, section 6, so that each key has one thumbprint.
 func parseKey(jwk []byte) (*key, error) {
-	var members map[string]json.RawMessage
-	if readObject(jwk, nil, false) != nil || json.Unmarshal(jwk, &members) != nil {
+	members, err := strict.ParseObject(jwk)
+	if err != nil {
 		return nil, newProblem("malformed", "jwk is not one JSON object whose members are all different")
 	}
 	for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
-		if _, ok := members[private]; ok {
+		if members.Has(private) {
 			return nil, newProblem("badPublicKey", "jwk holds a private or symmetric key, which nobody else may see: make another")
 		}
 	}
 	var m jwkMembers
-	err := readObject(jwk, map[string]any{
+	err = members.Read(map[string]any{
 		"kty": &m.kty, "crv": &m.crv, "x": &m.x, "y": &m.y, "n": &m.n, "e": &m.e, "alg": &m.alg, "use": &m.use,
-	}, false)
+	})
 	if err != nil {
 		return nil, newProblem("badPublicKey", "jwk: %v", err)
 	}
@@ -71,7 +71,7 @@ func (m *jwkMembers) public() (crypto.PublicKey, error) {
 	case "EC":
 		return m.ec()
 	case "OKP": // RFC 8037, section 2
-		x, err := decodeBase64(m.x)
+		x, err := strict.Base64(m.x)
 		if err != nil || m.crv != "Ed25519" || len(x) != ed25519.PublicKeySize {
 			return nil, errors.New("want an x of 32 octets on the curve Ed25519")
 		}
@@ -90,8 +90,8 @@ func (m *jwkMembers) ec() (*ecdsa.PublicKey, error) {
 		return nil, errors.New("want the curve P-256, P-384 or P-521")
 	}
 	size := (curve.Params().BitSize + 7) / 8
-	x, err1 := decodeBase64(m.x)
-	y, err2 := decodeBase64(m.y)
+	x, err1 := strict.Base64(m.x)
+	y, err2 := strict.Base64(m.y)
 	if err1 != nil || err2 != nil || len(x) != size || len(y) != size {
 		return nil, fmt.Errorf("want x and y of %d octets", size)
 	}
@@ -101,8 +101,8 @@ func (m *jwkMembers) ec() (*ecdsa.PublicKey, error) {
 // rsa returns the key. Its numbers must have no leading zeros (RFC 7518, section 2,
 // Base64urlUInt). crypto/rsa takes exponents of up to 31 bits.
 func (m *jwkMembers) rsa() (*rsa.PublicKey, error) {
-	n, err1 := decodeBase64(m.n)
-	e, err2 := decodeBase64(m.e)
+	n, err1 := strict.Base64(m.n)
+	e, err2 := strict.Base64(m.e)
 	if err1 != nil || err2 != nil || len(n) == 0 || len(e) == 0 || n[0] == 0 || e[0] == 0 {
 		return nil, errors.New("want n and e without zeros before them")
 	}

@@ -67,7 +67,7 @@ func (s *Service) parseKeyChange(r *request) (*key, error) {
 	}
 	var account string
 	var old json.RawMessage
-	if err := readObject(j.payload, map[string]any{"account": &account, "oldKey": &old}, false); err != nil {
+	if err := readObject(j.payload, map[string]any{"account": &account, "oldKey": &old}); err != nil {
 		return nil, newProblem("malformed", "the inner payload: %v", err)
 	}
 	before, err := parseKey(old)

@@ -110,7 +110,7 @@ func (s *Service) authorize(r *request, asked []json.RawMessage) ([]authz, error
 	var rejected []string
 	for _, raw := range asked {
 		var id identifier
-		if err := readObject(raw, map[string]any{"type": &id.Type, "value": &id.Value}, false); err != nil {
+		if err := readObject(raw, map[string]any{"type": &id.Type, "value": &id.Value}); err != nil {
 			return nil, newProblem("malformed", "an identifier: %v", err)
 		}
 		az, err := s.authorization(r.agent, id)

@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"net/http"
 	"sync"
+
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 )
 
 // nonces makes and accepts the anti-replay nonces of RFC 8555, section 6.5. A nonce is a
@@ -50,7 +52,7 @@ func (n *nonces) make() string {
 
 // use consumes a nonce. It reports whether the nonce is one of the latest and was unused.
 func (n *nonces) use(text string) bool {
-	sealed, err := decodeBase64(text)
+	sealed, err := strict.Base64(text)
 	if err != nil || len(sealed) != 16 {
 		return false
 	}

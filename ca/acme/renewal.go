@@ -12,6 +12,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -76,8 +77,8 @@ func renewalWindow(c ca.Certificate, atOnce bool) window {
 func (s *Service) named(tx storage.Tx, text string) (ca.Certificate, error) {
 	bad := newProblem("malformed", "want the certificate's authority key identifier and serial number, in base64url with a dot between them")
 	left, right, _ := strings.Cut(text, ".")
-	akid, err1 := decodeBase64(left)
-	raw, err2 := decodeBase64(right)
+	akid, err1 := strict.Base64(left)
+	raw, err2 := strict.Base64(right)
 	var serial agents.CredentialID
 	if err1 != nil || err2 != nil || len(raw) != len(serial) || raw[0] >= 0x80 {
 		return ca.Certificate{}, bad

@@ -14,6 +14,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -100,6 +101,7 @@ func (s *Service) authenticate(w http.ResponseWriter, hr *http.Request, kid, jwk
 		return nil, err
 	}
 	r := &request{ctx: hr.Context(), http: hr, id: hr.Header.Get("X-Request-Id"), now: s.Clock.Now(), url: s.URL + hr.URL.RequestURI(), payload: j.payload}
+	_, badNonce := strict.Base64(h.nonce)
 	switch {
 	case (h.kid == "") == (h.jwk == nil):
 		return nil, newProblem("malformed", "the protected header has either jwk or kid") // section 6.2
@@ -107,7 +109,7 @@ func (s *Service) authenticate(w http.ResponseWriter, hr *http.Request, kid, jwk
 		return nil, newProblem("malformed", "this request is signed by %s", map[bool]string{true: "an account, named by kid", false: "a key that comes as jwk"}[kid])
 	case h.url != r.url: // section 6.4
 		return nil, newProblem("unauthorized", "url in the protected header is not %s", r.url)
-	case !isBase64(h.nonce): // section 6.5.2
+	case badNonce != nil: // section 6.5.2
 		return nil, newProblem("malformed", "the nonce is not base64url without padding")
 	case !s.nonces.use(h.nonce): // section 6.5
 		return nil, newProblem("badNonce", "the nonce was used before, or is not one of this server; try again with the new one")
@@ -200,7 +202,7 @@ func (r *request) getOnly() error {
 // read reads the payload, one JSON object. Members it does not know are
 // ignored, as RFC 8555 says.
 func (r *request) read(fields map[string]any) error {
-	if err := readObject(r.payload, fields, false); err != nil {
+	if err := readObject(r.payload, fields); err != nil {
 		return newProblem("malformed", "the payload: %v", err)
 	}
 	return nil

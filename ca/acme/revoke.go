@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -52,7 +53,7 @@ func (s *Service) revoke(r *request) (*answer, error) {
 }
 
 func parseCertificate(text string) (*x509.Certificate, error) {
-	der, err := decodeBase64(text)
+	der, err := strict.Base64(text)
 	if err != nil {
 		return nil, newProblem("malformed", "certificate is not the base64url of a DER certificate")
 	}

@@ -1,16 +1,14 @@
 package enroll
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
-	"unicode/utf8"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 )
 
 // maxBody is the largest JSON body that is read, in octets: a certificate
@@ -28,48 +26,8 @@ func readJSON(w http.ResponseWriter, r *http.Request, fields map[string]any) err
 	if err != nil {
 		return fmt.Errorf("%w body: it could not be read, or has more than %d octets", agents.ErrInvalid, maxBody)
 	}
-	if err := decodeObject(body, fields); err != nil {
+	if err := strict.Decode(body, fields); err != nil {
 		return fmt.Errorf("%w body: %v", agents.ErrInvalid, err)
-	}
-	return nil
-}
-
-func decodeObject(body []byte, fields map[string]any) error {
-	if !utf8.Valid(body) {
-		return errors.New("it is not UTF-8")
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return errors.New("want one JSON object")
-	}
-	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return errors.New("it is not JSON")
-		}
-		name, _ := t.(string)
-		field, known := fields[name]
-		switch {
-		case !known:
-			return fmt.Errorf("unknown member %.20q", name) // the beginning, for it may be a secret in the wrong place
-		case seen[name]:
-			return fmt.Errorf("member %q comes twice", name)
-		}
-		seen[name] = true
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return errors.New("it is not JSON")
-		}
-		if string(value) == "null" || json.Unmarshal(value, field) != nil {
-			return fmt.Errorf("member %q has the wrong type", name)
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		return errors.New("it is not JSON")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON object")
 	}
 	return nil
 }
