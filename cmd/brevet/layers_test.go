@@ -40,7 +40,7 @@ var layers = map[string]string{
 	"agents/policy":       "agents/clock agents storage/audit storage",
 	"agents":              "agents/clock storage pqc",
 	"agents/clock":        "",
-	"storage/audit":       "storage",
+	"storage/audit":       "storage pqc/jose/strict",
 	"storage/keys":        "storage pqc storage/durable",
 	"storage/bolt":        "storage storage/durable",
 	"storage/storagetest": "storage",

@@ -1,15 +1,13 @@
 package audit
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -83,31 +81,17 @@ func ParseProof(doc []byte) (Proof, error) {
 	}
 	var p Proof
 	into := map[string]any{"seq": &p.Seq, "event": &p.Event, "proof": &p.Hashes, "checkpoint": &p.Checkpoint}
-	d := json.NewDecoder(bytes.NewReader(doc))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return Proof{}, errors.New("proof is not a JSON object")
+	o, err := strict.ParseObject(doc)
+	if err == nil {
+		err = o.Only(into)
 	}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return Proof{}, fmt.Errorf("parsing proof: %w", err)
-		}
-		member, ok := into[name.(string)]
-		if !ok {
-			return Proof{}, fmt.Errorf("proof has member %q unknown or twice", name)
-		}
-		delete(into, name.(string))
-		if err := d.Decode(member); err != nil {
-			return Proof{}, fmt.Errorf("parsing %q of proof: %w", name, err)
-		}
+	if err == nil {
+		err = o.Read(into)
 	}
-	if _, err := d.Token(); err != nil {
+	if err != nil {
 		return Proof{}, fmt.Errorf("parsing proof: %w", err)
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return Proof{}, errors.New("proof is followed by something else")
-	}
-	if len(into) > 0 {
+	if len(o) < len(into) {
 		return Proof{}, errors.New("proof lacks one of seq, event, proof and checkpoint")
 	}
 	return p, nil
