@@ -10,7 +10,7 @@ FUZZTIME ?= 1m
 # smallstep's ACME brings four storage engines along; brevet has its own.
 TAGS     = nobadger,nomysql,nopgx,nobbolt
 export GOFLAGS += -tags=$(TAGS)
-RACED    = ./agents/... ./ca/... ./crl/... ./tokens ./client ./storage/bolt ./storage/audit ./server/...
+RACED    = ./agents/... ./ca/... ./crl/... ./tokens/... ./client ./storage/bolt ./storage/audit ./server/...
 
 .PHONY: build test lint fuzz bench size cross peers clean
 

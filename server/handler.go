@@ -16,7 +16,7 @@ import (
 	"github.com/brevet-ca/brevet/server/limit"
 	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/tokens"
+	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
 // Timeouts bound every connection: a client that is slower does not need a
@@ -61,12 +61,12 @@ func (s *Server) agentHandler() http.Handler {
 	mux.HandleFunc("GET /chain.pem", s.serveChain)
 	mux.Handle("POST "+enroll.Path, limited(http.HandlerFunc(s.enroll.ServeEnroll)))
 	mux.Handle("POST "+enroll.CertificatesPath, limited(http.HandlerFunc(s.enroll.ServeCertificates)))
-	mux.HandleFunc("GET /.well-known/oauth-authorization-server", s.tokens.ServeMetadata)
-	mux.HandleFunc("GET /.well-known/openid-configuration", s.tokens.ServeMetadata)
-	mux.HandleFunc("GET "+tokens.JWKSPath, s.tokens.ServeJWKS)
-	mux.Handle("POST "+tokens.TokenPath, limited(http.HandlerFunc(s.tokens.ServeToken)))
-	mux.Handle("POST "+tokens.IntrospectPath, limited(http.HandlerFunc(s.tokens.ServeIntrospect)))
-	mux.Handle("POST "+tokens.RevokePath, limited(http.HandlerFunc(s.tokens.ServeRevoke)))
+	mux.HandleFunc("GET /.well-known/oauth-authorization-server", s.oauth.ServeMetadata)
+	mux.HandleFunc("GET /.well-known/openid-configuration", s.oauth.ServeMetadata)
+	mux.HandleFunc("GET "+oauth.JWKSPath, s.oauth.ServeJWKS)
+	mux.Handle("POST "+oauth.TokenPath, limited(http.HandlerFunc(s.oauth.ServeToken)))
+	mux.Handle("POST "+oauth.IntrospectPath, limited(http.HandlerFunc(s.oauth.ServeIntrospect)))
+	mux.Handle("POST "+oauth.RevokePath, limited(http.HandlerFunc(s.oauth.ServeRevoke)))
 	mux.Handle("POST "+acme.Path+"new-account", limited(s.acme)) // strangers may call these two
 	mux.Handle("POST "+acme.Path+"revoke-cert", limited(s.acme))
 	mux.Handle(acme.Path, s.acme)

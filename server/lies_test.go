@@ -17,7 +17,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
-	"github.com/brevet-ca/brevet/tokens"
+	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
 // A liars is an authority with one honest agent, and who else knocks at it.
@@ -44,7 +44,7 @@ func (l *liars) enroll(name string, key *ecdsa.PrivateKey, c agents.Change) (*x5
 	l.t.Helper()
 	invited := l.add(name, c)
 	cert := l.postJSON(l.agents, "/v1/enroll", map[string]string{"token": invited, "csr": csrPEM(l.t, key, nil)}, nil).leaf(l.t)
-	token := l.postForm(tokens.TokenPath, wantToken(url.Values{}), cert).token()
+	token := l.postForm(oauth.TokenPath, wantToken(url.Values{}), cert).token()
 	if cert == nil || token == "" && len(c.Audiences) == 1 {
 		l.t.Fatalf("%s cannot be enrolled", name)
 	}
@@ -117,15 +117,15 @@ func TestClientCertificatesThatLie(t *testing.T) {
 		"/v1/certificates": func(cert *x509.Certificate) reply {
 			return l.postJSON(l.agents, "/v1/certificates", map[string]string{"csr": csrPEM(t, l.key, nil)}, cert)
 		},
-		"/oauth/token": func(cert *x509.Certificate) reply { return l.postForm(tokens.TokenPath, wantToken(url.Values{}), cert) },
+		"/oauth/token": func(cert *x509.Certificate) reply { return l.postForm(oauth.TokenPath, wantToken(url.Values{}), cert) },
 		"/oauth/token with a good assertion": func(cert *x509.Certificate) reply {
-			return l.postForm(tokens.TokenPath, wantToken(l.byAssertion("bot", l.register)), cert)
+			return l.postForm(oauth.TokenPath, wantToken(l.byAssertion("bot", l.register)), cert)
 		},
 		"/oauth/introspect": func(cert *x509.Certificate) reply {
-			return l.postForm(tokens.IntrospectPath, url.Values{"token": {l.token}}, cert)
+			return l.postForm(oauth.IntrospectPath, url.Values{"token": {l.token}}, cert)
 		},
 		"/oauth/revoke": func(cert *x509.Certificate) reply {
-			return l.postForm(tokens.RevokePath, url.Values{"token": {l.token}}, cert)
+			return l.postForm(oauth.RevokePath, url.Values{"token": {l.token}}, cert)
 		},
 	}
 	for path, ask := range endpoints {
@@ -222,18 +222,18 @@ func TestCredentialsInTheWrongPlace(t *testing.T) {
 			return l.postJSON(l.agents, "/v1/enroll", map[string]string{"token": otherToken, "csr": s}, nil)
 		}},
 		"the assertion of a client": {"an assertion", func(s string) reply {
-			return l.postForm(tokens.TokenPath, wantToken(url.Values{"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {s}}), nil)
+			return l.postForm(oauth.TokenPath, wantToken(url.Values{"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {s}}), nil)
 		}},
 		"the secret of a client": {"", func(s string) reply {
-			return l.postForm(tokens.TokenPath, wantToken(url.Values{"client_id": {"bot"}, "client_secret": {s}}), nil)
+			return l.postForm(oauth.TokenPath, wantToken(url.Values{"client_id": {"bot"}, "client_secret": {s}}), nil)
 		}},
 		"the name of a client": {"", func(s string) reply {
-			return l.postForm(tokens.TokenPath, wantToken(url.Values{"client_id": {s}}), nil)
+			return l.postForm(oauth.TokenPath, wantToken(url.Values{"client_id": {s}}), nil)
 		}},
 		"the code of another grant": {"", func(s string) reply {
-			return l.postForm(tokens.TokenPath, url.Values{"grant_type": {"authorization_code"}, "code": {s}}, l.cert)
+			return l.postForm(oauth.TokenPath, url.Values{"grant_type": {"authorization_code"}, "code": {s}}, l.cert)
 		}},
-		"the bearer token of a resource server": {"", func(s string) reply { return l.bearing(tokens.IntrospectPath, s, url.Values{"token": {l.token}}) }},
+		"the bearer token of a resource server": {"", func(s string) reply { return l.bearing(oauth.IntrospectPath, s, url.Values{"token": {l.token}}) }},
 		"the bearer token of a renewal": {"", func(s string) reply {
 			return l.bearing("/v1/certificates", s, nil, csr)
 		}},
@@ -266,7 +266,7 @@ func TestCredentialsInTheWrongPlace(t *testing.T) {
 			t.Errorf("%s is introspected as active: %t", what, !good)
 		}
 		if what != "an access token of another" && thing != "" {
-			if got := l.postForm(tokens.RevokePath, url.Values{"token": {thing}}, other); got.status != http.StatusOK || got.body != "" {
+			if got := l.postForm(oauth.RevokePath, url.Values{"token": {thing}}, other); got.status != http.StatusOK || got.body != "" {
 				t.Errorf("revoking %s of another agent: %d %s", what, got.status, got.body)
 			}
 		}
@@ -293,7 +293,7 @@ func (l *liars) bearing(path, token string, form url.Values, csr ...string) repl
 func TestTokensAreForTheirAudience(t *testing.T) {
 	l := newLiars(t)
 	api, _ := l.enroll("api", newKey(t), agents.Change{Scopes: []string{"brevet:introspect", "read"}, Audiences: []string{"https://a.example", "https://b.example"}})
-	mint := func(form url.Values) string { return l.postForm(tokens.TokenPath, wantToken(form), api).token() }
+	mint := func(form url.Values) string { return l.postForm(oauth.TokenPath, wantToken(form), api).token() }
 	forA := mint(url.Values{"resource": {"https://a.example"}, "scope": {"read"}})
 	forBoth := mint(url.Values{"resource": {"https://a.example", "https://b.example"}, "scope": {"read"}})
 	own := mint(url.Values{"scope": {"brevet:introspect"}})
@@ -302,7 +302,7 @@ func TestTokensAreForTheirAudience(t *testing.T) {
 	}
 	about := func(token string, want any) {
 		t.Helper()
-		got := l.postForm(tokens.IntrospectPath, url.Values{"token": {token}}, api)
+		got := l.postForm(oauth.IntrospectPath, url.Values{"token": {token}}, api)
 		if fmt.Sprint(got.json["aud"]) != fmt.Sprint(want) || got.json["active"] != true {
 			t.Errorf("introspection says %s, want the audience %v", got.body, want)
 		}
@@ -311,7 +311,7 @@ func TestTokensAreForTheirAudience(t *testing.T) {
 	about(forBoth, []string{"https://a.example", "https://b.example"})
 	about(own, l.file.Advertise)
 	ask := func(token string, cert *x509.Certificate) reply {
-		return l.send(l.agents, tokens.IntrospectPath, "application/x-www-form-urlencoded", url.Values{"token": {forA}}.Encode(), cert, http.Header{"Authorization": {"Bearer " + token}})
+		return l.send(l.agents, oauth.IntrospectPath, "application/x-www-form-urlencoded", url.Values{"token": {forA}}.Encode(), cert, http.Header{"Authorization": {"Bearer " + token}})
 	}
 	for what, got := range map[string]reply{
 		"for another resource":         ask(forA, api),

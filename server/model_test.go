@@ -18,6 +18,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
+	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
 // The dimensions of the test: how an agent asks for a credential, what state
@@ -145,8 +146,8 @@ func (a *authority) equip(s *subject) {
 		Owner: new("owner of " + s.name), Scopes: []string{"read"}, Audiences: []string{"https://api.example"}, Keys: []string{publicPEM(a.t, s.register)},
 	})
 	s.cert = a.postJSON(a.agents, "/v1/enroll", map[string]string{"token": token, "csr": csrPEM(a.t, s.key, nil)}, nil).leaf(a.t)
-	s.bound = a.postForm(tokens.TokenPath, wantToken(url.Values{}), s.cert).token()
-	s.bearer = a.postForm(tokens.TokenPath, wantToken(a.byAssertion(s.name, s.register)), nil).token()
+	s.bound = a.postForm(oauth.TokenPath, wantToken(url.Values{}), s.cert).token()
+	s.bearer = a.postForm(oauth.TokenPath, wantToken(a.byAssertion(s.name, s.register)), nil).token()
 	s.first = invitedToken(a.operate("POST", "/agents/"+s.name+"/reenroll", nil))
 	if s.cert == nil || s.bound == "" || s.bearer == "" || s.first == "" {
 		a.t.Errorf("%+v cannot be equipped", s.situation)
@@ -249,11 +250,11 @@ func (a *authority) request(s *subject) {
 	case "cert issue":
 		s.got = a.postJSON(a.operators, "/agents/"+s.name+"/certificates", map[string]string{"csr": csr}, nil)
 	case "token by certificate":
-		s.got = a.postForm(tokens.TokenPath, wantToken(url.Values{}), s.cert)
+		s.got = a.postForm(oauth.TokenPath, wantToken(url.Values{}), s.cert)
 	case "token by the certificate's key":
-		s.got = a.postForm(tokens.TokenPath, wantToken(a.byAssertion(s.name, s.key)), nil)
+		s.got = a.postForm(oauth.TokenPath, wantToken(a.byAssertion(s.name, s.key)), nil)
 	case "token by a registered key":
-		s.got = a.postForm(tokens.TokenPath, wantToken(a.byAssertion(s.name, s.register)), nil)
+		s.got = a.postForm(oauth.TokenPath, wantToken(a.byAssertion(s.name, s.register)), nil)
 	}
 	switch leaf := s.got.leaf(a.t); {
 	case leaf != nil:

@@ -18,7 +18,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
-	"github.com/brevet-ca/brevet/tokens"
+	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
 // A crowd is many goroutines that ask an authority for anything, at random,
@@ -222,7 +222,7 @@ func (c *crowd) mintByCertificate(m *member) {
 		return
 	}
 	ended := with.ended()
-	got := c.postForm(tokens.TokenPath, wantToken(url.Values{}), with.cert)
+	got := c.postForm(oauth.TokenPath, wantToken(url.Values{}), with.cert)
 	if ended && got.status == http.StatusOK {
 		c.t.Errorf("%s was revoked and obtained a token", with.id)
 	}
@@ -230,7 +230,7 @@ func (c *crowd) mintByCertificate(m *member) {
 }
 
 func (c *crowd) mintByKey(m *member) {
-	c.took(m, c.postForm(tokens.TokenPath, wantToken(c.byAssertion(m.name, m.key)), nil), nil)
+	c.took(m, c.postForm(oauth.TokenPath, wantToken(c.byAssertion(m.name, m.key)), nil), nil)
 }
 
 func (c *crowd) introspectOne(m *member) {
@@ -400,7 +400,7 @@ func TestWhatIsIssuedDuringARevocationDies(t *testing.T) {
 			a.afterNow = func() {
 				a.set(a.now().Add(time.Millisecond))
 				between = a.postJSON(a.agents, "/v1/certificates", map[string]string{"csr": csrPEM(t, newKey(t), nil)}, first).leaf(t)
-				bound = a.postForm(tokens.TokenPath, wantToken(url.Values{}), between).token()
+				bound = a.postForm(oauth.TokenPath, wantToken(url.Values{}), between).token()
 			}
 			receipt := a.operate("POST", path, doc)
 			if between == nil || bound == "" {

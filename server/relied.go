@@ -11,7 +11,7 @@ import (
 	"github.com/brevet-ca/brevet/ca/enroll"
 	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/tokens"
+	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
 // relied says what it means, beside the use of HTTPS, that a route was answered.
@@ -22,9 +22,9 @@ var relied = map[string]relying.Use{
 	"POST " + ca.OCSPPath:             relying.OCSP,
 	ocspByGET:                         relying.OCSP,
 	"POST " + enroll.CertificatesPath: relying.Certificate,
-	"POST " + tokens.TokenPath:        relying.Token,
-	"POST " + tokens.IntrospectPath:   relying.Introspection,
-	"GET " + tokens.JWKSPath:          relying.JWKS,
+	"POST " + oauth.TokenPath:         relying.Token,
+	"POST " + oauth.IntrospectPath:    relying.Introspection,
+	"GET " + oauth.JWKSPath:           relying.JWKS,
 }
 
 // loadRelying makes the observer of relying parties, over those on record.

@@ -39,6 +39,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
+	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
 // A Config says which authority to serve.
@@ -64,6 +65,7 @@ type Server struct {
 	acme     *acme.Service
 	enroll   *enroll.Service
 	tokens   *tokens.Service
+	oauth    *oauth.Server
 	audit    atomic.Pointer[audit.Signer]
 	admin    *admin.Handler
 	clock    *clock.Clock
@@ -130,7 +132,7 @@ func (s *Server) assemble() error {
 	})
 	wait.Go(func() {
 		s.tokens, errs[1] = tokens.New(tokens.Config{
-			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, Issuer: s.file.Advertise, Clock: s.clock, Log: s.Log, Certificate: s.presented,
+			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, Issuer: s.file.Advertise, Clock: s.clock, Log: s.Log,
 			PostQuantum: s.file.Tokens.PostQuantum,
 		})
 	})
@@ -139,6 +141,7 @@ func (s *Server) assemble() error {
 	if err := cmp.Or(errs[:]...); err != nil {
 		return err // the first; the others are often the same wrong passphrase
 	}
+	s.oauth = oauth.New(oauth.Config{Tokens: s.tokens, Log: s.Log, Certificate: s.presented})
 	if err := s.loadRelying(); err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/tokens"
+	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
 // tlsCertificate is the server's own certificate: issued and recorded like any
@@ -123,18 +123,18 @@ func (s *Server) tlsConfig() *tls.Config {
 }
 
 // presented returns what the client presented on r's connection, for package
-// tokens, or nil.
-func (s *Server) presented(tx storage.Tx, r *http.Request, now time.Time) (*tokens.Presented, error) {
+// oauth, or nil.
+func (s *Server) presented(tx storage.Tx, r *http.Request, now time.Time) (*oauth.Presented, error) {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return nil, nil
 	}
 	a, c, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], now)
 	if errors.Is(err, ca.ErrNotOurs) {
-		err = fmt.Errorf("%w: %w", tokens.ErrClient, err)
+		err = fmt.Errorf("%w: %w", oauth.ErrClient, err)
 	}
 	if c.Agent == "" {
 		return nil, err
 	}
 	a.Name = c.Agent
-	return &tokens.Presented{Agent: a, Credential: c.Credential, Thumbprint: c.Fingerprint}, err
+	return &oauth.Presented{Agent: a, Credential: c.Credential, Thumbprint: c.Fingerprint}, err
 }

@@ -29,19 +29,20 @@ type Introspection struct {
 // on each call, so a revocation shows at once. Scopes and audiences that the
 // agent has lost since the token was minted are left out.
 func (s *Service) Introspect(tx storage.Tx, text string, now time.Time) (Introspection, error) {
-	t, a, err := s.lookup(tx, text, now)
+	t, _, err := s.Active(tx, text, now)
 	switch {
 	case err == nil:
-		return Introspection{true, "Bearer", new(s.claims(t.narrow(a, s.Issuer)))}, nil
+		return Introspection{true, "Bearer", new(s.claims(t))}, nil
 	case policy.IsDenial(err) || errors.Is(err, storage.ErrNotFound):
 		return Introspection{}, nil // why is none of the caller's business, section 2.2
 	}
 	return Introspection{}, err
 }
 
-// lookup returns the record and the agent of a token that may be used.
-func (s *Service) lookup(tx storage.Tx, text string, now time.Time) (Token, agents.Agent, error) {
-	t, err := find(tx, text)
+// Active returns the record and the agent of a token that may be used now. The
+// record has only those scopes and audiences that the agent still has.
+func (s *Service) Active(tx storage.Tx, text string, now time.Time) (Token, agents.Agent, error) {
+	t, err := Find(tx, text)
 	if err != nil {
 		return t, agents.Agent{}, err
 	}
@@ -49,15 +50,16 @@ func (s *Service) lookup(tx storage.Tx, text string, now time.Time) (Token, agen
 	if err != nil {
 		return t, a, err
 	}
-	if n := t.narrow(a, s.Issuer); len(n.Scopes) == 0 || len(n.Audiences) == 0 {
+	if t = t.narrow(a, s.Issuer); len(t.Scopes) == 0 || len(t.Audiences) == 0 {
 		return t, a, policy.ErrScope
 	}
 	return t, a, nil
 }
 
-// find returns the record of a token, whatever became of it. That the token is
-// the recorded one is shown by its hash; no signature needs checking.
-func find(tx storage.Tx, text string) (Token, error) {
+// Find returns the record of a token, whatever became of it, or an error that is
+// [storage.ErrNotFound]. The hash in the record shows that the token is the one
+// that was minted, so no signature needs checking.
+func Find(tx storage.Tx, text string) (Token, error) {
 	_, rest, _ := strings.Cut(text, ".")
 	encoded, signature, ok := strings.Cut(rest, ".")
 	if !ok || strings.Contains(signature, ".") || len(text) > maxToken {

@@ -5,8 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"slices"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -75,27 +73,13 @@ func jwk(id string, alg jose.SignatureAlgorithm, public crypto.PublicKey) ([]byt
 	return fmt.Appendf(key[:len(key)-1], `,"kid":%q,"use":"sig"}`, id), nil
 }
 
-// tokenAlgorithms is what tokens may be signed with, and what ServeJWKS may be
-// asked for.
-var tokenAlgorithms = append([]string{string(jose.ES256), string(jose.ES384), string(jose.EdDSA)}, postQuantumAlgorithms...)
-
-// ServeJWKS serves the keys of [JWKS]. The parameter alg selects those of one
-// algorithm: not every library passes over the keys that it does not know, as
-// RFC 7517, section 5 would have it.
-func (s *Service) ServeJWKS(w http.ResponseWriter, r *http.Request) {
-	alg := r.URL.Query().Get("alg")
-	if alg != "" && !slices.Contains(tokenAlgorithms, alg) {
-		s.refuse(w, r, invalidRequest(fmt.Sprintf("alg must be one of %v", tokenAlgorithms)))
-		return
+// Algorithms are the names in JOSE of what tokens may be signed with.
+func Algorithms() []string {
+	names := []string{string(jose.ES256), string(jose.ES384), string(jose.EdDSA)}
+	for _, a := range pqc.Algorithms() {
+		if a.JOSE() != "" {
+			names = append(names, a.JOSE())
+		}
 	}
-	var set KeySet
-	err := s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
-		set, err = JWKS(tx, alg, s.Clock.Now())
-		return err
-	})
-	if err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	publish(w, set)
+	return names
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"log/slog"
-	"net/http"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -66,7 +65,6 @@ func newHybridMint(t testing.TB, algorithm, postQuantum keys.Algorithm, audience
 	}
 	m.Service, err = tokens.New(tokens.Config{
 		DB: m, Keys: store, TrustDomain: td, Issuer: "https://ca.example/", Clock: clock.Believing(func() time.Time { return m.now }), Log: slog.New(slog.DiscardHandler),
-		Certificate: func(storage.Tx, *http.Request, time.Time) (*tokens.Presented, error) { return nil, nil },
 		PostQuantum: audiences,
 	})
 	if err != nil {

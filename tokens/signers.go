@@ -19,14 +19,14 @@ type signers struct {
 	postQuantum *signer // nil if the store has no such key
 }
 
-// errMixed says that some audiences of a token want a post-quantum signature
+// ErrMixed says that some audiences of a token want a post-quantum signature
 // and others none: a token has one, and a classical one for an audience that
 // wants the other would be a downgrade.
-var errMixed = fmt.Errorf("%w: the audiences want signatures of different kinds", policy.ErrDenied)
+var ErrMixed = fmt.Errorf("%w: the audiences want signatures of different kinds", policy.ErrDenied)
 
-// errNoSigner says that there is no key yet for what an audience wants. Nothing
+// ErrNoSigner says that there is no key yet for what an audience wants. Nothing
 // else is signed instead.
-var errNoSigner = fmt.Errorf("%w: the authority has no %s key; make one with brevet key rotate %[2]s --algorithm ALGORITHM", policy.ErrDenied, keys.TokensPQ)
+var ErrNoSigner = fmt.Errorf("%w: the authority has no %s key; make one with brevet key rotate %[2]s --algorithm ALGORITHM", policy.ErrDenied, keys.TokensPQ)
 
 // Reload takes the active signing keys from the store: at the start, and after
 // a rotation.
@@ -63,7 +63,7 @@ func (s *Service) Reload() error {
 		}
 	}
 	if both[1] == nil && len(s.PostQuantum) > 0 {
-		s.Log.Warn("no tokens can be minted for the audiences that want post-quantum signatures", "error", errNoSigner, "audiences", s.PostQuantum)
+		s.Log.Warn("no tokens can be minted for the audiences that want post-quantum signatures", "error", ErrNoSigner, "audiences", s.PostQuantum)
 	}
 	s.signers.Store(&signers{both[0], both[1]})
 	return nil
@@ -81,9 +81,9 @@ func (s *Service) signer(audiences []string) (*signer, error) {
 	case want == 0:
 		return has.classical, nil
 	case want < len(audiences):
-		return nil, fmt.Errorf("%w: ask for a token for each of %.1000s", errMixed, strings.Join(audiences, " "))
+		return nil, fmt.Errorf("%w: ask for a token for each of %.1000s", ErrMixed, strings.Join(audiences, " "))
 	case has.postQuantum == nil:
-		return nil, errNoSigner
+		return nil, ErrNoSigner
 	}
 	return has.postQuantum, nil
 }

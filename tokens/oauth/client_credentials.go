@@ -1,14 +1,15 @@
-package tokens
+package oauth
 
 import (
 	"net/http"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/tokens"
 )
 
 // ServeToken is the token endpoint (RFC 6749, section 3.2).
-func (s *Service) ServeToken(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeToken(w http.ResponseWriter, r *http.Request) {
 	minted, err := s.grant(w, r)
 	if err != nil {
 		s.refuse(w, r, err)
@@ -23,7 +24,7 @@ func (s *Service) ServeToken(w http.ResponseWriter, r *http.Request) {
 	}{minted.Text.Reveal(), "Bearer", int64(minted.ID.Expires().Sub(minted.IssuedAt).Seconds()), agents.JoinScopes(minted.Scopes)})
 }
 
-func (s *Service) grant(w http.ResponseWriter, r *http.Request) (*Minted, error) {
+func (s *Server) grant(w http.ResponseWriter, r *http.Request) (*tokens.Minted, error) {
 	f, err := parseForm(w, r)
 	if err != nil {
 		return nil, err
@@ -40,13 +41,13 @@ func (s *Service) grant(w http.ResponseWriter, r *http.Request) (*Minted, error)
 // clientCredentials is the grant of RFC 6749, section 4.4, with resource
 // indicators (RFC 8707). The parameter audience, which many clients send
 // instead of resource, means the same.
-func (s *Service) clientCredentials(r *http.Request, f form) (*Minted, error) {
+func (s *Server) clientCredentials(r *http.Request, f form) (*tokens.Minted, error) {
 	c, err := s.authenticate(r.Context(), r, f, "token.mint", nil)
 	if err != nil {
 		return nil, err
 	}
-	req := Request{
-		Request: policy.Request{Actor: s.TrustDomain.ID(c.agent.Name), ID: requestID(r)},
+	req := tokens.Request{
+		Request: policy.Request{Actor: s.Tokens.TrustDomain.ID(c.agent.Name), ID: requestID(r)},
 		Agent:   c.agent.Name, Bound: c.bound, Proof: c.proof(), Claim: c.claim,
 		Audiences: f["resource"],
 	}
@@ -61,5 +62,5 @@ func (s *Service) clientCredentials(r *http.Request, f form) (*Minted, error) {
 			return nil, &protocolError{http.StatusBadRequest, "invalid_scope", err.Error()}
 		}
 	}
-	return s.Mint(r.Context(), req)
+	return s.Tokens.Mint(r.Context(), req)
 }

@@ -1,4 +1,4 @@
-package tokens
+package oauth
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/tokens"
 )
 
 // A protocolError is what a client is told: an error code of RFC 6749, section
@@ -37,9 +38,9 @@ func toProtocol(err error) *protocolError {
 		return p
 	case errors.Is(err, policy.ErrScope):
 		return &protocolError{http.StatusBadRequest, "invalid_scope", policy.Told(err)}
-	case errors.Is(err, policy.ErrAudience), errors.Is(err, errMixed):
+	case errors.Is(err, policy.ErrAudience), errors.Is(err, tokens.ErrMixed):
 		return &protocolError{http.StatusBadRequest, "invalid_target", policy.Told(err)}
-	case errors.Is(err, errNoSigner):
+	case errors.Is(err, tokens.ErrNoSigner):
 		return &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "tokens for this resource need a post-quantum signature, and the authority has no key for it yet"}
 	case errors.Is(err, agents.ErrInvalid):
 		return invalidRequest(policy.Told(err)).(*protocolError)
@@ -53,7 +54,7 @@ func toProtocol(err error) *protocolError {
 }
 
 // refuse answers with the error's translation and logs its reason.
-func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := toProtocol(err)
 	level := s.Log.Info
 	if p.status >= 500 {

@@ -1,27 +1,31 @@
-package tokens
+package oauth
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/tokens"
 )
 
 // ServeMetadata serves the authorization server's metadata (RFC 8414, section
 // 2; OpenID Connect Discovery 1.0, section 3, asks for the same document under
 // its own name, with some members that mean nothing without people).
-func (s *Service) ServeMetadata(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 	methods := []string{"private_key_jwt", "tls_client_auth"}
 	algorithms := slices.Clone(assertionAlgorithms)
 	for _, name := range postQuantumAlgorithms {
 		algorithms = append(algorithms, jose.SignatureAlgorithm(name))
 	}
 	publish(w, map[string]any{
-		"issuer":                                s.Issuer,
-		"token_endpoint":                        s.Issuer + TokenPath,
-		"introspection_endpoint":                s.Issuer + IntrospectPath,
-		"revocation_endpoint":                   s.Issuer + RevokePath,
-		"jwks_uri":                              s.Issuer + JWKSPath,
+		"issuer":                                s.Tokens.Issuer,
+		"token_endpoint":                        s.Tokens.Issuer + TokenPath,
+		"introspection_endpoint":                s.Tokens.Issuer + IntrospectPath,
+		"revocation_endpoint":                   s.Tokens.Issuer + RevokePath,
+		"jwks_uri":                              s.Tokens.Issuer + JWKSPath,
 		"grant_types_supported":                 []string{"client_credentials"},
 		"response_types_supported":              []string{},
 		"token_endpoint_auth_methods_supported": methods,
@@ -34,6 +38,27 @@ func (s *Service) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 		"subject_types_supported":                                  []string{"public"},
 		"id_token_signing_alg_values_supported":                    []string{"ES256"},
 	})
+}
+
+// ServeJWKS serves the keys of [tokens.JWKS]. The parameter alg selects those of one
+// algorithm: not every library passes over the keys that it does not know, as
+// RFC 7517, section 5 would have it.
+func (s *Server) ServeJWKS(w http.ResponseWriter, r *http.Request) {
+	alg := r.URL.Query().Get("alg")
+	if known := tokens.Algorithms(); alg != "" && !slices.Contains(known, alg) {
+		s.refuse(w, r, invalidRequest(fmt.Sprintf("alg must be one of %v", known)))
+		return
+	}
+	var set tokens.KeySet
+	err := s.Tokens.DB.View(r.Context(), func(tx storage.Tx) (err error) {
+		set, err = tokens.JWKS(tx, alg, s.Tokens.Clock.Now())
+		return err
+	})
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	publish(w, set)
 }
 
 // publish sends a document that caches may keep for a few minutes: keys are

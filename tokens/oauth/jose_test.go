@@ -1,4 +1,4 @@
-package tokens_test
+package oauth_test
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 )
 
 // npmDir is where make peers puts jose and @noble, and a node that knows ML-DSA.
-const npmDir = "../bin/npm"
+const npmDir = "../../bin/npm"
 
 // elsewhere has a resource server in another language verify tokens for an
 // audience, with one algorithm, and returns what it says of each.

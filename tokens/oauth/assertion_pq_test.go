@@ -1,4 +1,4 @@
-package tokens_test
+package oauth_test
 
 import (
 	"crypto/ed25519"
@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -21,24 +19,14 @@ import (
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
-	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// ask sends a token request.
-func (m *mint) ask(f url.Values) *httptest.ResponseRecorder {
-	r := httptest.NewRequest("POST", "/oauth/token", strings.NewReader(f.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	w := httptest.NewRecorder()
-	m.ServeToken(w, r)
-	return w
-}
-
 // claims of a good assertion of bot.
-func (m *mint) claims() jwt.MapClaims {
+func (m *alone) claims() jwt.MapClaims {
 	return jwt.MapClaims{"iss": "bot", "sub": "bot", "aud": "https://ca.example", "jti": rand.Text(), "exp": m.now.Add(time.Minute).Unix()}
 }
 
-func (m *mint) assertion(key any) string { return sign(m.t, jwt.SigningMethodES256, key, m.claims()) }
+func (m *alone) assertion(key any) string { return sign(m.t, jwt.SigningMethodES256, key, m.claims()) }
 
 func newPQ(t testing.TB, alg pqc.Algorithm) *pqc.PrivateKey {
 	t.Helper()
@@ -84,7 +72,7 @@ type edwards ed25519.PrivateKey
 
 func (k edwards) Sign(message []byte) []byte { return ed25519.Sign(ed25519.PrivateKey(k), message) }
 
-func (m *mint) payload(change ...any) string {
+func (m *alone) payload(change ...any) string {
 	c := m.claims()
 	for i := 0; i < len(change); i += 2 {
 		c = but(c, change[i].(string), change[i+1])
@@ -97,7 +85,7 @@ func (m *mint) payload(change ...any) string {
 }
 
 // certify records a certificate of bot for key.
-func (m *mint) certify(key *pqc.PrivateKey) agents.Credential {
+func (m *alone) certify(key *pqc.PrivateKey) agents.Credential {
 	m.t.Helper()
 	id, err := agents.NewCredentialID(m.now.Add(5 * time.Minute))
 	if err != nil {
@@ -118,7 +106,7 @@ func (m *mint) certify(key *pqc.PrivateKey) agents.Credential {
 // TestPostQuantumAssertions of registered keys and those of certificates are
 // accepted, once.
 func TestPostQuantumAssertions(t *testing.T) {
-	m := newMint(t, keys.Ed25519)
+	m := newAlone(t, "")
 	all := map[string]*pqc.PrivateKey{}
 	var registered []string
 	for name, alg := range inJOSE() {
@@ -153,7 +141,7 @@ func TestPostQuantumAssertions(t *testing.T) {
 
 // TestPostQuantumAssertionsThatAreRefused: each recorded, and nothing minted.
 func TestPostQuantumAssertionsThatAreRefused(t *testing.T) {
-	m := newMint(t, keys.Ed25519)
+	m := newAlone(t, "")
 	pure, composite, other := newPQ(t, pqc.MLDSA65), newPQ(t, pqc.MLDSA65Ed25519SHA512), newPQ(t, pqc.MLDSA44)
 	classical := newKey(t)
 	m.add(agents.Change{Scopes: []string{"a"}, Audiences: []string{apiURL}, Keys: []string{pqPEM(pure), pqPEM(composite), publicPEM(t, &classical.PublicKey)}})

@@ -1,4 +1,4 @@
-package tokens_test
+package oauth_test
 
 import (
 	"crypto/ed25519"
@@ -10,7 +10,6 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 // TestRegisteredPostQuantumKeys: what is registered can be used, and its
@@ -51,7 +50,7 @@ func TestRegisteredPostQuantumKeys(t *testing.T) {
 		"twice":                             {[]string{pqPEM(composite), pqPEM(composite)}, ""},
 	} {
 		t.Run(what, func(t *testing.T) {
-			m := newMint(t, keys.Ed25519)
+			m := newAlone(t, "")
 			m.add(registered)
 			m.certify(whole)
 			err := m.Update(t.Context(), func(tx storage.Tx) error {

@@ -1,4 +1,4 @@
-package tokens
+package oauth
 
 import (
 	"context"
@@ -9,12 +9,13 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/tokens"
 )
 
 // ServeIntrospect is the introspection endpoint (RFC 7662, section 2). Who
 // asks is an agent with the scope brevet:introspect, and proves it as at the
 // token endpoint or with an access token for this authority.
-func (s *Service) ServeIntrospect(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeIntrospect(w http.ResponseWriter, r *http.Request) {
 	in, err := s.introspect(w, r)
 	if err != nil {
 		s.refuse(w, r, err)
@@ -24,45 +25,45 @@ func (s *Service) ServeIntrospect(w http.ResponseWriter, r *http.Request) {
 }
 
 // introspect finds on one snapshot who asks, whether it may, and the answer.
-func (s *Service) introspect(w http.ResponseWriter, r *http.Request) (Introspection, error) {
+func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Introspection, error) {
 	f, err := parseForm(w, r)
 	if err != nil {
-		return Introspection{}, err
+		return tokens.Introspection{}, err
 	}
 	token := f.get("token")
 	if token == "" {
-		return Introspection{}, invalidRequest("token is missing")
+		return tokens.Introspection{}, invalidRequest("token is missing")
 	}
-	var in Introspection
+	var in tokens.Introspection
 	var caller agents.Name
 	var may bool
-	ctx, now := r.Context(), s.Clock.Now()
+	ctx, now := r.Context(), s.Tokens.Clock.Now()
 	look := func(tx storage.Tx, a agents.Agent, held []agents.Scope) (err error) {
 		caller, may = a.Name, slices.Contains(held, agents.ScopeIntrospect)
 		if may {
-			in, err = s.Introspect(tx, token, now)
+			in, err = s.Tokens.Introspect(tx, token, now)
 		}
 		return err
 	}
 	if r.Header.Get("Authorization") != "" && f.get("client_assertion") == "" {
-		err = s.DB.View(ctx, func(tx storage.Tx) error {
+		err = s.Tokens.DB.View(ctx, func(tx storage.Tx) error {
 			t, a, err := s.bearer(tx, r, now)
 			if err != nil {
 				return err
 			}
-			return look(tx, a, t.narrow(a, s.Issuer).Scopes)
+			return look(tx, a, t.Scopes)
 		})
 	} else {
 		_, err = s.authenticateOnce(ctx, r, f, "token.introspect", func(tx storage.Tx, c *client) error { return look(tx, c.agent, c.agent.Scopes) })
 	}
 	if err != nil {
-		return Introspection{}, err
+		return tokens.Introspection{}, err
 	}
 	if !may {
-		policy.Deny(ctx, s.DB, now, policy.Request{
-			Actor: s.TrustDomain.ID(caller), Action: "token.introspect", Subject: string(caller), ID: requestID(r),
+		policy.Deny(ctx, s.Tokens.DB, now, policy.Request{
+			Actor: s.Tokens.TrustDomain.ID(caller), Action: "token.introspect", Subject: string(caller), ID: requestID(r),
 		}, policy.ErrScope)
-		return Introspection{}, &protocolError{http.StatusForbidden, "insufficient_scope", "introspection needs the scope brevet:introspect"}
+		return tokens.Introspection{}, &protocolError{http.StatusForbidden, "insufficient_scope", "introspection needs the scope brevet:introspect"}
 	}
 	return in, nil
 }
@@ -70,18 +71,18 @@ func (s *Service) introspect(w http.ResponseWriter, r *http.Request) (Introspect
 // authenticateOnce is authenticate for requests that make nothing: if the
 // client used an assertion, that is recorded at once. then runs on the snapshot
 // on which the client was authenticated; nil does nothing.
-func (s *Service) authenticateOnce(ctx context.Context, r *http.Request, f form, action string, then func(storage.Tx, *client) error) (*client, error) {
+func (s *Server) authenticateOnce(ctx context.Context, r *http.Request, f form, action string, then func(storage.Tx, *client) error) (*client, error) {
 	c, err := s.authenticate(ctx, r, f, action, then)
 	if err != nil || c.claim == nil {
 		return c, err
 	}
-	return c, s.DB.Update(ctx, c.claim)
+	return c, s.Tokens.DB.Update(ctx, c.claim)
 }
 
 // ServeRevoke is the revocation endpoint (RFC 7009, section 2). Agents revoke
 // their own tokens; for what is no token of theirs the answer is the same, and
 // nothing happens (section 2.2).
-func (s *Service) ServeRevoke(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeRevoke(w http.ResponseWriter, r *http.Request) {
 	if err := s.revoke(w, r); err != nil {
 		s.refuse(w, r, err)
 		return
@@ -90,7 +91,7 @@ func (s *Service) ServeRevoke(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-func (s *Service) revoke(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	f, err := parseForm(w, r)
 	if err != nil {
 		return err
@@ -102,9 +103,9 @@ func (s *Service) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var t Token
-	err = s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
-		t, err = find(tx, f.get("token"))
+	var t tokens.Token
+	err = s.Tokens.DB.View(r.Context(), func(tx storage.Tx) (err error) {
+		t, err = tokens.Find(tx, f.get("token"))
 		return err
 	})
 	if errors.Is(err, storage.ErrNotFound) {
@@ -113,8 +114,8 @@ func (s *Service) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Revoke(storage.Urgent(r.Context()), policy.Request{
-		Actor: s.TrustDomain.ID(c.agent.Name), Subject: string(t.Agent), ID: requestID(r),
+	_, err = s.Tokens.Revoke(storage.Urgent(r.Context()), policy.Request{
+		Actor: s.Tokens.TrustDomain.ID(c.agent.Name), Subject: string(t.Agent), ID: requestID(r),
 	}, t.ID, c.agent.Name, agents.Superseded)
 	if errors.Is(err, storage.ErrNotFound) || policy.IsDenial(err) {
 		return nil

@@ -1,4 +1,4 @@
-package tokens
+package oauth
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/tokens"
 )
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -18,7 +19,7 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 // A client is an agent that has proven who it is, and how.
 type client struct {
 	agent agents.Agent
-	bound *Binding               // its certificate, if it presented one
+	bound *tokens.Binding        // its certificate, if it presented one
 	claim func(storage.Tx) error // uses its assertion up; nil if there is none
 }
 
@@ -35,21 +36,21 @@ func (c *client) proof() string {
 // assertion and a certificate must be the same agent by both. A failure is
 // recorded as a denial if it concerns an agent. then, if it is not nil, runs on
 // the same snapshot after a success.
-func (s *Service) authenticate(ctx context.Context, r *http.Request, f form, action string, then func(storage.Tx, *client) error) (*client, error) {
+func (s *Server) authenticate(ctx context.Context, r *http.Request, f form, action string, then func(storage.Tx, *client) error) (*client, error) {
 	if user, _, ok := r.BasicAuth(); ok || f.get("client_secret") != "" {
 		return nil, fmt.Errorf("%w: %q came with a client secret, which no agent has", ErrClient, clip(user))
 	}
-	now := s.Clock.Now()
+	now := s.Tokens.Clock.Now()
 	var c client
 	var claimed agents.Name
-	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
+	err := s.Tokens.DB.View(ctx, func(tx storage.Tx) (err error) {
 		if c, claimed, err = s.identify(tx, r, f, now); err != nil || then == nil {
 			return err
 		}
 		return then(tx, &c)
 	})
 	if err != nil && claimed != "" && isRefusal(err) {
-		err = policy.Deny(ctx, s.DB, now, policy.Request{
+		err = policy.Deny(ctx, s.Tokens.DB, now, policy.Request{
 			Actor: "anonymous", Action: action, Subject: string(claimed), ID: requestID(r),
 		}, err)
 	}
@@ -57,7 +58,7 @@ func (s *Service) authenticate(ctx context.Context, r *http.Request, f form, act
 }
 
 // identify returns the client, or the agent that a failed attempt was about.
-func (s *Service) identify(tx storage.Tx, r *http.Request, f form, now time.Time) (c client, claimed agents.Name, err error) {
+func (s *Server) identify(tx storage.Tx, r *http.Request, f form, now time.Time) (c client, claimed agents.Name, err error) {
 	cert, err := s.Certificate(tx, r, now)
 	if err != nil {
 		if cert != nil {
@@ -67,7 +68,7 @@ func (s *Service) identify(tx storage.Tx, r *http.Request, f form, now time.Time
 	}
 	if cert != nil {
 		c.agent = cert.Agent
-		c.bound = &Binding{Certificate: cert.Credential, Thumbprint: cert.Thumbprint}
+		c.bound = &tokens.Binding{Certificate: cert.Credential, Thumbprint: cert.Thumbprint}
 	}
 	text := f.get("client_assertion")
 	switch id := f.get("client_id"); {
@@ -97,19 +98,19 @@ var errBearer = &protocolError{http.StatusUnauthorized, "invalid_token", "the be
 
 // bearer returns the agent whose own access token for this authority the
 // request carries (RFC 6750, section 2.1), or ErrClient if it carries none.
-func (s *Service) bearer(tx storage.Tx, r *http.Request, now time.Time) (Token, agents.Agent, error) {
+func (s *Server) bearer(tx storage.Tx, r *http.Request, now time.Time) (tokens.Token, agents.Agent, error) {
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || text == "" {
-		return Token{}, agents.Agent{}, fmt.Errorf("%w: no bearer token came", ErrClient)
+		return tokens.Token{}, agents.Agent{}, fmt.Errorf("%w: no bearer token came", ErrClient)
 	}
-	t, a, err := s.lookup(tx, text, now)
+	t, a, err := s.Tokens.Active(tx, text, now)
 	if errors.Is(err, storage.ErrNotFound) || err != nil && isRefusal(err) {
 		return t, a, fmt.Errorf("%w (%w)", errBearer, err)
 	}
 	if err != nil {
 		return t, a, err
 	}
-	if t.Audiences[0] != s.Issuer || len(t.Audiences) != 1 {
+	if t.Audiences[0] != s.Tokens.Issuer || len(t.Audiences) != 1 {
 		return t, a, fmt.Errorf("%w: it is for %s", errBearer, t.Audiences[0])
 	}
 	if t.Bound == nil {

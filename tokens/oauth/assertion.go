@@ -1,4 +1,4 @@
-package tokens
+package oauth
 
 import (
 	"crypto/ecdsa"
@@ -62,7 +62,7 @@ func (a assertion) claim(tx storage.Tx) error {
 // checkAssertion checks a client assertion (RFC 7523, section 3). clientID is
 // the parameter of that name, or empty. It returns the agent that the
 // assertion claims to come from also if the check fails after that was known.
-func (s *Service) checkAssertion(tx storage.Tx, text, clientID string, now time.Time) (assertion, error) {
+func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, now time.Time) (assertion, error) {
 	if len(text) > maxAssertion {
 		return assertion{}, fmt.Errorf("%w: the assertion has %d octets", ErrClient, len(text))
 	}
@@ -141,14 +141,14 @@ func parseAssertion(text string) (signedAssertion, error) {
 	return s, nil
 }
 
-func (s *Service) checkClaims(c jwt.Claims, now time.Time) error {
+func (s *Server) checkClaims(c jwt.Claims, now time.Time) error {
 	if c.Expiry == nil || c.ID == "" || len(c.ID) > 256 {
 		return errors.New("the assertion needs exp and a jti of at most 256 octets")
 	}
 	expires := c.Expiry.Time()
 	switch {
-	case !slices.Contains(c.Audience, s.Issuer) && !slices.Contains(c.Audience, s.Issuer+TokenPath):
-		return fmt.Errorf("the assertion's aud must be %s", s.Issuer)
+	case !slices.Contains(c.Audience, s.Tokens.Issuer) && !slices.Contains(c.Audience, s.Tokens.Issuer+TokenPath):
+		return fmt.Errorf("the assertion's aud must be %s", s.Tokens.Issuer)
 	case !now.Before(expires.Add(clockSkew)):
 		return fmt.Errorf("the assertion expired at %s", expires.UTC().Format(time.RFC3339))
 	case expires.After(now.Add(assertionLifetime + clockSkew)):

@@ -1,0 +1,52 @@
+// Package oauth serves the endpoints of an OAuth 2.0 authorization server (RFC
+// 6749) for agents: it authenticates clients, reads what they ask for, and lets
+// package tokens mint, introspect and revoke.
+//
+// The grant is client_credentials (section 4.4). Clients have no secrets: they
+// authenticate with a key by private_key_jwt (RFC 7523, section 2.2) or with
+// their certificate (RFC 8705, section 2.1), and a token that is requested with a
+// certificate is bound to it (section 3). Refresh tokens and everything that needs
+// a browser are not implemented.
+package oauth
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+// A Presented certificate is one whose key the TLS client has proved to have,
+// and that may be used now.
+type Presented struct {
+	Agent      agents.Agent
+	Credential agents.Credential
+	Thumbprint [32]byte // SHA-256 of the DER certificate (RFC 8705, section 3.1)
+}
+
+// A Config is what a Server is made of.
+type Config struct {
+	Tokens *tokens.Service // has the store, the clock and the issuer, too
+	Log    *slog.Logger
+
+	// Certificate returns what the client presented on r's connection, or nil if it
+	// presented nothing. A certificate that may not be used is an error.
+	Certificate func(storage.Tx, *http.Request, time.Time) (*Presented, error)
+}
+
+// A Server is an authorization server. Its methods may be called concurrently.
+type Server struct{ Config }
+
+// New returns the authorization server of an authority.
+func New(c Config) *Server { return &Server{c} }
+
+// The endpoints, below the issuer.
+const (
+	TokenPath      = "/oauth/token"
+	IntrospectPath = "/oauth/introspect"
+	RevokePath     = "/oauth/revoke"
+	JWKSPath       = "/oauth/jwks"
+)
