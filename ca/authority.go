@@ -22,6 +22,10 @@ type Authority struct {
 	Root        string    `json:"root"`        // the ID of the root above it; its own for a root
 	Certificate []byte    `json:"certificate"` // DER
 	NotAfter    time.Time `json:"not_after"`
+
+	// Parent is the ID of the CA that signed the certificate, if that is not the
+	// root. Versions that do not know it leave out the CAs in between.
+	Parent string `json:"parent,omitempty"`
 }
 
 // authorities holds every root and issuing CA that ever was.
@@ -35,11 +39,38 @@ func getAuthority(tx storage.Tx, id string) (Authority, error) {
 	return a, err
 }
 
-// IssuerCertificate returns the DER certificate of a root or an issuing CA, at
-// work or retired, by its identifier.
-func IssuerCertificate(tx storage.Tx, id string) ([]byte, error) {
-	a, err := getAuthority(tx, id)
-	return a.Certificate, err
+// maxDepth is more CAs in one chain than any hierarchy needs. It ends the walk
+// through records that name each other in a circle.
+const maxDepth = 8
+
+// Chain returns the DER certificate of an issuing CA, at work or retired, by its
+// identifier, and after it those of the CAs above, without the root.
+func Chain(tx storage.Tx, id string) ([][]byte, error) {
+	line, err := lineage(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	chain := make([][]byte, len(line))
+	for i, a := range line {
+		chain[i] = a.Certificate
+	}
+	return chain, nil
+}
+
+// lineage returns a CA and those above it, without the root.
+func lineage(tx storage.Tx, id string) ([]Authority, error) {
+	var line []Authority
+	for len(line) < maxDepth {
+		a, err := getAuthority(tx, id)
+		if err != nil {
+			return nil, err
+		}
+		if line = append(line, a); a.Parent == "" || a.Parent == a.Root {
+			return line, nil
+		}
+		id = a.Parent
+	}
+	return nil, fmt.Errorf("more than %d CAs are above %s: their records must be damaged", maxDepth, line[0].ID)
 }
 
 // What follows the authority's name in the common names of CAs.
@@ -121,7 +152,7 @@ func newAuthority(s Signer, t *TBSCertificate, id, root string) (Authority, erro
 }
 
 // RootIssuer returns a root as the issuer of issuing CAs.
-func RootIssuer(a Authority, s Signer) (*Issuer, error) { return newIssuer(a, s, "") }
+func RootIssuer(a Authority, s Signer) (*Issuer, error) { return newIssuer([]Authority{a}, s, "") }
 
 // PutAuthority records a root or an issuing CA.
 func PutAuthority(tx storage.Tx, a Authority) error { return authorities.Put(tx, a.ID, a) }

@@ -3,7 +3,8 @@
 // an agent.
 //
 // A root signs issuing CAs and an issuing CA signs the certificates of agents,
-// which live for minutes. A [Profile] may name the algorithm of its issuer: then
+// which live for minutes. Other CAs may stand between the two: an [Issuer] has
+// its whole chain. A [Profile] may name the algorithm of its issuer: then
 // one that has exactly that signs, or nothing is signed. Names, permissions and
 // ends come from the registry; a certificate request (RFC 2986) proves possession
 // of a key and may narrow the rest. What was issued is kept until it has expired,
@@ -73,21 +74,25 @@ func New(c Config) (*CA, error) {
 	return ca, ca.Reload()
 }
 
-// An Issuer is a CA certificate and its signer, with what every certificate
-// that it signs has in common.
+// An Issuer is a CA with its chain and its signer, and with what every
+// certificate that it signs has in common.
 type Issuer struct {
-	ID          string // hexadecimal subject key identifier
-	KeyID       []byte
-	Certificate []byte // DER
-	NotBefore   time.Time
-	NotAfter    time.Time
-	Signer      Signer
+	ID     string // hexadecimal subject key identifier
+	KeyID  []byte
+	Chain  [][]byte // DER: its own certificate, then those of the CAs above it, without the root
+	Signer Signer
+
+	// When the whole chain is valid: an issuer is of no use without the CAs above it.
+	NotBefore time.Time
+	NotAfter  time.Time
 
 	subject    []byte // the issuer field of what it signs
 	extensions []byte // authority key identifier, CRL distribution point, AIA
 }
 
-func newIssuer(a Authority, s Signer, baseURL string) (*Issuer, error) {
+// newIssuer makes the issuer whose lineage is given.
+func newIssuer(line []Authority, s Signer, baseURL string) (*Issuer, error) {
+	a := line[0]
 	parsed, err := pkix.ParseCertificate(a.Certificate)
 	if err != nil {
 		return nil, fmt.Errorf("reading the issuer's certificate: %w", err)
@@ -100,7 +105,13 @@ func newIssuer(a Authority, s Signer, baseURL string) (*Issuer, error) {
 	if !bytes.Equal(cert.RawSubjectPublicKeyInfo, s.PublicKey()) || !bytes.Equal(alternative, s.Alternative()) {
 		return nil, fmt.Errorf("the key of issuer %s is not the one in its certificate", a.ID)
 	}
-	i := &Issuer{ID: a.ID, KeyID: cert.SubjectKeyId, Certificate: a.Certificate, NotBefore: cert.NotBefore, NotAfter: cert.NotAfter, Signer: s, subject: cert.RawSubject}
+	i := &Issuer{
+		ID: a.ID, KeyID: cert.SubjectKeyId, Chain: [][]byte{a.Certificate}, Signer: s,
+		NotBefore: cert.NotBefore, NotAfter: cert.NotAfter, subject: cert.RawSubject,
+	}
+	if err := i.extend(line[1:]); err != nil {
+		return nil, err
+	}
 	i.extensions = append(i.extensions, AuthorityKeyID(i.KeyID)...)
 	if baseURL != "" {
 		i.extensions = append(i.extensions, crlDistribution(baseURL+CRLPath(i.ID))...)
@@ -108,6 +119,27 @@ func newIssuer(a Authority, s Signer, baseURL string) (*Issuer, error) {
 	}
 	return i, nil
 }
+
+// extend adds the CAs above to the issuer's chain.
+func (i *Issuer) extend(above []Authority) error {
+	for _, a := range above {
+		c, err := pkix.ParseCertificate(a.Certificate)
+		if err != nil {
+			return fmt.Errorf("reading the certificate of CA %s above issuer %s: %w", a.ID, i.ID, err)
+		}
+		i.Chain = append(i.Chain, a.Certificate)
+		if c.X509.NotBefore.After(i.NotBefore) {
+			i.NotBefore = c.X509.NotBefore
+		}
+		if c.X509.NotAfter.Before(i.NotAfter) {
+			i.NotAfter = c.X509.NotAfter
+		}
+	}
+	return nil
+}
+
+// Certificate returns the issuer's own DER certificate.
+func (i *Issuer) Certificate() []byte { return i.Chain[0] }
 
 // Subject returns the issuer's DER Name.
 func (i *Issuer) Subject() []byte { return i.subject }

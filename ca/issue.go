@@ -40,6 +40,10 @@ type Issued struct {
 	Issuer *Issuer
 }
 
+// Chain returns the DER certificate and those of the CAs above it, as TLS sends
+// them: upwards, without the root (RFC 8446, section 4.4.2).
+func (i *Issued) Chain() [][]byte { return append([][]byte{i.DER}, i.Issuer.Chain...) }
+
 // issueAction is the one action that makes certificates; see issuedSince.
 const issueAction = "certificate.issue"
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -60,10 +61,10 @@ func (ca *CA) issuer(p *Profile) (*Issuer, error) {
 	return nil, fmt.Errorf("%w %q, whose algorithm is %s; an operator makes one with brevet key rotate %s --algorithm %[3]s", ErrNoIssuer, p.name, p.algorithm, keys.ProfileIssuer)
 }
 
-// A certified is an issuing key and its certificate.
+// A certified is an issuing key and its certificate, with the CAs above it.
 type certified struct {
-	key       keys.Key
-	authority Authority
+	key  keys.Key
+	line []Authority
 }
 
 // signs reports whether c is at work for agents.
@@ -97,7 +98,7 @@ func (ca *CA) Reload() error {
 		if err != nil {
 			return err
 		}
-		issuer, err := newIssuer(c.authority, s, ca.baseURL)
+		issuer, err := newIssuer(c.line, s, ca.baseURL)
 		if err != nil {
 			return err
 		}
@@ -151,29 +152,39 @@ func (ca *CA) atWork(tx storage.Tx) (issuing []certified, https string, err erro
 		}
 	}
 	for _, k := range ks {
-		a, err := getAuthority(tx, k.ID)
+		line, err := lineage(tx, k.ID)
 		if err != nil {
 			return nil, "", err
 		}
-		issuing = append(issuing, certified{k, a})
+		issuing = append(issuing, certified{k, line})
 	}
 	return issuing, https, nil
 }
 
 // Stock reports whether stock TLS clients can check what the active issuer
-// signs: its key and its root's are classical, whatever stands beside them.
+// signs: all keys from its own up to the root's are classical, whatever stands
+// beside them.
 func Stock(tx storage.Tx) (bool, error) {
 	issuer, err := keys.Active(tx, keys.Issuer)
 	if err != nil {
 		return false, fmt.Errorf("finding the active issuer: %w", err)
 	}
-	a, err := getAuthority(tx, issuer.ID)
+	line, err := lineage(tx, issuer.ID)
 	if err != nil {
 		return false, err
 	}
-	root, err := keys.Get(tx, a.Root)
+	root, err := getAuthority(tx, line[0].Root)
 	if err != nil {
 		return false, fmt.Errorf("finding the root of issuer %s: %w", issuer.ID, err)
 	}
-	return issuer.Algorithm.Classical() && root.Algorithm.Classical(), nil
+	for _, a := range append(line, root) {
+		c, err := pkix.ParseCertificate(a.Certificate)
+		if err != nil {
+			return false, fmt.Errorf("reading the certificate of CA %s: %w", a.ID, err)
+		}
+		if c.PublicKey() != nil || c.X509.PublicKey == nil { // post-quantum, or unknown to crypto/x509
+			return false, nil
+		}
+	}
+	return true, nil
 }

@@ -54,13 +54,13 @@ func (w *world) signedBy(profile, id string) *ca.Issued {
 	}
 	leaf := must(pkix.ParseCertificate(issued.DER))(w.t)
 	for _, i := range w.Issuers() {
-		_, err := leaf.CheckSignatureFrom(must(pkix.ParseCertificate(i.Certificate))(w.t))
+		_, err := leaf.CheckSignatureFrom(must(pkix.ParseCertificate(i.Certificate()))(w.t))
 		if (err == nil) != (i.ID == id) {
 			w.t.Errorf("profile %s: the signature as that of %s, while %s is to have signed: %v", profile, i.ID, id, err)
 		}
 	}
 	_, err = leaf.Verify(&pkix.Options{
-		Roots: []*pkix.Certificate{must(pkix.ParseCertificate(w.root.Raw))(w.t)}, Intermediates: []*pkix.Certificate{must(pkix.ParseCertificate(issued.Issuer.Certificate))(w.t)},
+		Roots: []*pkix.Certificate{must(pkix.ParseCertificate(w.root.Raw))(w.t)}, Intermediates: []*pkix.Certificate{must(pkix.ParseCertificate(issued.Issuer.Certificate()))(w.t)},
 		Time: w.now, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	if err != nil {

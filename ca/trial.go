@@ -94,7 +94,7 @@ func (ca *CA) trialIssuer(ctx context.Context, p keys.Purpose, a keys.Algorithm)
 	if err != nil {
 		return nil, err
 	}
-	return newIssuer(issuing, signer, ca.baseURL)
+	return newIssuer([]Authority{issuing}, signer, ca.baseURL)
 }
 
 func trialKey(p keys.Purpose, a keys.Algorithm, now time.Time) (Signer, keys.Key, error) {

@@ -21,7 +21,7 @@ func TestTrialIsTrustedByNobody(t *testing.T) {
 	for _, a := range []keys.Algorithm{keys.ECDSAP256, "ecdsa-p256+mldsa44", "mldsa65-ed25519-sha512", "mldsa44"} {
 		trial := must(w.Trial(t.Context(), keys.Issuer, a))(t)
 		leaf := must(pkix.ParseCertificate(trial.Leaf))(t)
-		above := must(pkix.ParseCertificate(trial.Issuer.Certificate))(t)
+		above := must(pkix.ParseCertificate(trial.Issuer.Certificate()))(t)
 		if _, err := leaf.CheckSignatureFrom(above); err != nil {
 			t.Errorf("%s: %v", a, err)
 		}

@@ -349,7 +349,7 @@ func TestOpenSSLReadsOurLists(t *testing.T) {
 		c := w.issue("bot")
 		dir := t.TempDir()
 		issuer := filepath.Join(dir, "issuer.pem")
-		w.check(os.WriteFile(issuer, ca.PEM(w.CA.Issuer().Certificate), 0o600))
+		w.check(os.WriteFile(issuer, ca.PEM(w.CA.Issuer().Certificate()), 0o600))
 		for i, want := range []string{"No Revoked Certificates.", "Serial Number: " + strings.ToUpper(c.ID.String())} {
 			lists, err := w.Publish(t.Context())
 			w.check(err)

@@ -109,7 +109,7 @@ func TestClientCertificatesThatLie(t *testing.T) {
 		{"of a suspended agent", suspended, "suspended"},
 		{"of a decommissioned agent", gone, "gone"},
 		{"the server's own", l.tls.current.Load().Leaf, "brevet"},
-		{"the issuing CA's", parseDER(t, l.ca.Issuer().Certificate), ""},
+		{"the issuing CA's", parseDER(t, l.ca.Issuer().Certificate()), ""},
 		{"the root's", l.root(), ""},
 		{"with a signature that says the same otherwise", l.malleable(), "bot"},
 	}
@@ -182,7 +182,7 @@ func (l *liars) malleable() *x509.Certificate {
 	l.t.Helper()
 	der := flipECDSA(l.t, l.cert)
 	c := parseDER(l.t, der)
-	if err := c.CheckSignatureFrom(parseDER(l.t, l.ca.Issuer().Certificate)); err != nil {
+	if err := c.CheckSignatureFrom(parseDER(l.t, l.ca.Issuer().Certificate())); err != nil {
 		l.t.Fatalf("the test's own certificate: %v", err)
 	}
 	return c

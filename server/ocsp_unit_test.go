@@ -23,7 +23,7 @@ func (a *authority) ocspRequest(cert *x509.Certificate) []byte {
 		if !bytes.Equal(i.KeyID, cert.AuthorityKeyId) {
 			continue
 		}
-		issuer, err := x509.ParseCertificate(i.Certificate)
+		issuer, err := x509.ParseCertificate(i.Certificate())
 		if err != nil {
 			a.t.Error(err)
 		}

@@ -22,9 +22,9 @@ func (s *Server) serveRoots(w http.ResponseWriter, r *http.Request) {
 	servePEM(w, roots)
 }
 
-// serveChain serves the active issuer's certificate.
+// serveChain serves the active issuer's certificate and those above it.
 func (s *Server) serveChain(w http.ResponseWriter, r *http.Request) {
-	servePEM(w, [][]byte{s.ca.Issuer().Certificate})
+	servePEM(w, s.ca.Issuer().Chain)
 }
 
 // unreadable answers when the store could not be read.

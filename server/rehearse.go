@@ -85,7 +85,7 @@ func (s *Server) rehearseCertificates(ctx context.Context, r *api.Rehearsal, iss
 			return err
 		}
 		list, err := s.crl.Trial(ctx, issuer, t.Issuer)
-		leaf, issuer := len(t.Leaf), len(t.Issuer.Certificate)
+		leaf, issuer := len(t.Leaf), len(t.Issuer.Certificate())
 		for i, n := range []int{leaf, leaf + issuer, issuer, list} {
 			*into(&sizes[i]) = n
 		}

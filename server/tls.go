@@ -88,9 +88,7 @@ func (s *Server) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.tls.current.Store(&tls.Certificate{
-		Certificate: [][]byte{issued.DER, issued.Issuer.Certificate}, PrivateKey: key, Leaf: leaf,
-	})
+	s.tls.current.Store(&tls.Certificate{Certificate: issued.Chain(), PrivateKey: key, Leaf: leaf})
 	return nil
 }
 

@@ -12,12 +12,12 @@ func (s *Service) showCertificate(r *request) (*answer, error) {
 		return nil, err
 	}
 	var o *order
-	var issuer []byte
+	var chain [][]byte
 	err := s.DB.View(r.ctx, func(tx storage.Tx) (err error) {
 		if o, err = s.findOrder(tx, r); err != nil || o.Serial == nil {
 			return err
 		}
-		issuer, err = ca.IssuerCertificate(tx, o.Issuer)
+		chain, err = ca.Chain(tx, o.Issuer)
 		return err
 	})
 	if err != nil {
@@ -26,5 +26,5 @@ func (s *Service) showCertificate(r *request) (*answer, error) {
 	if o.Serial == nil {
 		return nil, newProblem("orderNotReady", "the order has no certificate: it is %s", o.status(r.now))
 	}
-	return &answer{contentType: "application/pem-certificate-chain", body: ca.PEM(o.Issued, issuer), issuer: o.Issuer}, nil
+	return &answer{contentType: "application/pem-certificate-chain", body: ca.PEM(append([][]byte{o.Issued}, chain...)...), issuer: o.Issuer}, nil
 }

@@ -116,5 +116,5 @@ type issued struct {
 }
 
 func answer(w http.ResponseWriter, i *ca.Issued) {
-	writeJSON(w, issued{Certificate: string(ca.PEM(i.DER)), Chain: string(ca.PEM(i.Issuer.Certificate)), NotAfter: i.ID.Expires()})
+	writeJSON(w, issued{Certificate: string(ca.PEM(i.DER)), Chain: string(ca.PEM(i.Issuer.Chain...)), NotAfter: i.ID.Expires()})
 }

@@ -17,7 +17,7 @@ import (
 // NewIssued returns a certificate as it is handed out.
 func NewIssued(i *ca.Issued) api.Issued {
 	return api.Issued{
-		Certificate: string(ca.PEM(i.DER)), Chain: string(ca.PEM(i.Issuer.Certificate)), NotAfter: i.ID.Expires(),
+		Certificate: string(ca.PEM(i.DER)), Chain: string(ca.PEM(i.Issuer.Chain...)), NotAfter: i.ID.Expires(),
 	}
 }
 
