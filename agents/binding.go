@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/secret"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -23,8 +24,8 @@ var ErrBinding = errors.New("external account binding key is not valid (unknown,
 // enroll and open an account. The store holds neither the identifier nor the
 // MAC key, but a salt from which the former makes the latter.
 type Binding struct {
-	KeyID  string // base64url of the second of its expiry and 128 random bits
-	MACKey Secret // base64url, without padding, of 256 bits, for HMAC-SHA256
+	KeyID  string        // base64url of the second of its expiry and 128 random bits
+	MACKey secret.Secret // base64url, without padding, of 256 bits, for HMAC-SHA256
 	salt   [32]byte
 }
 
@@ -42,7 +43,7 @@ func newBinding(expires [4]byte) Binding {
 		rand.Read(b.salt[:])
 		text := base64.RawURLEncoding.EncodeToString(macKey(b.KeyID, b.salt[:]))
 		if text[0] != '-' { // which ACME clients would take for a flag; no KeyID begins so before 2088
-			b.MACKey = NewSecret(text)
+			b.MACKey = secret.New(text)
 			return b
 		}
 	}

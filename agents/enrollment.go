@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/secret"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -28,7 +29,7 @@ var ErrEnrollment = errors.New("enrollment token is not valid (unknown, used, re
 // of its expiry and 256 random bits. Only its hash is stored. With it goes a
 // [Binding], its like for ACME clients.
 type Enrollment struct {
-	Token   Secret
+	Token   secret.Secret
 	Expires time.Time // of the token and of the binding
 	Binding Binding   // the zero Binding in one that was parsed
 	hash    [32]byte
@@ -52,7 +53,7 @@ func newEnrollment(raw []byte) Enrollment {
 	var id CredentialID
 	copy(id[:4], raw)
 	text := EnrollmentPrefix + base64.RawURLEncoding.EncodeToString(raw)
-	return Enrollment{Token: NewSecret(text), Expires: id.Expires(), hash: sha256.Sum256([]byte(text))}
+	return Enrollment{Token: secret.New(text), Expires: id.Expires(), hash: sha256.Sum256([]byte(text))}
 }
 
 // ParseEnrollment reads a token.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/agents/secret"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -34,7 +35,7 @@ type Request struct {
 // A Minted token is one as it is handed out.
 type Minted struct {
 	Token
-	Text agents.Secret // the JWT
+	Text secret.Secret // the JWT
 }
 
 // Mint makes an access token for an agent: the only function that does. Like
@@ -128,7 +129,7 @@ func (s *Service) prepare(ctx context.Context, r Request, now time.Time) (*Minte
 		return nil, fmt.Errorf("%w token: with %d octets it could not be introspected; ask for fewer scopes or resources", agents.ErrInvalid, len(text))
 	}
 	t.Hash = sha256.Sum256([]byte(text))
-	return &Minted{Token: t, Text: agents.NewSecret(text)}, nil
+	return &Minted{Token: t, Text: secret.New(text)}, nil
 }
 
 // end returns when a token ends: after the agent's lifetime, and never after

@@ -32,7 +32,7 @@ func TestParseHybrid(t *testing.T) {
 }
 
 func TestHybridRoundTrip(t *testing.T) {
-	for name, p := range map[string]Passphrase{"plain": NoPassphrase, "sealed": passphrase(t, secret)} {
+	for name, p := range map[string]Passphrase{"plain": NoPassphrase, "sealed": passphrase(t, phrase)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := NewStore(t.TempDir(), p)

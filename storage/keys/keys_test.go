@@ -21,8 +21,8 @@ import (
 
 var now = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// secret is the passphrase of every sealed file here. No output may hold it.
-const secret = "correct horse battery staple"
+// phrase is the passphrase of every sealed file here. No output may hold it.
+const phrase = "correct horse battery staple"
 
 func passphrase(t testing.TB, text string) Passphrase {
 	t.Helper()

@@ -6,36 +6,32 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/brevet-ca/brevet/agents/secret"
 )
 
 // A Passphrase seals and unseals key files. Whatever prints it prints
 // "[hidden]". The zero value is none: with it, key files are neither written
 // nor read.
 type Passphrase struct {
-	// reveal is a function because fmt and other printers, which call no method
-	// on an unexported field, print bytes but not what a function would return.
-	reveal func() []byte
-	plain  bool
+	secret.Hidden
+	text  secret.Secret
+	plain bool
 }
 
 // NoPassphrase is the operator's word that key files are to lie unsealed.
 var NoPassphrase = Passphrase{plain: true}
 
+// none reports whether p is the zero Passphrase.
+func (p Passphrase) none() bool { return p.text.Reveal() == "" && !p.plain }
+
 // maxPassphrase is what openssl reads of a -passin file: of a longer text, it
 // would use the beginning and not open the keys.
 const maxPassphrase = 1023
-
-const hidden = "[hidden]"
-
-func (Passphrase) String() string               { return hidden }
-func (Passphrase) Format(f fmt.State, _ rune)   { io.WriteString(f, hidden) }
-func (Passphrase) LogValue() slog.Value         { return slog.StringValue(hidden) }
-func (Passphrase) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // NewPassphrase returns text as a passphrase: one line of at most 1023 bytes.
 func NewPassphrase(text []byte) (Passphrase, error) {
@@ -47,8 +43,7 @@ func NewPassphrase(text []byte) (Passphrase, error) {
 	case bytes.ContainsAny(text, "\x00\r\n"):
 		return Passphrase{}, errors.New("the passphrase has a line break or a NUL byte inside; give one line of text")
 	}
-	text = bytes.Clone(text)
-	return Passphrase{reveal: func() []byte { return text }}, nil
+	return Passphrase{text: secret.New(string(text))}, nil
 }
 
 // ReadPassphrase reads a passphrase, and the line feed that may follow it, from

@@ -18,7 +18,7 @@ import (
 
 // TestPassphraseIsHidden prints passphrases, and what holds them, in every way.
 func TestPassphraseIsHidden(t *testing.T) {
-	p := passphrase(t, secret)
+	p := passphrase(t, phrase)
 	type open struct{ Passphrase Passphrase }
 	type closed struct{ passphrase Passphrase }
 	type deep struct {
@@ -43,8 +43,8 @@ func TestPassphraseIsHidden(t *testing.T) {
 	}
 	fmt.Fprintln(&out, p.String(), p)
 	for _, form := range []string{
-		secret, hex.EncodeToString([]byte(secret)), strings.ToUpper(hex.EncodeToString([]byte(secret))), fmt.Sprintf("% x", secret),
-		base64.StdEncoding.EncodeToString([]byte(secret)), strings.Trim(fmt.Sprint([]byte(secret)), "[]"), "99, 111, 114", "99,111,114", "0x63, 0x6f",
+		phrase, hex.EncodeToString([]byte(phrase)), strings.ToUpper(hex.EncodeToString([]byte(phrase))), fmt.Sprintf("% x", phrase),
+		base64.StdEncoding.EncodeToString([]byte(phrase)), strings.Trim(fmt.Sprint([]byte(phrase)), "[]"), "99, 111, 114", "99,111,114", "0x63, 0x6f",
 	} {
 		if strings.Contains(out.String(), form) {
 			t.Errorf("the output holds the passphrase as %q", form)
@@ -61,14 +61,14 @@ func TestPassphraseIsHidden(t *testing.T) {
 }
 
 func TestPassphraseIsACopy(t *testing.T) {
-	text := []byte(secret)
+	text := []byte(phrase)
 	p, err := NewPassphrase(text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	clear(text)
-	if got := string(p.reveal()); got != secret {
-		t.Errorf("got %q, want %q", got, secret)
+	if got := p.text.Reveal(); got != phrase {
+		t.Errorf("got %q, want %q", got, phrase)
 	}
 }
 
@@ -80,28 +80,28 @@ func TestReadPassphrase(t *testing.T) {
 		want          string
 		err           string
 	}{
-		{"plain", secret, 0o600, secret, ""},
-		{"line", secret + "\n", 0o600, secret, ""},
+		{"plain", phrase, 0o600, phrase, ""},
+		{"line", phrase + "\n", 0o600, phrase, ""},
 		{"spaces stay", " a b \n", 0o600, " a b ", ""},
 		{"any bytes", "\xff\xfe\x01", 0o600, "\xff\xfe\x01", ""},
 		{"longest", longest + "\n", 0o600, longest, ""},
-		{"read only", secret, 0o400, secret, ""},
-		{"ACL of systemd", secret, 0o440, secret, ""},
-		{"group reads", secret, 0o640, secret, ""},
-		{"all read", secret, 0o644, "", "chmod 600 /"},
-		{"others read", secret, 0o604, "", "chmod 600 /"},
-		{"group writes", secret, 0o660, "", "chmod 600 /"},
-		{"others write", secret, 0o602, "", "chmod 600 /"},
+		{"read only", phrase, 0o400, phrase, ""},
+		{"ACL of systemd", phrase, 0o440, phrase, ""},
+		{"group reads", phrase, 0o640, phrase, ""},
+		{"all read", phrase, 0o644, "", "chmod 600 /"},
+		{"others read", phrase, 0o604, "", "chmod 600 /"},
+		{"group writes", phrase, 0o660, "", "chmod 600 /"},
+		{"others write", phrase, 0o602, "", "chmod 600 /"},
 		{"empty", "", 0o600, "", "empty"},
 		{"only a line feed", "\n", 0o600, "", "empty"},
-		{"two lines", secret + "\n" + secret + "\n", 0o600, "", "line break"},
-		{"empty line after", secret + "\n\n", 0o600, "", "line break"},
-		{"line break of Windows", secret + "\r\n", 0o600, "", "line break"},
-		{"NUL", secret + "\x00", 0o600, "", "NUL"},
+		{"two lines", phrase + "\n" + phrase + "\n", 0o600, "", "line break"},
+		{"empty line after", phrase + "\n\n", 0o600, "", "line break"},
+		{"line break of Windows", phrase + "\r\n", 0o600, "", "line break"},
+		{"NUL", phrase + "\x00", 0o600, "", "NUL"},
 		{"too long", longest + "x", 0o600, "", "longer than 1023 bytes"},
 		{"too long by a line", longest + "x\n", 0o600, "", "longer than 1023 bytes"},
 		{"longest and a line", longest + "\nx", 0o600, "", "longer than 1023 bytes"},
-		{"far too long", strings.Repeat(secret, 1000), 0o600, "", "longer than 1023 bytes"},
+		{"far too long", strings.Repeat(phrase, 1000), 0o600, "", "longer than 1023 bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "passphrase")
@@ -133,15 +133,15 @@ func TestReadPassphrase(t *testing.T) {
 func checkRead(t *testing.T, p Passphrase, err error, want, wantErr string) {
 	t.Helper()
 	if wantErr == "" {
-		if err != nil || string(p.reveal()) != want {
+		if err != nil || p.text.Reveal() != want {
 			t.Errorf("got %v, want %q", err, want)
 		}
 		return
 	}
-	if err == nil || !strings.Contains(err.Error(), wantErr) || strings.Contains(err.Error(), secret) {
+	if err == nil || !strings.Contains(err.Error(), wantErr) || strings.Contains(err.Error(), phrase) {
 		t.Errorf("got error %v, want one with %q", err, wantErr)
 	}
-	if p.reveal != nil || p.plain {
+	if !p.none() {
 		t.Errorf("got a passphrase beside the error %v", err)
 	}
 }
@@ -153,7 +153,7 @@ func TestReadPassphraseFromDescriptor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintln(w, secret)
+		fmt.Fprintln(w, phrase)
 		w.Close()
 		fd, err := syscall.Dup(int(r.Fd())) // ReadPassphrase closes what it was given
 		r.Close()
@@ -161,7 +161,7 @@ func TestReadPassphraseFromDescriptor(t *testing.T) {
 			t.Fatal(err)
 		}
 		p, err := ReadPassphrase(fmt.Sprintf(form, fd))
-		checkRead(t, p, err, secret, "")
+		checkRead(t, p, err, phrase, "")
 		if err := syscall.Close(fd); (err == nil) != (form == "/dev/fd/%d") {
 			t.Errorf("%s: closing the descriptor again: %v", form, err)
 		}
@@ -178,9 +178,9 @@ func TestFromCredentials(t *testing.T) {
 	if _, err := FromCredentials(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no such credential: got %v, want fs.ErrNotExist", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "brevet-passphrase"), []byte(secret), 0o400); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "brevet-passphrase"), []byte(phrase), 0o400); err != nil {
 		t.Fatal(err)
 	}
 	p, err := FromCredentials()
-	checkRead(t, p, err, secret, "")
+	checkRead(t, p, err, phrase, "")
 }

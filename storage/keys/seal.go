@@ -51,7 +51,7 @@ func encode(key crypto.Signer, p Passphrase) ([]byte, error) {
 	for _, der := range halves {
 		block := &pem.Block{Type: plainType, Bytes: der}
 		if !p.plain {
-			if block, err = pemutil.EncryptPKCS8PrivateKey(rand.Reader, der, p.reveal(), x509.PEMCipherAES256); err != nil {
+			if block, err = pemutil.EncryptPKCS8PrivateKey(rand.Reader, der, []byte(p.text.Reveal()), x509.PEMCipherAES256); err != nil {
 				return nil, err
 			}
 		}
@@ -115,7 +115,7 @@ func decodeBlock(block *pem.Block, p Passphrase) (crypto.Signer, error) {
 	case block.Type == sealedType && p.plain:
 		return nil, errSealed
 	case block.Type == sealedType:
-		return unseal(block.Bytes, p.reveal())
+		return unseal(block.Bytes, []byte(p.text.Reveal()))
 	}
 	return nil, errNotPEM
 }

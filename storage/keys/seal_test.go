@@ -61,7 +61,7 @@ func sealCheaply(t testing.TB, signer crypto.Signer, passphrase string, edit fun
 // a panic.
 func TestSealedFileLimits(t *testing.T) {
 	_, signer := freshKey(t, Issuer, ECDSAP256)
-	p := passphrase(t, secret)
+	p := passphrase(t, phrase)
 	const scheme, limit = "is not sealed by PBES2", "iterations of PBKDF2: want 1 to 10000000"
 	for name, test := range map[string]struct {
 		edit func(*sealed)
@@ -88,7 +88,7 @@ func TestSealedFileLimits(t *testing.T) {
 				s.Algorithm.Params.KDF.Params.PRF.ID = slices.Clone(oidHMACSHA256)
 				test.edit(s)
 			}
-			got, err := decode(sealCheaply(t, signer, secret, edit), false, p)
+			got, err := decode(sealCheaply(t, signer, phrase, edit), false, p)
 			refused(t, got, err, test.want)
 		})
 	}
@@ -97,7 +97,7 @@ func TestSealedFileLimits(t *testing.T) {
 // Of 2000 wrong passphrases about eight leave valid padding; none opens the file.
 func TestWrongPassphraseWithValidPadding(t *testing.T) {
 	_, signer := freshKey(t, Issuer, ECDSAP256)
-	text := sealCheaply(t, signer, secret, nil)
+	text := sealCheaply(t, signer, phrase, nil)
 	for i := range 2000 {
 		got, err := decode(text, false, passphrase(t, string(rune('A'+i))))
 		if err != ErrPassphrase || got != nil {
@@ -108,11 +108,11 @@ func TestWrongPassphraseWithValidPadding(t *testing.T) {
 
 // What loads is a key that, written and read again, has the same public half.
 func FuzzKeyFile(f *testing.F) {
-	p := passphrase(f, secret)
+	p := passphrase(f, phrase)
 	for _, a := range Algorithms() {
 		_, signer := freshKey(f, Issuer, a)
 		f.Add(plainText(f, signer))
-		f.Add(sealCheaply(f, signer, secret, nil))
+		f.Add(sealCheaply(f, signer, phrase, nil))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if block, _ := pem.Decode(text); block != nil && block.Type == sealedType {
@@ -150,7 +150,7 @@ func FuzzKeyFile(f *testing.F) {
 
 func BenchmarkUnseal(b *testing.B) {
 	k, signer := freshKey(b, Issuer, ECDSAP256)
-	p := passphrase(b, secret)
+	p := passphrase(b, phrase)
 	s := NewStore(b.TempDir(), p)
 	text, err := encode(signer, p)
 	if err != nil {

@@ -140,7 +140,7 @@ func (s *Store) Destroy(k Key) error {
 }
 
 func (s *Store) ready() error {
-	if s.passphrase.reveal == nil && !s.passphrase.plain {
+	if s.passphrase.none() {
 		return fmt.Errorf("the keys in %s need a passphrase: %w", s.dir, errNoPassphrase)
 	}
 	return nil

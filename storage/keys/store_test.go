@@ -41,7 +41,7 @@ func samePublic(t *testing.T, signer crypto.Signer, k Key) {
 }
 
 func TestRoundTrip(t *testing.T) {
-	for name, p := range map[string]Passphrase{"plain": NoPassphrase, "sealed": passphrase(t, secret)} {
+	for name, p := range map[string]Passphrase{"plain": NoPassphrase, "sealed": passphrase(t, phrase)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
@@ -100,8 +100,8 @@ func TestRefusedFiles(t *testing.T) {
 	k, signer := freshKey(t, Issuer, ECDSAP256)
 	_, stranger := freshKey(t, Issuer, ECDSAP256)
 	_, other := freshKey(t, Issuer, Ed25519)
-	plain, sealed := plainText(t, signer), sealCheaply(t, signer, secret, nil)
-	withKey, none := passphrase(t, secret), NoPassphrase
+	plain, sealed := plainText(t, signer), sealCheaply(t, signer, phrase, nil)
+	withKey, none := passphrase(t, phrase), NoPassphrase
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +131,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"good and plain", plain, 0o600, none, ""},
 		{"read only", sealed, 0o400, withKey, ""},
 		{"wrong passphrase", sealed, 0o600, passphrase(t, "wrong"), "wrong passphrase"},
-		{"beginning of the passphrase", sealed, 0o600, passphrase(t, secret[:8]), "wrong passphrase"},
+		{"beginning of the passphrase", sealed, 0o600, passphrase(t, phrase[:8]), "wrong passphrase"},
 		{"no passphrase", sealed, 0o600, none, "is sealed: give --passphrase-file"},
 		{"no word about passphrases", sealed, 0o600, Passphrase{}, "give --passphrase-file"},
 		{"no word, and plain", plain, 0o600, Passphrase{}, "say --no-passphrase"},
@@ -139,9 +139,9 @@ func TestRefusedFiles(t *testing.T) {
 		{"group reads", sealed, 0o640, withKey, "run chmod 600 /"},
 		{"group writes", sealed, 0o620, withKey, "run chmod 600 /"},
 		{"all read", sealed, 0o604, withKey, "run chmod 600 /"},
-		{"swapped", sealCheaply(t, stranger, secret, nil), 0o600, withKey, "holds another key than " + k.ID},
+		{"swapped", sealCheaply(t, stranger, phrase, nil), 0o600, withKey, "holds another key than " + k.ID},
 		{"swapped and plain", plainText(t, stranger), 0o600, none, "holds another key than " + k.ID},
-		{"swapped for another algorithm", sealCheaply(t, other, secret, nil), 0o600, withKey, "holds another key"},
+		{"swapped for another algorithm", sealCheaply(t, other, phrase, nil), 0o600, withKey, "holds another key"},
 		{"swapped for RSA", plainText(t, rsaKey), 0o600, none, "holds another key"},
 		{"last block tampered", flip(sealed, 1), 0o600, withKey, "wrong passphrase"},
 		{"public half tampered", flip(plain, 1), 0o600, none, ""}, // computed anew
@@ -192,7 +192,7 @@ func refused(t *testing.T, got crypto.Signer, err error, want string) {
 	case want == "":
 	case err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n"):
 		t.Errorf("got error %v, want one line with %q", err, want)
-	case strings.Contains(err.Error(), secret):
+	case strings.Contains(err.Error(), phrase):
 		t.Errorf("the error tells the passphrase: %q", err)
 	case got != nil:
 		t.Errorf("got a signer beside the error %q", err)
@@ -202,9 +202,9 @@ func refused(t *testing.T, got crypto.Signer, err error, want string) {
 // Whatever single bit of a sealed file is flipped, no other key comes out of it.
 func TestTamperedFile(t *testing.T) {
 	k, signer := freshKey(t, Issuer, Ed25519)
-	p := passphrase(t, secret)
+	p := passphrase(t, phrase)
 	s := NewStore(t.TempDir(), p)
-	block, _ := pem.Decode(sealCheaply(t, signer, secret, nil))
+	block, _ := pem.Decode(sealCheaply(t, signer, phrase, nil))
 	for i := range 8 * len(block.Bytes) {
 		der := bytes.Clone(block.Bytes)
 		der[i/8] ^= 1 << (i % 8)
