@@ -1,7 +1,9 @@
 // Package crl builds, signs and publishes certificate revocation lists (RFC
 // 5280, section 5). A list is a view: it is computed from the certificates on
 // record and the cutoffs of package agents, see [Publisher.Publish]. It is published
-// inside each call that revokes, at regular intervals, and at the start.
+// inside each call that revokes, at regular intervals, and at the start. Several
+// publishers may share one store: the number of a list is compared and taken in
+// the transaction that stores it.
 //
 // Every certificate of one issuer is covered by one complete list. Delta,
 // indirect and partitioned CRLs are not implemented.
@@ -11,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,21 +30,6 @@ const Lifetime = 10 * time.Minute
 // Interval is the time between regular publications: half of the lifetime, so
 // that one may fail.
 const Interval = Lifetime / 2
-
-// A CRL is a published list. All but its DER is stored, as JSON, one for each
-// issuer: the number never goes back.
-type CRL struct {
-	Issuer     string    `json:"issuer"` // hexadecimal subject key identifier
-	Number     int64     `json:"number"`
-	ThisUpdate time.Time `json:"this_update"`
-	NextUpdate time.Time `json:"next_update"`
-	Regular    time.Time `json:"regular"` // when the last regular publication was made
-	Entries    int       `json:"entries"`
-	DER        []byte    `json:"-"` // signed again at each start
-	sameDate   bool      // the previous list has the same thisUpdate
-}
-
-const table = storage.Table[CRL]("crl")
 
 // A Publisher publishes the lists of the issuers of one CA.
 type Publisher struct {
@@ -123,10 +111,32 @@ func (p *Publisher) run(r *round) {
 	}
 }
 
-// buildAll makes the lists of all issuers: computed on one snapshot, signed,
-// then their numbers stored before anybody sees them. Only one call runs at a
-// time.
+// maxAttempts bounds the attempts to publish while others do so over the same store.
+// Each of them that fails is one of another publisher that did not.
+const maxAttempts = 50
+
+// buildAll makes the lists of all issuers, again if another publisher was faster.
+// Only one call runs at a time.
 func (p *Publisher) buildAll(regular bool) ([]*CRL, error) {
+	var err error
+	for range maxAttempts {
+		began := time.Now()
+		var crls []*CRL
+		if crls, err = p.build(regular); err == nil {
+			p.current.Store(&crls)
+			return crls, nil
+		}
+		if !errors.Is(err, errOvertaken) {
+			break
+		}
+		time.Sleep(rand.N(time.Since(began) + time.Millisecond)) // so that two do not stay in step
+	}
+	return nil, fmt.Errorf("publishing the CRLs: %w", err)
+}
+
+// build makes the lists of all issuers: computed on one snapshot, signed outside of any
+// transaction, then stored before anybody sees them, if they still follow the last ones.
+func (p *Publisher) build(regular bool) ([]*CRL, error) {
 	// Several callers may wait for the result. A full disk must not hold a list back,
 	// or relying parties would not learn of a revocation.
 	ctx := storage.Urgent(context.Background())
@@ -145,26 +155,15 @@ func (p *Publisher) buildAll(regular bool) ([]*CRL, error) {
 		return fill(tx, drafts, now)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("publishing the CRLs: %w", err)
+		return nil, err
 	}
 	crls := make([]*CRL, len(drafts))
 	for i, d := range drafts {
 		if crls[i], err = d.sign(regular); err != nil {
-			return nil, fmt.Errorf("publishing the CRL of %s: %w", d.issuer.ID, err)
+			return nil, fmt.Errorf("signing that of %s: %w", d.issuer.ID, err)
 		}
 	}
-	err = p.db.Update(ctx, func(tx storage.Tx) error {
-		var errs []error
-		for _, c := range crls {
-			errs = append(errs, table.Put(tx, c.Issuer, *c))
-		}
-		return errors.Join(errs...)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("publishing the CRLs: %w", err)
-	}
-	p.current.Store(&crls)
-	return crls, nil
+	return crls, p.db.Update(ctx, func(tx storage.Tx) error { return record(tx, drafts, crls) })
 }
 
 // Run publishes regularly until ctx is done. After a failure it calls failed and soon
@@ -183,27 +182,4 @@ func (p *Publisher) Run(ctx context.Context, failed func(error)) {
 			wait = 10 * time.Second
 		}
 	}
-}
-
-// leap is added to the numbers of the lists when an older state of the store
-// is restored: more lists than were published since it was saved.
-const leap = 1 << 20
-
-// Leap makes the next lists have numbers that no list had before, even if tx no longer
-// knows which those were (RFC 5280, section 5.2.3).
-func Leap(tx storage.Tx) error {
-	var all []CRL
-	for c, err := range table.Scan(tx, "") {
-		if err != nil {
-			return err
-		}
-		all = append(all, c)
-	}
-	for _, c := range all {
-		c.Number += leap
-		if err := table.Put(tx, c.Issuer, c); err != nil {
-			return err
-		}
-	}
-	return nil
 }
