@@ -11,12 +11,13 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
 )
 
 // authenticate tells whom a certificate is taken for.
 func (w *world) authenticate(cert *x509.Certificate) (a agents.Agent, c ca.Certificate, err error) {
-	w.view(func(tx storage.Tx) error {
+	w.View(func(tx storage.Tx) error {
 		a, c, err = ca.Authenticate(tx, cert, w.now)
 		return nil
 	})
@@ -25,7 +26,7 @@ func (w *world) authenticate(cert *x509.Certificate) (a agents.Agent, c ca.Certi
 
 func TestAuthenticate(t *testing.T) {
 	w := newWorld(t)
-	w.add("api", agents.Change{})
+	w.Add("api", agents.Change{})
 	issued, cert := w.mustIssue("api")
 	a, c, err := w.authenticate(cert)
 	if err != nil || a.Name != "api" || c.ID != issued.ID {
@@ -37,7 +38,7 @@ func TestAuthenticate(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := w.Revoke(t.Context(), ask("api", nil).Request, issued.ID, agents.KeyCompromise); err != nil {
+	if _, err := w.Revoke(t.Context(), catest.Ask("api", nil).Request, issued.ID, agents.KeyCompromise); err != nil {
 		t.Fatal(err)
 	}
 	_, c, err = w.authenticate(cert)
@@ -54,9 +55,9 @@ func TestAuthenticate(t *testing.T) {
 }
 
 func TestAuthenticateRefusesAgentsThatEnded(t *testing.T) {
-	for what, end := range map[string]func(*world){"suspended": func(w *world) { w.suspend("api") }, "decommissioned": func(w *world) { w.decommission("api") }} {
+	for what, end := range map[string]func(*world){"suspended": func(w *world) { w.Suspend("api") }, "decommissioned": func(w *world) { w.decommission("api") }} {
 		w := newWorld(t)
-		w.add("api", agents.Change{})
+		w.Add("api", agents.Change{})
 		_, cert := w.mustIssue("api")
 		end(w)
 		_, c, err := w.authenticate(cert)
@@ -66,9 +67,9 @@ func TestAuthenticateRefusesAgentsThatEnded(t *testing.T) {
 		}
 	}
 	w := newWorld(t)
-	w.add("api", agents.Change{})
+	w.Add("api", agents.Change{})
 	_, cert := w.mustIssue("api")
-	w.update(func(tx storage.Tx) error {
+	w.Update(func(tx storage.Tx) error {
 		_, err := agents.Set(tx, td, "api", agents.Change{Expires: new(w.now.Add(time.Second))}, w.now)
 		return err
 	})
@@ -81,7 +82,7 @@ func TestAuthenticateRefusesAgentsThatEnded(t *testing.T) {
 // down to a true signature of the stolen issuing key.
 func TestAuthenticateRefusesWhatWeDidNotIssue(t *testing.T) {
 	w := newWorld(t)
-	w.add("api", agents.Change{})
+	w.Add("api", agents.Change{})
 	issued, cert := w.mustIssue("api")
 
 	foreign := newECDSA(t, elliptic.P256())
@@ -99,12 +100,12 @@ func TestAuthenticateRefusesWhatWeDidNotIssue(t *testing.T) {
 	if err := stolen.CheckSignatureFrom(w.issuer); err != nil {
 		t.Fatal(err)
 	}
-	w.update(func(tx storage.Tx) error {
+	w.Update(func(tx storage.Tx) error {
 		return agents.AddAuthority(tx, td, agents.Change{Owner: new("brevet itself")}, w.now)
 	})
 	_, own := w.mustIssue(agents.Authority)
 	otherWorld := newWorld(t)
-	otherWorld.add("api", agents.Change{})
+	otherWorld.Add("api", agents.Change{})
 	_, elsewhere := otherWorld.mustIssue("api")
 	for what, c := range map[string]*x509.Certificate{
 		"a foreign signature under the same serial number": copied(func(*x509.Certificate) {}),

@@ -9,6 +9,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -18,8 +19,8 @@ func BenchmarkIssue(b *testing.B) {
 	for _, algorithm := range []keys.Algorithm{
 		keys.ECDSAP256, "ecdsa-p256+mldsa44", "ecdsa-p256+mldsa65", "mldsa44", "mldsa65", "mldsa44-ed25519-sha512", "mldsa65-ecdsa-p256-sha512", "mldsa87-ecdsa-p384-sha512",
 	} {
-		w := newWorld(b, func(p *plan) { p.algorithm = algorithm })
-		w.add("api", agents.Change{})
+		w := newWorld(b, func(p *catest.Plan) { p.Algorithm = algorithm })
+		w.Add("api", agents.Change{})
 		r := ca.Request{Request: policy.Request{Actor: "bench"}, Agent: "api", CSR: csr(b, newECDSA(b, elliptic.P256()), nil), Proof: "client certificate"}
 		issue := func(b *testing.B) {
 			if _, err := w.Issue(context.Background(), r); err != nil {

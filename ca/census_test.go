@@ -16,8 +16,8 @@ import (
 // events than it reads one by one.
 func TestCensusFollows(t *testing.T) {
 	w := newWorld(t)
-	w.add("one", agents.Change{})
-	w.add("two", agents.Change{})
+	w.Add("one", agents.Change{})
+	w.Add("two", agents.Change{})
 	var all []family
 	for _, what := range []string{"before the census", "after it", "long after it"} {
 		f := newFamily(t)
@@ -26,7 +26,7 @@ func TestCensusFollows(t *testing.T) {
 			t.Fatal(err)
 		}
 		if what == "long after it" {
-			w.update(func(tx storage.Tx) error {
+			w.Update(func(tx storage.Tx) error {
 				for range 1<<16 + 1 {
 					if _, err := audit.Append(tx, audit.Event{Time: w.now, Actor: "a", Action: "token.mint", Decision: audit.Allow}); err != nil {
 						return err
@@ -47,12 +47,12 @@ func TestCensusFollows(t *testing.T) {
 // TestDamagedLogCertifiesNoComposite: what cannot be looked through is refused.
 func TestDamagedLogCertifiesNoComposite(t *testing.T) {
 	w := newWorld(t)
-	w.add("one", agents.Change{})
+	w.Add("one", agents.Change{})
 	f := newFamily(t)
 	if err := errors.Join(w.ask("one", csrPQ(t, pqKey(t, pqc.MLDSA44Ed25519SHA512))), w.ask("one", f.classical)); err != nil {
 		t.Fatal(err)
 	}
-	w.update(func(tx storage.Tx) error {
+	w.Update(func(tx storage.Tx) error {
 		var last string
 		for key := range tx.Scan("audit", "") {
 			last = key
@@ -68,7 +68,7 @@ func TestDamagedLogCertifiesNoComposite(t *testing.T) {
 // TestCensusStaysSmall: it follows the certificates that are alive.
 func TestCensusStaysSmall(t *testing.T) {
 	w := newWorld(t)
-	w.add("one", agents.Change{})
+	w.Add("one", agents.Change{})
 	composite := func() {
 		t.Helper()
 		if err := w.ask("one", csrPQ(t, pqKey(t, pqc.MLDSA44Ed25519SHA512))); err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -49,12 +50,12 @@ func TestCertificate(t *testing.T) {
 		"P-256": newECDSA(t, elliptic.P256()), "P-384": newECDSA(t, elliptic.P384()), "P-521": newECDSA(t, elliptic.P521()), "Ed25519": newEd25519(t), "RSA": rsaKey(),
 	}
 	for algorithm, signature := range signatures {
-		w := newWorld(t, func(p *plan) { p.algorithm = algorithm })
-		w.add("api", agents.Change{DNS: []string{"api.example.com", "*.apps.example.com", "unasked.example.com"}, IPs: []string{"10.0.0.1", "2001:db8::1", "10.0.0.2"}})
+		w := newWorld(t, func(p *catest.Plan) { p.Algorithm = algorithm })
+		w.Add("api", agents.Change{DNS: []string{"api.example.com", "*.apps.example.com", "unasked.example.com"}, IPs: []string{"10.0.0.1", "2001:db8::1", "10.0.0.2"}})
 		for kind, key := range leafKeys {
 			t.Run(fmt.Sprintf("%s key, %s authority", kind, algorithm), func(t *testing.T) {
 				w.t = t
-				r := ask("api", csr(t, key, &x509.CertificateRequest{
+				r := catest.Ask("api", csr(t, key, &x509.CertificateRequest{
 					Subject: pkix.Name{CommonName: "api", Organization: []string{"Evil Corp"}, SerialNumber: "1"}, DNSNames: []string{"api.example.com", "*.apps.example.com", "api.example.com"},
 					IPAddresses: []net.IP{net.ParseIP("2001:db8::1"), net.ParseIP("10.0.0.1")},
 				}))
@@ -182,7 +183,7 @@ func checkKeyIDs(t *testing.T, w *world, cert *x509.Certificate, key crypto.Sign
 // TestCertificatesOfTheAuthority reads the root and the issuing CA.
 func TestCertificatesOfTheAuthority(t *testing.T) {
 	for _, algorithm := range keys.Algorithms() {
-		w := newWorld(t, func(p *plan) { p.algorithm = algorithm })
+		w := newWorld(t, func(p *catest.Plan) { p.Algorithm = algorithm })
 		for what, c := range map[string]struct {
 			cert, above *x509.Certificate
 			pathLen     int
@@ -224,7 +225,7 @@ func TestCertificatesOfTheAuthority(t *testing.T) {
 // way (RFC 5280, section 4.1.2.5).
 func TestIssuerDoesNotOutliveItsRoot(t *testing.T) {
 	w := newWorld(t)
-	key, signer := w.generate(keys.Root, keys.Ed25519)
+	key, signer := w.Generate(keys.Root, keys.Ed25519)
 	root := must(ca.NewRoot("Long", signer, 40*365*24*time.Hour, w.now))(t)
 	if parsed := parse(t, root.Certificate); parsed.NotAfter.Year() != 2066 || !parsed.NotAfter.Equal(root.NotAfter) {
 		t.Errorf("the root ends at %s, want %s", parsed.NotAfter, root.NotAfter)
@@ -240,19 +241,19 @@ func TestIssuerDoesNotOutliveItsRoot(t *testing.T) {
 // certificate itself.
 func TestRecordOfACertificate(t *testing.T) {
 	w := newWorld(t)
-	w.add("api", agents.Change{DNS: []string{"api.example.com"}, IPs: []string{"10.0.0.1"}})
+	w.Add("api", agents.Change{DNS: []string{"api.example.com"}, IPs: []string{"10.0.0.1"}})
 	request := csr(t, newECDSA(t, elliptic.P256()), &x509.CertificateRequest{DNSNames: []string{"api.example.com"}, IPAddresses: []net.IP{{10, 0, 0, 1}}})
-	issued := must(w.Issue(t.Context(), ask("api", request)))(t)
+	issued := must(w.Issue(t.Context(), catest.Ask("api", request)))(t)
 	want := ca.Certificate{
 		Credential: agents.Credential{ID: issued.ID, Agent: "api", Issuer: hex.EncodeToString(w.issuer.SubjectKeyId), IssuedAt: w.now},
 		NotBefore:  w.now.Add(-30 * time.Second).Truncate(time.Second), Fingerprint: sha256.Sum256(issued.DER),
 		KeyHash: sha256.Sum256(request.PublicKey), Profile: "default", Names: []agents.Identifier{{Type: "dns", Value: "api.example.com"}, {Type: "ip", Value: "10.0.0.1"}},
 	}
-	got := w.records()
+	got := w.Certificates()
 	if len(got) != 1 || !reflect.DeepEqual(got[0], want) || !reflect.DeepEqual(issued.Certificate, want) {
 		t.Errorf("got\n%+v, handed out\n%+v, want\n%+v", got, issued.Certificate, want)
 	}
-	w.view(func(tx storage.Tx) error {
+	w.View(func(tx storage.Tx) error {
 		if c, err := ca.Get(tx, issued.ID); err != nil || !reflect.DeepEqual(c, want) {
 			t.Errorf("by serial number: %+v, %v", c, err)
 		}
@@ -261,7 +262,7 @@ func TestRecordOfACertificate(t *testing.T) {
 		}
 		return nil
 	})
-	events := w.events()
+	events := w.Events()
 	if len(events) != 1 || events[0].Decision != "allow" || events[0].Action != "certificate.issue" || events[0].Subject != "api" ||
 		events[0].Credential != issued.ID.String() || events[0].Request != "0123456789abcdef" || !slices.Equal(events[0].Reasons, []string{"a test"}) {
 		t.Errorf("events %+v", events)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -55,7 +56,7 @@ func csrPQ(t testing.TB, k *pqc.PrivateKey) *ca.CSR {
 }
 
 func (w *world) ask(n agents.Name, c *ca.CSR) error {
-	_, err := w.Issue(context.Background(), ask(n, c))
+	_, err := w.Issue(context.Background(), catest.Ask(n, c))
 	return err
 }
 
@@ -87,8 +88,8 @@ func TestComponentsAreUsedOnce(t *testing.T) {
 			for i, again := range append(slices.Clone(c.refused), c.granted...) {
 				t.Run(fmt.Sprintf("%s, then %s asks for %d", what, who, i), func(t *testing.T) {
 					w := newWorld(t)
-					w.add("one", agents.Change{})
-					w.add("two", agents.Change{})
+					w.Add("one", agents.Change{})
+					w.Add("two", agents.Change{})
 					first := func() error { return w.ask("one", c.first) }
 					if c.first == nil {
 						first = func() error { return w.set("one", c.keys) }
@@ -104,7 +105,7 @@ func TestComponentsAreUsedOnce(t *testing.T) {
 						return
 					}
 					refused(t, "a component elsewhere", err, agents.ErrInvalid, sharesComponent)
-					if e := w.events(); e[len(e)-1].Decision != audit.Deny {
+					if e := w.Events(); e[len(e)-1].Decision != audit.Deny {
 						t.Error("the refusal is not recorded")
 					}
 					w.now = w.now.Add(5 * time.Minute) // certificates are over
@@ -123,8 +124,8 @@ func TestComponentsAreUsedOnce(t *testing.T) {
 // TestComponentsOfEveryKind: the halves of other composites are found alone, too.
 func TestComponentsOfEveryKind(t *testing.T) {
 	w := newWorld(t)
-	w.add("one", agents.Change{})
-	w.add("two", agents.Change{})
+	w.Add("one", agents.Change{})
+	w.Add("two", agents.Change{})
 	for alg, parse := range map[pqc.Algorithm]func([]byte) (crypto.Signer, error){
 		pqc.MLDSA65ECDSAP256SHA512:  func(b []byte) (crypto.Signer, error) { return x509.ParseECPrivateKey(b) },
 		pqc.MLDSA87ECDSAP384SHA512:  func(b []byte) (crypto.Signer, error) { return x509.ParseECPrivateKey(b) },
@@ -143,13 +144,13 @@ func TestComponentsOfEveryKind(t *testing.T) {
 func TestRevokedComponent(t *testing.T) {
 	w, f := newWorld(t), newFamily(t)
 	for _, n := range []agents.Name{"one", "two", "three"} {
-		w.add(n, agents.Change{})
+		w.Add(n, agents.Change{})
 	}
 	if err := errors.Join(w.ask("one", f.classical), w.ask("two", f.sameLattice)); err != nil {
 		t.Fatal(err)
 	}
-	w.suspend("one")
-	w.suspend("two")
+	w.Suspend("one")
+	w.Suspend("two")
 	refused(t, "a half that was revoked", w.ask("three", f.whole), agents.ErrInvalid, sharesComponent)
 	refused(t, "a half of what was revoked", w.ask("three", f.lattice), agents.ErrInvalid, sharesComponent)
 }
@@ -167,14 +168,14 @@ func TestHalfCertifiedMeanwhile(t *testing.T) {
 			"another composite":         {f.whole, f.sameLattice},
 		} {
 			w := newWorld(t)
-			w.add("slow", agents.Change{})
-			w.add("quick", agents.Change{})
+			w.Add("slow", agents.Change{})
+			w.Add("quick", agents.Change{})
 			if taken {
 				if err := w.ask("quick", csrPQ(t, pqKey(t, pqc.MLDSA44Ed25519SHA512))); err != nil {
 					t.Fatal(err)
 				}
 			}
-			before := len(w.records())
+			before := len(w.Certificates())
 			done := false
 			w.db.beforeUpdate = func() {
 				done = true
@@ -183,7 +184,7 @@ func TestHalfCertifiedMeanwhile(t *testing.T) {
 				}
 			}
 			refused(t, what, w.ask("slow", c.slow), agents.ErrInvalid, sharesComponent)
-			if n := len(w.records()) - before; n != 1 || !done {
+			if n := len(w.Certificates()) - before; n != 1 || !done {
 				t.Errorf("%s: %d certificates, want 1", what, n)
 			}
 		}
@@ -208,7 +209,7 @@ func TestComponentsRace(t *testing.T) {
 	}
 	for n := range askers {
 		name := agents.Name(fmt.Sprintf("agent-%d", n))
-		w.add(name, agents.Change{})
+		w.Add(name, agents.Change{})
 		for i, f := range kin {
 			all := []*ca.CSR{f.whole, f.classical, f.lattice, f.sameClassical, f.sameLattice}
 			for j := range all {

@@ -16,6 +16,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -24,7 +25,7 @@ import (
 // certificate has no other than those that the registry gives the agent.
 func FuzzNames(f *testing.F) {
 	w := newWorld(f)
-	w.add("api", agents.Change{DNS: []string{"api.example.com", "*.apps.example.com", "hard.example.com,challenge"}, IPs: []string{"10.0.0.1", "2001:db8::1"}})
+	w.Add("api", agents.Change{DNS: []string{"api.example.com", "*.apps.example.com", "hard.example.com,challenge"}, IPs: []string{"10.0.0.1", "2001:db8::1"}})
 	key := newECDSA(f, elliptic.P256())
 	for _, dns := range []string{
 		"api.example.com", "*.apps.example.com", "API.example.com", "api.example.com.", "api.example.com\x00.evil.example", "аpi.example.com", "ａpi.example.com",
@@ -72,9 +73,9 @@ func FuzzNames(f *testing.F) {
 		if err != nil {
 			return
 		}
-		w.t = t
+		w.t, w.T = t, t
 		before, _ := w.last()
-		issued, err := w.Issue(context.Background(), ask("api", request))
+		issued, err := w.Issue(context.Background(), catest.Ask("api", request))
 		if after, e := w.last(); after != before+1 || (e.Decision == audit.Allow) != (err == nil) {
 			t.Errorf("%d events are recorded, the last is %+v, with %v", after-before, e, err)
 		}
@@ -111,7 +112,7 @@ func FuzzNames(f *testing.F) {
 // last returns how many events there are, and the last.
 func (w *world) last() (size int64, last audit.Event) {
 	w.t.Helper()
-	w.view(func(tx storage.Tx) (err error) {
+	w.View(func(tx storage.Tx) (err error) {
 		if size, err = audit.Size(tx); err == nil && size > 0 {
 			last, err = audit.Get(tx, size-1)
 		}

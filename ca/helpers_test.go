@@ -12,85 +12,49 @@ import (
 	"encoding/pem"
 	"errors"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/clock"
-	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/audit"
-	"github.com/brevet-ca/brevet/storage/bolt"
-	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 const (
-	td      = agents.TrustDomain("example.internal")
-	baseURL = "http://ca.example.internal:8080"
+	td      = catest.TrustDomain
+	baseURL = catest.BaseURL
 )
 
 // start is where every world's clock begins, within a second.
-var start = time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)
+var start = catest.Start
 
 // A world is an authority without a server, with a clock that tests set.
 type world struct {
 	*ca.CA
+	*catest.Store
 	t            testing.TB
 	db           *hookedDB
-	keys         *keys.Store
+	authority    *catest.Authority
 	now          time.Time
 	root, issuer *x509.Certificate
 }
 
-// A plan is what may differ between worlds.
-type plan struct {
-	algorithm      keys.Algorithm
-	issuerLifetime time.Duration
-	profiles       map[string]ca.ProfileConfig
-}
-
-func newWorld(t testing.TB, change ...func(*plan)) *world {
+func newWorld(t testing.TB, change ...func(*catest.Plan)) *world {
 	t.Helper()
-	p := plan{algorithm: keys.ECDSAP256, issuerLifetime: 90 * 24 * time.Hour}
+	w := &world{t: t, now: start}
+	p := catest.Plan{
+		Now:  func() time.Time { return w.now },
+		Wrap: func(db storage.DB) storage.DB { w.db = &hookedDB{DB: db}; return w.db },
+	}
 	for _, f := range change {
 		f(&p)
 	}
-	dir := t.TempDir()
-	db, err := bolt.Open(filepath.Join(dir, "test.db"), bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	w := &world{t: t, db: &hookedDB{DB: db}, keys: keys.NewStore(dir, keys.NoPassphrase), now: start}
-
-	rootKey, rootSigner := w.generate(keys.Root, p.algorithm)
-	issuerKey, _ := w.generate(keys.Issuer, p.algorithm)
-	root := must(ca.NewRoot("Example", rootSigner, 10*365*24*time.Hour, w.now))(t)
-	above := must(ca.RootIssuer(root, rootSigner))(t)
-	issuing := must(ca.NewIssuing("Example", issuerKey, above, p.issuerLifetime, w.now))(t)
-	w.update(func(tx storage.Tx) error {
-		_, err1 := keys.Record(tx, rootKey, keys.StateActive, w.now)
-		_, err2 := keys.Record(tx, issuerKey, keys.StateActive, w.now)
-		return errors.Join(err1, err2, ca.PutAuthority(tx, root), ca.PutAuthority(tx, issuing))
-	})
-	w.root, w.issuer = parse(t, root.Certificate), parse(t, issuing.Certificate)
-	w.CA = must(ca.New(ca.Config{
-		DB: w.db, Keys: w.keys, TrustDomain: td, BaseURL: baseURL, Profiles: p.profiles, Clock: clock.Believing(func() time.Time { return w.now }),
-	}))(t)
+	w.authority = catest.New(t, p)
+	w.CA, w.Store, w.root, w.issuer = w.authority.CA, w.authority.Store, w.authority.Root, w.authority.Issuer
 	return w
-}
-
-func (w *world) generate(p keys.Purpose, a keys.Algorithm) (keys.Key, ca.Signer) {
-	w.t.Helper()
-	k, private, err := w.keys.Generate(p, a, w.now)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return k, must(ca.NewSigner(private))(w.t)
 }
 
 // must turns an error into the end of the test.
@@ -134,82 +98,14 @@ func (d *hookedDB) View(ctx context.Context, fn func(storage.Tx) error) error {
 	return err
 }
 
-func (w *world) update(fn func(storage.Tx) error) {
-	w.t.Helper()
-	if err := w.db.Update(context.Background(), fn); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-func (w *world) view(fn func(storage.Tx) error) {
-	w.t.Helper()
-	if err := w.db.DB.View(context.Background(), fn); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-func (w *world) add(name agents.Name, c agents.Change) {
-	w.t.Helper()
-	if c.Owner == nil {
-		c.Owner = new("team")
-	}
-	e := must(agents.NewEnrollment(w.now))(w.t)
-	w.update(func(tx storage.Tx) error {
-		_, err := agents.Add(tx, td, name, c, e, w.now)
-		return err
-	})
-}
-
-func (w *world) suspend(name agents.Name) {
-	w.t.Helper()
-	w.update(func(tx storage.Tx) error {
-		_, err := agents.Suspend(tx, name, agents.KeyCompromise, w.now)
-		return err
-	})
-}
-
-// ask is a request as the server makes it.
-func ask(name agents.Name, csr *ca.CSR) ca.Request {
-	return ca.Request{Request: policy.Request{Actor: "spiffe://example.internal/agent/" + string(name), ID: "0123456789abcdef"}, Agent: name, CSR: csr, Proof: "a test"}
-}
-
 // mustIssue issues a certificate for a fresh key.
 func (w *world) mustIssue(name agents.Name) (*ca.Issued, *x509.Certificate) {
 	w.t.Helper()
-	issued, err := w.Issue(context.Background(), ask(name, csr(w.t, newECDSA(w.t, elliptic.P256()), nil)))
+	issued, err := w.Issue(context.Background(), catest.Ask(name, csr(w.t, newECDSA(w.t, elliptic.P256()), nil)))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return issued, parse(w.t, issued.DER)
-}
-
-// records returns the certificates on record.
-func (w *world) records() (all []ca.Certificate) {
-	w.t.Helper()
-	w.view(func(tx storage.Tx) error {
-		for c, err := range ca.Since(tx, time.Time{}) {
-			if err != nil {
-				return err
-			}
-			all = append(all, c)
-		}
-		return nil
-	})
-	return all
-}
-
-func (w *world) events() (all []audit.Event) {
-	w.t.Helper()
-	w.view(func(tx storage.Tx) error {
-		for e, err := range audit.Since(tx, 0) {
-			if err != nil {
-				return err
-			}
-			all = append(all, e)
-		}
-		return nil
-	})
-	return all
 }
 
 // verify checks the whole chain with crypto/x509, at the world's time.

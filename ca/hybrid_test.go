@@ -9,6 +9,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/storage"
@@ -32,8 +33,8 @@ func pqCSR(t testing.TB, key *pqc.PrivateKey, template *x509.CertificateRequest)
 // of any authority.
 func TestPostQuantumLeaf(t *testing.T) {
 	for _, issuer := range []keys.Algorithm{keys.ECDSAP256, "ecdsa-p256+mldsa44", "mldsa44-ed25519-sha512"} {
-		w := newWorld(t, func(p *plan) { p.algorithm = issuer })
-		w.add("api", agents.Change{})
+		w := newWorld(t, func(p *catest.Plan) { p.Algorithm = issuer })
+		w.Add("api", agents.Change{})
 		for _, a := range []pqc.Algorithm{pqc.MLDSA44, pqc.MLDSA87, pqc.MLDSA44Ed25519SHA512, pqc.MLDSA65ECDSAP256SHA512, pqc.MLDSA87RSA4096PSSSHA512} {
 			key := pqKey(t, a)
 			csr := must(ca.ParseCSR(pqCSR(t, key, &x509.CertificateRequest{DNSNames: []string{"api.example.internal"}})))(t)
@@ -87,14 +88,14 @@ func TestPostQuantumRequestsRefused(t *testing.T) {
 // TestAlternativeKeyOfIssuer: alternative signatures that the issuer's
 // certificate binds no key for would be decoration.
 func TestAlternativeKeyOfIssuer(t *testing.T) {
-	w := newWorld(t, func(p *plan) { p.algorithm = "ecdsa-p256+mldsa44" })
+	w := newWorld(t, func(p *catest.Plan) { p.Algorithm = "ecdsa-p256+mldsa44" })
 	for name, c := range map[string]*x509.Certificate{"root": w.root, "issuer": w.issuer} {
 		if k := must(pkix.NewCertificate(c))(t).AlternativeKey(); k == nil || k.Algorithm() != pqc.MLDSA44 {
 			t.Errorf("the %s has the alternative key %v", name, k)
 		}
 	}
 	id := w.CA.Issuer().ID
-	key := must(w.keys.Signer(w.key(id)))(t).(keys.AlternativeSigner)
+	key := must(w.Keys.Signer(w.key(id)))(t).(keys.AlternativeSigner)
 	root := must(ca.NewSigner(key.Signer))(t) // of the classical half alone
 	_, err := ca.RootIssuer(ca.Authority{ID: id, Certificate: w.issuer.Raw}, root)
 	refused(t, "the classical half alone", err, nil, "is not the one in its certificate")
@@ -104,7 +105,7 @@ func TestAlternativeKeyOfIssuer(t *testing.T) {
 }
 
 func (w *world) key(id string) (k keys.Key) {
-	w.view(func(tx storage.Tx) (err error) {
+	w.View(func(tx storage.Tx) (err error) {
 		k, err = keys.Get(tx, id)
 		return err
 	})

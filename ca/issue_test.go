@@ -17,6 +17,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -25,16 +26,16 @@ import (
 // nothingIssued checks that a refusal left its event and nothing else.
 func (w *world) nothingIssued(t *testing.T, what string, denials int) {
 	t.Helper()
-	if left := w.records(); len(left) != 0 {
+	if left := w.Certificates(); len(left) != 0 {
 		t.Errorf("%s: on record is %+v", what, left)
 	}
-	w.view(func(tx storage.Tx) error {
+	w.View(func(tx storage.Tx) error {
 		if c, err := agents.GetCurrent(tx, "api"); !errors.Is(err, storage.ErrNotFound) {
 			t.Errorf("%s: the current certificate is %+v, %v", what, c, err)
 		}
 		return nil
 	})
-	events := w.events()
+	events := w.Events()
 	if len(events) != denials {
 		t.Errorf("%s: %d events, want %d", what, len(events), denials)
 		return
@@ -48,8 +49,8 @@ func (w *world) nothingIssued(t *testing.T, what string, denials int) {
 // gives, never for more.
 func TestNamesComeFromTheRegistry(t *testing.T) {
 	w := newWorld(t)
-	w.add("api", agents.Change{DNS: []string{"api.example.com", "*.apps.example.com", "hard.example.com,challenge"}, IPs: []string{"10.0.0.1"}})
-	w.add("other", agents.Change{DNS: []string{"other.example.com"}})
+	w.Add("api", agents.Change{DNS: []string{"api.example.com", "*.apps.example.com", "hard.example.com,challenge"}, IPs: []string{"10.0.0.1"}})
+	w.Add("other", agents.Change{DNS: []string{"other.example.com"}})
 	key := newECDSA(t, elliptic.P256())
 	uri := func(s string) []*url.URL { return []*url.URL{must(url.Parse(s))(t)} }
 	cn := func(s string) pkix.Name { return pkix.Name{CommonName: s} }
@@ -84,7 +85,7 @@ func TestNamesComeFromTheRegistry(t *testing.T) {
 		"a long name":                {DNSNames: []string{strings.Repeat("x", 10_000)}},
 		"a long ID":                  {URIs: uri("https://" + strings.Repeat("x", 10_000))},
 	} {
-		_, err := w.Issue(t.Context(), ask("api", csr(t, key, template)))
+		_, err := w.Issue(t.Context(), catest.Ask("api", csr(t, key, template)))
 		refused(t, what, err, policy.ErrName, "name is not registered for this agent")
 		denials++
 		w.nothingIssued(t, what, denials)
@@ -95,11 +96,11 @@ func TestNamesComeFromTheRegistry(t *testing.T) {
 		"its host as CN":    {Subject: cn("api.example.internal")},
 		"a name as CN":      {Subject: cn("api.example.com"), DNSNames: []string{"api.example.com"}},
 	} {
-		if _, err := w.Issue(t.Context(), ask("api", csr(t, key, template))); err != nil {
+		if _, err := w.Issue(t.Context(), catest.Ask("api", csr(t, key, template))); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	r := ask("api", csr(t, key, &x509.CertificateRequest{DNSNames: []string{"hard.example.com"}}))
+	r := catest.Ask("api", csr(t, key, &x509.CertificateRequest{DNSNames: []string{"hard.example.com"}}))
 	r.Proven = []agents.Identifier{{Type: "dns", Value: "hard.example.com"}}
 	if issued, err := w.Issue(t.Context(), r); err != nil || parse(t, issued.DER).VerifyHostname("hard.example.com") != nil {
 		t.Errorf("proven: %v", err)
@@ -141,14 +142,14 @@ func TestLifetimes(t *testing.T) {
 		{what: "the issuer ends", profile: "batch", asked: 24 * time.Hour, issuer: 7 * time.Hour, want: 7 * time.Hour},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			w := newWorld(t, func(p *plan) {
-				p.algorithm, p.profiles, p.issuerLifetime = keys.Ed25519, profiles, max(c.issuer, 7*time.Hour)
+			w := newWorld(t, func(p *catest.Plan) {
+				p.Algorithm, p.Profiles, p.IssuerLifetime = keys.Ed25519, profiles, max(c.issuer, 7*time.Hour)
 				if c.issuer == 0 {
-					p.issuerLifetime = 1000 * time.Hour
+					p.IssuerLifetime = 1000 * time.Hour
 				}
 			})
-			w.add("api", c.agent)
-			r := ask("api", csr(t, newECDSA(t, elliptic.P256()), nil))
+			w.Add("api", c.agent)
+			r := catest.Ask("api", csr(t, newECDSA(t, elliptic.P256()), nil))
 			r.Profile, r.TTL = c.profile, c.asked
 			issued, err := w.Issue(t.Context(), r)
 			if c.want == 0 {
@@ -189,9 +190,9 @@ func TestProfiles(t *testing.T) {
 	refused(t, "the authority's own", err, nil, "taken")
 
 	w := newWorld(t)
-	w.add("api", agents.Change{})
+	w.Add("api", agents.Change{})
 	for i, name := range []string{"server", "none", "Default", strings.Repeat("x", 1<<12)} {
-		r := ask("api", csr(t, newECDSA(t, elliptic.P256()), nil))
+		r := catest.Ask("api", csr(t, newECDSA(t, elliptic.P256()), nil))
 		r.Profile = name
 		_, err := w.Issue(t.Context(), r)
 		refused(t, "asking for profile "+name, err, agents.ErrInvalid, "no such profile")
@@ -202,10 +203,10 @@ func TestProfiles(t *testing.T) {
 // TestServersOwnCertificate is for serving and not for asking.
 func TestServersOwnCertificate(t *testing.T) {
 	w := newWorld(t)
-	w.update(func(tx storage.Tx) error {
+	w.Update(func(tx storage.Tx) error {
 		return agents.AddAuthority(tx, td, agents.Change{Owner: new("brevet itself"), DNS: []string{"ca.example.com"}}, w.now)
 	})
-	r := ask(agents.Authority, csr(t, newECDSA(t, elliptic.P256()), &x509.CertificateRequest{DNSNames: []string{"ca.example.com"}}))
+	r := catest.Ask(agents.Authority, csr(t, newECDSA(t, elliptic.P256()), &x509.CertificateRequest{DNSNames: []string{"ca.example.com"}}))
 	r.Profile = "default" // is not listened to
 	issued := must(w.Issue(t.Context(), r))(t)
 	cert := parse(t, issued.DER)
@@ -221,16 +222,16 @@ func TestOnlyActiveAgentsGetCertificates(t *testing.T) {
 		want error
 	}{
 		"unknown":        {func(*world) {}, agents.ErrUnknown},
-		"suspended":      {func(w *world) { w.add("api", agents.Change{}); w.suspend("api") }, agents.ErrNotActive},
-		"decommissioned": {func(w *world) { w.add("api", agents.Change{}); w.decommission("api") }, agents.ErrNotActive},
+		"suspended":      {func(w *world) { w.Add("api", agents.Change{}); w.Suspend("api") }, agents.ErrNotActive},
+		"decommissioned": {func(w *world) { w.Add("api", agents.Change{}); w.decommission("api") }, agents.ErrNotActive},
 		"expired": {func(w *world) {
-			w.add("api", agents.Change{Expires: new(start.Add(time.Minute))})
+			w.Add("api", agents.Change{Expires: new(start.Add(time.Minute))})
 			w.now = start.Add(time.Minute)
 		}, agents.ErrNotActive},
 	} {
 		w := newWorld(t)
 		c.make(w)
-		_, err := w.Issue(t.Context(), ask("api", request))
+		_, err := w.Issue(t.Context(), catest.Ask("api", request))
 		refused(t, what, err, c.want, "")
 		w.nothingIssued(t, what, 1)
 	}
@@ -238,7 +239,7 @@ func TestOnlyActiveAgentsGetCertificates(t *testing.T) {
 
 func (w *world) decommission(name agents.Name) {
 	w.t.Helper()
-	w.update(func(tx storage.Tx) error {
+	w.Update(func(tx storage.Tx) error {
 		_, err := agents.Decommission(tx, td, name, agents.Unspecified, w.now)
 		return err
 	})
@@ -251,37 +252,37 @@ func TestSignatureIsThrownAwayIf(t *testing.T) {
 		happens func(*world)
 		want    error
 	}{
-		"the agent was suspended":             {func(w *world) { w.suspend("api") }, agents.ErrRevoked},
+		"the agent was suspended":             {func(w *world) { w.Suspend("api") }, agents.ErrRevoked},
 		"the agent was decommissioned":        {func(w *world) { w.decommission("api") }, agents.ErrRevoked},
-		"it was suspended at a later instant": {func(w *world) { w.now = w.now.Add(time.Second); w.suspend("api") }, agents.ErrRevoked},
+		"it was suspended at a later instant": {func(w *world) { w.now = w.now.Add(time.Second); w.Suspend("api") }, agents.ErrRevoked},
 		"it was suspended and resumed": {func(w *world) {
-			w.suspend("api")
-			w.update(func(tx storage.Tx) error { _, err := agents.Resume(tx, "api", w.now); return err })
+			w.Suspend("api")
+			w.Update(func(tx storage.Tx) error { _, err := agents.Resume(tx, "api", w.now); return err })
 		}, agents.ErrRevoked},
 		"its owner was cut off": {func(w *world) {
-			w.update(func(tx storage.Tx) error { return agents.CutOwner(tx, "team", agents.Cutoff{At: w.now}) })
+			w.Update(func(tx storage.Tx) error { return agents.CutOwner(tx, "team", agents.Cutoff{At: w.now}) })
 		}, agents.ErrRevoked},
 		"the issuer was cut off": {func(w *world) {
-			w.update(func(tx storage.Tx) error { return agents.CutIssuer(tx, w.CA.Issuer().ID, agents.Cutoff{At: w.now}) })
+			w.Update(func(tx storage.Tx) error { return agents.CutIssuer(tx, w.CA.Issuer().ID, agents.Cutoff{At: w.now}) })
 		}, agents.ErrRevoked},
 		"the name went to another": {func(w *world) {
-			w.update(func(tx storage.Tx) error {
+			w.Update(func(tx storage.Tx) error {
 				_, err := agents.Set(tx, td, "api", agents.Change{DNS: []string{}}, w.now)
 				return err
 			})
 		}, policy.ErrName},
 		"its end was set": {func(w *world) {
-			w.update(func(tx storage.Tx) error {
+			w.Update(func(tx storage.Tx) error {
 				_, err := agents.Set(tx, td, "api", agents.Change{Expires: new(w.now.Add(time.Minute))}, w.now)
 				return err
 			})
 		}, agents.ErrInvalid},
 	} {
 		t.Run(what, func(t *testing.T) {
-			w := newWorld(t, func(p *plan) { p.algorithm = keys.Ed25519 })
-			w.add("api", agents.Change{DNS: []string{"api.example.com"}})
+			w := newWorld(t, func(p *catest.Plan) { p.Algorithm = keys.Ed25519 })
+			w.Add("api", agents.Change{DNS: []string{"api.example.com"}})
 			w.db.afterView = func() { c.happens(w) }
-			_, err := w.Issue(t.Context(), ask("api", csr(t, newECDSA(t, elliptic.P256()), &x509.CertificateRequest{DNSNames: []string{"api.example.com"}})))
+			_, err := w.Issue(t.Context(), catest.Ask("api", csr(t, newECDSA(t, elliptic.P256()), &x509.CertificateRequest{DNSNames: []string{"api.example.com"}})))
 			refused(t, what, err, c.want, "")
 			w.nothingIssued(t, what, 1)
 		})
@@ -292,8 +293,8 @@ func TestSignatureIsThrownAwayIf(t *testing.T) {
 // recorded, so that neither is without the other.
 func TestClaimThatFailsLeavesNothing(t *testing.T) {
 	w := newWorld(t)
-	w.add("api", agents.Change{})
-	r := ask("api", csr(t, newECDSA(t, elliptic.P256()), nil))
+	w.Add("api", agents.Change{})
+	r := catest.Ask("api", csr(t, newECDSA(t, elliptic.P256()), nil))
 	e := must(agents.NewEnrollment(w.now))(t)
 	r.Claim = func(tx storage.Tx, _ *ca.Issued) error { return agents.Redeem(tx, e, w.now) } // it was never given out
 	_, err := w.Issue(t.Context(), r)
@@ -302,11 +303,11 @@ func TestClaimThatFailsLeavesNothing(t *testing.T) {
 
 	marks := storage.Table[string]("marks")
 	r.Claim = func(tx storage.Tx, _ *ca.Issued) error { return marks.Put(tx, "k", "claimed") }
-	w.db.afterView = func() { w.suspend("api") }
+	w.db.afterView = func() { w.Suspend("api") }
 	_, err = w.Issue(t.Context(), r)
 	refused(t, "a good claim of a suspended agent", err, agents.ErrRevoked, "")
 	w.nothingIssued(t, "a good claim", 2)
-	w.view(func(tx storage.Tx) error {
+	w.View(func(tx storage.Tx) error {
 		if claimed, err := marks.Has(tx, "k"); claimed || err != nil {
 			t.Errorf("what entitles to the certificate was used up without one: %t, %v", claimed, err)
 		}
@@ -318,8 +319,8 @@ func TestClaimThatFailsLeavesNothing(t *testing.T) {
 // failure is no refusal.
 func TestStoreThatFails(t *testing.T) {
 	w := newWorld(t)
-	w.add("api", agents.Change{})
-	r := ask("api", csr(t, newECDSA(t, elliptic.P256()), nil))
+	w.Add("api", agents.Change{})
+	r := catest.Ask("api", csr(t, newECDSA(t, elliptic.P256()), nil))
 	w.db.afterView = func() { w.db.DB.Close() }
 	if issued, err := w.Issue(t.Context(), r); issued != nil || !errors.Is(err, storage.ErrClosed) || policy.IsDenial(err) {
 		t.Errorf("got %v, %v", issued, err)
@@ -331,7 +332,7 @@ func TestStoreThatFails(t *testing.T) {
 
 func TestRevokeOneCertificate(t *testing.T) {
 	w := newWorld(t)
-	w.add("api", agents.Change{})
+	w.Add("api", agents.Change{})
 	first, _ := w.mustIssue("api")
 	second, _ := w.mustIssue("api")
 	who := policy.Request{Actor: "uid=0"}
@@ -342,7 +343,7 @@ func TestRevokeOneCertificate(t *testing.T) {
 	refused(t, "again", err, agents.ErrRevoked, first.ID.String())
 	_, err = w.Revoke(t.Context(), who, must(agents.NewCredentialID(w.now))(t), agents.Superseded)
 	refused(t, "never issued", err, storage.ErrNotFound, "certificate")
-	w.view(func(tx storage.Tx) error {
+	w.View(func(tx storage.Tx) error {
 		s := agents.NewStanding(tx, w.now)
 		_, err := s.Check(first.Credential)
 		refused(t, "the one", err, agents.ErrRevoked, "keyCompromise")
@@ -355,7 +356,7 @@ func TestRevokeOneCertificate(t *testing.T) {
 	_, err = w.Revoke(t.Context(), who, second.ID, agents.Superseded)
 	refused(t, "expired", err, agents.ErrCredentialExpired, "")
 	var got []string
-	for _, e := range w.events()[2:] {
+	for _, e := range w.Events()[2:] {
 		got = append(got, e.Action+" "+string(e.Decision))
 	}
 	if want := []string{"certificate.revoke allow", "certificate.revoke deny", "certificate.revoke deny", "certificate.revoke deny"}; !slices.Equal(got, want) {
@@ -366,7 +367,7 @@ func TestRevokeOneCertificate(t *testing.T) {
 // TestAuthorityMustBeWhole: a CA does not start on what does not fit together.
 func TestAuthorityMustBeWhole(t *testing.T) {
 	w := newWorld(t)
-	config := ca.Config{DB: w.db, Keys: w.keys, TrustDomain: td, BaseURL: baseURL, Clock: clock.Believing(func() time.Time { return w.now })}
+	config := ca.Config{DB: w.db, Keys: w.Keys, TrustDomain: td, BaseURL: baseURL, Clock: clock.Believing(func() time.Time { return w.now })}
 	bad := config
 	bad.Profiles = map[string]ca.ProfileConfig{"p": {Lifetime: time.Second}}
 	_, err := ca.New(bad)
@@ -377,20 +378,20 @@ func TestAuthorityMustBeWhole(t *testing.T) {
 	refused(t, "no key file", err, nil, "issuer key has no file")
 
 	id := w.CA.Issuer().ID
-	w.update(func(tx storage.Tx) error {
+	w.Update(func(tx storage.Tx) error {
 		return ca.PutAuthority(tx, ca.Authority{ID: id, Root: id, Certificate: w.root.Raw})
 	})
 	_, err = ca.New(config)
 	refused(t, "another's certificate", err, nil, "is not the one in its certificate")
-	w.update(func(tx storage.Tx) error {
+	w.Update(func(tx storage.Tx) error {
 		return ca.PutAuthority(tx, ca.Authority{ID: id, Certificate: []byte("junk")})
 	})
 	_, err = ca.New(config)
 	refused(t, "junk", err, nil, "reading the issuer's certificate")
-	w.update(func(tx storage.Tx) error { return tx.Drop("authorities") })
+	w.Update(func(tx storage.Tx) error { return tx.Drop("authorities") })
 	_, err = ca.New(config)
 	refused(t, "no certificate", err, storage.ErrNotFound, id)
-	w.update(func(tx storage.Tx) error { return tx.Drop("keys") })
+	w.Update(func(tx storage.Tx) error { return tx.Drop("keys") })
 	_, err = ca.New(config)
 	refused(t, "no keys", err, storage.ErrNotFound, "active issuer")
 	_ = w.db.DB.Close()
@@ -403,13 +404,13 @@ func TestAuthorityMustBeWhole(t *testing.T) {
 // for its number, and the old one is kept for its CRL.
 func TestRotatedIssuer(t *testing.T) {
 	w := newWorld(t)
-	w.add("api", agents.Change{})
+	w.Add("api", agents.Change{})
 	_, before := w.mustIssue("api")
 	old := w.CA.Issuer()
 	w.now = w.now.Add(time.Hour)
-	next, _ := w.generate(keys.Issuer, keys.ECDSAP384)
+	next, _ := w.Generate(keys.Issuer, keys.ECDSAP384)
 	authority := must(w.NextIssuer(context.Background(), next, 24*time.Hour))(t)
-	w.update(func(tx storage.Tx) error {
+	w.Update(func(tx storage.Tx) error {
 		_, err1 := keys.Record(tx, next, keys.StateNext, w.now)
 		err2 := ca.PutAuthority(tx, authority)
 		_, err3 := keys.Promote(tx, next.ID, w.now)

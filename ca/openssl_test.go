@@ -13,6 +13,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -41,10 +42,10 @@ func openssl(t *testing.T, args ...string) string {
 func TestOpenSSLAcceptsOurCertificates(t *testing.T) {
 	for _, algorithm := range keys.Algorithms() {
 		t.Run(string(algorithm), func(t *testing.T) {
-			w := newWorld(t, func(p *plan) { p.algorithm = algorithm })
-			w.add("api", agents.Change{DNS: []string{"api.example.com"}, IPs: []string{"2001:db8::1"}})
+			w := newWorld(t, func(p *catest.Plan) { p.Algorithm = algorithm })
+			w.Add("api", agents.Change{DNS: []string{"api.example.com"}, IPs: []string{"2001:db8::1"}})
 			request := csr(t, newECDSA(t, elliptic.P256()), &x509.CertificateRequest{DNSNames: []string{"api.example.com"}, IPAddresses: ips("2001:db8::1")})
-			issued := must(w.Issue(t.Context(), ask("api", request)))(t)
+			issued := must(w.Issue(t.Context(), catest.Ask("api", request)))(t)
 			dir := t.TempDir()
 			file := func(name string, der []byte) string {
 				path := filepath.Join(dir, name)

@@ -11,31 +11,16 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// rotate puts a new issuer to work.
-func (w *world) rotate(p keys.Purpose, a keys.Algorithm, lifetime time.Duration) keys.Key {
-	w.t.Helper()
-	next, _ := w.generate(p, a)
-	authority := must(w.NextIssuer(w.t.Context(), next, lifetime))(w.t)
-	w.update(func(tx storage.Tx) error {
-		_, err1 := keys.Record(tx, next, keys.StateNext, w.now)
-		_, err2 := keys.Promote(tx, next.ID, w.now)
-		return errors.Join(err1, err2, ca.PutAuthority(tx, authority))
-	})
-	if err := w.Reload(); err != nil {
-		w.t.Fatal(err)
-	}
-	return next
-}
-
 // by asks for a certificate of a profile.
 func (w *world) by(profile string) (*ca.Issued, error) {
-	r := ask("api", csr(w.t, newECDSA(w.t, elliptic.P256()), nil))
+	r := catest.Ask("api", csr(w.t, newECDSA(w.t, elliptic.P256()), nil))
 	r.Profile = profile
 	return w.Issue(w.t.Context(), r)
 }
@@ -72,7 +57,7 @@ func (w *world) signedBy(profile, id string) *ca.Issued {
 // refusedFor checks that nothing comes of asking for a profile but a denial.
 func (w *world) refusedFor(profile string, algorithm keys.Algorithm) {
 	w.t.Helper()
-	records, events := len(w.records()), len(w.events())
+	records, events := len(w.Certificates()), len(w.Events())
 	issued, err := w.by(profile)
 	if issued != nil || !errors.Is(err, ca.ErrNoIssuer) || !errors.Is(err, policy.ErrDenied) {
 		w.t.Fatalf("profile %s without an issuer: %v, %v", profile, issued, err)
@@ -82,9 +67,9 @@ func (w *world) refusedFor(profile string, algorithm keys.Algorithm) {
 	if err.Error() != want {
 		w.t.Errorf("got %q, want %q", err, want)
 	}
-	all := w.events()
-	if len(w.records()) != records || len(all) != events+1 || all[events].Decision != audit.Deny || all[events].Reasons[0] != want {
-		w.t.Errorf("profile %s: %d records after %d, and recorded is %+v", profile, len(w.records()), records, all[events:])
+	all := w.Events()
+	if len(w.Certificates()) != records || len(all) != events+1 || all[events].Decision != audit.Deny || all[events].Reasons[0] != want {
+		w.t.Errorf("profile %s: %d records after %d, and recorded is %+v", profile, len(w.Certificates()), records, all[events:])
 	}
 	if i, err := w.IssuerOf(profile); i != nil || !errors.Is(err, ca.ErrNoIssuer) {
 		w.t.Errorf("IssuerOf(%s) = %v, %v", profile, i, err)
@@ -110,13 +95,13 @@ func specialProfiles() map[string]ca.ProfileConfig {
 // TestProfileIsSignedByItsIssuer or by none: not by one of another algorithm,
 // although there are up to four at work.
 func TestProfileIsSignedByItsIssuer(t *testing.T) {
-	w := newWorld(t, func(p *plan) { p.profiles = specialProfiles() })
-	w.add("api", agents.Change{})
+	w := newWorld(t, func(p *catest.Plan) { p.Profiles = specialProfiles() })
+	w.Add("api", agents.Change{})
 	main := w.CA.Issuer().ID
 	made := map[string]keys.Key{}
 	for _, name := range []string{"composite", "alternative", "pure", "edwards"} {
 		w.refusedFor(name, special[name])
-		made[name] = w.rotate(keys.ProfileIssuer, special[name], 24*time.Hour)
+		made[name] = w.authority.Rotate(keys.ProfileIssuer, special[name], 24*time.Hour)
 		for other, a := range special {
 			if k, ok := made[other]; ok {
 				w.signedBy(other, k.ID)
@@ -134,7 +119,7 @@ func TestProfileIsSignedByItsIssuer(t *testing.T) {
 	// The next one of an algorithm takes the place of that, and of no other.
 	old := made["composite"]
 	w.now = w.now.Add(time.Minute)
-	made["composite"] = w.rotate(keys.ProfileIssuer, special["composite"], 24*time.Hour)
+	made["composite"] = w.authority.Rotate(keys.ProfileIssuer, special["composite"], 24*time.Hour)
 	for name, k := range made {
 		w.signedBy(name, k.ID)
 	}
@@ -154,31 +139,31 @@ func TestProfileIsSignedByItsIssuer(t *testing.T) {
 // have, a profile is signed with its own.
 func TestRotationOfTheIssuerIsNoDowngrade(t *testing.T) {
 	const hybrid = keys.Algorithm("mldsa44-ed25519-sha512")
-	w := newWorld(t, func(p *plan) {
-		p.algorithm, p.profiles = hybrid, map[string]ca.ProfileConfig{"hybrid": {Algorithm: hybrid}}
+	w := newWorld(t, func(p *catest.Plan) {
+		p.Algorithm, p.Profiles = hybrid, map[string]ca.ProfileConfig{"hybrid": {Algorithm: hybrid}}
 	})
-	w.add("api", agents.Change{})
+	w.Add("api", agents.Change{})
 	w.signedBy("hybrid", w.CA.Issuer().ID)
-	classical := w.rotate(keys.Issuer, keys.ECDSAP256, time.Hour)
+	classical := w.authority.Rotate(keys.Issuer, keys.ECDSAP256, time.Hour)
 	w.signedBy("default", classical.ID)
 	w.refusedFor("hybrid", hybrid) // the retired one is in memory still, for its CRL
-	apart := w.rotate(keys.ProfileIssuer, hybrid, time.Hour)
+	apart := w.authority.Rotate(keys.ProfileIssuer, hybrid, time.Hour)
 	w.signedBy("hybrid", apart.ID)
-	back := w.rotate(keys.Issuer, hybrid, time.Hour)
+	back := w.authority.Rotate(keys.Issuer, hybrid, time.Hour)
 	w.signedBy("hybrid", back.ID)
 	w.signedBy("default", back.ID)
-	w.rotate(keys.Issuer, "mldsa44", time.Hour) // half of it is not it
+	w.authority.Rotate(keys.Issuer, "mldsa44", time.Hour) // half of it is not it
 	w.signedBy("hybrid", apart.ID)
 }
 
 // TestProfileIssuerIsNotOutlived: certificates end with the issuer that signs
 // them, and after its end there are none of the profile.
 func TestProfileIssuerIsNotOutlived(t *testing.T) {
-	w := newWorld(t, func(p *plan) {
-		p.profiles = map[string]ca.ProfileConfig{"pure": {Algorithm: "mldsa44", Lifetime: time.Hour}}
+	w := newWorld(t, func(p *catest.Plan) {
+		p.Profiles = map[string]ca.ProfileConfig{"pure": {Algorithm: "mldsa44", Lifetime: time.Hour}}
 	})
-	w.add("api", agents.Change{})
-	pure := w.rotate(keys.ProfileIssuer, "mldsa44", 20*time.Minute)
+	w.Add("api", agents.Change{})
+	pure := w.authority.Rotate(keys.ProfileIssuer, "mldsa44", 20*time.Minute)
 	issuer := must(w.IssuerOf("pure"))(t)
 	if issued := w.signedBy("pure", pure.ID); issued != nil && !issued.ID.Expires().Equal(issuer.NotAfter) {
 		t.Errorf("the certificate ends at %s, the issuer at %s", issued.ID.Expires(), issuer.NotAfter)
@@ -197,18 +182,20 @@ func TestProfileIssuerIsNotOutlived(t *testing.T) {
 // TestDefaultProfileHasAnAlgorithm, and the authority's own certificate is none
 // of its.
 func TestDefaultProfileHasAnAlgorithm(t *testing.T) {
-	w := newWorld(t, func(p *plan) { p.profiles = map[string]ca.ProfileConfig{ca.DefaultProfile: {Algorithm: "mldsa44"}} })
-	w.add("api", agents.Change{})
-	w.update(func(tx storage.Tx) error {
+	w := newWorld(t, func(p *catest.Plan) {
+		p.Profiles = map[string]ca.ProfileConfig{ca.DefaultProfile: {Algorithm: "mldsa44"}}
+	})
+	w.Add("api", agents.Change{})
+	w.Update(func(tx storage.Tx) error {
 		return agents.AddAuthority(tx, td, agents.Change{Owner: new("itself")}, w.now)
 	})
 	w.refusedFor("default", "mldsa44")
 	if _, err := w.by(""); !errors.Is(err, ca.ErrNoIssuer) {
 		t.Errorf("no profile is the default one: %v", err)
 	}
-	pure := w.rotate(keys.ProfileIssuer, "mldsa44", time.Hour)
+	pure := w.authority.Rotate(keys.ProfileIssuer, "mldsa44", time.Hour)
 	w.signedBy("default", pure.ID)
-	own := ask(agents.Authority, csr(t, newECDSA(t, elliptic.P256()), nil))
+	own := catest.Ask(agents.Authority, csr(t, newECDSA(t, elliptic.P256()), nil))
 	if issued, err := w.Issue(t.Context(), own); err != nil || issued.Issuer.ID != w.CA.Issuer().ID {
 		t.Errorf("the authority's own certificate: %v, %v", issued, err)
 	}

@@ -15,7 +15,7 @@ import (
 // anybody trusts is above it, and nothing of it is on record.
 func TestTrialIsTrustedByNobody(t *testing.T) {
 	w := newWorld(t)
-	w.add("bot", agents.Change{})
+	w.Add("bot", agents.Change{})
 	w.mustIssue("bot")
 	root := must(pkix.NewCertificate(w.root))(t)
 	for _, a := range []keys.Algorithm{keys.ECDSAP256, "ecdsa-p256+mldsa44", "mldsa65-ed25519-sha512", "mldsa44"} {
@@ -32,7 +32,7 @@ func TestTrialIsTrustedByNobody(t *testing.T) {
 		if _, err := leaf.Verify(options); err == nil {
 			t.Errorf("%s: the authority's root vouches for a trial", a)
 		}
-		w.view(func(tx storage.Tx) error {
+		w.View(func(tx storage.Tx) error {
 			if _, err := ca.Find(tx, leaf.X509); err == nil {
 				t.Errorf("%s: a trial is on record", a)
 			}

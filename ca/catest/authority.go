@@ -76,7 +76,7 @@ func New(t testing.TB, p Plan) *Authority {
 }
 
 func (a *Authority) learn(issuing ca.Authority) *x509.Certificate {
-	a.t.Helper()
+	a.T.Helper()
 	cert, err := x509.ParseCertificate(issuing.Certificate)
 	a.check(err)
 	a.issuers[issuing.ID] = cert
@@ -88,7 +88,7 @@ func (a *Authority) IssuerOf(id string) *x509.Certificate { return a.issuers[id]
 
 // Rotate puts a new key of a purpose to work as an issuer that lives for a lifetime.
 func (a *Authority) Rotate(p keys.Purpose, algorithm keys.Algorithm, lifetime time.Duration) keys.Key {
-	a.t.Helper()
+	a.T.Helper()
 	next, _ := a.Generate(p, algorithm)
 	issuing, err := a.CA.NextIssuer(context.Background(), next, lifetime)
 	a.check(err)

@@ -29,8 +29,7 @@ type Store struct {
 	DB   storage.DB
 	Keys *keys.Store
 	Now  func() time.Time
-
-	t testing.TB
+	T    testing.TB // a fuzz target is a test of its own
 }
 
 // NewStore makes an empty one, which ends with the test.
@@ -42,7 +41,7 @@ func NewStore(t testing.TB, now func() time.Time) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return &Store{DB: db, Keys: keys.NewStore(dir, keys.NoPassphrase), Now: now, t: t}
+	return &Store{DB: db, Keys: keys.NewStore(dir, keys.NoPassphrase), Now: now, T: t}
 }
 
 // Clock returns a clock that believes what the test says of the time.
@@ -50,26 +49,26 @@ func (s *Store) Clock() *clock.Clock { return clock.Believing(s.Now) }
 
 // Update changes the store.
 func (s *Store) Update(fn func(storage.Tx) error) {
-	s.t.Helper()
+	s.T.Helper()
 	s.check(s.DB.Update(context.Background(), fn))
 }
 
 // View looks at the store.
 func (s *Store) View(fn func(storage.Tx) error) {
-	s.t.Helper()
+	s.T.Helper()
 	s.check(s.DB.View(context.Background(), fn))
 }
 
 func (s *Store) check(err error) {
-	s.t.Helper()
+	s.T.Helper()
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 }
 
 // Generate makes a key that is not yet on record, and its signer.
 func (s *Store) Generate(p keys.Purpose, a keys.Algorithm) (keys.Key, ca.Signer) {
-	s.t.Helper()
+	s.T.Helper()
 	k, private, err := s.Keys.Generate(p, a, s.Now())
 	s.check(err)
 	signer, err := ca.NewSigner(private)
@@ -79,7 +78,7 @@ func (s *Store) Generate(p keys.Purpose, a keys.Algorithm) (keys.Key, ca.Signer)
 
 // Key makes a key that is active.
 func (s *Store) Key(p keys.Purpose, a keys.Algorithm) keys.Key {
-	s.t.Helper()
+	s.T.Helper()
 	k, _, err := s.Keys.Generate(p, a, s.Now())
 	s.check(err)
 	s.Update(func(tx storage.Tx) error {
@@ -91,7 +90,7 @@ func (s *Store) Key(p keys.Purpose, a keys.Algorithm) keys.Key {
 
 // Add registers an agent and returns its enrollment. Owner "team" is filled in.
 func (s *Store) Add(name agents.Name, c agents.Change) agents.Enrollment {
-	s.t.Helper()
+	s.T.Helper()
 	if c.Owner == nil {
 		c.Owner = new("team")
 	}
@@ -106,7 +105,7 @@ func (s *Store) Add(name agents.Name, c agents.Change) agents.Enrollment {
 
 // Suspend suspends an agent whose key is compromised.
 func (s *Store) Suspend(name agents.Name) {
-	s.t.Helper()
+	s.T.Helper()
 	s.Update(func(tx storage.Tx) error {
 		_, err := agents.Suspend(tx, name, agents.KeyCompromise, s.Now())
 		return err
@@ -115,7 +114,7 @@ func (s *Store) Suspend(name agents.Name) {
 
 // Events returns the entries of the audit log.
 func (s *Store) Events() (all []audit.Event) {
-	s.t.Helper()
+	s.T.Helper()
 	s.View(func(tx storage.Tx) (err error) {
 		all, err = collect(audit.Since(tx, 0))
 		return err
@@ -125,7 +124,7 @@ func (s *Store) Events() (all []audit.Event) {
 
 // Certificates returns the certificates on record.
 func (s *Store) Certificates() (all []ca.Certificate) {
-	s.t.Helper()
+	s.T.Helper()
 	s.View(func(tx storage.Tx) (err error) {
 		all, err = collect(ca.Since(tx, time.Time{}))
 		return err
