@@ -36,11 +36,11 @@ func (c *user) binding(e agents.Enrollment, change func(*message)) string {
 // out, the event is recorded under that agent.
 func TestBindingsRefused(t *testing.T) {
 	w := newWorld(t)
-	e, used, expired := w.add("bot", agents.Change{}), w.add("used", agents.Change{}), w.add("expired", agents.Change{})
+	e, used, expired := w.authority.Add("bot", agents.Change{}), w.authority.Add("used", agents.Change{}), w.authority.Add("expired", agents.Change{})
 	w.user().bind(used)
 	stranger := must(agents.NewEnrollment(w.now))(t)
-	suspended := w.add("suspended", agents.Change{})
-	w.update(func(tx storage.Tx) error {
+	suspended := w.authority.Add("suspended", agents.Change{})
+	w.authority.Update(func(tx storage.Tx) error {
 		_, err := agents.Suspend(tx, "suspended", agents.Unspecified, w.now)
 		return err
 	})
@@ -116,7 +116,7 @@ func TestBindingsRefused(t *testing.T) {
 func TestBindingAnswer(t *testing.T) {
 	w := newWorld(t)
 	c := w.user()
-	payload := c.binding(w.add("bot", agents.Change{}), nil)
+	payload := c.binding(w.authority.Add("bot", agents.Change{}), nil)
 	got := c.post("/acme/new-account", payload)
 	var asked, told struct{ ExternalAccountBinding map[string]string }
 	if err := errors.Join(json.Unmarshal([]byte(payload), &asked), json.Unmarshal(got.body, &told)); err != nil {
@@ -153,7 +153,7 @@ func race(n int, do func(i int)) {
 func TestBindingRaces(t *testing.T) {
 	for _, same := range []bool{false, true} {
 		w := newWorld(t)
-		e := w.add("bot", agents.Change{})
+		e := w.authority.Add("bot", agents.Change{})
 		one := w.user()
 		messages, got := make([]*message, 16), make([]*answered, 16)
 		for i := range messages {
@@ -236,7 +236,7 @@ func TestDeadAccounts(t *testing.T) {
 			c.post(c.path(), `{"status":"deactivated"}`).is(t, "deactivating", "")
 			before++
 		}
-		w.update(func(tx storage.Tx) error { return end(c, tx) })
+		w.authority.Update(func(tx storage.Tx) error { return end(c, tx) })
 		tail := func(order string) string { return strings.TrimPrefix(order, "/acme/order") }
 		for _, x := range [][2]string{
 			{c.path(), ""}, {c.path(), `{"status":"deactivated"}`}, {c.path(), `{"contact":[]}`}, {c.path() + "/orders", ""},

@@ -52,7 +52,7 @@ func TestChallengeStory(t *testing.T) {
 	if d.Status != statusPending || d.Type != "http-01" || d.Token != testToken || d.URL != p.URL+Path+"challenge/"+p.account.ID+"/"+p.order.String()+"/0/http-01" || d.Error != nil || !d.Validated.IsZero() {
 		t.Errorf("%+v", d)
 	}
-	if len(p.events()) != 0 {
+	if len(p.store.Events()) != 0 {
 		t.Error("to look is not an event")
 	}
 	a, d = p.post("{}")
@@ -60,7 +60,7 @@ func TestChallengeStory(t *testing.T) {
 		t.Errorf("%+v, %+v", a, d)
 	}
 	p.ends(statusValid, "", audit.Allow, "http-01 a.example")
-	if e := p.events()[0]; e.Request != "request-7" {
+	if e := p.store.Events()[0]; e.Request != "request-7" {
 		t.Errorf("the event belongs to %q", e.Request)
 	}
 	for _, payload := range []string{"", "{}"} {
@@ -78,7 +78,7 @@ func TestWildcardByDNS(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.zone.add(t, "_acme-challenge.a.example. 0 TXT "+digest)
-	p.update(func(tx storage.Tx) error {
+	p.store.Update(func(tx storage.Tx) error {
 		_, err := agents.Set(tx, domain, "bot", agents.Change{DNS: []string{"*.a.example,challenge"}}, p.now)
 		o, err2 := getOrder(tx, p.account.ID, p.order)
 		o.Authz[0].Wildcard, o.Authz[0].Challenges = true, newChallenges(o.Authz[0].identifier, true)
@@ -172,7 +172,7 @@ func TestChallengeRequestsRefused(t *testing.T) {
 			t.Errorf("%+v: got %v", c, err)
 		}
 	}
-	p.update(func(tx storage.Tx) error {
+	p.store.Update(func(tx storage.Tx) error {
 		_, err := agents.Suspend(tx, "bot", agents.Unspecified, p.now)
 		return err
 	})

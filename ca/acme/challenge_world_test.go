@@ -5,26 +5,25 @@ import (
 	"errors"
 	"log/slog"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
-	"github.com/brevet-ca/brevet/storage/bolt"
 )
 
-const domain = agents.TrustDomain("example.internal")
+const domain = catest.TrustDomain
 
 // proving is a Service with one account and one order, whose agent is to prove
 // the name a.example.
 type proving struct {
 	*Service
 	*target
+	store   *catest.Store
 	db      *fullDB
 	now     time.Time
 	account *account
@@ -46,47 +45,31 @@ func (d *fullDB) Update(ctx context.Context, fn func(storage.Tx) error) error {
 
 func newProving(t *testing.T) *proving {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "test.db"), bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	p := &proving{target: newTarget(t), db: &fullDB{DB: db}, now: time.Now().Truncate(time.Second)}
+	p := &proving{target: newTarget(t), now: time.Now().Truncate(time.Second)}
+	p.store = catest.NewStore(t, func() time.Time { return p.now })
+	p.db = &fullDB{DB: p.store.DB}
 	p.account = &account{ID: strings.Repeat("a", 22), Agent: "bot", Key: p.jwk, Status: statusValid, Created: p.now.Add(-time.Minute)}
+	var err error
 	if p.order, err = agents.NewCredentialID(p.now.Add(orderLifetime)); err != nil {
 		t.Fatal(err)
 	}
-	enrollment, err := agents.NewEnrollment(p.now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p.store.Add("bot", agents.Change{DNS: []string{"a.example,challenge"}})
 	id := identifier{"dns", "a.example"}
 	o := &order{Account: p.account.ID, ID: p.order, Authz: []authz{{identifier: id, Status: statusPending, Challenges: newChallenges(id, false)}}}
 	o.Authz[0].Challenges[0].Token = testToken
-	p.update(func(tx storage.Tx) error {
-		owner := "me"
-		_, err := agents.Add(tx, domain, "bot", agents.Change{Owner: &owner, DNS: []string{"a.example,challenge"}}, enrollment, p.now.Add(-time.Hour))
-		return errors.Join(err, p.account.put(tx), o.put(tx))
-	})
+	p.store.Update(func(tx storage.Tx) error { return errors.Join(p.account.put(tx), o.put(tx)) })
 	return p
 }
 
 // start makes the Service, when its targets listen.
 func (p *proving) start() *proving {
 	p.Service = &Service{Config: Config{
-		DB: p.db, TrustDomain: domain, URL: "https://ca.example", Challenges: p.config, Clock: clock.Believing(func() time.Time { return p.now }), Log: slog.New(slog.DiscardHandler),
+		DB: p.db, TrustDomain: domain, URL: "https://ca.example", Challenges: p.config, Clock: p.store.Clock(), Log: slog.New(slog.DiscardHandler),
 	}}
 	p.validator = newValidator(p.config)
 	p.validator.pauses = []time.Duration{0, 5 * time.Millisecond, 5 * time.Millisecond}
 	p.t.Cleanup(p.validator.close)
 	return p
-}
-
-func (p *proving) update(fn func(storage.Tx) error) {
-	p.t.Helper()
-	if err := p.db.DB.Update(context.Background(), fn); err != nil {
-		p.t.Error(err)
-	}
 }
 
 func (p *proving) request(kind, payload string) *request {
@@ -136,23 +119,6 @@ func (p *proving) wait() {
 	}
 }
 
-func (p *proving) events() (all []audit.Event) {
-	p.t.Helper()
-	err := p.db.View(context.Background(), func(tx storage.Tx) error {
-		for e, err := range audit.Since(tx, 0) {
-			if err != nil {
-				return err
-			}
-			all = append(all, e)
-		}
-		return nil
-	})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return all
-}
-
 // ends checks what became of the challenge, and the last event.
 func (p *proving) ends(status, problem string, d audit.Decision, reason string) {
 	p.t.Helper()
@@ -173,7 +139,7 @@ func (p *proving) ends(status, problem string, d audit.Decision, reason string) 
 	if want := map[string]string{statusValid: statusReady, statusInvalid: statusInvalid}[status]; o.status(p.now) != want {
 		p.t.Errorf("the order is %s, want %s", o.status(p.now), want)
 	}
-	events := p.events()
+	events := p.store.Events()
 	if len(events) != 1 {
 		p.t.Fatalf("%d events, want one: %+v", len(events), events)
 	}

@@ -34,7 +34,7 @@ func TestComponentIsNoAccountKey(t *testing.T) {
 	c := w.open("bot", agents.Change{})
 	half, csr := w.newComposite(name)
 	c.post(c.order(name)+"/finalize", csr).is(t, "the composite", "")
-	e := w.add("other", agents.Change{})
+	e := w.authority.Add("other", agents.Change{})
 	half.post("/acme/new-account", half.binding(e, nil)).is(t, "an account with a half", "badPublicKey")
 	c.post("/acme/key-change", c.keyChange(half, nil)).is(t, "a change to a half", "badPublicKey")
 	w.user().bind(e) // which was not used up
@@ -48,13 +48,13 @@ func TestAccountKeyIsNoComponent(t *testing.T) {
 	w := newWorld(t)
 	c := w.open("bot", agents.Change{})
 	half, csr := w.newComposite(name)
-	half.bind(w.add("other", agents.Change{}))
+	half.bind(w.authority.Add("other", agents.Change{}))
 	order := c.order(name)
 	c.post(order+"/finalize", csr).is(t, "a composite", "malformed")
 
 	// As in a store of before there was an index.
-	w.update(func(tx storage.Tx) error { return errors.Join(tx.Drop("components"), tx.Drop("components.ends")) })
-	w.update(func(tx storage.Tx) error { return IndexComponents(tx, w.now) })
+	w.authority.Update(func(tx storage.Tx) error { return errors.Join(tx.Drop("components"), tx.Drop("components.ends")) })
+	w.authority.Update(func(tx storage.Tx) error { return IndexComponents(tx, w.now) })
 	c.post(c.order(name)+"/finalize", csr).is(t, "a composite, after indexing", "malformed")
 
 	half.post("/acme/key-change", half.keyChange(w.user(), nil)).is(t, "a key change", "")

@@ -141,7 +141,7 @@ func FuzzPayload(f *testing.F) {
 		if len(payload) > maxBody/2 {
 			return
 		}
-		w.t = t
+		w.t, w.authority.T = t, t
 		tail := strings.TrimPrefix(pending, "/acme/order")
 		path := [endpoints]string{
 			"/acme/new-account", "/acme/new-order", "/acme/key-change", "/acme/revoke-cert", c.path(), c.path() + "/orders",

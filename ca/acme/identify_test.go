@@ -43,7 +43,7 @@ func TestKidWithJWK(t *testing.T) {
 func TestDeadRequestsRecorded(t *testing.T) {
 	w := newWorld(t)
 	c := w.open("bot", agents.Change{})
-	w.update(func(tx storage.Tx) error {
+	w.authority.Update(func(tx storage.Tx) error {
 		_, err := agents.Suspend(tx, "bot", agents.Unspecified, w.now)
 		return err
 	})

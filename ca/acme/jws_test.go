@@ -106,7 +106,7 @@ func TestAlgorithms(t *testing.T) {
 		newECDSA(t, elliptic.P256()), newECDSA(t, elliptic.P384()), newECDSA(t, elliptic.P521()), newEd25519(t), rsaKey(),
 	} {
 		c := &user{w: w, signer: k}
-		c.bind(w.add(agents.Name(fmt.Sprint("bot-", i)), agents.Change{}))
+		c.bind(w.authority.Add(agents.Name(fmt.Sprint("bot-", i)), agents.Change{}))
 		if got := c.key().alg; got != algorithms[i] {
 			t.Errorf("%T signs with %s, want %s", k, got, algorithms[i])
 		}

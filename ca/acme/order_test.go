@@ -171,7 +171,7 @@ func TestNotAfter(t *testing.T) {
 	if !leaf.NotAfter.Equal(want.Truncate(time.Second)) {
 		t.Errorf("the certificate ends at %s, want %s", leaf.NotAfter, want)
 	}
-	w.update(func(tx storage.Tx) error {
+	w.authority.Update(func(tx storage.Tx) error {
 		_, err := agents.Set(tx, domain, "bot", agents.Change{Expires: new(w.now.Add(2 * time.Minute))}, w.now)
 		return err
 	})
@@ -199,7 +199,7 @@ func TestOrderPages(t *testing.T) {
 	c := w.open("bot", agents.Change{})
 	id := strings.TrimPrefix(c.path(), "/acme/account/")
 	put := func(n int, life time.Duration, status string) {
-		w.update(func(tx storage.Tx) error {
+		w.authority.Update(func(tx storage.Tx) error {
 			for i := range n {
 				o := &order{Account: id, ID: must(agents.NewCredentialID(w.now.Add(life + time.Duration(i)*time.Second)))(t), Authz: []authz{{Status: status}}}
 				if err := o.put(tx); err != nil {
@@ -279,7 +279,7 @@ func TestOrdersVanish(t *testing.T) {
 		t.Errorf("a pending order that expired is %s", status)
 	}
 	w.now = w.now.Add(time.Hour)
-	w.update(func(tx storage.Tx) error {
+	w.authority.Update(func(tx storage.Tx) error {
 		ended, err := storage.Ended(tx, w.now)
 		for _, name := range ended {
 			if err := storage.DropPartition(tx, name); err != nil {

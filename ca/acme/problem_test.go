@@ -134,7 +134,7 @@ func TestRefusalLog(t *testing.T) {
 	w := newWorld(t)
 	var log bytes.Buffer
 	w.Log = slog.New(slog.NewTextHandler(&log, nil))
-	e := w.add("bot", agents.Change{})
+	e := w.authority.Add("bot", agents.Change{})
 	c := w.user()
 	c.post("/acme/new-account", c.binding(e, func(m *message) { m.header["url"] = "x" })).is(t, "a wrong binding", "malformed")
 	if text := log.String(); !strings.Contains(text, "malformed") || strings.Contains(text, e.Binding.KeyID) || strings.Contains(text, e.Binding.MACKey.Reveal()) {
@@ -193,7 +193,7 @@ func TestBlocked(t *testing.T) {
 			t.Errorf("%d %v", got.status, got.header)
 		}
 	}
-	w.update(func(tx storage.Tx) error {
+	w.authority.Update(func(tx storage.Tx) error {
 		_, err := agents.Suspend(tx, "bot", agents.Unspecified, w.now)
 		return err
 	})

@@ -9,23 +9,18 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/clock"
-	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
-	"github.com/brevet-ca/brevet/storage/bolt"
-	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 const origin = "https://ca.example"
@@ -33,38 +28,18 @@ const origin = "https://ca.example"
 // A world is a Service over an authority, with a clock that tests set.
 type world struct {
 	*Service
-	t   testing.TB
-	now time.Time
-	crl int // how often it was published
+	t         testing.TB
+	authority *catest.Authority
+	now       time.Time
+	crl       int // how often it was published
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	dir := t.TempDir()
-	db := must(bolt.Open(filepath.Join(dir, "test.db"), bolt.Options{}))(t)
-	t.Cleanup(func() { db.Close() })
-	w := &world{t: t, now: time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)}
-	store := keys.NewStore(dir, keys.NoPassphrase)
-	rootKey, rootPrivate, err1 := store.Generate(keys.Root, keys.ECDSAP256, w.now)
-	issuerKey, _, err2 := store.Generate(keys.Issuer, keys.ECDSAP256, w.now)
-	if err := errors.Join(err1, err2); err != nil {
-		t.Fatal(err)
-	}
-	rootSigner := must(ca.NewSigner(rootPrivate))(t)
-	root := must(ca.NewRoot("Example", rootSigner, 365*24*time.Hour, w.now))(t)
-	issuing := must(ca.NewIssuing("Example", issuerKey, must(ca.RootIssuer(root, rootSigner))(t), 30*24*time.Hour, w.now))(t)
-	err := db.Update(context.Background(), func(tx storage.Tx) error {
-		_, err1 := keys.Record(tx, rootKey, keys.StateActive, w.now)
-		_, err2 := keys.Record(tx, issuerKey, keys.StateActive, w.now)
-		return errors.Join(err1, err2, ca.PutAuthority(tx, root), ca.PutAuthority(tx, issuing))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := clock.Believing(func() time.Time { return w.now })
-	authority := must(ca.New(ca.Config{DB: db, Keys: store, TrustDomain: domain, BaseURL: "http://ca.example", Clock: now}))(t)
+	w := &world{t: t, now: catest.Start}
+	w.authority = catest.New(t, catest.Plan{Now: func() time.Time { return w.now }})
 	w.Service = New(Config{
-		DB: db, CA: authority, TrustDomain: domain, URL: origin, Clock: now,
+		DB: w.authority.DB, CA: w.authority.CA, TrustDomain: domain, URL: origin, Clock: w.authority.Clock(),
 		Revoked: func(context.Context) error { w.crl++; return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(w.Close)
@@ -82,45 +57,15 @@ func must[T any](v T, err error) func(testing.TB) T {
 	}
 }
 
-func (w *world) update(fn func(storage.Tx) error) {
-	w.t.Helper()
-	if err := w.DB.Update(context.Background(), fn); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 // events returns the audit log's entries of a decision, as "action subject".
 func (w *world) events(d audit.Decision) (all []string) {
 	w.t.Helper()
-	err := w.DB.View(context.Background(), func(tx storage.Tx) error {
-		for e, err := range audit.Since(tx, 0) {
-			if err != nil {
-				return err
-			}
-			if e.Decision == d {
-				all = append(all, e.Action+" "+e.Subject)
-			}
+	for _, e := range w.authority.Events() {
+		if e.Decision == d {
+			all = append(all, e.Action+" "+e.Subject)
 		}
-		return nil
-	})
-	if err != nil {
-		w.t.Fatal(err)
 	}
 	return all
-}
-
-// add registers an agent and returns its enrollment.
-func (w *world) add(name agents.Name, c agents.Change) agents.Enrollment {
-	w.t.Helper()
-	if c.Owner == nil {
-		c.Owner = new("team")
-	}
-	e := must(agents.NewEnrollment(w.now))(w.t)
-	w.update(func(tx storage.Tx) error {
-		_, err := agents.Add(tx, domain, name, c, e, w.now)
-		return err
-	})
-	return e
 }
 
 // An answered is what the Service answered.
@@ -189,7 +134,7 @@ func (w *world) user() *user { return &user{w: w, signer: newECDSA(w.t, elliptic
 func (w *world) open(name agents.Name, c agents.Change) *user {
 	w.t.Helper()
 	a := w.user()
-	a.bind(w.add(name, c))
+	a.bind(w.authority.Add(name, c))
 	return a
 }
 
@@ -256,7 +201,7 @@ func TestDeathInFlight(t *testing.T) {
 	own := "bot.example.internal"
 	order := c.order(own)
 	fire := func() {
-		w.update(func(tx storage.Tx) error { return End(tx, strings.TrimPrefix(c.path(), "/acme/account/")) })
+		w.authority.Update(func(tx storage.Tx) error { return End(tx, strings.TrimPrefix(c.path(), "/acme/account/")) })
 	}
 	w.DB = &hookedDB{DB: w.DB, views: 2, hook: fire} // one View finds the signer, one the order
 	c.finalize(order, own).is(t, "finalizing", "unauthorized")

@@ -29,8 +29,8 @@ func TestRevive(t *testing.T) {
 	<-reached
 	p.validator.close()
 	<-gone // it hung up at once
-	if _, az := p.stored(); az.Status != statusPending || az.Challenges[0].Status != statusProcessing || len(p.events()) != 0 {
-		t.Errorf("after the end: %+v, %+v", az, p.events())
+	if _, az := p.stored(); az.Status != statusPending || az.Challenges[0].Status != statusProcessing || len(p.store.Events()) != 0 {
+		t.Errorf("after the end: %+v, %+v", az, p.store.Events())
 	}
 	if pr := asProblem(errorOf(p.validator.reserve(task{}))); pr.Type != "rateLimited" || pr.RetryAfter <= 0 {
 		t.Errorf("a closed validator takes tasks: %v", pr)
@@ -71,7 +71,7 @@ func TestWhatHappensMeanwhile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newProving(t)
 			p.http("127.0.0.1", func(w http.ResponseWriter, r *http.Request) {
-				p.update(func(tx storage.Tx) error { return c.change(p, tx) })
+				p.store.Update(func(tx storage.Tx) error { return c.change(p, tx) })
 				p.answer(w, r)
 			})
 			p.start().post("{}")
@@ -85,7 +85,7 @@ func TestSettledMeanwhile(t *testing.T) {
 	for _, right := range []bool{true, false} {
 		p := newProving(t)
 		p.http("127.0.0.1", func(w http.ResponseWriter, r *http.Request) {
-			p.update(func(tx storage.Tx) error {
+			p.store.Update(func(tx storage.Tx) error {
 				o, err := getOrder(tx, p.account.ID, p.order)
 				o.Authz[0].Status = statusDeactivated
 				return errors.Join(err, o.put(tx))
@@ -99,7 +99,7 @@ func TestSettledMeanwhile(t *testing.T) {
 		if _, az := p.stored(); az.Status != statusDeactivated || az.Challenges[0].Status != statusProcessing {
 			t.Errorf("%+v", az)
 		}
-		for _, e := range p.events() {
+		for _, e := range p.store.Events() {
 			if e.Decision != audit.Deny {
 				t.Errorf("%+v", e)
 			}
@@ -120,7 +120,7 @@ func TestNothingIsRecordedOnAFullDisk(t *testing.T) {
 		})
 		p.start().post("{}")
 		p.wait()
-		if _, az := p.stored(); az.Status != statusPending || az.Challenges[0].Status != statusProcessing || len(p.events()) != 0 {
+		if _, az := p.stored(); az.Status != statusPending || az.Challenges[0].Status != statusProcessing || len(p.store.Events()) != 0 {
 			t.Errorf("%+v", az)
 		}
 	}
