@@ -6,31 +6,30 @@ import (
 	"crypto/sha256"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
-	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
-const td agents.TrustDomain = "example.internal"
+const td = catest.TrustDomain
 
-var start = time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)
+var start = catest.Start
 
 // A mint is a service without a server. What afterView does, happens between
 // the decision to mint and its recording.
 type mint struct {
 	*tokens.Service
 	storage.DB
+	store     *catest.Store
 	t         testing.TB
 	now       time.Time
 	afterView func()
@@ -42,29 +41,14 @@ func newMint(t testing.TB, algorithm keys.Algorithm) *mint { return newHybridMin
 // these audiences.
 func newHybridMint(t testing.TB, algorithm, postQuantum keys.Algorithm, audiences ...string) *mint {
 	t.Helper()
-	dir := t.TempDir()
-	db, err := bolt.Open(filepath.Join(dir, "test.db"), bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	m := &mint{DB: db, t: t, now: start}
-	store := keys.NewStore(dir, keys.NoPassphrase)
-	for purpose, algorithm := range map[keys.Purpose]keys.Algorithm{keys.Tokens: algorithm, keys.TokensPQ: postQuantum} {
-		if algorithm == "" {
-			continue
-		}
-		key, _, err := store.Generate(purpose, algorithm, start)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.update(func(tx storage.Tx) error {
-			_, err := keys.Record(tx, key, keys.StateActive, start)
-			return err
-		})
-	}
+	m := &mint{t: t, now: start}
+	m.store = catest.NewStore(t, func() time.Time { return m.now })
+	m.DB = m.store.DB
+	m.store.Key(keys.Tokens, algorithm)
+	m.store.Key(keys.TokensPQ, postQuantum)
+	var err error
 	m.Service, err = tokens.New(tokens.Config{
-		DB: m, Keys: store, TrustDomain: td, Issuer: "https://ca.example/", Clock: clock.Believing(func() time.Time { return m.now }), Log: slog.New(slog.DiscardHandler),
+		DB: m, Keys: m.store.Keys, TrustDomain: td, Issuer: "https://ca.example/", Clock: m.store.Clock(), Log: slog.New(slog.DiscardHandler),
 		PostQuantum: audiences,
 	})
 	if err != nil {
@@ -82,38 +66,14 @@ func (m *mint) View(ctx context.Context, fn func(storage.Tx) error) error {
 	return err
 }
 
-func (m *mint) update(fn func(storage.Tx) error) {
-	m.t.Helper()
-	if err := m.Update(context.Background(), fn); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-func (m *mint) add(c agents.Change) {
-	m.t.Helper()
-	e, err := agents.NewEnrollment(m.now)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	c.Owner = new("team")
-	m.update(func(tx storage.Tx) error {
-		_, err := agents.Add(tx, td, "bot", c, e, m.now)
-		return err
-	})
-}
+func (m *mint) add(c agents.Change) { m.store.Add("bot", c) }
 
 func (m *mint) set(c agents.Change) {
 	m.t.Helper()
-	m.update(func(tx storage.Tx) error { _, err := agents.Set(tx, td, "bot", c, m.now); return err })
+	m.store.Update(func(tx storage.Tx) error { _, err := agents.Set(tx, td, "bot", c, m.now); return err })
 }
 
-func (m *mint) suspend() {
-	m.t.Helper()
-	m.update(func(tx storage.Tx) error {
-		_, err := agents.Suspend(tx, "bot", agents.KeyCompromise, m.now)
-		return err
-	})
-}
+func (m *mint) suspend() { m.store.Suspend("bot") }
 
 var wanted = tokens.Request{Request: policy.Request{Actor: "test"}, Agent: "bot", Proof: "a test"}
 
@@ -150,10 +110,10 @@ func TestTokenIsThrownAwayIf(t *testing.T) {
 		"the agent was suspended": {func(m *mint) { m.suspend() }, agents.ErrRevoked},
 		"it was suspended and resumed": {func(m *mint) {
 			m.suspend()
-			m.update(func(tx storage.Tx) error { _, err := agents.Resume(tx, "bot", m.now); return err })
+			m.store.Update(func(tx storage.Tx) error { _, err := agents.Resume(tx, "bot", m.now); return err })
 		}, agents.ErrRevoked},
 		"its owner was cut off": {func(m *mint) {
-			m.update(func(tx storage.Tx) error { return agents.CutOwner(tx, "team", agents.Cutoff{At: m.now}) })
+			m.store.Update(func(tx storage.Tx) error { return agents.CutOwner(tx, "team", agents.Cutoff{At: m.now}) })
 		}, agents.ErrRevoked},
 		"a scope was taken away":     {func(m *mint) { m.set(agents.Change{Scopes: []string{"b"}}) }, policy.ErrScope},
 		"the audience was taken":     {func(m *mint) { m.set(agents.Change{Audiences: []string{"https://web.example"}}) }, policy.ErrAudience},
@@ -309,7 +269,7 @@ func TestServiceMustBeWhole(t *testing.T) {
 	if _, err := tokens.New(config); err == nil || !strings.Contains(err.Error(), "tokens key has no file") {
 		t.Errorf("got %v", err)
 	}
-	m.update(func(tx storage.Tx) error { return tx.Drop("keys") })
+	m.store.Update(func(tx storage.Tx) error { return tx.Drop("keys") })
 	if err := m.Reload(); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}

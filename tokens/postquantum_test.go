@@ -4,15 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
 )
@@ -140,38 +140,14 @@ func TestKeysForTokens(t *testing.T) {
 	} {
 		good := newMint(t, keys.ECDSAP256)
 		config := good.Config
-		config.DB = openKeys(t, config.Keys, c.classical, c.postQuantum)
+		store := catest.NewStore(t, func() time.Time { return start })
+		store.Key(keys.Tokens, c.classical)
+		store.Key(keys.TokensPQ, c.postQuantum)
+		config.DB, config.Keys = store.DB, store.Keys
 		if _, err := tokens.New(config); !errors.Is(err, agents.ErrInvalid) {
 			t.Errorf("%s and %q: got %v", c.classical, c.postQuantum, err)
 		}
 	}
-}
-
-// openKeys returns a store with nothing but new keys of these algorithms.
-func openKeys(t *testing.T, files *keys.Store, classical, postQuantum keys.Algorithm) storage.DB {
-	t.Helper()
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "test.db"), bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	for purpose, algorithm := range map[keys.Purpose]keys.Algorithm{keys.Tokens: classical, keys.TokensPQ: postQuantum} {
-		if algorithm == "" {
-			continue
-		}
-		key, _, err := files.Generate(purpose, algorithm, start)
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = db.Update(t.Context(), func(tx storage.Tx) error {
-			_, err := keys.Record(tx, key, keys.StateActive, start)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return db
 }
 
 // TestTokenThatNobodyCouldIntrospect is not minted.

@@ -76,9 +76,12 @@ func (s *Store) Generate(p keys.Purpose, a keys.Algorithm) (keys.Key, ca.Signer)
 	return k, signer
 }
 
-// Key makes a key that is active.
+// Key makes a key that is active, or none if there is no algorithm.
 func (s *Store) Key(p keys.Purpose, a keys.Algorithm) keys.Key {
 	s.T.Helper()
+	if a == "" {
+		return keys.Key{}
+	}
 	k, _, err := s.Keys.Generate(p, a, s.Now())
 	s.check(err)
 	s.Update(func(tx storage.Tx) error {

@@ -1,31 +1,28 @@
 package oauth_test
 
 import (
-	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
-	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
 	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
-const td agents.TrustDomain = "example.internal"
+const td = catest.TrustDomain
 
-var start = time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)
+var start = catest.Start
 
 // registered is what most tests give to the agent bot.
 var registered = agents.Change{Scopes: []string{"a", "b"}, Audiences: []string{apiURL}}
@@ -34,37 +31,22 @@ var registered = agents.Change{Scopes: []string{"a", "b"}, Audiences: []string{a
 type alone struct {
 	*oauth.Server
 	storage.DB
-	t   testing.TB
-	now time.Time
+	store *catest.Store
+	t     testing.TB
+	now   time.Time
 }
 
 // newAlone has a post-quantum key for these audiences, unless its algorithm is "".
 func newAlone(t testing.TB, postQuantum keys.Algorithm, audiences ...string) *alone {
 	t.Helper()
-	dir := t.TempDir()
-	db, err := bolt.Open(filepath.Join(dir, "test.db"), bolt.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	m := &alone{DB: db, t: t, now: start}
-	store := keys.NewStore(dir, keys.NoPassphrase)
-	for purpose, algorithm := range map[keys.Purpose]keys.Algorithm{keys.Tokens: keys.ECDSAP256, keys.TokensPQ: postQuantum} {
-		if algorithm == "" {
-			continue
-		}
-		key, _, err := store.Generate(purpose, algorithm, start)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.update(func(tx storage.Tx) error {
-			_, err := keys.Record(tx, key, keys.StateActive, start)
-			return err
-		})
-	}
+	m := &alone{t: t, now: start}
+	m.store = catest.NewStore(t, func() time.Time { return m.now })
+	m.DB = m.store.DB
+	m.store.Key(keys.Tokens, keys.ECDSAP256)
+	m.store.Key(keys.TokensPQ, postQuantum)
 	log := slog.New(slog.DiscardHandler)
 	service, err := tokens.New(tokens.Config{
-		DB: m, Keys: store, TrustDomain: td, Issuer: "https://ca.example/", Clock: clock.Believing(func() time.Time { return m.now }), Log: log, PostQuantum: audiences,
+		DB: m, Keys: m.store.Keys, TrustDomain: td, Issuer: "https://ca.example/", Clock: m.store.Clock(), Log: log, PostQuantum: audiences,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -76,25 +58,7 @@ func newAlone(t testing.TB, postQuantum keys.Algorithm, audiences ...string) *al
 	return m
 }
 
-func (m *alone) update(fn func(storage.Tx) error) {
-	m.t.Helper()
-	if err := m.Update(context.Background(), fn); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-func (m *alone) add(c agents.Change) {
-	m.t.Helper()
-	e, err := agents.NewEnrollment(m.now)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	c.Owner = new("team")
-	m.update(func(tx storage.Tx) error {
-		_, err := agents.Add(tx, td, "bot", c, e, m.now)
-		return err
-	})
-}
+func (m *alone) add(c agents.Change) { m.store.Add("bot", c) }
 
 // ask sends a token request.
 func (m *alone) ask(f url.Values) *httptest.ResponseRecorder {

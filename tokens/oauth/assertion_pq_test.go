@@ -97,7 +97,7 @@ func (m *alone) certify(key *pqc.PrivateKey) agents.Credential {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.update(func(tx storage.Tx) error {
+	m.store.Update(func(tx storage.Tx) error {
 		return errors.Join(components.Certify(tx, id.Expires(), m.now), agents.SetCurrent(tx, agents.Current{Credential: c, Key: spki}))
 	})
 	return c
@@ -133,7 +133,7 @@ func TestPostQuantumAssertions(t *testing.T) {
 	try("a key that nobody knows", fresh(), http.StatusUnauthorized)
 	c := m.certify(certified)
 	try("a key of its certificate", fresh(), http.StatusOK)
-	m.update(func(tx storage.Tx) error {
+	m.store.Update(func(tx storage.Tx) error {
 		return agents.Revoke(tx, c, agents.Cutoff{At: m.now, Reason: agents.KeyCompromise})
 	})
 	try("a key of a revoked certificate", fresh(), http.StatusUnauthorized)

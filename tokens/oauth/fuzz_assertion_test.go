@@ -18,46 +18,31 @@ import (
 	"log/slog"
 	"math/big"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
 // fuzzNow is the one instant at which everything fuzzed happens.
-var fuzzNow = time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)
+var fuzzNow = catest.Start
 
 const fuzzIssuer = "https://authority.example"
 
 // fuzzService is a Server with the agent "bot", which has these keys.
 func fuzzService(f *testing.F, registered ...crypto.PublicKey) *Server {
 	f.Helper()
-	dir := f.TempDir()
-	db, err := bolt.Open(filepath.Join(dir, "test.db"), bolt.Options{})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { db.Close() })
-	store := keys.NewStore(dir, keys.NoPassphrase)
-	key, _, err := store.Generate(keys.Tokens, keys.ECDSAP256, fuzzNow)
-	if err != nil {
-		f.Fatal(err)
-	}
-	e, err := agents.NewEnrollment(fuzzNow)
-	if err != nil {
-		f.Fatal(err)
-	}
-	c := agents.Change{Owner: new("team"), Scopes: []string{"read"}, Audiences: []string{"https://api.example"}}
+	store := catest.NewStore(f, func() time.Time { return fuzzNow })
+	store.Key(keys.Tokens, keys.ECDSAP256)
+	c := agents.Change{Scopes: []string{"read"}, Audiences: []string{"https://api.example"}}
 	for _, public := range registered {
 		spki, err := marshalKey(public)
 		if err != nil {
@@ -65,17 +50,9 @@ func fuzzService(f *testing.F, registered ...crypto.PublicKey) *Server {
 		}
 		c.Keys = append(c.Keys, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki})))
 	}
-	err = db.Update(context.Background(), func(tx storage.Tx) error {
-		_, err1 := keys.Record(tx, key, keys.StateActive, fuzzNow)
-		_, err2 := agents.Add(tx, "example.internal", "bot", c, e, fuzzNow)
-		return errors.Join(err1, err2)
-	})
-	if err != nil {
-		f.Fatal(err)
-	}
-	now := func() time.Time { return fuzzNow }
+	store.Add("bot", c)
 	service, err := tokens.New(tokens.Config{
-		DB: db, Keys: store, TrustDomain: "example.internal", Issuer: fuzzIssuer, Clock: clock.Believing(now), Log: slog.New(slog.DiscardHandler),
+		DB: store.DB, Keys: store.Keys, TrustDomain: "example.internal", Issuer: fuzzIssuer, Clock: store.Clock(), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		f.Fatal(err)
