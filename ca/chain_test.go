@@ -20,6 +20,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -46,7 +47,7 @@ func (w *world) putUnderUpstream(end time.Time) {
 	issuer := sign(own, middle, w.issuer.PublicKey, middleKey)
 
 	id := func(c *x509.Certificate) string { return hex.EncodeToString(c.SubjectKeyId) }
-	w.update(func(tx storage.Tx) error {
+	w.Update(func(tx storage.Tx) error {
 		for _, a := range []ca.Authority{
 			{ID: id(root), Root: id(root), Certificate: root.Raw, NotAfter: root.NotAfter},
 			{ID: id(middle), Root: id(root), Certificate: middle.Raw, NotAfter: middle.NotAfter},
@@ -70,14 +71,14 @@ func (w *world) putUnderUpstream(end time.Time) {
 func TestChainOfThree(t *testing.T) {
 	w := newWorld(t)
 	w.putUnderUpstream(w.now.Add(5 * 365 * 24 * time.Hour))
-	w.add("api", agents.Change{DNS: []string{"api.example.com"}})
+	w.Add("api", agents.Change{DNS: []string{"api.example.com"}})
 	key := newECDSA(t, elliptic.P256())
-	issued := must(w.Issue(t.Context(), ask("api", csr(t, key, &x509.CertificateRequest{DNSNames: []string{"api.example.com"}}))))(t)
+	issued := must(w.Issue(t.Context(), catest.Ask("api", csr(t, key, &x509.CertificateRequest{DNSNames: []string{"api.example.com"}}))))(t)
 	chain := issued.Chain()
 	if len(chain) != 3 || !bytes.Equal(chain[1], w.issuer.Raw) {
 		t.Fatalf("the chain has %d certificates, want leaf, issuer and intermediate", len(chain))
 	}
-	w.view(func(tx storage.Tx) error {
+	w.View(func(tx storage.Tx) error {
 		recorded, err := ca.Chain(tx, issued.Credential.Issuer)
 		if !bytes.Equal(bytes.Join(recorded, nil), bytes.Join(chain[1:], nil)) {
 			t.Errorf("on record are %d certificates, others than those that are handed out", len(recorded))
@@ -105,7 +106,7 @@ func TestChainOfThree(t *testing.T) {
 		t.Errorf("TLS: %v", err)
 	}
 
-	w.view(func(tx storage.Tx) error {
+	w.View(func(tx storage.Tx) error {
 		stock, err := ca.Stock(tx)
 		if !stock {
 			t.Error("the chain is classical, and Stock does not say so")
@@ -130,7 +131,7 @@ func TestChainEndsWithItsFirst(t *testing.T) {
 	w := newWorld(t)
 	end := w.now.Add(2 * time.Minute).Truncate(time.Second)
 	w.putUnderUpstream(end)
-	w.add("api", agents.Change{})
+	w.Add("api", agents.Change{})
 	issued, leaf := w.mustIssue("api")
 	if leaf.NotAfter.After(end) || !issued.Issuer.NotAfter.Equal(end) {
 		t.Errorf("the leaf ends at %s and the issuer at %s, the intermediate at %s", leaf.NotAfter, issued.Issuer.NotAfter, end)
@@ -140,7 +141,7 @@ func TestChainEndsWithItsFirst(t *testing.T) {
 func TestChainInACircle(t *testing.T) {
 	w := newWorld(t)
 	id := w.CA.Issuer().ID
-	w.update(func(tx storage.Tx) error {
+	w.Update(func(tx storage.Tx) error {
 		return ca.PutAuthority(tx, ca.Authority{ID: id, Root: "root", Parent: id, Certificate: w.issuer.Raw})
 	})
 	refused(t, "a circle", w.Reload(), nil, "more than 8 CAs are above "+id)
