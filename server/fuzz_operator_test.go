@@ -47,7 +47,7 @@ func FuzzOperator(f *testing.F) {
 		if strings.Contains(text, "otate") {
 			return // it makes a key each time
 		}
-		size := a.events()
+		size := a.authority.Events()
 		r, body, w := a.try(a.operators, text)
 		if r == nil {
 			return
@@ -120,7 +120,7 @@ func FuzzSelection(f *testing.F) {
 	}
 	bot := map[string]string{"tier": "one"}
 	all := []holding{{"bot", "team", bot, dawn}, {"bot", "team", bot, dawn.Add(30 * time.Second)}, {"api", "ops", nil, dawn}}
-	size := a.events()
+	size := a.authority.Events()
 	second := int64(time.Second)
 	f.Add("bot", "", "", "", int64(0), int64(0), "")
 	f.Add("", "team", "", "", int64(0), int64(0), "keyCompromise")
@@ -171,7 +171,7 @@ func FuzzSelection(f *testing.F) {
 		case !bad && (got.status != http.StatusOK || got.json["certificates"] != float64(want) || got.json["dry_run"] != true):
 			t.Errorf("%s: %d %s, want %d certificates", body, got.status, got.body, want)
 		}
-		if n := a.events(); n != size {
+		if n := a.authority.Events(); n != size {
 			size = n
 			t.Errorf("%s: it is recorded: %+v", body, a.log(n-1))
 		}

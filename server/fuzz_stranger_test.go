@@ -22,7 +22,7 @@ import (
 )
 
 // newFuzzed is an authority with some agents, for fuzz targets.
-func newFuzzed(f *testing.F) *authority {
+func newFuzzed(f *testing.F) *world {
 	f.Helper()
 	a := newAuthority(f)
 	a.add("bot", agents.Change{Scopes: []string{"read"}, Audiences: []string{"https://api.example"}, Keys: []string{publicPEM(f, newKey(f))}, Labels: map[string]string{"tier": "one"}})
@@ -35,7 +35,7 @@ func newFuzzed(f *testing.F) *authority {
 
 // try has a handler answer a raw request, and returns that, its body and the
 // answer. It returns nil if package http would have refused the request.
-func (a *authority) try(h http.Handler, raw string) (*http.Request, string, *httptest.ResponseRecorder) {
+func (a *world) try(h http.Handler, raw string) (*http.Request, string, *httptest.ResponseRecorder) {
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
 	if err != nil {
 		return nil, "", nil
@@ -70,12 +70,12 @@ func raw(method, path, contentType, body string) string {
 // the authority never fails.
 func FuzzStranger(f *testing.F) {
 	a := newFuzzed(f)
-	size := a.events()
+	size := a.authority.Events()
 	held := 0
 	for _, ids := range a.holdings() {
 		held += len(ids)
 	}
-	issuer := a.ca.Issuer().ID
+	issuer := a.authority.CA.Issuer().ID
 	public := []string{
 		"/roots.pem", "/chain.pem", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/oauth/jwks", "/metrics", "/healthz", "/readyz",
 		ca.CRLPath(issuer), ca.CertificatePath(issuer),
@@ -106,8 +106,8 @@ func FuzzStranger(f *testing.F) {
 	f.Add("GET /crl/../issuer/"+issuer+".cer HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\nX-Forwarded-For: 127.0.0.1\r\n\r\n", true)
 	ocsp := "application/ocsp-request"
 	f.Add(raw("POST", ca.OCSPPath, ocsp, "0\x030\x010\x00"), true)
-	f.Add(raw("POST", ca.OCSPPath, ocsp, string(a.ocspRequest(a.tls.current.Load().Leaf))), true)
-	f.Add(raw("GET", ca.OCSPPath+"/"+base64.StdEncoding.EncodeToString(a.ocspRequest(a.tls.current.Load().Leaf)), "", ""), true)
+	f.Add(raw("POST", ca.OCSPPath, ocsp, string(a.ocspRequest(a.authority.Own.Current().Leaf))), true)
+	f.Add(raw("GET", ca.OCSPPath+"/"+base64.StdEncoding.EncodeToString(a.ocspRequest(a.authority.Own.Current().Leaf)), "", ""), true)
 	f.Fuzz(func(t *testing.T, text string, plain bool) {
 		h := a.agents
 		if plain {
@@ -131,7 +131,7 @@ func FuzzStranger(f *testing.F) {
 		if id := got.Header.Get("X-Request-Id"); len(id) != 16 {
 			t.Errorf("%q: the request's id is %q", text, id)
 		}
-		if n := a.events(); n != size {
+		if n := a.authority.Events(); n != size {
 			size = n
 			t.Errorf("%q: it is recorded: %+v", text, a.log(n-1))
 		}

@@ -57,8 +57,9 @@ func (s *Server) server(h http.Handler) *http.Server {
 // agentHandler serves agents and resource servers over HTTPS.
 func (s *Server) agentHandler() http.Handler {
 	limited, mux := s.gate.Handler, http.NewServeMux()
-	mux.HandleFunc("GET /roots.pem", s.serveRoots)
-	mux.HandleFunc("GET /chain.pem", s.serveChain)
+	certs := certificates{s.authority, s.Log}
+	mux.HandleFunc("GET /roots.pem", certs.roots)
+	mux.HandleFunc("GET /chain.pem", certs.chain)
 	mux.Handle("POST "+enroll.Path, limited(http.HandlerFunc(s.enroll.ServeEnroll)))
 	mux.Handle("POST "+enroll.CertificatesPath, limited(http.HandlerFunc(s.enroll.ServeCertificates)))
 	mux.HandleFunc("GET /.well-known/oauth-authorization-server", s.oauth.ServeMetadata)
@@ -81,8 +82,8 @@ const ocspByGET = "GET " + ca.OCSPPath + "/{request}"
 // publicHandler serves what is public and signed over plain HTTP.
 func (s *Server) publicHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /crl/{file}", http.Handler(s.crl))
-	mux.HandleFunc("GET /issuer/{file}", s.serveIssuer)
+	mux.Handle("GET /crl/{file}", http.Handler(s.authority.CRL))
+	mux.HandleFunc("GET /issuer/{file}", certificates{s.authority, s.Log}.issuer)
 	mux.Handle("POST "+ca.OCSPPath, s.ocsp)
 	s.health(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -114,7 +115,7 @@ func (s *Server) newGate() *limit.Gate {
 // proven returns the agent whose current certificate the client presented.
 func (s *Server) proven(r *http.Request) (agent agents.Name) {
 	err := s.db.View(r.Context(), func(tx storage.Tx) error {
-		p, err := s.presented(tx, r, s.clock.Now())
+		p, err := presented(tx, r, s.clock.Now())
 		if err == nil && p != nil {
 			agent = p.Agent.Name
 		}

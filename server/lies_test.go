@@ -22,7 +22,7 @@ import (
 
 // A liars is an authority with one honest agent, and who else knocks at it.
 type liars struct {
-	*authority
+	*world
 	t        *testing.T
 	key      *ecdsa.PrivateKey // of bot's certificate
 	register *ecdsa.PrivateKey // registered for bot
@@ -32,7 +32,7 @@ type liars struct {
 
 func newLiars(t *testing.T) *liars {
 	a := newAuthority(t)
-	l := &liars{authority: a, t: t, key: newKey(t), register: newKey(t)}
+	l := &liars{world: a, t: t, key: newKey(t), register: newKey(t)}
 	l.cert, l.token = l.enroll("bot", l.key, agents.Change{
 		Scopes: []string{"read"}, Audiences: []string{"https://api.example"}, Keys: []string{publicPEM(t, l.register)},
 	})
@@ -108,8 +108,8 @@ func TestClientCertificatesThatLie(t *testing.T) {
 		{"revoked", revoked, "revoked"},
 		{"of a suspended agent", suspended, "suspended"},
 		{"of a decommissioned agent", gone, "gone"},
-		{"the server's own", l.tls.current.Load().Leaf, "brevet"},
-		{"the issuing CA's", parseDER(t, l.ca.Issuer().Certificate()), ""},
+		{"the server's own", l.authority.Own.Current().Leaf, "brevet"},
+		{"the issuing CA's", parseDER(t, l.authority.CA.Issuer().Certificate()), ""},
 		{"the root's", l.root(), ""},
 		{"with a signature that says the same otherwise", l.malleable(), "bot"},
 	}
@@ -131,7 +131,7 @@ func TestClientCertificatesThatLie(t *testing.T) {
 	for path, ask := range endpoints {
 		first := ""
 		for _, lie := range lies {
-			size := l.events()
+			size := l.authority.Events()
 			got := ask(lie.cert)
 			if first == "" {
 				first = got.body
@@ -182,7 +182,7 @@ func (l *liars) malleable() *x509.Certificate {
 	l.t.Helper()
 	der := flipECDSA(l.t, l.cert)
 	c := parseDER(l.t, der)
-	if err := c.CheckSignatureFrom(parseDER(l.t, l.ca.Issuer().Certificate())); err != nil {
+	if err := c.CheckSignatureFrom(parseDER(l.t, l.authority.CA.Issuer().Certificate())); err != nil {
 		l.t.Fatalf("the test's own certificate: %v", err)
 	}
 	return c

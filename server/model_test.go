@@ -107,7 +107,7 @@ func TestEveryPathInEveryState(t *testing.T) {
 	t.Logf("%d situations", cases)
 }
 
-func (a *authority) tryAll(kind string, times ...string) int {
+func (a *world) tryAll(kind string, times ...string) int {
 	var all []*subject
 	for _, path := range modelPaths {
 		for _, state := range modelStates {
@@ -124,7 +124,7 @@ func (a *authority) tryAll(kind string, times ...string) int {
 	a.set(askedAt)
 	listed := a.revokedSerials()
 	atOnce(all, func(s *subject) { a.checkHoldings(s, listed) })
-	size, before := a.events(), a.holdings()
+	size, before := a.authority.Events(), a.holdings()
 	atOnce(all, a.request)
 	events, after := map[string][]audit.Event{}, a.holdings()
 	for _, e := range a.log(size) {
@@ -139,7 +139,7 @@ func (a *authority) tryAll(kind string, times ...string) int {
 
 // equip registers the agent, lets it obtain one credential of each kind, and
 // gives it an end if it is to have one.
-func (a *authority) equip(s *subject) {
+func (a *world) equip(s *subject) {
 	a.t.Helper()
 	s.key, s.register = newKey(a.t), newKey(a.t)
 	token := a.add(s.name, agents.Change{
@@ -158,7 +158,7 @@ func (a *authority) equip(s *subject) {
 }
 
 // bring brings the agent into its situation.
-func (a *authority) bring(s *subject) {
+func (a *world) bring(s *subject) {
 	a.t.Helper()
 	switch s.state {
 	case "suspended", "resumed":
@@ -178,7 +178,7 @@ func (a *authority) bring(s *subject) {
 	a.update(func(tx storage.Tx) error { return a.cut(tx, s) })
 }
 
-func (a *authority) cut(tx storage.Tx, s *subject) error {
+func (a *world) cut(tx storage.Tx, s *subject) error {
 	c := agents.Cutoff{At: cutAt[s.time], Reason: agents.Superseded}
 	switch s.kind {
 	case "credential":
@@ -200,7 +200,7 @@ func (a *authority) cut(tx storage.Tx, s *subject) error {
 	case "owner":
 		return agents.CutOwner(tx, "owner of "+s.name, c)
 	case "issuer":
-		return agents.CutIssuer(tx, a.ca.Issuer().ID, c)
+		return agents.CutIssuer(tx, a.authority.CA.Issuer().ID, c)
 	case "token key":
 		k, err := keys.Active(tx, keys.Tokens)
 		if err != nil {
@@ -220,7 +220,7 @@ func min2(a, b time.Time) time.Time {
 
 // checkHoldings compares what the views say of the credentials that the agent
 // has with the model.
-func (a *authority) checkHoldings(s *subject, listed map[string]bool) {
+func (a *world) checkHoldings(s *subject, listed map[string]bool) {
 	a.t.Helper()
 	cert := s.usable() && !s.dead(dawn, false)
 	token := s.usable() && !s.dead(dawn, true)
@@ -238,7 +238,7 @@ func (a *authority) checkHoldings(s *subject, listed map[string]bool) {
 }
 
 // request asks for a credential on the path of the situation.
-func (a *authority) request(s *subject) {
+func (a *world) request(s *subject) {
 	csr := csrPEM(a.t, newKey(a.t), nil)
 	switch s.path {
 	case "enroll":
@@ -265,7 +265,7 @@ func (a *authority) request(s *subject) {
 }
 
 // checkVerdict compares the verdict on the request with the model.
-func (a *authority) checkVerdict(s *subject) {
+func (a *world) checkVerdict(s *subject) {
 	a.t.Helper()
 	if want := s.allowed(); (s.made != "") != want || (s.got.status == http.StatusOK) != want {
 		a.t.Errorf("%+v: %d %s, want allowed: %t", s.situation, s.got.status, s.got.body, want)
@@ -277,7 +277,7 @@ func (a *authority) checkVerdict(s *subject) {
 
 // checkRecords compares the answer with what stands in the store and in the
 // audit log.
-func (a *authority) checkRecords(s *subject, before, after []string, events []audit.Event) {
+func (a *world) checkRecords(s *subject, before, after []string, events []audit.Event) {
 	a.t.Helper()
 	want := audit.Event{Subject: s.name, Action: "certificate.issue", Decision: audit.Deny, Credential: s.made}
 	if strings.HasPrefix(s.path, "token") {
@@ -305,7 +305,7 @@ func (a *authority) checkRecords(s *subject, before, after []string, events []au
 }
 
 // holdings returns the identifiers of all that is on record, by agent, sorted.
-func (a *authority) holdings() map[string][]string {
+func (a *world) holdings() map[string][]string {
 	held := map[string][]string{}
 	err := a.db.View(context.Background(), func(tx storage.Tx) error {
 		for c, err := range ca.Since(tx, dawn) {

@@ -34,7 +34,7 @@ import (
 // An authority is a whole server without its sockets: requests go straight to
 // the handlers, at an instant that the test sets. It is fast enough to try
 // thousands of situations.
-type authority struct {
+type world struct {
 	*Server
 	t         testing.TB
 	agents    http.Handler
@@ -49,7 +49,7 @@ type authority struct {
 // dawn is when every authority here is made.
 var dawn = time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)
 
-func newAuthority(t testing.TB, change ...func(*InitConfig)) *authority {
+func newAuthority(t testing.TB, change ...func(*InitConfig)) *world {
 	t.Helper()
 	c := InitConfig{
 		Dir: t.TempDir(), TrustDomain: "example.internal", NoPassphrase: true,
@@ -61,7 +61,7 @@ func newAuthority(t testing.TB, change ...func(*InitConfig)) *authority {
 	if _, err := Init(t.Context(), c, dawn); err != nil {
 		t.Fatal(err)
 	}
-	a := &authority{t: t}
+	a := &world{t: t}
 	a.set(dawn)
 	s, err := New(Config{Dir: c.Dir, Version: "test", Now: a.now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -69,14 +69,14 @@ func newAuthority(t testing.TB, change ...func(*InitConfig)) *authority {
 	}
 	t.Cleanup(func() { s.Close() })
 	a.Server = s
-	if err := s.start(t.Context()); err != nil {
+	if err := s.authority.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	a.agents, a.public, a.operators = s.observed(s.agentHandler()), s.observed(s.publicHandler()), s.observed(s.admin)
 	return a
 }
 
-func (a *authority) now() time.Time {
+func (a *world) now() time.Time {
 	at := time.Unix(0, a.clock.Load()).UTC()
 	if !a.begun.IsZero() {
 		at = at.Add(time.Since(a.begun))
@@ -88,7 +88,7 @@ func (a *authority) now() time.Time {
 	return at
 }
 
-func (a *authority) set(at time.Time) { a.clock.Store(at.UnixNano()) }
+func (a *world) set(at time.Time) { a.clock.Store(at.UnixNano()) }
 
 // A reply is what a handler answered.
 type reply struct {
@@ -100,18 +100,18 @@ type reply struct {
 
 // ask sends a request to a handler, from an address that nobody used before.
 // cert, if any, is what the TLS client has proved to have the key of.
-func (a *authority) ask(h http.Handler, method, path, contentType, body string, cert *x509.Certificate) reply {
+func (a *world) ask(h http.Handler, method, path, contentType, body string, cert *x509.Certificate) reply {
 	return a.serve(h, httptest.NewRequest(method, path, strings.NewReader(body)), contentType, cert)
 }
 
 // send posts, with more headers.
-func (a *authority) send(h http.Handler, path, contentType, body string, cert *x509.Certificate, header http.Header) reply {
+func (a *world) send(h http.Handler, path, contentType, body string, cert *x509.Certificate, header http.Header) reply {
 	r := httptest.NewRequest("POST", path, strings.NewReader(body))
 	r.Header = header
 	return a.serve(h, r, contentType, cert)
 }
 
-func (a *authority) serve(h http.Handler, r *http.Request, contentType string, cert *x509.Certificate) reply {
+func (a *world) serve(h http.Handler, r *http.Request, contentType string, cert *x509.Certificate) reply {
 	r.Header.Set("Content-Type", contentType)
 	r.RemoteAddr = address(a.peers.Add(1))
 	r.TLS = &tls.ConnectionState{}
@@ -130,7 +130,7 @@ func address(n uint32) string {
 	return fmt.Sprintf("10.%d.%d.%d:4711", n>>16&0xff, n>>8&0xff, n&0xff)
 }
 
-func (a *authority) postJSON(h http.Handler, path string, doc any, cert *x509.Certificate) reply {
+func (a *world) postJSON(h http.Handler, path string, doc any, cert *x509.Certificate) reply {
 	body, err := json.Marshal(doc)
 	if err != nil {
 		a.t.Error(err)
@@ -138,12 +138,12 @@ func (a *authority) postJSON(h http.Handler, path string, doc any, cert *x509.Ce
 	return a.ask(h, "POST", path, "application/json", string(body), cert)
 }
 
-func (a *authority) postForm(path string, form url.Values, cert *x509.Certificate) reply {
+func (a *world) postForm(path string, form url.Values, cert *x509.Certificate) reply {
 	return a.ask(a.agents, "POST", path, "application/x-www-form-urlencoded", form.Encode(), cert)
 }
 
 // operate asks as an operator. What an operator asks for here must succeed.
-func (a *authority) operate(method, path string, doc any) reply {
+func (a *world) operate(method, path string, doc any) reply {
 	a.t.Helper()
 	body, err := json.Marshal(doc)
 	if err != nil {
@@ -176,7 +176,7 @@ func atOnce[T any](all []T, f func(T)) {
 }
 
 // add registers an agent and returns its enrollment token.
-func (a *authority) add(name string, c agents.Change) string {
+func (a *world) add(name string, c agents.Change) string {
 	a.t.Helper()
 	if c.Owner == nil {
 		c.Owner = new("team")
@@ -268,7 +268,7 @@ func serial(c *x509.Certificate) string {
 }
 
 // assertion returns a client assertion (RFC 7523, section 2.2) signed by key.
-func (a *authority) assertion(name string, key *ecdsa.PrivateKey) string {
+func (a *world) assertion(name string, key *ecdsa.PrivateKey) string {
 	now := a.now()
 	return signES256(a.t, key, `{"alg":"ES256"}`, map[string]any{
 		"iss": name, "sub": name, "aud": a.file.Advertise, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
@@ -295,7 +295,7 @@ func signES256(t testing.TB, key *ecdsa.PrivateKey, header string, claims map[st
 }
 
 // byAssertion are the parameters of a request authenticated by an assertion.
-func (a *authority) byAssertion(name string, key *ecdsa.PrivateKey) url.Values {
+func (a *world) byAssertion(name string, key *ecdsa.PrivateKey) url.Values {
 	return url.Values{
 		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
 		"client_assertion":      {a.assertion(name, key)},
@@ -309,7 +309,7 @@ func wantToken(form url.Values) url.Values {
 }
 
 // active asks the operators' introspection.
-func (a *authority) active(token string) bool {
+func (a *world) active(token string) bool {
 	got := a.postJSON(a.operators, "/tokens/introspect", map[string]string{"token": token}, nil)
 	active, ok := got.json["active"].(bool)
 	if got.status != http.StatusOK || !ok {
@@ -319,7 +319,7 @@ func (a *authority) active(token string) bool {
 }
 
 // renewable reports whether a certificate authenticates its agent now.
-func (a *authority) renewable(cert *x509.Certificate) bool {
+func (a *world) renewable(cert *x509.Certificate) bool {
 	err := a.db.View(context.Background(), func(tx storage.Tx) error {
 		_, _, err := ca.Authenticate(tx, cert, a.now())
 		return err
@@ -328,8 +328,8 @@ func (a *authority) renewable(cert *x509.Certificate) bool {
 }
 
 // revokedSerials publishes and returns what the lists of all issuers say.
-func (a *authority) revokedSerials() map[string]bool {
-	lists, err := a.crl.Publish(context.Background())
+func (a *world) revokedSerials() map[string]bool {
+	lists, err := a.authority.CRL.Publish(context.Background())
 	if err != nil {
 		a.t.Error("publishing: ", err)
 	}
@@ -351,7 +351,7 @@ func (a *authority) revokedSerials() map[string]bool {
 }
 
 // log returns the entries of the audit log from a position on.
-func (a *authority) log(from int64) (all []audit.Event) {
+func (a *world) log(from int64) (all []audit.Event) {
 	err := a.db.View(context.Background(), func(tx storage.Tx) error {
 		all = nil
 		for e, err := range audit.Since(tx, from) {
@@ -369,7 +369,7 @@ func (a *authority) log(from int64) (all []audit.Event) {
 }
 
 // update changes the store behind everybody's back.
-func (a *authority) update(fn func(storage.Tx) error) {
+func (a *world) update(fn func(storage.Tx) error) {
 	a.t.Helper()
 	if err := a.db.Update(context.Background(), fn); err != nil {
 		a.t.Fatal(err)

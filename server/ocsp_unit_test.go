@@ -18,8 +18,8 @@ import (
 )
 
 // ocspRequest returns what a client that is not ours asks about a certificate.
-func (a *authority) ocspRequest(cert *x509.Certificate) []byte {
-	for _, i := range a.ca.Issuers() {
+func (a *world) ocspRequest(cert *x509.Certificate) []byte {
+	for _, i := range a.authority.CA.Issuers() {
 		if !bytes.Equal(i.KeyID, cert.AuthorityKeyId) {
 			continue
 		}
@@ -38,7 +38,7 @@ func (a *authority) ocspRequest(cert *x509.Certificate) []byte {
 }
 
 // good asks by OCSP, and must be answered, whether a certificate is good.
-func (a *authority) good(cert *x509.Certificate) bool {
+func (a *world) good(cert *x509.Certificate) bool {
 	got := a.ask(a.public, "POST", ca.OCSPPath, "application/ocsp-request", string(a.ocspRequest(cert)), nil)
 	answer, err := xocsp.ParseResponseForCert([]byte(got.body), cert, nil)
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 // A crowd is many goroutines that ask an authority for anything, at random,
 // and watch that nothing that was ended works again.
 type crowd struct {
-	*authority
+	*world
 	owners  []string
 	keys    []*ecdsa.PrivateKey
 	csrs    []string // of the keys
@@ -87,7 +87,7 @@ var deeds = []struct {
 // before a question was asked is found alive; afterwards the audit log alone
 // tells which credentials exist, which of them are alive, and how each agent is.
 func TestCrowd(t *testing.T) {
-	c := &crowd{authority: newAuthority(t), owners: []string{"ann", "bob", "eve", "joe", "mia", "tom", "una", "zoe"}, deeds: make([]atomic.Int64, len(deeds))}
+	c := &crowd{world: newAuthority(t), owners: []string{"ann", "bob", "eve", "joe", "mia", "tom", "una", "zoe"}, deeds: make([]atomic.Int64, len(deeds))}
 	c.begun = time.Now()
 	for range 32 {
 		c.keys = append(c.keys, newKey(t))
@@ -359,7 +359,7 @@ func (c *crowd) publishList(*member) {
 		m.mu.Unlock()
 	}
 	c.mu.Unlock()
-	lists, err := c.crl.Publish(context.Background())
+	lists, err := c.authority.CRL.Publish(context.Background())
 	if err != nil {
 		c.t.Error("publishing: ", err)
 		return

@@ -1,36 +1,35 @@
 package server
 
 import (
-	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/enroll"
-	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/server/authority"
 )
 
-// serveRoots serves the trust anchors. A client that fetches them over a
-// connection it cannot verify yet compares their fingerprint.
-func (s *Server) serveRoots(w http.ResponseWriter, r *http.Request) {
-	roots, _, err := s.authorities(r.Context())
+// certificates serves those of the authority's roots and issuers.
+type certificates struct {
+	authority *authority.Authority
+	log       *slog.Logger
+}
+
+// roots serves the trust anchors. A client that fetches them over a connection it
+// cannot verify yet compares their fingerprint.
+func (c certificates) roots(w http.ResponseWriter, r *http.Request) {
+	p, err := c.authority.Published(r.Context())
 	if err != nil {
-		s.unreadable(w, r, err)
+		c.unreadable(w, r, err)
 		return
 	}
-	servePEM(w, roots)
+	servePEM(w, p.Roots)
 }
 
-// serveChain serves the active issuer's certificate and those above it.
-func (s *Server) serveChain(w http.ResponseWriter, r *http.Request) {
-	servePEM(w, s.ca.Issuer().Chain)
-}
-
-// unreadable answers when the store could not be read.
-func (s *Server) unreadable(w http.ResponseWriter, r *http.Request, err error) {
-	s.Log.Error("refused", "request", r.Header.Get("X-Request-Id"), "route", r.Pattern, "status", http.StatusServiceUnavailable, "reason", err.Error())
-	enroll.WriteProblem(w, "about:blank", http.StatusServiceUnavailable, "the request could not be completed; try again shortly")
+// chain serves the active issuer's certificate and those above it.
+func (c certificates) chain(w http.ResponseWriter, _ *http.Request) {
+	servePEM(w, c.authority.CA.Issuer().Chain)
 }
 
 func servePEM(w http.ResponseWriter, certs [][]byte) {
@@ -39,16 +38,16 @@ func servePEM(w http.ResponseWriter, certs [][]byte) {
 	w.Write(ca.PEM(certs...))
 }
 
-// serveIssuer serves CA certificates where AIA points to (RFC 5280, section
+// issuer serves CA certificates where AIA points to (RFC 5280, section
 // 4.2.2.1: a single certificate in DER).
-func (s *Server) serveIssuer(w http.ResponseWriter, r *http.Request) {
+func (c certificates) issuer(w http.ResponseWriter, r *http.Request) {
 	id, _ := strings.CutSuffix(r.PathValue("file"), ".cer")
-	_, issuers, err := s.authorities(r.Context())
+	p, err := c.authority.Published(r.Context())
 	if err != nil {
-		s.unreadable(w, r, err)
+		c.unreadable(w, r, err)
 		return
 	}
-	der, ok := issuers[id]
+	der, ok := p.Issuers[id]
 	if !ok || id == r.PathValue("file") {
 		http.NotFound(w, r)
 		return
@@ -58,36 +57,10 @@ func (s *Server) serveIssuer(w http.ResponseWriter, r *http.Request) {
 	w.Write(der)
 }
 
-// authorities returns the roots' certificates, and the issuers' by identifier.
-func (s *Server) authorities(ctx context.Context) (roots [][]byte, issuers map[string][]byte, err error) {
-	err = s.db.View(ctx, func(tx storage.Tx) error {
-		all, below, err := hierarchies(tx)
-		roots, issuers = nil, map[string][]byte{}
-		for _, a := range all {
-			roots = append(roots, a.Certificate)
-		}
-		for _, a := range below {
-			issuers[a.ID] = a.Certificate
-		}
-		return err
-	})
-	return roots, issuers, err
-}
-
-// hierarchies returns every root and issuing CA on record, the root above the
-// agents' issuers first.
-func hierarchies(tx storage.Tx) (roots, issuers []ca.Authority, err error) {
-	root, err := keys.Active(tx, keys.Root)
-	if err != nil {
-		return nil, nil, err
-	}
-	roots, issuers, err = ca.Authorities(tx)
-	for i, a := range roots {
-		if a.ID == root.ID {
-			roots[0], roots[i] = roots[i], roots[0]
-		}
-	}
-	return roots, issuers, err
+// unreadable answers when the store could not be read.
+func (c certificates) unreadable(w http.ResponseWriter, r *http.Request, err error) {
+	c.log.Error("refused", "request", r.Header.Get("X-Request-Id"), "route", r.Pattern, "status", http.StatusServiceUnavailable, "reason", err.Error())
+	enroll.WriteProblem(w, "about:blank", http.StatusServiceUnavailable, "the request could not be completed; try again shortly")
 }
 
 // health serves liveness (the process answers) and readiness (the store can be
@@ -95,7 +68,7 @@ func hierarchies(tx storage.Tx) (roots, issuers []ca.Authority, err error) {
 func (s *Server) health(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if problems := s.problems(r.Context()); len(problems) > 0 {
+		if problems := s.authority.Problems(r.Context()); len(problems) > 0 {
 			http.Error(w, strings.Join(problems, "\n"), http.StatusServiceUnavailable)
 			return
 		}

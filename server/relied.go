@@ -27,27 +27,21 @@ var relied = map[string]relying.Use{
 	"GET " + oauth.JWKSPath:           relying.JWKS,
 }
 
-// loadRelying makes the observer of relying parties, over those on record.
-func (s *Server) loadRelying() error {
-	s.relying = &relying.Observer{
+// newObserver returns an observer of relying parties that knows those on record.
+func (s *Server) newObserver(ctx context.Context) (*relying.Observer, error) {
+	o := &relying.Observer{
 		TrustDomain: s.file.TrustDomain, Clock: s.clock, Uses: relied,
 		Elsewhere: func(route string) bool { return route == "POST "+enroll.Path || strings.Contains(route, acme.Path) },
 	}
-	return s.db.View(context.Background(), func(tx storage.Tx) (err error) {
-		s.relying.Register, err = relying.Load(tx)
+	err := s.db.View(ctx, func(tx storage.Tx) (err error) {
+		o.Register, err = relying.Load(tx)
 		return err
 	})
+	return o, err
 }
 
 // noteACME remembers the client of an account, and the issuer of the certificate that
 // it has fetched, if it has.
 func (s *Server) noteACME(r *http.Request, n agents.Name, issuer string) {
 	s.relying.Request(r, n, issuer, relying.ACME)
-}
-
-// saveRelying stores who relies on the authority: all, or what is worth a commit.
-func (s *Server) saveRelying(all bool) {
-	if err := s.relying.Store(context.Background(), s.db, s.clock.Now(), all); err != nil {
-		s.Log.Warn("who relies on the authority could not be stored; trying again later", "error", err)
-	}
 }

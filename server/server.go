@@ -8,7 +8,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,27 +17,21 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
-	"github.com/brevet-ca/brevet/agents/policy"
-	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/ca/enroll"
-	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/crl/ocsp"
 	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/server/limit"
 	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/server/telemetry"
-	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/keys"
-	"github.com/brevet-ca/brevet/tokens"
 	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
@@ -56,29 +49,21 @@ type Config struct {
 // A Server is an authority at work.
 type Server struct {
 	Config
-	file     *config.File
-	db       *bolt.DB
-	keys     *keys.Store
-	ca       *ca.CA
-	crl      *crl.Publisher
-	ocsp     *ocsp.Responder
-	acme     *acme.Service
-	enroll   *enroll.Service
-	tokens   *tokens.Service
-	oauth    *oauth.Server
-	audit    atomic.Pointer[audit.Signer]
-	admin    *admin.Handler
-	clock    *clock.Clock
-	accepted time.Time // the latest time on record at the start
-	rotating sync.Mutex
-	tls      tlsCertificate
-	metrics  *telemetry.Metrics
-	gate     *limit.Gate
-	relying  *relying.Observer
-	started  time.Time
-	ready    chan struct{}
-	stopping chan struct{}
-	url      string
+	file      *config.File
+	db        *bolt.DB
+	clock     *clock.Clock
+	authority *authority.Authority
+	ocsp      *ocsp.Responder
+	acme      *acme.Service
+	enroll    *enroll.Service
+	oauth     *oauth.Server
+	admin     *admin.Handler
+	metrics   *telemetry.Metrics
+	gate      *limit.Gate
+	relying   *relying.Observer
+	ready     chan struct{}
+	stopping  chan struct{}
+	url       string
 }
 
 // New opens the authority in c.Dir. Nobody else may have it open.
@@ -104,61 +89,52 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{
-		Config: c, file: file, db: db, keys: keys.NewStore(c.Dir, passphrase),
-		started: c.Now(), ready: make(chan struct{}), stopping: make(chan struct{}),
-	}
-	s.gate = s.newGate()
-	latest, err := s.examine(context.Background())
-	if err == nil {
-		s.setClock(latest)
-		err = s.assemble()
-	}
-	if err != nil {
+	s := &Server{Config: c, file: file, db: db, ready: make(chan struct{}), stopping: make(chan struct{})}
+	if err := s.assemble(keys.NewStore(c.Dir, passphrase)); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
 }
 
-// assemble makes the parts. Those that unseal keys do it at the same time: that
-// is nearly all of what a start costs.
-func (s *Server) assemble() error {
-	var wait sync.WaitGroup
-	var errs [3]error
-	wait.Go(func() {
-		s.ca, errs[0] = ca.New(ca.Config{
-			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, BaseURL: s.file.BaseURL(), Profiles: s.file.Profiles, Clock: s.clock,
-		})
-	})
-	wait.Go(func() {
-		s.tokens, errs[1] = tokens.New(tokens.Config{
-			DB: s.db, Keys: s.keys, TrustDomain: s.file.TrustDomain, Issuer: s.file.Advertise, Clock: s.clock, Log: s.Log,
-			PostQuantum: s.file.Tokens.PostQuantum,
-		})
-	})
-	wait.Go(func() { errs[2] = s.loadAuditKey() })
-	wait.Wait()
-	if err := cmp.Or(errs[:]...); err != nil {
-		return err // the first; the others are often the same wrong passphrase
-	}
-	s.oauth = oauth.New(oauth.Config{Tokens: s.tokens, Log: s.Log, Certificate: s.presented})
-	if err := s.loadRelying(); err != nil {
+// assemble makes the parts, after a look at the store that they rely on.
+func (s *Server) assemble(k *keys.Store) error {
+	ctx, td := context.Background(), s.file.TrustDomain
+	latest, err := authority.Examine(ctx, s.db, s.Dir, td)
+	if err != nil {
 		return err
 	}
-	s.warnOfProfiles()
-	s.clock.NotBefore(s.ca.Issuer().NotBefore)
-	s.crl = crl.NewPublisher(s.db, s.ca, s.clock)
-	s.ocsp = ocsp.NewResponder(s.db, s.ca, s.clock, s.Log)
+	var overruled time.Time
+	if s.AcceptClock {
+		latest, overruled = time.Time{}, latest
+	}
+	s.clock = clock.New(s.Now, latest)
+	if err := s.clock.Check(); err != nil {
+		s.Log.Error("the clock is wrong", "error", err)
+	}
+	if s.relying, err = s.newObserver(ctx); err != nil {
+		return err
+	}
+	s.authority, err = authority.Open(authority.Config{
+		DB: s.db, Keys: k, File: s.file, Clock: s.clock, Relying: s.relying.Register, Log: s.Log, Version: s.Version,
+		Overruled: overruled,
+	})
+	if err != nil {
+		return err
+	}
+	a := s.authority
+	s.gate = s.newGate()
+	s.ocsp = ocsp.NewResponder(s.db, a.CA, s.clock, s.Log)
 	s.acme = s.newACME()
+	s.oauth = oauth.New(oauth.Config{Tokens: a.Tokens, Log: s.Log, Certificate: presented})
 	s.enroll = enroll.New(enroll.Config{
-		DB: s.db, CA: s.ca, TrustDomain: s.file.TrustDomain, Clock: s.clock, Log: s.Log,
+		DB: s.db, CA: a.CA, TrustDomain: td, Clock: s.clock, Log: s.Log,
 		Enrolled: func(r *http.Request, n agents.Name) { s.relying.Request(r, n, "", relying.Certificate) },
 	})
 	s.metrics = telemetry.NewMetrics(s.gauges())
 	s.admin = admin.NewHandler(admin.Parts{
-		DB: s.db, CA: s.ca, CRL: s.crl, Tokens: s.tokens, TrustDomain: s.file.TrustDomain,
+		DB: s.db, CA: a.CA, CRL: a.CRL, Tokens: a.Tokens, TrustDomain: td,
 		BaseURL: s.file.BaseURL(), Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping,
-		Status: s.status, Sign: s.checkpoint, Verifiers: s.verifiers, Rotate: s.rotate, Rehearse: s.rehearse,
+		Status: a.Status, Sign: a.Checkpoint, Verifiers: a.Verifiers, Rotate: a.Rotate, Rehearse: a.DryRun,
 		Accounts: accounts, EndAccount: acme.End,
 	})
 	return nil
@@ -185,12 +161,14 @@ func (s *Server) Run(ctx context.Context) error {
 			l.Close()
 		}
 	}()
-	if err := s.start(ctx); err != nil {
+	if err := s.authority.Start(ctx); err != nil {
 		return errors.Join(err, s.db.Close())
 	}
 	loops, stopLoops := context.WithCancel(context.Background())
 	var wait sync.WaitGroup
-	s.loops(loops, &wait)
+	for _, l := range s.loops() {
+		l.start(loops, &wait)
+	}
 	servers := s.servers()
 	failed := make(chan error, len(servers))
 	for i, srv := range servers {
@@ -209,8 +187,8 @@ func (s *Server) Run(ctx context.Context) error {
 	s.acme.Close()
 	stopLoops()
 	wait.Wait()
-	s.saveCheckpoint()
-	s.saveRelying(true)
+	s.saveCheckpoint(context.Background())
+	s.saveRelying(context.Background(), true)
 	s.Log.Info("stopped")
 	return errors.Join(err, s.db.Close())
 }
@@ -256,30 +234,4 @@ func (s *Server) listen() ([]net.Listener, error) {
 	}
 	l, err := admin.Listen(s.Dir)
 	return append(open, l), err
-}
-
-// start does what must be done before the first answer. It does it on a full
-// disk too: revocation and introspection are what an authority is needed for
-// most in trouble.
-func (s *Server) start(ctx context.Context) error {
-	ctx, now := storage.Urgent(ctx), s.clock.Now()
-	r := policy.Request{Actor: "system", Action: "server.start", Subject: string(agents.Authority)}
-	err := policy.Do(ctx, s.db, now, r, func(tx storage.Tx) (policy.Grant, error) {
-		return policy.Grant{Reasons: []string{"version " + s.Version}}, s.register(tx, now)
-	})
-	if err != nil {
-		return fmt.Errorf("registering the server's own names: %w", err)
-	}
-	if err := s.acceptClock(ctx); err != nil {
-		return err
-	}
-	if _, err := s.crl.PublishRegular(ctx); err != nil {
-		return err
-	}
-	err = s.renew(ctx)
-	if err != nil && !s.clock.Shown().Before(s.ca.HTTPSIssuer().NotAfter) {
-		s.Log.Error("there is no HTTPS until the issuer is rotated, which the operators' socket is open for", "error", err)
-		return nil
-	}
-	return err
 }

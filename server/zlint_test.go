@@ -80,7 +80,7 @@ func (l *linter) world(algorithm keys.Algorithm) {
 		}
 	})
 	lists := func(what string) {
-		all, err := a.crl.Publish(context.Background())
+		all, err := a.authority.CRL.Publish(context.Background())
 		if err != nil {
 			l.t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func (l *linter) world(algorithm keys.Algorithm) {
 		}
 	}
 	lists("without entries")
-	l.certificate(string(algorithm)+": the server's certificate", a.tls.current.Load().Leaf.Raw)
+	l.certificate(string(algorithm)+": the server's certificate", a.authority.Own.Current().Leaf.Raw)
 
 	for _, agent := range []struct {
 		name   string

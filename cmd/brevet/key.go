@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/ca"
 )
 
 func keyCommand() *cli.Command {
@@ -152,7 +152,7 @@ func keyRotate(c *cli.Context) error {
 			case other.Purpose == "https-issuer" && other.Activated.Equal(k.Activated):
 				p.line("TLS clients cannot check what it signs: the server's own certificate will come from the new %s %s (%s), whose file is new as well.", other.Purpose, other.ID, other.Algorithm)
 			case other.Purpose == "root":
-				if remark := admin.UnderRoot(other.Algorithm, k.Algorithm); remark != "" {
+				if remark := ca.UnderRoot(other.Algorithm, k.Algorithm); remark != "" {
 					p.line("%s", remark)
 				}
 			}

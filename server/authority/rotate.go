@@ -1,4 +1,4 @@
-package server
+package authority
 
 import (
 	"context"
@@ -18,18 +18,18 @@ import (
 // issuerLifetime is the lifetime of an issuer made by rotation.
 const issuerLifetime = 90 * 24 * time.Hour
 
-// rotate makes a new key, of the same algorithm if a is "", and puts it to work.
+// Rotate makes a new key, of the same algorithm if alg is "", and puts it to work.
 // What the old one signed lives on: its issuer's CRL and its place in the JWKS
 // stay. It returns the new key's identifier.
 //
 // One rotation at a time: what is planned must still be so when it is done, and
 // what was loaded first must not take the place of what was loaded last.
-func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose, a keys.Algorithm) (string, error) {
-	s.rotating.Lock()
-	defer s.rotating.Unlock()
-	plan, err := s.plan(ctx, p, a)
+func (a *Authority) Rotate(ctx context.Context, r policy.Request, p keys.Purpose, alg keys.Algorithm) (string, error) {
+	a.rotating.Lock()
+	defer a.rotating.Unlock()
+	plan, err := a.plan(ctx, p, alg)
 	if policy.IsDenial(err) {
-		return "", policy.Deny(ctx, s.db, s.clock.Now(), r, err)
+		return "", policy.Deny(ctx, a.DB, a.Clock.Now(), r, err)
 	}
 	if err != nil {
 		return "", err
@@ -38,13 +38,13 @@ func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose, a
 	if plan.sibling {
 		successors = append(successors, &successor{purpose: keys.HTTPSIssuer, algorithm: keys.ECDSAP256})
 	}
-	now := s.clock.Now()
+	now := a.Clock.Now()
 	for _, next := range successors {
-		if err := s.prepare(ctx, next, now); err != nil {
+		if err := a.prepare(ctx, next, now); err != nil {
 			return "", err
 		}
 	}
-	err = policy.Do(ctx, s.db, now, r, func(tx storage.Tx) (policy.Grant, error) {
+	err = policy.Do(ctx, a.DB, now, r, func(tx storage.Tx) (policy.Grant, error) {
 		g := policy.Grant{Reasons: []string{"from " + orDefault(plan.old.ID, "none") + " to " + successors[0].key.ID}}
 		if p == keys.ProfileIssuer {
 			g.Reasons = append(g.Reasons, "of algorithm "+string(plan.algorithm))
@@ -59,7 +59,7 @@ func (s *Server) rotate(ctx context.Context, r policy.Request, p keys.Purpose, a
 	if err != nil {
 		return "", err
 	}
-	return successors[0].key.ID, s.reload(ctx, p)
+	return successors[0].key.ID, a.reload(ctx, p)
 }
 
 // A plan is what a rotation will do.
@@ -70,19 +70,19 @@ type plan struct {
 }
 
 // plan checks a rotation and says what it comes to.
-func (s *Server) plan(ctx context.Context, p keys.Purpose, a keys.Algorithm) (next plan, err error) {
-	err = s.db.View(ctx, func(tx storage.Tx) (err error) {
-		if err := rotatable(p, a); err != nil {
+func (a *Authority) plan(ctx context.Context, p keys.Purpose, alg keys.Algorithm) (next plan, err error) {
+	err = a.DB.View(ctx, func(tx storage.Tx) (err error) {
+		if err := rotatable(p, alg); err != nil {
 			return err
 		}
-		if next.old, err = outgoing(tx, p, a); errors.Is(err, storage.ErrNotFound) {
-			err = absent(p, a)
+		if next.old, err = outgoing(tx, p, alg); errors.Is(err, storage.ErrNotFound) {
+			err = absent(p, alg)
 		}
 		if err != nil {
 			return err
 		}
-		next.algorithm = keys.Algorithm(orDefault(string(a), string(next.old.Algorithm)))
-		if err := s.keepsProfiles(tx, next.old, next.algorithm); err != nil {
+		next.algorithm = keys.Algorithm(orDefault(string(alg), string(next.old.Algorithm)))
+		if err := a.keepsProfiles(tx, next.old, next.algorithm); err != nil {
 			return err
 		}
 		next.sibling, err = needsSibling(tx, p, next.algorithm)
@@ -173,17 +173,17 @@ type successor struct {
 }
 
 // prepare makes the key and, for an issuer, the certificate.
-func (s *Server) prepare(ctx context.Context, next *successor, now time.Time) (err error) {
-	if next.key, _, err = s.keys.Generate(next.purpose, next.algorithm, now); err != nil {
+func (a *Authority) prepare(ctx context.Context, next *successor, now time.Time) (err error) {
+	if next.key, _, err = a.Keys.Generate(next.purpose, next.algorithm, now); err != nil {
 		return err
 	}
 	switch next.purpose {
 	case keys.Issuer, keys.ProfileIssuer, keys.HTTPSIssuer:
-		a, err := s.ca.NextIssuer(ctx, next.key, issuerLifetime)
+		issuer, err := a.CA.NextIssuer(ctx, next.key, issuerLifetime)
 		if err != nil {
 			return err
 		}
-		next.certificate = &a
+		next.certificate = &issuer
 	}
 	return nil
 }
@@ -202,18 +202,18 @@ func (next *successor) promote(tx storage.Tx, now time.Time) error {
 }
 
 // reload puts a key that was promoted to work.
-func (s *Server) reload(ctx context.Context, p keys.Purpose) error {
+func (a *Authority) reload(ctx context.Context, p keys.Purpose) error {
 	switch p {
 	case keys.Tokens, keys.TokensPQ:
-		return s.tokens.Reload()
+		return a.Tokens.Reload()
 	case keys.Audit:
-		return s.loadAuditKey()
+		return a.loadAuditKey()
 	case keys.Issuer, keys.ProfileIssuer, keys.HTTPSIssuer:
-		if err := s.ca.Reload(); err != nil {
+		if err := a.CA.Reload(); err != nil {
 			return err
 		}
-		s.clock.NotBefore(s.ca.Issuer().NotBefore)
-		_, err := s.crl.PublishRegular(ctx)
+		a.Clock.NotBefore(a.CA.Issuer().NotBefore)
+		_, err := a.CRL.PublishRegular(ctx)
 		return err
 	}
 	return nil

@@ -65,10 +65,15 @@ func TestSweepingKeepsUp(t *testing.T) {
 				t.Error("not dropped three hours after it expired")
 			}
 			s.clock = clock.New(m.now, m.now().Add(-2*time.Minute))
-			s.sweeper = newSweeper(s.Server)
+			s.sweeper = newSweeper(s.db, s.clock, s.log)
 		}
 	})
 }
+
+// A machine has a clock that a test sets.
+type machine struct{ ahead time.Duration }
+
+func (m *machine) now() time.Time { return time.Now().Add(m.ahead) }
 
 type sweepWorld struct{ *sweeper }
 
@@ -78,9 +83,7 @@ func newSweepWorld(t *testing.T) (*sweepWorld, *machine) {
 		t.Fatal(err)
 	}
 	m := new(machine)
-	s := &Server{db: db, clock: clock.New(m.now, time.Time{})}
-	s.Log = slog.New(slog.DiscardHandler)
-	return &sweepWorld{newSweeper(s)}, m
+	return &sweepWorld{newSweeper(db, clock.New(m.now, time.Time{}), slog.New(slog.DiscardHandler))}, m
 }
 
 // sweepFor sweeps every five minutes, as the server's loop does.

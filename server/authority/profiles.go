@@ -1,4 +1,4 @@
-package server
+package authority
 
 import (
 	"errors"
@@ -15,8 +15,8 @@ import (
 )
 
 // special returns the profiles that have an algorithm of their own, in order.
-func (s *Server) special() (names []string) {
-	profiles := s.ca.Profiles()
+func (a *Authority) special() (names []string) {
+	profiles := a.CA.Profiles()
 	for _, name := range slices.Sorted(maps.Keys(profiles)) {
 		if profiles[name].Algorithm != "" {
 			names = append(names, name)
@@ -28,10 +28,10 @@ func (s *Server) special() (names []string) {
 // warnOfProfiles logs which profiles nothing can be issued by. That is no
 // problem to be unhealthy for: the others are not touched, and it has never been
 // otherwise, see keepsProfiles.
-func (s *Server) warnOfProfiles() {
-	for _, name := range s.special() {
-		if _, err := s.ca.IssuerOf(name); err != nil {
-			s.Log.Warn("no certificates can be issued by a profile", "profile", name, "error", err)
+func (a *Authority) warnOfProfiles() {
+	for _, name := range a.special() {
+		if _, err := a.CA.IssuerOf(name); err != nil {
+			a.Log.Warn("no certificates can be issued by a profile", "profile", name, "error", err)
 		}
 	}
 }
@@ -40,12 +40,12 @@ func (s *Server) warnOfProfiles() {
 // leaves a profile without one that signs: agents that have it could not renew.
 // It may be an issuer or a profile-issuer that signs, but never one of another
 // algorithm.
-func (s *Server) keepsProfiles(tx storage.Tx, old keys.Key, a keys.Algorithm) error {
-	if old.Purpose != keys.Issuer || old.Algorithm == a {
+func (a *Authority) keepsProfiles(tx storage.Tx, old keys.Key, alg keys.Algorithm) error {
+	if old.Purpose != keys.Issuer || old.Algorithm == alg {
 		return nil
 	}
-	profiles := s.ca.Profiles()
-	names := slices.DeleteFunc(s.special(), func(name string) bool { return profiles[name].Algorithm != old.Algorithm })
+	profiles := a.CA.Profiles()
+	names := slices.DeleteFunc(a.special(), func(name string) bool { return profiles[name].Algorithm != old.Algorithm })
 	if len(names) == 0 {
 		return nil
 	}
@@ -53,7 +53,7 @@ func (s *Server) keepsProfiles(tx storage.Tx, old keys.Key, a keys.Algorithm) er
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return err
 	}
-	if !slices.ContainsFunc(s.ca.Issuers(), func(i *ca.Issuer) bool { return i.ID == k.ID && s.clock.Now().Before(i.NotAfter) }) {
+	if !slices.ContainsFunc(a.CA.Issuers(), func(i *ca.Issuer) bool { return i.ID == k.ID && a.Clock.Now().Before(i.NotAfter) }) {
 		return fmt.Errorf("%w: the issuer signs for the profile %s, whose algorithm is %s; first make an issuer for that with brevet key rotate %s --algorithm %[3]s",
 			agents.ErrTransition, strings.Join(names, ", "), old.Algorithm, keys.ProfileIssuer)
 	}
@@ -61,12 +61,12 @@ func (s *Server) keepsProfiles(tx storage.Tx, old keys.Key, a keys.Algorithm) er
 }
 
 // expiredProfiles says which profiles have an issuer that is over.
-func (s *Server) expiredProfiles(now time.Time) (problems []string) {
-	for _, name := range s.special() {
-		i, err := s.ca.IssuerOf(name)
-		if err == nil && i != s.ca.Issuer() && !now.Before(i.NotAfter) {
+func (a *Authority) expiredProfiles(now time.Time) (problems []string) {
+	for _, name := range a.special() {
+		i, err := a.CA.IssuerOf(name)
+		if err == nil && i != a.CA.Issuer() && !now.Before(i.NotAfter) {
 			problems = append(problems, fmt.Sprintf("the %s of the profile %s expired at %s: run brevet key rotate %[1]s --algorithm %[4]s",
-				keys.ProfileIssuer, name, i.NotAfter.Format(time.RFC3339), s.ca.Profiles()[name].Algorithm))
+				keys.ProfileIssuer, name, i.NotAfter.Format(time.RFC3339), a.CA.Profiles()[name].Algorithm))
 		}
 	}
 	return problems

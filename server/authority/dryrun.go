@@ -1,4 +1,4 @@
-package server
+package authority
 
 import (
 	"cmp"
@@ -10,7 +10,6 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
-	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
@@ -18,11 +17,11 @@ import (
 	"github.com/brevet-ca/brevet/tokens"
 )
 
-// rehearse says what rotate would do, and changes nothing: how large what is
+// DryRun says what Rotate would do, and changes nothing: how large what is
 // signed gets, tried out with keys that are forgotten, and who of those that
 // relied on the authority lately could not go on.
-func (s *Server) rehearse(ctx context.Context, p keys.Purpose, a keys.Algorithm) (api.Rehearsal, error) {
-	plan, err := s.plan(ctx, p, a)
+func (a *Authority) DryRun(ctx context.Context, p keys.Purpose, alg keys.Algorithm) (api.Rehearsal, error) {
+	plan, err := a.plan(ctx, p, alg)
 	if err != nil {
 		return api.Rehearsal{}, err
 	}
@@ -30,19 +29,19 @@ func (s *Server) rehearse(ctx context.Context, p keys.Purpose, a keys.Algorithm)
 		return api.Rehearsal{}, fmt.Errorf("%w purpose: checkpoints of the audit log are checked by brevet audit verify, which knows all its keys; there is nothing to rehearse", agents.ErrInvalid)
 	}
 	r := api.Rehearsal{Purpose: string(p), From: string(plan.old.Algorithm), To: string(plan.algorithm)}
-	change, err := s.change(ctx, p, plan)
+	change, err := a.change(ctx, p, plan)
 	if err != nil {
 		return r, err
 	}
 	if signsTokens(p) {
-		err = s.rehearseTokens(ctx, &r, &change)
+		err = a.tryTokens(ctx, &r, &change)
 	} else {
-		err = s.rehearseCertificates(ctx, &r, plan.old.ID)
+		err = a.tryCertificates(ctx, &r, plan.old.ID)
 	}
 	if err != nil {
 		return r, err
 	}
-	s.judge(&r, change)
+	a.judge(&r, change)
 	r.Remarks = remarks(change, plan)
 	return r, nil
 }
@@ -50,9 +49,9 @@ func (s *Server) rehearse(ctx context.Context, p keys.Purpose, a keys.Algorithm)
 func signsTokens(p keys.Purpose) bool { return p == keys.Tokens || p == keys.TokensPQ }
 
 // change says what a rotation means for relying parties.
-func (s *Server) change(ctx context.Context, p keys.Purpose, next plan) (relying.Change, error) {
+func (a *Authority) change(ctx context.Context, p keys.Purpose, next plan) (relying.Change, error) {
 	c := relying.Change{Purpose: p, To: next.algorithm, First: next.old.ID == ""}
-	err := s.db.View(ctx, func(tx storage.Tx) error {
+	err := a.DB.View(ctx, func(tx storage.Tx) error {
 		stock, err1 := ca.Stock(tx)
 		root, err2 := keys.Active(tx, keys.Root)
 		if err := errors.Join(err1, err2); err != nil {
@@ -76,15 +75,15 @@ func (s *Server) change(ctx context.Context, p keys.Purpose, next plan) (relying
 	return c, err
 }
 
-func (s *Server) rehearseCertificates(ctx context.Context, r *api.Rehearsal, issuer string) error {
+func (a *Authority) tryCertificates(ctx context.Context, r *api.Rehearsal, issuer string) error {
 	p := keys.Purpose(r.Purpose)
 	sizes := []api.Size{{What: "certificate"}, {What: "chain sent in TLS"}, {What: "issuer's certificate"}, {What: "CRL, as it is now"}}
-	measure := func(a keys.Algorithm, into func(*api.Size) *int) error {
-		t, err := s.ca.Trial(ctx, p, a)
+	measure := func(alg keys.Algorithm, into func(*api.Size) *int) error {
+		t, err := a.CA.Trial(ctx, p, alg)
 		if err != nil {
 			return err
 		}
-		list, err := s.crl.Trial(ctx, issuer, t.Issuer)
+		list, err := a.CRL.Trial(ctx, issuer, t.Issuer)
 		leaf, issuer := len(t.Leaf), len(t.Issuer.Certificate())
 		for i, n := range []int{leaf, leaf + issuer, issuer, list} {
 			*into(&sizes[i]) = n
@@ -100,16 +99,16 @@ func (s *Server) rehearseCertificates(ctx context.Context, r *api.Rehearsal, iss
 	return measure(keys.Algorithm(r.To), func(s *api.Size) *int { return &s.Then })
 }
 
-func (s *Server) rehearseTokens(ctx context.Context, r *api.Rehearsal, c *relying.Change) error {
+func (a *Authority) tryTokens(ctx context.Context, r *api.Rehearsal, c *relying.Change) error {
 	p := keys.Purpose(r.Purpose)
-	then, err := s.tokens.Trial(ctx, p, keys.Algorithm(r.To))
+	then, err := a.Tokens.Trial(ctx, p, keys.Algorithm(r.To))
 	if err != nil {
 		return err
 	}
 	c.JOSE = then.Algorithm
 	var now tokens.Trial
 	if r.From != "" {
-		if now, err = s.tokens.Trial(ctx, p, keys.Algorithm(r.From)); err != nil {
+		if now, err = a.Tokens.Trial(ctx, p, keys.Algorithm(r.From)); err != nil {
 			return err
 		}
 	}
@@ -118,10 +117,10 @@ func (s *Server) rehearseTokens(ctx context.Context, r *api.Rehearsal, c *relyin
 }
 
 // judge fills in who relies on the authority, the worst first.
-func (s *Server) judge(r *api.Rehearsal, c relying.Change) {
+func (a *Authority) judge(r *api.Rehearsal, c relying.Change) {
 	r.Parties = []api.RelyingParty{}
-	oldest := s.clock.Now().Add(-relying.Memory)
-	for _, p := range s.relying.All() {
+	oldest := a.Clock.Now().Add(-relying.Memory)
+	for _, p := range a.Relying.All() {
 		if r.Since.IsZero() || p.First.Before(r.Since) {
 			r.Since = p.First
 		}
@@ -159,7 +158,7 @@ func remarks(c relying.Change, next plan) []string {
 	if c.Purpose == keys.ProfileIssuer {
 		said = append(said, "It signs only what is asked for by a profile of that algorithm: who does not meet such certificates goes on as before.")
 	}
-	if remark := admin.UnderRoot(string(c.Root), string(c.To)); c.Issues() && remark != "" {
+	if remark := ca.UnderRoot(string(c.Root), string(c.To)); c.Issues() && remark != "" {
 		said = append(said, remark)
 	}
 	switch {

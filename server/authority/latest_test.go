@@ -1,23 +1,23 @@
-package server
+package authority
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/bolt"
 )
-
-// A machine has a clock that a test sets.
-type machine struct{ ahead time.Duration }
-
-func (m *machine) now() time.Time { return time.Now().Add(m.ahead) }
 
 // TestLatestTimeOnRecord is that of the newest event, since the process may have
 // been killed, or the one noted when it stopped, since it may have been idle.
 func TestLatestTimeOnRecord(t *testing.T) {
-	w, _ := newSweepWorld(t)
-	defer w.db.Close()
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "db"), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	for _, step := range []struct {
 		write func(storage.Tx) error
@@ -29,7 +29,7 @@ func TestLatestTimeOnRecord(t *testing.T) {
 		{func(tx storage.Tx) error { return appendAt(tx, at.Add(2*time.Hour)) }, at.Add(2 * time.Hour)},
 	} {
 		var got time.Time
-		err := w.db.Update(t.Context(), func(tx storage.Tx) (err error) {
+		err := db.Update(t.Context(), func(tx storage.Tx) (err error) {
 			if err := step.write(tx); err != nil {
 				return err
 			}

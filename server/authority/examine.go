@@ -1,4 +1,4 @@
-package server
+package authority
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -21,19 +22,19 @@ const (
 	latestKey = "latest"
 )
 
-// examine looks at the store before anything relies on it: whether it is an
+// Examine looks at the store before anything relies on it: whether it is an
 // authority's, and whether the audit log is the one that its last checkpoint
 // was signed for, which a few of its hashes tell. It returns the latest time on
 // record.
-func (s *Server) examine(ctx context.Context) (latest time.Time, err error) {
-	path := filepath.Join(s.Dir, config.Store)
-	err = s.db.View(ctx, func(tx storage.Tx) error {
+func Examine(ctx context.Context, db storage.DB, dir string, td agents.TrustDomain) (latest time.Time, err error) {
+	path := filepath.Join(dir, config.Store)
+	err = db.View(ctx, func(tx storage.Tx) error {
 		if _, err := keys.Active(tx, keys.Issuer); errors.Is(err, storage.ErrNotFound) {
 			return fmt.Errorf("%s is not the store of an authority, or not all of it: restore a backup with brevet restore FILE", path)
 		} else if err != nil {
 			return err
 		}
-		if err := s.checkLog(tx); err != nil {
+		if err := checkLog(tx, td); err != nil {
 			return fmt.Errorf("the audit log in %s is not what was recorded: %w; keep the file as evidence and restore a backup with brevet restore FILE", path, err)
 		}
 		latest, err = latestTime(tx)
@@ -43,14 +44,14 @@ func (s *Server) examine(ctx context.Context) (latest time.Time, err error) {
 }
 
 // checkLog compares the audit log with the checkpoint saved in the store.
-func (s *Server) checkLog(tx storage.Tx) error {
-	public, origin, err := s.verifiers(tx)
+func checkLog(tx storage.Tx, td agents.TrustDomain) error {
+	public, err := verifiers(tx)
 	if err != nil {
 		return err
 	}
 	verifiers := make([]note.Verifier, len(public))
 	for i, key := range public {
-		if verifiers[i], err = audit.NewVerifier(origin, key); err != nil {
+		if verifiers[i], err = audit.NewVerifier(origin(td), key); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,89 @@
+package authority
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// loadAuditKey takes the key that signs checkpoints from the store.
+func (a *Authority) loadAuditKey() error {
+	var key keys.Key
+	err := a.DB.View(context.Background(), func(tx storage.Tx) (err error) {
+		key, err = keys.Active(tx, keys.Audit)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	private, err := a.Keys.Signer(key)
+	if err != nil {
+		return err
+	}
+	signer, err := audit.NewSigner(origin(a.File.TrustDomain), private)
+	if err != nil {
+		return err
+	}
+	a.audit.Store(signer)
+	return nil
+}
+
+// origin is the audit log's name in its checkpoints.
+func origin(td agents.TrustDomain) string { return string(td) + "/brevet-audit" }
+
+// Checkpoint signs the audit log as it is in tx.
+func (a *Authority) Checkpoint(tx storage.Tx) ([]byte, error) { return audit.Sign(tx, a.audit.Load()) }
+
+// SaveCheckpoint keeps a signed checkpoint of the audit log, and the time, in the
+// store.
+func (a *Authority) SaveCheckpoint(ctx context.Context) error {
+	var signed []byte
+	err := a.DB.View(ctx, func(tx storage.Tx) (err error) {
+		signed, err = a.Checkpoint(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return a.DB.Update(ctx, func(tx storage.Tx) error {
+		return errors.Join(audit.Save(tx, signed), times.Put(tx, latestKey, a.Clock.Latest()))
+	})
+}
+
+// Verifiers returns the keys, past and present, that check this log's checkpoints, and
+// its name there.
+func (a *Authority) Verifiers(tx storage.Tx) (public []ed25519.PublicKey, name string, err error) {
+	public, err = verifiers(tx)
+	return public, origin(a.File.TrustDomain), err
+}
+
+func verifiers(tx storage.Tx) (public []ed25519.PublicKey, err error) {
+	all, err := keys.List(tx, keys.Audit)
+	for _, k := range all {
+		key, err := parseEd25519(k.Public)
+		if err != nil {
+			return nil, fmt.Errorf("audit key %s: %w", k.ID, err)
+		}
+		public = append(public, key)
+	}
+	return public, err
+}
+
+func parseEd25519(spki []byte) (ed25519.PublicKey, error) {
+	key, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil {
+		return nil, err
+	}
+	public, ok := key.(ed25519.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("a key of type %T", key)
+	}
+	return public, nil
+}

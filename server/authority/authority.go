@@ -1,0 +1,81 @@
+// Package authority is the certificate authority as a whole: [Init] makes one in a
+// directory, [Open] opens its keys, and an [Authority] rotates them, says what a
+// rotation would do ([Authority.DryRun]), signs the audit log, has the server's own
+// certificate, and reports what is wrong. [Restore] puts a backup in its place.
+package authority
+
+import (
+	"cmp"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/config"
+	"github.com/brevet-ca/brevet/server/relying"
+	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/bolt"
+	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+// A Config is what an Authority is made of.
+type Config struct {
+	DB      *bolt.DB
+	Keys    *keys.Store
+	File    *config.File
+	Clock   *clock.Clock
+	Relying *relying.Register // who relies on it, for dry runs
+	Log     *slog.Logger
+	Version string // of the program, for its status
+
+	// Overruled is the latest time on record if the operator said that the machine's
+	// clock is right instead.
+	Overruled time.Time
+}
+
+// An Authority is a certificate authority at work. Its methods may be called
+// concurrently.
+type Authority struct {
+	Config
+	CA     *ca.CA
+	CRL    *crl.Publisher
+	Tokens *tokens.Service
+	Own    *Own // the server's certificate
+
+	started  time.Time
+	audit    atomic.Pointer[audit.Signer]
+	rotating sync.Mutex
+}
+
+// Open unseals the keys of an authority, all at the same time: that is nearly all of
+// what a start costs.
+func Open(c Config) (*Authority, error) {
+	a := &Authority{Config: c, started: c.Clock.Now()}
+	var wait sync.WaitGroup
+	var errs [3]error
+	wait.Go(func() {
+		a.CA, errs[0] = ca.New(ca.Config{
+			DB: c.DB, Keys: c.Keys, TrustDomain: c.File.TrustDomain, BaseURL: c.File.BaseURL(), Profiles: c.File.Profiles, Clock: c.Clock,
+		})
+	})
+	wait.Go(func() {
+		a.Tokens, errs[1] = tokens.New(tokens.Config{
+			DB: c.DB, Keys: c.Keys, TrustDomain: c.File.TrustDomain, Issuer: c.File.Advertise, Clock: c.Clock, Log: c.Log,
+			PostQuantum: c.File.Tokens.PostQuantum,
+		})
+	})
+	wait.Go(func() { errs[2] = a.loadAuditKey() })
+	wait.Wait()
+	if err := cmp.Or(errs[:]...); err != nil {
+		return nil, err // the first; the others are often the same wrong passphrase
+	}
+	a.warnOfProfiles()
+	c.Clock.NotBefore(a.CA.Issuer().NotBefore)
+	a.CRL = crl.NewPublisher(c.DB, a.CA, c.Clock)
+	a.Own = &Own{ca: a.CA, clock: c.Clock, log: c.Log, names: c.File.Names()}
+	return a, nil
+}

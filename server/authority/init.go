@@ -1,0 +1,178 @@
+package authority
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/server/config"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/bolt"
+	"github.com/brevet-ca/brevet/storage/durable"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// An InitConfig says what a new authority is to be.
+type InitConfig struct {
+	Dir            string
+	TrustDomain    string
+	Name           string // of the CAs; "" means one made of the trust domain
+	Advertise      string // "" means https at Listen
+	Listen         string // "" means 127.0.0.1:8443
+	ListenHTTP     string // "" means 127.0.0.1:8080
+	Algorithm      string // of the root and the issuer, see keys.ParseAlgorithm; "" means ecdsa-p256
+	RootLifetime   time.Duration
+	IssuerLifetime time.Duration
+	PassphraseFile string // see keys.ReadPassphrase; remembered in brevet.yaml, if it is a file
+	NoPassphrase   bool   // key files are to lie unsealed
+	Actor          string // for the audit log
+}
+
+// Made is what Init made.
+type Made struct {
+	TrustDomain     string `json:"trust_domain"`
+	RootFingerprint string `json:"root_fingerprint"` // SHA-256 of the DER, in hexadecimal
+
+	// HTTPSRootFingerprint is that of the root above the server's own certificate,
+	// where that is another one, since stock TLS clients cannot check what the root
+	// signs. Agents pin both.
+	HTTPSRootFingerprint string `json:"https_root_fingerprint,omitempty"`
+
+	Issuer    string `json:"issuer"`
+	Advertise string `json:"advertise"`
+}
+
+// Init makes a new authority in c.Dir: keys, a root and an issuing CA, the
+// store, and at last brevet.yaml, which is what makes a directory an
+// authority's. After a crash before that, Init says what to remove.
+func Init(ctx context.Context, c InitConfig, now time.Time) (*Made, error) {
+	text, f, err := c.draft().File()
+	if err != nil {
+		return nil, err
+	}
+	algorithm, err := keys.ParseAlgorithm(orDefault(c.Algorithm, string(keys.ECDSAP256)))
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(c.checkName(), c.checkLifetimes()); err != nil {
+		return nil, err
+	}
+	if _, err := agents.NewCredentialID(now); err != nil {
+		return nil, fmt.Errorf("the clock of this machine shows %s: set it right first, for the root is valid from now on", now.UTC().Format(time.RFC3339))
+	}
+	passphrase, err := f.Passphrase()
+	if err != nil {
+		return nil, err
+	}
+	if err := emptyDir(c.Dir); err != nil {
+		return nil, err
+	}
+	db, err := bolt.Open(filepath.Join(c.Dir, config.Store), bolt.Options{})
+	if err != nil {
+		return nil, err
+	}
+	made, err := c.fill(ctx, db, keys.NewStore(c.Dir, passphrase), f, algorithm, now)
+	if err := errors.Join(err, db.Close()); err != nil {
+		return nil, err
+	}
+	return made, durable.WriteFile(filepath.Join(c.Dir, config.Name), text)
+}
+
+func (c InitConfig) draft() config.Draft {
+	return config.Draft{
+		TrustDomain: c.TrustDomain, Advertise: c.Advertise, Listen: c.Listen, ListenHTTP: c.ListenHTTP, NoPassphrase: c.NoPassphrase, PassphraseFile: c.PassphraseFile,
+	}
+}
+
+// maxName leaves room for what package ca adds to the name: a common name has
+// at most 64 characters (RFC 5280, appendix A.1, ub-common-name).
+const maxName = 44
+
+func (c InitConfig) checkName() error {
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !utf8.ValidString(c.Name) || utf8.RuneCountInString(c.Name) > maxName || strings.ContainsFunc(c.Name, unprintable) {
+		return fmt.Errorf("--name %q: want at most %d printable characters", c.Name, maxName)
+	}
+	return nil
+}
+
+// defaultName is that of the CAs if the operator gave none.
+func defaultName(td agents.TrustDomain) string {
+	if name := "brevet " + string(td); len(name) <= maxName {
+		return name
+	}
+	return "brevet"
+}
+
+func (c InitConfig) checkLifetimes() error {
+	if c.IssuerLifetime < 24*time.Hour || c.RootLifetime < c.IssuerLifetime || c.RootLifetime > 50*366*24*time.Hour {
+		return fmt.Errorf("lifetimes: want 24h <= issuer (%s) <= root (%s) <= 50 years", c.IssuerLifetime, c.RootLifetime)
+	}
+	return nil
+}
+
+// emptyDir makes the directory, or accepts one without an authority in it.
+func emptyDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(dir, config.Name)); err == nil {
+		return fmt.Errorf("%s holds an authority already: start it with brevet serve, or choose another --dir", dir)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*.key"))
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(dir, config.Store)); err == nil || len(left) > 0 {
+		return fmt.Errorf("%s holds part of an authority, from an init that was cut short: remove %s and *.key there and try again", dir, config.Store)
+	}
+	return nil
+}
+
+// fill makes the keys and certificates and records them in one transaction.
+func (c InitConfig) fill(ctx context.Context, db storage.DB, store *keys.Store, f *config.File, alg keys.Algorithm, now time.Time) (*Made, error) {
+	h := hierarchy{InitConfig: c, store: store, name: orDefault(c.Name, defaultName(f.TrustDomain)), now: now}
+	root, issuing, err := h.make(keys.Root, keys.Issuer, alg, ca.NewRoot)
+	if err != nil {
+		return nil, err
+	}
+	made := &Made{TrustDomain: string(f.TrustDomain), RootFingerprint: fingerprint(root), Issuer: issuing.ID, Advertise: f.Advertise}
+	if !alg.Classical() {
+		https, _, err := h.make(keys.HTTPSRoot, keys.HTTPSIssuer, keys.ECDSAP256, ca.NewHTTPSRoot)
+		if err != nil {
+			return nil, err
+		}
+		made.HTTPSRootFingerprint = fingerprint(https)
+	}
+	if _, _, err := h.generate(keys.Tokens, keys.ECDSAP256); err != nil {
+		return nil, err
+	}
+	if _, _, err := h.generate(keys.Audit, keys.Ed25519); err != nil {
+		return nil, err
+	}
+	r := policy.Request{Actor: c.Actor, Action: "authority.init", Subject: string(f.TrustDomain)}
+	return made, policy.Do(ctx, db, now, r, func(tx storage.Tx) (policy.Grant, error) { return policy.Grant{}, h.record(tx) })
+}
+
+func fingerprint(a ca.Authority) string {
+	hash := sha256.Sum256(a.Certificate)
+	return hex.EncodeToString(hash[:])
+}
+
+func orDefault(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

@@ -1,0 +1,112 @@
+package authority
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// Own is the server's own certificate: issued and recorded like any other, to the agent
+// agents.Authority, and renewed when two thirds of its hour are over.
+type Own struct {
+	ca    *ca.CA
+	clock *clock.Clock
+	log   *slog.Logger
+	names agents.Change
+
+	current atomic.Pointer[tls.Certificate]
+	mu      sync.Mutex // one renewal at a time
+}
+
+// Current returns the certificate, or nil before the first Renew.
+func (o *Own) Current() *tls.Certificate { return o.current.Load() }
+
+// due reports whether the certificate is to be renewed, and whether it can
+// still be used until then.
+func due(c *tls.Certificate, now time.Time) (renew, usable bool) {
+	if c == nil {
+		return true, false
+	}
+	life := c.Leaf.NotAfter.Sub(c.Leaf.NotBefore)
+	usable = !now.Before(c.Leaf.NotBefore) && now.Before(c.Leaf.NotAfter)
+	return !usable || now.After(c.Leaf.NotAfter.Add(-life/3)), usable
+}
+
+// Get is a [tls.Config.GetCertificate]. A certificate that has expired (the machine
+// slept) or is not valid yet (the clock was set back) is renewed while the client
+// waits. One that is merely due is left to whoever calls Renew regularly. If it cannot
+// be renewed, the client may judge the old one.
+func (o *Own) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c := o.current.Load()
+	if _, usable := due(c, o.clock.Shown()); usable {
+		return c, nil
+	}
+	if err := o.Renew(context.Background()); err != nil {
+		o.log.Error("the server's certificate cannot be used and not be renewed", "error", err)
+	}
+	return o.current.Load(), nil
+}
+
+// Renew issues the server's certificate anew if it is due.
+func (o *Own) Renew(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.clock.Shown()
+	if renew, _ := due(o.current.Load(), now); !renew {
+		return nil
+	}
+	// Asking in vain would be recorded as a denial, with urgency: strangers, whose
+	// handshakes come here, must not decide how often that is.
+	if issuer := o.ca.HTTPSIssuer(); !now.Before(issuer.NotAfter) {
+		return fmt.Errorf("its issuer ended at %s", issuer.NotAfter.Format(time.RFC3339))
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	csr, err := o.request(key)
+	if err != nil {
+		return err
+	}
+	issued, err := o.ca.Issue(storage.Urgent(ctx), ca.Request{
+		Request: policy.Request{Actor: "system"}, Agent: agents.Authority, CSR: csr, Proof: "this server", Time: now,
+	})
+	if err != nil {
+		return err
+	}
+	leaf, err := x509.ParseCertificate(issued.DER)
+	if err != nil {
+		return err
+	}
+	o.current.Store(&tls.Certificate{Certificate: issued.Chain(), PrivateKey: key, Leaf: leaf})
+	return nil
+}
+
+// request is the request for all names that the server has.
+func (o *Own) request(key *ecdsa.PrivateKey) (*ca.CSR, error) {
+	var t x509.CertificateRequest
+	t.DNSNames = o.names.DNS
+	for _, ip := range o.names.IPs {
+		t.IPAddresses = append(t.IPAddresses, net.ParseIP(ip))
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &t, key)
+	if err != nil {
+		return nil, err
+	}
+	return ca.ParseCSR(der)
+}

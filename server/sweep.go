@@ -1,0 +1,57 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// retention is how long a partition of records stays after its hour is over,
+// by a clock that nobody sets: a wall clock that jumps ahead and back again
+// must not have made the store forget what was revoked.
+const retention = time.Hour
+
+// A sweeper drops the partitions that are over.
+type sweeper struct {
+	db    storage.DB
+	clock *clock.Clock
+	log   *slog.Logger
+	seen  map[string]time.Time // when a partition was first found to be over; monotonic
+}
+
+func newSweeper(db storage.DB, c *clock.Clock, log *slog.Logger) *sweeper {
+	return &sweeper{db, c, log, map[string]time.Time{}}
+}
+
+func (s *sweeper) run(ctx context.Context) {
+	var ended []string
+	err := s.db.View(ctx, func(tx storage.Tx) (err error) {
+		ended, err = storage.Ended(tx, s.clock.Earliest())
+		return err
+	})
+	if err != nil {
+		s.log.Error("looking for expired records failed", "error", err)
+		return
+	}
+	over := map[string]time.Time{}
+	for _, name := range ended {
+		first, known := s.seen[name]
+		if !known {
+			first = time.Now()
+		}
+		if time.Since(first) < retention {
+			over[name] = first
+			continue
+		}
+		// This is what makes room in a store that has filled its disk.
+		err := s.db.Update(storage.Urgent(ctx), func(tx storage.Tx) error { return storage.DropPartition(tx, name) })
+		if err != nil {
+			s.log.Error("dropping expired records failed; trying again", "records", name, "error", err)
+			over[name] = first
+		}
+	}
+	s.seen = over // one that is not over any more starts anew
+}
