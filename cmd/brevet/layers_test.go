@@ -51,6 +51,7 @@ var layers = map[string]string{
 	"storage":             "",
 	"client":              "pqc pqc/pkix storage/durable agents/secret",
 	"pqc/pkix":            "pqc",
+	"pqc/jose":            "pqc/jose/strict pqc",
 	"pqc":                 "pqc/jose/strict",
 	"pqc/jose/strict":     "",
 }

@@ -23,3 +23,9 @@ func Base64(text string) ([]byte, error) {
 
 // ToBase64 returns the one text that [Base64] reads as b.
 func ToBase64(b []byte) string { return base64url.EncodeToString(b) }
+
+// AppendBase64 appends the encoding of b to text.
+func AppendBase64(text, b []byte) []byte { return base64url.AppendEncode(text, b) }
+
+// Base64Len returns how long the encoding of n octets is.
+func Base64Len(n int) int { return base64url.EncodedLen(n) }
