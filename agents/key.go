@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/pqc/keycheck"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -48,6 +49,23 @@ func checkPublicKey(spki PublicKey) error {
 		return err
 	}
 	return CheckEncoding(spki, key)
+}
+
+// CheckKey refuses public keys that no agent should use: see [keycheck.Agents].
+func CheckKey(key any) error {
+	if err := keycheck.Agents.Check(key); err != nil {
+		return fmt.Errorf("%w key: %v", ErrInvalid, err)
+	}
+	return nil
+}
+
+// CheckEncoding refuses a SubjectPublicKeyInfo that is not the one DER encoding
+// of key: see [keycheck.Encoding].
+func CheckEncoding(spki []byte, key any) error {
+	if err := keycheck.Encoding(spki, key); err != nil {
+		return fmt.Errorf("%w key: %v", ErrInvalid, err)
+	}
+	return nil
 }
 
 // Components returns what the key is made of.

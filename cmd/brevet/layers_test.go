@@ -40,7 +40,7 @@ var layers = map[string]string{
 	"tokens":              "agents/policy agents/clock agents storage/keys storage pqc agents/secret",
 	"ca":                  "agents/policy agents/clock agents storage/audit storage/keys storage pqc/pkix pqc",
 	"agents/policy":       "agents/clock agents storage/audit storage",
-	"agents":              "agents/clock storage pqc agents/secret",
+	"agents":              "agents/clock storage pqc agents/secret pqc/keycheck",
 	"agents/clock":        "",
 	"agents/secret":       "",
 	"storage/audit":       "storage pqc/jose/strict",
@@ -50,8 +50,9 @@ var layers = map[string]string{
 	"storage/durable":     "",
 	"storage":             "",
 	"client":              "pqc pqc/pkix storage/durable agents/secret",
-	"pqc/pkix":            "pqc",
+	"pqc/pkix":            "pqc pqc/keycheck",
 	"pqc/jose":            "pqc/jose/strict pqc",
+	"pqc/keycheck":        "pqc",
 	"pqc":                 "pqc/jose/strict",
 	"pqc/jose/strict":     "",
 }
@@ -68,7 +69,7 @@ var doors = map[string]string{
 	"github.com/VictoriaMetrics/metrics": "server/telemetry",
 	"golang.org/x/mod":                   "storage/audit server/admin server/authority",
 	"github.com/cloudflare/circl":        "pqc",
-	"golang.org/x/crypto":                "ca ca/acme crl crl/ocsp tokens client agents pqc pqc/pkix server/servertest server/test/rawacme",
+	"golang.org/x/crypto":                "ca ca/acme crl crl/ocsp tokens client agents pqc pqc/pkix server/servertest server/test/rawacme pqc/jose",
 	"golang.org/x/sys":                   "server/admin storage/bolt storage/keys client cmd/brevet",
 }
 

@@ -2,22 +2,12 @@ package pkix
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
 
 	"github.com/brevet-ca/brevet/pqc"
-)
-
-// Bounds for RSA keys in bits. Below is too weak; above, a peer that sends a
-// certificate could make its check as slow as it likes.
-const (
-	minRSA = 2048
-	maxRSA = 8192
+	"github.com/brevet-ca/brevet/pqc/keycheck"
 )
 
 // A key is the public key of a subject: one of pqc, a classical one, or one that
@@ -42,24 +32,7 @@ func parseKey(spki []byte, classical crypto.PublicKey) (key, error) {
 	if classical == nil {
 		return key{err: err}, nil
 	}
-	return key{classical: classical, err: checkClassical(classical)}, nil
-}
-
-func checkClassical(k crypto.PublicKey) error {
-	switch k := k.(type) {
-	case *ecdsa.PublicKey:
-		if k.Curve == elliptic.P224() {
-			return errors.New("P-224 is too weak")
-		}
-	case *rsa.PublicKey:
-		if n := k.N.BitLen(); n < minRSA || n > maxRSA {
-			return fmt.Errorf("an RSA key must have %d to %d bits, this one has %d", minRSA, maxRSA, n)
-		}
-	case ed25519.PublicKey:
-	default:
-		return fmt.Errorf("keys of type %T are not used for signatures here", k)
-	}
-	return nil
+	return key{classical: classical}, nil
 }
 
 // check returns what the signature rests on, if it is the key's.
@@ -69,6 +42,9 @@ func (k *key) check(s *signed) (Protection, error) {
 	}
 	if k.pq != nil {
 		return checkPQ(k.pq, s.identifier, s.tbs, s.signature)
+	}
+	if err := keycheck.Others.Check(k.classical); err != nil {
+		return 0, fmt.Errorf("the public key cannot be used: %w", err)
 	}
 	alg, ok := classicalAlgorithms[string(s.identifier)]
 	if !ok {

@@ -1,7 +1,9 @@
 package pkix
 
 import (
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -192,7 +194,7 @@ var rsaKey = func() func(testing.TB) *rsa.PrivateKey {
 	var k *rsa.PrivateKey
 	return func(t testing.TB) *rsa.PrivateKey {
 		if k == nil {
-			k = must(rsa.GenerateKey(rand.Reader, minRSA))(t)
+			k = must(rsa.GenerateKey(rand.Reader, 2048))(t)
 		}
 		return k
 	}
@@ -215,8 +217,18 @@ func TestClassicalAlgorithms(t *testing.T) {
 	_, err := c.CheckSelfSigned()
 	refused(t, err, "unknown, broken or not the key's")
 
-	refused(t, checkClassical(&ecdsa.PublicKey{Curve: elliptic.P224()}), "too weak")
-	refused(t, checkClassical(&rsa.PublicKey{N: rsaKey(t).Primes[0], E: 65537}), "2048 to 8192 bits")
+	for _, weak := range []struct {
+		key crypto.PublicKey
+		why string
+	}{
+		{&ecdsa.PublicKey{Curve: elliptic.P224()}, "want the curve P-256, P-384 or P-521"},
+		{&rsa.PublicKey{N: rsaKey(t).Primes[0], E: 65537}, "2048 to 8192"},
+		{ed25519.PublicKey(make([]byte, 32)), "small order"},
+	} {
+		k := key{classical: weak.key}
+		_, err := k.check(&signed{identifier: sha1})
+		refused(t, err, weak.why)
+	}
 }
 
 func TestUnknownKeys(t *testing.T) {

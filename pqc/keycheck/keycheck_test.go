@@ -1,4 +1,4 @@
-package agents_test
+package keycheck_test
 
 import (
 	"crypto/dsa" //lint:ignore SA1019 to see it refused
@@ -17,12 +17,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/pqc/keycheck"
 )
 
-func TestCheckKeyAcceptsWhatAgentsUse(t *testing.T) {
+func TestAgentsMayUse(t *testing.T) {
 	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
-		if err := agents.CheckKey(&newECDSA(t, curve).PublicKey); err != nil {
+		if err := keycheck.Agents.Check(&newECDSA(t, curve).PublicKey); err != nil {
 			t.Errorf("%s: %v", curve.Params().Name, err)
 		}
 	}
@@ -30,11 +30,11 @@ func TestCheckKeyAcceptsWhatAgentsUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := agents.CheckKey(edwards); err != nil {
+	if err := keycheck.Agents.Check(edwards); err != nil {
 		t.Errorf("Ed25519: %v", err)
 	}
 	for _, name := range []string{"rsa2048.pem", "rsa3072.pem", "rsa4096.pem"} { // made by openssl genrsa
-		if err := agents.CheckKey(readRSA(t, name)); err != nil {
+		if err := keycheck.Agents.Check(readRSA(t, name)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -66,14 +66,13 @@ func readRSA(t testing.TB, name string) *rsa.PublicKey {
 // keyRefused checks that a key is refused, and because of what.
 func keyRefused(t *testing.T, what string, key any, because string) {
 	t.Helper()
-	err := agents.CheckKey(key)
-	refused(t, what, err, agents.ErrInvalid)
-	if err != nil && !strings.Contains(err.Error(), because) {
-		t.Errorf("%s: %q does not say %q", what, err, because)
+	err := keycheck.Agents.Check(key)
+	if err == nil || !strings.Contains(err.Error(), because) {
+		t.Errorf("%s: got %v, want %q", what, err, because)
 	}
 }
 
-func TestCheckKeyRefusesOtherKinds(t *testing.T) {
+func TestCheckRefusesOtherKinds(t *testing.T) {
 	x25519, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +85,7 @@ func TestCheckKeyRefusesOtherKinds(t *testing.T) {
 	keyRefused(t, "P-224", &newECDSA(t, elliptic.P224()).PublicKey, "want the curve")
 }
 
-func TestCheckKeyRefusesRSAOfWrongSize(t *testing.T) {
+func TestCheckRefusesRSAOfWrongSize(t *testing.T) {
 	good := readRSA(t, "rsa2048.pem").N
 	for _, bits := range []int{0, 1, 512, 1024, 2047, 4097, 8192, 16384} {
 		n := new(big.Int)
@@ -99,28 +98,28 @@ func TestCheckKeyRefusesRSAOfWrongSize(t *testing.T) {
 		keyRefused(t, "exponent", &rsa.PublicKey{N: good, E: e}, "exponent")
 	}
 	for _, e := range []int{65537, 65539, 1<<31 - 1} {
-		if err := agents.CheckKey(&rsa.PublicKey{N: good, E: e}); err != nil {
+		if err := keycheck.Agents.Check(&rsa.PublicKey{N: good, E: e}); err != nil {
 			t.Errorf("exponent %d: %v", e, err)
 		}
 	}
 }
 
-func TestCheckKeyRefusesSmallFactors(t *testing.T) {
+func TestCheckRefusesSmallFactors(t *testing.T) {
 	cofactor := readRSA(t, "rsa2048.pem").N // it has no small factor itself
 	for _, p := range []int64{2, 3, 5, 7, 11, 167, 173, 743, 751} {
 		n := new(big.Int).Mul(cofactor, big.NewInt(p))
 		keyRefused(t, "a factor of "+big.NewInt(p).String(), &rsa.PublicKey{N: n, E: 65537}, "small factor")
 	}
 	// The bound is written down here: 757 is the first that is not looked for.
-	if err := agents.CheckKey(&rsa.PublicKey{N: new(big.Int).Mul(cofactor, big.NewInt(757)), E: 65537}); err != nil {
+	if err := keycheck.Agents.Check(&rsa.PublicKey{N: new(big.Int).Mul(cofactor, big.NewInt(757)), E: 65537}); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestCheckKeyRefusesROCA makes the primes that Infineon's library made
+// TestCheckRefusesROCA makes the primes that Infineon's library made
 // (CVE-2017-15361): k*M + (65537^a mod M), where M is a primorial. For keys of
 // 2048 bits, M is the product of the first 126 primes (Nemec et al., table 1).
-func TestCheckKeyRefusesROCA(t *testing.T) {
+func TestCheckRefusesROCA(t *testing.T) {
 	m, count := big.NewInt(1), 0
 	for p := int64(2); count < 126; p++ {
 		if big.NewInt(p).ProbablyPrime(0) {
@@ -147,10 +146,10 @@ func TestCheckKeyRefusesROCA(t *testing.T) {
 	keyRefused(t, "a ROCA modulus", &rsa.PublicKey{N: new(big.Int).Mul(prime(), prime()), E: 65537}, "CVE-2017-15361")
 }
 
-// TestCheckKeyRefusesClosePrimes: of n = p*q with q = p + d, each round of
+// TestCheckRefusesClosePrimes: of n = p*q with q = p + d, each round of
 // Fermat's method gains; a hundred of them reach d of about 2^516 for p of 1024
 // bits. What lies just beyond is as good as random primes.
-func TestCheckKeyRefusesClosePrimes(t *testing.T) {
+func TestCheckRefusesClosePrimes(t *testing.T) {
 	p, err := rand.Prime(rand.Reader, 1025)
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +162,7 @@ func TestCheckKeyRefusesClosePrimes(t *testing.T) {
 		}
 		key := &rsa.PublicKey{N: new(big.Int).Mul(p, q), E: 65537}
 		if !weak {
-			if err := agents.CheckKey(key); err != nil {
+			if err := keycheck.Agents.Check(key); err != nil {
 				t.Errorf("primes 2^%d apart: %v", distance, err)
 			}
 			continue
@@ -173,10 +172,10 @@ func TestCheckKeyRefusesClosePrimes(t *testing.T) {
 	keyRefused(t, "a square", &rsa.PublicKey{N: new(big.Int).Mul(p, p), E: 65537}, "Fermat")
 }
 
-// TestCheckKeyRefusesSmallOrder goes through the points of edwards25519 whose
+// TestCheckRefusesSmallOrder goes through the points of edwards25519 whose
 // order divides 8, in every encoding, as libsodium's ge25519_has_small_order
 // lists them. Under such a key, one signature is valid for many messages.
-func TestCheckKeyRefusesSmallOrder(t *testing.T) {
+func TestCheckRefusesSmallOrder(t *testing.T) {
 	for _, y := range []string{
 		"0000000000000000000000000000000000000000000000000000000000000000",
 		"0100000000000000000000000000000000000000000000000000000000000000",
@@ -197,79 +196,36 @@ func TestCheckKeyRefusesSmallOrder(t *testing.T) {
 	}
 }
 
-func publicPEM(t testing.TB, key any) string {
-	t.Helper()
-	der, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		t.Fatal(err)
+// TestOthers: with keys of others we only verify, so more sizes are taken, but
+// not what is weak.
+func TestOthers(t *testing.T) {
+	good := readRSA(t, "rsa2048.pem").N
+	wide := new(big.Int).SetBit(big.NewInt(1), 8191, 1)
+	for new(big.Int).GCD(nil, nil, wide, new(big.Int).MulRange(3, 751)).Cmp(big.NewInt(1)) != 0 {
+		wide.Add(wide, big.NewInt(2))
 	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-}
-
-// notPublicKeys returns texts that are refused, by what is wrong with them.
-func notPublicKeys(t testing.TB) map[string]string {
-	good := publicPEM(t, &newECDSA(t, elliptic.P256()).PublicKey)
-	block, _ := pem.Decode([]byte(good))
-	as := func(kind string, der []byte) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	for what, key := range map[string]*rsa.PublicKey{"an exponent of 3": {N: good, E: 3}, "8192 bits": {N: wide, E: 65537}} {
+		if err := keycheck.Others.Check(key); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		keyRefused(t, what, key, "want")
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(newECDSA(t, elliptic.P256()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	offCurve := append([]byte{}, block.Bytes...)
-	offCurve[len(offCurve)-1] ^= 1
-	return map[string]string{
-		"empty":              "",
-		"not PEM":            "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE",
-		"a private key":      as("PRIVATE KEY", private),
-		"private inside":     as("PUBLIC KEY", private),
-		"a certificate":      as("CERTIFICATE", block.Bytes),
-		"PKCS #1":            as("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(readRSA(t, "rsa2048.pem"))),
-		"two keys":           good + good,
-		"text after it":      good + "more",
-		"an octet after it":  as("PUBLIC KEY", append(append([]byte{}, block.Bytes...), 0)),
-		"cut off":            as("PUBLIC KEY", block.Bytes[:len(block.Bytes)-1]),
-		"no octets":          as("PUBLIC KEY", nil),
-		"not on the curve":   as("PUBLIC KEY", offCurve),
-		"a curve not wanted": publicPEM(t, &newECDSA(t, elliptic.P224()).PublicKey),
-		"cut off in PEM":     good[:len(good)/2],
-		"NUL octets":         strings.Repeat("\x00", 100),
+	for what, key := range map[string]any{
+		"an even exponent": &rsa.PublicKey{N: good, E: 4}, "an exponent of 1": &rsa.PublicKey{N: good, E: 1},
+		"a square": &rsa.PublicKey{N: new(big.Int).Mul(good, good), E: 3}, "8193 bits": &rsa.PublicKey{N: new(big.Int).Lsh(wide, 1), E: 3},
+		"small order": ed25519.PublicKey(make([]byte, 32)), "a short Ed25519 key": ed25519.PublicKey{1},
+	} {
+		if keycheck.Others.Check(key) == nil {
+			t.Errorf("%s is taken", what)
+		}
 	}
 }
 
-func TestParsePublicKey(t *testing.T) {
-	good := publicPEM(t, &newECDSA(t, elliptic.P256()).PublicKey)
-	block, _ := pem.Decode([]byte(good))
-	for what, text := range map[string]string{"alone": good, "with text before it": "the key of the bot:\n" + good, "with spaces after it": good + " \n\n"} {
-		if key, err := agents.ParsePublicKey([]byte(text)); err != nil || string(key) != string(block.Bytes) {
-			t.Errorf("%s: %x, %v", what, key, err)
+func BenchmarkCheckRSA(b *testing.B) {
+	key := readRSA(b, "rsa4096.pem")
+	for b.Loop() {
+		if err := keycheck.Agents.Check(key); err != nil {
+			b.Fatal(err)
 		}
 	}
-	for what, text := range notPublicKeys(t) {
-		_, err := agents.ParsePublicKey([]byte(text))
-		refused(t, what, err, agents.ErrInvalid)
-	}
-}
-
-func FuzzParsePublicKey(f *testing.F) {
-	for _, text := range notPublicKeys(f) {
-		f.Add([]byte(text))
-	}
-	f.Add([]byte(publicPEM(f, &newECDSA(f, elliptic.P256()).PublicKey)))
-	f.Add([]byte(publicPEM(f, readRSA(f, "rsa2048.pem"))))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		key, err := agents.ParsePublicKey(text)
-		if err != nil {
-			return
-		}
-		again, err := agents.ParsePublicKey(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: key}))
-		if err != nil || string(again) != string(key) {
-			t.Errorf("%x printed and parsed is %x, %v", key, again, err)
-		}
-		public, err := x509.ParsePKIXPublicKey(key)
-		if err != nil || agents.CheckKey(public) != nil {
-			t.Errorf("what was accepted is no good key: %v", err)
-		}
-	})
 }
