@@ -21,6 +21,7 @@ var layers = map[string]string{
 	"server/test/disk":    "",
 	"server/test/interop": "",
 	"server/test/storm":   "",
+	"server/test/upgrade": "",
 	"server/test/rawacme": "server/servertest",
 	"server/servertest":   "server server/admin/api ca agents storage/bolt storage pqc/pkix",
 	"server":              "ca/acme server/admin server/admin/api server/relying server/config server/limit server/telemetry crl/ocsp crl tokens/oauth tokens ca agents/clock agents storage/bolt storage/keys storage ca/enroll server/authority",

@@ -74,13 +74,27 @@ func New(t *testing.T, change ...func(*server.InitConfig)) *World {
 		Dir: dir, URL: made.Advertise, HTTP: "http://" + c.ListenHTTP, Fingerprint: cmp.Or(made.HTTPSRootFingerprint, made.RootFingerprint), Root: made.RootFingerprint, Issuer: made.Issuer,
 		Admin: api.Dial(dir), Clock: new(Clock), Log: new(Log), t: t,
 	}
+	w.open()
+	return w
+}
+
+// Open starts an authority that lies in dir already and listens at these
+// addresses. Of its root and issuer, the World does not know the identifiers.
+func Open(t *testing.T, dir, listen, listenHTTP string, clock *Clock) *World {
+	t.Helper()
+	w := &World{Dir: dir, URL: "https://" + listen, HTTP: "http://" + listenHTTP, Admin: api.Dial(dir), Clock: clock, Log: new(Log), t: t}
+	w.open()
+	return w
+}
+
+func (w *World) open() {
+	w.t.Helper()
 	w.Start()
-	t.Cleanup(func() { w.Stop() })
+	w.t.Cleanup(func() { w.Stop() })
 	w.Roots = x509.NewCertPool()
 	if !w.Roots.AppendCertsFromPEM([]byte(w.Get(w.insecure(), "/roots.pem"))) {
-		t.Fatal("the authority serves no roots")
+		w.t.Fatal("the authority serves no roots")
 	}
-	return w
 }
 
 // Start starts the server, again after Stop. change, if given, may alter how.
