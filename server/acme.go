@@ -2,13 +2,10 @@ package server
 
 import (
 	"context"
-	"iter"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca/acme"
-	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/server/limit"
-	"github.com/brevet-ca/brevet/storage"
 )
 
 // newACME returns the part that answers ACME clients.
@@ -21,15 +18,4 @@ func (s *Server) newACME() *acme.Service {
 		Failed:  func(n agents.Name) { s.gate.Failed(limit.Sender{Agent: n}) },
 		Served:  s.noteACME,
 	})
-}
-
-// accounts yields the ACME accounts as operators' verbs count them.
-func accounts(tx storage.Tx) iter.Seq2[admin.Account, error] {
-	return func(yield func(admin.Account, error) bool) {
-		for a, err := range acme.Accounts(tx) {
-			if !yield(admin.Account(a), err) {
-				return
-			}
-		}
-	}
 }

@@ -43,12 +43,12 @@ func TestWhoAsksOCSPReliesOnTheIssuer(t *testing.T) {
 		if answer := servertest.Read(w, got); answer.Status != http.StatusOK {
 			t.Errorf("%s: %d", software, answer.Status)
 		}
-		rehearsed, err := w.Admin.RehearseKey(t.Context(), "issuer", "mldsa65-ecdsa-p256-sha512")
+		rehearsed, err := w.Admin.DryRunKey(t.Context(), "issuer", "mldsa65-ecdsa-p256-sha512")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if v := servertest.Verdict(rehearsed, "127.0.0.1", software); v != "breaks" {
-			t.Errorf("%s: a rehearsal said %q of it", software, v)
+			t.Errorf("%s: a dry run said %q of it", software, v)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func TestRehearsalForetellsSizes(t *testing.T) {
 				if _, err := w.Admin.RevokeCertificate(t.Context(), first.Serial(), ""); err != nil {
 					t.Fatal(err)
 				}
-				r, err := w.Admin.RehearseKey(t.Context(), "issuer", algorithm)
+				r, err := w.Admin.DryRunKey(t.Context(), "issuer", algorithm)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -99,12 +99,12 @@ func TestRehearsalChangesNothing(t *testing.T) {
 	}
 	before := look()
 	for purpose, algorithm := range map[string]string{"issuer": "mldsa65", "tokens": "ed25519", "tokens-pq": "mldsa44"} {
-		if r, err := w.Admin.RehearseKey(t.Context(), purpose, algorithm); err != nil || r.To != algorithm || len(r.Sizes) == 0 {
+		if r, err := w.Admin.DryRunKey(t.Context(), purpose, algorithm); err != nil || r.To != algorithm || len(r.Sizes) == 0 {
 			t.Errorf("%s to %s: %+v, %v", purpose, algorithm, r, err)
 		}
 	}
 	for purpose, algorithm := range map[string]string{"root": "", "audit": "", "https-issuer": "", "tokens": "mldsa65", "issuer": "rsa"} {
-		if r, err := w.Admin.RehearseKey(t.Context(), purpose, algorithm); err == nil {
+		if r, err := w.Admin.DryRunKey(t.Context(), purpose, algorithm); err == nil {
 			t.Errorf("%s to %q is rehearsed: %+v", purpose, algorithm, r)
 		}
 	}
@@ -130,7 +130,7 @@ func TestRehearsalKnowsWhoReliedHow(t *testing.T) {
 		r.Body.Close()
 	}
 	for _, when := range []string{"at once", "after a restart"} {
-		r, err := w.Admin.RehearseKey(t.Context(), "issuer", "mldsa44-ecdsa-p256-sha256")
+		r, err := w.Admin.DryRunKey(t.Context(), "issuer", "mldsa44-ecdsa-p256-sha256")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +150,7 @@ func TestRehearsalKnowsWhoReliedHow(t *testing.T) {
 				}
 			}
 		}
-		r, err = w.Admin.RehearseKey(t.Context(), "tokens", "ecdsa-p384")
+		r, err = w.Admin.DryRunKey(t.Context(), "tokens", "ecdsa-p384")
 		if err != nil || r.Breaks != 1 || servertest.Verdict(r, "127.0.0.1", "resource/1") != "breaks" {
 			t.Errorf("%s: tokens: %+v, %v", when, r, err)
 		}
@@ -165,7 +165,7 @@ func TestRehearsalKnowsWhoReliedHow(t *testing.T) {
 	if got := bot.Renew(); got.Status != http.StatusOK {
 		t.Fatalf("renewing: %d %s", got.Status, got.Body)
 	}
-	r, err := w.Admin.RehearseKey(t.Context(), "issuer", "mldsa44")
+	r, err := w.Admin.DryRunKey(t.Context(), "issuer", "mldsa44")
 	if err != nil || servertest.Verdict(r, "second", "Go-http-client/2.0") != "works" || servertest.Verdict(r, "bot", "Go-http-client/2.0") != "unknown" {
 		t.Errorf("once more: %+v, %v", r.Parties, err)
 	}
@@ -181,7 +181,7 @@ func TestImpostorIsNoAgent(t *testing.T) {
 		t.Fatal("a suspended agent renews")
 	}
 	fetchAs(t, w.Client(bot.Cert), w.URL+"/healthz", "x/1")
-	r, err := w.Admin.RehearseKey(t.Context(), "issuer", "mldsa44")
+	r, err := w.Admin.DryRunKey(t.Context(), "issuer", "mldsa44")
 	if err != nil || servertest.Verdict(r, "127.0.0.1", "x/1") == "" || slices.ContainsFunc(r.Parties, func(p api.RelyingParty) bool { return p.Agent && p.Software == "x/1" }) {
 		t.Errorf("believed by a certificate that nobody accepted: %+v, %v", r.Parties, err)
 	}
@@ -191,7 +191,7 @@ func TestImpostorIsNoAgent(t *testing.T) {
 func TestRehearsalKnowsWhoEnrolled(t *testing.T) {
 	w := servertest.New(t)
 	w.Enroll("bot", agents.Change{})
-	r, err := w.Admin.RehearseKey(t.Context(), "issuer", "mldsa44")
+	r, err := w.Admin.DryRunKey(t.Context(), "issuer", "mldsa44")
 	if err != nil || servertest.Verdict(r, "bot", "Go-http-client/2.0") != "unknown" {
 		t.Errorf("%+v, %v", r.Parties, err)
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/server/limit"
+	"github.com/brevet-ca/brevet/server/operator"
 	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/server/telemetry"
 	"github.com/brevet-ca/brevet/storage/bolt"
@@ -131,11 +132,10 @@ func (s *Server) assemble(k *keys.Store) error {
 		Enrolled: func(r *http.Request, n agents.Name) { s.relying.Request(r, n, "", relying.Certificate) },
 	})
 	s.metrics = telemetry.NewMetrics(s.gauges())
-	s.admin = admin.NewHandler(admin.Parts{
+	s.admin = admin.NewHandler(&operator.Service{
 		DB: s.db, CA: a.CA, CRL: a.CRL, Tokens: a.Tokens, TrustDomain: td,
 		BaseURL: s.file.BaseURL(), Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping,
-		Status: a.Status, Sign: a.Checkpoint, Verifiers: a.Verifiers, Rotate: a.Rotate, Rehearse: a.DryRun,
-		Accounts: accounts, EndAccount: acme.End,
+		Keys: a, Checkpoints: a, Health: a,
 	})
 	return nil
 }

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"github.com/urfave/cli/v2"
-
-	"github.com/brevet-ca/brevet/ca"
-)
+import "github.com/urfave/cli/v2"
 
 func keyCommand() *cli.Command {
 	return &cli.Command{
@@ -69,26 +65,26 @@ mldsa44-ed25519-sha512 or mldsa65-ed25519-sha512. Make it first, then list
 audiences, and restart. It is published with the other keys; resource servers whose
 library stumbles over keys that it does not know fetch /oauth/jwks?alg=ES256.
 
---rehearse changes nothing. It says how large certificates, CRLs and tokens get,
-and how those who relied on the authority in the last 31 days would take it, by
-what they fetched and presented and by the signatures that their TLS offered: who
-breaks, who works, and for whom nothing that was seen tells. Those who never ask
-the authority anything, such as TLS peers that look at no CRL, are not known to it.
-Without the name of a key it rehearses the whole authority: the issuer and, if they
+--dry-run changes nothing. It says how large certificates, CRLs and tokens would get,
+and what would become of the relying parties of the last 31 days, by what they
+fetched and presented and by the signatures that their TLS offered: which break,
+which work, and which nothing is known of. Relying parties that never ask the
+authority anything, such as TLS peers that look at no CRL, are not known to it.
+Without the name of a key it is about the whole authority: the issuer and, if they
 can have the algorithm, the token keys; --json then prints a list. --quiet prints who
-breaks.
+breaks. (--rehearse is the earlier name of this flag.)
 
 The new key lies in a new file in --dir: copy it to where the others are kept.
 
 Examples:
   $ brevet key rotate issuer
-  $ brevet key rotate --algorithm mldsa65 --rehearse
+  $ brevet key rotate --algorithm mldsa65 --dry-run
   $ brevet key rotate issuer --algorithm ecdsa-p256+mldsa65
   $ brevet key rotate profile-issuer --algorithm mldsa65-ecdsa-p256-sha512
   $ brevet key rotate tokens-pq --algorithm mldsa65`,
 				Flags: []cli.Flag{
 					text("algorithm", "`ALGORITHM` of the new key, if it is an issuer's or signs tokens"),
-					yes("rehearse", "say what the rotation would do, and whom it would cut off, and change nothing"),
+					&cli.BoolFlag{Name: "dry-run", Aliases: []string{"rehearse"}, Usage: "say what the rotation would do, and whom it would cut off, and change nothing"},
 				},
 				Action: keyRotate,
 			},
@@ -123,8 +119,8 @@ func keyList(c *cli.Context) error {
 const rotated = "issuer|profile-issuer|https-issuer|tokens|tokens-pq|audit"
 
 func keyRotate(c *cli.Context) error {
-	if c.Bool("rehearse") {
-		return keyRehearse(c)
+	if c.Bool("dry-run") {
+		return keyDryRun(c)
 	}
 	if !c.Args().Present() {
 		return misuse(c, "key rotate needs %s", rotated)
@@ -137,25 +133,11 @@ func keyRotate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := server.Keys(c.Context)
-	if err != nil {
-		return err
-	}
 	return answer(c, k, []string{k.ID}, func(p *page) {
 		p.line("The %s key is now %s (%s).", k.Purpose, k.ID, k.Algorithm)
 		p.line("Its file in the authority's directory is in no earlier copy of the keys: copy it, too.")
-		for _, other := range all {
-			switch {
-			case k.Purpose != "issuer" && k.Purpose != "profile-issuer" || other.State != "active":
-			case k.Purpose == "profile-issuer" && other.Purpose == "issuer" && other.Algorithm == k.Algorithm:
-				p.line("It signs nothing yet: the issuer has the same algorithm and signs for the profiles that want it, until it is rotated to another.")
-			case other.Purpose == "https-issuer" && other.Activated.Equal(k.Activated):
-				p.line("TLS clients cannot check what it signs: the server's own certificate will come from the new %s %s (%s), whose file is new as well.", other.Purpose, other.ID, other.Algorithm)
-			case other.Purpose == "root":
-				if remark := ca.UnderRoot(other.Algorithm, k.Algorithm); remark != "" {
-					p.line("%s", remark)
-				}
-			}
+		for _, remark := range k.Remarks {
+			p.line("%s", remark)
 		}
 	})
 }

@@ -14,7 +14,7 @@ const module = "github.com/brevet-ca/brevet"
 // layers says which packages of ours each package may import. Imports point
 // down: what stands in a line imports only what stands below it.
 var layers = map[string]string{
-	"cmd/brevet":          "server server/config server/admin server/admin/api client agents storage/durable ca",
+	"cmd/brevet":          "server server/config server/admin/api client agents storage/durable",
 	"server/test/acme":    "",
 	"server/test/clock":   "",
 	"server/test/crash":   "",
@@ -24,7 +24,7 @@ var layers = map[string]string{
 	"server/test/upgrade": "",
 	"server/test/rawacme": "server/servertest",
 	"server/servertest":   "server server/admin/api ca agents storage/bolt storage pqc/pkix",
-	"server":              "ca/acme server/admin server/admin/api server/relying server/config server/limit server/telemetry crl/ocsp crl tokens/oauth tokens ca agents/clock agents storage/bolt storage/keys storage ca/enroll server/authority",
+	"server":              "ca/acme server/admin server/operator server/admin/api server/relying server/config server/limit server/telemetry crl/ocsp crl tokens/oauth tokens ca agents/clock agents storage/bolt storage/keys storage ca/enroll server/authority",
 	"server/limit":        "agents",
 	"server/telemetry":    "",
 	"ca/enroll":           "ca agents/policy agents/clock agents storage pqc/jose/strict",
@@ -32,7 +32,8 @@ var layers = map[string]string{
 	"server/config":       "ca/acme ca agents storage/keys",
 	"server/relying":      "server/limit agents/clock agents storage/keys storage pqc",
 	"server/admin/api":    "",
-	"server/admin":        "server/admin/api crl tokens ca agents/policy agents/clock agents storage/audit storage/keys storage",
+	"server/admin":        "server/operator server/admin/api agents/policy agents storage/keys storage",
+	"server/operator":     "server/admin/api ca/acme crl tokens ca agents/policy agents/clock agents storage/audit storage/keys storage",
 	"ca/catest":           "ca agents/policy agents/clock agents storage/bolt storage/audit storage/keys storage",
 	"ca/acme":             "ca agents/policy agents/clock agents storage pqc/jose/strict",
 	"crl/ocsp":            "crl ca agents/clock agents storage",
@@ -68,7 +69,7 @@ var doors = map[string]string{
 	"go.yaml.in/yaml/v3":                 "server/config",
 	"golang.org/x/time":                  "server/limit",
 	"github.com/VictoriaMetrics/metrics": "server/telemetry",
-	"golang.org/x/mod":                   "storage/audit server/admin server/authority",
+	"golang.org/x/mod":                   "storage/audit server/operator server/authority",
 	"github.com/cloudflare/circl":        "pqc",
 	"golang.org/x/crypto":                "ca ca/acme crl crl/ocsp tokens client agents pqc pqc/pkix server/servertest server/test/rawacme pqc/jose",
 	"golang.org/x/sys":                   "server/admin storage/bolt storage/keys client cmd/brevet",

@@ -210,7 +210,7 @@ func TestAuditPrinting(t *testing.T) {
 	f := fakeServer(t, answers{"GET /audit": twoEvents})
 	out := ask(t, "audit", "list", "--agent", "bot", "--since", "2026-01-02T03:04:05Z")
 	contains(t, out, "allow  agent.add             bot                  by uid=0\n", "\uFFFD[2J<x>", "by spiffe://td/agent/x; scope\n")
-	if want := "GET /audit?agent=bot&follow=false&since=2026-01-02T03%3A04%3A05Z "; f.asked[0] != want {
+	if want := "GET /audit?agent=bot&since=2026-01-02T03%3A04%3A05Z "; f.asked[0] != want {
 		t.Errorf("asked %s, want %s", f.asked[0], want)
 	}
 	var list []api.Event

@@ -1,107 +1,60 @@
-// Package admin is the operators' API: types, handlers and a [Client], over a
-// unix socket in the authority's directory. The socket is open to the user
-// that the server runs as, and root; nobody authenticates beyond that, and the
-// peer's user id is the actor in the audit log.
+// Package admin carries what operators may do, package operator, over HTTP on a
+// unix socket in the authority's directory. The socket is open to the user that
+// the server runs as, and root; nobody authenticates beyond that, and the peer's
+// user id is the actor in the audit log.
 package admin
 
 import (
-	"context"
-	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
-	"github.com/brevet-ca/brevet/ca"
-	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/operator"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
-	"github.com/brevet-ca/brevet/tokens"
 )
 
-// Parts are what the handlers work with.
-type Parts struct {
-	DB          storage.DB
-	CA          *ca.CA
-	CRL         *crl.Publisher
-	Tokens      *tokens.Service
-	TrustDomain agents.TrustDomain
-	BaseURL     string // where CRLs are published
-	Directory   string // URL of the ACME directory
-	Clock       *clock.Clock
-	Log         *slog.Logger
-	Stopping    <-chan struct{} // closed when the server is about to stop
-
-	Status    func(context.Context) (api.Status, error)                                           // what only the server knows
-	Sign      func(storage.Tx) ([]byte, error)                                                    // a checkpoint of the audit log
-	Verifiers func(storage.Tx) ([]ed25519.PublicKey, string, error)                               // the log's keys and its origin
-	Rotate    func(context.Context, policy.Request, keys.Purpose, keys.Algorithm) (string, error) // makes a new key, whose identifier it returns, and puts it to work; "" for one like the old
-	Rehearse  func(context.Context, keys.Purpose, keys.Algorithm) (api.Rehearsal, error)          // says what Rotate would do
-
-	Accounts   func(storage.Tx) iter.Seq2[Account, error] // of ACME, but for those that ended one by one
-	EndAccount func(tx storage.Tx, id string) error       // ends one
-}
-
-// A Handler serves the API.
+// A Handler serves the operations of a service.
 type Handler struct {
-	Parts
-	mux http.ServeMux
+	service *operator.Service
+	log     *slog.Logger
+	mux     http.ServeMux
 }
 
-// NewHandler returns a Handler for the parts.
-func NewHandler(p Parts) *Handler {
-	h := &Handler{Parts: p}
-	for pattern, serve := range map[string]func(*http.Request) (any, error){
-		"POST /agents":                       h.addAgent,
-		"GET /agents":                        h.listAgents,
-		"GET /agents/{name}":                 h.showAgent,
-		"PATCH /agents/{name}":               h.setAgent,
-		"POST /agents/{name}/suspend":        h.suspend,
-		"POST /agents/{name}/resume":         h.resume,
-		"POST /agents/{name}/decommission":   h.decommission,
-		"POST /agents/{name}/reenroll":       h.reenroll,
-		"POST /agents/{name}/certificates":   h.issue,
-		"GET /certificates":                  h.listCertificates,
-		"GET /certificates/{serial}":         h.showCertificate,
-		"POST /certificates/{serial}/revoke": h.revokeCertificate,
-		"GET /tokens":                        h.listTokens,
-		"POST /tokens/{jti}/revoke":          h.revokeToken,
-		"POST /tokens/introspect":            h.introspect,
-		"POST /revoke":                       h.revoke,
-		"GET /crl":                           h.showCRL,
-		"POST /crl":                          h.publishCRL,
-		"POST /audit/verify":                 h.verifyLog,
-		"GET /audit/proof/{seq}":             h.prove,
-		"GET /keys":                          h.listKeys,
-		"POST /keys/{purpose}/rotate":        h.rotateKey,
-		"POST /keys/{purpose}/rehearse":      h.rehearseKey,
-		"POST /rehearse":                     h.rehearse,
-		"GET /status":                        h.status,
-	} {
-		h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			doc, err := serve(r)
-			if err != nil {
-				h.refuse(w, r, err)
-				return
-			}
-			w.Header().Set("Content-Type", "application/json")
-			json.NewEncoder(w).Encode(doc)
-		})
+// NewHandler returns a Handler for a service.
+func NewHandler(s *operator.Service) *Handler {
+	h := &Handler{service: s, log: s.Log}
+	for _, o := range s.Operations() {
+		h.mux.HandleFunc(o.Route, func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, o) })
 	}
-	h.mux.HandleFunc("GET /audit", h.events)
-	h.mux.HandleFunc("GET /backup", h.backup)
+	h.mux.HandleFunc(api.ListEvents.Route(), h.events)
+	h.mux.HandleFunc(api.Backup.Route(), h.backup)
 	return h
 }
 
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+// ServeHTTP hands the identifier of the request on in its context.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mux.ServeHTTP(w, r.WithContext(operator.WithRequest(r.Context(), requestID(r))))
+}
+
+func requestID(r *http.Request) string { return r.Header.Get("X-Request-Id") }
+
+// serve carries any operation.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, o operator.Operation) {
+	doc, err := o.Do(r.Context(), principal(r), func(into any) error { return decode(r, into) })
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(doc)
+}
 
 // refuse answers with the reason: operators may know it.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
@@ -109,6 +62,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, agents.ErrUnknown), errors.Is(err, storage.ErrNotFound):
 		status = http.StatusNotFound
+	case errors.Is(err, operator.ErrNotOperator):
+		status = http.StatusForbidden
 	case errors.Is(err, agents.ErrInvalid), errors.Is(err, keys.ErrInvalid):
 		status = http.StatusBadRequest
 	case policy.IsDenial(err):
@@ -119,7 +74,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusServiceUnavailable
 	}
 	if status >= 500 {
-		h.Log.Error("failed", "request", r.Header.Get("X-Request-Id"), "route", r.Pattern, "error", err)
+		h.log.Error("failed", "request", requestID(r), "route", r.Pattern, "error", err)
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
@@ -130,8 +85,15 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // names and keys.
 const maxBody = 1 << 20
 
-// read reads a request's JSON body. An empty one is as good as {}.
-func read(r *http.Request, into any) error {
+// decode fills in a request from the path, the query and the JSON body. An empty
+// body is as good as {}.
+func decode(r *http.Request, into any) error {
+	if err := api.Bind(into, r.PathValue, r.URL.Query()); err != nil {
+		return fmt.Errorf("%w %v", agents.ErrInvalid, err)
+	}
+	if r.Method == http.MethodGet {
+		return nil
+	}
 	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
@@ -142,32 +104,3 @@ func read(r *http.Request, into any) error {
 	}
 	return nil
 }
-
-// do runs an operator's change through package policy. reasons are what the
-// operator gave, for the audit log.
-func (h *Handler) do(r *http.Request, action, subject string, change func(tx storage.Tx, now time.Time) error, reasons ...string) error {
-	return policy.Do(r.Context(), h.DB, h.Clock.Now(), h.request(r, action, subject), func(tx storage.Tx) (policy.Grant, error) {
-		// The clock is read in the change's turn: a cutoff made at an instant
-		// before it would spare what was issued and committed since.
-		return policy.Grant{Reasons: reasons}, change(tx, h.Clock.Now())
-	})
-}
-
-// cutOff is do for a change that ends what was issued until now. That is when the
-// change has its turn, and no earlier than anything was issued: the clock may
-// have been set back a little. A full disk does not stop it.
-func (h *Handler) cutOff(r *http.Request, action, subject string, change func(tx storage.Tx, now time.Time) error, reasons ...string) error {
-	return h.do(urgent(r), action, subject, func(tx storage.Tx, _ time.Time) error { return change(tx, h.Clock.Latest()) }, reasons...)
-}
-
-func urgent(r *http.Request) *http.Request { return r.WithContext(storage.Urgent(r.Context())) }
-
-func (h *Handler) request(r *http.Request, action, subject string) policy.Request {
-	return policy.Request{Actor: actor(r), Action: action, Subject: subject, ID: r.Header.Get("X-Request-Id")}
-}
-
-func (h *Handler) view(r *http.Request, fn func(storage.Tx) error) error {
-	return h.DB.View(r.Context(), fn)
-}
-
-func agentName(r *http.Request) (agents.Name, error) { return agents.ParseName(r.PathValue("name")) }

@@ -8,10 +8,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/operator"
 )
 
 // Listen opens the socket in dir, mode 0600. Nobody else serves it: whoever
@@ -37,7 +37,7 @@ func Listen(dir string) (net.Listener, error) {
 	return l, nil
 }
 
-type actorKey struct{}
+type principalKey struct{}
 
 // ConnContext remembers who is at the other end of a connection, for
 // http.Server.
@@ -46,15 +46,16 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	if err != nil {
 		return ctx
 	}
-	return context.WithValue(ctx, actorKey{}, "uid="+strconv.Itoa(uid))
+	return context.WithValue(ctx, principalKey{}, operator.UID(uint32(uid)))
 }
 
-// actor returns who sent the request, for the audit log.
-func actor(r *http.Request) string {
-	if who, ok := r.Context().Value(actorKey{}).(string); ok {
-		return who
+// principal returns who sent the request: nobody in particular, who may do
+// nothing, if the kernel did not say.
+func principal(r *http.Request) operator.Principal {
+	if p, ok := r.Context().Value(principalKey{}).(operator.Principal); ok {
+		return p
 	}
-	return "operator"
+	return operator.Anonymous
 }
 
 // peerUID asks the kernel whose process opened the connection.

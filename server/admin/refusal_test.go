@@ -185,6 +185,10 @@ func TestRequestsThatAreNone(t *testing.T) {
 		{"GET", "/agents?stale=-5m", "", 400, "want a duration"},
 		{"GET", "/audit?since=yesterday", "", 400, "want RFC 3339"},
 		{"GET", "/audit/proof/x", "", 400, "want its number"},
+		{"GET", "/audit?follow=perhaps", "", 400, "want true or false"},
+		{"GET", "/agents?names=bot", "", 400, `invalid parameter \"names\"`},
+		{"GET", "/backup?to=here", "", 400, `invalid parameter \"to\"`},
+		{"POST", "/keys/issuer/rotate?algorithms=x", "", 400, `invalid parameter \"algorithms\"`},
 	} {
 		status, text := w.raw(c.method, c.path, c.body)
 		if status != c.status || !strings.Contains(text, c.because) || len(text) > 1000 {

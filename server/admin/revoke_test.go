@@ -3,6 +3,7 @@ package admin_test
 import (
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"reflect"
 	"slices"
@@ -124,7 +125,7 @@ func TestRevokeWhatIsSelected(t *testing.T) {
 	}{
 		"an agent": {func(time.Time) api.Selection { return api.Selection{Agent: "a1"} }, func(n string) bool { return n[:2] == "a1" }, "a1"},
 		"an owner": {func(time.Time) api.Selection { return api.Selection{Owner: "alice"} }, func(n string) bool { return n[0] == 'a' }, "owner alice"},
-		"a label":  {func(time.Time) api.Selection { return api.Selection{Labels: map[string]string{"env": "prod"}} }, func(n string) bool { return n[1] == '1' }, "label map[env:prod]"},
+		"a label":  {func(time.Time) api.Selection { return api.Selection{Labels: map[string]string{"env": "prod"}} }, func(n string) bool { return n[1] == '1' }, "label env=prod"},
 		"an owner's label": {func(time.Time) api.Selection {
 			return api.Selection{Owner: "bob", Labels: map[string]string{"env": "prod"}}
 		}, func(n string) bool { return n[:2] == "b1" }, "owner bob"},
@@ -355,5 +356,48 @@ func TestOperatorIntrospects(t *testing.T) {
 	var in map[string]any
 	if err != nil || json.Unmarshal(raw, &in) != nil || in["active"] != true || in["client_id"] != "bot" {
 		t.Errorf("%s, %v", raw, err)
+	}
+}
+
+// TestReceiptsCountWhatIsBeingIssued: an agent obtains more and more while it is
+// suspended. All that it ever got is dead then, and the receipt counts all.
+func TestReceiptsCountWhatIsBeingIssued(t *testing.T) {
+	w := newWorld(t)
+	done, request := make(chan error), map[string]any{"csr": w.bot.CSR(nil)}
+	for range 4 {
+		go func() {
+			for i := range 1000 {
+				got := w.PostJSON(w.bot.HTTP, "/v1/certificates", request)
+				if got.Status == http.StatusOK && i%2 == 0 {
+					got = w.bot.Token(nil)
+				}
+				if got.Status != http.StatusOK {
+					done <- nil
+					return
+				}
+			}
+			done <- fmt.Errorf("it was not stopped")
+		}()
+	}
+	time.Sleep(50 * time.Millisecond)
+	receipt, err := w.Admin.Suspend(t.Context(), "bot", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	certs, err := w.Admin.Certificates(t.Context(), "bot", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	jtis, err := w.Admin.Tokens(t.Context(), "bot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if receipt.Certificates != len(certs) || receipt.Tokens != len(jtis) || len(certs) < 3 || len(jtis) < 2 {
+		t.Errorf("%d certificates and %d tokens were counted, of %d and %d", receipt.Certificates, receipt.Tokens, len(certs), len(jtis))
 	}
 }

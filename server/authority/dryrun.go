@@ -20,15 +20,15 @@ import (
 // DryRun says what Rotate would do, and changes nothing: how large what is
 // signed gets, tried out with keys that are forgotten, and who of those that
 // relied on the authority lately could not go on.
-func (a *Authority) DryRun(ctx context.Context, p keys.Purpose, alg keys.Algorithm) (api.Rehearsal, error) {
+func (a *Authority) DryRun(ctx context.Context, p keys.Purpose, alg keys.Algorithm) (api.DryRun, error) {
 	plan, err := a.plan(ctx, p, alg)
 	if err != nil {
-		return api.Rehearsal{}, err
+		return api.DryRun{}, err
 	}
 	if p == keys.Audit {
-		return api.Rehearsal{}, fmt.Errorf("%w purpose: checkpoints of the audit log are checked by brevet audit verify, which knows all its keys; there is nothing to rehearse", agents.ErrInvalid)
+		return api.DryRun{}, fmt.Errorf("%w purpose: checkpoints of the audit log are checked by brevet audit verify, which knows all its keys; there is nothing to rehearse", agents.ErrInvalid)
 	}
-	r := api.Rehearsal{Purpose: string(p), From: string(plan.old.Algorithm), To: string(plan.algorithm)}
+	r := api.DryRun{Purpose: string(p), From: string(plan.old.Algorithm), To: string(plan.algorithm)}
 	change, err := a.change(ctx, p, plan)
 	if err != nil {
 		return r, err
@@ -75,7 +75,7 @@ func (a *Authority) change(ctx context.Context, p keys.Purpose, next plan) (rely
 	return c, err
 }
 
-func (a *Authority) tryCertificates(ctx context.Context, r *api.Rehearsal, issuer string) error {
+func (a *Authority) tryCertificates(ctx context.Context, r *api.DryRun, issuer string) error {
 	p := keys.Purpose(r.Purpose)
 	sizes := []api.Size{{What: "certificate"}, {What: "chain sent in TLS"}, {What: "issuer's certificate"}, {What: "CRL, as it is now"}}
 	measure := func(alg keys.Algorithm, into func(*api.Size) *int) error {
@@ -99,7 +99,7 @@ func (a *Authority) tryCertificates(ctx context.Context, r *api.Rehearsal, issue
 	return measure(keys.Algorithm(r.To), func(s *api.Size) *int { return &s.Then })
 }
 
-func (a *Authority) tryTokens(ctx context.Context, r *api.Rehearsal, c *relying.Change) error {
+func (a *Authority) tryTokens(ctx context.Context, r *api.DryRun, c *relying.Change) error {
 	p := keys.Purpose(r.Purpose)
 	then, err := a.Tokens.Trial(ctx, p, keys.Algorithm(r.To))
 	if err != nil {
@@ -117,7 +117,7 @@ func (a *Authority) tryTokens(ctx context.Context, r *api.Rehearsal, c *relying.
 }
 
 // judge fills in who relies on the authority, the worst first.
-func (a *Authority) judge(r *api.Rehearsal, c relying.Change) {
+func (a *Authority) judge(r *api.DryRun, c relying.Change) {
 	r.Parties = []api.RelyingParty{}
 	oldest := a.Clock.Now().Add(-relying.Memory)
 	for _, p := range a.Relying.All() {
@@ -158,7 +158,7 @@ func remarks(c relying.Change, next plan) []string {
 	if c.Purpose == keys.ProfileIssuer {
 		said = append(said, "It signs only what is asked for by a profile of that algorithm: who does not meet such certificates goes on as before.")
 	}
-	if remark := ca.UnderRoot(string(c.Root), string(c.To)); c.Issues() && remark != "" {
+	if remark := ca.UnderRoot(c.Root, c.To); c.Issues() && remark != "" {
 		said = append(said, remark)
 	}
 	switch {

@@ -122,7 +122,7 @@ func Fetch(t *testing.T, url string) []byte {
 
 // Verdict returns what a dry run of a rotation says of a relying party, or
 // nothing if it does not know it.
-func Verdict(r api.Rehearsal, who, software string) string {
+func Verdict(r api.DryRun, who, software string) string {
 	i := slices.IndexFunc(r.Parties, func(p api.RelyingParty) bool { return p.Who == who && p.Software == software })
 	if i < 0 {
 		return ""

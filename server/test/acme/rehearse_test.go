@@ -16,11 +16,11 @@ func TestRehearsalKnowsACMEClients(t *testing.T) {
 	c := a.account()
 	c.UserAgent = "certbot/0"
 	a.obtain(c, []string{"shop.example.org"})
-	r, err := w.Admin.RehearseKey(t.Context(), "issuer", "mldsa44")
+	r, err := w.Admin.DryRunKey(t.Context(), "issuer", "mldsa44")
 	if err != nil || servertest.Verdict(r, "shop", "certbot/0") != "unknown" {
 		t.Errorf("%+v, %v", r.Parties, err)
 	}
-	if r, err = w.Admin.RehearseKey(t.Context(), "issuer", "ecdsa-p384"); err != nil || servertest.Verdict(r, "shop", "certbot/0") != "works" {
+	if r, err = w.Admin.DryRunKey(t.Context(), "issuer", "ecdsa-p384"); err != nil || servertest.Verdict(r, "shop", "certbot/0") != "works" {
 		t.Errorf("%+v, %v", r.Parties, err)
 	}
 	// Once it has had one of that algorithm, it is known to take them.
@@ -28,7 +28,7 @@ func TestRehearsalKnowsACMEClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.obtainBlind(c, "shop.example.org")
-	if r, err = w.Admin.RehearseKey(t.Context(), "issuer", "mldsa44"); err != nil || servertest.Verdict(r, "shop", "certbot/0") != "works" {
+	if r, err = w.Admin.DryRunKey(t.Context(), "issuer", "mldsa44"); err != nil || servertest.Verdict(r, "shop", "certbot/0") != "works" {
 		t.Errorf("%+v, %v", r.Parties, err)
 	}
 }

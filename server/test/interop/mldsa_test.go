@@ -64,12 +64,12 @@ func TestStockTLSAndEachKind(t *testing.T) {
 				t.Errorf("got %q, want %q", got, want)
 			}
 			// What it fetched and offered foretells how it takes the same again.
-			r, err := w.Admin.RehearseKey(t.Context(), "issuer", algorithm)
+			r, err := w.Admin.DryRunKey(t.Context(), "issuer", algorithm)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if v := servertest.Verdict(r, "127.0.0.1", "node/24"); v != map[bool]string{true: "works", false: "breaks"}[strings.HasPrefix(got, "authorized")] {
-				t.Errorf("a rehearsal said %q of it", v)
+				t.Errorf("a dry run said %q of it", v)
 			}
 		})
 	}

@@ -1,15 +1,13 @@
-package admin_test
+package operator_test
 
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"fmt"
 	"iter"
 	"log/slog"
 	mrand "math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +17,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
-	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/operator"
 	"github.com/brevet-ca/brevet/server/servertest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
@@ -72,7 +70,7 @@ func newParts(t *testing.T, names ...agents.Name) *parts {
 			if err != nil {
 				return err
 			}
-			_, err = agents.Add(tx, surveyed, n, agents.Change{Owner: new("alice"), Scopes: []string{"a"}, Audiences: []string{apiURL}}, e, p.now)
+			_, err = agents.Add(tx, surveyed, n, agents.Change{Owner: new("alice"), Scopes: []string{"a"}, Audiences: []string{"https://api.example"}}, e, p.now)
 			return err
 		})
 	}
@@ -137,7 +135,7 @@ func (r *rows) Scan(table, prefix string) iter.Seq2[string, []byte] {
 func (p *parts) survey(chosen func(agents.Agent, agents.Credential) bool, happens func()) (found, scanned int) {
 	p.t.Helper()
 	var find func(storage.Tx, time.Time) ([]string, error)
-	if err := p.db.View(p.t.Context(), func(tx storage.Tx) (err error) { find, err = admin.Surveyed(tx, p.now, chosen); return err }); err != nil {
+	if err := p.db.View(p.t.Context(), func(tx storage.Tx) (err error) { find, err = operator.Surveyed(tx, p.now, chosen); return err }); err != nil {
 		p.t.Fatal(err)
 	}
 	happens()
@@ -147,7 +145,7 @@ func (p *parts) survey(chosen func(agents.Agent, agents.Credential) bool, happen
 		if err != nil {
 			return err
 		}
-		want, err := admin.Found(tx, p.now, chosen)
+		want, err := operator.Found(tx, p.now, chosen)
 		slices.Sort(got)
 		slices.Sort(want)
 		if !slices.Equal(got, want) {
@@ -246,48 +244,5 @@ func TestSurveysAreBroughtUpToDate(t *testing.T) {
 	}
 	if sum < 60 {
 		t.Errorf("%d credentials in all are too few to tell anything", sum)
-	}
-}
-
-// TestReceiptsCountWhatIsBeingIssued: an agent obtains more and more while it is
-// suspended. All that it ever got is dead then, and the receipt counts all.
-func TestReceiptsCountWhatIsBeingIssued(t *testing.T) {
-	w := newWorld(t)
-	done, request := make(chan error), map[string]any{"csr": w.bot.CSR(nil)}
-	for range 4 {
-		go func() {
-			for i := range 1000 {
-				got := w.PostJSON(w.bot.HTTP, "/v1/certificates", request)
-				if got.Status == http.StatusOK && i%2 == 0 {
-					got = w.bot.Token(nil)
-				}
-				if got.Status != http.StatusOK {
-					done <- nil
-					return
-				}
-			}
-			done <- fmt.Errorf("it was not stopped")
-		}()
-	}
-	time.Sleep(50 * time.Millisecond)
-	receipt, err := w.Admin.Suspend(t.Context(), "bot", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 4 {
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}
-	certs, err := w.Admin.Certificates(t.Context(), "bot", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	jtis, err := w.Admin.Tokens(t.Context(), "bot")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if receipt.Certificates != len(certs) || receipt.Tokens != len(jtis) || len(certs) < 3 || len(jtis) < 2 {
-		t.Errorf("%d certificates and %d tokens were counted, of %d and %d", receipt.Certificates, receipt.Tokens, len(certs), len(jtis))
 	}
 }

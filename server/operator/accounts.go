@@ -1,26 +1,20 @@
-package admin
+package operator
 
 import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// An Account is one of ACME, as the store has it.
-type Account struct {
-	ID      string
-	Agent   agents.Name
-	Created time.Time
-}
-
 // accounts returns the ACME accounts that may be used now and are chosen, by
 // their agent and when they were opened.
-func (h *Handler) accounts(tx storage.Tx, now time.Time, chosen func(agents.Agent, time.Time) bool) ([]Account, error) {
-	var found []Account
+func accounts(tx storage.Tx, now time.Time, chosen func(agents.Agent, time.Time) bool) ([]acme.Account, error) {
+	var found []acme.Account
 	standing := agents.NewStanding(tx, now)
-	for account, err := range h.Accounts(tx) {
+	for account, err := range acme.Accounts(tx) {
 		if err != nil {
 			return nil, err
 		}
@@ -42,12 +36,12 @@ func (s selection) choosesAccount(a agents.Agent, created time.Time) bool {
 }
 
 // endAccounts ends the accounts one by one, where no cutoff does.
-func (h *Handler) endAccounts(tx storage.Tx, s selection, chosen []Account) error {
+func (s selection) endAccounts(tx storage.Tx, chosen []acme.Account) error {
 	if s.IssuedSince.IsZero() {
 		return nil
 	}
 	for _, a := range chosen {
-		if err := h.EndAccount(tx, a.ID); err != nil {
+		if err := acme.End(tx, a.ID); err != nil {
 			return err
 		}
 	}

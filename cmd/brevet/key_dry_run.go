@@ -10,32 +10,32 @@ import (
 	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
-// keyRehearse prints what a rotation would do: of one key, or of all that can have
-// the algorithm. The essential of it is who would be cut off.
-func keyRehearse(c *cli.Context) error {
+// keyDryRun prints what a rotation would do: of one key, or of all that can have
+// the algorithm. --quiet prints who would be cut off.
+func keyDryRun(c *cli.Context) error {
 	purpose, algorithm := c.Args().First(), c.String("algorithm")
 	if purpose == "" && algorithm == "" {
-		return misuse(c, "key rotate --rehearse needs --algorithm ALGORITHM, or %s", rotated)
+		return misuse(c, "key rotate --dry-run needs --algorithm ALGORITHM, or %s", rotated)
 	}
 	server, err := dial(c)
 	if err != nil {
 		return err
 	}
 	if purpose == "" {
-		all, err := server.Rehearse(c.Context, algorithm)
+		all, err := server.DryRun(c.Context, algorithm)
 		if err != nil {
 			return err
 		}
-		return printRehearsals(c, all, all...)
+		return printDryRuns(c, all, all...)
 	}
-	r, err := server.RehearseKey(c.Context, purpose, algorithm)
+	r, err := server.DryRunKey(c.Context, purpose, algorithm)
 	if err != nil {
 		return err
 	}
-	return printRehearsals(c, r, r)
+	return printDryRuns(c, r, r)
 }
 
-func printRehearsals(c *cli.Context, doc any, all ...api.Rehearsal) error {
+func printDryRuns(c *cli.Context, doc any, all ...api.DryRun) error {
 	var broken []string
 	for _, r := range all {
 		for _, p := range r.Parties {
@@ -49,13 +49,13 @@ func printRehearsals(c *cli.Context, doc any, all ...api.Rehearsal) error {
 			if i > 0 {
 				p.line("")
 			}
-			p.rehearsal(r, c.Bool("verbose"))
+			p.dryRun(r, c.Bool("verbose"))
 		}
 	})
 }
 
-func (p *page) rehearsal(r api.Rehearsal, works bool) {
-	p.line("Rehearsed rotating the %s key from %s to %s. Nothing was changed.", r.Purpose, orDash(r.From), r.To)
+func (p *page) dryRun(r api.DryRun, works bool) {
+	p.line("Dry run of rotating the %s key from %s to %s. Nothing was changed.", r.Purpose, orDash(r.From), r.To)
 	p.line("")
 	var sizes table
 	sizes.styled(bold, "OCTETS OF", "NOW", "THEN")
@@ -79,13 +79,13 @@ func (p *page) rehearsal(r api.Rehearsal, works bool) {
 		p.table(t)
 		p.line("")
 	}
-	p.line("%s", rehearsalSummary(r))
+	p.line("%s", dryRunSummary(r))
 	for _, remark := range r.Remarks {
 		p.line("%s", remark)
 	}
 }
 
-func rehearsalSummary(r api.Rehearsal) string {
+func dryRunSummary(r api.DryRun) string {
 	if r.Since.IsZero() {
 		return "Nobody was seen to rely on the authority yet, so nothing is known of who would break."
 	}

@@ -1,0 +1,158 @@
+package api
+
+import (
+	"context"
+	"time"
+)
+
+// What operators do with agents.
+var (
+	AddAgent     = Operation[AddRequest, Invited]{"POST /agents"}
+	ListAgents   = Operation[Filter, []Agent]{"GET /agents"}
+	ShowAgent    = Operation[Named, Shown]{"GET /agents/{name}"}
+	SetAgent     = Operation[SetRequest, Agent]{"PATCH /agents/{name}"}
+	Suspend      = Operation[EndRequest, Receipt]{"POST /agents/{name}/suspend"}
+	Resume       = Operation[Named, Agent]{"POST /agents/{name}/resume"}
+	Decommission = Operation[EndRequest, Receipt]{"POST /agents/{name}/decommission"}
+	Reenroll     = Operation[Named, Invited]{"POST /agents/{name}/reenroll"}
+)
+
+// An Agent is what operators see of an agent.
+type Agent struct {
+	Name        string            `json:"name"`
+	ID          string            `json:"id"` // SPIFFE ID
+	State       string            `json:"state"`
+	Owner       string            `json:"owner"`
+	Purpose     string            `json:"purpose,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Scopes      []string          `json:"scopes,omitempty"`
+	Audiences   []string          `json:"audiences,omitempty"`
+	DNS         []string          `json:"dns,omitempty"`
+	IPs         []string          `json:"ips,omitempty"`
+	Keys        int               `json:"keys,omitempty"` // how many are registered for private_key_jwt
+	TTL         string            `json:"ttl,omitempty"`
+	Expires     time.Time         `json:"expires,omitzero"`
+	Created     time.Time         `json:"created"`
+	Changed     time.Time         `json:"changed"`
+	Certified   time.Time         `json:"certified,omitzero"`    // when its latest certificate was issued
+	Certificate string            `json:"certificate,omitempty"` // serial number of that certificate, while it can be used
+	CertExpires time.Time         `json:"certificate_expires,omitzero"`
+}
+
+// A Shown agent is one with what it takes a longer look to know.
+type Shown struct {
+	Agent
+	ACMEAccounts int `json:"acme_accounts"` // those that can be used
+}
+
+// A Named request is about the agent of that name.
+type Named struct {
+	Name string `path:"name" json:"-"`
+}
+
+// A Change is what an operator writes about an agent, as text that the server
+// checks. What is nil is left as it is; an empty list empties it.
+//
+// It has the fields of agents.Change, so that the server converts it as it is:
+// neither can have a field that the other lacks.
+type Change struct {
+	Owner     *string           `json:"owner,omitempty"`
+	Purpose   *string           `json:"purpose,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"` // merged; an empty value removes the label
+	Scopes    []string          `json:"scopes,omitzero"`
+	Audiences []string          `json:"audiences,omitzero"`
+	DNS       []string          `json:"dns,omitzero"`      // NAME or NAME,challenge
+	IPs       []string          `json:"ips,omitzero"`      // ADDRESS or ADDRESS,challenge
+	Keys      []string          `json:"keys,omitzero"`     // PEM "PUBLIC KEY"s, for private_key_jwt
+	TTL       *time.Duration    `json:"ttl,omitempty"`     // nanoseconds; 0 means the profile's
+	Expires   *time.Time        `json:"expires,omitempty"` // the zero time means never
+}
+
+// An AddRequest registers an agent.
+type AddRequest struct {
+	Name string `json:"name"`
+	Change
+}
+
+// A SetRequest changes an agent.
+type SetRequest struct {
+	Name string `path:"name" json:"-"`
+	Change
+}
+
+// An Invited agent is one that was registered or may enroll anew, with its
+// one-time token and its ACME key: the only time that they are shown.
+type Invited struct {
+	Agent
+	Enrollment Enrollment `json:"enrollment"`
+	ACME       ACMEKey    `json:"acme"`
+}
+
+// An Enrollment is a one-time token.
+type Enrollment struct {
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires_at"`
+}
+
+// An ACMEKey is what an ACME client opens an account of the agent with (RFC
+// 8555, section 7.3.4), once, until the enrollment token expires.
+type ACMEKey struct {
+	Directory string `json:"directory"` // URL
+	KeyID     string `json:"eab_kid"`
+	MACKey    string `json:"eab_hmac_key"` // base64url, for HMAC-SHA256
+}
+
+// A Filter chooses agents to list. Empty members choose all.
+type Filter struct {
+	State  string            `query:"state" json:"-"`
+	Owner  string            `query:"owner" json:"-"`
+	Labels map[string]string `query:"label" json:"-"`
+	Stale  time.Duration     `query:"stale" json:"-"` // no certificate was issued for that long
+}
+
+// An EndRequest ends all that an agent holds.
+type EndRequest struct {
+	Name   string `path:"name" json:"-"`
+	Reason string `json:"reason,omitempty"` // a CRLReason by name
+}
+
+// AddAgent registers an agent and returns its enrollment token and ACME key.
+func (c *Client) AddAgent(ctx context.Context, name string, change Change) (Invited, error) {
+	return ask(ctx, c, AddAgent, AddRequest{name, change})
+}
+
+// Agents lists agents by name.
+func (c *Client) Agents(ctx context.Context, f Filter) ([]Agent, error) {
+	return ask(ctx, c, ListAgents, f)
+}
+
+// Agent returns one agent.
+func (c *Client) Agent(ctx context.Context, name string) (Shown, error) {
+	return ask(ctx, c, ShowAgent, Named{name})
+}
+
+// SetAgent changes an agent.
+func (c *Client) SetAgent(ctx context.Context, name string, change Change) (Agent, error) {
+	return ask(ctx, c, SetAgent, SetRequest{name, change})
+}
+
+// Suspend ends all that an agent holds, until it is resumed. reason is a
+// CRLReason by name, or empty.
+func (c *Client) Suspend(ctx context.Context, name, reason string) (Receipt, error) {
+	return ask(ctx, c, Suspend, EndRequest{name, reason})
+}
+
+// Decommission ends an agent for ever.
+func (c *Client) Decommission(ctx context.Context, name, reason string) (Receipt, error) {
+	return ask(ctx, c, Decommission, EndRequest{name, reason})
+}
+
+// Resume lets a suspended agent obtain credentials again.
+func (c *Client) Resume(ctx context.Context, name string) (Agent, error) {
+	return ask(ctx, c, Resume, Named{name})
+}
+
+// Reenroll returns a new enrollment token and ACME key for an agent.
+func (c *Client) Reenroll(ctx context.Context, name string) (Invited, error) {
+	return ask(ctx, c, Reenroll, Named{name})
+}

@@ -1,0 +1,92 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// What operators do with the authority as a whole.
+var (
+	ShowCRL    = Operation[CRLRequest, CRL]{"GET /crl"}
+	PublishCRL = Operation[struct{}, CRL]{"POST /crl"}
+	ShowStatus = Operation[struct{}, Status]{"GET /status"}
+	Backup     = Operation[struct{}, Stream]{"GET /backup"}
+)
+
+// A Stream is an answer that is not one JSON document: the store itself, or a
+// line for each entry of the log.
+type Stream struct{}
+
+// A CRL is what operators see of a published list.
+type CRL struct {
+	Issuer     string    `json:"issuer"`
+	Number     int64     `json:"number"`
+	ThisUpdate time.Time `json:"this_update"`
+	NextUpdate time.Time `json:"next_update"`
+	Entries    []Entry   `json:"entries,omitempty"`
+	Revoked    int       `json:"revoked"` // how many entries there are
+	URL        string    `json:"url"`
+}
+
+// An Entry is one revoked certificate on a list.
+type Entry struct {
+	Serial    string    `json:"serial"`
+	RevokedAt time.Time `json:"revoked_at"`
+	Reason    string    `json:"reason,omitempty"`
+}
+
+// A CRLRequest chooses a published list; an empty issuer means the active one.
+type CRLRequest struct {
+	Issuer string `query:"issuer" json:"-"`
+}
+
+// A Status is how the authority is.
+type Status struct {
+	Version         string         `json:"version"`
+	TrustDomain     string         `json:"trust_domain"`
+	Advertise       string         `json:"advertise"`
+	RootFingerprint []string       `json:"root_fingerprints"` // SHA-256 of the DER, in hexadecimal
+	Healthy         bool           `json:"healthy"`
+	Problems        []string       `json:"problems,omitempty"`
+	Started         time.Time      `json:"started"`
+	Agents          map[string]int `json:"agents"`       // by state
+	Certificates    int            `json:"certificates"` // active ones
+	Tokens          int            `json:"tokens"`       // active ones
+	ACMEAccounts    int            `json:"acme_accounts"`
+	Events          int64          `json:"events"`
+	StoreBytes      int64          `json:"store_bytes"`
+	CRL             CRL            `json:"crl"`
+	IssuerExpires   time.Time      `json:"issuer_expires"`
+	RootExpires     time.Time      `json:"root_expires"`
+	ServerExpires   time.Time      `json:"server_certificate_expires"`
+}
+
+// CRL returns a published list; an empty issuer means the active one.
+func (c *Client) CRL(ctx context.Context, issuer string) (CRL, error) {
+	return ask(ctx, c, ShowCRL, CRLRequest{issuer})
+}
+
+// PublishCRL publishes a list now.
+func (c *Client) PublishCRL(ctx context.Context) (CRL, error) {
+	return ask(ctx, c, PublishCRL, struct{}{})
+}
+
+// Status returns how the authority is.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	return ask(ctx, c, ShowStatus, struct{}{})
+}
+
+// Backup writes a copy of the store, as of one instant, to w.
+func (c *Client) Backup(ctx context.Context, w io.Writer) error {
+	body, err := open(ctx, c, Backup, struct{}{})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if _, err := io.Copy(w, body); err != nil {
+		return fmt.Errorf("receiving the backup: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package api
+
+import (
+	"context"
+	"time"
+)
+
+// What operators do with the signing keys.
+var (
+	ListKeys  = Operation[struct{}, []Key]{"GET /keys"}
+	RotateKey = Operation[RotateRequest, Rotated]{"POST /keys/{purpose}/rotate"}
+	DryRunKey = Operation[RotateRequest, DryRun]{"POST /keys/{purpose}/dry-run"}
+	DryRunAll = Operation[DryRunRequest, []DryRun]{"POST /keys/dry-run"}
+)
+
+// A Key is what operators see of a signing key.
+type Key struct {
+	ID        string    `json:"id"`
+	Purpose   string    `json:"purpose"`
+	Algorithm string    `json:"algorithm"`
+	State     string    `json:"state"`
+	Created   time.Time `json:"created"`
+	Activated time.Time `json:"activated,omitzero"`
+	Retired   time.Time `json:"retired,omitzero"`
+	Expires   time.Time `json:"expires,omitzero"` // of its CA certificate, if it has one
+}
+
+// A RotateRequest makes a new key of a purpose.
+type RotateRequest struct {
+	Purpose   string `path:"purpose" json:"-"`
+	Algorithm string `query:"algorithm" json:"-"` // "" means that of the old one
+}
+
+// A Rotated key is one that was just put to work.
+type Rotated struct {
+	Key
+	Remarks []string `json:"remarks,omitempty"` // what the operator should know of it
+}
+
+// A DryRunRequest is about all keys that could have the algorithm.
+type DryRunRequest struct {
+	Algorithm string `query:"algorithm" json:"-"`
+}
+
+// A DryRun says what a rotation of a key would do. Nothing was changed.
+type DryRun struct {
+	Purpose string         `json:"purpose"`
+	From    string         `json:"from,omitempty"` // algorithm; "" if there is no key yet
+	To      string         `json:"to"`
+	Sizes   []Size         `json:"sizes"`
+	Parties []RelyingParty `json:"parties"`
+	Breaks  int            `json:"breaks"` // how many of the parties
+	Unknown int            `json:"unknown"`
+	Works   int            `json:"works"`
+	Since   time.Time      `json:"since,omitzero"` // when the first of all parties was first seen
+	Remarks []string       `json:"remarks,omitempty"`
+}
+
+// A Size is that of something before and after, in octets.
+type Size struct {
+	What string `json:"what"`
+	Now  int    `json:"now,omitempty"` // 0 if there is none
+	Then int    `json:"then"`
+}
+
+// A RelyingParty is somebody who relied on the authority lately, and how the
+// rotation would be taken.
+type RelyingParty struct {
+	Who      string    `json:"who"`             // an agent's name, or an address
+	Agent    bool      `json:"agent,omitempty"` // it is an agent's name
+	Software string    `json:"software,omitempty"`
+	Uses     []string  `json:"uses"`
+	Seen     time.Time `json:"seen"`    // last
+	Verdict  string    `json:"verdict"` // works, unknown, breaks
+	Why      string    `json:"why"`
+}
+
+// Keys lists the signing keys.
+func (c *Client) Keys(ctx context.Context) ([]Key, error) {
+	return ask(ctx, c, ListKeys, struct{}{})
+}
+
+// RotateKey makes a new key of a purpose, like the old one, and puts it to work.
+func (c *Client) RotateKey(ctx context.Context, purpose string) (Rotated, error) {
+	return c.RotateKeyTo(ctx, purpose, "")
+}
+
+// RotateKeyTo is RotateKey for a key of another algorithm than the old one.
+func (c *Client) RotateKeyTo(ctx context.Context, purpose, algorithm string) (Rotated, error) {
+	return ask(ctx, c, RotateKey, RotateRequest{purpose, algorithm})
+}
+
+// DryRunKey says what RotateKeyTo would do, and changes nothing.
+func (c *Client) DryRunKey(ctx context.Context, purpose, algorithm string) (DryRun, error) {
+	return ask(ctx, c, DryRunKey, RotateRequest{purpose, algorithm})
+}
+
+// DryRun is DryRunKey for all keys that could have the algorithm.
+func (c *Client) DryRun(ctx context.Context, algorithm string) ([]DryRun, error) {
+	return ask(ctx, c, DryRunAll, DryRunRequest{algorithm})
+}

@@ -1,0 +1,87 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// What operators do with the audit log.
+var (
+	ListEvents = Operation[EventFilter, Stream]{"GET /audit"}
+	VerifyLog  = Operation[VerifyRequest, Verified]{"POST /audit/verify"}
+	Prove      = Operation[ProofRequest, json.RawMessage]{"GET /audit/proof/{entry}"}
+)
+
+// An Event is an entry of the audit log, as package audit writes it.
+type Event struct {
+	Seq        int64     `json:"seq"`
+	Time       time.Time `json:"time"`
+	Actor      string    `json:"actor"`
+	OnBehalfOf string    `json:"on_behalf_of,omitempty"`
+	Action     string    `json:"action"`
+	Subject    string    `json:"subject,omitempty"`
+	Decision   string    `json:"decision"` // allow, deny
+	Reasons    []string  `json:"reasons,omitempty"`
+	Request    string    `json:"request,omitempty"`
+	Credential string    `json:"credential,omitempty"` // serial number of a certificate or jti of a token
+}
+
+// An EventFilter chooses entries of the audit log.
+type EventFilter struct {
+	Agent  string    `query:"agent" json:"-"`
+	Since  time.Time `query:"since" json:"-"`
+	Follow bool      `query:"follow" json:"-"` // go on with new entries as they come
+}
+
+// A VerifyRequest checks the whole log.
+type VerifyRequest struct {
+	Checkpoint string `json:"checkpoint"` // saved earlier, or empty
+}
+
+// A Verified log is what audit verify found.
+type Verified struct {
+	Entries    int64  `json:"entries"`
+	Root       string `json:"root"`       // base64
+	Checkpoint string `json:"checkpoint"` // signed, of the log as it is now: keep it elsewhere
+}
+
+// A ProofRequest asks for the proof of the entry with a number.
+type ProofRequest struct {
+	Entry int64 `path:"entry" json:"-"`
+}
+
+// Events calls f with the chosen entries in their order, as JSON documents.
+func (c *Client) Events(ctx context.Context, filter EventFilter, f func(json.RawMessage) error) error {
+	body, err := open(ctx, c, ListEvents, filter)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	lines := json.NewDecoder(body)
+	for {
+		var e json.RawMessage
+		if err := lines.Decode(&e); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("the log was cut off here, the server's own log says why: %w", err)
+		}
+		if err := f(e); err != nil {
+			return err
+		}
+	}
+}
+
+// VerifyLog checks the whole audit log, also against a checkpoint saved
+// earlier if it is not empty.
+func (c *Client) VerifyLog(ctx context.Context, checkpoint string) (Verified, error) {
+	return ask(ctx, c, VerifyLog, VerifyRequest{checkpoint})
+}
+
+// Prove returns a document that proves an entry to be in the log.
+func (c *Client) Prove(ctx context.Context, seq int64) (json.RawMessage, error) {
+	return ask(ctx, c, Prove, ProofRequest{seq})
+}

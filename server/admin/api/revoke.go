@@ -1,0 +1,45 @@
+package api
+
+import (
+	"context"
+	"time"
+)
+
+// Revoke ends many credentials at once.
+var Revoke = Operation[Selection, Receipt]{"POST /revoke"}
+
+// A Selection says what to revoke: what fits every member that is set.
+type Selection struct {
+	Agent        string            `json:"agent,omitempty"`
+	Owner        string            `json:"owner,omitempty"`
+	Labels       map[string]string `json:"labels,omitempty"`
+	IssuedBefore time.Time         `json:"issued_before,omitzero"`
+	IssuedSince  time.Time         `json:"issued_since,omitzero"`
+	Reason       string            `json:"reason,omitempty"`
+	DryRun       bool              `json:"dry_run,omitempty"`
+}
+
+// A Receipt says what a revocation ended.
+type Receipt struct {
+	At           time.Time   `json:"at"`
+	Certificates int         `json:"certificates"`
+	Tokens       int         `json:"tokens"`
+	ACMEAccounts int         `json:"acme_accounts"`
+	CRL          []CRLNumber `json:"crl"`
+	// DeadAfter is the last moment at which any of it can still work, with a
+	// relying party that asks neither the CRL, nor OCSP, nor introspection.
+	DeadAfter time.Time `json:"dead_after"`
+	Warning   string    `json:"warning,omitempty"` // the revocation stands, but the CRL is late
+	DryRun    bool      `json:"dry_run,omitempty"`
+}
+
+// A CRLNumber names one published list.
+type CRLNumber struct {
+	Issuer string `json:"issuer"`
+	Number int64  `json:"number"`
+}
+
+// Revoke revokes what fits a selection, or only counts it.
+func (c *Client) Revoke(ctx context.Context, s Selection) (Receipt, error) {
+	return ask(ctx, c, Revoke, s)
+}

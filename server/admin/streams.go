@@ -1,0 +1,58 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/operator"
+)
+
+// events streams entries of the audit log, one JSON document a line.
+func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
+	var filter api.EventFilter
+	if err := decode(r, &filter); err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	out, flush, begun := json.NewEncoder(w), http.NewResponseController(w), false
+	for some, err := range h.service.Events(r.Context(), principal(r), filter) {
+		switch {
+		case err != nil && !begun:
+			h.refuse(w, r, err)
+			return
+		case err != nil:
+			h.cutOff(r, "reading the audit log", err)
+		case !begun:
+			w.Header().Set("Content-Type", "application/jsonl")
+			begun = true
+		}
+		for _, e := range some {
+			out.Encode(e)
+		}
+		flush.Flush()
+	}
+}
+
+func (h *Handler) backup(w http.ResponseWriter, r *http.Request) {
+	if err := decode(r, &struct{}{}); err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	err := h.service.Backup(r.Context(), principal(r), w)
+	switch {
+	case errors.Is(err, operator.ErrNotOperator):
+		h.refuse(w, r, err)
+	case err != nil:
+		h.cutOff(r, "the backup failed", err)
+	}
+}
+
+// cutOff ends an answer that has begun, so that the reader sees that it is not
+// whole.
+func (h *Handler) cutOff(r *http.Request, what string, err error) {
+	h.log.Error(what, "request", requestID(r), "error", err)
+	panic(http.ErrAbortHandler)
+}

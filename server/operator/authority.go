@@ -1,0 +1,98 @@
+package operator
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"math/big"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+func (s *Service) authorityOperations() []Operation {
+	return []Operation{
+		operation(api.ShowCRL, s.showCRL),
+		operation(api.PublishCRL, s.publishCRL),
+		operation(api.ShowStatus, s.status),
+	}
+}
+
+func (s *Service) showCRL(_ context.Context, _ Principal, in api.CRLRequest) (api.CRL, error) {
+	for _, l := range s.CRL.Current() {
+		if in.Issuer == "" || in.Issuer == l.Issuer {
+			return s.list(l)
+		}
+	}
+	return api.CRL{}, fmt.Errorf("CRL of issuer %q: %w", in.Issuer, storage.ErrNotFound)
+}
+
+func (s *Service) publishCRL(ctx context.Context, _ Principal, _ struct{}) (api.CRL, error) {
+	lists, err := s.CRL.PublishRegular(ctx)
+	if err != nil {
+		return api.CRL{}, err
+	}
+	return s.list(lists[0])
+}
+
+// list returns what the published list says, read from the list itself.
+func (s *Service) list(l *crl.CRL) (api.CRL, error) {
+	out := api.CRL{
+		Issuer: l.Issuer, Number: l.Number, ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Revoked: l.Entries,
+		URL: s.BaseURL + ca.CRLPath(l.Issuer),
+	}
+	parsed, err := x509.ParseRevocationList(l.DER)
+	if err != nil {
+		return out, fmt.Errorf("reading CRL %d: %w", l.Number, err)
+	}
+	for _, e := range parsed.RevokedCertificateEntries {
+		out.Entries = append(out.Entries, api.Entry{Serial: serialText(e.SerialNumber), RevokedAt: e.RevocationTime, Reason: agents.Reason(e.ReasonCode).String()})
+	}
+	return out, nil
+}
+
+func serialText(n *big.Int) string {
+	var id agents.CredentialID
+	n.FillBytes(id[:])
+	return id.String()
+}
+
+func (s *Service) status(ctx context.Context, _ Principal, _ struct{}) (api.Status, error) {
+	st, err := s.Health.Status(ctx)
+	if err != nil {
+		return api.Status{}, err
+	}
+	if lists := s.CRL.Current(); len(lists) > 0 {
+		l := lists[0]
+		st.CRL = api.CRL{
+			Issuer: l.Issuer, Number: l.Number, ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Revoked: l.Entries,
+			URL: s.BaseURL + ca.CRLPath(l.Issuer),
+		}
+	}
+	err = s.DB.View(ctx, func(tx storage.Tx) error {
+		now := s.Clock.Now()
+		active, err := everything.at(tx, now)
+		rc := count(active, now, 0)
+		st.Certificates, st.Tokens = rc.Certificates, rc.Tokens
+		if err != nil {
+			return err
+		}
+		opened, err := accounts(tx, now, func(agents.Agent, time.Time) bool { return true })
+		st.ACMEAccounts = len(opened)
+		return err
+	})
+	return st, err
+}
+
+// Backup writes a copy of the store, as of one instant, to w.
+func (s *Service) Backup(ctx context.Context, p Principal, w io.Writer) error {
+	if err := p.mayOperate(); err != nil {
+		return err
+	}
+	return s.DB.Backup(ctx, w)
+}

@@ -1,0 +1,145 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+func (s *Service) keyOperations() []Operation {
+	return []Operation{
+		operation(api.ListKeys, s.listKeys),
+		operation(api.RotateKey, s.rotateKey),
+		operation(api.DryRunKey, s.dryRunKey),
+		operation(api.DryRunAll, s.dryRunAll),
+	}
+}
+
+func (s *Service) listKeys(ctx context.Context, _ Principal, _ struct{}) ([]api.Key, error) {
+	list := []api.Key{}
+	err := s.DB.View(ctx, func(tx storage.Tx) error {
+		all, err := keys.List(tx)
+		if err != nil {
+			return err
+		}
+		ends, err := caEnds(tx)
+		if err != nil {
+			return err
+		}
+		for _, k := range all {
+			list = append(list, newKey(k, ends[k.ID]))
+		}
+		return nil
+	})
+	return list, err
+}
+
+// caEnds returns when each CA certificate ends, by the identifier of its key.
+func caEnds(tx storage.Tx) (map[string]time.Time, error) {
+	roots, issuers, err := ca.Authorities(tx)
+	ends := map[string]time.Time{}
+	for _, a := range append(roots, issuers...) {
+		ends[a.ID] = a.NotAfter
+	}
+	return ends, err
+}
+
+func newKey(k keys.Key, ends time.Time) api.Key {
+	return api.Key{
+		ID: k.ID, Purpose: string(k.Purpose), Algorithm: string(k.Algorithm), State: string(k.State),
+		Created: k.Created, Activated: k.Activated, Retired: k.Retired, Expires: ends,
+	}
+}
+
+// rotation returns what is to be rotated, and to which algorithm, if one is given.
+func rotation(in api.RotateRequest) (p keys.Purpose, a keys.Algorithm, err error) {
+	if p, err = keys.ParsePurpose(in.Purpose); err != nil {
+		return "", "", err
+	}
+	if in.Algorithm != "" {
+		a, err = keys.ParseAlgorithm(in.Algorithm)
+	}
+	return p, a, err
+}
+
+func (s *Service) dryRunKey(ctx context.Context, _ Principal, in api.RotateRequest) (api.DryRun, error) {
+	purpose, a, err := rotation(in)
+	if err != nil {
+		return api.DryRun{}, err
+	}
+	return s.Keys.DryRun(ctx, purpose, a)
+}
+
+// dryRunAll is the dry run of moving the whole authority to an algorithm: its
+// issuer and the token keys that could have it.
+func (s *Service) dryRunAll(ctx context.Context, _ Principal, in api.DryRunRequest) ([]api.DryRun, error) {
+	a, err := keys.ParseAlgorithm(in.Algorithm)
+	if err != nil {
+		return nil, err
+	}
+	var all []api.DryRun
+	for _, purpose := range []keys.Purpose{keys.Issuer, keys.Tokens, keys.TokensPQ} {
+		if purpose != keys.Issuer && tokens.CheckAlgorithm(purpose, a) != nil {
+			continue
+		}
+		one, err := s.Keys.DryRun(ctx, purpose, a)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func (s *Service) rotateKey(ctx context.Context, p Principal, in api.RotateRequest) (out api.Rotated, err error) {
+	purpose, a, err := rotation(in)
+	if err != nil {
+		return out, err
+	}
+	id, err := s.Keys.Rotate(ctx, request(ctx, p, "key.rotate", string(purpose)), purpose, a)
+	if err != nil {
+		return out, err
+	}
+	err = s.DB.View(ctx, func(tx storage.Tx) error {
+		all, err := keys.List(tx)
+		if err != nil {
+			return err
+		}
+		k, err := keys.Get(tx, id)
+		if err != nil {
+			return err
+		}
+		ends, err := caEnds(tx)
+		out = api.Rotated{Key: newKey(k, ends[k.ID]), Remarks: remarks(k, all)}
+		return err
+	})
+	return out, err
+}
+
+// remarks says what else an operator should know of a key that was put to work
+// beside all others.
+func remarks(k keys.Key, all []keys.Key) (said []string) {
+	if k.Purpose != keys.Issuer && k.Purpose != keys.ProfileIssuer {
+		return nil
+	}
+	for _, other := range all {
+		switch {
+		case other.State != keys.StateActive:
+		case k.Purpose == keys.ProfileIssuer && other.Purpose == keys.Issuer && other.Algorithm == k.Algorithm:
+			said = append(said, "It signs nothing yet: the issuer has the same algorithm and signs for the profiles that want it, until it is rotated to another.")
+		case other.Purpose == keys.HTTPSIssuer && other.Activated.Equal(k.Activated):
+			said = append(said, fmt.Sprintf("TLS clients cannot check what it signs: the server's own certificate will come from the new %s %s (%s), whose file is new as well.", other.Purpose, other.ID, other.Algorithm))
+		case other.Purpose == keys.Root:
+			if remark := ca.UnderRoot(other.Algorithm, k.Algorithm); remark != "" {
+				said = append(said, remark)
+			}
+		}
+	}
+	return said
+}

@@ -1,0 +1,101 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+func (s *Service) logOperations() []Operation {
+	return []Operation{
+		operation(api.VerifyLog, s.verifyLog),
+		operation(api.Prove, s.prove),
+	}
+}
+
+// verifyLog checks the whole log: against itself, the checkpoint in the store,
+// and the one that the operator saved.
+func (s *Service) verifyLog(ctx context.Context, _ Principal, in api.VerifyRequest) (out api.Verified, err error) {
+	err = s.DB.View(ctx, func(tx storage.Tx) error {
+		checkpoints, err := s.checkpoints(tx, in.Checkpoint)
+		if err != nil {
+			return err
+		}
+		report, err := audit.Verify(tx, checkpoints...)
+		if err != nil {
+			return err
+		}
+		signed, err := s.Checkpoints.Checkpoint(tx)
+		out = api.Verified{Entries: report.Size, Root: report.Root.String(), Checkpoint: string(signed)}
+		return err
+	})
+	return out, err
+}
+
+func (s *Service) checkpoints(tx storage.Tx, saved string) ([]audit.Checkpoint, error) {
+	verifiers, err := s.noteVerifiers(tx)
+	if err != nil {
+		return nil, err
+	}
+	var list []audit.Checkpoint
+	kept, err := audit.Saved(tx)
+	if err == nil {
+		c, err := audit.OpenCheckpoint(kept, verifiers...)
+		if err != nil {
+			return nil, fmt.Errorf("the checkpoint in the store: %w", err)
+		}
+		list = append(list, c)
+	} else if !errors.Is(err, storage.ErrNotFound) {
+		return nil, err
+	}
+	if saved != "" {
+		c, err := audit.OpenCheckpoint([]byte(saved), verifiers...)
+		if err != nil {
+			return nil, fmt.Errorf("%w checkpoint: %v", agents.ErrInvalid, err)
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+func (s *Service) noteVerifiers(tx storage.Tx) ([]note.Verifier, error) {
+	public, origin, err := s.Checkpoints.Verifiers(tx)
+	if err != nil {
+		return nil, err
+	}
+	var list []note.Verifier
+	for _, key := range public {
+		v, err := audit.NewVerifier(origin, key)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}
+
+// prove returns a document that proves, to whoever has the log's key, that an
+// entry is in the log.
+func (s *Service) prove(ctx context.Context, _ Principal, in api.ProofRequest) (json.RawMessage, error) {
+	var doc audit.Proof
+	err := s.DB.View(ctx, func(tx storage.Tx) error {
+		signed, err := s.Checkpoints.Checkpoint(tx)
+		if err != nil {
+			return err
+		}
+		doc, err = audit.Prove(tx, in.Entry, signed)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(doc)
+}

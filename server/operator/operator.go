@@ -1,0 +1,116 @@
+// Package operator is what operators may do: registering agents, ending them and
+// what they hold, rotating keys, reading the audit log.
+//
+// Each operation is a function of who asks and of a typed request, apart from
+// any transport: package admin carries them over HTTP, by the table that
+// [Service.Operations] returns. All of them are in that table, where it is
+// checked once whether somebody may do any of it at all.
+package operator
+
+import (
+	"context"
+	"crypto/ed25519"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+// A Service does what operators ask for. Its fields are the parts of the
+// authority that it works with.
+type Service struct {
+	DB          storage.DB
+	CA          *ca.CA
+	CRL         *crl.Publisher
+	Tokens      *tokens.Service
+	Keys        Rotator
+	Checkpoints Checkpoints
+	Health      Health
+	TrustDomain agents.TrustDomain
+	BaseURL     string // where CRLs are published
+	Directory   string // URL of the ACME directory
+	Clock       *clock.Clock
+	Log         *slog.Logger
+	Stopping    <-chan struct{} // closed when the server is about to stop
+}
+
+// A Rotator makes new signing keys and puts them to work. An algorithm of ""
+// means that of the old key.
+type Rotator interface {
+	// Rotate returns the identifier of the new key.
+	Rotate(context.Context, policy.Request, keys.Purpose, keys.Algorithm) (string, error)
+	// DryRun says what Rotate would do.
+	DryRun(context.Context, keys.Purpose, keys.Algorithm) (api.DryRun, error)
+}
+
+// Checkpoints are the signed states of the audit log.
+type Checkpoints interface {
+	// Checkpoint signs the log as it is in a transaction.
+	Checkpoint(storage.Tx) ([]byte, error)
+	// Verifiers returns the log's keys, past and present, and its origin.
+	Verifiers(storage.Tx) ([]ed25519.PublicKey, string, error)
+}
+
+// A Health knows how the server is: all of a status but what the store tells.
+type Health interface {
+	Status(context.Context) (api.Status, error)
+}
+
+// An Operation is what a transport needs to know of one thing that operators
+// may do.
+type Operation struct {
+	Route string // over HTTP, see [api.Operation]
+	// Do has decode fill in the request, and does what it asks for, if p may.
+	Do func(ctx context.Context, p Principal, decode func(request any) error) (answer any, err error)
+}
+
+// operation joins an operation of the API and the function that does it. This
+// is the one place that checks whether p may operate at all.
+func operation[Q, A any](o api.Operation[Q, A], do func(context.Context, Principal, Q) (A, error)) Operation {
+	return Operation{o.Route(), func(ctx context.Context, p Principal, decode func(any) error) (any, error) {
+		if err := p.mayOperate(); err != nil {
+			return nil, err
+		}
+		var in Q
+		if err := decode(&in); err != nil {
+			return nil, err
+		}
+		return do(ctx, p, in)
+	}}
+}
+
+// Operations returns the table of all that operators may do, but for
+// [Service.Events] and [Service.Backup], whose answers are streams.
+func (s *Service) Operations() []Operation {
+	return slices.Concat(s.agentOperations(), s.credentialOperations(), s.keyOperations(), s.logOperations(), s.authorityOperations())
+}
+
+// do runs an operator's change through package policy. reasons are what the
+// operator gave, for the audit log.
+func (s *Service) do(ctx context.Context, p Principal, action, subject string, change func(tx storage.Tx, now time.Time) error, reasons ...string) error {
+	return policy.Do(ctx, s.DB, s.Clock.Now(), request(ctx, p, action, subject), func(tx storage.Tx) (policy.Grant, error) {
+		// The clock is read in the change's turn: a cutoff made at an instant
+		// before it would spare what was issued and committed since.
+		return policy.Grant{Reasons: reasons}, change(tx, s.Clock.Now())
+	})
+}
+
+// cutOff is do for a change that ends what was issued until now. That is when the
+// change has its turn, and no earlier than anything was issued: the clock may
+// have been set back a little. A full disk does not stop it.
+func (s *Service) cutOff(ctx context.Context, p Principal, action, subject string, change func(tx storage.Tx, now time.Time) error, reasons ...string) error {
+	return s.do(storage.Urgent(ctx), p, action, subject, func(tx storage.Tx, _ time.Time) error { return change(tx, s.Clock.Latest()) }, reasons...)
+}
+
+func request(ctx context.Context, p Principal, action, subject string) policy.Request {
+	return policy.Request{Actor: p.Actor, Action: action, Subject: subject, ID: requestOf(ctx)}
+}

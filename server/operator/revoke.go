@@ -1,0 +1,146 @@
+package operator
+
+import (
+	"context"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca/acme"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+func (s *Service) suspend(ctx context.Context, p Principal, in api.EndRequest) (api.Receipt, error) {
+	return s.end(ctx, p, "agent.suspend", in, agents.PrivilegeWithdrawn, agents.Suspend)
+}
+
+func (s *Service) decommission(ctx context.Context, p Principal, in api.EndRequest) (api.Receipt, error) {
+	return s.end(ctx, p, "agent.decommission", in, agents.CessationOfOperation,
+		func(tx storage.Tx, n agents.Name, why agents.Reason, now time.Time) (agents.Agent, error) {
+			return agents.Decommission(tx, s.TrustDomain, n, why, now)
+		})
+}
+
+// end runs a change that ends all that an agent holds. What that was, is
+// found out in the same transaction, before the change.
+func (s *Service) end(ctx context.Context, p Principal, action string, in api.EndRequest, otherwise agents.Reason, change func(storage.Tx, agents.Name, agents.Reason, time.Time) (agents.Agent, error)) (api.Receipt, error) {
+	name, err := agents.ParseName(in.Name)
+	if err != nil {
+		return api.Receipt{}, err
+	}
+	why, err := parseReason(in.Reason, otherwise)
+	if err != nil {
+		return api.Receipt{}, err
+	}
+	var ended []holding
+	var opened []acme.Account
+	held := s.surveyed(ctx, func(a agents.Agent, _ agents.Credential) bool { return a.Name == name })
+	err = s.cutOff(ctx, p, action, string(name), func(tx storage.Tx, now time.Time) (err error) {
+		if ended, err = held(tx, now); err != nil {
+			return err
+		}
+		if opened, err = accounts(tx, now, func(a agents.Agent, _ time.Time) bool { return a.Name == name }); err != nil {
+			return err
+		}
+		_, err = change(tx, name, why, now)
+		return err
+	}, why.String())
+	if err != nil {
+		return api.Receipt{}, err
+	}
+	return s.receipt(ctx, ended, len(opened)), nil
+}
+
+func parseReason(text string, otherwise agents.Reason) (agents.Reason, error) {
+	if text == "" {
+		return otherwise, nil
+	}
+	return agents.ParseReason(text)
+}
+
+// surveyed looks at all records and returns what gives, in a later transaction,
+// the credentials that may be used and are chosen there.
+func (s *Service) surveyed(ctx context.Context, chosen choice) finder {
+	var v *survey
+	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
+		v, err = newSurvey(tx, s.Clock.Now(), chosen)
+		return err
+	})
+	if err != nil { // which the transaction will meet as well, and put on record
+		return chosen.at
+	}
+	return v.at
+}
+
+// receipt publishes the CRL and says what was ended. The revocation stands
+// whether or not a CRL could be published.
+func (s *Service) receipt(ctx context.Context, ended []holding, accounts int) api.Receipt {
+	rc := count(ended, s.Clock.Now(), accounts)
+	lists, err := s.CRL.Publish(context.WithoutCancel(ctx))
+	if err != nil {
+		s.Log.Error("the CRL could not be published; the revocation stands", "error", err)
+		rc.Warning = "revoked, but the CRL could not be published yet: " + err.Error()
+	}
+	for _, l := range lists {
+		rc.CRL = append(rc.CRL, api.CRLNumber{Issuer: l.Issuer, Number: l.Number})
+	}
+	return rc
+}
+
+func count(ended []holding, now time.Time, accounts int) api.Receipt {
+	rc := api.Receipt{At: now.UTC(), ACMEAccounts: accounts, CRL: []api.CRLNumber{}, DeadAfter: now.UTC()}
+	for _, c := range ended {
+		if c.token {
+			rc.Tokens++
+		} else {
+			rc.Certificates++
+		}
+		if end := c.ID.Expires(); end.After(rc.DeadAfter) {
+			rc.DeadAfter = end
+		}
+	}
+	return rc
+}
+
+// revoke revokes a selection. Where it reaches back to the first credential,
+// it is a cutoff for each agent, which also catches what is being issued at
+// this moment; else each credential is revoked by itself.
+func (s *Service) revoke(ctx context.Context, p Principal, in api.Selection) (api.Receipt, error) {
+	chosen := selection(in)
+	why, err := chosen.check(s.Clock.Now())
+	if err != nil {
+		return api.Receipt{}, err
+	}
+	var ended []holding
+	var opened []acme.Account
+	choose := func(tx storage.Tx, now time.Time, held finder) (err error) {
+		if err := chosen.checkAgents(tx); err != nil {
+			return err
+		}
+		if ended, err = held(tx, now); err != nil {
+			return err
+		}
+		opened, err = accounts(tx, now, chosen.choosesAccount)
+		return err
+	}
+	if in.DryRun {
+		err := s.DB.View(ctx, func(tx storage.Tx) error { return choose(tx, s.Clock.Now(), choice(chosen.chooses).at) })
+		rc := count(ended, s.Clock.Now(), len(opened))
+		rc.DryRun = true
+		return rc, err
+	}
+	held := s.surveyed(ctx, chosen.chooses)
+	err = s.cutOff(ctx, p, "credential.revoke", chosen.subject(), func(tx storage.Tx, now time.Time) error {
+		if err := choose(tx, now, held); err != nil {
+			return err
+		}
+		if err := chosen.endAccounts(tx, opened); err != nil {
+			return err
+		}
+		return chosen.cut(tx, ended, agents.Cutoff{At: now, Reason: why})
+	}, chosen.reasons(why)...)
+	if err != nil {
+		return api.Receipt{}, err
+	}
+	return s.receipt(ctx, ended, len(opened)), nil
+}

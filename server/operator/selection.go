@@ -1,0 +1,129 @@
+package operator
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// A selection is what is to be revoked.
+type selection api.Selection
+
+func (s selection) check(now time.Time) (agents.Reason, error) {
+	switch {
+	case s.Agent == "" && s.Owner == "" && len(s.Labels) == 0 && s.IssuedBefore.IsZero() && s.IssuedSince.IsZero():
+		return 0, fmt.Errorf("%w selection: name an agent, an owner, a label or a time", agents.ErrInvalid)
+	case s.IssuedBefore.After(now):
+		return 0, fmt.Errorf("%w selection: %s lies in the future; to stop an agent from obtaining more, suspend it", agents.ErrInvalid, s.IssuedBefore.Format(time.RFC3339))
+	case s.Reason == "":
+		return agents.Unspecified, nil
+	}
+	return agents.ParseReason(s.Reason)
+}
+
+// checkAgents refuses an agent that there is not, and the authority itself.
+func (s selection) checkAgents(tx storage.Tx) error {
+	own, err := agents.Get(tx, agents.Authority)
+	if err != nil && !errors.Is(err, agents.ErrUnknown) {
+		return err
+	}
+	if err == nil && (s.Agent == string(own.Name) || s.Owner == own.Owner) {
+		return fmt.Errorf("%w: %s is the authority itself; stop the server instead", agents.ErrTransition, own.Name)
+	}
+	if s.Agent == "" {
+		return nil
+	}
+	_, err = agents.Get(tx, agents.Name(s.Agent))
+	return err
+}
+
+func (s selection) chooses(a agents.Agent, c agents.Credential) bool {
+	if s.Agent != "" && s.Agent != string(a.Name) || s.Owner != "" && s.Owner != a.Owner {
+		return false
+	}
+	for k, v := range s.Labels {
+		if a.Labels[k] != v {
+			return false
+		}
+	}
+	return (s.IssuedBefore.IsZero() || c.IssuedAt.Before(s.IssuedBefore)) && (s.IssuedSince.IsZero() || !c.IssuedAt.Before(s.IssuedSince))
+}
+
+// subject names the selection in the audit log.
+func (s selection) subject() string {
+	switch {
+	case s.Agent != "":
+		return s.Agent
+	case s.Owner != "":
+		return "owner " + s.Owner
+	case len(s.Labels) > 0:
+		return "label " + strings.Join(labels(s.Labels), " ")
+	}
+	return "all agents"
+}
+
+// labels returns each label as KEY=VALUE, in their order.
+func labels(l map[string]string) (list []string) {
+	for _, k := range slices.Sorted(maps.Keys(l)) {
+		list = append(list, k+"="+l[k])
+	}
+	return list
+}
+
+// reasons says why and what else was selected by, for the audit log.
+func (s selection) reasons(why agents.Reason) []string {
+	said := []string{why.String()}
+	if !s.IssuedBefore.IsZero() {
+		said = append(said, "issued before "+s.IssuedBefore.Format(time.RFC3339))
+	}
+	if !s.IssuedSince.IsZero() {
+		said = append(said, "issued since "+s.IssuedSince.Format(time.RFC3339))
+	}
+	return said
+}
+
+// cut kills what was selected.
+func (s selection) cut(tx storage.Tx, ended []holding, c agents.Cutoff) error {
+	if !s.IssuedSince.IsZero() {
+		for _, e := range ended {
+			if err := agents.Revoke(tx, e.Credential, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if !s.IssuedBefore.IsZero() {
+		c.Made, c.At = c.At, s.IssuedBefore.Add(-1)
+	}
+	if s.Owner != "" && s.Agent == "" && len(s.Labels) == 0 {
+		return agents.CutOwner(tx, s.Owner, c)
+	}
+	return s.cutAgents(tx, c)
+}
+
+// cutAgents gives each agent that the selection is about the cutoff.
+func (s selection) cutAgents(tx storage.Tx, c agents.Cutoff) error {
+	s.IssuedBefore = time.Time{} // what is left of s chooses agents
+	var chosen []agents.Name
+	for a, err := range agents.All(tx) {
+		if err != nil {
+			return err
+		}
+		if a.Name != agents.Authority && s.chooses(a, agents.Credential{}) {
+			chosen = append(chosen, a.Name)
+		}
+	}
+	for _, n := range chosen {
+		if err := agents.CutAgent(tx, n, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
