@@ -35,7 +35,7 @@ import (
 // A Config is what a CA is made of.
 type Config struct {
 	DB          storage.DB
-	Keys        *keys.Store
+	Keys        keys.Source
 	TrustDomain agents.TrustDomain
 	BaseURL     string // of the plain HTTP listener: where CRLs and issuers are published, and OCSP is
 	Profiles    map[string]ProfileConfig
@@ -45,7 +45,7 @@ type Config struct {
 // A CA issues certificates. Its methods may be called concurrently.
 type CA struct {
 	db       storage.DB
-	keys     *keys.Store
+	keys     keys.Source
 	td       agents.TrustDomain
 	baseURL  string
 	profiles map[string]*Profile

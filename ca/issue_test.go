@@ -21,6 +21,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/storage/keys/file"
 )
 
 // nothingIssued checks that a refusal left its event and nothing else.
@@ -373,7 +374,7 @@ func TestAuthorityMustBeWhole(t *testing.T) {
 	_, err := ca.New(bad)
 	refused(t, "a bad profile", err, nil, `profile "p"`)
 	bad = config
-	bad.Keys = keys.NewStore(t.TempDir(), keys.NoPassphrase)
+	bad.Keys = file.NewStore(t.TempDir(), file.NoPassphrase)
 	_, err = ca.New(bad)
 	refused(t, "no key file", err, nil, "issuer key has no file")
 

@@ -88,7 +88,7 @@ func (ca *CA) Reload() error {
 	for i, c := range issuing {
 		ks[i] = c.key
 	}
-	private, err := ca.keys.Signers(ks...)
+	private, err := keys.Signers(ca.keys, ks...)
 	if err != nil {
 		return err
 	}

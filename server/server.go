@@ -33,6 +33,7 @@ import (
 	"github.com/brevet-ca/brevet/server/telemetry"
 	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/keys"
+	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
@@ -91,14 +92,14 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Config: c, file: file, db: db, ready: make(chan struct{}), stopping: make(chan struct{})}
-	if err := s.assemble(keys.NewStore(c.Dir, passphrase)); err != nil {
+	if err := s.assemble(keyfile.NewStore(c.Dir, passphrase)); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
 }
 
 // assemble makes the parts, after a look at the store that they rely on.
-func (s *Server) assemble(k *keys.Store) error {
+func (s *Server) assemble(k keys.Source) error {
 	ctx, td := context.Background(), s.file.TrustDomain
 	latest, err := authority.Examine(ctx, s.db, s.Dir, td)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/storage/keys/file"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
@@ -265,7 +266,7 @@ func TestServiceMustBeWhole(t *testing.T) {
 	if config.Issuer != "https://ca.example" {
 		t.Errorf("the issuer keeps its slash: %s", config.Issuer)
 	}
-	config.Keys = keys.NewStore(t.TempDir(), keys.NoPassphrase)
+	config.Keys = file.NewStore(t.TempDir(), file.NoPassphrase)
 	if _, err := tokens.New(config); err == nil || !strings.Contains(err.Error(), "tokens key has no file") {
 		t.Errorf("got %v", err)
 	}

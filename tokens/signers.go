@@ -50,7 +50,7 @@ func (s *Service) Reload() error {
 		return err
 	}
 	var both [2]*signer
-	private, err := s.Keys.Signers(active...)
+	private, err := keys.Signers(s.Keys, active...)
 	if err != nil {
 		return err
 	}

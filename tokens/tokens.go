@@ -22,7 +22,7 @@ import (
 // A Config is what a Service is made of.
 type Config struct {
 	DB          storage.DB
-	Keys        *keys.Store
+	Keys        keys.Source
 	TrustDomain agents.TrustDomain
 	Issuer      string // the https URL that is the iss of every token, without a slash at its end
 	Clock       *clock.Clock

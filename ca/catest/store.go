@@ -16,6 +16,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/storage/keys/file"
 )
 
 // TrustDomain is that of every authority made here.
@@ -27,7 +28,7 @@ var Start = time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)
 // A Store holds what an authority keeps. Its methods end the test when they fail.
 type Store struct {
 	DB   storage.DB
-	Keys *keys.Store
+	Keys keys.Source
 	Now  func() time.Time
 	T    testing.TB // a fuzz target is a test of its own
 }
@@ -41,7 +42,7 @@ func NewStore(t testing.TB, now func() time.Time) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return &Store{DB: db, Keys: keys.NewStore(dir, keys.NoPassphrase), Now: now, T: t}
+	return &Store{DB: db, Keys: file.NewStore(dir, file.NoPassphrase), Now: now, T: t}
 }
 
 // Clock returns a clock that believes what the test says of the time.

@@ -18,7 +18,7 @@ import (
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
-	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/storage/keys/file"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
@@ -41,7 +41,7 @@ func openParts(b *testing.B, dir string) *parts {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { p.db.Close() })
-	k := keys.NewStore(dir, keys.NoPassphrase)
+	k := file.NewStore(dir, file.NoPassphrase)
 	if p.ca, err = ca.New(ca.Config{DB: p.db, Keys: k, TrustDomain: benchTrustDomain, BaseURL: "http://127.0.0.1:8080", Clock: clock.Believing(time.Now)}); err != nil {
 		b.Fatal(err)
 	}

@@ -25,7 +25,7 @@ import (
 // A Config is what an Authority is made of.
 type Config struct {
 	DB      *bolt.DB
-	Keys    *keys.Store
+	Keys    keys.Source
 	File    *config.File
 	Clock   *clock.Clock
 	Relying *relying.Register // who relies on it, for dry runs

@@ -12,7 +12,7 @@ import (
 // A hierarchy is what init makes, before it is recorded.
 type hierarchy struct {
 	InitConfig
-	store *keys.Store
+	store keys.Source
 	name  string
 	now   time.Time
 

@@ -21,6 +21,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/durable"
 	"github.com/brevet-ca/brevet/storage/keys"
+	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
 
 // An InitConfig says what a new authority is to be.
@@ -34,7 +35,7 @@ type InitConfig struct {
 	Algorithm      string // of the root and the issuer, see keys.ParseAlgorithm; "" means ecdsa-p256
 	RootLifetime   time.Duration
 	IssuerLifetime time.Duration
-	PassphraseFile string // see keys.ReadPassphrase; remembered in brevet.yaml, if it is a file
+	PassphraseFile string // see ReadPassphrase of storage/keys/file; remembered in brevet.yaml, if it is a file
 	NoPassphrase   bool   // key files are to lie unsealed
 	Actor          string // for the audit log
 }
@@ -82,7 +83,7 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (*Made, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := c.fill(ctx, db, keys.NewStore(c.Dir, passphrase), f, algorithm, now)
+	made, err := c.fill(ctx, db, keyfile.NewStore(c.Dir, passphrase), f, algorithm, now)
 	if err := errors.Join(err, db.Close()); err != nil {
 		return nil, err
 	}
@@ -141,7 +142,7 @@ func emptyDir(dir string) error {
 }
 
 // fill makes the keys and certificates and records them in one transaction.
-func (c InitConfig) fill(ctx context.Context, db storage.DB, store *keys.Store, f *config.File, alg keys.Algorithm, now time.Time) (*Made, error) {
+func (c InitConfig) fill(ctx context.Context, db storage.DB, store keys.Source, f *config.File, alg keys.Algorithm, now time.Time) (*Made, error) {
 	h := hierarchy{InitConfig: c, store: store, name: orDefault(c.Name, defaultName(f.TrustDomain)), now: now}
 	root, issuing, err := h.make(keys.Root, keys.Issuer, alg, ca.NewRoot)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/durable"
 	"github.com/brevet-ca/brevet/storage/keys"
+	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
 
 // VerifyBackup checks that a file is a sound copy of a store.
@@ -66,7 +67,7 @@ func prepare(ctx context.Context, dir, fresh, file string, r policy.Request, now
 	}
 	err = policy.Do(ctx, db, now, r, func(tx storage.Tx) (policy.Grant, error) {
 		g := policy.Grant{Reasons: []string{"what happened since the backup is forgotten"}}
-		if err := hasKeys(tx, keys.NewStore(dir, keys.NoPassphrase)); err != nil {
+		if err := hasKeys(tx, keyfile.NewStore(dir, keyfile.NoPassphrase)); err != nil {
 			return g, err
 		}
 		return g, crl.Leap(tx)
@@ -77,7 +78,7 @@ func prepare(ctx context.Context, dir, fresh, file string, r policy.Request, now
 // hasKeys refuses the backup of another authority, and one that is older than
 // the key files that are left: a server could not start with it. Roots may be
 // kept elsewhere.
-func hasKeys(tx storage.Tx, store *keys.Store) error {
+func hasKeys(tx storage.Tx, store keys.Source) error {
 	all, err := keys.List(tx)
 	if err != nil {
 		return err

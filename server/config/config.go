@@ -20,7 +20,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
-	"github.com/brevet-ca/brevet/storage/keys"
+	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
 
 // The files in an authority's directory, besides its keys and the operators' socket.
@@ -43,7 +43,7 @@ type File struct {
 	Profiles    map[string]ca.ProfileConfig
 	Keys        struct {
 		Plain          bool   // the operator chose not to seal key files
-		PassphraseFile string // see keys.ReadPassphrase
+		PassphraseFile string // see ReadPassphrase of storage/keys/file
 	}
 	Log struct {
 		Level slog.Level
@@ -110,16 +110,16 @@ func Parse(text []byte) (*File, error) {
 
 // Passphrase returns what unseals the key files: from the file named, from
 // systemd's credentials, or none if the operator chose so.
-func (f *File) Passphrase() (keys.Passphrase, error) {
+func (f *File) Passphrase() (keyfile.Passphrase, error) {
 	switch {
 	case f.Keys.Plain && f.Keys.PassphraseFile != "":
-		return keys.Passphrase{}, errors.New("keys: plain and a passphrase file exclude each other")
+		return keyfile.Passphrase{}, errors.New("keys: plain and a passphrase file exclude each other")
 	case f.Keys.Plain:
-		return keys.NoPassphrase, nil
+		return keyfile.NoPassphrase, nil
 	case f.Keys.PassphraseFile != "":
-		return keys.ReadPassphrase(f.Keys.PassphraseFile)
+		return keyfile.ReadPassphrase(f.Keys.PassphraseFile)
 	}
-	p, err := keys.FromCredentials()
+	p, err := keyfile.FromCredentials()
 	if errors.Is(err, os.ErrNotExist) {
 		return p, errors.New("the keys need a passphrase: give --passphrase-file FILE (or fd:N), or the systemd credential brevet-passphrase; only brevet init --no-passphrase does without")
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/brevet-ca/brevet/server/servertest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
-	"github.com/brevet-ca/brevet/storage/keys"
+	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
@@ -57,7 +57,7 @@ func newParts(t *testing.T, names ...agents.Name) *parts {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.db.Close() })
-	k, noon := keys.NewStore(w.Dir, keys.NoPassphrase), clock.Believing(func() time.Time { return p.now })
+	k, noon := keyfile.NewStore(w.Dir, keyfile.NoPassphrase), clock.Believing(func() time.Time { return p.now })
 	if p.ca, err = ca.New(ca.Config{DB: p.db, Keys: k, TrustDomain: surveyed, Clock: noon}); err != nil {
 		t.Fatal(err)
 	}

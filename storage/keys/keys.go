@@ -4,22 +4,18 @@
 // each [Algorithm].
 //
 // A key is two things. Its record, in the store, says what it is for and in
-// which [State] it stands. Its file, in the directory of a [Store], holds the
-// private key as PKCS #8 (RFC 5958) in PEM (RFC 7468), sealed with the
-// operator's [Passphrase] by PBES2 (RFC 8018): PBKDF2 with HMAC-SHA-256, a
-// 128-bit salt and 600,000 iterations, then AES-256 in CBC mode. openssl pkey
-// reads the files of classical keys. A key with an alternative half has a block
-// for each, the classical one first.
+// which [State] it stands. Its private half lives in a [Source], such as a
+// directory of files (package file).
 //
-// PBES2 hides a key but does not authenticate it. The record does: the public
-// key is computed anew from the private key in the file, and a file that does
-// not fit its record is refused. The store itself is trusted: who can write
-// records can make any key the active one.
+// The record authenticates the private half: a Source compares the public key,
+// computed anew from the private one, and refuses a key that does not fit its
+// record. The store itself is trusted: who can write records can make any key the
+// active one.
 //
-// On creation the file is durable before the record is committed, and on
-// removal it goes first. A crash between the two leaves a file that no record
-// names, which is never read and may be deleted, or the record of a retired
-// key without its file, whose removal may be repeated.
+// On creation the private half is durable before the record is committed, and on
+// removal it goes first. A crash between the two leaves a private half that no
+// record names, which is never read and may be deleted, or the record of a
+// retired key without one, whose removal may be repeated.
 package keys
 
 import (
@@ -102,9 +98,9 @@ func newKey(p Purpose, a Algorithm, spki, alternative []byte, created time.Time)
 	return Key{ID: fmt.Sprintf("%x", id), Purpose: p, Algorithm: a, Created: created, Public: spki, Alternative: alternative}, nil
 }
 
-// check tells whether the parts of k that never change agree with each other.
+// Check tells whether the parts of k that never change agree with each other.
 // Names of files are made from them only after that.
-func (k Key) check() error {
+func (k Key) Check() error {
 	if _, err := ParsePurpose(string(k.Purpose)); err != nil {
 		return err
 	}

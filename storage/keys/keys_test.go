@@ -3,6 +3,8 @@ package keys
 import (
 	"context"
 	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -12,26 +14,17 @@ import (
 	"math/big"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
 )
 
 var now = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
-
-// phrase is the passphrase of every sealed file here. No output may hold it.
-const phrase = "correct horse battery staple"
-
-func passphrase(t testing.TB, text string) Passphrase {
-	t.Helper()
-	p, err := NewPassphrase([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 func openDB(t *testing.T) storage.DB {
 	t.Helper()
@@ -155,4 +148,35 @@ func TestSubjectKeyIDOfAnyAlgorithm(t *testing.T) {
 			t.Errorf("%s: got %x, %v; want ErrInvalid", what, id, err)
 		}
 	}
+}
+
+// hybrids are one algorithm of each new kind, and the largest.
+var hybrids = []Algorithm{"mldsa44", "mldsa65-ecdsa-p256-sha512", "mldsa44-ed25519-sha512", "mldsa87-rsa4096-pss-sha512", "ecdsa-p256+mldsa65", "ed25519+mldsa87", "ecdsa-p384+mldsa44"}
+
+func TestParseHybrid(t *testing.T) {
+	all := slices.Concat(hybrids, PostQuantum())
+	for _, a := range all {
+		if got, err := ParseAlgorithm(string(a)); got != a || err != nil {
+			t.Errorf("ParseAlgorithm(%q) = %q, %v", a, got, err)
+		}
+		if want := strings.Contains(string(a), "+"); a.Classical() != want || (a.Alternative() != "") != want {
+			t.Errorf("%s: classical %v, with the alternative %q", a, a.Classical(), a.Alternative())
+		}
+	}
+	if len(PostQuantum()) != len(pqc.Algorithms()) {
+		t.Errorf("%d algorithms of package pqc, want %d", len(PostQuantum()), len(pqc.Algorithms()))
+	}
+}
+
+func rsaSPKI(t *testing.T) []byte {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err := marshalPublic(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return spki
 }

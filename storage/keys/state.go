@@ -24,10 +24,10 @@ func (k Key) rivals(other Key) bool {
 	return k.Purpose == other.Purpose && (k.Purpose != ProfileIssuer || k.Algorithm == other.Algorithm)
 }
 
-// Record adds a key that [Store.Generate] made, as the next one of its purpose
+// Record adds a key that a [Source] made, as the next one of its purpose
 // or, while there is none, as the active one. It returns the record.
 func Record(tx storage.Tx, k Key, s State, now time.Time) (Key, error) {
-	if err := k.check(); err != nil {
+	if err := k.Check(); err != nil {
 		return Key{}, err
 	}
 	if _, err := Get(tx, k.ID); !errors.Is(err, storage.ErrNotFound) {
@@ -74,8 +74,8 @@ func rival(tx storage.Tx, k Key) (Key, error) {
 }
 
 // Promote makes a next key the active one of its purpose, or of its purpose and
-// algorithm, and retires the one that was. The caller has seen [Store.Signer]
-// load it: a key whose file is lost must not become the one that signs.
+// algorithm, and retires the one that was. The caller has seen [Source.Signer]
+// load it: a key whose private half is lost must not become the one that signs.
 func Promote(tx storage.Tx, id string, now time.Time) (Key, error) {
 	k, err := Get(tx, id)
 	if err != nil {
@@ -98,20 +98,21 @@ func Promote(tx storage.Tx, id string, now time.Time) (Key, error) {
 	return k, put(tx, k)
 }
 
-// Remove forgets a retired key, after [Store.Destroy] removed its file: nothing
+// Remove forgets a retired key, after [Source.Destroy]: nothing
 // that it signed can be verified by the store's own records any more.
 func Remove(tx storage.Tx, id string) error {
 	k, err := Get(tx, id)
 	if err != nil {
 		return err
 	}
-	if err := k.removable(); err != nil {
+	if err := k.Removable(); err != nil {
 		return err
 	}
 	return table.Delete(tx, tableKey(k.Purpose, k.ID))
 }
 
-func (k Key) removable() error {
+// Removable tells whether k may be destroyed and removed.
+func (k Key) Removable() error {
 	if k.State != StateRetired {
 		return fmt.Errorf("%w: key %s is %s; only a %s key can be removed", ErrTransition, k.ID, k.State, StateRetired)
 	}

@@ -1,4 +1,4 @@
-package keys
+package file
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 // openssl runs the real program. Without it the test is skipped, but not in CI.
@@ -46,8 +48,8 @@ func passphraseFile(t *testing.T) (string, Passphrase) {
 func TestOpenSSLReadsOurFiles(t *testing.T) {
 	t.Parallel()
 	path, p := passphraseFile(t)
-	check := func(s *Store, a Algorithm) {
-		k, _, err := s.Generate(Issuer, a, now)
+	check := func(s *Store, a keys.Algorithm) {
+		k, _, err := s.Generate(keys.Issuer, a, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,27 +58,31 @@ func TestOpenSSLReadsOurFiles(t *testing.T) {
 			t.Errorf("%s: openssl sees the public key %x, the record has %x", a, got, k.Public)
 		}
 	}
-	for _, a := range Algorithms() {
+	for _, a := range keys.Algorithms() {
 		check(NewStore(t.TempDir(), NoPassphrase), a)
 	}
-	check(NewStore(t.TempDir(), p), ECDSAP384) // the seal is the same for all
+	check(NewStore(t.TempDir(), p), keys.ECDSAP384) // the seal is the same for all
 }
 
 func TestWeReadFilesOfOpenSSL(t *testing.T) {
 	t.Parallel()
 	path, p := passphraseFile(t)
 	s := NewStore(t.TempDir(), p)
-	generate := map[Algorithm][]string{
-		ECDSAP256: {"genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"},
-		ECDSAP384: {"genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"},
-		Ed25519:   {"genpkey", "-algorithm", "ED25519"},
+	generate := map[keys.Algorithm][]string{
+		keys.ECDSAP256: {"genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"},
+		keys.ECDSAP384: {"genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"},
+		keys.Ed25519:   {"genpkey", "-algorithm", "ED25519"},
 	}
-	for _, a := range Algorithms() {
+	for _, a := range keys.Algorithms() {
 		plain := filepath.Join(t.TempDir(), "plain")
 		openssl(t, append(generate[a], "-out", plain)...)
-		k, err := newKey(Root, a, openssl(t, "pkey", "-in", plain, "-pubout", "-outform", "DER"), nil, now)
+		made, err := parsePrivate(openssl(t, "pkcs8", "-topk8", "-nocrypt", "-in", plain, "-outform", "DER"))
 		if err != nil {
 			t.Fatal(err)
+		}
+		k, err := keys.NewKey(keys.Root, made, now)
+		if err != nil || k.Algorithm != a || !bytes.Equal(k.Public, openssl(t, "pkey", "-in", plain, "-pubout", "-outform", "DER")) {
+			t.Fatalf("%s: got the record %+v, %v", a, k, err)
 		}
 		// sealCommand, which error messages advise, but for the iterations.
 		args := strings.Fields(strings.NewReplacer("600000", "2048", "OLD", plain, "NEW", s.path(k)).Replace(sealCommand))

@@ -1,4 +1,4 @@
-package keys
+package file
 
 import (
 	"bytes"
@@ -17,26 +17,13 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-func rsaSPKI(t *testing.T) []byte {
+func samePublic(t *testing.T, signer crypto.Signer, k keys.Key) {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	spki, err := marshalPublic(key.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return spki
-}
-
-func samePublic(t *testing.T, signer crypto.Signer, k Key) {
-	t.Helper()
-	spki, err := marshalPublic(signer.Public())
-	if err != nil || !bytes.Equal(spki, k.Public) {
-		t.Errorf("the signer has the public key %x, %v; the record %x", spki, err, k.Public)
+	if !k.Fits(signer) {
+		t.Errorf("the signer has another public key than the record, %x", k.Public)
 	}
 }
 
@@ -46,9 +33,9 @@ func TestRoundTrip(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			s := NewStore(dir, p)
-			var ks []Key
-			for _, a := range Algorithms() {
-				k, signer, err := s.Generate(Tokens, a, now)
+			var ks []keys.Key
+			for _, a := range keys.Algorithms() {
+				k, signer, err := s.Generate(keys.Tokens, a, now)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -70,7 +57,7 @@ func TestRoundTrip(t *testing.T) {
 			if files, err := os.ReadDir(dir); err != nil || len(files) != len(ks) {
 				t.Errorf("the directory holds %v, %v; want %d files", files, err, len(ks))
 			}
-			signers, err := NewStore(dir, p).Signers(ks...)
+			signers, err := keys.Signers(NewStore(dir, p), ks...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,9 +84,9 @@ func parameters(t *testing.T, text []byte) {
 
 // TestRefusedFiles puts each file that must not load in the place of a good one.
 func TestRefusedFiles(t *testing.T) {
-	k, signer := freshKey(t, Issuer, ECDSAP256)
-	_, stranger := freshKey(t, Issuer, ECDSAP256)
-	_, other := freshKey(t, Issuer, Ed25519)
+	k, signer := freshKey(t, keys.Issuer, keys.ECDSAP256)
+	_, stranger := freshKey(t, keys.Issuer, keys.ECDSAP256)
+	_, other := freshKey(t, keys.Issuer, keys.Ed25519)
 	plain, sealed := plainText(t, signer), sealCheaply(t, signer, phrase, nil)
 	withKey, none := passphrase(t, phrase), NoPassphrase
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -176,7 +163,7 @@ func TestRefusedFiles(t *testing.T) {
 			if errors.Is(err, ErrPassphrase) != (test.want == "wrong passphrase") {
 				t.Errorf("%q is ErrPassphrase: %v", err, errors.Is(err, ErrPassphrase))
 			}
-			if _, several := s.Signers(k, k); (several == nil) != (err == nil) {
+			if _, several := keys.Signers(s, k, k); (several == nil) != (err == nil) {
 				t.Errorf("Signers: %v; Signer: %v", several, err)
 			}
 		})
@@ -201,7 +188,7 @@ func refused(t *testing.T, got crypto.Signer, err error, want string) {
 
 // Whatever single bit of a sealed file is flipped, no other key comes out of it.
 func TestTamperedFile(t *testing.T) {
-	k, signer := freshKey(t, Issuer, Ed25519)
+	k, signer := freshKey(t, keys.Issuer, keys.Ed25519)
 	p := passphrase(t, phrase)
 	s := NewStore(t.TempDir(), p)
 	block, _ := pem.Decode(sealCheaply(t, signer, phrase, nil))
@@ -224,7 +211,7 @@ func TestTamperedFile(t *testing.T) {
 }
 
 func TestNoRegularFile(t *testing.T) {
-	k, _ := freshKey(t, Issuer, Ed25519)
+	k, _ := freshKey(t, keys.Issuer, keys.Ed25519)
 	s := NewStore(t.TempDir(), NoPassphrase)
 	got, err := s.Signer(k)
 	refused(t, got, err, "restore it from a backup")
@@ -240,14 +227,18 @@ func TestNoRegularFile(t *testing.T) {
 
 func TestGenerateRefuses(t *testing.T) {
 	dir := t.TempDir()
-	for what, generate := range map[string]func() (Key, crypto.Signer, error){
-		"no word about passphrases": func() (Key, crypto.Signer, error) {
-			return NewStore(dir, Passphrase{}).Generate(Root, Ed25519, now)
+	for what, generate := range map[string]func() (keys.Key, crypto.Signer, error){
+		"no word about passphrases": func() (keys.Key, crypto.Signer, error) {
+			return NewStore(dir, Passphrase{}).Generate(keys.Root, keys.Ed25519, now)
 		},
-		"unknown purpose":   func() (Key, crypto.Signer, error) { return NewStore(dir, NoPassphrase).Generate("../x", Ed25519, now) },
-		"unknown algorithm": func() (Key, crypto.Signer, error) { return NewStore(dir, NoPassphrase).Generate(Root, "rsa", now) },
-		"missing directory": func() (Key, crypto.Signer, error) {
-			return NewStore(filepath.Join(dir, "missing"), NoPassphrase).Generate(Root, Ed25519, now)
+		"unknown purpose": func() (keys.Key, crypto.Signer, error) {
+			return NewStore(dir, NoPassphrase).Generate("../x", keys.Ed25519, now)
+		},
+		"unknown algorithm": func() (keys.Key, crypto.Signer, error) {
+			return NewStore(dir, NoPassphrase).Generate(keys.Root, "rsa", now)
+		},
+		"missing directory": func() (keys.Key, crypto.Signer, error) {
+			return NewStore(filepath.Join(dir, "missing"), NoPassphrase).Generate(keys.Root, keys.Ed25519, now)
 		},
 	} {
 		if _, signer, err := generate(); err == nil || signer != nil {
@@ -259,32 +250,60 @@ func TestGenerateRefuses(t *testing.T) {
 	}
 }
 
+// No file is looked for under a record that does not agree with itself.
+func TestInconsistentRecords(t *testing.T) {
+	k, _ := freshKey(t, keys.Issuer, keys.ECDSAP256)
+	other, _ := freshKey(t, keys.Issuer, keys.ECDSAP256)
+	for what, change := range map[string]func(*keys.Key){
+		"nothing":       func(k *keys.Key) { *k = keys.Key{} },
+		"purpose":       func(k *keys.Key) { k.Purpose = "../../etc" },
+		"algorithm":     func(k *keys.Key) { k.Algorithm = keys.ECDSAP384 },
+		"identifier":    func(k *keys.Key) { k.ID = other.ID },
+		"hostile path":  func(k *keys.Key) { k.ID = "../../../../../../../../../../etc/passwd" },
+		"no public key": func(k *keys.Key) { k.Public = nil },
+	} {
+		bad := k
+		change(&bad)
+		s := NewStore(t.TempDir(), NoPassphrase)
+		if _, err := s.Signer(bad); !errors.Is(err, keys.ErrInvalid) {
+			t.Errorf("%s: Signer: got %v, want ErrInvalid", what, err)
+		}
+		if _, err := s.Has(bad); !errors.Is(err, keys.ErrInvalid) {
+			t.Errorf("%s: Has: got %v, want ErrInvalid", what, err)
+		}
+		bad.State = keys.StateRetired
+		if err := s.Destroy(bad); !errors.Is(err, keys.ErrInvalid) {
+			t.Errorf("%s: Destroy: got %v, want ErrInvalid", what, err)
+		}
+	}
+}
+
 // A crash after a key's file was written and before its record was committed
 // leaves a file that nothing reads.
 func TestCrashBeforeRecord(t *testing.T) {
 	db, s := openDB(t), NewStore(t.TempDir(), NoPassphrase)
 	crash := errors.New("crash")
-	lost, _, err := s.Generate(Issuer, Ed25519, now)
+	lost, _, err := s.Generate(keys.Issuer, keys.Ed25519, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = db.Update(context.Background(), func(tx storage.Tx) error {
-		_, err := Record(tx, lost, StateActive, now)
+		_, err := keys.Record(tx, lost, keys.StateActive, now)
 		return errors.Join(err, crash)
 	})
-	if !errors.Is(err, crash) || errors.Is(err, ErrTransition) {
+	if !errors.Is(err, crash) || errors.Is(err, keys.ErrTransition) {
 		t.Fatal(err)
 	}
-	k, _, err := s.Generate(Issuer, Ed25519, now)
+	k, _, err := s.Generate(keys.Issuer, keys.Ed25519, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	update(t, db, func(tx storage.Tx) error {
-		_, err := Record(tx, k, StateActive, now)
+		_, err := keys.Record(tx, k, keys.StateActive, now)
 		return err
 	})
 	update(t, db, func(tx storage.Tx) error {
-		active, err := Active(tx, Issuer)
+		active, err := keys.Active(tx, keys.Issuer)
 		if err != nil || active.ID != k.ID {
 			t.Errorf("got %s, %v; want %s", active.ID, err, k.ID)
 		}
@@ -302,34 +321,34 @@ func TestCrashBeforeRecord(t *testing.T) {
 // Removal takes the file first; a crash before the record goes can be repeated.
 func TestRemoval(t *testing.T) {
 	db, s := openDB(t), NewStore(t.TempDir(), NoPassphrase)
-	var ks []Key
-	for _, state := range []State{StateActive, StateNext} {
-		k, _, err := s.Generate(Tokens, ECDSAP256, now)
+	var ks []keys.Key
+	for _, state := range []keys.State{keys.StateActive, keys.StateNext} {
+		k, _, err := s.Generate(keys.Tokens, keys.ECDSAP256, now)
 		if err != nil {
 			t.Fatal(err)
 		}
 		update(t, db, func(tx storage.Tx) error {
 			var err error
-			k, err = Record(tx, k, state, now)
+			k, err = keys.Record(tx, k, state, now)
 			return err
 		})
 		ks = append(ks, k)
 	}
 	for _, k := range ks {
-		if err := s.Destroy(k); !errors.Is(err, ErrTransition) {
+		if err := s.Destroy(k); !errors.Is(err, keys.ErrTransition) {
 			t.Errorf("Destroy of a %s key: %v, want ErrTransition", k.State, err)
 		}
 		if _, err := s.Signer(k); err != nil {
 			t.Error(err)
 		}
 	}
-	var old Key
+	var old keys.Key
 	update(t, db, func(tx storage.Tx) error {
-		_, err := Promote(tx, ks[1].ID, now)
+		_, err := keys.Promote(tx, ks[1].ID, now)
 		if err != nil {
 			return err
 		}
-		old, err = Get(tx, ks[0].ID)
+		old, err = keys.Get(tx, ks[0].ID)
 		return err
 	})
 	if _, err := s.Signer(old); err != nil {
@@ -343,10 +362,10 @@ func TestRemoval(t *testing.T) {
 			t.Errorf("a destroyed key: got %v, %v; want fs.ErrNotExist", got, err)
 		}
 	}
-	update(t, db, func(tx storage.Tx) error { return Remove(tx, old.ID) })
+	update(t, db, func(tx storage.Tx) error { return keys.Remove(tx, old.ID) })
 	update(t, db, func(tx storage.Tx) error {
-		left, err := List(tx)
-		if len(left) != 1 || left[0].ID != ks[1].ID || left[0].State != StateActive {
+		left, err := keys.List(tx)
+		if len(left) != 1 || left[0].ID != ks[1].ID || left[0].State != keys.StateActive {
 			t.Errorf("left: %v, want the active key", left)
 		}
 		return err

@@ -1,4 +1,4 @@
-package keys
+package file
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"go.step.sm/crypto/pemutil"
 
 	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 // RFC 7468, sections 10 and 11.
@@ -88,7 +89,7 @@ func decode(text []byte, two bool, p Passphrase) (crypto.Signer, error) {
 	if !ok {
 		return nil, errNotTwo
 	}
-	return AlternativeSigner{first, alternative}, nil
+	return keys.AlternativeSigner{Signer: first, Alternative: alternative}, nil
 }
 
 // parseBlocks reads n PEM blocks and nothing else.

@@ -1,4 +1,4 @@
-package keys
+package file
 
 import (
 	"bytes"
@@ -10,26 +10,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 // hybrids are one algorithm of each new kind, and the largest.
-var hybrids = []Algorithm{"mldsa44", "mldsa65-ecdsa-p256-sha512", "mldsa44-ed25519-sha512", "mldsa87-rsa4096-pss-sha512", "ecdsa-p256+mldsa65", "ed25519+mldsa87", "ecdsa-p384+mldsa44"}
-
-func TestParseHybrid(t *testing.T) {
-	all := slices.Concat(hybrids, PostQuantum())
-	for _, a := range all {
-		if got, err := ParseAlgorithm(string(a)); got != a || err != nil {
-			t.Errorf("ParseAlgorithm(%q) = %q, %v", a, got, err)
-		}
-		if want := strings.Contains(string(a), "+"); a.Classical() != want || (a.Alternative() != "") != want {
-			t.Errorf("%s: classical %v, with the alternative %q", a, a.Classical(), a.Alternative())
-		}
-	}
-	if len(PostQuantum()) != len(pqc.Algorithms()) {
-		t.Errorf("%d algorithms of package pqc, want %d", len(PostQuantum()), len(pqc.Algorithms()))
-	}
-}
+var hybrids = []keys.Algorithm{"mldsa44", "mldsa65-ecdsa-p256-sha512", "mldsa44-ed25519-sha512", "mldsa87-rsa4096-pss-sha512", "ecdsa-p256+mldsa65", "ed25519+mldsa87", "ecdsa-p384+mldsa44"}
 
 func TestHybridRoundTrip(t *testing.T) {
 	for name, p := range map[string]Passphrase{"plain": NoPassphrase, "sealed": passphrase(t, phrase)} {
@@ -40,7 +25,7 @@ func TestHybridRoundTrip(t *testing.T) {
 				if name == "sealed" && a == "mldsa87-rsa4096-pss-sha512" {
 					continue // for time
 				}
-				k, signer, err := s.Generate(Issuer, a, now)
+				k, _, err := s.Generate(keys.Issuer, a, now)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -48,7 +33,7 @@ func TestHybridRoundTrip(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				var stored Key
+				var stored keys.Key
 				if err := json.Unmarshal(record, &stored); err != nil {
 					t.Fatal(err)
 				}
@@ -57,7 +42,7 @@ func TestHybridRoundTrip(t *testing.T) {
 					t.Fatalf("%s: %v", a, err)
 				}
 				samePublic(t, again, k)
-				if !bytes.Equal(marshalAlternative(again), marshalAlternative(signer)) || (len(k.Alternative) > 0) != (a.Alternative() != "") {
+				if !k.Fits(again) || (len(k.Alternative) > 0) != (a.Alternative() != "") {
 					t.Errorf("%s: the alternative key is another one", a)
 				}
 				text, err := os.ReadFile(s.path(k))
@@ -84,23 +69,20 @@ func unsealed(t *testing.T, key crypto.Signer) []byte {
 // A file whose halves do not both fit the record is refused, and so is a record
 // that says another algorithm than its halves do.
 func TestRefusedHalves(t *testing.T) {
-	const two = Algorithm("ecdsa-p256+mldsa44")
+	const two = keys.Algorithm("ecdsa-p256+mldsa44")
 	s := NewStore(t.TempDir(), NoPassphrase)
-	k, signer, err := s.Generate(Issuer, two, now)
+	k, signer, err := s.Generate(keys.Issuer, two, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := unsealed(t, signer)
 	_, rest := pem.Decode(text)
 	classical, alternative := text[:len(text)-len(rest)], rest
-	stranger, err := two.generate()
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, stranger := freshKey(t, keys.Issuer, two)
 	other := unsealed(t, stranger)
 	_, rest = pem.Decode(other)
 	otherClassical, otherAlternative := other[:len(other)-len(rest)], rest
-	_, single := freshKey(t, Issuer, "mldsa44")
+	_, single := freshKey(t, keys.Issuer, "mldsa44")
 
 	for name, test := range map[string]struct {
 		text []byte
@@ -129,21 +111,21 @@ func TestRefusedHalves(t *testing.T) {
 		}
 	}
 
-	for name, change := range map[string]func(*Key){
-		"no alternative":       func(k *Key) { k.Alternative = nil },
-		"another algorithm":    func(k *Key) { k.Algorithm = "ecdsa-p256+mldsa65" },
-		"the classical alone":  func(k *Key) { k.Algorithm = ECDSAP256 },
-		"classical twice":      func(k *Key) { k.Alternative = k.Public },
-		"alternative cut off":  func(k *Key) { k.Alternative = k.Alternative[1:] },
-		"alternative in front": func(k *Key) { k.Public, k.Alternative = k.Alternative, k.Public },
+	for name, change := range map[string]func(*keys.Key){
+		"no alternative":       func(k *keys.Key) { k.Alternative = nil },
+		"another algorithm":    func(k *keys.Key) { k.Algorithm = "ecdsa-p256+mldsa65" },
+		"the classical alone":  func(k *keys.Key) { k.Algorithm = keys.ECDSAP256 },
+		"classical twice":      func(k *keys.Key) { k.Alternative = k.Public },
+		"alternative cut off":  func(k *keys.Key) { k.Alternative = k.Alternative[1:] },
+		"alternative in front": func(k *keys.Key) { k.Public, k.Alternative = k.Alternative, k.Public },
 	} {
 		changed := k
 		change(&changed)
-		if err := changed.check(); err == nil {
+		if err := changed.Check(); err == nil {
 			t.Errorf("%s: the record is accepted", name)
 		}
 	}
-	for _, p := range []Purpose{Tokens, Audit} {
+	for _, p := range []keys.Purpose{keys.Tokens, keys.Audit} {
 		if _, _, err := s.Generate(p, two, now); err == nil {
 			t.Errorf("a key of two halves for %s", p)
 		}

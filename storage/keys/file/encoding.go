@@ -1,4 +1,4 @@
-package keys
+package file
 
 import (
 	"crypto"
@@ -8,27 +8,13 @@ import (
 	"fmt"
 
 	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/storage/keys"
 )
-
-func marshalPublic(k crypto.PublicKey) ([]byte, error) {
-	if pq, ok := k.(*pqc.PublicKey); ok {
-		return pqc.MarshalPKIXPublicKey(pq), nil
-	}
-	return x509.MarshalPKIXPublicKey(k)
-}
-
-// marshalAlternative returns the public key of the second half of a key, or nil.
-func marshalAlternative(k crypto.Signer) []byte {
-	if two, ok := k.(AlternativeSigner); ok {
-		return pqc.MarshalPKIXPublicKey(two.Alternative.PublicKey())
-	}
-	return nil
-}
 
 // marshalPrivate returns the PKCS #8 form of each half of a key.
 func marshalPrivate(k crypto.Signer) ([][]byte, error) {
 	switch k := k.(type) {
-	case AlternativeSigner:
+	case keys.AlternativeSigner:
 		classical, err := x509.MarshalPKCS8PrivateKey(k.Signer)
 		if err != nil {
 			return nil, err

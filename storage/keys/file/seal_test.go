@@ -1,4 +1,4 @@
-package keys
+package file
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/storage/durable"
+	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 // sealCheaply is PBES2 from the words of RFC 8018, section 6.2, with a single
@@ -60,7 +61,7 @@ func sealCheaply(t testing.TB, signer crypto.Signer, passphrase string, edit fun
 // Whatever a sealed file asks for, it is unsealed or refused, soon and without
 // a panic.
 func TestSealedFileLimits(t *testing.T) {
-	_, signer := freshKey(t, Issuer, ECDSAP256)
+	_, signer := freshKey(t, keys.Issuer, keys.ECDSAP256)
 	p := passphrase(t, phrase)
 	const scheme, limit = "is not sealed by PBES2", "iterations of PBKDF2: want 1 to 10000000"
 	for name, test := range map[string]struct {
@@ -96,7 +97,7 @@ func TestSealedFileLimits(t *testing.T) {
 
 // Of 2000 wrong passphrases about eight leave valid padding; none opens the file.
 func TestWrongPassphraseWithValidPadding(t *testing.T) {
-	_, signer := freshKey(t, Issuer, ECDSAP256)
+	_, signer := freshKey(t, keys.Issuer, keys.ECDSAP256)
 	text := sealCheaply(t, signer, phrase, nil)
 	for i := range 2000 {
 		got, err := decode(text, false, passphrase(t, string(rune('A'+i))))
@@ -109,8 +110,8 @@ func TestWrongPassphraseWithValidPadding(t *testing.T) {
 // What loads is a key that, written and read again, has the same public half.
 func FuzzKeyFile(f *testing.F) {
 	p := passphrase(f, phrase)
-	for _, a := range Algorithms() {
-		_, signer := freshKey(f, Issuer, a)
+	for _, a := range keys.Algorithms() {
+		_, signer := freshKey(f, keys.Issuer, a)
 		f.Add(plainText(f, signer))
 		f.Add(sealCheaply(f, signer, phrase, nil))
 	}
@@ -125,12 +126,9 @@ func FuzzKeyFile(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			spki, err := marshalPublic(signer.Public())
+			k, err := keys.NewKey(keys.Issuer, signer, now)
 			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := algorithmOf(spki); err != nil {
-				continue // refused later, as not the key of its record
+				continue // it signs nothing here
 			}
 			again, err := encode(signer, NoPassphrase)
 			if err != nil {
@@ -140,16 +138,15 @@ func FuzzKeyFile(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%s: %v", again, err)
 			}
-			got, err := marshalPublic(reread.Public())
-			if err != nil || !bytes.Equal(got, spki) {
-				t.Errorf("reread: public key %x, %v; want %x", got, err, spki)
+			if !k.Fits(reread) {
+				t.Errorf("reread, it is no longer the key %s", k.ID)
 			}
 		}
 	})
 }
 
 func BenchmarkUnseal(b *testing.B) {
-	k, signer := freshKey(b, Issuer, ECDSAP256)
+	k, signer := freshKey(b, keys.Issuer, keys.ECDSAP256)
 	p := passphrase(b, phrase)
 	s := NewStore(b.TempDir(), p)
 	text, err := encode(signer, p)
@@ -168,7 +165,7 @@ func BenchmarkUnseal(b *testing.B) {
 	})
 	b.Run("four", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := s.Signers(k, k, k, k); err != nil {
+			if _, err := keys.Signers(s, k, k, k, k); err != nil {
 				b.Fatal(err)
 			}
 		}

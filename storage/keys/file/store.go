@@ -1,0 +1,123 @@
+// Package file keeps the private halves of keys in files: one for each key, in
+// one directory. A file holds PKCS #8 (RFC 5958) in PEM (RFC 7468), sealed with
+// the operator's [Passphrase] by PBES2 (RFC 8018): PBKDF2 with HMAC-SHA-256, a
+// 128-bit salt and 600,000 iterations, then AES-256 in CBC mode. openssl pkey
+// reads the files of classical keys. A key with an alternative half has a block
+// for each, the classical one first.
+//
+// PBES2 hides a key but does not authenticate it. The record does: see package
+// keys.
+package file
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/brevet-ca/brevet/storage/durable"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+var _ keys.Source = (*Store)(nil)
+
+// A Store is a directory of key files and the passphrase that seals them: a
+// [keys.Source].
+type Store struct {
+	dir        string
+	passphrase Passphrase
+}
+
+// NewStore returns the store of the key files in dir, which must exist.
+func NewStore(dir string, p Passphrase) *Store { return &Store{dir, p} }
+
+// Generate makes a key and its file, which is durable when Generate returns.
+// The key is none of the authority's until [keys.Record] added it.
+func (s *Store) Generate(p keys.Purpose, a keys.Algorithm, now time.Time) (keys.Key, crypto.Signer, error) {
+	if err := s.ready(); err != nil {
+		return keys.Key{}, nil, err
+	}
+	k, signer, err := keys.Trial(p, a, now)
+	if err != nil {
+		return keys.Key{}, nil, err
+	}
+	text, err := encode(signer, s.passphrase)
+	if err != nil {
+		return keys.Key{}, nil, err
+	}
+	if err := durable.WriteFile(s.path(k), text); err != nil {
+		return keys.Key{}, nil, fmt.Errorf("writing the %s key: %w", p, err)
+	}
+	return k, signer, nil
+}
+
+// Signer loads and unseals the key whose record is k.
+func (s *Store) Signer(k keys.Key) (crypto.Signer, error) {
+	if err := k.Check(); err != nil {
+		return nil, err
+	}
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
+	path := s.path(k)
+	text, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the %s key has no file: restore it from a backup: %w", k.Purpose, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	signer, err := decode(text, len(k.Alternative) > 0, s.passphrase)
+	if errors.Is(err, ErrPassphrase) {
+		return nil, fmt.Errorf("cannot unseal %s: %w", path, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key file %s %w", path, err)
+	}
+	if !k.Fits(signer) {
+		return nil, fmt.Errorf("key file %s holds another key than %s: restore it from a backup", path, k.ID)
+	}
+	return signer, nil
+}
+
+// Has reports whether the file of the key whose record is k is there. What is in
+// it is [Store.Signer]'s to find out.
+func (s *Store) Has(k keys.Key) (bool, error) {
+	if err := k.Check(); err != nil {
+		return false, err
+	}
+	_, err := os.Stat(s.path(k))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Destroy removes the file of a retired key; that there is none is no error.
+// [keys.Remove] comes after it. What the disk or a backup still holds is out of its
+// reach.
+func (s *Store) Destroy(k keys.Key) error {
+	if err := errors.Join(k.Check(), k.Removable()); err != nil {
+		return err
+	}
+	if err := os.Remove(s.path(k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("destroying the %s key: %w", k.Purpose, err)
+	}
+	return durable.SyncDir(s.dir)
+}
+
+func (s *Store) ready() error {
+	if s.passphrase.none() {
+		return fmt.Errorf("the keys in %s need a passphrase: %w", s.dir, errNoPassphrase)
+	}
+	return nil
+}
+
+// path is where the file of k lies. 64 bits of the hash of a fresh key tell it
+// from every other, so that a new file takes no other's place.
+func (s *Store) path(k keys.Key) string {
+	return filepath.Join(s.dir, string(k.Purpose)+"-"+k.ID[:16]+".key")
+}

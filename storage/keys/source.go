@@ -1,0 +1,65 @@
+package keys
+
+import (
+	"crypto"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// A Source is where the private halves of keys live: files, a PKCS #11 module, a
+// TPM, a service that signs. It knows nothing of states but that a key which may
+// still sign is not destroyed. Its methods may be called concurrently, and outside
+// of transactions, for they may be slow.
+//
+// What signs for a key with an alternative is an [AlternativeSigner].
+type Source interface {
+	// Generate makes a key, which is durable when Generate returns. It is none of
+	// the authority's until [Record] added it.
+	Generate(p Purpose, a Algorithm, now time.Time) (Key, crypto.Signer, error)
+
+	// Signer returns the private half of the key whose record is k, and of no other.
+	Signer(k Key) (crypto.Signer, error)
+
+	// Has reports whether there is a private half for k. Whether it is the right
+	// one is Signer's to find out.
+	Has(k Key) (bool, error)
+
+	// Destroy forgets the private half of a retired key; that there is none is no
+	// error. [Remove] comes after it.
+	Destroy(k Key) error
+}
+
+// Signers is [Source.Signer] for several keys at once: each may take long, such as
+// the 600,000 iterations that unseal a file.
+func Signers(s Source, ks ...Key) ([]crypto.Signer, error) {
+	signers, errs := make([]crypto.Signer, len(ks)), make([]error, len(ks))
+	var wg sync.WaitGroup
+	for i, k := range ks {
+		wg.Go(func() { signers[i], errs[i] = s.Signer(k) })
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err // the first; the others are often the same wrong passphrase
+		}
+	}
+	return signers, nil
+}
+
+// Trial makes a key that has no Source and is forgotten with the process, to try
+// out what it signs.
+func Trial(p Purpose, a Algorithm, now time.Time) (Key, crypto.Signer, error) {
+	if _, err := ParsePurpose(string(p)); err != nil {
+		return Key{}, nil, err
+	}
+	if a.Alternative() != "" && (p == Tokens || p == Audit) {
+		return Key{}, nil, fmt.Errorf("%w algorithm %s: X.509 has alternative signatures, %s has none", ErrInvalid, a, p)
+	}
+	signer, err := a.generate()
+	if err != nil {
+		return Key{}, nil, err
+	}
+	k, err := NewKey(p, signer, now)
+	return k, signer, err
+}
