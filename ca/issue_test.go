@@ -358,7 +358,7 @@ func TestRevokeOneCertificate(t *testing.T) {
 	refused(t, "expired", err, agents.ErrCredentialExpired, "")
 	var got []string
 	for _, e := range w.Events()[2:] {
-		got = append(got, e.Action+" "+string(e.Decision))
+		got = append(got, string(e.Action)+" "+string(e.Decision))
 	}
 	if want := []string{"certificate.revoke allow", "certificate.revoke deny", "certificate.revoke deny", "certificate.revoke deny"}; !slices.Equal(got, want) {
 		t.Errorf("events %q, want %q", got, want)

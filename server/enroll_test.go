@@ -39,7 +39,7 @@ func refusedAs(t *testing.T, what string, got servertest.Answer, status int, bec
 // denied returns the refusals on record of an action.
 func denied(w *servertest.World, action string) (all []api.Event) {
 	for _, e := range w.Events() {
-		if e.Decision == "deny" && e.Action == action {
+		if e.Decision == "deny" && string(e.Action) == action {
 			all = append(all, e)
 		}
 	}

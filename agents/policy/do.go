@@ -97,7 +97,7 @@ func Told(err error) string {
 
 func (r Request) event(now time.Time, d audit.Decision, reasons []string) audit.Event {
 	return audit.Event{
-		Time: now.UTC(), Actor: r.Actor, OnBehalfOf: r.OnBehalfOf, Action: r.Action, Subject: r.Subject,
+		Time: now.UTC(), Actor: r.Actor, OnBehalfOf: r.OnBehalfOf, Action: audit.Action(r.Action), Subject: r.Subject,
 		Decision: d, Reasons: reasons, Request: r.ID,
 	}
 }

@@ -28,7 +28,7 @@ func openDB(t testing.TB) storage.DB {
 	return db
 }
 
-var request = policy.Request{Actor: "uid=0", OnBehalfOf: "spiffe://example.internal/agent/bot", Action: "thing.do", Subject: "bot", ID: "0123456789abcdef"}
+var request = policy.Request{Actor: "uid=0", OnBehalfOf: "spiffe://example.internal/agent/bot", Action: "agent.set", Subject: "bot", ID: "0123456789abcdef"}
 
 var things = storage.Table[string]("things")
 
@@ -66,7 +66,7 @@ func TestChangeIsCommittedWithItsEvent(t *testing.T) {
 	}
 	found, events := left(t, db)
 	want := audit.Event{
-		Seq: 0, Time: now.UTC(), Actor: "uid=0", OnBehalfOf: "spiffe://example.internal/agent/bot", Action: "thing.do", Subject: "bot",
+		Seq: 0, Time: now.UTC(), Actor: "uid=0", OnBehalfOf: "spiffe://example.internal/agent/bot", Action: "agent.set", Subject: "bot",
 		Decision: audit.Allow, Reasons: []string{"it may"}, Request: "0123456789abcdef", Credential: "0c5e",
 	}
 	if len(found) != 1 || len(events) != 1 || !reflect.DeepEqual(events[0], want) {
@@ -77,13 +77,13 @@ func TestChangeIsCommittedWithItsEvent(t *testing.T) {
 // TestSubjectThatIsFoundByTheChange: a serial number does not tell whose it is.
 func TestSubjectThatIsFoundByTheChange(t *testing.T) {
 	db := openDB(t)
-	err := policy.Do(t.Context(), db, now, policy.Request{Actor: "uid=0", Action: "thing.do"}, func(storage.Tx) (policy.Grant, error) {
+	err := policy.Do(t.Context(), db, now, policy.Request{Actor: "uid=0", Action: "agent.set"}, func(storage.Tx) (policy.Grant, error) {
 		return policy.Grant{Subject: "bot"}, nil
 	})
 	if _, events := left(t, db); err != nil || len(events) != 1 || events[0].Subject != "bot" {
 		t.Errorf("got %v, %+v", err, events)
 	}
-	err = policy.Do(t.Context(), db, now, policy.Request{Actor: "uid=0", Action: "thing.do"}, func(storage.Tx) (policy.Grant, error) {
+	err = policy.Do(t.Context(), db, now, policy.Request{Actor: "uid=0", Action: "agent.set"}, func(storage.Tx) (policy.Grant, error) {
 		return policy.Grant{Subject: "bot", Credential: "0c5e"}, policy.ErrDenied
 	})
 	if _, events := left(t, db); !errors.Is(err, policy.ErrDenied) || len(events) != 2 || events[1].Subject != "bot" || events[1].Decision != audit.Deny {
@@ -179,7 +179,7 @@ func because(sentinel error, text string) error { return errors.Join(sentinel, e
 // TestNothingHappensUnrecorded: a change whose event cannot be written is undone.
 func TestNothingHappensUnrecorded(t *testing.T) {
 	db := openDB(t)
-	err := policy.Do(t.Context(), db, now, policy.Request{Action: "thing.do"}, func(tx storage.Tx) (policy.Grant, error) {
+	err := policy.Do(t.Context(), db, now, policy.Request{Action: "agent.set"}, func(tx storage.Tx) (policy.Grant, error) {
 		return policy.Grant{}, things.Put(tx, "k", "done")
 	})
 	if err == nil || !strings.Contains(err.Error(), "no actor") {

@@ -62,7 +62,7 @@ func (w *world) events(d audit.Decision) (all []string) {
 	w.t.Helper()
 	for _, e := range w.authority.Events() {
 		if e.Decision == d {
-			all = append(all, e.Action+" "+e.Subject)
+			all = append(all, string(e.Action)+" "+e.Subject)
 		}
 	}
 	return all

@@ -91,7 +91,7 @@ func (w *world) refused(what string, status int, because, action, subject string
 		}
 		return
 	}
-	if len(fresh) != 1 || fresh[0].Decision != "deny" || fresh[0].Action != action || fresh[0].Subject != subject ||
+	if len(fresh) != 1 || fresh[0].Decision != "deny" || string(fresh[0].Action) != action || fresh[0].Subject != subject ||
 		fresh[0].Actor != fmt.Sprintf("uid=%d", os.Getuid()) || len(fresh[0].Reasons) != 1 || !strings.Contains(fresh[0].Reasons[0], because) || len(fresh[0].Request) != 16 {
 		w.t.Errorf("%s: recorded are %+v, want one %s of %s", what, fresh, action, subject)
 	}

@@ -75,7 +75,7 @@ func TestProofOfAnEntry(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, _, err := audit.CheckProof(doc, key)
-		if err != nil || got.Seq != e.Seq || got.Action != e.Action {
+		if err != nil || got.Seq != e.Seq || string(got.Action) != e.Action {
 			t.Errorf("entry %d is proven as %+v, %v", e.Seq, got, err)
 		}
 		if _, _, err := audit.CheckProof(bytes.Replace(doc, []byte(`brevet`), []byte(`beaver`), 1), key); err == nil {

@@ -129,7 +129,7 @@ func TestCredentialsThatAreRefused(t *testing.T) {
 		if !errors.As(err, &refusal) || refusal.Status != 404 || !strings.Contains(refusal.Detail, unknown) {
 			t.Errorf("%s of what never was: %v", what.action, err)
 		}
-		if fresh := w.Events()[events:]; len(fresh) != 1 || fresh[0].Action != what.action || fresh[0].Decision != "deny" {
+		if fresh := w.Events()[events:]; len(fresh) != 1 || string(fresh[0].Action) != what.action || fresh[0].Decision != "deny" {
 			t.Errorf("recorded are %+v", fresh)
 		}
 	}

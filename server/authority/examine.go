@@ -13,14 +13,21 @@ import (
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/format"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// times holds the latest time that it was here, under one key.
-const (
-	times     = storage.Table[time.Time]("clock")
-	latestKey = "latest"
-)
+// times holds the latest time that it was here, under [format.ClockKey].
+const times = storage.Table[time.Time]("clock")
+
+// noteTime records the latest time.
+func noteTime(tx storage.Tx, latest time.Time) error {
+	key, err := format.ClockKey(tx)
+	if err != nil {
+		return err
+	}
+	return times.Put(tx, key, latest)
+}
 
 // Examine looks at the store before anything relies on it: whether it is an
 // authority's, and whether the audit log is the one that its last checkpoint
@@ -29,6 +36,9 @@ const (
 func Examine(ctx context.Context, db storage.DB, dir string, td agents.TrustDomain) (latest time.Time, err error) {
 	path := filepath.Join(dir, config.Store)
 	err = db.View(ctx, func(tx storage.Tx) error {
+		if err := format.Check(tx); err != nil {
+			return fmt.Errorf("opening %s: %w", path, err)
+		}
 		if _, err := keys.Active(tx, keys.Issuer); errors.Is(err, storage.ErrNotFound) {
 			return fmt.Errorf("%s is not the store of an authority, or not all of it: restore a backup with brevet restore FILE", path)
 		} else if err != nil {
@@ -61,7 +71,11 @@ func checkLog(tx storage.Tx, td agents.TrustDomain) error {
 // latestTime returns the latest time on record: that of the newest event, or
 // one noted since. The zero time is none.
 func latestTime(tx storage.Tx) (time.Time, error) {
-	latest, err := times.Get(tx, latestKey)
+	key, err := format.ClockKey(tx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	latest, err := times.Get(tx, key)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return latest, err
 	}

@@ -25,7 +25,7 @@ func TestLatestTimeOnRecord(t *testing.T) {
 	}{
 		{func(storage.Tx) error { return nil }, time.Time{}},
 		{func(tx storage.Tx) error { return appendAt(tx, at) }, at},
-		{func(tx storage.Tx) error { return times.Put(tx, latestKey, at.Add(time.Hour)) }, at.Add(time.Hour)},
+		{func(tx storage.Tx) error { return noteTime(tx, at.Add(time.Hour)) }, at.Add(time.Hour)},
 		{func(tx storage.Tx) error { return appendAt(tx, at.Add(2*time.Hour)) }, at.Add(2 * time.Hour)},
 	} {
 		var got time.Time
@@ -43,6 +43,6 @@ func TestLatestTimeOnRecord(t *testing.T) {
 }
 
 func appendAt(tx storage.Tx, at time.Time) error {
-	_, err := audit.Append(tx, audit.Event{Time: at, Actor: "test", Action: "test.run", Decision: audit.Allow})
+	_, err := audit.Append(tx, audit.Event{Time: at, Actor: "test", Action: audit.ServerStart, Decision: audit.Allow})
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/durable"
+	"github.com/brevet-ca/brevet/storage/format"
 	"github.com/brevet-ca/brevet/storage/keys"
 	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
@@ -64,6 +65,9 @@ func prepare(ctx context.Context, dir, fresh, file string, r policy.Request, now
 	db, err := bolt.Open(fresh, bolt.Options{})
 	if err != nil {
 		return err
+	}
+	if err := db.View(ctx, format.Check); err != nil {
+		return errors.Join(fmt.Errorf("opening the backup: %w", err), db.Close())
 	}
 	err = policy.Do(ctx, db, now, r, func(tx storage.Tx) (policy.Grant, error) {
 		g := policy.Grant{Reasons: []string{"what happened since the backup is forgotten"}}

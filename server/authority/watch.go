@@ -21,7 +21,7 @@ func (a *Authority) acceptClock(ctx context.Context) error {
 	r := policy.Request{Actor: "system", Action: "clock.accept", Subject: string(agents.Authority)}
 	return policy.Do(ctx, a.DB, now, r, func(tx storage.Tx) (policy.Grant, error) {
 		why := fmt.Sprintf("on record was %s, which was wrong", a.Overruled.UTC().Format(time.RFC3339))
-		return policy.Grant{Reasons: []string{why}}, times.Put(tx, latestKey, now)
+		return policy.Grant{Reasons: []string{why}}, noteTime(tx, now)
 	})
 }
 

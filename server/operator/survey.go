@@ -135,7 +135,7 @@ func (v *survey) since(tx storage.Tx) (made iter.Seq2[holding, error], revoked m
 		if err != nil {
 			return nil, nil, err
 		}
-		if e.Decision == audit.Deny || strings.HasPrefix(e.Action, "acme.") { // of accounts and orders
+		if e.Decision == audit.Deny || strings.HasPrefix(string(e.Action), "acme.") { // of accounts and orders
 			continue
 		}
 		id, err := agents.ParseCredentialID(e.Credential)

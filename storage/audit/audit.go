@@ -25,6 +25,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/format"
 )
 
 // The tables. Each key of the log itself is a position of 8 bytes, big-endian, so that
@@ -49,6 +50,9 @@ const maxSize = 1 << 48
 // UTC, with overlong strings cut and malformed ones repaired. The event is in the log
 // only once the caller's transaction is committed.
 func Append(tx storage.Tx, e Event) (Event, error) {
+	if known[e.Action] == 0 {
+		return Event{}, fmt.Errorf("recording event %q: there is no such action", e.Action)
+	}
 	size, err := Size(tx)
 	if err != nil {
 		return Event{}, err
@@ -58,6 +62,11 @@ func Append(tx storage.Tx, e Event) (Event, error) {
 	e, value, err := e.record(make([]byte, n*tlog.HashSize, n*tlog.HashSize+512))
 	if err != nil {
 		return Event{}, fmt.Errorf("recording event %q: %w", e.Action, err)
+	}
+	if e.Details != nil || e.Decision == Ask {
+		if err := format.Need(tx, format.Details); err != nil {
+			return Event{}, err
+		}
 	}
 	// If the size was lowered, we would overwrite an entry.
 	k := key(size)

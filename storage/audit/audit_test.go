@@ -268,6 +268,7 @@ func TestAppendRefusesMistakesOfTheCaller(t *testing.T) {
 		"year 10000":  func(e *audit.Event) { e.Time = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"no actor":    func(e *audit.Event) { e.Actor = "" },
 		"no action":   func(e *audit.Event) { e.Action = "" },
+		"no such one": func(e *audit.Event) { e.Action = "certificate.isue" },
 		"no decision": func(e *audit.Event) { e.Decision = "" },
 		"maybe":       func(e *audit.Event) { e.Decision = "maybe" },
 	} {
@@ -293,12 +294,12 @@ func TestNoEventIsLostForItsSize(t *testing.T) {
 		many[i] = fmt.Sprintf("reason %d \xff", i)
 	}
 	for name, e := range map[string]audit.Event{
-		"one string":   {Actor: "a", Action: "x.y", Subject: long},
-		"every string": {Actor: long, OnBehalfOf: long, Action: long, Subject: long, Request: long, Credential: long, Reasons: []string{long, long}},
-		"escapes":      {Actor: control, OnBehalfOf: control, Action: control, Subject: control, Request: control, Credential: control, Reasons: []string{control, control}},
-		"reasons":      {Actor: "a", Action: "x.y", Reasons: many},
-		"runes":        {Actor: "a", Action: "x.y", Subject: strings.Repeat("語", 10_000)},
-		"bad UTF-8":    {Actor: "a\xff\xfeb", Action: "x.y", Reasons: []string{"\xc3\x28"}},
+		"one string":   {Actor: "a", Action: audit.AgentSet, Subject: long},
+		"every string": {Actor: long, OnBehalfOf: long, Action: audit.AgentSet, Subject: long, Request: long, Credential: long, Reasons: []string{long, long}},
+		"escapes":      {Actor: control, OnBehalfOf: control, Action: audit.AgentSet, Subject: control, Request: control, Credential: control, Reasons: []string{control, control}},
+		"reasons":      {Actor: "a", Action: audit.AgentSet, Reasons: many},
+		"runes":        {Actor: "a", Action: audit.AgentSet, Subject: strings.Repeat("語", 10_000)},
+		"bad UTF-8":    {Actor: "a\xff\xfeb", Action: audit.AgentSet, Reasons: []string{"\xc3\x28"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := openDB(t)

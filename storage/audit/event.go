@@ -16,6 +16,7 @@ type Decision string
 const (
 	Allow Decision = "allow"
 	Deny  Decision = "deny"
+	Ask   Decision = "ask" // somebody must approve first
 )
 
 // An Event is one entry of the log.
@@ -23,18 +24,20 @@ const (
 // Its JSON is hashed, so its form is for ever: exactly what encoding/json
 // writes for this struct. A field may be added at the end, to be left out when
 // empty; none may be renamed, moved or removed. A brevet older than a field
-// refuses the events that have it.
+// refuses the events that have it, so the first of them gives the store a new
+// form: see package format.
 type Event struct {
 	Seq        int64     `json:"seq"`                    // its position, from 0
 	Time       time.Time `json:"time"`                   // in UTC
 	Actor      string    `json:"actor"`                  // who asked: "uid=0", "spiffe://td/agent/x", "system"
 	OnBehalfOf string    `json:"on_behalf_of,omitempty"` // for whom, if not for itself
-	Action     string    `json:"action"`                 // noun.verb: "certificate.issue", "agent.suspend"
-	Subject    string    `json:"subject,omitempty"`      // what it was done to: the name of an agent, mostly
+	Action     Action    `json:"action"`
+	Subject    string    `json:"subject,omitempty"` // what it was done to: the name of an agent, mostly
 	Decision   Decision  `json:"decision"`
 	Reasons    []string  `json:"reasons,omitempty"`
 	Request    string    `json:"request,omitempty"`    // what belongs to one request shares this
 	Credential string    `json:"credential,omitempty"` // serial of a certificate or jti of a token, in hex
+	Details    *Details  `json:"details,omitempty"`
 }
 
 const (
@@ -54,8 +57,8 @@ func (e *Event) check() error {
 		return errors.New("event has no actor")
 	case e.Action == "":
 		return errors.New("event has no action")
-	case e.Decision != Allow && e.Decision != Deny:
-		return fmt.Errorf("event has decision %q, not allow or deny", e.Decision)
+	case e.Decision != Allow && e.Decision != Deny && e.Decision != Ask:
+		return fmt.Errorf("event has decision %q, not allow, deny or ask", e.Decision)
 	}
 	return nil
 }
@@ -67,16 +70,15 @@ func (e Event) record(b []byte) (Event, []byte, error) {
 		return e, nil, err
 	}
 	e = e.each(func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") })
-	if len(e.Reasons) == 0 {
-		e.Reasons = nil // as it is read back
-	}
+	e.Reasons, e.Details = orNil(e.Reasons), e.Details.recorded()
 	whole, begin := e, len(b)
 	b = appendEvent(b, &e)
 	for limit := maxEvent / 2; len(b)-begin > maxEvent; limit /= 2 {
 		e = whole
 		if more := len(e.Reasons) - maxReasons; more > 0 {
-			e.Reasons = append(slices.Clip(e.Reasons[:maxReasons]), fmt.Sprintf("… (%d more reasons)", more))
+			e.Reasons = append(slices.Clip(e.Reasons[:maxReasons]), andMore(more, "reasons"))
 		}
+		e.Details = e.Details.shorter()
 		e = e.each(func(s string) string { return cut(s, limit) })
 		b = appendEvent(b[:begin], &e)
 	}
@@ -86,14 +88,9 @@ func (e Event) record(b []byte) (Event, []byte, error) {
 // each returns e with f applied to its strings.
 func (e Event) each(f func(string) string) Event {
 	e.Actor, e.OnBehalfOf = f(e.Actor), f(e.OnBehalfOf)
-	e.Action, e.Subject = f(e.Action), f(e.Subject)
+	e.Action, e.Subject = Action(f(string(e.Action))), f(e.Subject)
 	e.Request, e.Credential = f(e.Request), f(e.Credential)
-	if slices.ContainsFunc(e.Reasons, func(r string) bool { return f(r) != r }) {
-		e.Reasons = slices.Clone(e.Reasons) // the caller's stay as they are
-		for i, r := range e.Reasons {
-			e.Reasons[i] = f(r)
-		}
-	}
+	e.Reasons, e.Details = eachOf(e.Reasons, f), e.Details.each(f)
 	return e
 }
 

@@ -18,23 +18,18 @@ func appendEvent(b []byte, e *Event) []byte {
 	b = appendString(b, e.Actor)
 	b = appendMember(b, `,"on_behalf_of":`, e.OnBehalfOf)
 	b = append(b, `,"action":`...)
-	b = appendString(b, e.Action)
+	b = appendString(b, string(e.Action))
 	b = appendMember(b, `,"subject":`, e.Subject)
 	b = append(b, `,"decision":`...)
 	b = appendString(b, string(e.Decision))
-	for i, r := range e.Reasons {
-		if i == 0 {
-			b = append(b, `,"reasons":[`...)
-		} else {
-			b = append(b, ',')
-		}
-		b = appendString(b, r)
-	}
 	if len(e.Reasons) > 0 {
-		b = append(b, ']')
+		b = appendList(append(b, `,"reasons":`...), e.Reasons)
 	}
 	b = appendMember(b, `,"request":`, e.Request)
 	b = appendMember(b, `,"credential":`, e.Credential)
+	if e.Details != nil {
+		b = appendDetails(append(b, `,"details":`...), e.Details)
+	}
 	return append(b, '}')
 }
 

@@ -21,6 +21,7 @@ func parseEvent(b []byte) (Event, error) {
 	}
 	text := string(b) // the event's strings are parts of it
 	e := scanEvent(text)
+	e.Details = e.Details.recorded()
 	var buf [1024]byte
 	if !utf8.ValidString(text) || string(appendEvent(buf[:0], &e)) != text {
 		return Event{}, errors.New("event is not in the form in which this version of brevet writes it")
@@ -38,15 +39,17 @@ func scanEvent(text string) (e Event) {
 	s.skip(`"`)
 	s.member(`,"actor":`, &e.Actor)
 	s.member(`,"on_behalf_of":`, &e.OnBehalfOf)
-	s.member(`,"action":`, &e.Action)
+	s.member(`,"action":`, (*string)(&e.Action))
 	s.member(`,"subject":`, &e.Subject)
 	s.member(`,"decision":`, (*string)(&e.Decision))
-	for before := `,"reasons":[`; s.skip(before); before = "," {
-		e.Reasons = append(e.Reasons, s.string())
+	if s.skip(`,"reasons":`) {
+		e.Reasons = s.strings()
 	}
-	s.skip("]")
 	s.member(`,"request":`, &e.Request)
 	s.member(`,"credential":`, &e.Credential)
+	if s.skip(`,"details":`) {
+		e.Details = s.details()
+	}
 	return e
 }
 

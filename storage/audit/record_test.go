@@ -3,8 +3,10 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,13 +17,14 @@ import (
 // encoding/json writes, and is read back as it was.
 func FuzzEvent(f *testing.F) {
 	f.Add(int64(0), int64(0), "system", "key.rotate", "", "", true)
+	f.Add(int64(0), int64(0), strings.Repeat("a", 20000), "key.rotate", strings.Repeat("\x01", 3000), "label=x", true)
 	f.Add(int64(7), int64(1763899200_000000001), "uid=0", "agent.suspend", "a<b>&c\u2028\u2029\u2027\x7f€", "\x00\b\f\n\r\t\"\\\x1f", false)
 	f.Add(int64(1)<<40, int64(-1)<<62, "\xff\xe2\x80", "\xed\xa0\x80", "\xe2\x80\xa8\xe2", "\uFFFD", true)
 	f.Fuzz(func(t *testing.T, seq, nanos int64, actor, action, subject, reason string, allow bool) {
 		if seq < 0 {
 			return
 		}
-		e := Event{Seq: seq, Time: time.Unix(0, nanos), Actor: actor, OnBehalfOf: reason, Action: action, Subject: subject, Decision: Deny}
+		e := Event{Seq: seq, Time: time.Unix(0, nanos), Actor: actor, OnBehalfOf: reason, Action: Action(action), Subject: subject, Decision: Deny}
 		if allow {
 			e.Decision = Allow
 		}
@@ -30,6 +33,7 @@ func FuzzEvent(f *testing.F) {
 			e.Request = subject
 			e.Credential = action
 		}
+		e.Details = details(seq, nanos, actor, subject, reason)
 		recorded, b, err := e.record([]byte("before"))
 		if err != nil {
 			if e.check() == nil {
@@ -52,6 +56,104 @@ func FuzzEvent(f *testing.F) {
 	})
 }
 
+// details returns any details that the arguments make, or none.
+func details(seq, nanos int64, texts ...string) *Details {
+	r := rand.New(rand.NewPCG(uint64(seq), uint64(nanos)))
+	var fill func(v reflect.Value)
+	fill = func(v reflect.Value) {
+		switch p := v.Addr().Interface().(type) {
+		case *string:
+			*p = texts[r.IntN(len(texts))]
+		case *int64:
+			*p = nanos >> r.IntN(64)
+		case *time.Time:
+			*p = time.Unix(nanos>>r.IntN(30), 7)
+		default:
+			switch v.Kind() {
+			case reflect.Pointer:
+				v.Set(reflect.New(v.Type().Elem()))
+				fill(v.Elem())
+			case reflect.Slice:
+				v.Set(reflect.MakeSlice(v.Type(), r.IntN(40), 40))
+				for i := range v.Len() {
+					fill(v.Index(i))
+				}
+			case reflect.Struct:
+				for i := range v.NumField() {
+					if r.IntN(2) == 0 {
+						fill(v.Field(i))
+					}
+				}
+			default:
+				panic(v.Type())
+			}
+		}
+	}
+	var d *Details
+	if nanos%3 != 0 {
+		fill(reflect.ValueOf(&d).Elem())
+	}
+	return d
+}
+
+// TestDetailsAreWrittenAsEncodingJSONDoes fills each member in turn and all of them.
+func TestDetailsAreWrittenAsEncodingJSONDoes(t *testing.T) {
+	e := Event{Time: time.Unix(1763899200, 0), Actor: "uid=0", Action: AgentSet, Decision: Ask}
+	for i := range 5000 {
+		e.Details = details(int64(i), int64(1763899200_000000001+i), "x", "é<", "")
+		recorded, b, err := e.record(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, err := json.Marshal(recorded); err != nil || !bytes.Equal(b, want) {
+			t.Fatalf("recorded %s, want %s (%v)", b, want, err)
+		}
+		if read, err := parseEvent(b); err != nil || !reflect.DeepEqual(read, recorded) {
+			t.Fatalf("read %+v, %v; want %+v", read, err, recorded)
+		}
+	}
+}
+
+// TestLargestDetailsAreCut: whatever an event says, it fits.
+func TestLargestDetailsAreCut(t *testing.T) {
+	long := strings.Repeat("\x01\u2028", 30000)
+	lists := slices.Repeat([]string{long}, 200)
+	d := &Details{Scopes: lists, Audiences: lists, Names: lists, Codes: lists, Selection: &Selection{Labels: lists, Agent: long, Owner: long, Issuer: long},
+		Change: slices.Repeat([]FieldChange{{long, long, long}}, 200), Profile: long, Peer: long, Principal: long, Person: long, Proof: long,
+		KeyThumbprint: long, Certificate: long, From: long, To: long, File: long, Counts: &Counts{1, 2, 3, 4}}
+	e := Event{Time: time.Unix(1763899200, 0), Actor: long, OnBehalfOf: long, Subject: long, Request: long, Credential: long, Action: AgentSet, Decision: Deny, Reasons: lists, Details: d}
+	recorded, b, err := e.record(nil)
+	if err != nil || len(b) > maxEvent {
+		t.Fatalf("%d bytes, %v", len(b), err)
+	}
+	if read, err := parseEvent(b); err != nil || !reflect.DeepEqual(read, recorded) {
+		t.Errorf("read %+v, %v", read, err)
+	}
+	if d.Scopes[0] != long || len(d.Change) != 200 {
+		t.Error("the caller's details were changed")
+	}
+}
+
+// TestDetailsHaveOneForm: what says the same in another way is refused.
+func TestDetailsHaveOneForm(t *testing.T) {
+	const before = `{"seq":0,"time":"2025-11-23T12:00:00Z","actor":"system","action":"agent.set","decision":"allow","details":`
+	good := `{"scopes":["a"],"not_after":"2025-11-23T12:00:00Z","selection":{"agent":"a","labels":["k=v"]},"counts":{"tokens":1},"change":[{"field":"owner","to":"x"}],"size":-1}`
+	if _, err := parseEvent([]byte(before + good + "}")); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{
+		`{}`, `null`, `[]`, `""`, `{"scopes":[]}`, `{"scopes":null}`, `{"selection":{}}`, `{"counts":{}}`, `{"change":[]}`, `{"change":[{}]}`, `{"profile":""}`,
+		`{"lifetime":0}`, `{"lifetime":01}`, `{"lifetime":1.0}`, `{"lifetime":1e1}`, `{"lifetime":"1"}`, `{"lifetime":-0}`, `{"lifetime":9223372036854775808}`,
+		`{"not_after":"2025-11-23T12:00:00.5Z"}`, `{"not_after":"2025-11-23T12:00:00+00:00"}`, `{"not_after":"0001-01-01T00:00:00Z"}`,
+		`{"unknown":1}`, `{"profile":"a","profile":"b"}`, `{"profile":"a","scopes":["b"]}`, `{"profile" :"a"}`, `{"profile":"a",}`, `{"profile":"a"}}`, `{"Profile":"a"}`, `{"profile":"\u0061"}`,
+		`,"profile":"a"}`, `{"counts":{"tokens":1},"selection":{"agent":"a"}}`, `{"scopes":["a",]}`, `{"scopes":"a"}`,
+	} {
+		if e, err := parseEvent([]byte(before + bad + "}")); err == nil {
+			t.Errorf("%s was read as %+v", bad, e.Details)
+		}
+	}
+}
+
 // FuzzParseRecord reads records of any content: those that pass are what the
 // event and its hashes are written as, to the byte.
 func FuzzParseRecord(f *testing.F) {
@@ -69,6 +171,7 @@ func FuzzParseRecord(f *testing.F) {
 	add(1, `{"seq":1,"time":"2025-11-23T13:00:00Z","actor":"","action":"a.b","decision":"deny"}`)
 	add(0, "{\"seq\":0,\"time\":\"2025-11-23T12:00:00Z\",\"actor\":\"\xff\",\"action\":\"a.b\",\"decision\":\"allow\"}")
 	add(0, `{"seq":0,"time":"2025-11-23T12:00:00Z","actor":"\ud800","action":"\u0061","decision":"allow","reasons":[]}`)
+	add(0, `{"seq":0,"time":"2025-11-23T12:00:00Z","actor":"system","action":"agent.set","decision":"ask","details":{"scopes":["a"],"not_after":"2025-11-23T12:00:00Z","selection":{"agent":"a","labels":["k=v"]},"counts":{"tokens":1},"change":[{"field":"owner","to":"x"}],"size":-1}}`)
 	f.Fuzz(func(t *testing.T, seq int64, before, event []byte, whole bool) {
 		if seq < 0 || seq > maxSize {
 			return

@@ -126,7 +126,7 @@ func (w *world) tokens() int {
 func (w *world) denials(action string) (all []api.Event) {
 	w.t.Helper()
 	for _, e := range w.Events() {
-		if e.Decision == "deny" && e.Action == action {
+		if e.Decision == "deny" && string(e.Action) == action {
 			all = append(all, e)
 		}
 	}

@@ -24,10 +24,11 @@ type Event struct {
 	OnBehalfOf string    `json:"on_behalf_of,omitempty"`
 	Action     string    `json:"action"`
 	Subject    string    `json:"subject,omitempty"`
-	Decision   string    `json:"decision"` // allow, deny
+	Decision   string    `json:"decision"` // allow, deny, ask
 	Reasons    []string  `json:"reasons,omitempty"`
 	Request    string    `json:"request,omitempty"`
 	Credential string    `json:"credential,omitempty"` // serial number of a certificate or jti of a token
+	Details    *Details  `json:"details,omitempty"`
 }
 
 // An EventFilter chooses entries of the audit log.

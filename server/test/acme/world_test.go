@@ -206,7 +206,7 @@ func (a *acmeAgent) events(action, decision string) int {
 	a.t.Helper()
 	n := 0
 	for _, e := range a.w.Events() {
-		if e.Action == action && e.Subject == a.name && string(e.Decision) == decision {
+		if string(e.Action) == action && e.Subject == a.name && string(e.Decision) == decision {
 			n++
 		}
 	}

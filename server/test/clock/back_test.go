@@ -72,8 +72,8 @@ func served(t *testing.T, w *servertest.World) {
 // steps returns what the audit log says of the clock.
 func steps(w *servertest.World) (all []string) {
 	for _, e := range w.Events() {
-		if strings.HasPrefix(e.Action, "clock.") {
-			all = append(all, e.Action+": "+strings.Join(e.Reasons, ", "))
+		if strings.HasPrefix(string(e.Action), "clock.") {
+			all = append(all, string(e.Action)+": "+strings.Join(e.Reasons, ", "))
 		}
 	}
 	return all

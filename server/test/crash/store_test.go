@@ -79,7 +79,7 @@ func (w *crashWorld) checkEvents(tx storage.Tx) error {
 			if e.Credential != "" {
 				about = e.Credential
 			}
-			s.done[operation{e.Action, about}]++
+			s.done[operation{string(e.Action), about}]++
 			continue
 		}
 		id, err := agents.ParseCredentialID(e.Credential)
@@ -89,7 +89,7 @@ func (w *crashWorld) checkEvents(tx storage.Tx) error {
 		if s.issued[id] != "" {
 			w.fail("entry %d of the log is the second one for credential %s", e.Seq, id)
 		}
-		s.issued[id] = e.Action
+		s.issued[id] = string(e.Action)
 		if e.Action == "token.mint" {
 			_, err = tokens.Get(tx, id)
 		} else {

@@ -138,7 +138,7 @@ func TestDiskFailsInTheMiddle(t *testing.T) {
 	events := map[string]int{}
 	for _, e := range w.Events() {
 		if e.Decision == "allow" {
-			events[e.Action]++
+			events[string(e.Action)]++
 		}
 	}
 	list, err := w.Admin.Agents(t.Context(), api.Filter{State: "suspended"})

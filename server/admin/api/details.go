@@ -1,0 +1,57 @@
+package api
+
+import "time"
+
+// Details say in terms for programs what the reasons of an event say for people.
+// docs/audit-events.md tells which of them the events of an action have.
+type Details struct {
+	Scopes    []string  `json:"scopes,omitempty"`
+	Audiences []string  `json:"audiences,omitempty"`
+	Names     []string  `json:"names,omitempty"` // DNS names and addresses
+	Profile   string    `json:"profile,omitempty"`
+	NotAfter  time.Time `json:"not_after,omitzero"`
+	Lifetime  int64     `json:"lifetime,omitempty"` // in seconds
+
+	Peer          string `json:"peer,omitempty"` // network address
+	Principal     string `json:"principal,omitempty"`
+	Person        string `json:"person,omitempty"`
+	Proof         string `json:"proof,omitempty"`          // how the actor authenticated
+	KeyThumbprint string `json:"key_thumbprint,omitempty"` // SHA-256 of the public key, in hex
+	Certificate   string `json:"certificate,omitempty"`    // serial of the certificate that a token is bound to, in hex
+
+	Selection *Selected `json:"selection,omitempty"`
+	Counts    *Counts   `json:"counts,omitempty"`
+
+	Change []FieldChange `json:"change,omitempty"`
+	From   string        `json:"from,omitempty"`
+	To     string        `json:"to,omitempty"`
+	File   string        `json:"file,omitempty"`
+	Size   int64         `json:"size,omitempty"` // in octets
+
+	Codes []string `json:"codes,omitempty"` // the decision's reasons for programs
+}
+
+// Selected is what an operator chose credentials by.
+type Selected struct {
+	Agent        string    `json:"agent,omitempty"`
+	Owner        string    `json:"owner,omitempty"`
+	Labels       []string  `json:"labels,omitempty"` // "key=value"
+	Issuer       string    `json:"issuer,omitempty"`
+	IssuedBefore time.Time `json:"issued_before,omitzero"`
+	IssuedSince  time.Time `json:"issued_since,omitzero"`
+}
+
+// Counts say how many of each were ended.
+type Counts struct {
+	Agents       int64 `json:"agents,omitempty"`
+	Certificates int64 `json:"certificates,omitempty"`
+	Tokens       int64 `json:"tokens,omitempty"`
+	Accounts     int64 `json:"accounts,omitempty"` // of ACME
+}
+
+// A FieldChange is a field of an agent with what it was and what it is.
+type FieldChange struct {
+	Field string `json:"field"`
+	From  string `json:"from,omitempty"`
+	To    string `json:"to,omitempty"`
+}

@@ -1,0 +1,128 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+)
+
+// An Action is what somebody asked for: noun.verb. Package audit knows all of
+// them, see [Actions].
+type Action string
+
+// The actions. They are stored, so none is renamed.
+const (
+	CertificateIssue  Action = "certificate.issue"
+	CertificateRevoke Action = "certificate.revoke"
+	CredentialRevoke  Action = "credential.revoke"
+	TokenMint         Action = "token.mint"
+	TokenRevoke       Action = "token.revoke"
+	TokenIntrospect   Action = "token.introspect"
+
+	AgentAdd          Action = "agent.add"
+	AgentReenroll     Action = "agent.reenroll"
+	AgentSet          Action = "agent.set"
+	AgentResume       Action = "agent.resume"
+	AgentSuspend      Action = "agent.suspend"
+	AgentDecommission Action = "agent.decommission"
+
+	ACMEAccountCreate           Action = "acme.account.create"
+	ACMEAccountUpdate           Action = "acme.account.update"
+	ACMEAccountKey              Action = "acme.account.key"
+	ACMEAccountDeactivate       Action = "acme.account.deactivate"
+	ACMEOrder                   Action = "acme.order"
+	ACMEChallenge               Action = "acme.challenge"
+	ACMEAuthorizationDeactivate Action = "acme.authorization.deactivate"
+	ACMERequest                 Action = "acme.request"
+
+	KeyRotate        Action = "key.rotate"
+	AuthorityInit    Action = "authority.init"
+	AuthorityRestore Action = "authority.restore"
+	ServerStart      Action = "server.start"
+	ClockAccept      Action = "clock.accept"
+	ClockStep        Action = "clock.step"
+)
+
+// A Role is what somebody who acts may be at the authority.
+type Role uint8
+
+const (
+	Operator Role = 1 << iota // an operator
+	Agent                     // an agent that proved who it is
+	System                    // the server itself
+	Bearer                    // somebody who is known by what it presented alone
+)
+
+func (r Role) String() string {
+	var names []string
+	for i, name := range []string{"an operator", "the agent", "`system`", "a bearer"} {
+		if r&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// An ActionSpec documents an action. docs/audit-events.md is made from all of them.
+type ActionSpec struct {
+	Action  Action
+	Meaning string
+	By      Role     // whose it is; that of others is refused
+	Subject string   // what the subject is
+	Details []string // the members of Details that an event may have besides "codes", by their JSON names
+}
+
+const agentName = "the agent's name"
+
+var asked = []string{"peer", "principal", "person", "proof"}
+
+func and(more ...string) []string { return slices.Concat(more, asked) }
+
+// actions is the one table of them.
+var actions = []ActionSpec{
+	{CertificateIssue, "A certificate was asked for: at an enrollment, a renewal, by ACME, by an operator on behalf of the agent, or by the server for itself.",
+		Operator | Agent | System | Bearer, agentName, and("names", "profile", "not_after", "lifetime", "key_thumbprint")},
+	{CertificateRevoke, "One certificate was to be revoked.", Operator | Agent, "the name of the certificate's agent", asked},
+	{CredentialRevoke, "A selection of credentials was to be revoked.", Operator, "what was selected by", and("selection", "counts")},
+	{TokenMint, "An access token was asked for.", Agent, agentName, and("scopes", "audiences", "not_after", "lifetime", "certificate", "key_thumbprint")},
+	{TokenRevoke, "One token was to be revoked.", Operator | Agent, "the name of the token's agent", asked},
+	{TokenIntrospect, "A token was to be introspected, and that was refused. What is allowed is not recorded.", Agent, "the name of the agent that asked", asked},
+
+	{AgentAdd, "An agent was to be registered.", Operator, agentName, and("change")},
+	{AgentReenroll, "An agent was to get a new enrollment token and ACME binding key.", Operator, agentName, asked},
+	{AgentSet, "The registration of an agent was to be changed.", Operator, agentName, and("change")},
+	{AgentResume, "A suspended agent was to be allowed to obtain credentials again.", Operator, agentName, asked},
+	{AgentSuspend, "All that an agent holds was to end, and it was to obtain nothing more until it is resumed.", Operator, agentName, and("counts")},
+	{AgentDecommission, "An agent was to end for ever.", Operator, agentName, and("counts")},
+
+	{ACMEAccountCreate, "An ACME account was to be opened for an agent.", Bearer, agentName, and("key_thumbprint")},
+	{ACMEAccountUpdate, "The contacts of an ACME account were to be changed.", Agent, agentName, asked},
+	{ACMEAccountKey, "An ACME account was to get a new key.", Agent, agentName, and("key_thumbprint")},
+	{ACMEAccountDeactivate, "An ACME account was to be deactivated.", Agent, agentName, asked},
+	{ACMEOrder, "An ACME order was refused. An order that is accepted is not recorded, but its certificate is.", Agent, agentName, and("names", "profile")},
+	{ACMEChallenge, "An ACME challenge was validated, or could not be.", Agent, agentName, and("names")},
+	{ACMEAuthorizationDeactivate, "An ACME authorization was to be deactivated.", Agent, agentName, and("names")},
+	{ACMERequest, "A request by ACME was refused because of the account or its agent.", Agent | Bearer, agentName, asked},
+
+	{KeyRotate, "A new key was to take the place of an old one.", Operator, "the key's purpose", and("from", "to")},
+	{AuthorityInit, "The authority was made.", Operator | System, "the trust domain", and("to")},
+	{AuthorityRestore, "The store was restored from a backup. This is the first event after those that the backup holds.", Operator | System, "the trust domain", and("file", "size")},
+	{ServerStart, "The server started.", System, "`brevet`", and("to")},
+	{ClockAccept, "An operator said at the start that the machine's clock is right, against what is on record.", Operator | System, "`brevet`", and("from", "to")},
+	{ClockStep, "The machine's clock stepped.", System, "`brevet`", and("from", "to")},
+}
+
+// Allows reports whether what somebody in a role asks for may be this action at
+// all. What may be granted is for package policy to decide.
+func (a Action) Allows(r Role) bool { return known[a]&r != 0 }
+
+// Actions returns all actions with what they mean.
+func Actions() []ActionSpec { return slices.Clone(actions) }
+
+// known has whose each action is.
+var known = func() map[Action]Role {
+	m := make(map[Action]Role, len(actions))
+	for _, a := range actions {
+		m[a.Action] = a.By
+	}
+	return m
+}()

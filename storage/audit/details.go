@@ -1,0 +1,179 @@
+package audit
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Details say in terms for programs what the reasons of an event say for
+// people. Which of them an event has depends on its action, see [Actions].
+//
+// Their JSON is hashed with the event's, so the same rules hold: exactly what
+// encoding/json writes for these structs. A member may be added at the end of
+// its struct, with a new form of the store (package format), because earlier
+// versions of brevet refuse events that have it. Nothing secret belongs here.
+type Details struct {
+	// What was granted.
+	Scopes    []string  `json:"scopes,omitempty"`
+	Audiences []string  `json:"audiences,omitempty"`
+	Names     []string  `json:"names,omitempty"` // DNS names and addresses
+	Profile   string    `json:"profile,omitempty"`
+	NotAfter  time.Time `json:"not_after,omitzero"` // in UTC, like all times here, and whole seconds
+	Lifetime  int64     `json:"lifetime,omitempty"` // in seconds
+
+	// Who asked, and what it proved.
+	Peer          string `json:"peer,omitempty"`           // network address
+	Principal     string `json:"principal,omitempty"`      // what kind of principal the actor is, where its form does not say so
+	Person        string `json:"person,omitempty"`         // who it was, where the actor is an account that people share
+	Proof         string `json:"proof,omitempty"`          // how it authenticated
+	KeyThumbprint string `json:"key_thumbprint,omitempty"` // SHA-256 of the public key that was certified or registered, in hex
+	Certificate   string `json:"certificate,omitempty"`    // serial of the certificate that a token is bound to, in hex
+
+	// What was done to many.
+	Selection *Selection `json:"selection,omitempty"`
+	Counts    *Counts    `json:"counts,omitempty"`
+
+	// What changed.
+	Change []FieldChange `json:"change,omitempty"` // of a registered agent
+	From   string        `json:"from,omitempty"`   // of keys, algorithms and versions
+	To     string        `json:"to,omitempty"`
+	File   string        `json:"file,omitempty"` // of a backup
+	Size   int64         `json:"size,omitempty"` // of that file, in octets
+
+	// Codes are the decision's reasons for programs: see package policy.
+	Codes []string `json:"codes,omitempty"`
+}
+
+// A Selection is what an operator chose credentials by.
+type Selection struct {
+	Agent        string    `json:"agent,omitempty"`
+	Owner        string    `json:"owner,omitempty"`
+	Labels       []string  `json:"labels,omitempty"` // "key=value"
+	Issuer       string    `json:"issuer,omitempty"`
+	IssuedBefore time.Time `json:"issued_before,omitzero"`
+	IssuedSince  time.Time `json:"issued_since,omitzero"`
+}
+
+// Counts say how many of each were ended.
+type Counts struct {
+	Agents       int64 `json:"agents,omitempty"`
+	Certificates int64 `json:"certificates,omitempty"`
+	Tokens       int64 `json:"tokens,omitempty"`
+	Accounts     int64 `json:"accounts,omitempty"` // of ACME
+}
+
+// A FieldChange is a field of an agent with what it was and what it is. A key
+// stands there by its thumbprint.
+type FieldChange struct {
+	Field string `json:"field"`
+	From  string `json:"from,omitempty"`
+	To    string `json:"to,omitempty"`
+}
+
+// maxList is how many items of a list an event keeps when it must be cut.
+const maxList = 16
+
+// recorded returns d as the log keeps it, or nil if d says nothing.
+func (d *Details) recorded() *Details {
+	if d == nil {
+		return nil
+	}
+	c, empty := *d, len("{}")
+	var buf [1024]byte
+	c.Scopes, c.Audiences, c.Names, c.Codes = orNil(c.Scopes), orNil(c.Audiences), orNil(c.Names), orNil(c.Codes)
+	c.Change = orNil(c.Change)
+	c.NotAfter = fit(c.NotAfter)
+	if c.Selection != nil {
+		s := *c.Selection
+		s.Labels, s.IssuedBefore, s.IssuedSince = orNil(s.Labels), fit(s.IssuedBefore), fit(s.IssuedSince)
+		c.Selection = &s
+		if len(appendSelection(buf[:0], &s)) == empty {
+			c.Selection = nil
+		}
+	}
+	if c.Counts != nil && *c.Counts == (Counts{}) {
+		c.Counts = nil
+	}
+	if len(appendDetails(buf[:0], &c)) == empty {
+		return nil
+	}
+	return &c
+}
+
+// fit returns t as it is recorded: a time that RFC 3339 cannot write is left out.
+func fit(t time.Time) time.Time {
+	if t = t.UTC().Truncate(time.Second); t.Year() < 0 || t.Year() > 9999 {
+		return time.Time{}
+	}
+	return t
+}
+
+func orNil[T any](list []T) []T {
+	if len(list) == 0 {
+		return nil // as it is read back
+	}
+	return list
+}
+
+// each returns d with f applied to its strings. d stays as it is.
+func (d *Details) each(f func(string) string) *Details {
+	if d == nil {
+		return nil
+	}
+	c := *d
+	for _, s := range []*string{&c.Profile, &c.Peer, &c.Principal, &c.Person, &c.Proof, &c.KeyThumbprint, &c.Certificate, &c.From, &c.To, &c.File} {
+		*s = f(*s)
+	}
+	c.Scopes, c.Audiences, c.Names, c.Codes = eachOf(c.Scopes, f), eachOf(c.Audiences, f), eachOf(c.Names, f), eachOf(c.Codes, f)
+	if c.Selection != nil {
+		s := *c.Selection
+		s.Agent, s.Owner, s.Issuer, s.Labels = f(s.Agent), f(s.Owner), f(s.Issuer), eachOf(s.Labels, f)
+		c.Selection = &s
+	}
+	c.Change = slices.Clone(c.Change)
+	for i, change := range c.Change {
+		c.Change[i] = FieldChange{f(change.Field), f(change.From), f(change.To)}
+	}
+	return &c
+}
+
+// eachOf returns list with f applied. list stays as it is.
+func eachOf(list []string, f func(string) string) []string {
+	if !slices.ContainsFunc(list, func(s string) bool { return f(s) != s }) {
+		return list
+	}
+	list = slices.Clone(list)
+	for i, s := range list {
+		list[i] = f(s)
+	}
+	return list
+}
+
+// shorter returns d with at most [maxList] items in each list, and one that says
+// how many more there were.
+func (d *Details) shorter() *Details {
+	if d == nil {
+		return nil
+	}
+	c := *d
+	c.Scopes, c.Audiences, c.Names, c.Codes = fewer(c.Scopes), fewer(c.Audiences), fewer(c.Names), fewer(c.Codes)
+	if c.Selection != nil {
+		s := *c.Selection
+		s.Labels = fewer(s.Labels)
+		c.Selection = &s
+	}
+	if more := len(c.Change) - maxList; more > 0 {
+		c.Change = append(slices.Clip(c.Change[:maxList]), FieldChange{Field: andMore(more, "fields")})
+	}
+	return &c
+}
+
+func fewer(list []string) []string {
+	if more := len(list) - maxList; more > 0 {
+		return append(slices.Clip(list[:maxList]), andMore(more, "items"))
+	}
+	return list
+}
+
+func andMore(n int, what string) string { return fmt.Sprintf("… (%d more %s)", n, what) }
