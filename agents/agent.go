@@ -62,11 +62,11 @@ var table = storage.NewMemo(storage.Table[Agent]("agents"))
 
 var (
 	// ErrUnknown says that no agent has this name.
-	ErrUnknown = errors.New("no such agent")
+	ErrUnknown = NewRefusal("agent_unknown", "no such agent", nil)
 	// ErrNotActive says that an agent is suspended, decommissioned or past its expiry.
-	ErrNotActive = errors.New("agent is not active")
+	ErrNotActive = NewRefusal("agent_not_active", "agent is not active", nil)
 	// ErrTransition says that an agent cannot go from its state to the one asked for.
-	ErrTransition = errors.New("not possible in this state")
+	ErrTransition = NewRefusal("agent_state", "not possible in this state", nil)
 )
 
 // Get returns the agent, whatever its state, or [ErrUnknown]. Its maps and

@@ -69,7 +69,7 @@ func (i Identifier) key() string { return i.Type + ":" + i.Value }
 const owners = storage.Table[Name]("names")
 
 // ErrNameTaken says that a DNS name or address belongs to another agent.
-var ErrNameTaken = errors.New("name belongs to another agent")
+var ErrNameTaken = NewRefusal("name_taken", "name belongs to another agent", nil)
 
 // claim makes ids the identifiers of a, in place of those it has.
 func claim(tx storage.Tx, td TrustDomain, a *Agent, ids []Identifier) error {

@@ -8,7 +8,7 @@ import (
 
 // ErrInvalid says that something written by a person or a program is not
 // well-formed. The error around it says what is wrong with it.
-var ErrInvalid = errors.New("invalid")
+var ErrInvalid = NewRefusal("invalid", "invalid", nil)
 
 // A Name is an agent's name: one lower-case DNS label (RFC 1123, section 2.1),
 // since it also names the agent's host below the trust domain. A name is given

@@ -33,10 +33,13 @@ func AddAuthority(tx storage.Tx, td TrustDomain, c Change, now time.Time) error 
 	return err
 }
 
+// errNameUsed says that an agent has or had the name.
+var errNameUsed = NewRefusal("name_used", storage.ErrExists.Error(), storage.ErrExists)
+
 func add(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time) (Agent, error) {
 	if old, err := Get(tx, n); !errors.Is(err, ErrUnknown) {
 		if err == nil {
-			err = fmt.Errorf("%w: the name %s was given out at %s and is %s; a name is used only once", storage.ErrExists, n, old.Created.Format(time.RFC3339), old.State)
+			err = fmt.Errorf("%w: the name %s was given out at %s and is %s; a name is used only once", errNameUsed, n, old.Created.Format(time.RFC3339), old.State)
 		}
 		return Agent{}, err
 	}

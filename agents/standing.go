@@ -10,10 +10,10 @@ import (
 )
 
 // ErrCredentialExpired says that a credential's time is over.
-var ErrCredentialExpired = errors.New("credential is expired")
+var ErrCredentialExpired = NewRefusal("credential_expired", "credential is expired", nil)
 
 // ErrAhead says that a credential was issued by a clock that was ahead.
-var ErrAhead = errors.New("credential was issued while the clock was ahead")
+var ErrAhead = NewRefusal("issued_ahead", "credential was issued while the clock was ahead", nil)
 
 // ClockTolerance is how far the authority's clock may be set back before what it
 // issued until then cannot be used: such a credential would live for longer than

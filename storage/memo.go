@@ -26,26 +26,35 @@ func NewMemo[V any](t Table[V]) *Memo[V] { return &Memo[V]{Table: t, last: map[s
 
 // Get returns the value of key, or an error that is [ErrNotFound].
 func (m *Memo[V]) Get(tx Tx, key string) (V, error) {
+	v, _, err := m.Read(tx, key)
+	return v, err
+}
+
+// Read is Get that also returns the stored form of the value, an exact version
+// of it: whoever relied on the value finds out by it whether it has changed. It
+// costs nothing beyond Get.
+func (m *Memo[V]) Read(tx Tx, key string) (V, string, error) {
 	b, err := tx.Get(string(m.Table), key)
 	if err != nil {
 		var none V
-		return none, err
+		return none, "", err
 	}
 	m.mu.RLock()
 	d, known := m.last[key]
 	m.mu.RUnlock()
 	if known && d.raw == string(b) {
-		return d.value, nil
+		return d.value, d.raw, nil
 	}
 	v, err := m.decode(key, b)
 	if err != nil {
-		return v, err
+		return v, "", err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.last) >= maxMemo {
 		clear(m.last)
 	}
-	m.last[key] = decoded[V]{string(b), v}
-	return v, nil
+	raw := string(b)
+	m.last[key] = decoded[V]{raw, v}
+	return v, raw, nil
 }

@@ -1,8 +1,12 @@
-// Package policy decides what an agent or operator may do, and writes down
-// what was decided. [Do] is the one way to change the registry or to record a
-// credential: the change and its audit event are one transaction, and what is
-// refused is recorded too. The rules are those of the registry: an agent gets
-// the names, scopes and audiences that it was given, and nothing by default.
+// Package policy decides what agents and operators may do, and writes down what
+// was decided. A [Query] says who asks for what; a [Decision] says yes, no or
+// that somebody must approve first. The built-in [Rules] are those of the
+// registry: an agent gets the names, scopes and audiences that it was given,
+// and nothing by default.
+//
+// [Point.Do] is the one way to change the registry or to record a credential:
+// the change and its audit event are one transaction, and what is refused is
+// recorded too.
 package policy
 
 import (
@@ -10,64 +14,128 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// ErrDenied says that the request was decided against. The error around it
-// gives the reason, which is for the audit log and for operators.
-var ErrDenied = errors.New("denied")
+// An Act is what is done if a query is allowed. Any of its functions may be nil.
+// Each may run several times.
+type Act struct {
+	// Ask completes the query in the snapshot that it is decided on, such as by
+	// finding out who asks. If it refuses, that is recorded only if the query
+	// has a subject by then: strangers cannot fill the log.
+	Ask func(storage.Tx, *Query) error
+	// Prepare does outside of any transaction what may take long, such as to
+	// sign what the decision grants, or less.
+	Prepare func(context.Context, *Decision) error
+	// Change runs in the transaction that records the decision. It touches
+	// nothing outside of tx but variables that it sets anew.
+	Change func(storage.Tx, *Decision) (Done, error)
 
-// A Request is what somebody asks for.
-type Request struct {
-	Actor      string // who asks: "uid=0", an agent's SPIFFE ID, "system"
-	OnBehalfOf string // for whom, if not for itself
-	Action     string // noun.verb, such as "certificate.issue"
-	Subject    string // the agent or thing it is done to
-	ID         string // correlates the event with logs and responses
+	// Fulfils are the obligations that the functions know and fulfil. A decision
+	// with any other is a refusal.
+	Fulfils []Obligation
 }
 
-// A Grant is what the audit log says of a request that was allowed.
-type Grant struct {
+func (a *Act) fulfils(obligations []Obligation) error {
+	for _, o := range obligations {
+		if !slices.Contains(a.Fulfils, o) {
+			return fmt.Errorf("%w: %.100q", errObligation, o)
+		}
+	}
+	return nil
+}
+
+// Done is what the audit log says of a change.
+type Done struct {
 	Reasons    []string
-	Subject    string // where the request could not name it yet
-	Credential string // the credential made or ended, if it is one
+	Subject    string         // where the query could not name it yet
+	Credential string         // the credential made or ended, if it is one
+	Details    *audit.Details // instead of the query's
 }
 
-// Do runs change in a transaction and commits it with the event that records
-// it. If change fails, nothing of it remains, and the refusal is recorded in a
-// transaction of its own: inside the failed one it would be rolled back. The
-// error of change is returned as it is. Since change may run twice, it touches
-// nothing outside tx but variables that it sets anew.
-func Do(ctx context.Context, db storage.DB, now time.Time, r Request, change func(storage.Tx) (Grant, error)) error {
-	var refusal error
-	asked := r
-	err := db.Update(ctx, func(tx storage.Tx) error {
-		g, err := change(tx)
-		refusal, r.Subject = err, cmp.Or(g.Subject, asked.Subject)
-		if err != nil {
+// errAgain says that what was decided on is no longer so, and was no refusal.
+var errAgain = errors.New("what was decided on has changed")
+
+// Do decides on a snapshot, prepares outside of any transaction, and then makes
+// the change and its event one transaction, provided that there the decision
+// still holds. If it does not, Do starts over once.
+//
+// If any phase refuses, nothing of the change remains, and the refusal is
+// recorded in a transaction of its own: inside the failed one it would be rolled
+// back. It is returned as it is, or as [Unrecorded]. Whatever error Change
+// returns counts as a refusal. A decision to ask is recorded as such, and
+// [ErrApproval] is returned.
+func (p *Point) Do(ctx context.Context, q Query, a Act) error {
+	q.Request = cmp.Or(q.Request, audit.RequestOf(ctx))
+	var asked Query
+	for range 2 {
+		asked = q
+		if err := p.try(ctx, &asked, a); err != errAgain {
 			return err
 		}
-		e := r.event(now, audit.Allow, g.Reasons)
-		e.Credential = g.Credential
-		_, err = audit.Append(tx, e)
-		return err
-	})
-	if refusal != nil && errors.Is(err, refusal) {
-		return Deny(ctx, db, now, r, refusal)
 	}
-	return err // that of a commit, which undid what change saw, comes before a refusal
+	return p.refuse(&asked, &Decision{}, "", errOutdated)
 }
 
-// Deny records that r was refused because of reason, and returns reason, or an
+func (p *Point) try(ctx context.Context, q *Query, a Act) error {
+	d, err := p.decide(ctx, q, a.Ask)
+	if err == nil {
+		err = cmp.Or(d.err(), a.fulfils(d.Obligations))
+	} else if q.Subject == "" {
+		return err
+	}
+	if err == nil && a.Prepare != nil {
+		err = a.Prepare(ctx, &d)
+	}
+	if err != nil {
+		if !IsDenial(err) {
+			return err
+		}
+		return p.refuse(q, &d, "", err)
+	}
+	return p.commit(ctx, q, &d, a)
+}
+
+// commit makes the change and its event one transaction.
+func (p *Point) commit(ctx context.Context, q *Query, d *Decision, a Act) error {
+	var done Done
+	var refusal error
+	err := p.DB.Update(ctx, func(tx storage.Tx) error {
+		done = Done{}
+		if refusal = p.still(ctx, tx, q, d); refusal == nil && a.Change != nil {
+			done, refusal = a.Change(tx, d)
+		}
+		if refusal != nil {
+			return refusal
+		}
+		_, err := audit.Append(tx, event(q, d, done))
+		return err
+	})
+	switch {
+	case refusal == nil || !errors.Is(err, refusal):
+		return err // that of a commit, which undid what the change saw, comes before a refusal
+	case refusal == errAgain:
+		return errAgain
+	}
+	return p.refuse(q, d, done.Subject, refusal)
+}
+
+// refuse records that q was refused because of reason, and returns reason, or an
 // [Unrecorded] if it could not be recorded. A caller that has given up (its
 // context is done) is still recorded. No refusal is urgent, whatever was
 // refused: strangers could make any number of them.
-func Deny(_ context.Context, db storage.DB, now time.Time, r Request, reason error) error {
-	err := db.Update(context.Background(), func(tx storage.Tx) error {
-		_, err := audit.Append(tx, r.event(now, audit.Deny, []string{reason.Error()}))
+func (p *Point) refuse(q *Query, d *Decision, subject string, reason error) error {
+	no := *d
+	if no.Effect != audit.Ask || !errors.Is(reason, ErrApproval) {
+		no.Effect, no.Reasons = audit.Deny, codes(reason)
+	}
+	e := event(q, &no, Done{Subject: subject, Reasons: []string{reason.Error()}})
+	err := p.DB.Update(context.Background(), func(tx storage.Tx) error {
+		_, err := audit.Append(tx, e)
 		return err
 	})
 	if err != nil {
@@ -76,28 +144,5 @@ func Deny(_ context.Context, db storage.DB, now time.Time, r Request, reason err
 	return reason
 }
 
-// An Unrecorded refusal is one that the audit log lacks. To who was refused it
-// is a refusal like any other; see [Told].
-type Unrecorded struct{ Reason, Err error }
-
-func (u *Unrecorded) Error() string {
-	return fmt.Sprintf("%v (and the refusal could not be recorded: %v)", u.Reason, u.Err)
-}
-
-// Unwrap returns the reason.
-func (u *Unrecorded) Unwrap() error { return u.Reason }
-
-// Told returns what outsiders may be told of a refusal.
-func Told(err error) string {
-	if u, ok := errors.AsType[*Unrecorded](err); ok {
-		err = u.Reason
-	}
-	return err.Error()
-}
-
-func (r Request) event(now time.Time, d audit.Decision, reasons []string) audit.Event {
-	return audit.Event{
-		Time: now.UTC(), Actor: r.Actor, OnBehalfOf: r.OnBehalfOf, Action: audit.Action(r.Action), Subject: r.Subject,
-		Decision: d, Reasons: reasons, Request: r.ID,
-	}
-}
+// lapsed reports whether the answers of external engines are too old.
+func (d *Decision) lapsed() bool { return !d.expires.IsZero() && !time.Now().Before(d.expires) }

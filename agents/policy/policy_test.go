@@ -207,12 +207,12 @@ func TestCallerThatHasGivenUp(t *testing.T) {
 }
 
 func TestIsDenial(t *testing.T) {
-	for _, err := range []error{policy.ErrName, policy.ErrScope, policy.ErrAudience, agents.ErrUnknown, agents.ErrRevoked, agents.ErrEnrollment, agents.ErrBinding, storage.ErrExists} {
+	for _, err := range []error{policy.ErrName, policy.ErrScope, policy.ErrAudience, agents.ErrUnknown, agents.ErrRevoked, agents.ErrEnrollment, agents.ErrBinding} {
 		if !policy.IsDenial(because(err, "…")) {
 			t.Errorf("%v is a decision", err)
 		}
 	}
-	for _, err := range []error{nil, errFull, storage.ErrClosed, context.Canceled, storage.ErrNotFound} {
+	for _, err := range []error{nil, errFull, storage.ErrClosed, context.Canceled, storage.ErrNotFound, storage.ErrExists} {
 		if policy.IsDenial(err) {
 			t.Errorf("%v is no decision", err)
 		}

@@ -1,23 +1,23 @@
 package policy
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/clock"
-	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 var (
 	// ErrName says that a certificate was asked for a name that is not the agent's.
-	ErrName = fmt.Errorf("%w: name is not registered for this agent", ErrDenied)
+	ErrName = agents.NewRefusal("name_not_granted", "denied: name is not registered for this agent", ErrDenied)
 	// ErrScope says that a token was asked for a scope that the agent was not given.
-	ErrScope = fmt.Errorf("%w: scope is not granted to this agent", ErrDenied)
+	ErrScope = agents.NewRefusal("scope_not_granted", "denied: scope is not granted to this agent", ErrDenied)
 	// ErrAudience says that a token was asked for a resource that the agent was not given.
-	ErrAudience = fmt.Errorf("%w: audience is not granted to this agent", ErrDenied)
+	ErrAudience = agents.NewRefusal("audience_not_granted", "denied: audience is not granted to this agent", ErrDenied)
 )
 
 // Names allows those of the identifiers asked for that the registry gives the
@@ -84,21 +84,80 @@ func Audiences(a agents.Agent, authority string, scopes []agents.Scope, asked []
 	return asked, nil
 }
 
-// IsUnavailable reports whether err says that the authority can issue nothing
-// now: its clock is wrong, or it could record nothing.
-func IsUnavailable(err error) bool {
-	return errors.Is(err, clock.ErrUnavailable) || errors.Is(err, storage.ErrFull)
-}
-
-// IsDenial reports whether err is a decision, rather than a failure to decide.
-func IsDenial(err error) bool {
-	for _, d := range []error{
-		ErrDenied, agents.ErrInvalid, agents.ErrUnknown, agents.ErrNotActive, agents.ErrTransition, agents.ErrNameTaken,
-		agents.ErrEnrollment, agents.ErrBinding, agents.ErrRevoked, storage.ErrExists, agents.ErrCredentialExpired, agents.ErrAhead,
-	} {
-		if errors.Is(err, d) {
-			return true
+// Lifetime returns when a credential of the agent ends: after the time asked
+// for, or else the agent's or the usual one; never after the agent or what l
+// names does.
+func Lifetime(a *agents.Agent, asked time.Duration, l Limits, now time.Time) (time.Time, error) {
+	limit, ttl := l.Max, l.Default
+	if a.TTL > 0 {
+		limit = min(limit, a.TTL)
+		ttl = limit
+	}
+	if asked != 0 {
+		ttl = asked
+	}
+	if ttl < l.Min || ttl > limit {
+		return time.Time{}, fmt.Errorf("%w lifetime %s: agent %s may ask for %s to %s", agents.ErrInvalid, ttl, a.Name, l.Min, limit)
+	}
+	end := now.Add(ttl)
+	for _, bound := range []time.Time{a.Expires, l.Ends} {
+		if !bound.IsZero() && end.After(bound) {
+			end = bound
 		}
 	}
-	return false
+	if end = end.Truncate(time.Second); end.Before(now.Add(time.Second)) {
+		return time.Time{}, fmt.Errorf("%w lifetime: the agent or %s ends at %s", agents.ErrInvalid, l.Of, end.Format(time.RFC3339))
+	}
+	return end, nil
+}
+
+// Rules are the engine that is built in: everybody does what their role is for,
+// and an agent gets what the registry gives it, while it is active.
+type Rules struct {
+	Authority string // the audience of tokens for the authority itself
+}
+
+// errRole says that an action is not for such a principal.
+var errRole = agents.NewRefusal("role", "denied: this is not for such a principal to do", ErrDenied)
+
+// Decide answers q.
+func (r Rules) Decide(_ context.Context, q *Query, facts *agents.Facts) (Decision, error) {
+	if !q.Action.Allows(q.Principal.Role) {
+		return deny(fmt.Errorf("%w: %s by %s", errRole, q.Action, q.Principal.Actor)), nil
+	}
+	g := Granted{Names: q.Names, Profile: q.Profile}
+	if q.Agent != "" {
+		var err error
+		if g, err = r.grant(q, facts); err != nil {
+			return deny(err), nil
+		}
+	}
+	return Decision{Effect: audit.Allow, Granted: g, Versions: facts.Versions}, nil
+}
+
+// grant returns what the registry gives the agent.
+func (r Rules) grant(q *Query, facts *agents.Facts) (g Granted, err error) {
+	a := &facts.Agent
+	if err := a.Usable(q.Time); err != nil {
+		return g, err
+	}
+	if !facts.Cutoff.At.IsZero() && !q.Time.After(facts.Cutoff.At) {
+		return g, fmt.Errorf("%w: what agent %s obtains is dead until %s (%s)", agents.ErrRevoked, a.Name, facts.Cutoff.At.UTC().Format(time.RFC3339), facts.Cutoff.Reason)
+	}
+	if err := Names(*a, q.Names, q.Proven); err != nil {
+		return g, err
+	}
+	g.Names, g.Profile = q.Names, q.Profile
+	if q.Action == audit.TokenMint {
+		if g.Scopes, err = Scopes(*a, q.Scopes); err != nil {
+			return g, err
+		}
+		if g.Audiences, err = Audiences(*a, r.Authority, g.Scopes, q.Audiences); err != nil {
+			return g, err
+		}
+	}
+	if q.Limits != (Limits{}) {
+		g.NotAfter, err = Lifetime(a, q.Lifetime, q.Limits, q.Time)
+	}
+	return g, err
 }

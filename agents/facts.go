@@ -1,0 +1,60 @@
+package agents
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// Facts are what the registry says of an agent in one transaction.
+type Facts struct {
+	Agent    Agent
+	Cutoff   Cutoff // the latest that covers all that the agent holds; the zero Cutoff if there is none
+	Versions Versions
+}
+
+// Versions tell the records that facts were read from apart from all that they
+// will be later: whoever decides on a snapshot compares them in the transaction
+// that writes. They are the stored records themselves, which reading has at hand.
+type Versions struct{ agent, cutoff, owner string }
+
+// String returns a short name for the versions, for logs.
+func (v Versions) String() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", []string{v.agent, v.cutoff, v.owner}))
+	return hex.EncodeToString(sum[:8])
+}
+
+// GoString keeps the records out of what is printed.
+func (v Versions) GoString() string { return v.String() }
+
+// ReadFacts returns what the registry says of the agent, or [ErrUnknown].
+func ReadFacts(tx storage.Tx, n Name) (Facts, error) {
+	var f Facts
+	var err error
+	f.Agent, f.Versions.agent, err = table.Read(tx, string(n))
+	if errors.Is(err, storage.ErrNotFound) {
+		return f, fmt.Errorf("%w: %s", ErrUnknown, n)
+	}
+	if err != nil {
+		return f, err
+	}
+	if err := f.cutoff(tx, "agent/"+string(n), &f.Versions.cutoff); err != nil {
+		return f, err
+	}
+	return f, f.cutoff(tx, "owner/"+f.Agent.Owner, &f.Versions.owner)
+}
+
+// cutoff takes in a cutoff that covers what the agent holds.
+func (f *Facts) cutoff(tx storage.Tx, what string, version *string) error {
+	c, raw, err := cutoffs.Read(tx, what)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	if *version = raw; err == nil && c.At.After(f.Cutoff.At) {
+		f.Cutoff = c
+	}
+	return nil
+}

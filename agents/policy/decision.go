@@ -1,0 +1,60 @@
+package policy
+
+import (
+	"slices"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// A Decision answers a [Query].
+type Decision struct {
+	Effect      audit.Decision // allow, deny or ask
+	Reasons     []string       // codes, for programs
+	Obligations []Obligation   // what whoever acts on it must do
+	Granted     Granted        // what was asked for, cut to what may be had
+	Refusal     error          // why not, unless Effect is allow
+	Versions    agents.Versions
+	expires     time.Time // when the answers of external engines lapse; the zero time means never
+}
+
+// An Obligation goes with an allowance: whoever acts on the decision must know
+// it and fulfil it, or not act.
+type Obligation string
+
+// Granted is what a credential may have at most.
+type Granted struct {
+	Names     []agents.Identifier
+	Scopes    []agents.Scope
+	Audiences []string
+	Profile   string
+	NotAfter  time.Time
+}
+
+// covers reports whether all of h may be had under g.
+func (g Granted) covers(h Granted) bool {
+	return subset(h.Names, g.Names) && subset(h.Scopes, g.Scopes) && subset(h.Audiences, g.Audiences) &&
+		h.Profile == g.Profile && !h.NotAfter.After(g.NotAfter)
+}
+
+func subset[T comparable](small, large []T) bool {
+	return !slices.ContainsFunc(small, func(v T) bool { return !slices.Contains(large, v) })
+}
+
+// Deny returns a decision against a query. err should be a [Refusal].
+func deny(err error) Decision {
+	return Decision{Effect: audit.Deny, Reasons: codes(err), Refusal: err}
+}
+
+func (d Decision) err() error {
+	switch {
+	case d.Effect == audit.Allow && d.Refusal == nil:
+		return nil
+	case d.Refusal != nil:
+		return d.Refusal
+	case d.Effect == audit.Ask:
+		return ErrApproval
+	}
+	return ErrDenied
+}

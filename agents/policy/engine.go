@@ -1,0 +1,114 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// An Engine answers queries by rules of its own. [Rules] are built in. All
+// others are asked outside of transactions, and can only narrow what the
+// built-in rules grant.
+type Engine interface {
+	// Decide answers q, given the facts about its agent; they are zero if q
+	// concerns none. In the answer of an external engine, a list or a time of
+	// Granted that is not set grants what the built-in rules do. An error is a
+	// refusal.
+	Decide(ctx context.Context, q *Query, facts *agents.Facts) (Decision, error)
+}
+
+// maxAnswer is how long the answer of an external engine may be relied on, and
+// so how long it is waited for.
+const maxAnswer = 5 * time.Second
+
+// errEngine says that an external engine did not answer.
+var errEngine = agents.NewRefusal("engine_failed", ErrDenied.Error()+": a policy engine did not answer", ErrDenied)
+
+// errNarrowed says that an external engine left nothing of what was asked for.
+var errNarrowed = agents.NewRefusal("narrowed_to_nothing", ErrDenied.Error()+": a policy engine grants nothing of this", ErrDenied)
+
+// consult lets the external engines narrow d. Deny wins over ask, and ask over
+// allow. All are asked, unless one denies.
+func (p *Point) consult(ctx context.Context, q *Query, facts *agents.Facts, d Decision) Decision {
+	if len(p.External) == 0 || d.Effect == audit.Deny || q.Principal.Role == audit.System {
+		return d
+	}
+	asked := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, maxAnswer)
+	defer cancel()
+	for _, e := range p.External {
+		answer, err := e.Decide(ctx, q, facts)
+		if err == nil {
+			err = ctx.Err() // it answered too late
+		}
+		if err != nil {
+			return deny(fmt.Errorf("%w: %w", errEngine, err))
+		}
+		if d = d.narrow(answer); d.Effect == audit.Deny {
+			return d
+		}
+	}
+	d.expires = asked.Add(maxAnswer)
+	return d
+}
+
+// narrow combines the decision of the built-in rules, and of engines before, with
+// one more answer.
+func (d Decision) narrow(answer Decision) Decision {
+	d.Reasons = append(slices.Clip(d.Reasons), answer.Reasons...)
+	d.Obligations = append(slices.Clip(d.Obligations), answer.Obligations...)
+	switch answer.Effect {
+	case audit.Allow:
+	case audit.Ask:
+		d.Effect, d.Refusal = audit.Ask, ErrApproval
+	default:
+		d.Effect, d.Refusal = audit.Deny, answer.err()
+		if !IsDenial(d.Refusal) {
+			d.Refusal = fmt.Errorf("%w: %w", ErrDenied, d.Refusal)
+		}
+		return d
+	}
+	g, err := d.Granted.narrow(answer.Granted)
+	if err != nil {
+		return deny(err)
+	}
+	d.Granted = g
+	return d
+}
+
+// narrow returns what is in both grants. Names are those of a request for a
+// certificate, which has all of them or is refused.
+func (g Granted) narrow(h Granted) (Granted, error) {
+	if h.Names != nil && !subset(g.Names, h.Names) || h.Profile != "" && h.Profile != g.Profile {
+		return g, errNarrowed
+	}
+	var ok1, ok2 bool
+	g.Scopes, ok1 = common(g.Scopes, h.Scopes)
+	g.Audiences, ok2 = common(g.Audiences, h.Audiences)
+	if !ok1 || !ok2 {
+		return g, errNarrowed
+	}
+	if !h.NotAfter.IsZero() && h.NotAfter.Before(g.NotAfter) {
+		g.NotAfter = h.NotAfter.Truncate(time.Second)
+	}
+	return g, nil
+}
+
+// common returns the items of list that are in limit, unless that is not set.
+// It fails if there were items and none is left.
+func common[T comparable](list, limit []T) ([]T, bool) {
+	if limit == nil || len(list) == 0 {
+		return list, true
+	}
+	var left []T
+	for _, v := range list {
+		if slices.Contains(limit, v) {
+			left = append(left, v)
+		}
+	}
+	return left, len(left) > 0
+}

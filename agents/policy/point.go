@@ -1,0 +1,79 @@
+package policy
+
+import (
+	"context"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// A Point is where queries are decided.
+type Point struct {
+	DB       storage.DB
+	Rules    Rules
+	External []Engine // may narrow what the built-in rules grant
+}
+
+// Decide answers q by what the store holds now. It changes and records nothing.
+// An error means that nothing could be decided, which whoever enforces the
+// decision treats as a refusal.
+func (p *Point) Decide(ctx context.Context, q Query) (Decision, error) {
+	return p.decide(ctx, &q, nil)
+}
+
+// decide reads the facts in one snapshot, in which ask may complete q before, and
+// decides on them. A refusal by ask is an error.
+func (p *Point) decide(ctx context.Context, q *Query, ask func(storage.Tx, *Query) error) (Decision, error) {
+	var facts agents.Facts
+	if ask != nil || q.Agent != "" {
+		err := p.DB.View(ctx, func(tx storage.Tx) (err error) {
+			if ask != nil {
+				if err := ask(tx, q); err != nil {
+					return err
+				}
+			}
+			facts, err = read(tx, q)
+			return err
+		})
+		if err != nil {
+			return Decision{}, err
+		}
+	}
+	d, err := p.Rules.Decide(ctx, q, &facts)
+	if err != nil {
+		return d, err
+	}
+	return p.consult(ctx, q, &facts, d), nil
+}
+
+func read(tx storage.Tx, q *Query) (agents.Facts, error) {
+	if q.Agent == "" {
+		return agents.Facts{}, nil
+	}
+	return agents.ReadFacts(tx, q.Agent)
+}
+
+// still returns nil if what d granted may be had in tx, too: because nothing that
+// d relied on has changed, or because the built-in rules, asked again, grant as
+// much. The answers of external engines are not asked for again.
+func (p *Point) still(ctx context.Context, tx storage.Tx, q *Query, d *Decision) error {
+	if d.lapsed() {
+		return errAgain
+	}
+	facts, err := read(tx, q)
+	if err != nil || facts.Versions == d.Versions {
+		return err
+	}
+	now, err := p.Rules.Decide(ctx, q, &facts)
+	if err != nil {
+		return err
+	}
+	if now.Effect != audit.Allow {
+		return now.err()
+	}
+	if !now.Granted.covers(d.Granted) {
+		return errAgain
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package policy
+
+import (
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// A Query asks whether somebody may do something. Engines decide by its fields,
+// and the audit log gets them.
+type Query struct {
+	Principal  Principal
+	OnBehalfOf string // for whom, if not for itself
+	Action     audit.Action
+	Subject    string    // the agent or thing it is done to, for the audit log
+	Time       time.Time // when
+	Request    string    // correlates the event with logs and responses; "" means that of the context
+
+	// Agent is the registered agent whose rights decide. "" means that the
+	// principal's role alone does.
+	Agent agents.Name
+
+	// What is asked for.
+	Names     []agents.Identifier
+	Proven    []agents.Identifier // those that the agent has just proven to control
+	Scopes    []agents.Scope      // none means what the registry grants, see [Scopes]
+	Audiences []string            // none means the only one there is, see [Audiences]
+	Profile   string
+	Lifetime  time.Duration // 0 means what is usual
+	Limits    Limits
+
+	// How it was asked.
+	Proof         string   // how the asker proved who it is
+	Peer          string   // the network address
+	KeyThumbprint string   // SHA-256 of the public key to be certified, in hex
+	Chain         []string // those who delegated, the first of them first
+
+	// Details are what the event says beside all this.
+	Details audit.Details
+}
+
+// Limits are those of a credential's lifetime that do not come from the agent.
+type Limits struct {
+	Default, Min, Max time.Duration
+	Ends              time.Time // no credential outlives this; the zero time means no such limit
+	Of                string    // what ends then
+}

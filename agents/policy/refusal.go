@@ -1,0 +1,69 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// A Refusal is an error that says no, rather than that nothing could be decided.
+// [agents.NewRefusal] makes one; any error with the method is one. errors.As
+// finds it.
+type Refusal interface {
+	error
+	RefusalCode() string // why, for programs
+}
+
+var (
+	// ErrDenied says that the request was decided against. The error around it
+	// gives the reason, which is for the audit log and for operators.
+	ErrDenied = agents.NewRefusal("denied", "denied", nil)
+	// ErrApproval says that somebody must approve the request first.
+	ErrApproval = agents.NewRefusal("approval_needed", "this needs an approval first", nil)
+	// errObligation says that a decision obliges to what the server cannot do.
+	errObligation = agents.NewRefusal("obligation_unknown", ErrDenied.Error()+": a policy engine obliges to what this server cannot do", ErrDenied)
+	// errOutdated says that what was decided on has changed, twice.
+	errOutdated = agents.NewRefusal("outdated", ErrDenied.Error()+": the registry changed meanwhile; ask again", ErrDenied)
+)
+
+// IsDenial reports whether err is a [Refusal].
+func IsDenial(err error) bool {
+	_, ok := errors.AsType[Refusal](err)
+	return ok
+}
+
+// codes returns the code of a refusal, for the audit log.
+func codes(err error) []string {
+	if r, ok := errors.AsType[Refusal](err); ok {
+		return []string{r.RefusalCode()}
+	}
+	return nil
+}
+
+// IsUnavailable reports whether err says that the authority can issue nothing
+// now: its clock is wrong, or it could record nothing.
+func IsUnavailable(err error) bool {
+	return errors.Is(err, clock.ErrUnavailable) || errors.Is(err, storage.ErrFull)
+}
+
+// An Unrecorded refusal is one that the audit log lacks. To who was refused it
+// is a refusal like any other; see [Told].
+type Unrecorded struct{ Reason, Err error }
+
+func (u *Unrecorded) Error() string {
+	return fmt.Sprintf("%v (and the refusal could not be recorded: %v)", u.Reason, u.Err)
+}
+
+// Unwrap returns the reason.
+func (u *Unrecorded) Unwrap() error { return u.Reason }
+
+// Told returns what outsiders may be told of a refusal.
+func Told(err error) string {
+	if u, ok := errors.AsType[*Unrecorded](err); ok {
+		err = u.Reason
+	}
+	return err.Error()
+}
