@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/server/limit"
+	"github.com/brevet-ca/brevet/server/relying"
 )
 
 // newACME returns the part that answers ACME clients.
@@ -16,6 +18,8 @@ func (s *Server) newACME() *acme.Service {
 		Revoked: func(ctx context.Context) error { _, err := s.authority.CRL.Publish(ctx); return err },
 		Blocked: func(n agents.Name) bool { return s.gate.Blocked(limit.Sender{Agent: n}) },
 		Failed:  func(n agents.Name) { s.gate.Failed(limit.Sender{Agent: n}) },
-		Served:  s.noteACME,
+		Served: func(r *http.Request, n agents.Name, issuer string) {
+			s.relying.Request(r, n, issuer, relying.ACME)
+		},
 	})
 }

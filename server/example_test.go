@@ -2,9 +2,15 @@ package server_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"time"
 
@@ -12,23 +18,34 @@ import (
 	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
-// A program has an authority of its own inside: it makes one, serves it while
-// it runs, and registers an agent.
+// A program has an authority of its own inside: it makes one, serves it on a listener of
+// its own while it runs, and registers an agent. What is public goes to a mux that
+// serves other things as well.
 func Example() {
 	ctx, stop := context.WithCancel(context.Background())
 	dir, _ := os.MkdirTemp("", "authority")
 	defer os.RemoveAll(dir)
-	_, err := server.Init(ctx, server.InitConfig{
-		Dir: dir, TrustDomain: "example.internal", Listen: "127.0.0.1:28443", ListenHTTP: "127.0.0.1:28080",
-		NoPassphrase: true, RootLifetime: 87600 * time.Hour, IssuerLifetime: 2160 * time.Hour, Actor: "example",
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = server.Init(ctx, server.InitConfig{
+		Dir: dir, TrustDomain: "example.internal", Advertise: "https://" + listener.Addr().String(), NoPassphrase: true,
 	}, time.Now())
 	if err != nil {
 		log.Fatal(err)
 	}
-	s, err := server.New(server.Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+	s, err := server.New(server.Config{
+		Dir: dir, Log: slog.New(slog.DiscardHandler), Listeners: &server.Listeners{HTTPS: listener},
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
+	mux := http.NewServeMux()
+	mux.Handle("/crl/", s.PublicHandler())
+	mux.Handle("/issuer/", s.PublicHandler())
+	mux.Handle("/ocsp", s.PublicHandler())
+	mux.Handle("/ocsp/", s.PublicHandler())
 	done := make(chan error)
 	go func() { done <- s.Run(ctx) }()
 	<-s.Ready()
@@ -39,9 +56,25 @@ func Example() {
 		log.Fatal(err)
 	}
 	fmt.Println(invited.ID, invited.State)
+
+	roots := x509.NewCertPool()
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/roots.pem", nil))
+	roots.AppendCertsFromPEM(w.Body.Bytes())
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	resp, err := client.Get(s.URL() + "/readyz")
+	if err != nil {
+		log.Fatal(err)
+	}
+	text, _ := io.ReadAll(resp.Body)
+	fmt.Print(string(text))
+	resp.Body.Close()
+
+	client.CloseIdleConnections()
 	stop()
 	fmt.Println(<-done)
 	// Output:
 	// spiffe://example.internal/agent/invoice-reader active
+	// ready
 	// <nil>
 }

@@ -1,57 +1,28 @@
 package server
 
 import (
-	"cmp"
-	"log/slog"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/ca/enroll"
 	"github.com/brevet-ca/brevet/crl"
-	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/server/limit"
-	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
-// Timeouts bound every connection: a client that is slower does not need a
-// credential of minutes. Zero members have the values that brevet serve uses.
-type Timeouts struct {
-	Header time.Duration // of the TLS handshake, too
-	Read   time.Duration
-	Write  time.Duration
-	Idle   time.Duration
-}
+// Handler serves agents and resource servers: what Run serves over HTTPS. A program that
+// mounts it at the root of its own host serves it with [Server.TLSConfig], since clients
+// prove who they are in the TLS handshake, and from the moment that Ready is closed.
+func (s *Server) Handler() http.Handler { return s.observed(s.relying.Handler(s.agentHandler())) }
 
-var defaults = Timeouts{Header: 5 * time.Second, Read: 15 * time.Second, Write: 30 * time.Second, Idle: 2 * time.Minute}
-
-const maxHeader = 32 << 10 // a token with a post-quantum signature has 8 kB
-
-// servers returns the three servers, in the order of their listeners.
-func (s *Server) servers() []*http.Server {
-	https := s.server(s.observed(s.relying.Handler(s.agentHandler())))
-	https.TLSConfig = s.tlsConfig()
-	https.ConnContext = relying.ConnContext
-	operators := s.server(s.observed(s.admin))
-	operators.ConnContext = admin.ConnContext
-	operators.WriteTimeout, operators.ReadTimeout = 0, 0 // backups and audit tail take their time
-	return []*http.Server{https, s.server(s.observed(s.relying.Handler(s.publicHandler()))), operators}
-}
-
-func (s *Server) server(h http.Handler) *http.Server {
-	header, write := cmp.Or(s.Timeouts.Header, defaults.Header), cmp.Or(s.Timeouts.Write, defaults.Write)
-	read, idle := cmp.Or(s.Timeouts.Read, defaults.Read), cmp.Or(s.Timeouts.Idle, defaults.Idle)
-	return &http.Server{
-		Handler: h, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
-		ReadHeaderTimeout: header, ReadTimeout: read, WriteTimeout: write, IdleTimeout: idle, MaxHeaderBytes: maxHeader,
-		// WriteTimeout ends a stream of HTTP/2, not the connection whose peer reads nothing.
-		HTTP2: &http.HTTP2Config{WriteByteTimeout: write},
-	}
+// PublicHandler serves what is public and signed (CRLs, OCSP answers, issuers): what Run
+// serves over plain HTTP. The certificates that are issued say where that is.
+func (s *Server) PublicHandler() http.Handler {
+	return s.observed(s.relying.Handler(s.publicHandler()))
 }
 
 // agentHandler serves agents and resource servers over HTTPS.

@@ -2,6 +2,11 @@ package server_test
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,7 +61,7 @@ func TestInitRefusesBadFlags(t *testing.T) {
 		"no port for HTTP":               {func(c *server.InitConfig) { c.ListenHTTP = "localhost" }, "want HOST:PORT"},
 		"a long name":                    {func(c *server.InitConfig) { c.Name = strings.Repeat("x", 45) }, "--name"},
 		"a name of two lines":            {func(c *server.InitConfig) { c.Name = "a\nb" }, "--name"},
-		"no root lifetime":               {func(c *server.InitConfig) { c.RootLifetime = 0 }, "lifetimes"},
+		"a root of hours":                {func(c *server.InitConfig) { c.RootLifetime = 23 * time.Hour }, "lifetimes"},
 		"an issuer of hours":             {func(c *server.InitConfig) { c.IssuerLifetime = 23 * time.Hour }, "lifetimes"},
 		"an issuer beyond its root":      {func(c *server.InitConfig) { c.IssuerLifetime = c.RootLifetime + 1 }, "lifetimes"},
 		"a root for ever":                {func(c *server.InitConfig) { c.RootLifetime = 60 * 366 * 24 * time.Hour }, "lifetimes"},
@@ -73,6 +78,64 @@ func TestInitRefusesBadFlags(t *testing.T) {
 		}
 		if left := filesIn(t, config.Dir); left != nil {
 			t.Errorf("%s: left are %v", what, left)
+		}
+	}
+}
+
+// TestInitNeedsLittle: a directory, a trust domain and what to do about a passphrase.
+func TestInitNeedsLittle(t *testing.T) {
+	dir := t.TempDir()
+	made, err := server.Init(t.Context(), server.InitConfig{Dir: dir, TrustDomain: "example.internal", NoPassphrase: true}, time.Time{})
+	if err != nil || made.Advertise != "https://127.0.0.1:8443" {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	s, err := server.New(server.Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for what, want := range map[string]time.Duration{"roots.pem": 87600 * time.Hour, "chain.pem": 2160 * time.Hour} {
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/"+what, nil))
+		block, _ := pem.Decode(w.Body.Bytes())
+		if block == nil {
+			t.Fatalf("%s is %q", what, w.Body)
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cert.NotAfter.Sub(cert.NotBefore).Round(time.Hour); got != want+time.Hour {
+			t.Errorf("%s is valid for %s, want %s after the hour before it was made", what, got, want)
+		}
+	}
+}
+
+// TestFailedInitLeavesNothing half: what it made goes, what was there stays, and the
+// next try works.
+func TestFailedInitLeavesNothing(t *testing.T) {
+	for _, before := range [][]string{nil, {"README"}} {
+		config := initConfig(t)
+		for _, name := range before {
+			if err := errors.Join(os.MkdirAll(config.Dir, 0o700), os.WriteFile(filepath.Join(config.Dir, name), nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if made, err := server.Init(gone, config, time.Now()); err == nil || made != nil {
+			t.Fatalf("%v %v", made, err)
+		}
+		if left := filesIn(t, config.Dir); !slices.Equal(left, before) {
+			t.Errorf("left are %v, want %v", left, before)
+		}
+		if before == nil {
+			if _, err := os.Stat(config.Dir); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the directory is left: %v", err)
+			}
+		}
+		if _, err := server.Init(t.Context(), config, time.Now()); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -2,10 +2,8 @@ package server
 
 import (
 	"context"
-	"net/http"
 	"strings"
 
-	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/ca/enroll"
@@ -38,10 +36,4 @@ func (s *Server) newObserver(ctx context.Context) (*relying.Observer, error) {
 		return err
 	})
 	return o, err
-}
-
-// noteACME remembers the client of an account, and the issuer of the certificate that
-// it has fetched, if it has.
-func (s *Server) noteACME(r *http.Request, n agents.Name, issuer string) {
-	s.relying.Request(r, n, issuer, relying.ACME)
 }

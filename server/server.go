@@ -1,6 +1,7 @@
 // Package server assembles the authority: it turns a directory into stores,
 // keys, handlers and loops, and serves agents over HTTPS, relying parties over
-// plain HTTP and operators over a unix socket. Programs embed it with [New].
+// plain HTTP and operators over a unix socket. Programs embed it with [New]; they may
+// bring listeners of their own, or mount [Server.Handler] and [Server.PublicHandler].
 //
 // Plain HTTP carries only what is public and signed (CRLs, OCSP answers, CA certificates).
 // The socket is for the user that the server runs as, and root; the peer's
@@ -10,13 +11,10 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -46,6 +44,7 @@ type Config struct {
 	Now            func() time.Time // the machine's clock; nil means time.Now
 	AcceptClock    bool             // it is right, although what is on record here is later
 	Timeouts       Timeouts         // of connections
+	Listeners      *Listeners       // of a program that embeds the server; nil means those that brevet.yaml names
 }
 
 // A Server is an authority at work.
@@ -149,90 +148,3 @@ func (s *Server) URL() string { return s.url }
 
 // Close releases the store of a server that is not run.
 func (s *Server) Close() error { return s.db.Close() }
-
-// Run serves until ctx is done, finishes the requests in flight, and closes
-// the store.
-func (s *Server) Run(ctx context.Context) error {
-	listeners, err := s.listen()
-	if err != nil {
-		return errors.Join(err, s.db.Close())
-	}
-	defer func() {
-		for _, l := range listeners {
-			l.Close()
-		}
-	}()
-	if err := s.authority.Start(ctx); err != nil {
-		return errors.Join(err, s.db.Close())
-	}
-	loops, stopLoops := context.WithCancel(context.Background())
-	var wait sync.WaitGroup
-	for _, l := range s.loops() {
-		l.start(loops, &wait)
-	}
-	servers := s.servers()
-	failed := make(chan error, len(servers))
-	for i, srv := range servers {
-		go func() { failed <- serve(srv, listeners[i]) }()
-	}
-	s.url = s.file.Advertise
-	s.Log.Info("ready", "https", listeners[0].Addr().String(), "http", listeners[1].Addr().String(), "version", s.Version)
-	close(s.ready)
-	select {
-	case <-ctx.Done():
-		err = nil
-	case err = <-failed:
-	}
-	close(s.stopping)
-	err = errors.Join(err, shutdown(servers))
-	s.acme.Close()
-	stopLoops()
-	wait.Wait()
-	s.saveCheckpoint(context.Background())
-	s.saveRelying(context.Background(), true)
-	s.Log.Info("stopped")
-	return errors.Join(err, s.db.Close())
-}
-
-func serve(srv *http.Server, l net.Listener) error {
-	if srv.TLSConfig != nil {
-		return srv.ServeTLS(l, "", "")
-	}
-	return srv.Serve(l)
-}
-
-// shutdownTime is how long requests in flight are waited for.
-const shutdownTime = 10 * time.Second
-
-func shutdown(servers []*http.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
-	defer cancel()
-	var wait sync.WaitGroup
-	for _, srv := range servers {
-		wait.Go(func() {
-			if srv.Shutdown(ctx) != nil {
-				srv.Close() // somebody would not finish
-			}
-		})
-	}
-	wait.Wait()
-	return nil
-}
-
-// listen opens the three listeners: HTTPS, HTTP and the operators' socket.
-func (s *Server) listen() ([]net.Listener, error) {
-	var open []net.Listener
-	room := limit.NewRoom()
-	for _, address := range []string{s.file.Listen, s.file.ListenHTTP} {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			for _, l := range open {
-				l.Close()
-			}
-			return nil, fmt.Errorf("listening on %s, as brevet.yaml says: %w", address, err)
-		}
-		open = append(open, limit.Bounded(l, room))
-	}
-	l, err := admin.Listen(s.Dir)
-	return append(open, l), err
-}

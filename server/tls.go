@@ -13,10 +13,10 @@ import (
 	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
-// tlsConfig asks clients for a certificate but leaves it to the handlers what
+// TLSConfig asks clients for a certificate but leaves it to the handlers what
 // one is worth: they say so over HTTP, where a person can read it. That the
 // client has the certificate's key, TLS has checked by then.
-func (s *Server) tlsConfig() *tls.Config {
+func (s *Server) TLSConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: s.authority.Own.Get,

@@ -101,6 +101,9 @@ func initAuthority(c *cli.Context) error {
 		if *into, err = duration(c.String(flag)); err != nil {
 			return misuse(c, "--%s: %v", flag, err)
 		}
+		if *into == 0 {
+			return misuse(c, "--%s: want 24h or more", flag)
+		}
 	}
 	made, err := server.Init(c.Context, config, time.Now())
 	if err != nil {

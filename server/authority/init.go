@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -28,16 +29,16 @@ import (
 type InitConfig struct {
 	Dir            string
 	TrustDomain    string
-	Name           string // of the CAs; "" means one made of the trust domain
-	Advertise      string // "" means https at Listen
-	Listen         string // "" means 127.0.0.1:8443
-	ListenHTTP     string // "" means 127.0.0.1:8080
-	Algorithm      string // of the root and the issuer, see keys.ParseAlgorithm; "" means ecdsa-p256
-	RootLifetime   time.Duration
-	IssuerLifetime time.Duration
-	PassphraseFile string // see ReadPassphrase of storage/keys/file; remembered in brevet.yaml, if it is a file
-	NoPassphrase   bool   // key files are to lie unsealed
-	Actor          string // for the audit log
+	Name           string        // of the CAs; "" means one made of the trust domain
+	Advertise      string        // "" means https at Listen
+	Listen         string        // "" means 127.0.0.1:8443
+	ListenHTTP     string        // "" means 127.0.0.1:8080
+	Algorithm      string        // of the root and the issuer, see keys.ParseAlgorithm; "" means ecdsa-p256
+	RootLifetime   time.Duration // 0 means ten years
+	IssuerLifetime time.Duration // 0 means 90 days
+	PassphraseFile string        // see ReadPassphrase of storage/keys/file; remembered in brevet.yaml, if it is a file
+	NoPassphrase   bool          // key files are to lie unsealed
+	Actor          string        // for the audit log; "" means the user id of this process
 }
 
 // Made is what Init made.
@@ -54,15 +55,29 @@ type Made struct {
 	Advertise string `json:"advertise"`
 }
 
+// withDefaults returns c with what is to be where nothing is said.
+func (c InitConfig) withDefaults() InitConfig {
+	c.Algorithm = cmp.Or(c.Algorithm, string(keys.ECDSAP256))
+	c.RootLifetime = cmp.Or(c.RootLifetime, rootLifetime)
+	c.IssuerLifetime = cmp.Or(c.IssuerLifetime, issuerLifetime)
+	c.Actor = cmp.Or(c.Actor, fmt.Sprintf("uid=%d", os.Getuid()))
+	return c
+}
+
 // Init makes a new authority in c.Dir: keys, a root and an issuing CA, the
 // store, and at last brevet.yaml, which is what makes a directory an
-// authority's. After a crash before that, Init says what to remove.
-func Init(ctx context.Context, c InitConfig, now time.Time) (*Made, error) {
+// authority's. If it fails, it removes what it made. After a crash, the next Init says
+// what to remove. The zero time means now.
+func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err error) {
+	c = c.withDefaults()
+	if now.IsZero() {
+		now = time.Now()
+	}
 	text, f, err := c.draft().File()
 	if err != nil {
 		return nil, err
 	}
-	algorithm, err := keys.ParseAlgorithm(orDefault(c.Algorithm, string(keys.ECDSAP256)))
+	algorithm, err := keys.ParseAlgorithm(c.Algorithm)
 	if err != nil {
 		return nil, err
 	}
@@ -76,14 +91,20 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (*Made, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := emptyDir(c.Dir); err != nil {
+	undo, err := emptyDir(c.Dir)
+	if err != nil {
 		return nil, err
 	}
 	db, err := bolt.Open(filepath.Join(c.Dir, config.Store), bolt.Options{})
 	if err != nil {
-		return nil, err
+		return nil, err // another Init may be at work there
 	}
-	made, err := c.fill(ctx, db, keyfile.NewStore(c.Dir, passphrase), f, algorithm, now)
+	defer func() {
+		if err != nil {
+			made, err = nil, errors.Join(err, undo())
+		}
+	}()
+	made, err = c.fill(ctx, db, keyfile.NewStore(c.Dir, passphrase), f, algorithm, now)
 	if err := errors.Join(err, db.Close()); err != nil {
 		return nil, err
 	}
@@ -95,6 +116,9 @@ func (c InitConfig) draft() config.Draft {
 		TrustDomain: c.TrustDomain, Advertise: c.Advertise, Listen: c.Listen, ListenHTTP: c.ListenHTTP, NoPassphrase: c.NoPassphrase, PassphraseFile: c.PassphraseFile,
 	}
 }
+
+// rootLifetime is that of a root for which no other is given.
+const rootLifetime = 10 * 365 * 24 * time.Hour
 
 // maxName leaves room for what package ca adds to the name: a common name has
 // at most 64 characters (RFC 5280, appendix A.1, ub-common-name).
@@ -123,27 +147,45 @@ func (c InitConfig) checkLifetimes() error {
 	return nil
 }
 
-// emptyDir makes the directory, or accepts one without an authority in it.
-func emptyDir(dir string) error {
+// emptyDir makes the directory, or accepts one without an authority in it. It returns
+// what removes an authority again that is made there.
+func emptyDir(dir string) (undo func() error, err error) {
+	_, err = os.Stat(dir)
+	fresh := errors.Is(err, os.ErrNotExist)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(dir, config.Name)); err == nil {
-		return fmt.Errorf("%s holds an authority already: start it with brevet serve, or choose another --dir", dir)
+		return nil, fmt.Errorf("%s holds an authority already: start it with brevet serve, or choose another --dir", dir)
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "*.key"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(dir, config.Store)); err == nil || len(left) > 0 {
-		return fmt.Errorf("%s holds part of an authority, from an init that was cut short: remove %s and *.key there and try again", dir, config.Store)
+		return nil, fmt.Errorf("%s holds part of an authority, from an init that was cut short: remove %s and *.key there and try again", dir, config.Store)
 	}
-	return nil
+	return func() error { return clearDir(dir, fresh) }, nil
+}
+
+// clearDir removes what Init makes in a directory that had none of it, and the directory
+// itself if that was made for it.
+func clearDir(dir string, fresh bool) error {
+	made, err := filepath.Glob(filepath.Join(dir, "*.key"))
+	for _, path := range append(made, filepath.Join(dir, config.Store), filepath.Join(dir, config.Name)) {
+		if e := os.Remove(path); e != nil && !errors.Is(e, os.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	if fresh {
+		os.Remove(dir) // not if somebody else put something there
+	}
+	return err
 }
 
 // fill makes the keys and certificates and records them in one transaction.
 func (c InitConfig) fill(ctx context.Context, db storage.DB, store keys.Source, f *config.File, alg keys.Algorithm, now time.Time) (*Made, error) {
-	h := hierarchy{InitConfig: c, store: store, name: orDefault(c.Name, defaultName(f.TrustDomain)), now: now}
+	h := hierarchy{InitConfig: c, store: store, name: cmp.Or(c.Name, defaultName(f.TrustDomain)), now: now}
 	root, issuing, err := h.make(keys.Root, keys.Issuer, alg, ca.NewRoot)
 	if err != nil {
 		return nil, err
@@ -169,11 +211,4 @@ func (c InitConfig) fill(ctx context.Context, db storage.DB, store keys.Source, 
 func fingerprint(a ca.Authority) string {
 	hash := sha256.Sum256(a.Certificate)
 	return hex.EncodeToString(hash[:])
-}
-
-func orDefault(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

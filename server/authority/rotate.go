@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,8 @@ import (
 	"github.com/brevet-ca/brevet/tokens"
 )
 
-// issuerLifetime is the lifetime of an issuer made by rotation.
+// issuerLifetime is the lifetime of an issuer made by rotation, and of the first one if
+// no other is given.
 const issuerLifetime = 90 * 24 * time.Hour
 
 // Rotate makes a new key, of the same algorithm if alg is "", and puts it to work.
@@ -45,7 +47,7 @@ func (a *Authority) Rotate(ctx context.Context, r policy.Request, p keys.Purpose
 		}
 	}
 	err = policy.Do(ctx, a.DB, now, r, func(tx storage.Tx) (policy.Grant, error) {
-		g := policy.Grant{Reasons: []string{"from " + orDefault(plan.old.ID, "none") + " to " + successors[0].key.ID}}
+		g := policy.Grant{Reasons: []string{"from " + cmp.Or(plan.old.ID, "none") + " to " + successors[0].key.ID}}
 		if p == keys.ProfileIssuer {
 			g.Reasons = append(g.Reasons, "of algorithm "+string(plan.algorithm))
 		}
@@ -81,7 +83,7 @@ func (a *Authority) plan(ctx context.Context, p keys.Purpose, alg keys.Algorithm
 		if err != nil {
 			return err
 		}
-		next.algorithm = keys.Algorithm(orDefault(string(alg), string(next.old.Algorithm)))
+		next.algorithm = cmp.Or(alg, next.old.Algorithm)
 		if err := a.keepsProfiles(tx, next.old, next.algorithm); err != nil {
 			return err
 		}

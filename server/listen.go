@@ -1,0 +1,133 @@
+package server
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/limit"
+	"github.com/brevet-ca/brevet/server/relying"
+)
+
+// Listeners are those of a program that embeds the server. Run closes them. One that is
+// nil is not served: the program may mount the handler of the same name instead.
+type Listeners struct {
+	HTTPS net.Listener // accepts bare connections, on which Run speaks TLS; see Server.Handler
+	HTTP  net.Listener // see Server.PublicHandler
+}
+
+// Timeouts bound every connection: a client that is slower does not need a
+// credential of minutes. Zero members have the values that brevet serve uses.
+type Timeouts struct {
+	Header time.Duration // of the TLS handshake, too
+	Read   time.Duration
+	Write  time.Duration
+	Idle   time.Duration
+}
+
+var defaults = Timeouts{Header: 5 * time.Second, Read: 15 * time.Second, Write: 30 * time.Second, Idle: 2 * time.Minute}
+
+const maxHeader = 32 << 10 // a token with a post-quantum signature has 8 kB
+
+// An endpoint is a listener and who answers there.
+type endpoint struct {
+	net.Listener
+	role   string
+	server *http.Server
+}
+
+// The roles of endpoints.
+const (
+	agentsHere    = "https"
+	publicHere    = "http"
+	operatorsHere = "operators"
+)
+
+func (e endpoint) serve() error {
+	if e.server.TLSConfig != nil {
+		return e.server.ServeTLS(e.Listener, "", "")
+	}
+	return e.server.Serve(e.Listener)
+}
+
+// listeningAt returns where the endpoint of a role listens, for the log.
+func listeningAt(endpoints []endpoint, role string) string {
+	for _, e := range endpoints {
+		if e.role == role {
+			return e.Addr().String()
+		}
+	}
+	return "not here"
+}
+
+func closeAll(endpoints []endpoint) {
+	for _, e := range endpoints {
+		e.Close()
+	}
+}
+
+// listen opens the endpoints for agents, for the public and for operators.
+func (s *Server) listen() (open []endpoint, err error) {
+	defer func() {
+		if err != nil {
+			closeAll(open)
+			open = nil
+		}
+	}()
+	add := func(role string, l net.Listener, handler http.Handler) *http.Server {
+		e := endpoint{l, role, s.server(handler)}
+		open = append(open, e)
+		return e.server
+	}
+	network, err := s.network()
+	room := limit.NewRoom()
+	if l := network.HTTPS; l != nil {
+		srv := add(agentsHere, limit.Bounded(l, room), s.Handler())
+		srv.TLSConfig, srv.ConnContext = s.TLSConfig(), relying.ConnContext
+	}
+	if l := network.HTTP; l != nil {
+		add(publicHere, limit.Bounded(l, room), s.PublicHandler())
+	}
+	if err != nil {
+		return open, err
+	}
+	l, err := admin.Listen(s.Dir)
+	if err != nil {
+		return open, err
+	}
+	srv := add(operatorsHere, l, s.observed(s.admin))
+	srv.ConnContext = admin.ConnContext
+	srv.WriteTimeout, srv.ReadTimeout = 0, 0 // backups and audit tail take their time
+	return open, nil
+}
+
+// network returns the listeners that are open to the network. If there is an error,
+// those that could be opened are returned with it.
+func (s *Server) network() (l Listeners, err error) {
+	if s.Listeners != nil {
+		return *s.Listeners, nil
+	}
+	if l.HTTPS, err = net.Listen("tcp", s.file.Listen); err != nil {
+		return Listeners{}, fmt.Errorf("listening on %s, as brevet.yaml says: %w", s.file.Listen, err)
+	}
+	if l.HTTP, err = net.Listen("tcp", s.file.ListenHTTP); err != nil {
+		return Listeners{HTTPS: l.HTTPS}, fmt.Errorf("listening on %s, as brevet.yaml says: %w", s.file.ListenHTTP, err)
+	}
+	return l, nil
+}
+
+// server returns an HTTP server with the bounds of every connection.
+func (s *Server) server(h http.Handler) *http.Server {
+	header, write := cmp.Or(s.Timeouts.Header, defaults.Header), cmp.Or(s.Timeouts.Write, defaults.Write)
+	read, idle := cmp.Or(s.Timeouts.Read, defaults.Read), cmp.Or(s.Timeouts.Idle, defaults.Idle)
+	return &http.Server{
+		Handler: h, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: header, ReadTimeout: read, WriteTimeout: write, IdleTimeout: idle, MaxHeaderBytes: maxHeader,
+		// WriteTimeout ends a stream of HTTP/2, not the connection whose peer reads nothing.
+		HTTP2: &http.HTTP2Config{WriteByteTimeout: write},
+	}
+}

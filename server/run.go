@@ -1,0 +1,64 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Run serves until ctx is done, finishes the requests in flight, and closes
+// the listeners and the store.
+func (s *Server) Run(ctx context.Context) error {
+	endpoints, err := s.listen()
+	if err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	defer closeAll(endpoints)
+	if err := s.authority.Start(ctx); err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	loops, stopLoops := context.WithCancel(context.Background())
+	var wait sync.WaitGroup
+	for _, l := range s.loops() {
+		l.start(loops, &wait)
+	}
+	failed := make(chan error, len(endpoints))
+	for _, e := range endpoints {
+		go func() { failed <- e.serve() }()
+	}
+	s.url = s.file.Advertise
+	s.Log.Info("ready", "https", listeningAt(endpoints, agentsHere), "http", listeningAt(endpoints, publicHere), "version", s.Version)
+	close(s.ready)
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+	}
+	close(s.stopping)
+	shutdown(endpoints)
+	s.acme.Close()
+	stopLoops()
+	wait.Wait()
+	s.saveCheckpoint(context.Background())
+	s.saveRelying(context.Background(), true)
+	s.Log.Info("stopped")
+	return errors.Join(err, s.db.Close())
+}
+
+// shutdownTime is how long requests in flight are waited for.
+const shutdownTime = 10 * time.Second
+
+func shutdown(endpoints []endpoint) {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	var wait sync.WaitGroup
+	for _, e := range endpoints {
+		wait.Go(func() {
+			if e.server.Shutdown(ctx) != nil {
+				e.server.Close() // somebody would not finish
+			}
+		})
+	}
+	wait.Wait()
+}
