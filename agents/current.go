@@ -2,13 +2,9 @@ package agents
 
 import (
 	"bytes"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"iter"
-	"math"
-	"time"
 
 	"golang.org/x/crypto/cryptobyte"
 
@@ -56,12 +52,8 @@ func (l recent) entries() iter.Seq2[cryptobyte.String, error] {
 	return func(yield func(cryptobyte.String, error) bool) {
 		for rest := cryptobyte.String(l[min(1, len(l)):]); !rest.Empty(); {
 			before := rest
-			var part cryptobyte.String
-			ok := rest.Skip(len(CredentialID{}) + 8)
-			for range 3 {
-				ok = ok && rest.ReadUint16LengthPrefixed(&part)
-			}
-			if !ok {
+			var key cryptobyte.String
+			if !skipCredential(&rest) || !rest.ReadUint16LengthPrefixed(&key) {
 				yield(nil, errRecent)
 				return
 			}
@@ -111,35 +103,20 @@ func GetCurrent(tx storage.Tx, n Name) (Current, error) {
 	return Current{}, storage.ErrNotFound
 }
 
-// appendEntry appends the stored form of c: its identifier, when it was issued
-// in nanoseconds since 1970, and three texts with their lengths.
-func (c Current) appendEntry(b []byte) ([]byte, error) {
-	issuer, err := hex.DecodeString(c.Credential.Issuer)
-	if err != nil {
-		return nil, fmt.Errorf("issuer %q: %w", c.Credential.Issuer, err)
-	}
-	b = append(b, c.Credential.ID[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(c.Credential.IssuedAt.UnixNano()))
-	for _, part := range [][]byte{issuer, []byte(c.Credential.Agent), c.Key} {
-		if len(part) > math.MaxUint16 {
-			return nil, fmt.Errorf("%d octets of a certificate's issuer, agent or key do not fit its entry", len(part))
-		}
-		b = append(binary.BigEndian.AppendUint16(b, uint16(len(part))), part...)
-	}
-	return b, nil
+// appendEntry appends the stored form of c: its credential, and its key with a
+// length before it.
+func (c Current) appendEntry(list []byte) ([]byte, error) {
+	b := cryptobyte.NewBuilder(list)
+	c.Credential.AddTo(b)
+	AddText(b, c.Key)
+	return b.Bytes()
 }
 
 // readCurrent reads an entry that entries yielded.
 func readCurrent(entry cryptobyte.String) (c Current) {
-	var issued uint64
-	var issuer, agent, key cryptobyte.String
-	entry.CopyBytes(c.Credential.ID[:])
-	entry.ReadUint64(&issued)
-	for _, part := range []*cryptobyte.String{&issuer, &agent, &key} {
-		entry.ReadUint16LengthPrefixed(part)
-	}
-	c.Credential.IssuedAt = time.Unix(0, int64(issued)).UTC()
-	c.Credential.Issuer, c.Credential.Agent = hex.EncodeToString(issuer), Name(agent)
+	var key cryptobyte.String
+	c.Credential.ReadFrom(&entry)
+	entry.ReadUint16LengthPrefixed(&key)
 	c.Key = PublicKey(key)
 	return c
 }

@@ -1,7 +1,7 @@
 package ca
 
 import (
-	"encoding/hex"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -35,54 +35,38 @@ const recordVersion = 1
 
 // MarshalBinary returns the stored form, a quarter of the size of the certificate.
 func (c Certificate) MarshalBinary() ([]byte, error) {
-	issuer, err := hex.DecodeString(c.Issuer)
-	if err != nil {
-		return nil, fmt.Errorf("issuer %q: %w", c.Issuer, err)
-	}
 	b := cryptobyte.NewBuilder(make([]byte, 0, 192))
 	b.AddUint8(recordVersion)
-	b.AddBytes(c.ID[:])
-	b.AddUint64(uint64(c.IssuedAt.UnixNano()))
-	b.AddUint64(uint64(c.NotBefore.Unix()))
-	b.AddBytes(c.Fingerprint[:])
-	b.AddBytes(c.KeyHash[:])
-	addText(b, string(issuer))
-	addText(b, string(c.Agent))
-	addText(b, c.Profile)
+	var notBefore [8]byte
+	binary.BigEndian.PutUint64(notBefore[:], uint64(c.NotBefore.Unix()))
+	c.Credential.AddTo(b, notBefore[:], c.Fingerprint[:], c.KeyHash[:])
+	agents.AddText(b, c.Profile)
 	for _, n := range c.Names {
-		addText(b, n.Type)
-		addText(b, n.Value)
+		agents.AddText(b, n.Type)
+		agents.AddText(b, n.Value)
 	}
 	return b.Bytes()
-}
-
-func addText(b *cryptobyte.Builder, s string) {
-	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s)) })
 }
 
 // UnmarshalBinary reads what MarshalBinary wrote.
 func (c *Certificate) UnmarshalBinary(data []byte) error {
 	s := cryptobyte.String(data)
 	var version uint8
-	var issued, notBefore uint64
-	var issuer, agent, profile cryptobyte.String
+	var notBefore [8]byte
 	if !s.ReadUint8(&version) || version != recordVersion {
 		return fmt.Errorf("certificate record of version %d: this program reads version %d", version, recordVersion)
 	}
-	if !s.CopyBytes(c.ID[:]) || !s.ReadUint64(&issued) || !s.ReadUint64(&notBefore) ||
-		!s.CopyBytes(c.Fingerprint[:]) || !s.CopyBytes(c.KeyHash[:]) ||
-		!s.ReadUint16LengthPrefixed(&issuer) || !s.ReadUint16LengthPrefixed(&agent) || !s.ReadUint16LengthPrefixed(&profile) {
+	if !c.Credential.ReadFrom(&s, notBefore[:], c.Fingerprint[:], c.KeyHash[:]) || !agents.ReadText(&s, &c.Profile) {
 		return errors.New("certificate record is cut off")
 	}
-	c.IssuedAt, c.NotBefore = time.Unix(0, int64(issued)).UTC(), time.Unix(int64(notBefore), 0).UTC()
-	c.Issuer, c.Agent, c.Profile = hex.EncodeToString(issuer), agents.Name(agent), string(profile)
+	c.NotBefore = time.Unix(int64(binary.BigEndian.Uint64(notBefore[:])), 0).UTC()
 	c.Names = nil
 	for !s.Empty() {
-		var kind, value cryptobyte.String
-		if !s.ReadUint16LengthPrefixed(&kind) || !s.ReadUint16LengthPrefixed(&value) {
+		var n agents.Identifier
+		if !agents.ReadText(&s, &n.Type) || !agents.ReadText(&s, &n.Value) {
 			return errors.New("certificate record is cut off in its names")
 		}
-		c.Names = append(c.Names, agents.Identifier{Type: string(kind), Value: string(value)})
+		c.Names = append(c.Names, n)
 	}
 	return nil
 }

@@ -315,3 +315,32 @@ func TestCertificateRecordIsReadWhole(t *testing.T) {
 		t.Error("an issuer that is no identifier was stored")
 	}
 }
+
+// storedCertificate is a record as the first version stored it.
+const storedCertificate = "010bad5f00ffeeddccbbaa99887766554433221100189cbdbb8f2f234c0000000069b579ea000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1ffffefdfcfbfaf9f8f7f6f5f4f3f2f1f0efeeedecebeae9e8e7e6e5e4e3e2e1e00014a1b2c3d4e5f60718293a4b5c6d7e8f900112233400096275696c642d626f74000764656661756c740003646e73000b6170692e6578616d706c650002697000093139322e302e322e37"
+
+// TestStoredCertificateIsRead, and written again to the letter.
+func TestStoredCertificateIsRead(t *testing.T) {
+	stored, err := hex.DecodeString(storedCertificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ca.Certificate{
+		Credential: agents.Credential{Agent: "build-bot", Issuer: "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334", IssuedAt: time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)},
+		NotBefore:  time.Date(2026, 3, 14, 15, 8, 26, 0, time.UTC), Profile: "default",
+		Names: []agents.Identifier{{Type: "dns", Value: "api.example"}, {Type: "ip", Value: "192.0.2.7"}},
+	}
+	if want.ID, err = agents.ParseCredentialID("0bad5f00ffeeddccbbaa99887766554433221100"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range want.Fingerprint {
+		want.Fingerprint[i], want.KeyHash[i] = byte(i), 0xff-byte(i)
+	}
+	var got ca.Certificate
+	if err := got.UnmarshalBinary(stored); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	if again, err := want.MarshalBinary(); err != nil || !bytes.Equal(again, stored) {
+		t.Errorf("written as %x, %v, want %x", again, err, stored)
+	}
+}
