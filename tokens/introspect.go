@@ -32,7 +32,7 @@ func (s *Service) Introspect(tx storage.Tx, text string, now time.Time) (Introsp
 	t, _, err := s.Active(tx, text, now)
 	switch {
 	case err == nil:
-		return Introspection{true, "Bearer", new(s.claims(t))}, nil
+		return Introspection{true, t.Type(), new(s.claims(t))}, nil
 	case policy.IsDenial(err) || errors.Is(err, storage.ErrNotFound):
 		return Introspection{}, nil // why is none of the caller's business, section 2.2
 	}
@@ -88,11 +88,19 @@ func Find(tx storage.Tx, text string) (Token, error) {
 	return t, nil
 }
 
-// check returns the agent if the token, and the certificate that it is bound
-// to, may be used.
+// check returns the agent that holds the token if the token, the certificate that
+// it is bound to, and all agents that it speaks of may be used.
 func (t Token) check(s *agents.Standing) (agents.Agent, error) {
-	if t.Bound != nil {
+	if t.Bound != nil && t.Bound.Kind == ToCertificate {
 		if a, err := s.Check(t.Bound.Certificate); err != nil {
+			return a, err
+		}
+	}
+	for _, other := range [...]agents.Name{t.Subject, t.Actor} {
+		if other == "" || other == t.Agent {
+			continue
+		}
+		if a, err := s.CheckHolder(other, t.IssuedAt); err != nil {
 			return a, err
 		}
 	}

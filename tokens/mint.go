@@ -101,7 +101,7 @@ func (s *Service) prepare(ctx context.Context, r Request, now time.Time) (*Minte
 	if err != nil {
 		return nil, err
 	}
-	t := Token{Credential: agents.Credential{Agent: a.Name, IssuedAt: now}, Bound: r.Bound}
+	t := Token{Credential: agents.Credential{Agent: a.Name, IssuedAt: now}, Kind: AccessToken, Subject: a.Name, Bound: r.Bound}
 	if t.Scopes, t.Audiences, err = s.decide(r, a); err != nil {
 		return nil, err
 	}
@@ -143,46 +143,8 @@ func end(a agents.Agent, bound *Binding, now time.Time) time.Time {
 	if !a.Expires.IsZero() && end.After(a.Expires) {
 		end = a.Expires
 	}
-	if bound != nil && end.After(bound.Certificate.ID.Expires()) {
+	if bound != nil && bound.Kind == ToCertificate && end.After(bound.Certificate.ID.Expires()) {
 		end = bound.Certificate.ID.Expires()
 	}
 	return end.Truncate(time.Second)
-}
-
-// claims are those of RFC 9068, section 2.2. The introspection response has
-// the same (RFC 7662, section 2.2).
-type claims struct {
-	Issuer       string        `json:"iss"`
-	Subject      string        `json:"sub"`
-	ClientID     string        `json:"client_id"`
-	Audience     any           `json:"aud"`
-	Scope        string        `json:"scope"`
-	ID           string        `json:"jti"`
-	IssuedAt     int64         `json:"iat"`
-	Expires      int64         `json:"exp"`
-	Confirmation *confirmation `json:"cnf,omitempty"`
-}
-
-type confirmation struct {
-	X5TS256 string `json:"x5t#S256"` // RFC 8705, section 3.1
-}
-
-// audience returns one string or an array of them (RFC 7519, section 4.1.3).
-func audience(list []string) any {
-	if len(list) == 1 {
-		return list[0]
-	}
-	return list
-}
-
-func (s *Service) claims(t Token) claims {
-	c := claims{
-		Issuer: s.Issuer, Subject: s.TrustDomain.ID(t.Agent), ClientID: string(t.Agent),
-		Audience: audience(t.Audiences), Scope: agents.JoinScopes(t.Scopes), ID: t.ID.String(),
-		IssuedAt: t.IssuedAt.Unix(), Expires: t.ID.Expires().Unix(),
-	}
-	if t.Bound != nil {
-		c.Confirmation = &confirmation{b64.EncodeToString(t.Bound.Thumbprint[:])}
-	}
-	return c
 }

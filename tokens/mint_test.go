@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"reflect"
@@ -166,8 +167,8 @@ func TestTokenRecord(t *testing.T) {
 		}
 		text := minted.Text.Reveal()
 		want := tokens.Token{
-			Credential: agents.Credential{ID: minted.ID, Agent: "bot", Issuer: part(t, text, 0)["kid"].(string), IssuedAt: m.now},
-			Hash:       sha256.Sum256([]byte(text)), Audiences: []string{"https://api.example"}, Scopes: []agents.Scope{"a", "b"},
+			Credential: agents.Credential{ID: minted.ID, Agent: "bot", Issuer: part(t, text, 0)["kid"].(string), IssuedAt: m.now}, Kind: tokens.AccessToken, Subject: "bot",
+			Hash: sha256.Sum256([]byte(text)), Audiences: []string{"https://api.example"}, Scopes: []agents.Scope{"a", "b"},
 		}
 		err = m.DB.View(t.Context(), func(tx storage.Tx) error {
 			if got, err := tokens.Get(tx, minted.ID); err != nil || !reflect.DeepEqual(got, want) {
@@ -193,73 +194,6 @@ func TestTokenRecord(t *testing.T) {
 	}
 }
 
-func someTokens(t testing.TB) (all []tokens.Token) {
-	t.Helper()
-	id, err := agents.NewCredentialID(start)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := agents.Credential{ID: id, Agent: "bot", Issuer: "00ff", IssuedAt: start}
-	plain := tokens.Token{Credential: c, Hash: [32]byte{1}, Audiences: []string{"https://api.example", "https://web.example"}, Scopes: []agents.Scope{"a", "b"}}
-	bound := plain
-	bound.Bound = &tokens.Binding{Certificate: c, Thumbprint: [32]byte{2}}
-	return []tokens.Token{plain, bound}
-}
-
-func TestTokenRecordIsReadWhole(t *testing.T) {
-	all := someTokens(t)
-	var ends []int
-	for _, token := range all {
-		whole, err := token.MarshalBinary()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got tokens.Token
-		if err := got.UnmarshalBinary(whole); err != nil || !reflect.DeepEqual(got, token) {
-			t.Errorf("got %+v, %v, want %+v", got, err, token)
-		}
-		for n := range whole {
-			unbound := len(ends) > 0 && n == ends[0] // is a whole record by itself
-			if err := got.UnmarshalBinary(whole[:n]); (err == nil) != unbound {
-				t.Errorf("cut off after %d octets of %d: %v", n, len(whole), err)
-			}
-		}
-		if err := got.UnmarshalBinary(append(whole, 0)); err == nil {
-			t.Error("an octet more is accepted")
-		}
-		whole[0] = 2
-		if err := got.UnmarshalBinary(whole); err == nil || !strings.Contains(err.Error(), "version 2") {
-			t.Errorf("of another version: %v", err)
-		}
-		ends = append(ends, len(whole))
-	}
-}
-
-func FuzzTokenRecord(f *testing.F) {
-	for _, token := range someTokens(f) {
-		b, err := token.MarshalBinary()
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-		f.Add(b[:len(b)-1])
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var token tokens.Token
-		if err := token.UnmarshalBinary(b); err != nil {
-			return
-		}
-		again, err := token.MarshalBinary()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var same tokens.Token
-		if err := same.UnmarshalBinary(again); err != nil || !reflect.DeepEqual(same, token) {
-			t.Errorf("%x was read as %+v; that, written and read, is %+v, %v", b, token, same, err)
-		}
-	})
-}
-
 func TestServiceMustBeWhole(t *testing.T) {
 	m := newMint(t, keys.Ed25519)
 	config := m.Config
@@ -273,5 +207,49 @@ func TestServiceMustBeWhole(t *testing.T) {
 	m.store.Update(func(tx storage.Tx) error { return tx.Drop("keys") })
 	if err := m.Reload(); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestIntrospectionComesFromTheRecord: whom a token is for, who acts and what it
+// is bound to. A token ends with any of the agents that it speaks of.
+func TestIntrospectionComesFromTheRecord(t *testing.T) {
+	const records = storage.Partitioned[tokens.Token]("tokens")
+	m := newMint(t, keys.Ed25519)
+	m.add(registered)
+	m.store.Add("other", agents.Change{})
+	minted, err := m.Mint(t.Context(), wanted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := minted.Token
+	record.Subject, record.Actor = "other", "bot"
+	record.Bound = &tokens.Binding{Kind: tokens.ToKey, Thumbprint: [32]byte{1}}
+	m.store.Update(func(tx storage.Tx) error { return records.Put(tx, record.ID.Expires(), record.ID.Key(), record) })
+	introspect := func() (in tokens.Introspection) {
+		t.Helper()
+		err := m.DB.View(t.Context(), func(tx storage.Tx) (err error) {
+			in, err = m.Introspect(tx, minted.Text.Reveal(), m.now)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in
+	}
+	got, err := json.Marshal(introspect())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"active":true`, `"token_type":"DPoP"`, `"sub":"spiffe://example.internal/agent/other"`, `"client_id":"bot"`,
+		`"act":{"sub":"spiffe://example.internal/agent/bot"}`, `"cnf":{"jkt":"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`,
+	} {
+		if !bytes.Contains(got, []byte(want)) {
+			t.Errorf("got %s, want %s in it", got, want)
+		}
+	}
+	m.store.Suspend("other")
+	if introspect().Active {
+		t.Error("it is active while the agent that it is for is suspended")
 	}
 }

@@ -186,7 +186,7 @@ func newToken(t tokens.Token, state string, cutoff agents.Cutoff) api.Token {
 		ID: t.ID.String(), Agent: string(t.Agent), State: state, IssuedAt: t.IssuedAt, Expires: t.ID.Expires(),
 		Scope: agents.JoinScopes(t.Scopes), Audiences: t.Audiences,
 	}
-	if t.Bound != nil {
+	if t.Bound != nil && t.Bound.Kind == tokens.ToCertificate {
 		out.Bound = t.Bound.Certificate.ID.String()
 	}
 	if state == "revoked" {

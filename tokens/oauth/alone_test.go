@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
@@ -138,4 +139,33 @@ func inJOSE() map[string]pqc.Algorithm {
 		}
 	}
 	return all
+}
+
+// TestTokenBoundToAKeyIsNoBearerToken: without a proof of the key (RFC 9449) it
+// opens nothing here.
+func TestTokenBoundToAKeyIsNoBearerToken(t *testing.T) {
+	const records = storage.Partitioned[tokens.Token]("tokens")
+	m := newAlone(t, "")
+	m.add(agents.Change{Scopes: []string{"brevet:introspect"}})
+	minted, err := m.Tokens.Mint(t.Context(), tokens.Request{Request: policy.Request{Actor: "test"}, Agent: "bot", Proof: "a test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	introspect := func() int {
+		r := httptest.NewRequest("POST", "/oauth/introspect", strings.NewReader(url.Values{"token": {"x"}}.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Authorization", "Bearer "+minted.Text.Reveal())
+		w := httptest.NewRecorder()
+		m.ServeIntrospect(w, r)
+		return w.Code
+	}
+	if got := introspect(); got != http.StatusOK {
+		t.Errorf("a bearer token: %d", got)
+	}
+	record := minted.Token
+	record.Bound = &tokens.Binding{Kind: tokens.ToKey, Thumbprint: [32]byte{1}}
+	m.store.Update(func(tx storage.Tx) error { return records.Put(tx, record.ID.Expires(), record.ID.Key(), record) })
+	if got := introspect(); got != http.StatusUnauthorized {
+		t.Errorf("one that is bound to a key: %d", got)
+	}
 }

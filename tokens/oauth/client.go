@@ -68,7 +68,7 @@ func (s *Server) identify(tx storage.Tx, r *http.Request, f form, now time.Time)
 	}
 	if cert != nil {
 		c.agent = cert.Agent
-		c.bound = &tokens.Binding{Certificate: cert.Credential, Thumbprint: cert.Thumbprint}
+		c.bound = &tokens.Binding{Kind: tokens.ToCertificate, Certificate: cert.Credential, Thumbprint: cert.Thumbprint}
 	}
 	text := f.get("client_assertion")
 	switch id := f.get("client_id"); {
@@ -115,6 +115,9 @@ func (s *Server) bearer(tx storage.Tx, r *http.Request, now time.Time) (tokens.T
 	}
 	if t.Bound == nil {
 		return t, a, nil
+	}
+	if t.Bound.Kind != tokens.ToCertificate {
+		return t, a, fmt.Errorf("%w: it is bound to a key that was not proved", errBearer)
 	}
 	cert, err := s.Certificate(tx, r, now)
 	if err == nil && (cert == nil || cert.Thumbprint != t.Bound.Thumbprint) {

@@ -15,13 +15,12 @@ func (s *Server) ServeToken(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	// The token type is Bearer for certificate-bound tokens too (RFC 8705, section 3).
 	answer(w, http.StatusOK, struct {
 		AccessToken string `json:"access_token"`
 		TokenType   string `json:"token_type"`
 		ExpiresIn   int64  `json:"expires_in"`
 		Scope       string `json:"scope"`
-	}{minted.Text.Reveal(), "Bearer", int64(minted.ID.Expires().Sub(minted.IssuedAt).Seconds()), agents.JoinScopes(minted.Scopes)})
+	}{minted.Text.Reveal(), minted.Type(), int64(minted.ID.Expires().Sub(minted.IssuedAt).Seconds()), agents.JoinScopes(minted.Scopes)})
 }
 
 func (s *Server) grant(w http.ResponseWriter, r *http.Request) (*tokens.Minted, error) {
