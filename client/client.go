@@ -13,8 +13,8 @@
 // built: ACME, for which agents have certbot and its kind, and DPoP.
 //
 // An identity may require that all signatures are hybrid, see
-// [Identity.RequireHybrid]. An [Inspector] checks certificates, CRLs, requests
-// and JWS in files, whoever made them.
+// [Identity.RequireHybrid]. Package pqc/inspect checks certificates, CRLs,
+// requests and JWS in files, whoever made them.
 package client
 
 import (

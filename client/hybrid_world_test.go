@@ -103,32 +103,6 @@ func (s *signer) signSPKI(c *x509.Certificate, key crypto.PublicKey, spki []byte
 	return cert
 }
 
-// crl makes a CRL that revokes certs.
-func (s *signer) crl(t testing.TB, number int64, certs ...*x509.Certificate) []byte {
-	t.Helper()
-	return s.list(t, number, func(list *x509.RevocationList) {
-		for _, c := range certs {
-			list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: c.SerialNumber, RevocationTime: time.Now()})
-		}
-	})
-}
-
-// list returns a CRL with a change in it.
-func (s *signer) list(t testing.TB, number int64, change func(*x509.RevocationList)) []byte {
-	t.Helper()
-	list := &x509.RevocationList{Number: big.NewInt(number), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(time.Hour)}
-	change(list)
-	der, err := x509.CreateRevocationList(rand.Reader, list, s.cert, s.key)
-	check(t, err)
-	parsed, err := x509.ParseRevocationList(der)
-	check(t, err)
-	fields := elements(parsed.RawTBSRevocationList) // version, signature, ...
-	fields[1].FullBytes = s.by.Algorithm()
-	der, err = s.by.SignCRL(joined(fields))
-	check(t, err)
-	return der
-}
-
 // elements takes a SEQUENCE apart.
 func elements(der []byte) (all []asn1.RawValue) {
 	_, err := asn1.Unmarshal(der, &all)
@@ -179,4 +153,16 @@ func newLoopback(t testing.TB) net.Listener {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
 	return l
+}
+
+// leafTemplate is a certificate for an agent, valid now.
+func leafTemplate(t testing.TB, changes ...func(*x509.Certificate)) *x509.Certificate {
+	c := &x509.Certificate{
+		SerialNumber: serialNumber(t), Subject: stdpkix.Name{CommonName: "bot"}, DNSNames: []string{"bot.corp.example"},
+		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+	for _, change := range changes {
+		change(c)
+	}
+	return c
 }

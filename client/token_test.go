@@ -9,6 +9,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/brevet-ca/brevet/pqc/jose"
 )
 
 func TestTokenIsBoundToTheCertificate(t *testing.T) {
@@ -67,8 +70,19 @@ func TestAssertionAlgorithms(t *testing.T) {
 		check(t, err)
 	}
 	for want, key := range keys {
-		if got, err := algorithm(key); string(got) != want || (err == nil) != (want != "") {
-			t.Errorf("%T: got %q, %v, want %q", key, got, err, want)
+		p := &pair{}
+		p.PrivateKey, p.Leaf = key, &x509.Certificate{}
+		text, err := assertion(p, "https://a.example", time.Now())
+		if (err == nil) != (want != "") {
+			t.Errorf("%T: got %v, want %q", key, err, want)
+		}
+		if err != nil {
+			continue
+		}
+		signed, err := jose.ParseCompact(text)
+		check(t, err)
+		if signed.Algorithm != want || !signed.Verify(key.Public()) {
+			t.Errorf("%T: got %s, want %s", key, signed.Header, want)
 		}
 	}
 }

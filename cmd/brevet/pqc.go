@@ -61,7 +61,7 @@ Examples:
 			texts("key", "`FILE` with the public key to check with, instead of roots: PEM, DER, JWK or JWK set"),
 			atFlag(), hybridFlag(),
 		},
-		Action: func(c *cli.Context) error { return inspect(c, certKind) },
+		Action: func(c *cli.Context) error { return inspectFiles(c, certKind) },
 	}
 }
 
@@ -83,7 +83,7 @@ Example:
 			texts("key", "`FILE` with the public key to check with, instead of roots: PEM, DER, JWK or JWK set"),
 			atFlag(), hybridFlag(),
 		},
-		Action: func(c *cli.Context) error { return inspect(c, crlKind) },
+		Action: func(c *cli.Context) error { return inspectFiles(c, crlKind) },
 	}
 }
 
@@ -99,7 +99,7 @@ halves of it.
 Example:
   $ brevet pqc verify csr request.pem`,
 		Flags:  []cli.Flag{hybridFlag()},
-		Action: func(c *cli.Context) error { return inspect(c, csrKind) },
+		Action: func(c *cli.Context) error { return inspectFiles(c, csrKind) },
 	}
 }
 
@@ -121,7 +121,7 @@ Examples:
 			&cli.StringSliceFlag{Name: "key", Required: true, Usage: "`FILE` with the public keys: a JWK, a JWK set, PEM or DER"},
 			atFlag(), hybridFlag(),
 		},
-		Action: func(c *cli.Context) error { return inspect(c, jwsKind) },
+		Action: func(c *cli.Context) error { return inspectFiles(c, jwsKind) },
 	}
 }
 

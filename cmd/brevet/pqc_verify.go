@@ -8,20 +8,20 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/brevet-ca/brevet/client"
+	"github.com/brevet-ca/brevet/pqc/inspect"
 )
 
 // A kind of file is how it is checked.
 type kind struct {
 	limit int // octets
-	check func(*client.Inspector, []byte) client.Verdict
+	check func(*inspect.Inspector, []byte) inspect.Verdict
 }
 
 var (
-	certKind = kind{client.MaxFile, (*client.Inspector).Certificate}
-	crlKind  = kind{client.MaxCRL, (*client.Inspector).CRL}
-	csrKind  = kind{client.MaxFile, (*client.Inspector).CSR}
-	jwsKind  = kind{client.MaxFile, (*client.Inspector).JWS}
+	certKind = kind{inspect.MaxFile, (*inspect.Inspector).Certificate}
+	crlKind  = kind{inspect.MaxCRL, (*inspect.Inspector).CRL}
+	csrKind  = kind{inspect.MaxFile, (*inspect.Inspector).CSR}
+	jwsKind  = kind{inspect.MaxFile, (*inspect.Inspector).JWS}
 )
 
 // A verdict is what is printed about a file.
@@ -35,8 +35,8 @@ type verdict struct {
 	Reason     string `json:"reason,omitempty"`
 }
 
-// inspect checks the files that are named, and fails if one is refused.
-func inspect(c *cli.Context, k kind) error {
+// inspectFiles checks the files that are named, and fails if one is refused.
+func inspectFiles(c *cli.Context, k kind) error {
 	i, err := inspector(c)
 	if err != nil {
 		return err
@@ -62,9 +62,9 @@ func inspect(c *cli.Context, k kind) error {
 	return err
 }
 
-func inspectFile(c *cli.Context, i *client.Inspector, k kind, name string) verdict {
+func inspectFile(c *cli.Context, i *inspect.Inspector, k kind, name string) verdict {
 	file, err := inputUpTo(c, name, k.limit)
-	v := client.Verdict{Err: err}
+	v := inspect.Verdict{Err: err}
 	if err == nil {
 		v = k.check(i, file)
 	}
@@ -93,7 +93,7 @@ func (v verdict) styled(p *page) string {
 }
 
 // inspector returns what checks by the flags that the command has.
-func inspector(c *cli.Context) (*client.Inspector, error) {
+func inspector(c *cli.Context) (*inspect.Inspector, error) {
 	at, err := instantOf(c, "at", ago)
 	if err != nil {
 		return nil, err
@@ -116,16 +116,16 @@ func inspector(c *cli.Context) (*client.Inspector, error) {
 	if n := len(names) - len(files); n > 1 {
 		return nil, misuse(c, "standard input can be read once, and - stands %d times", n)
 	}
-	i := &client.Inspector{Host: c.String("host"), Time: at, RequireHybrid: c.Bool("require-hybrid")}
+	i := &inspect.Inspector{Host: c.String("host"), Time: at, RequireHybrid: c.Bool("require-hybrid")}
 	for _, source := range []struct {
 		flag  string
 		limit int
 		add   func([]byte) error
 	}{
-		{"roots", client.MaxFile, i.AddRoots},
-		{"chain", client.MaxFile, i.AddChain},
-		{"crl", client.MaxCRL, i.AddCRLs},
-		{"key", client.MaxFile, i.AddKeys},
+		{"roots", inspect.MaxFile, i.AddRoots},
+		{"chain", inspect.MaxFile, i.AddChain},
+		{"crl", inspect.MaxCRL, i.AddCRLs},
+		{"key", inspect.MaxFile, i.AddKeys},
 	} {
 		for _, name := range c.StringSlice(source.flag) {
 			file, err := inputUpTo(c, name, source.limit)

@@ -1,4 +1,7 @@
-package client
+// Package inspect checks certificates, CRLs, certification requests and JWS that
+// came from anywhere: see [Inspector]. It serves brevet pqc verify, and programs that
+// want the same.
+package inspect
 
 import (
 	"bytes"
@@ -8,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/brevet-ca/brevet/pqc/jose"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 )
 
@@ -22,7 +26,7 @@ type Inspector struct {
 
 	roots, intermediates []*pkix.Certificate
 	crls                 []*pkix.CRL
-	keys                 []verificationKey
+	keys                 []jose.Key
 }
 
 // A Verdict is what an Inspector says of a file.

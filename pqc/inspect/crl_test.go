@@ -1,4 +1,4 @@
-package client
+package inspect
 
 import (
 	"crypto/x509"
@@ -73,7 +73,7 @@ func TestInspectCRL(t *testing.T) {
 	for m, want := range signatures {
 		t.Run(string(m), func(t *testing.T) {
 			h := newHierarchy(t, m)
-			root := fingerprint(h.roots[0].cert).String()
+			root := fingerprint(h.roots[0].cert)
 			list := h.issuing.crl(t, 7)
 			good(t, inspectorOf(t, h).CRL(list), want.name, want.protection, root)
 			good(t, inspectorOf(t, h).CRL(h.roots[0].crl(t, 1)), want.name, want.protection, root)

@@ -1,7 +1,8 @@
-package client
+package inspect
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/x509"
 	stdpkix "crypto/x509/pkix"
 	"encoding/asn1"
@@ -9,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/pqc/jose"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 )
 
@@ -22,8 +24,8 @@ func (i *Inspector) byKey(der []byte, classical x509.SignatureAlgorithm) (pkix.P
 		return 0, "", errors.New("it is not a signed structure")
 	}
 	for _, k := range i.keys {
-		if k.verifyX509(signed.TBS.FullBytes, signed.Algorithm.FullBytes, signed.Signature.Bytes, classical) {
-			return k.protection(), "the key that is given: neither names nor a path were looked at", nil
+		if verifyX509(k.Public, signed.TBS.FullBytes, signed.Algorithm.FullBytes, signed.Signature.Bytes, classical) {
+			return protectionOf(k), "the key that is given: neither names nor a path were looked at", nil
 		}
 	}
 	return 0, "", errors.New("it is not signed with the key that is given")
@@ -35,19 +37,21 @@ var sound = []x509.SignatureAlgorithm{
 	x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA, x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS, x509.SHA512WithRSAPSS,
 }
 
-func (k *verificationKey) verifyX509(tbs, identifier, signature []byte, classical x509.SignatureAlgorithm) bool {
-	if k.pq != nil { // another composite over the same keys must not do
-		return bytes.Equal(identifier, k.pq.Algorithm().Identifier()) && k.pq.Verify(tbs, signature)
+func verifyX509(public crypto.PublicKey, tbs, identifier, signature []byte, classical x509.SignatureAlgorithm) bool {
+	if k, ok := public.(*pqc.PublicKey); ok { // another composite over the same keys must not do
+		return bytes.Equal(identifier, k.Algorithm().Identifier()) && k.Verify(tbs, signature)
 	}
-	c := x509.Certificate{PublicKey: k.classical}
+	c := x509.Certificate{PublicKey: public}
 	return slices.Contains(sound, classical) && c.CheckSignature(classical, tbs, signature) == nil
 }
 
-func (k *verificationKey) protection() pkix.Protection {
+// protectionOf says what signatures by the key rest on.
+func protectionOf(k jose.Key) pkix.Protection {
+	pq, ok := k.Public.(*pqc.PublicKey)
 	switch {
-	case k.pq == nil:
+	case !ok:
 		return pkix.Classical
-	case k.pq.Algorithm().Composite():
+	case pq.Algorithm().Composite():
 		return pkix.Composite
 	}
 	return pkix.PostQuantum

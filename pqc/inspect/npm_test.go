@@ -1,4 +1,4 @@
-package client
+package inspect
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ import (
 )
 
 // npmDir is where make peers puts jose and @noble, and a node that knows ML-DSA.
-const npmDir = "../bin/npm"
+const npmDir = "../../bin/npm"
 
 // node returns the answers of testdata/verify.mjs to cases.
 func node(t *testing.T, cases any) []any {
@@ -125,7 +125,7 @@ func certificateCases(t *testing.T) (cases []foreignCase) {
 // takes long.
 func vectorKeys(t *testing.T) map[pqc.Algorithm]*pqc.PrivateKey {
 	t.Helper()
-	file, err := os.ReadFile("../testdata/vectors/composite/testvectors.json")
+	file, err := os.ReadFile("../../testdata/vectors/composite/testvectors.json")
 	check(t, err)
 	var doc struct {
 		Tests []struct {

@@ -1,4 +1,4 @@
-package client
+package inspect
 
 import (
 	"crypto"
@@ -32,7 +32,7 @@ func leaf(t testing.TB, by *signer, changes ...func(*x509.Certificate)) *x509.Ce
 	t.Helper()
 	key, err := newKey()
 	check(t, err)
-	return by.sign(leafTemplate(t, changes...), key.Public())
+	return by.signSPKI(leafTemplate(t, changes...), key.Public(), nil)
 }
 
 // inspectorOf trusts the first root of a hierarchy.
@@ -74,7 +74,7 @@ func TestInspectCertificate(t *testing.T) {
 		t.Run(string(m), func(t *testing.T) {
 			h := newHierarchy(t, m)
 			c := leaf(t, h.issuing)
-			root := fingerprint(h.roots[0].cert).String()
+			root := fingerprint(h.roots[0].cert)
 			good(t, inspectorOf(t, h).Certificate(c.Raw), want.name, want.protection, root)
 			good(t, inspectorOf(t, h).Certificate(append([]byte("what this is\n"), certificatesPEM(c.Raw)...)), want.name, want.protection, root)
 			alone := &Inspector{Time: time.Now(), Host: "bot.corp.example"}
@@ -207,8 +207,9 @@ func TestInspectRefusesFiles(t *testing.T) {
 	text := certificatesPEM(c.Raw)
 	key, err := newKey()
 	check(t, err)
-	private, err := keyPEM(key)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
 	check(t, err)
+	private := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	i := &Inspector{Time: time.Now()}
 	for name, file := range map[string][]byte{
 		"nothing": nil, "junk": []byte("junk"), "cut off": text[:len(text)-40], "damaged between": append(append(append([]byte{}, text[:40]...), '%'), text...),

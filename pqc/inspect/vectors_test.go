@@ -1,4 +1,4 @@
-package client
+package inspect
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/pqc/jose"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 )
 
@@ -23,7 +24,7 @@ func vectorFiles(t *testing.T, pattern string) []string {
 		dir = "testdata/vectors"
 	}
 	if !filepath.IsAbs(dir) { // from the root of the module, where go test is called
-		dir = filepath.Join("..", dir)
+		dir = filepath.Join("../..", dir)
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		t.Fatalf("PQC_VECTORS: %s is no directory; give an absolute path, or one from the root of the module", dir)
@@ -135,8 +136,8 @@ func TestInspectWycheproofJWS(t *testing.T) {
 		check(t, json.Unmarshal(file, &doc))
 		for _, g := range doc.TestGroups {
 			i := &Inspector{Time: time.Unix(0, 0)}
-			if err := i.AddKeys(g.Private); !errors.Is(err, errSecret) {
-				t.Errorf("%s: a private key: got %v, want %v", g.Comment, err, errSecret)
+			if err := i.AddKeys(g.Private); !errors.Is(err, jose.ErrSecret) {
+				t.Errorf("%s: a private key: got %v, want %v", g.Comment, err, jose.ErrSecret)
 			}
 			keyErr := i.AddKeys(g.Public)
 			for _, c := range g.Tests {

@@ -1,7 +1,8 @@
-package client
+package inspect
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -70,7 +71,12 @@ func (i *Inspector) options(more []*pkix.Certificate) *pkix.Options {
 }
 
 func anchor(p *pkix.Path) string {
-	return fmt.Sprintf("the root %s", fingerprint(p.Certificates[len(p.Certificates)-1].X509))
+	return rootName(p.Certificates[len(p.Certificates)-1])
+}
+
+// rootName names a root by its fingerprint, as brevet status does.
+func rootName(c *pkix.Certificate) string {
+	return fmt.Sprintf("the root %x", sha256.Sum256(c.X509.Raw))
 }
 
 // unanchored checks a certificate that leads to no root, the first of a file: what
@@ -135,7 +141,7 @@ func (i *Inspector) issuedCRL(l *pkix.CRL) (pkix.Protection, string, error) {
 			continue
 		}
 		if n < len(i.roots) {
-			return p, fmt.Sprintf("the root %s", fingerprint(issuer.X509)), issuer.CheckAlone(i.Time)
+			return p, rootName(issuer), issuer.CheckAlone(i.Time)
 		}
 		var path *pkix.Path
 		if len(i.roots) == 0 {

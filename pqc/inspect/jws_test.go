@@ -1,4 +1,4 @@
-package client
+package inspect
 
 import (
 	"crypto"
@@ -17,9 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
+	gojose "github.com/go-jose/go-jose/v4"
 
 	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/pqc/jose"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 )
 
@@ -36,12 +37,9 @@ func signJWS(t testing.TB, key crypto.Signer, header, payload string) string {
 		check(t, err)
 		return input + "." + b64(string(sig))
 	}
-	alg, err := algorithm(key)
-	if _, isRSA := key.(*rsa.PrivateKey); isRSA {
-		alg, err = jose.RS256, nil
-	}
+	alg, err := jose.Algorithm(key.Public())
 	check(t, err)
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, nil)
+	signer, err := gojose.NewSigner(gojose.SigningKey{Algorithm: gojose.SignatureAlgorithm(alg), Key: key}, nil)
 	check(t, err)
 	signed, err := signer.Sign([]byte(payload))
 	check(t, err)
@@ -58,7 +56,7 @@ func jwkOf(t testing.TB, key crypto.Signer) string {
 		check(t, err)
 		return string(text)
 	}
-	text, err := jose.JSONWebKey{Key: key.Public()}.MarshalJSON()
+	text, err := gojose.JSONWebKey{Key: key.Public()}.MarshalJSON()
 	check(t, err)
 	return string(text)
 }
@@ -199,7 +197,7 @@ func TestInspectJWSDowngrade(t *testing.T) {
 			"the signature of ML-DSA-65-Ed25519 does not verify"},
 		"the Ed25519 half":    {jwkOf(t, hybrid), signJWS(t, ed, "", "x"), "its own algorithm alone"},
 		"no alg":              {jwkOf(t, k65), signJWS(t, k65, `{}`, "x"), "alg must be a string"},
-		"two algs":            {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65","alg":"none"}`, "x"), "stands twice"},
+		"two algs":            {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65","alg":"none"}`, "x"), "comes twice"},
 		"crit":                {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65","crit":["b64"],"b64":false}`, "x"), "crit"},
 		"another kid":         {strings.Replace(jwkOf(t, k65), "{", `{"kid":"a",`, 1), signJWS(t, k65, `{"alg":"ML-DSA-65","kid":"b"}`, "x"), `has the kid "b"`},
 		"padding":             {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65"}`, "x") + "=", "base64url"},
@@ -208,15 +206,15 @@ func TestInspectJWSDowngrade(t *testing.T) {
 		"expired":             {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65"}`, `{"exp":1000000000}`), "its exp is 2001-09-09T01:46:40Z"},
 		"not yet":             {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65"}`, `{"nbf":99999999999}`), "its nbf is"},
 		"an end in words":     {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65"}`, `{"exp":"never"}`), "exp must be a time"},
-		"two ends":            {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65"}`, `{"exp":1,"exp":99999999999}`), "stands twice"},
+		"two ends":            {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65"}`, `{"exp":1,"exp":99999999999}`), "comes twice"},
 		"two signatures":      {jwkOf(t, k65), `{"payload":"","signatures":[{},{}]}`, "one signature"},
 		"alg not protected":   {jwkOf(t, k65), `{"payload":"","protected":"e30","header":{"alg":"ML-DSA-65"},"signature":""}`, "alg must be a string"},
 		"alg also outside":    {jwkOf(t, k65), asJSON(k65JWS, `"header":{"alg":"none"},`), `"alg" stands in both headers`},
 		"kid also outside":    {jwkOf(t, k65), asJSON(signJWS(t, k65, `{"alg":"ML-DSA-65","kid":"a"}`, "x"), `"header":{"kid":"b"},`), `"kid" stands in both headers`},
 		"crit outside":        {jwkOf(t, k65), asJSON(k65JWS, `"header":{"crit":["x"],"x":1},`), "crit and b64 must be protected"},
 		"b64 outside":         {jwkOf(t, k65), asJSON(k65JWS, `"header":{"b64":false},`), "crit and b64 must be protected"},
-		"a header in words":   {jwkOf(t, k65), asJSON(k65JWS, `"header":"none",`), "header: want a JSON object"},
-		"a header that is no": {jwkOf(t, k65), asJSON(k65JWS, `"header":null,`), "header: want a JSON object"},
+		"a header in words":   {jwkOf(t, k65), asJSON(k65JWS, `"header":"none",`), "header: want one JSON object"},
+		"a header that is no": {jwkOf(t, k65), asJSON(k65JWS, `"header":null,`), "header: want one JSON object"},
 		"b64 without crit":    {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65","b64":false}`, "x"), "b64"},
 		"a payload as it is":  {jwkOf(t, ec), asItIs(t, ec), "b64"},
 		"payload null":        {jwkOf(t, k65), strings.Replace(asJSON(signJWS(t, k65, `{"alg":"ML-DSA-65"}`, ""), ""), `"payload":""`, `"payload":null`, 1), "must be strings"},
@@ -226,7 +224,7 @@ func TestInspectJWSDowngrade(t *testing.T) {
 		"an end without end":  {jwkOf(t, k65), signJWS(t, k65, `{"alg":"ML-DSA-65"}`, `{"exp":1e300}`), "exp must be a time"},
 		"a salt too short":    {strings.Replace(jwkOf(t, rsaKey), "{", `{"alg":"PS256",`, 1), salted(t, rsaKey, 20), "does not verify"},
 		"PSS for PKCS #1":     {jwkOf(t, rsaKey), salted(t, rsaKey, 32), "its own algorithm alone: RS256"},
-		"an unknown one more": {jwkOf(t, k65), `{"payload":"","payload":"","protected":"e30","signature":""}`, "stands twice"},
+		"an unknown one more": {jwkOf(t, k65), `{"payload":"","payload":"","protected":"e30","signature":""}`, "comes twice"},
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, jwsInspector(t, tc.keys).JWS([]byte(tc.text)), tc.want) })
 	}
@@ -241,7 +239,7 @@ func TestInspectRefusesKeys(t *testing.T) {
 	check(t, err)
 	ec, err := newKey()
 	check(t, err)
-	ecPrivate, err := jose.JSONWebKey{Key: ec}.MarshalJSON()
+	ecPrivate, err := gojose.JSONWebKey{Key: ec}.MarshalJSON()
 	check(t, err)
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	check(t, err)
