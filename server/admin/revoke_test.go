@@ -363,10 +363,13 @@ func TestOperatorIntrospects(t *testing.T) {
 // suspended. All that it ever got is dead then, and the receipt counts all.
 func TestReceiptsCountWhatIsBeingIssued(t *testing.T) {
 	w := newWorld(t)
-	done, request := make(chan error), map[string]any{"csr": w.bot.CSR(nil)}
+	done, begun, request := make(chan error), make(chan bool, 4), map[string]any{"csr": w.bot.CSR(nil)}
 	for range 4 {
 		go func() {
 			for i := range 1000 {
+				if i == 2 {
+					begun <- true // it has two certificates and a token
+				}
 				got := w.PostJSON(w.bot.HTTP, "/v1/certificates", request)
 				if got.Status == http.StatusOK && i%2 == 0 {
 					got = w.bot.Token(nil)
@@ -379,7 +382,8 @@ func TestReceiptsCountWhatIsBeingIssued(t *testing.T) {
 			done <- fmt.Errorf("it was not stopped")
 		}()
 	}
-	time.Sleep(50 * time.Millisecond)
+	<-begun
+	<-begun
 	receipt, err := w.Admin.Suspend(t.Context(), "bot", "")
 	if err != nil {
 		t.Fatal(err)
