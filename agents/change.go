@@ -110,7 +110,11 @@ func merge(labels, change map[string]string) map[string]string {
 
 func (c Change) applyLists(tx storage.Tx, td TrustDomain, a *Agent) (err error) {
 	if c.Scopes != nil {
+		before := a.Scopes
 		if a.Scopes, err = parseAll(c.Scopes, ParseScope); err != nil {
+			return err
+		}
+		if err := newlyGranted(before, a.Scopes); err != nil {
 			return err
 		}
 	}

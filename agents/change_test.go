@@ -72,6 +72,34 @@ func TestSetChangesWhatItNames(t *testing.T) {
 	})
 }
 
+// TestAdminScopeIsNotGrantedAnew, to a new agent or an old one. Who has it from
+// earlier keeps it through changes, until it is taken away.
+func TestAdminScopeIsNotGrantedAnew(t *testing.T) {
+	within(t, func(tx storage.Tx) {
+		admin := agents.Change{Owner: new("me"), Scopes: []string{"a", "brevet:admin"}}
+		_, err := agents.Add(tx, td, "new", admin, invitation(t, now), now)
+		refused(t, "to a new agent", err, agents.ErrInvalid)
+		bot := add(t, tx, "bot", agents.Change{Scopes: []string{"a"}})
+		_, err = agents.Set(tx, td, "bot", admin, now)
+		refused(t, "to an agent", err, agents.ErrInvalid)
+		if err == nil || !strings.Contains(err.Error(), "run brevet where the server runs") {
+			t.Errorf("it does not say what to do: %v", err)
+		}
+		bot.Scopes = []agents.Scope{"brevet:admin"} // as it was stored earlier
+		if err := storage.Table[agents.Agent]("agents").Put(tx, "bot", bot); err != nil {
+			t.Fatal(err)
+		}
+		if a, err := agents.Set(tx, td, "bot", admin, now); err != nil || len(a.Scopes) != 2 {
+			t.Errorf("who has it: %v, %v", a.Scopes, err)
+		}
+		if _, err := agents.Set(tx, td, "bot", agents.Change{Scopes: []string{}}, now); err != nil {
+			t.Errorf("taken away: %v", err)
+		}
+		_, err = agents.Set(tx, td, "bot", admin, now)
+		refused(t, "once it was taken away", err, agents.ErrInvalid)
+	})
+}
+
 // TestWhatWasReadStaysAsItWas: agents share their maps and slices with whoever
 // read them before.
 func TestWhatWasReadStaysAsItWas(t *testing.T) {

@@ -14,7 +14,7 @@ type Scope string
 // The scopes that brevet itself knows.
 const (
 	ScopeIntrospect Scope = "brevet:introspect" // may ask about other agents' tokens
-	ScopeAdmin      Scope = "brevet:admin"      // administers this authority from afar
+	ScopeAdmin      Scope = "brevet:admin"      // permits nothing; see [newlyGranted]
 )
 
 // ParseScope returns s as a scope.
@@ -28,9 +28,19 @@ func ParseScope(s string) (Scope, error) {
 		}
 	}
 	if strings.HasPrefix(s, "brevet:") && !slices.Contains([]Scope{ScopeIntrospect, ScopeAdmin}, Scope(s)) {
-		return "", fmt.Errorf("%w scope %q: scopes that begin with brevet: are brevet's own, and it knows %s and %s", ErrInvalid, clip(s), ScopeIntrospect, ScopeAdmin)
+		return "", fmt.Errorf("%w scope %q: scopes that begin with brevet: are brevet's own, and it knows %s", ErrInvalid, clip(s), ScopeIntrospect)
 	}
 	return Scope(s), nil
+}
+
+// newlyGranted refuses scopes that an agent gets only now. Nothing is permitted by
+// ScopeAdmin: whoever was granted it earlier keeps it, and would be surprised if
+// it began to mean something.
+func newlyGranted(before, now []Scope) error {
+	if slices.Contains(now, ScopeAdmin) && !slices.Contains(before, ScopeAdmin) {
+		return fmt.Errorf("%w scope %q: it permits nothing, because nobody can administer the authority from afar; run brevet where the server runs, as the same user or as root", ErrInvalid, ScopeAdmin)
+	}
+	return nil
 }
 
 // ParseScopes returns the scopes of a space-delimited list (RFC 6749, section 3.3).

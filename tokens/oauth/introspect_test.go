@@ -13,6 +13,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
+	"github.com/brevet-ca/brevet/storage"
 )
 
 // inactive is all that is said of a token that may not be used (RFC 7662,
@@ -143,7 +144,18 @@ func TestIntrospectionByBearerToken(t *testing.T) {
 	w := newWorld(t)
 	token := w.token(w.reader)
 	key := newKey(t)
-	w.Add("asker", agents.Change{Scopes: []string{"brevet:introspect", "brevet:admin", "a"}, Audiences: []string{apiURL}, Keys: []string{publicPEM(t, &key.PublicKey)}})
+	w.Add("asker", agents.Change{Scopes: []string{"brevet:introspect", "a"}, Audiences: []string{apiURL}, Keys: []string{publicPEM(t, &key.PublicKey)}})
+	w.Stop()
+	servertest.ChangeStore(t, w.Dir, func(tx storage.Tx) error { // a grant of earlier, which permits nothing
+		table := storage.Table[agents.Agent]("agents")
+		a, err := table.Get(tx, "asker")
+		if err != nil {
+			return err
+		}
+		a.Scopes = append(a.Scopes, agents.ScopeAdmin)
+		return table.Put(tx, "asker", a)
+	})
+	w.Start()
 	mint := func(pairs ...string) string {
 		got := w.post(w.Client(), "/oauth/token", granting(sign(t, jwt.SigningMethodES256, key, w.claims("asker")), pairs...))
 		if got.Status != http.StatusOK {
