@@ -10,20 +10,35 @@ FUZZTIME ?= 1m
 # smallstep's ACME brings four storage engines along; brevet has its own.
 TAGS     = nobadger,nomysql,nopgx,nobbolt
 export GOFLAGS += -tags=$(TAGS)
-RACED    = ./agents/... ./ca/... ./crl/... ./tokens/... ./client ./storage/bolt ./storage/audit ./server/...
 
-.PHONY: build test lint fuzz bench size cross peers clean
+# Tests have two forms. go test runs the short one; with BREVET_LONG=1 in the
+# environment it runs the long one: a thousand crashes instead of fifty, crowds
+# of full size, every algorithm. Each form has an end. With CI=true, a test whose
+# peer is missing fails instead of being skipped.
+SYSTEM   = ./server/test/...
+UNITS    = $$($(GO) list ./... | grep -v /server/test/)
+RACED    = ./agents/... ./ca/... ./crl/... ./tokens/... ./client ./storage/bolt ./storage/audit ./server ./server/admin/... ./server/test/storm
+
+.PHONY: build test test-long lint fuzz bench size cross peers clean
 
 build: ## the release binary, bin/brevet
 	$(BUILD) -o bin/brevet ./cmd/brevet
 
-test: peers lint ## all tests, with the race detector where it pays
+test: peers lint ## the short form of all tests, with the race detector where it pays
 	$(GO) build ./...
-	$(GO) test -timeout 10m ./...
+	$(GO) test -timeout 5m $(UNITS)
+	$(GO) test -timeout 5m $(SYSTEM)
+	BREVET_LONG=1 $(GO) test -timeout 5m -run '^TestReleaseIsSmall$$' ./cmd/brevet
 	@if command -v $${CC:-cc} >/dev/null; then set -x; \
 	  $(GO) test -timeout 10m -race -short $(RACED); \
 	elif [ "$$CI" = true ]; then echo 'the race detector needs a C compiler'; exit 1; \
 	else echo 'SKIPPED: the race detector needs a C compiler'; fi
+
+# Storms and crashes measure times, so their packages do not run at once.
+test-long: peers lint ## the long form of all tests, and each fuzz target for 10 seconds
+	BREVET_LONG=1 $(GO) test -timeout 20m $(UNITS)
+	BREVET_LONG=1 $(GO) test -timeout 60m -p 1 $(SYSTEM)
+	$(MAKE) fuzz FUZZTIME=10s
 
 lint: ## formatting, vet, staticcheck; known vulnerabilities where the database can be reached
 	@test -z "$$(gofmt -l . )" || { gofmt -l .; echo 'run gofmt -w on these files'; exit 1; }

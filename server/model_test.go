@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -86,7 +87,7 @@ type subject struct {
 // there already.
 func TestEveryPathInEveryState(t *testing.T) {
 	cases, instants := 0, modelTimes
-	if testing.Short() {
+	if os.Getenv("BREVET_LONG") == "" {
 		instants = []string{"at issuance", "now"} // the limits
 	}
 	for _, kind := range append([]string{""}, modelKinds...) {

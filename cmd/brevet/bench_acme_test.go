@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/servertest/script"
 )
 
 // BenchmarkACME measures whole orders for a name that needs no challenge
@@ -30,7 +31,7 @@ func BenchmarkACME(b *testing.B) {
 		b.Run(fmt.Sprintf("accounts=%d", accounts), func(b *testing.B) {
 			if accounts < 32 {
 				b.Run("pebble", func(b *testing.B) {
-					if ok, err := condition("need:pebble"); !ok {
+					if ok, err := script.Condition("need:pebble"); !ok {
 						b.Skip("SKIPPED: pebble is missing: make peers installs it ", err)
 					}
 					rate, err := loadACME(b, startPebble(b, accounts))

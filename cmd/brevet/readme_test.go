@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/server/config"
+	"github.com/brevet-ca/brevet/server/servertest/script"
 )
 
 // TestTourInREADME pastes the README's tour into a shell, on ports that are
 // free.
 func TestTourInREADME(t *testing.T) {
 	for _, program := range []string{"bash", "openssl"} {
-		if ok, err := condition("need:" + program); !ok {
+		if ok, err := script.Condition("need:" + program); !ok {
 			if err != nil {
 				t.Fatal(err)
 			}

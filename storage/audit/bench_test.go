@@ -18,7 +18,7 @@ import (
 func BenchmarkLog(b *testing.B) {
 	for _, size := range []int{10_000, 1_000_000} {
 		b.Run(strconv.Itoa(size), func(b *testing.B) {
-			if testing.Short() && size > 10_000 {
+			if os.Getenv("BREVET_LONG") == "" && size > 10_000 {
 				b.Skip("short")
 			}
 			benchmark(b, size)

@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	crashes   = flag.Int("crashes", 0, "how often TestCrash kills the server; 0 means 200, or 20 with -short")
+	crashes   = flag.Int("crashes", 0, "how often TestCrash kills the server; 0 means 50, or 1,000 if BREVET_LONG is set")
 	crashSeed = flag.Uint64("crash-seed", 0, "what TestCrash draws its random numbers from; 0 means a new seed")
 )
 
@@ -43,10 +43,10 @@ func TestCrash(t *testing.T) {
 	n, seed := *crashes, *crashSeed
 	switch {
 	case n > 0:
-	case testing.Short():
-		n = 20
+	case os.Getenv("BREVET_LONG") != "":
+		n = 1000
 	default:
-		n = 200
+		n = 50
 	}
 	if seed == 0 {
 		seed = rand.Uint64()

@@ -139,9 +139,6 @@ func TestLogThatIsNotTheCheckpointsIsRefused(t *testing.T) {
 }
 
 func TestWrongPassphraseIsOneLine(t *testing.T) {
-	if testing.Short() {
-		t.Skip("unseals keys several times")
-	}
 	dir := t.TempDir()
 	right, wrong := filepath.Join(dir, "right"), filepath.Join(dir, "wrong")
 	for path, text := range map[string]string{right: "open sesame, please\n", wrong: "open barley, please\n"} {

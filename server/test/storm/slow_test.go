@@ -92,14 +92,14 @@ func TestSlowClients(t *testing.T) {
 	w := impatient(t, stormWrite)
 	agent := w.Enroll("bystander", agents.Change{})
 	each := 20
-	if testing.Short() {
+	if short {
 		each = 4
 	}
 	var mu sync.Mutex
 	lasted := map[string][]time.Duration{}
 	var wait sync.WaitGroup
 	ways := slow
-	if testing.Short() {
+	if short {
 		ways = slices.DeleteFunc(slices.Clone(slow), func(w slowness) bool { return w.until > stormIdle })
 	}
 	for _, way := range ways {
@@ -305,8 +305,8 @@ func (s *sloth) neverReadH2(path string) error {
 // TestAnswersThatNobodyReads: who asks on and on, and reads nothing, is cut off
 // when the answers have filled the buffers between.
 func TestAnswersThatNobodyReads(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes 8 seconds")
+	if short {
+		t.Skip("it takes 8 seconds: set BREVET_LONG=1")
 	}
 	w := impatient(t, time.Second)
 	var wait sync.WaitGroup

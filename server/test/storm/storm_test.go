@@ -99,7 +99,7 @@ func TestThousandEnrollmentsWithOneToken(t *testing.T) {
 	w := servertest.New(t)
 	token := w.Add("wanted", agents.Change{}).Enrollment.Token
 	n := 1000
-	if testing.Short() {
+	if short {
 		n = 200
 	}
 	var crowd []*stormer
@@ -207,7 +207,7 @@ func parallel(n, width int, f func(int)) {
 func TestFiveHundredRevocationsAtOnce(t *testing.T) {
 	w := servertest.New(t)
 	n := 500
-	if testing.Short() {
+	if short {
 		n = 100
 	}
 	ctx := t.Context()
