@@ -412,9 +412,9 @@ func TestRotatedIssuer(t *testing.T) {
 	next, _ := w.Generate(keys.Issuer, keys.ECDSAP384)
 	authority := must(w.NextIssuer(context.Background(), next, 24*time.Hour))(t)
 	w.Update(func(tx storage.Tx) error {
-		_, err1 := keys.Record(tx, next, keys.StateNext, w.now)
+		_, err1 := ca.Purposes().Record(tx, next, keys.StateNext, w.now)
 		err2 := ca.PutAuthority(tx, authority)
-		_, err3 := keys.Promote(tx, next.ID, w.now)
+		_, err3 := ca.Purposes().Promote(tx, next.ID, w.now)
 		return errors.Join(err1, err2, err3)
 	})
 	if err := w.Reload(); err != nil {

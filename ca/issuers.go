@@ -142,7 +142,7 @@ func (ca *CA) atWork(tx storage.Tx) (issuing []certified, https string, err erro
 		return nil, "", err
 	}
 	ks = append(ks, profile...)
-	all, err := keys.List(tx, keys.Issuer, keys.HTTPSIssuer, keys.ProfileIssuer)
+	all, err := Purposes().With(func(s keys.PurposeSpec) bool { return s.Rotation == keys.ByRoot }).List(tx)
 	if err != nil {
 		return nil, "", err
 	}

@@ -26,7 +26,7 @@ type KeySet struct {
 // selects those of that algorithm.
 func JWKS(tx storage.Tx, alg string, now time.Time) (KeySet, error) {
 	set := KeySet{Keys: []json.RawMessage{}}
-	all, err := keys.List(tx, keys.Tokens, keys.TokensPQ)
+	all, err := Purposes().List(tx)
 	if err != nil {
 		return set, err
 	}

@@ -6,9 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
-	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -55,7 +53,7 @@ func (s *Service) Reload() error {
 		return err
 	}
 	for i, k := range active {
-		if err := CheckAlgorithm(k.Purpose, k.Algorithm); err != nil {
+		if err := checkAlgorithm(k.Purpose, k.Algorithm); err != nil {
 			return fmt.Errorf("key %s: %w", k.ID, err)
 		}
 		if both[i], err = newSigner(k.ID, private[i]); err != nil {
@@ -86,21 +84,4 @@ func (s *Service) signer(audiences []string) (*signer, error) {
 		return nil, ErrNoSigner
 	}
 	return has.postQuantum, nil
-}
-
-// CheckAlgorithm tells whether a key for this purpose may have this algorithm.
-func CheckAlgorithm(p keys.Purpose, a keys.Algorithm) error {
-	names := keys.Algorithms()
-	if p == keys.TokensPQ {
-		names = nil
-		for _, pq := range pqc.Algorithms() {
-			if pq.JOSE() != "" {
-				names = append(names, keys.Algorithm(pq.Flag()))
-			}
-		}
-	}
-	if !slices.Contains(names, a) {
-		return fmt.Errorf("%w algorithm %q: want one of %s for %s", agents.ErrInvalid, a, strings.Trim(fmt.Sprint(names), "[]"), p)
-	}
-	return nil
 }

@@ -22,7 +22,7 @@ type Trial struct {
 // was minted last, or a small one if there is none alive. The result is no token:
 // its key is in no JWK Set, and it is on no record.
 func (s *Service) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (Trial, error) {
-	if err := CheckAlgorithm(p, a); err != nil {
+	if err := checkAlgorithm(p, a); err != nil {
 		return Trial{}, err
 	}
 	now := s.Clock.Now()

@@ -59,8 +59,8 @@ func New(t testing.TB, p Plan) *Authority {
 	issuing, err := ca.NewIssuing("Example", issuerKey, above, cmp.Or(p.IssuerLifetime, 90*24*time.Hour), a.Now())
 	a.check(err)
 	a.Update(func(tx storage.Tx) error {
-		_, err1 := keys.Record(tx, rootKey, keys.StateActive, a.Now())
-		_, err2 := keys.Record(tx, issuerKey, keys.StateActive, a.Now())
+		_, err1 := purposes.Record(tx, rootKey, keys.StateActive, a.Now())
+		_, err2 := purposes.Record(tx, issuerKey, keys.StateActive, a.Now())
 		return errors.Join(err1, err2, ca.PutAuthority(tx, root), ca.PutAuthority(tx, issuing))
 	})
 	a.Root, err = x509.ParseCertificate(root.Certificate)
@@ -93,9 +93,9 @@ func (a *Authority) Rotate(p keys.Purpose, algorithm keys.Algorithm, lifetime ti
 	issuing, err := a.CA.NextIssuer(context.Background(), next, lifetime)
 	a.check(err)
 	a.Update(func(tx storage.Tx) error {
-		_, err1 := keys.Record(tx, next, keys.StateNext, a.Now())
+		_, err1 := purposes.Record(tx, next, keys.StateNext, a.Now())
 		err2 := ca.PutAuthority(tx, issuing)
-		_, err3 := keys.Promote(tx, next.ID, a.Now())
+		_, err3 := purposes.Promote(tx, next.ID, a.Now())
 		return errors.Join(err1, err2, err3)
 	})
 	a.check(a.CA.Reload())

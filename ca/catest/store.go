@@ -25,6 +25,10 @@ const TrustDomain agents.TrustDomain = "example.internal"
 // Start is where the clocks of most tests begin, within a second.
 var Start = time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)
 
+// purposes are what tests have keys for. The owners of the last ones stand above this
+// package.
+var purposes = append(ca.Purposes(), keys.Purposes{{Purpose: keys.Tokens}, {Purpose: keys.TokensPQ}, {Purpose: keys.Audit}}...)
+
 // A Store holds what an authority keeps. Its methods end the test when they fail.
 type Store struct {
 	DB   storage.DB
@@ -86,7 +90,7 @@ func (s *Store) Key(p keys.Purpose, a keys.Algorithm) keys.Key {
 	k, _, err := s.Keys.Generate(p, a, s.Now())
 	s.check(err)
 	s.Update(func(tx storage.Tx) error {
-		_, err := keys.Record(tx, k, keys.StateActive, s.Now())
+		_, err := purposes.Record(tx, k, keys.StateActive, s.Now())
 		return err
 	})
 	return k

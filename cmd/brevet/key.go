@@ -1,6 +1,12 @@
 package main
 
-import "github.com/urfave/cli/v2"
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server"
+)
 
 func keyCommand() *cli.Command {
 	return &cli.Command{
@@ -116,7 +122,7 @@ func keyList(c *cli.Context) error {
 }
 
 // rotated are the keys that can be.
-const rotated = "issuer|profile-issuer|https-issuer|tokens|tokens-pq|audit"
+var rotated = strings.Join(server.Rotated(), "|")
 
 func keyRotate(c *cli.Context) error {
 	if c.Bool("dry-run") {

@@ -25,7 +25,11 @@ func (a *Authority) DryRun(ctx context.Context, p keys.Purpose, alg keys.Algorit
 	if err != nil {
 		return api.DryRun{}, err
 	}
-	if p == keys.Audit {
+	spec, err := Purposes().Of(p)
+	if err != nil {
+		return api.DryRun{}, err
+	}
+	if spec.Publishes == keys.Nothing {
 		return api.DryRun{}, fmt.Errorf("%w purpose: checkpoints of the audit log are checked by brevet audit verify, which knows all its keys; there is nothing to rehearse", agents.ErrInvalid)
 	}
 	r := api.DryRun{Purpose: string(p), From: string(plan.old.Algorithm), To: string(plan.algorithm)}
@@ -33,7 +37,7 @@ func (a *Authority) DryRun(ctx context.Context, p keys.Purpose, alg keys.Algorit
 	if err != nil {
 		return r, err
 	}
-	if signsTokens(p) {
+	if spec.Publishes == keys.JWKS {
 		err = a.tryTokens(ctx, &r, &change)
 	} else {
 		err = a.tryCertificates(ctx, &r, plan.old.ID)
@@ -45,8 +49,6 @@ func (a *Authority) DryRun(ctx context.Context, p keys.Purpose, alg keys.Algorit
 	r.Remarks = remarks(change, plan)
 	return r, nil
 }
-
-func signsTokens(p keys.Purpose) bool { return p == keys.Tokens || p == keys.TokensPQ }
 
 // change says what a rotation means for relying parties.
 func (a *Authority) change(ctx context.Context, p keys.Purpose, next plan) (relying.Change, error) {
@@ -64,7 +66,7 @@ func (a *Authority) change(ctx context.Context, p keys.Purpose, next plan) (rely
 		case p == keys.HTTPSIssuer && !stock, p == keys.Issuer && root.Algorithm.Classical() && next.algorithm.Classical():
 			c.HTTPS = next.algorithm
 		}
-		all, err := keys.List(tx, keys.Issuer, keys.ProfileIssuer, keys.HTTPSIssuer)
+		all, err := Purposes().With(func(s keys.PurposeSpec) bool { return s.Rotation == keys.ByRoot }).List(tx)
 		for _, k := range all {
 			if k.Algorithm == next.algorithm {
 				c.Issuers = append(c.Issuers, k.ID)

@@ -21,12 +21,16 @@ type hierarchy struct {
 }
 
 func (h *hierarchy) generate(p keys.Purpose, a keys.Algorithm) (keys.Key, ca.Signer, error) {
+	spec, err := Purposes().Of(p)
+	if err != nil {
+		return keys.Key{}, ca.Signer{}, err
+	}
 	k, private, err := h.store.Generate(p, a, h.now)
 	if err != nil {
 		return k, ca.Signer{}, err
 	}
 	h.keys = append(h.keys, k)
-	if p == keys.Tokens || p == keys.Audit {
+	if spec.Publishes != keys.Certificate {
 		return k, ca.Signer{}, nil
 	}
 	s, err := ca.NewSigner(private)
@@ -60,7 +64,7 @@ func (h *hierarchy) make(rootPurpose, issuerPurpose keys.Purpose, a keys.Algorit
 
 func (h *hierarchy) record(tx storage.Tx) error {
 	for _, k := range h.keys {
-		if _, err := keys.Record(tx, k, keys.StateActive, h.now); err != nil {
+		if _, err := Purposes().Record(tx, k, keys.StateActive, h.now); err != nil {
 			return err
 		}
 	}

@@ -83,12 +83,13 @@ func prepare(ctx context.Context, dir, fresh, file string, r policy.Request, now
 // the key files that are left: a server could not start with it. Roots may be
 // kept elsewhere.
 func hasKeys(tx storage.Tx, store keys.Source) error {
-	all, err := keys.List(tx)
+	needed := Purposes().With(func(s keys.PurposeSpec) bool { return !s.Offline })
+	all, err := needed.List(tx)
 	if err != nil {
 		return err
 	}
 	for _, k := range all {
-		if k.State != keys.StateActive || k.Purpose == keys.Root || k.Purpose == keys.HTTPSRoot {
+		if k.State != keys.StateActive {
 			continue
 		}
 		there, err := store.Has(k)

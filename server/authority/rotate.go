@@ -48,7 +48,7 @@ func (a *Authority) Rotate(ctx context.Context, r policy.Request, p keys.Purpose
 	}
 	err = policy.Do(ctx, a.DB, now, r, func(tx storage.Tx) (policy.Grant, error) {
 		g := policy.Grant{Reasons: []string{"from " + cmp.Or(plan.old.ID, "none") + " to " + successors[0].key.ID}}
-		if p == keys.ProfileIssuer {
+		if plan.perAlgorithm {
 			g.Reasons = append(g.Reasons, "of algorithm "+string(plan.algorithm))
 		}
 		for _, next := range successors {
@@ -69,20 +69,27 @@ type plan struct {
 	old       keys.Key // the zero Key if there is none yet
 	algorithm keys.Algorithm
 	sibling   bool // an https-issuer is made as well
+
+	perAlgorithm bool // others of the purpose stay at work
 }
 
 // plan checks a rotation and says what it comes to.
 func (a *Authority) plan(ctx context.Context, p keys.Purpose, alg keys.Algorithm) (next plan, err error) {
 	err = a.DB.View(ctx, func(tx storage.Tx) (err error) {
-		if err := rotatable(p, alg); err != nil {
+		spec, err := Purposes().Of(p)
+		if err != nil {
 			return err
 		}
-		if next.old, err = outgoing(tx, p, alg); errors.Is(err, storage.ErrNotFound) {
-			err = absent(p, alg)
+		if err := rotatable(spec, alg); err != nil {
+			return err
+		}
+		if next.old, err = outgoing(tx, spec, alg); errors.Is(err, storage.ErrNotFound) {
+			err = absent(spec, alg)
 		}
 		if err != nil {
 			return err
 		}
+		next.perAlgorithm = spec.PerAlgorithm
 		next.algorithm = cmp.Or(alg, next.old.Algorithm)
 		if err := a.keepsProfiles(tx, next.old, next.algorithm); err != nil {
 			return err
@@ -94,32 +101,29 @@ func (a *Authority) plan(ctx context.Context, p keys.Purpose, alg keys.Algorithm
 }
 
 // rotatable refuses what cannot be rotated, or not to an algorithm.
-func rotatable(p keys.Purpose, a keys.Algorithm) error {
-	switch {
-	case p == keys.Root || p == keys.HTTPSRoot:
+func rotatable(s keys.PurposeSpec, a keys.Algorithm) error {
+	if s.Rotation == keys.Never {
 		return fmt.Errorf("%w purpose: everybody trusts the root by its fingerprint, so a new root is a new authority: brevet init in another --dir", agents.ErrInvalid)
-	case a == "" || p == keys.Issuer || p == keys.ProfileIssuer:
-		return nil
-	case p == keys.Tokens || p == keys.TokensPQ:
-		return tokens.CheckAlgorithm(p, a)
-	case p == keys.HTTPSIssuer && (!a.Classical() || a.Alternative() != ""):
-		return fmt.Errorf("%w algorithm %s: the https-issuer is there for stock TLS clients, so its key is classical", agents.ErrInvalid, a)
-	case p == keys.HTTPSIssuer:
+	}
+	if a == "" {
 		return nil
 	}
-	return fmt.Errorf("%w algorithm: only that of an issuer or of token keys can be changed; leave --algorithm out", agents.ErrInvalid)
+	if err := s.Check(a); err != nil {
+		return fmt.Errorf("%w %w", agents.ErrInvalid, err)
+	}
+	return nil
 }
 
-// outgoing returns the key whose place the new one takes. Of profile-issuers
-// each algorithm has its own, which goes without saying if there is only one.
-func outgoing(tx storage.Tx, p keys.Purpose, a keys.Algorithm) (keys.Key, error) {
-	if p != keys.ProfileIssuer {
-		return keys.Active(tx, p)
+// outgoing returns the key whose place the new one takes. Where each algorithm has
+// its own, the algorithm may be left out if there is only one.
+func outgoing(tx storage.Tx, s keys.PurposeSpec, a keys.Algorithm) (keys.Key, error) {
+	if !s.PerAlgorithm {
+		return keys.Active(tx, s.Purpose)
 	}
 	if a != "" {
-		return keys.ActiveWith(tx, p, a)
+		return keys.ActiveWith(tx, s.Purpose, a)
 	}
-	active, err := keys.AllActive(tx, p)
+	active, err := keys.AllActive(tx, s.Purpose)
 	if err != nil {
 		return keys.Key{}, err
 	}
@@ -128,23 +132,19 @@ func outgoing(tx storage.Tx, p keys.Purpose, a keys.Algorithm) (keys.Key, error)
 		for _, k := range active {
 			names = append(names, string(k.Algorithm))
 		}
-		return keys.Key{}, fmt.Errorf("%w algorithm: there are %s keys of %s; say with --algorithm which is to be rotated", agents.ErrInvalid, p, strings.Join(names, ", "))
+		return keys.Key{}, fmt.Errorf("%w algorithm: there are %s keys of %s; say with --algorithm which is to be rotated", agents.ErrInvalid, s.Purpose, strings.Join(names, ", "))
 	}
-	return keys.Active(tx, p)
+	return keys.Active(tx, s.Purpose)
 }
 
-// absent tells what is missing where a purpose has no key to rotate: nothing, if
-// the first one for post-quantum tokens, or for profiles of an algorithm, is made.
-func absent(p keys.Purpose, a keys.Algorithm) error {
+// absent tells what is missing where a purpose has no key to rotate: nothing, if the
+// first one is made.
+func absent(s keys.PurposeSpec, a keys.Algorithm) error {
 	switch {
-	case p == keys.ProfileIssuer && a == "":
-		return fmt.Errorf("%w algorithm: this is the first %s key; give with --algorithm what the profile in brevet.yaml has", agents.ErrInvalid, p)
-	case p == keys.ProfileIssuer:
-		return nil
-	case p != keys.TokensPQ:
-		return fmt.Errorf("%w purpose: this authority has no %s key; the issuer signs for its HTTPS, too", agents.ErrInvalid, p)
+	case s.First == "":
+		return fmt.Errorf("%w purpose: this authority has no %s key; the issuer signs for its HTTPS, too", agents.ErrInvalid, s.Purpose)
 	case a == "":
-		return fmt.Errorf("%w algorithm: this is the first %s key; choose what it is with --algorithm, such as mldsa65, which more verifiers know, or mldsa65-ed25519-sha512", agents.ErrInvalid, p)
+		return fmt.Errorf("%w algorithm: this is the first %s key; %s", agents.ErrInvalid, s.Purpose, s.First)
 	}
 	return nil
 }
@@ -179,8 +179,11 @@ func (a *Authority) prepare(ctx context.Context, next *successor, now time.Time)
 	if next.key, _, err = a.Keys.Generate(next.purpose, next.algorithm, now); err != nil {
 		return err
 	}
-	switch next.purpose {
-	case keys.Issuer, keys.ProfileIssuer, keys.HTTPSIssuer:
+	spec, err := Purposes().Of(next.purpose)
+	if err != nil {
+		return err
+	}
+	if spec.Rotation == keys.ByRoot {
 		issuer, err := a.CA.NextIssuer(ctx, next.key, issuerLifetime)
 		if err != nil {
 			return err
@@ -191,7 +194,7 @@ func (a *Authority) prepare(ctx context.Context, next *successor, now time.Time)
 }
 
 func (next *successor) promote(tx storage.Tx, now time.Time) error {
-	if _, err := keys.Record(tx, next.key, keys.StateNext, now); err != nil {
+	if _, err := Purposes().Record(tx, next.key, keys.StateNext, now); err != nil {
 		return err
 	}
 	if next.certificate != nil {
@@ -199,18 +202,22 @@ func (next *successor) promote(tx storage.Tx, now time.Time) error {
 			return err
 		}
 	}
-	_, err := keys.Promote(tx, next.key.ID, now)
+	_, err := Purposes().Promote(tx, next.key.ID, now)
 	return err
 }
 
 // reload puts a key that was promoted to work.
 func (a *Authority) reload(ctx context.Context, p keys.Purpose) error {
-	switch p {
-	case keys.Tokens, keys.TokensPQ:
+	spec, err := Purposes().Of(p)
+	if err != nil {
+		return err
+	}
+	switch spec.Owner {
+	case tokens.Owner:
 		return a.Tokens.Reload()
-	case keys.Audit:
+	case auditOwner:
 		return a.loadAuditKey()
-	case keys.Issuer, keys.ProfileIssuer, keys.HTTPSIssuer:
+	case ca.Owner:
 		if err := a.CA.Reload(); err != nil {
 			return err
 		}
@@ -218,5 +225,5 @@ func (a *Authority) reload(ctx context.Context, p keys.Purpose) error {
 		_, err := a.CRL.PublishRegular(ctx)
 		return err
 	}
-	return nil
+	return fmt.Errorf("nobody signs with the %s key that was made", p)
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
-	"github.com/brevet-ca/brevet/tokens"
 )
 
 func (s *Service) keyOperations() []Operation {
@@ -24,7 +23,7 @@ func (s *Service) keyOperations() []Operation {
 func (s *Service) listKeys(ctx context.Context, _ Principal, _ struct{}) ([]api.Key, error) {
 	list := []api.Key{}
 	err := s.DB.View(ctx, func(tx storage.Tx) error {
-		all, err := keys.List(tx)
+		all, err := s.Keys.Purposes().List(tx)
 		if err != nil {
 			return err
 		}
@@ -59,9 +58,7 @@ func newKey(k keys.Key, ends time.Time) api.Key {
 
 // rotation returns what is to be rotated, and to which algorithm, if one is given.
 func rotation(in api.RotateRequest) (p keys.Purpose, a keys.Algorithm, err error) {
-	if p, err = keys.ParsePurpose(in.Purpose); err != nil {
-		return "", "", err
-	}
+	p = keys.Purpose(in.Purpose) // which the rotation looks up
 	if in.Algorithm != "" {
 		a, err = keys.ParseAlgorithm(in.Algorithm)
 	}
@@ -84,11 +81,11 @@ func (s *Service) dryRunAll(ctx context.Context, _ Principal, in api.DryRunReque
 		return nil, err
 	}
 	var all []api.DryRun
-	for _, purpose := range []keys.Purpose{keys.Issuer, keys.Tokens, keys.TokensPQ} {
-		if purpose != keys.Issuer && tokens.CheckAlgorithm(purpose, a) != nil {
-			continue
-		}
-		one, err := s.Keys.DryRun(ctx, purpose, a)
+	moved := func(spec keys.PurposeSpec) bool {
+		return (spec.Purpose == keys.Issuer || spec.Publishes == keys.JWKS) && spec.Check(a) == nil
+	}
+	for _, spec := range s.Keys.Purposes().With(moved) {
+		one, err := s.Keys.DryRun(ctx, spec.Purpose, a)
 		if err != nil {
 			return nil, err
 		}
@@ -107,7 +104,7 @@ func (s *Service) rotateKey(ctx context.Context, p Principal, in api.RotateReque
 		return out, err
 	}
 	err = s.DB.View(ctx, func(tx storage.Tx) error {
-		all, err := keys.List(tx)
+		all, err := s.Keys.Purposes().List(tx)
 		if err != nil {
 			return err
 		}

@@ -46,6 +46,8 @@ type Service struct {
 // A Rotator makes new signing keys and puts them to work. An algorithm of ""
 // means that of the old key.
 type Rotator interface {
+	// Purposes says what the authority has keys for.
+	Purposes() keys.Purposes
 	// Rotate returns the identifier of the new key.
 	Rotate(context.Context, policy.Request, keys.Purpose, keys.Algorithm) (string, error)
 	// DryRun says what Rotate would do.

@@ -1,7 +1,7 @@
 // Package keys keeps the authority's own signing keys: for each [Purpose] one
-// at work, the next one prepared, and the retired ones for what they signed.
-// Of the purpose [ProfileIssuer], and of no other, there may be one at work for
-// each [Algorithm].
+// at work, the next one prepared, and the retired ones for what they signed. What
+// purposes there are and what is done with their keys, a table says that the
+// packages fill which sign with them; see [PurposeSpec].
 //
 // A key is two things. Its record, in the store, says what it is for and in
 // which [State] it stands. Its private half lives in a [Source], such as a
@@ -25,37 +25,6 @@ import (
 	"strings"
 	"time"
 )
-
-// A Purpose is what a key signs.
-type Purpose string
-
-const (
-	Root   Purpose = "root"   // the issuers' certificates
-	Issuer Purpose = "issuer" // the agents' certificates and the lists that revoke them
-	Tokens Purpose = "tokens" // access tokens
-	Audit  Purpose = "audit"  // checkpoints of the audit log
-
-	// TokensPQ signs, with a post-quantum algorithm, the access tokens for
-	// audiences that want that.
-	TokensPQ Purpose = "tokens-pq"
-
-	// ProfileIssuer signs as Issuer does, for the profiles whose certificates have
-	// an algorithm of their own. There may be one at work for each algorithm.
-	ProfileIssuer Purpose = "profile-issuer"
-
-	// Where stock TLS clients cannot check what root and issuer sign, these two,
-	// which are classical, sign for the authority's own HTTPS.
-	HTTPSRoot   Purpose = "https-root"   // the https-issuers' certificates
-	HTTPSIssuer Purpose = "https-issuer" // the server's own certificate and the list that revokes it
-)
-
-// Purposes returns every purpose there is.
-func Purposes() []Purpose {
-	return []Purpose{Root, Issuer, Tokens, Audit, TokensPQ, ProfileIssuer, HTTPSRoot, HTTPSIssuer}
-}
-
-// ParsePurpose returns the purpose that is spelled s.
-func ParsePurpose(s string) (Purpose, error) { return oneOf("purpose", s, Purposes()) }
 
 // A State is where a key stands in its life. It only moves forward.
 type State string
@@ -101,7 +70,7 @@ func newKey(p Purpose, a Algorithm, spki, alternative []byte, created time.Time)
 // Check tells whether the parts of k that never change agree with each other.
 // Names of files are made from them only after that.
 func (k Key) Check() error {
-	if _, err := ParsePurpose(string(k.Purpose)); err != nil {
+	if err := k.Purpose.check(); err != nil {
 		return err
 	}
 	a, err := k.algorithm()

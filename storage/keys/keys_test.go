@@ -62,9 +62,9 @@ func freshKey(t testing.TB, p Purpose, a Algorithm) (Key, crypto.Signer) {
 }
 
 func TestParse(t *testing.T) {
-	for _, p := range Purposes() {
-		if got, err := ParsePurpose(string(p)); got != p || err != nil {
-			t.Errorf("ParsePurpose(%q) = %q, %v", p, got, err)
+	for _, p := range testPurposes.Names() {
+		if got, err := testPurposes.Of(p); got.Purpose != p || err != nil {
+			t.Errorf("Of(%q) = %q, %v", p, got.Purpose, err)
 		}
 	}
 	for _, a := range Algorithms() {
@@ -73,8 +73,8 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"", "Root", "root ", "../root", "rsa", "ECDSA-P256", "ecdsa-p256+ed25519", "mldsa65+ecdsa-p256", "ecdsa-p256+mldsa65+mldsa65", "ecdsa-p256+", "ecdsa-p256+ML-DSA-65", "ecdsa-p256+mldsa65-ecdsa-p256-sha512", "MLDSA65", "ML-DSA-65"} {
-		if p, err := ParsePurpose(s); !errors.Is(err, ErrInvalid) || p != "" {
-			t.Errorf("ParsePurpose(%q) = %q, %v; want ErrInvalid", s, p, err)
+		if got, err := testPurposes.Of(Purpose(s)); !errors.Is(err, ErrInvalid) || got.Purpose != "" {
+			t.Errorf("Of(%q) = %q, %v; want ErrInvalid", s, got.Purpose, err)
 		}
 		if a, err := ParseAlgorithm(s); !errors.Is(err, ErrInvalid) || a != "" {
 			t.Errorf("ParseAlgorithm(%q) = %q, %v; want ErrInvalid", s, a, err)

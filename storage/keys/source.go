@@ -2,7 +2,6 @@ package keys
 
 import (
 	"crypto"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -50,11 +49,8 @@ func Signers(s Source, ks ...Key) ([]crypto.Signer, error) {
 // Trial makes a key that has no Source and is forgotten with the process, to try
 // out what it signs.
 func Trial(p Purpose, a Algorithm, now time.Time) (Key, crypto.Signer, error) {
-	if _, err := ParsePurpose(string(p)); err != nil {
+	if err := p.check(); err != nil {
 		return Key{}, nil, err
-	}
-	if a.Alternative() != "" && (p == Tokens || p == Audit) {
-		return Key{}, nil, fmt.Errorf("%w algorithm %s: X.509 has alternative signatures, %s has none", ErrInvalid, a, p)
 	}
 	signer, err := a.generate()
 	if err != nil {

@@ -18,17 +18,18 @@ func tableKey(p Purpose, id string) string { return string(p) + "/" + id }
 
 func put(tx storage.Tx, k Key) error { return table.Put(tx, tableKey(k.Purpose, k.ID), k) }
 
-// rivals reports whether only one of two keys can be active: they have the same
-// purpose and, where that is [ProfileIssuer], the same algorithm.
-func (k Key) rivals(other Key) bool {
-	return k.Purpose == other.Purpose && (k.Purpose != ProfileIssuer || k.Algorithm == other.Algorithm)
-}
-
 // Record adds a key that a [Source] made, as the next one of its purpose
 // or, while there is none, as the active one. It returns the record.
-func Record(tx storage.Tx, k Key, s State, now time.Time) (Key, error) {
+func (ps Purposes) Record(tx storage.Tx, k Key, s State, now time.Time) (Key, error) {
 	if err := k.Check(); err != nil {
 		return Key{}, err
+	}
+	spec, err := ps.Of(k.Purpose)
+	if err != nil {
+		return Key{}, err
+	}
+	if err := spec.Check(k.Algorithm); err != nil {
+		return Key{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if _, err := Get(tx, k.ID); !errors.Is(err, storage.ErrNotFound) {
 		if err == nil {
@@ -41,7 +42,7 @@ func Record(tx storage.Tx, k Key, s State, now time.Time) (Key, error) {
 	case StateNext:
 	case StateActive:
 		k.Activated = now
-		if err := vacant(tx, k); err != nil {
+		if err := spec.vacant(tx, k); err != nil {
 			return Key{}, err
 		}
 	default:
@@ -51,8 +52,8 @@ func Record(tx storage.Tx, k Key, s State, now time.Time) (Key, error) {
 }
 
 // vacant fails if another key is active in the place of k.
-func vacant(tx storage.Tx, k Key) error {
-	active, err := rival(tx, k)
+func (s PurposeSpec) vacant(tx storage.Tx, k Key) error {
+	active, err := s.rival(tx, k)
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil
 	}
@@ -63,10 +64,10 @@ func vacant(tx storage.Tx, k Key) error {
 }
 
 // rival returns the active key whose place k would take, or [storage.ErrNotFound].
-func rival(tx storage.Tx, k Key) (Key, error) {
+func (s PurposeSpec) rival(tx storage.Tx, k Key) (Key, error) {
 	active, err := AllActive(tx, k.Purpose)
 	for _, other := range active {
-		if other.rivals(k) {
+		if s.rivals(other, k) {
 			return other, nil
 		}
 	}
@@ -76,7 +77,7 @@ func rival(tx storage.Tx, k Key) (Key, error) {
 // Promote makes a next key the active one of its purpose, or of its purpose and
 // algorithm, and retires the one that was. The caller has seen [Source.Signer]
 // load it: a key whose private half is lost must not become the one that signs.
-func Promote(tx storage.Tx, id string, now time.Time) (Key, error) {
+func (ps Purposes) Promote(tx storage.Tx, id string, now time.Time) (Key, error) {
 	k, err := Get(tx, id)
 	if err != nil {
 		return Key{}, err
@@ -84,7 +85,11 @@ func Promote(tx storage.Tx, id string, now time.Time) (Key, error) {
 	if k.State != StateNext {
 		return Key{}, fmt.Errorf("%w: key %s is %s; only a %s key can become %s", ErrTransition, id, k.State, StateNext, StateActive)
 	}
-	old, err := rival(tx, k)
+	spec, err := ps.Of(k.Purpose)
+	if err != nil {
+		return Key{}, err
+	}
+	old, err := spec.rival(tx, k)
 	switch {
 	case err == nil:
 		old.State, old.Retired = StateRetired, now
@@ -121,17 +126,16 @@ func (k Key) Removable() error {
 
 // Get returns the key with this identifier, or [storage.ErrNotFound].
 func Get(tx storage.Tx, id string) (Key, error) {
-	for _, p := range Purposes() {
-		k, err := table.Get(tx, tableKey(p, id))
-		if !errors.Is(err, storage.ErrNotFound) {
+	for k, err := range table.Scan(tx, "") { // an authority has a few dozen
+		if err != nil || k.ID == id {
 			return k, err
 		}
 	}
 	return Key{}, fmt.Errorf("key %.40q: %w", id, storage.ErrNotFound)
 }
 
-// Active returns the only active key of p, or [storage.ErrNotFound]. Several of
-// [ProfileIssuer] are an error here: see [ActiveWith].
+// Active returns the only active key of p, or [storage.ErrNotFound]. Several are an
+// error here, even where each algorithm may have one: see [ActiveWith].
 func Active(tx storage.Tx, p Purpose) (Key, error) {
 	active, err := AllActive(tx, p)
 	switch {
@@ -157,8 +161,8 @@ func ActiveWith(tx storage.Tx, p Purpose, a Algorithm) (Key, error) {
 	return Key{}, cmp.Or(err, fmt.Errorf("active %s key of algorithm %s: %w", p, a, storage.ErrNotFound))
 }
 
-// AllActive returns the active keys of p: one at most, or of [ProfileIssuer] one
-// at most for each algorithm. More in the store is an error.
+// AllActive returns the active keys of p, one at most for each algorithm. More in the
+// store is an error.
 func AllActive(tx storage.Tx, p Purpose) ([]Key, error) {
 	var active []Key
 	for k, err := range table.Scan(tx, tableKey(p, "")) {
@@ -168,7 +172,7 @@ func AllActive(tx storage.Tx, p Purpose) ([]Key, error) {
 		if k.State != StateActive {
 			continue
 		}
-		if i := slices.IndexFunc(active, k.rivals); i >= 0 {
+		if i := slices.IndexFunc(active, func(other Key) bool { return other.Algorithm == k.Algorithm }); i >= 0 {
 			return nil, fmt.Errorf("%w: the store has several active %s keys, %s and %s among them", ErrInvalid, p, active[i].ID, k.ID)
 		}
 		active = append(active, k)
@@ -176,22 +180,29 @@ func AllActive(tx storage.Tx, p Purpose) ([]Key, error) {
 	return active, nil
 }
 
-// List returns the keys of the purposes given, or of all if none is, purpose
-// by purpose and within one from the oldest to the youngest.
-func List(tx storage.Tx, ps ...Purpose) ([]Key, error) {
-	if len(ps) == 0 {
-		ps = Purposes()
-	}
+// List returns the keys of the purposes, purpose by purpose and within one from the
+// oldest to the youngest.
+func (ps Purposes) List(tx storage.Tx) ([]Key, error) {
 	var keys []Key
-	for _, p := range ps {
-		first := len(keys)
-		for k, err := range table.Scan(tx, tableKey(p, "")) {
-			if err != nil {
-				return nil, err
-			}
-			keys = append(keys, k)
+	for _, s := range ps {
+		ofOne, err := List(tx, s.Purpose)
+		if err != nil {
+			return nil, err
 		}
-		slices.SortStableFunc(keys[first:], func(a, b Key) int { return a.Created.Compare(b.Created) })
+		keys = append(keys, ofOne...)
 	}
+	return keys, nil
+}
+
+// List returns the keys of one purpose, from the oldest to the youngest.
+func List(tx storage.Tx, p Purpose) ([]Key, error) {
+	var keys []Key
+	for k, err := range table.Scan(tx, tableKey(p, "")) {
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	slices.SortStableFunc(keys, func(a, b Key) int { return a.Created.Compare(b.Created) })
 	return keys, nil
 }

@@ -25,11 +25,11 @@ func (o op) run(tx storage.Tx, keys []Key) error {
 	var err error
 	switch o.verb {
 	case "promote":
-		_, err = Promote(tx, k.ID, now.Add(time.Hour))
+		_, err = testPurposes.Promote(tx, k.ID, now.Add(time.Hour))
 	case "remove":
 		err = Remove(tx, k.ID)
 	default: // a state to record it in
-		_, err = Record(tx, k, State(o.verb), now)
+		_, err = testPurposes.Record(tx, k, State(o.verb), now)
 	}
 	return err
 }
@@ -142,7 +142,7 @@ func observe(t *testing.T, tx storage.Tx, keys []Key) world {
 	var w world
 	active := map[Purpose]string{}
 	with := map[Algorithm]string{} // of profile-issuers
-	all, err := List(tx)
+	all, err := testPurposes.List(tx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func observe(t *testing.T, tx storage.Tx, keys []Key) world {
 	for _, id := range with {
 		active[ProfileIssuer] = id
 	}
-	for _, p := range Purposes() {
+	for _, p := range testPurposes.Names() {
 		if p == ProfileIssuer && len(with) > 1 {
 			continue
 		}
@@ -202,7 +202,7 @@ func TestRecordTakesFreshKeys(t *testing.T) {
 	k.State, k.Activated, k.Retired = StateRetired, now, now
 	var got Key
 	update(t, db, func(tx storage.Tx) (err error) {
-		got, err = Record(tx, k, StateNext, now)
+		got, err = testPurposes.Record(tx, k, StateNext, now)
 		return err
 	})
 	if got.State != StateNext || !got.Activated.IsZero() || !got.Retired.IsZero() {
@@ -210,7 +210,7 @@ func TestRecordTakesFreshKeys(t *testing.T) {
 	}
 	k.Purpose = Tokens
 	err := db.Update(context.Background(), func(tx storage.Tx) error {
-		_, err := Record(tx, k, StateNext, now)
+		_, err := testPurposes.Record(tx, k, StateNext, now)
 		return err
 	})
 	if !errors.Is(err, storage.ErrExists) {
@@ -227,14 +227,14 @@ func TestListIsInOrder(t *testing.T) {
 			k.Created = now.Add(time.Duration(i) * time.Hour)
 			want = append(want, k.ID)
 			update(t, db, func(tx storage.Tx) error {
-				_, err := Record(tx, k, StateNext, k.Created)
+				_, err := testPurposes.Record(tx, k, StateNext, k.Created)
 				return err
 			})
 		}
 	}
-	list := func(ps ...Purpose) (ids []string) {
+	list := func(ps Purposes) (ids []string) {
 		update(t, db, func(tx storage.Tx) error {
-			keys, err := List(tx, ps...)
+			keys, err := ps.List(tx)
 			ids = nil
 			for _, k := range keys {
 				ids = append(ids, k.ID)
@@ -243,13 +243,13 @@ func TestListIsInOrder(t *testing.T) {
 		})
 		return ids
 	}
-	if got := list(); !slices.Equal(got, want) {
+	if got := list(testPurposes); !slices.Equal(got, want) {
 		t.Errorf("all: got %v, want %v", got, want)
 	}
-	if got := list(Tokens); !slices.Equal(got, want[8:]) {
+	if got := list(Purposes{{Purpose: Tokens}}); !slices.Equal(got, want[8:]) {
 		t.Errorf("tokens: got %v, want %v", got, want[8:])
 	}
-	if got := list(Audit); len(got) > 0 {
+	if got := list(Purposes{{Purpose: Audit}}); len(got) > 0 {
 		t.Errorf("audit: got %v, want none", got)
 	}
 }
@@ -272,7 +272,7 @@ func TestInconsistentRecords(t *testing.T) {
 		"unknown algorithm": rsa,
 	} {
 		err := db.Update(context.Background(), func(tx storage.Tx) error {
-			_, err := Record(tx, bad, StateNext, now)
+			_, err := testPurposes.Record(tx, bad, StateNext, now)
 			return err
 		})
 		if !errors.Is(err, ErrInvalid) {

@@ -125,9 +125,4 @@ func TestRefusedHalves(t *testing.T) {
 			t.Errorf("%s: the record is accepted", name)
 		}
 	}
-	for _, p := range []keys.Purpose{keys.Tokens, keys.Audit} {
-		if _, _, err := s.Generate(p, two, now); err == nil {
-			t.Errorf("a key of two halves for %s", p)
-		}
-	}
 }

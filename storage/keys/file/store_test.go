@@ -278,6 +278,9 @@ func TestInconsistentRecords(t *testing.T) {
 	}
 }
 
+// purposes are what these tests have keys for.
+var purposes = keys.Purposes{{Purpose: keys.Issuer}, {Purpose: keys.Tokens}}
+
 // A crash after a key's file was written and before its record was committed
 // leaves a file that nothing reads.
 func TestCrashBeforeRecord(t *testing.T) {
@@ -288,7 +291,7 @@ func TestCrashBeforeRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = db.Update(context.Background(), func(tx storage.Tx) error {
-		_, err := keys.Record(tx, lost, keys.StateActive, now)
+		_, err := purposes.Record(tx, lost, keys.StateActive, now)
 		return errors.Join(err, crash)
 	})
 	if !errors.Is(err, crash) || errors.Is(err, keys.ErrTransition) {
@@ -299,7 +302,7 @@ func TestCrashBeforeRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	update(t, db, func(tx storage.Tx) error {
-		_, err := keys.Record(tx, k, keys.StateActive, now)
+		_, err := purposes.Record(tx, k, keys.StateActive, now)
 		return err
 	})
 	update(t, db, func(tx storage.Tx) error {
@@ -329,7 +332,7 @@ func TestRemoval(t *testing.T) {
 		}
 		update(t, db, func(tx storage.Tx) error {
 			var err error
-			k, err = keys.Record(tx, k, state, now)
+			k, err = purposes.Record(tx, k, state, now)
 			return err
 		})
 		ks = append(ks, k)
@@ -344,7 +347,7 @@ func TestRemoval(t *testing.T) {
 	}
 	var old keys.Key
 	update(t, db, func(tx storage.Tx) error {
-		_, err := keys.Promote(tx, ks[1].ID, now)
+		_, err := purposes.Promote(tx, ks[1].ID, now)
 		if err != nil {
 			return err
 		}
@@ -364,7 +367,7 @@ func TestRemoval(t *testing.T) {
 	}
 	update(t, db, func(tx storage.Tx) error { return keys.Remove(tx, old.ID) })
 	update(t, db, func(tx storage.Tx) error {
-		left, err := keys.List(tx)
+		left, err := purposes.List(tx)
 		if len(left) != 1 || left[0].ID != ks[1].ID || left[0].State != keys.StateActive {
 			t.Errorf("left: %v, want the active key", left)
 		}

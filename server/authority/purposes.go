@@ -1,0 +1,23 @@
+package authority
+
+import (
+	"slices"
+
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+// auditOwner is what the table of purposes calls the signer of checkpoints.
+const auditOwner = "audit"
+
+// Purposes returns the table that operators are shown keys by.
+func (*Authority) Purposes() keys.Purposes { return Purposes() }
+
+// Purposes returns what an authority has keys for, in the order of brevet key list.
+func Purposes() keys.Purposes {
+	return slices.Concat(ca.Purposes(), tokens.Purposes(), keys.Purposes{
+		// Checkpoints are signed notes, whose verifiers know Ed25519 alone.
+		{Purpose: keys.Audit, Owner: auditOwner, Algorithms: []keys.Algorithm{keys.Ed25519}},
+	})
+}

@@ -1,0 +1,31 @@
+package authority
+
+import (
+	"testing"
+
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// TestPurposes: what all lines of the table have in common.
+func TestPurposes(t *testing.T) {
+	const two = "ecdsa-p256+mldsa65"
+	seen := map[keys.Purpose]bool{}
+	for _, s := range Purposes() {
+		if seen[s.Purpose] {
+			t.Errorf("%s stands in the table twice", s.Purpose)
+		}
+		seen[s.Purpose] = true
+		if s.Owner == "" {
+			t.Errorf("nobody signs with the %s key", s.Purpose)
+		}
+		if s.Publishes != keys.Certificate && s.Check(two) == nil {
+			t.Errorf("the %s key may have two halves, and only X.509 has alternative signatures", s.Purpose)
+		}
+		if s.Announced != (s.Publishes == keys.JWKS) {
+			t.Errorf("the %s key: announced %v; a key that others cache is announced, and no other", s.Purpose, s.Announced)
+		}
+		if s.First != "" && s.Rotation == keys.Never {
+			t.Errorf("the first %s key is made by a rotation that there is not", s.Purpose)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package keys
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Purpose is what a key signs. It is part of the names of records and files.
+type Purpose string
+
+const (
+	Root   Purpose = "root"   // the issuers' certificates
+	Issuer Purpose = "issuer" // the agents' certificates and the lists that revoke them
+	Tokens Purpose = "tokens" // access tokens
+	Audit  Purpose = "audit"  // checkpoints of the audit log
+
+	// TokensPQ signs, with a post-quantum algorithm, the access tokens for
+	// audiences that want that.
+	TokensPQ Purpose = "tokens-pq"
+
+	// ProfileIssuer signs as Issuer does, for the profiles whose certificates have
+	// an algorithm of their own. There may be one at work for each algorithm.
+	ProfileIssuer Purpose = "profile-issuer"
+
+	// Where stock TLS clients cannot check what root and issuer sign, these two,
+	// which are classical, sign for the authority's own HTTPS.
+	HTTPSRoot   Purpose = "https-root"   // the https-issuers' certificates
+	HTTPSIssuer Purpose = "https-issuer" // the server's own certificate and the list that revokes it
+)
+
+// check tells whether p is spelled as a purpose is. Whether it is one of the
+// authority's, [Purposes.Of] knows.
+func (p Purpose) check() error {
+	bad := func(r rune) bool { return (r < 'a' || r > 'z') && r != '-' }
+	if p == "" || len(p) > 30 || strings.ContainsFunc(string(p), bad) {
+		return fmt.Errorf("%w purpose %.40q", ErrInvalid, string(p))
+	}
+	return nil
+}
+
+// A PurposeSpec says what there is to know about the keys of one purpose. The
+// package that signs with them writes it down, and the server lists them all.
+type PurposeSpec struct {
+	Purpose Purpose
+	Owner   string // the package that signs with the active key, which loads it again after a rotation
+
+	// Algorithms are those that a key may have; nil means every one that there is.
+	Algorithms []Algorithm
+	// Because is the reason, where it is not plain, for [PurposeSpec.Check] to give.
+	Because string
+
+	// PerAlgorithm says that one key for each algorithm may be active, not one in all.
+	PerAlgorithm bool
+	// First says how to choose the algorithm of the first key, where the first
+	// rotation makes that. Keys that an authority has from init on leave it out.
+	First string
+
+	Rotation  Rotation
+	Publishes Publication
+	// Announced says that others cache the public key, so that it is published
+	// while it is [StateNext], before it signs.
+	Announced bool
+	// Offline says that the authority can start and serve without the private half,
+	// which may be kept elsewhere.
+	Offline bool
+}
+
+// A Rotation is how a key is replaced.
+type Rotation int
+
+const (
+	Plain  Rotation = iota // the new key takes the place of the old one
+	ByRoot                 // the root signs a certificate for the new key
+	Never                  // a new key is a new authority
+)
+
+// A Publication is what relying parties get to know of a key.
+type Publication int
+
+const (
+	Nothing     Publication = iota
+	Certificate             // a CA certificate and, for what signs agents' or servers' certificates, a CRL
+	JWKS                    // a member of the JWK Set (RFC 7517)
+)
+
+// Check tells whether a key of this purpose may have algorithm a.
+func (s PurposeSpec) Check(a Algorithm) error {
+	if s.Algorithms == nil || slices.Contains(s.Algorithms, a) {
+		return nil
+	}
+	err := fmt.Errorf("algorithm %q: want one of %s for %s", a, strings.Trim(fmt.Sprint(s.Algorithms), "[]"), s.Purpose)
+	if s.Because != "" {
+		err = fmt.Errorf("%w; %s", err, s.Because)
+	}
+	return err
+}
+
+// rivals reports whether only one of two keys of the purpose can be active.
+func (s PurposeSpec) rivals(a, b Key) bool { return !s.PerAlgorithm || a.Algorithm == b.Algorithm }
+
+// Purposes are those of one authority, or of one owner of keys. The order is that
+// in which people are shown them.
+type Purposes []PurposeSpec
+
+// Of returns what is known about a purpose.
+func (ps Purposes) Of(p Purpose) (PurposeSpec, error) {
+	for _, s := range ps {
+		if s.Purpose == p {
+			return s, nil
+		}
+	}
+	_, err := oneOf("purpose", string(p), ps.Names())
+	return PurposeSpec{}, err
+}
+
+// Names returns the purposes alone.
+func (ps Purposes) Names() []Purpose {
+	names := make([]Purpose, len(ps))
+	for i, s := range ps {
+		names[i] = s.Purpose
+	}
+	return names
+}
+
+// With returns the purposes that a function picks.
+func (ps Purposes) With(pick func(PurposeSpec) bool) Purposes {
+	var some Purposes
+	for _, s := range ps {
+		if pick(s) {
+			some = append(some, s)
+		}
+	}
+	return some
+}
