@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/storage"
 )
 
 // gauges returns what /metrics reads when it is asked.
@@ -18,8 +19,8 @@ func (s *Server) gauges() map[string]func() float64 {
 		}
 	}
 	return map[string]func() float64{
-		"brevet_store_bytes":             func() float64 { return float64(s.db.Stats().Size) },
-		"brevet_store_commits":           func() float64 { return float64(s.db.Stats().Commits) },
+		"brevet_store_bytes":             func() float64 { return float64(storage.StatsOf(s.db).Size) },
+		"brevet_store_commits":           func() float64 { return float64(storage.StatsOf(s.db).Commits) },
 		"brevet_audit_events":            func() float64 { return float64(s.authority.Events()) },
 		"brevet_issuer_expiry_seconds":   func() float64 { return until(s.authority.IssuerEnds()) },
 		"brevet_crl_number":              list(func(c *crl.CRL) float64 { return float64(c.Number) }),

@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -29,7 +28,7 @@ import (
 	"github.com/brevet-ca/brevet/server/operator"
 	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/server/telemetry"
-	"github.com/brevet-ca/brevet/storage/bolt"
+	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 	"github.com/brevet-ca/brevet/tokens/oauth"
@@ -51,7 +50,7 @@ type Config struct {
 type Server struct {
 	Config
 	file      *config.File
-	db        *bolt.DB
+	db        storage.DB
 	clock     *clock.Clock
 	authority *authority.Authority
 	ocsp      *ocsp.Responder
@@ -86,7 +85,7 @@ func New(c Config) (*Server, error) {
 	if c.Log == nil {
 		c.Log = file.Logger(os.Stderr)
 	}
-	db, err := bolt.Open(filepath.Join(c.Dir, config.Store), bolt.Options{})
+	db, err := authority.OpenStore(c.Dir)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ var layers = map[string]string{
 	"server/test/rawacme":      "server/servertest",
 	"server/servertest/script": "server/admin/api",
 	"server/servertest":        "server server/admin/api ca agents storage/bolt storage pqc/pkix",
-	"server":                   "ca/acme server/admin server/operator server/admin/api server/relying server/config server/limit server/telemetry crl/ocsp crl tokens/oauth tokens ca agents/clock agents storage/bolt storage/keys storage ca/enroll server/authority storage/keys/file",
+	"server":                   "ca/acme server/admin server/operator server/admin/api server/relying server/config server/limit server/telemetry crl/ocsp crl tokens/oauth tokens ca agents/clock agents storage/keys storage ca/enroll server/authority storage/keys/file",
 	"server/limit":             "agents",
 	"server/telemetry":         "",
 	"ca/enroll":                "ca agents/policy agents/clock agents storage pqc/jose/strict",

@@ -16,15 +16,15 @@ import (
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/server/relying"
+	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
-	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
 // A Config is what an Authority is made of.
 type Config struct {
-	DB      *bolt.DB
+	DB      storage.DB
 	Keys    keys.Source
 	File    *config.File
 	Clock   *clock.Clock

@@ -19,7 +19,6 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/durable"
 	"github.com/brevet-ca/brevet/storage/keys"
 	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
@@ -95,7 +94,7 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err err
 	if err != nil {
 		return nil, err
 	}
-	db, err := bolt.Open(filepath.Join(c.Dir, config.Store), bolt.Options{})
+	db, err := OpenStore(c.Dir)
 	if err != nil {
 		return nil, err // another Init may be at work there
 	}

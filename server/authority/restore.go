@@ -12,15 +12,11 @@ import (
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/durable"
 	"github.com/brevet-ca/brevet/storage/format"
 	"github.com/brevet-ca/brevet/storage/keys"
 	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
-
-// VerifyBackup checks that a file is a sound copy of a store.
-func VerifyBackup(file string) error { return bolt.Verify(file) }
 
 // Restore puts a backup in place of the store in dir, which no server may be
 // using. It returns the name under which the store that was there is kept.
@@ -31,7 +27,7 @@ func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept 
 	if err != nil {
 		return "", err
 	}
-	if err := bolt.Verify(file); err != nil {
+	if err := VerifyBackup(file); err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, config.Store)
@@ -39,8 +35,8 @@ func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept 
 	if _, err := os.Stat(kept); err == nil {
 		return "", fmt.Errorf("%s is left from an earlier restore: remove it, or move it away", kept)
 	}
-	old, err := bolt.Open(path, bolt.Options{}) // holds the lock, so that no server starts meanwhile
-	if err != nil && !errors.Is(err, bolt.ErrDamaged) {
+	old, err := openStore(path) // holds the lock, so that no server starts meanwhile
+	if err != nil && !errors.Is(err, errDamaged) {
 		return "", err
 	}
 	if old != nil {
@@ -62,7 +58,7 @@ func prepare(ctx context.Context, dir, fresh, file string, r policy.Request, now
 	if err := durable.CopyFile(fresh, file); err != nil {
 		return err
 	}
-	db, err := bolt.Open(fresh, bolt.Options{})
+	db, err := openStore(fresh)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (a *Authority) Problems(ctx context.Context) []string {
 	if err := a.DB.View(ctx, func(storage.Tx) error { return nil }); err != nil {
 		found = append(found, "the store cannot be read: "+err.Error())
 	}
-	if err := a.DB.Trouble(); err != nil {
+	if err := storage.Trouble(a.DB); err != nil {
 		found = append(found, "the store cannot be written: "+err.Error())
 	}
 	if err := a.Clock.Check(); err != nil {
@@ -42,7 +42,7 @@ func (a *Authority) Problems(ctx context.Context) []string {
 func (a *Authority) Status(ctx context.Context) (api.Status, error) {
 	st := api.Status{
 		Version: a.Version, TrustDomain: string(a.File.TrustDomain), Advertise: a.File.Advertise, Started: a.started.UTC(),
-		Problems: a.Problems(ctx), Events: a.Events(), StoreBytes: a.DB.Stats().Size, IssuerExpires: a.IssuerEnds(),
+		Problems: a.Problems(ctx), Events: a.Events(), StoreBytes: storage.StatsOf(a.DB).Size, IssuerExpires: a.IssuerEnds(),
 	}
 	st.Healthy = len(st.Problems) == 0
 	if c := a.Own.Current(); c != nil {

@@ -30,7 +30,12 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-var _ storage.DB = (*DB)(nil)
+var _ interface {
+	storage.DB
+	storage.Notifier
+	storage.Statser
+	storage.Health
+} = (*DB)(nil)
 
 // A DB is an open database file. [Open] makes one.
 type DB struct {
@@ -49,9 +54,10 @@ type DB struct {
 
 	commits, transactions atomic.Uint64
 
-	broken  atomic.Pointer[error] // why nothing can be done, see settle
-	trouble atomic.Pointer[error] // see Trouble
-	reading sync.RWMutex          // held by Views
+	broken  atomic.Pointer[error]         // why nothing can be done, see settle
+	trouble atomic.Pointer[error]         // see Trouble
+	changed atomic.Pointer[chan struct{}] // see Changed; nil while nobody waits
+	reading sync.RWMutex                  // held by Views
 
 	mu     sync.Mutex
 	closed bool
@@ -105,6 +111,7 @@ func (db *DB) Close() error {
 	}
 	db.closed = true
 	db.mu.Unlock()
+	db.tell()
 
 	db.users.Wait()
 	close(db.stop)
@@ -115,16 +122,9 @@ func (db *DB) Close() error {
 	return nil
 }
 
-// Stats tells how large a database is and what it has done since it was opened.
-type Stats struct {
-	Size         int64  // of the file, in bytes; 0 once closed
-	Commits      uint64 // each cost two fsyncs
-	Transactions uint64 // that wrote and were committed; several share a commit
-}
-
-// Stats returns the figures of this moment.
-func (db *DB) Stats() Stats {
-	s := Stats{Commits: db.commits.Load(), Transactions: db.transactions.Load()}
+// Stats implements [storage.Statser]. A commit costs two fsyncs.
+func (db *DB) Stats() storage.Stats {
+	s := storage.Stats{Commits: db.commits.Load(), Transactions: db.transactions.Load()}
 	if info, err := db.file.Stat(); err == nil {
 		s.Size = info.Size()
 	}

@@ -176,5 +176,6 @@ func (db *DB) finish(g *group) error {
 	}
 	db.commits.Add(1)
 	db.transactions.Add(uint64(g.kept))
+	db.tell()
 	return nil
 }

@@ -46,6 +46,7 @@ func (db *DB) mend() bool {
 	db.mended = time.Time{}
 	db.broken.Store(nil)
 	db.setTrouble(nil)
+	db.tell() // of the commit whose outcome was unknown
 	return true
 }
 
