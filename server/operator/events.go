@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -12,50 +11,49 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// followEvery is how often a follower of the log looks for new entries.
-const followEvery = 200 * time.Millisecond
-
-// eventsAtOnce bounds how many entries one read transaction takes: a long one
-// would keep the store from using its pages again.
-const eventsAtOnce = 1000
-
-// Events yields the entries of the audit log that f chooses, some at a time. A
-// follower gets none, too, when it has seen all there are. It ends with the
+// Events yields the entries of the audit log that f chooses, some at a time, and now
+// and then none, so that a reader sees that the answer has begun. It ends with the
 // context, or when the server is about to stop.
 func (s *Service) Events(ctx context.Context, p Principal, f api.EventFilter) iter.Seq2[[]audit.Event, error] {
 	return func(yield func([]audit.Event, error) bool) {
+		ctx, cancel := s.untilStop(ctx)
+		defer cancel()
 		err := p.mayOperate()
-		var next int64
+		var first int64
 		if err == nil {
-			next, err = s.firstEvent(ctx, f)
+			first, err = s.firstEvent(ctx, f)
 		}
-		for err == nil {
-			var some []audit.Event
-			if some, err = s.someEvents(ctx, next); err != nil {
-				break
-			}
-			next += int64(len(some))
-			more := len(some) == eventsAtOnce
-			if !yield(s.about(some, f.Agent), nil) || !more && !f.Follow {
-				return
-			}
-			if !more && !s.wait(ctx) {
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		read := audit.Read
+		if f.Follow {
+			read = audit.Follow
+			if !yield(nil, nil) {
 				return
 			}
 		}
-		yield(nil, err)
+		for some, err := range read(ctx, s.DB, first) {
+			if !yield(s.about(some, f.Agent), err) || err != nil {
+				return
+			}
+		}
+		yield(nil, nil)
 	}
 }
 
-// wait waits until there may be more. It returns false if nobody asks any more.
-func (s *Service) wait(ctx context.Context) bool {
-	select {
-	case <-ctx.Done():
-	case <-s.Stopping:
-	case <-time.After(followEvery):
-		return true
-	}
-	return false
+// untilStop returns a context that ends, too, when the server is about to stop.
+func (s *Service) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-s.Stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // about returns those events that an agent asked for, or that were done to it. No
@@ -81,20 +79,4 @@ func (s *Service) firstEvent(ctx context.Context, f api.EventFilter) (seq int64,
 		return err
 	})
 	return seq, err
-}
-
-func (s *Service) someEvents(ctx context.Context, from int64) (some []audit.Event, err error) {
-	err = s.DB.View(ctx, func(tx storage.Tx) error {
-		some = nil
-		for e, err := range audit.Since(tx, from) {
-			if err != nil {
-				return err
-			}
-			if some = append(some, e); len(some) == eventsAtOnce {
-				return nil
-			}
-		}
-		return nil
-	})
-	return some, err
 }

@@ -1,7 +1,7 @@
 // Package audit is the event log. Every decision of brevet is appended in the same
 // transaction as the change that it allows, and is never changed again. The log is also
-// the event stream: a component that reacts to events remembers a position and reads
-// [Since] it.
+// the event stream: a component that reacts to events remembers a position and
+// follows it from there: see [Follow].
 //
 // The log is a Merkle tree (RFC 6962, section 2.1, implemented by golang.org/x/mod's
 // tlog). Hashes inside the database prove little, because an attacker who can write the

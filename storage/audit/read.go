@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"context"
 	"errors"
 	"iter"
 	"time"
@@ -67,6 +68,75 @@ func Since(tx storage.Tx, seq int64) iter.Seq2[Event, error] {
 			}
 		}
 	}
+}
+
+// maxBatch bounds how many events one read transaction takes: a long one would
+// keep the store from using its pages again.
+const maxBatch = 1000
+
+// Read yields the events from a position on to the end, as many at a time as one
+// read transaction takes. It ends after the first error.
+func Read(ctx context.Context, db storage.DB, from int64) iter.Seq2[[]Event, error] {
+	return func(yield func([]Event, error) bool) {
+		for more := true; more; {
+			some, err := batch(ctx, db, from)
+			if !yieldSome(yield, some, err) {
+				return
+			}
+			from, more = from+int64(len(some)), len(some) == maxBatch
+		}
+	}
+}
+
+// Follow yields the events from a position on as [Read] does and, at the end, those
+// that come, soon after they are committed. It ends without an error when ctx ends,
+// and with [storage.ErrClosed] when db is closed. Between events it holds no
+// transaction, so a slow reader delays nobody. A reader that keeps the position
+// after each batch that it has dealt with sees each event at least once.
+func Follow(ctx context.Context, db storage.DB, from int64) iter.Seq2[[]Event, error] {
+	return func(yield func([]Event, error) bool) {
+		for {
+			changed := storage.Changed(db) // before the look, so that no commit is missed
+			some, err := batch(ctx, db, from)
+			if ctx.Err() != nil || !yieldSome(yield, some, err) {
+				return
+			}
+			from += int64(len(some))
+			if len(some) == maxBatch {
+				continue
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+			}
+		}
+	}
+}
+
+// yieldSome yields what there is, and reports whether to go on.
+func yieldSome(yield func([]Event, error) bool, some []Event, err error) bool {
+	if err != nil {
+		yield(nil, err)
+		return false
+	}
+	return len(some) == 0 || yield(some, nil)
+}
+
+func batch(ctx context.Context, db storage.DB, from int64) (some []Event, err error) {
+	err = db.View(ctx, func(tx storage.Tx) error {
+		some = nil
+		for e, err := range Since(tx, from) {
+			if err != nil {
+				return err
+			}
+			if some = append(some, e); len(some) == maxBatch {
+				break
+			}
+		}
+		return nil
+	})
+	return some, err
 }
 
 // After returns the position of the first event whose time is not before t, or the
