@@ -50,7 +50,7 @@ func issuedSince(tx storage.Tx, position int64, now time.Time) iter.Seq2[Certifi
 				yield(Certificate{}, err)
 				return
 			}
-			if e.Action != issueAction || e.Decision != audit.Allow {
+			if e.Action != audit.CertificateIssue || e.Decision != audit.Allow {
 				continue
 			}
 			c, err := issuedBy(tx, e)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -23,6 +25,7 @@ type Request struct {
 	TTL            time.Duration // 0 means the agent's or the profile's
 	Profile        string        // "" means the default one
 	Proof          string        // how the asker proved who it is, for the audit log
+	Peer           string        // the asker's network address, for the audit log
 	CommonName     string        // of the subject, one of the names; "" means the agent's name
 	Time           time.Time     // for the authority's own certificate: when it begins, if not now
 
@@ -44,64 +47,106 @@ type Issued struct {
 // them: upwards, without the root (RFC 8446, section 4.4.2).
 func (i *Issued) Chain() [][]byte { return append([][]byte{i.DER}, i.Issuer.Chain...) }
 
-// issueAction is the one action that makes certificates; see issuedSince.
-const issueAction = "certificate.issue"
-
 // Issue makes a certificate for an agent: the only function that does. It
 // decides on a snapshot, signs outside of any transaction, since a signer may
 // be slow, and then, in the one transaction that records the certificate and
-// its event, checks the agent again: if it was suspended meanwhile, the
-// signature is thrown away. A crash before that commit leaves no record and no
-// certificate that anybody has seen.
+// its event, finds out whether the decision still holds: if the agent was
+// suspended meanwhile, the signature is thrown away. A crash before that commit
+// leaves no record and no certificate that anybody has seen.
 func (ca *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 	now, begin, err := ca.times(r)
 	if err != nil {
 		return nil, err
 	}
-	r.Action, r.Subject = issueAction, string(r.Agent)
-	cert, err := ca.sign(ctx, r, begin)
-	var apart func(storage.Tx) error
-	if err == nil {
-		apart, err = ca.Apart(ctx, r.CSR.components, begin)
-	}
-	if err != nil {
-		if policy.IsDenial(err) {
-			err = policy.Deny(ctx, ca.db, now, r.Request, err)
-		}
+	i := issuance{ca: ca, Request: r, begin: begin}
+	point := policy.Point{DB: ca.db}
+	if err := point.Do(ctx, r.query(now, begin), policy.Act{Ask: i.ask, Prepare: i.sign, Change: i.record}); err != nil {
 		return nil, err
 	}
-	err = policy.Do(ctx, ca.db, now, r.Request, func(tx storage.Tx) (policy.Grant, error) {
-		g := policy.Grant{Credential: cert.ID.String(), Reasons: []string{r.Proof}}
-		if r.Claim != nil {
-			if err := r.Claim(tx, cert); err != nil {
-				return g, err
-			}
-		}
-		a, err := agents.NewStanding(tx, begin).Check(cert.Credential)
-		if err != nil {
-			return g, err
-		}
-		if _, err := r.names(ca.td, a); err != nil {
-			return g, err
-		}
-		if err := r.CSR.components.Certify(tx, cert.ID.Expires(), begin); err != nil {
-			return g, err
-		}
-		if err := apart(tx); err != nil {
-			return g, err
-		}
-		if !a.Expires.IsZero() && cert.ID.Expires().After(a.Expires) {
-			return g, fmt.Errorf("%w lifetime: agent %s has just been given an end at %s; ask again", agents.ErrInvalid, a.Name, a.Expires.Format(time.RFC3339))
-		}
-		if err := certificates.Put(tx, cert.ID.Expires(), cert.ID.Key(), cert.Certificate); err != nil {
-			return g, err
-		}
-		return g, agents.SetCurrent(tx, agents.Current{Credential: cert.Credential, Key: r.CSR.PublicKey})
-	})
-	if err != nil {
-		return nil, err
+	return i.made, nil
+}
+
+// query asks whether the certificate may be had. Its limits follow in ask.
+func (r Request) query(now, begin time.Time) policy.Query {
+	return policy.Query{
+		Principal: r.Request.Principal(), OnBehalfOf: r.OnBehalfOf, Action: audit.CertificateIssue, Subject: string(r.Agent), Request: r.ID,
+		Time: now, Begins: begin, Agent: r.Agent, Proven: r.Proven, Lifetime: r.TTL, Proof: r.Proof, Peer: r.Peer,
+		KeyThumbprint: hex.EncodeToString(r.CSR.components.Whole[:]),
 	}
-	return cert, nil
+}
+
+// An issuance is a certificate in the making, phase by phase.
+type issuance struct {
+	Request
+	ca      *CA
+	begin   time.Time
+	profile *Profile
+	issuer  *Issuer // nil if there is none, and then why
+	none    error
+	made    *Issued
+	apart   func(storage.Tx) error
+}
+
+// ask adds the names and the limits of the profile to the query.
+func (i *issuance) ask(_ storage.Tx, q *policy.Query) (err error) {
+	if i.profile, err = i.ca.profile(i.Request); err != nil {
+		return err
+	}
+	i.issuer, i.none = i.ca.issuer(i.profile)
+	q.Names, q.Profile, q.Limits = i.asked(i.ca.td), i.profile.name, i.profile.limits(i.issuer)
+	return nil
+}
+
+// sign signs what was granted, with the issuer of the profile.
+func (i *issuance) sign(ctx context.Context, d *policy.Decision) error {
+	if err := i.check(i.ca.td); err != nil {
+		return err
+	}
+	if i.none != nil {
+		return i.none
+	}
+	id, err := agents.NewCredentialID(d.Granted.NotAfter)
+	if err != nil {
+		return err
+	}
+	c := Certificate{
+		Credential: agents.Credential{ID: id, Agent: i.Agent, Issuer: i.issuer.ID, IssuedAt: i.begin},
+		NotBefore:  i.begin.Add(-i.profile.backdate).Truncate(time.Second),
+		KeyHash:    i.CSR.components.Whole, Profile: i.profile.name, Names: d.Granted.Names,
+	}
+	der, err := i.issuer.sign(c, i.profile, i.ca.td, cmp.Or(i.CommonName, string(i.Agent)), i.CSR.PublicKey)
+	if err != nil {
+		return fmt.Errorf("signing certificate %s: %w", id, err)
+	}
+	c.Fingerprint = sha256.Sum256(der)
+	i.made = &Issued{Certificate: c, DER: der, Issuer: i.issuer}
+	i.apart, err = i.ca.Apart(ctx, i.CSR.components, i.begin)
+	return err
+}
+
+// record records the certificate. That its credential is alive is found out here,
+// because its issuer may have been cut off as well as its agent.
+func (i *issuance) record(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+	cert := i.made
+	done := policy.Done{Credential: cert.ID.String(), Reasons: []string{i.Proof}}
+	if i.Claim != nil {
+		if err := i.Claim(tx, cert); err != nil {
+			return done, err
+		}
+	}
+	if _, err := agents.NewStanding(tx, i.begin).Check(cert.Credential); err != nil {
+		return done, err
+	}
+	if err := i.CSR.components.Certify(tx, cert.ID.Expires(), i.begin); err != nil {
+		return done, err
+	}
+	if err := i.apart(tx); err != nil {
+		return done, err
+	}
+	if err := certificates.Put(tx, cert.ID.Expires(), cert.ID.Key(), cert.Certificate); err != nil {
+		return done, err
+	}
+	return done, agents.SetCurrent(tx, agents.Current{Credential: cert.Credential, Key: i.CSR.PublicKey})
 }
 
 // times returns when r is decided and when the certificate begins, which is the
@@ -117,51 +162,6 @@ func (ca *CA) times(r Request) (now, begin time.Time, err error) {
 		begin = now
 	}
 	return now, begin, nil
-}
-
-// sign decides on a snapshot and signs.
-func (ca *CA) sign(ctx context.Context, r Request, now time.Time) (*Issued, error) {
-	p, err := ca.profile(r)
-	if err != nil {
-		return nil, err
-	}
-	var a agents.Agent
-	err = ca.db.View(ctx, func(tx storage.Tx) (err error) {
-		if a, err = agents.Get(tx, r.Agent); err != nil {
-			return err
-		}
-		return a.Usable(now)
-	})
-	if err != nil {
-		return nil, err
-	}
-	names, err := r.names(ca.td, a)
-	if err != nil {
-		return nil, err
-	}
-	issuer, err := ca.issuer(p)
-	if err != nil {
-		return nil, err
-	}
-	end, err := p.notAfter(a, r.TTL, issuer.NotAfter, now)
-	if err != nil {
-		return nil, err
-	}
-	id, err := agents.NewCredentialID(end)
-	if err != nil {
-		return nil, err
-	}
-	c := Certificate{
-		Credential: agents.Credential{ID: id, Agent: a.Name, Issuer: issuer.ID, IssuedAt: now},
-		NotBefore:  now.Add(-p.backdate).Truncate(time.Second),
-		KeyHash:    r.CSR.components.Whole, Profile: p.name, Names: names,
-	}
-	der, err := issuer.sign(c, p, ca.td, cmp.Or(r.CommonName, string(a.Name)), r.CSR.PublicKey)
-	if err != nil {
-		return nil, fmt.Errorf("signing certificate %s: %w", id, err)
-	}
-	c.Fingerprint = sha256.Sum256(der)
-	return &Issued{Certificate: c, DER: der, Issuer: issuer}, nil
 }
 
 // profile returns the profile asked for. The authority's own certificate has a
@@ -181,31 +181,33 @@ func (ca *CA) profile(r Request) (*Profile, error) {
 	return p, nil
 }
 
-// names returns the registered names that the request asks for, besides those
-// that every certificate of the agent has. It fails if it asks for any other.
-func (r Request) names(td agents.TrustDomain, a agents.Agent) ([]agents.Identifier, error) {
-	host := agents.Identifier{Type: "dns", Value: td.Host(a.Name)}
+// asked returns the names that the request asks for, besides those that every
+// certificate of the agent has.
+func (r Request) asked(td agents.TrustDomain) []agents.Identifier {
 	var asked []agents.Identifier
 	for _, n := range r.CSR.Names {
-		if n != host && !slices.Contains(asked, n) {
+		if (n.Type != "dns" || n.Value != td.Host(r.Agent)) && !slices.Contains(asked, n) {
 			asked = append(asked, n)
 		}
 	}
-	if err := policy.Names(a, asked, r.Proven); err != nil {
-		return nil, err
-	}
+	return asked
+}
+
+// check refuses a request whose URIs and common names are others than those that
+// the certificate will have.
+func (r Request) check(td agents.TrustDomain) error {
 	for _, uri := range r.CSR.URIs {
-		if uri != td.ID(a.Name) {
-			return nil, fmt.Errorf("%w: %.100s", policy.ErrName, uri)
+		if uri != td.ID(r.Agent) {
+			return fmt.Errorf("%w: %.100s", policy.ErrName, uri)
 		}
 	}
 	for _, cn := range []string{r.CSR.CN, r.CommonName} {
-		if cn != "" && cn != string(a.Name) && cn != host.Value &&
-			!slices.ContainsFunc(asked, func(n agents.Identifier) bool { return n.Value == cn }) {
-			return nil, fmt.Errorf("%w: the subject's common name %.100q; leave it out or put the agent's name", policy.ErrName, cn)
+		if cn != "" && cn != string(r.Agent) && cn != td.Host(r.Agent) &&
+			!slices.ContainsFunc(r.asked(td), func(n agents.Identifier) bool { return n.Value == cn }) {
+			return fmt.Errorf("%w: the subject's common name %.100q; leave it out or put the agent's name", policy.ErrName, cn)
 		}
 	}
-	return asked, nil
+	return nil
 }
 
 // sign encodes and signs the certificate of c. The subject is a common name;

@@ -253,9 +253,9 @@ func TestSignatureIsThrownAwayIf(t *testing.T) {
 		happens func(*world)
 		want    error
 	}{
-		"the agent was suspended":             {func(w *world) { w.Suspend("api") }, agents.ErrRevoked},
-		"the agent was decommissioned":        {func(w *world) { w.decommission("api") }, agents.ErrRevoked},
-		"it was suspended at a later instant": {func(w *world) { w.now = w.now.Add(time.Second); w.Suspend("api") }, agents.ErrRevoked},
+		"the agent was suspended":             {func(w *world) { w.Suspend("api") }, agents.ErrNotActive},
+		"the agent was decommissioned":        {func(w *world) { w.decommission("api") }, agents.ErrNotActive},
+		"it was suspended at a later instant": {func(w *world) { w.now = w.now.Add(time.Second); w.Suspend("api") }, agents.ErrNotActive},
 		"it was suspended and resumed": {func(w *world) {
 			w.Suspend("api")
 			w.Update(func(tx storage.Tx) error { _, err := agents.Resume(tx, "api", w.now); return err })
@@ -272,12 +272,6 @@ func TestSignatureIsThrownAwayIf(t *testing.T) {
 				return err
 			})
 		}, policy.ErrName},
-		"its end was set": {func(w *world) {
-			w.Update(func(tx storage.Tx) error {
-				_, err := agents.Set(tx, td, "api", agents.Change{Expires: new(w.now.Add(time.Minute))}, w.now)
-				return err
-			})
-		}, agents.ErrInvalid},
 	} {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t, func(p *catest.Plan) { p.Algorithm = keys.Ed25519 })
@@ -287,6 +281,37 @@ func TestSignatureIsThrownAwayIf(t *testing.T) {
 			refused(t, what, err, c.want, "")
 			w.nothingIssued(t, what, 1)
 		})
+	}
+}
+
+// TestCertificateIsMadeAnewIfItsEndWasSet between the decision and its recording:
+// the first signature would outlive the agent.
+func TestCertificateIsMadeAnewIfItsEndWasSet(t *testing.T) {
+	w := newWorld(t, func(p *catest.Plan) { p.Algorithm = keys.Ed25519 })
+	w.Add("api", agents.Change{})
+	end := w.now.Add(time.Minute)
+	w.db.afterView = func() {
+		w.Update(func(tx storage.Tx) error {
+			_, err := agents.Set(tx, td, "api", agents.Change{Expires: new(end)}, w.now)
+			return err
+		})
+	}
+	issued, err := w.Issue(t.Context(), catest.Ask("api", csr(t, newECDSA(t, elliptic.P256()), nil)))
+	if err != nil || !issued.ID.Expires().Equal(end.Truncate(time.Second)) {
+		t.Fatalf("got %+v, %v, want a certificate until %s", issued, err, end)
+	}
+	events := 0
+	w.View(func(tx storage.Tx) error {
+		for e, err := range audit.Since(tx, 0) {
+			if events++; err != nil || e.Decision != audit.Allow || e.Details == nil || !e.Details.NotAfter.Equal(issued.ID.Expires()) ||
+				e.Details.Profile != "default" || e.Details.Proof != "a test" || e.Details.KeyThumbprint == "" || e.Details.Lifetime != 60 && e.Details.Lifetime != 59 {
+				t.Errorf("recorded is %+v with %+v, %v", e, e.Details, err)
+			}
+		}
+		return nil
+	})
+	if events != 1 {
+		t.Errorf("%d events", events)
 	}
 }
 
@@ -306,7 +331,7 @@ func TestClaimThatFailsLeavesNothing(t *testing.T) {
 	r.Claim = func(tx storage.Tx, _ *ca.Issued) error { return marks.Put(tx, "k", "claimed") }
 	w.db.afterView = func() { w.Suspend("api") }
 	_, err = w.Issue(t.Context(), r)
-	refused(t, "a good claim of a suspended agent", err, agents.ErrRevoked, "")
+	refused(t, "a good claim of a suspended agent", err, agents.ErrNotActive, "")
 	w.nothingIssued(t, "a good claim", 2)
 	w.View(func(tx storage.Tx) error {
 		if claimed, err := marks.Has(tx, "k"); claimed || err != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -82,32 +83,13 @@ func newServerProfile() *Profile {
 	}
 }
 
-// notAfter returns when a certificate of this profile ends: after the time
-// asked for, or else the agent's or the profile's; never after the agent or
-// the issuer does.
-func (p *Profile) notAfter(a agents.Agent, asked time.Duration, issuerEnds, now time.Time) (time.Time, error) {
-	limit := p.maxLifetime
-	ttl := p.lifetime
-	if a.TTL > 0 {
-		limit = min(limit, a.TTL)
-		ttl = limit
+// limits returns the limits of a lifetime, if issuer signs; nil is none.
+func (p *Profile) limits(issuer *Issuer) policy.Limits {
+	l := policy.Limits{Default: p.lifetime, Min: minLifetime, Max: p.maxLifetime}
+	if issuer != nil {
+		l.Ends, l.Of = issuer.NotAfter, "the issuer"
 	}
-	if asked != 0 {
-		ttl = asked
-	}
-	if ttl < minLifetime || ttl > limit {
-		return time.Time{}, fmt.Errorf("%w lifetime %s: agent %s may ask for %s to %s", agents.ErrInvalid, ttl, a.Name, minLifetime, limit)
-	}
-	end := now.Add(ttl)
-	for _, bound := range []time.Time{a.Expires, issuerEnds} {
-		if !bound.IsZero() && end.After(bound) {
-			end = bound
-		}
-	}
-	if end = end.Truncate(time.Second); end.Before(now.Add(time.Second)) {
-		return time.Time{}, fmt.Errorf("%w lifetime: the agent or the issuer ends at %s", agents.ErrInvalid, end.Format(time.RFC3339))
-	}
-	return end, nil
+	return l
 }
 
 // Profiles returns the profiles that agents may ask for, with what their
@@ -133,6 +115,6 @@ func (ca *CA) CheckLifetime(a agents.Agent, profile string, ttl time.Duration, n
 	if err != nil {
 		return err
 	}
-	_, err = p.notAfter(a, ttl, issuer.NotAfter, now)
+	_, err = policy.Lifetime(&a, ttl, p.limits(issuer), now)
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -109,7 +110,7 @@ func TestTokenIsThrownAwayIf(t *testing.T) {
 		happens func(*mint)
 		want    error
 	}{
-		"the agent was suspended": {func(m *mint) { m.suspend() }, agents.ErrRevoked},
+		"the agent was suspended": {func(m *mint) { m.suspend() }, agents.ErrNotActive},
 		"it was suspended and resumed": {func(m *mint) {
 			m.suspend()
 			m.store.Update(func(tx storage.Tx) error { _, err := agents.Resume(tx, "bot", m.now); return err })
@@ -117,10 +118,8 @@ func TestTokenIsThrownAwayIf(t *testing.T) {
 		"its owner was cut off": {func(m *mint) {
 			m.store.Update(func(tx storage.Tx) error { return agents.CutOwner(tx, "team", agents.Cutoff{At: m.now}) })
 		}, agents.ErrRevoked},
-		"a scope was taken away":     {func(m *mint) { m.set(agents.Change{Scopes: []string{"b"}}) }, policy.ErrScope},
-		"the audience was taken":     {func(m *mint) { m.set(agents.Change{Audiences: []string{"https://web.example"}}) }, policy.ErrAudience},
-		"its end was set":            {func(m *mint) { m.set(agents.Change{Expires: new(m.now.Add(time.Minute))}) }, agents.ErrInvalid},
-		"its lifetime was shortened": {func(m *mint) { m.set(agents.Change{TTL: new(time.Minute)}) }, agents.ErrInvalid},
+		"a scope was taken away": {func(m *mint) { m.set(agents.Change{Scopes: []string{"b"}}) }, policy.ErrScope},
+		"the audience was taken": {func(m *mint) { m.set(agents.Change{Audiences: []string{"https://web.example"}}) }, policy.ErrAudience},
 	} {
 		t.Run(what, func(t *testing.T) {
 			m := newMint(t, keys.Ed25519)
@@ -132,6 +131,47 @@ func TestTokenIsThrownAwayIf(t *testing.T) {
 				t.Errorf("got %v, %v, want %v", token, err, c.want)
 			}
 			m.nothingMinted(t, what)
+		})
+	}
+}
+
+// TestTokenIsMintedAnewIf less is granted when it is recorded than when it was
+// signed: it has no more than what is granted then, although nobody named it.
+func TestTokenIsMintedAnewIf(t *testing.T) {
+	for what, c := range map[string]struct {
+		happens agents.Change
+		scopes  []agents.Scope
+		lives   time.Duration
+	}{
+		"a scope was taken away":     {agents.Change{Scopes: []string{"b"}}, []agents.Scope{"b"}, 5 * time.Minute},
+		"a scope was added":          {agents.Change{Scopes: []string{"a", "b", "c"}}, []agents.Scope{"a", "b"}, 5 * time.Minute},
+		"its end was set":            {agents.Change{Expires: new(start.Add(time.Minute))}, []agents.Scope{"a", "b"}, time.Minute},
+		"its lifetime was shortened": {agents.Change{TTL: new(time.Minute)}, []agents.Scope{"a", "b"}, time.Minute},
+	} {
+		t.Run(what, func(t *testing.T) {
+			m := newMint(t, keys.Ed25519)
+			m.add(registered)
+			m.afterView = func() { m.set(c.happens) }
+			minted, err := m.Mint(t.Context(), wanted)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := part(t, minted.Text.Reveal(), 1); !slices.Equal(minted.Scopes, c.scopes) || text["scope"] != agents.JoinScopes(c.scopes) {
+				t.Errorf("it has %v and says %v, want %v", minted.Scopes, text["scope"], c.scopes)
+			}
+			if end := m.now.Add(c.lives).Truncate(time.Second); !minted.ID.Expires().Equal(end) {
+				t.Errorf("it ends at %s, want %s", minted.ID.Expires(), end)
+			}
+			m.store.View(func(tx storage.Tx) error {
+				if n, err := audit.Size(tx); n != 1 || err != nil {
+					t.Errorf("%d events, %v", n, err)
+				}
+				e, err := audit.Get(tx, 0)
+				if err != nil || e.Decision != audit.Allow || e.Details == nil || len(e.Details.Scopes) != len(c.scopes) || !e.Details.NotAfter.Equal(minted.ID.Expires()) {
+					t.Errorf("recorded is %+v with %+v, %v", e, e.Details, err)
+				}
+				return nil
+			})
 		})
 	}
 }

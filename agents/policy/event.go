@@ -34,19 +34,19 @@ func details(q *Query, d *Decision, given *audit.Details) *audit.Details {
 		all.Principal = string(q.Principal.Kind)
 	}
 	if d.Effect == audit.Allow {
-		d.Granted.tell(&all, q.Time)
+		d.Granted.tell(&all, q.begins())
 	}
 	return &all
 }
 
 // tell adds what was granted.
-func (g *Granted) tell(to *audit.Details, now time.Time) {
+func (g *Granted) tell(to *audit.Details, begins time.Time) {
 	to.Names, to.Audiences, to.Profile = values(g.Names), g.Audiences, g.Profile
 	for _, s := range g.Scopes {
 		to.Scopes = append(to.Scopes, string(s))
 	}
 	if to.NotAfter = g.NotAfter; !g.NotAfter.IsZero() {
-		to.Lifetime = int64(g.NotAfter.Sub(now) / time.Second)
+		to.Lifetime = int64(g.NotAfter.Sub(begins) / time.Second)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/storage"
@@ -71,4 +72,17 @@ func (r Request) event(now time.Time, d audit.Decision, reasons []string) audit.
 		Time: now.UTC(), Actor: r.Actor, OnBehalfOf: r.OnBehalfOf, Action: audit.Action(r.Action), Subject: r.Subject,
 		Decision: d, Reasons: reasons, Request: r.ID,
 	}
+}
+
+// Principal returns who asks, as far as the form of the actor tells.
+func (r Request) Principal() Principal {
+	switch {
+	case r.Actor == System.Actor:
+		return System
+	case strings.HasPrefix(r.Actor, "uid="):
+		return Principal{KindUID, r.Actor, audit.Operator}
+	case strings.HasPrefix(r.Actor, "spiffe://"):
+		return Agent(r.Actor)
+	}
+	return Principal{Actor: r.Actor, Role: audit.Operator | audit.Agent | audit.System | audit.Bearer}
 }

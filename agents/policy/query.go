@@ -14,7 +14,8 @@ type Query struct {
 	OnBehalfOf string // for whom, if not for itself
 	Action     audit.Action
 	Subject    string    // the agent or thing it is done to, for the audit log
-	Time       time.Time // when
+	Time       time.Time // when it is decided, by the authority's clock
+	Begins     time.Time // when what is granted begins, if not then
 	Request    string    // correlates the event with logs and responses; "" means that of the context
 
 	// Agent is the registered agent whose rights decide. "" means that the
@@ -45,4 +46,12 @@ type Limits struct {
 	Default, Min, Max time.Duration
 	Ends              time.Time // no credential outlives this; the zero time means no such limit
 	Of                string    // what ends then
+}
+
+// begins returns when what is granted begins.
+func (q *Query) begins() time.Time {
+	if q.Begins.IsZero() {
+		return q.Time
+	}
+	return q.Begins
 }

@@ -138,10 +138,11 @@ func (r Rules) Decide(_ context.Context, q *Query, facts *agents.Facts) (Decisio
 // grant returns what the registry gives the agent.
 func (r Rules) grant(q *Query, facts *agents.Facts) (g Granted, err error) {
 	a := &facts.Agent
-	if err := a.Usable(q.Time); err != nil {
+	begins := q.begins()
+	if err := a.Usable(begins); err != nil {
 		return g, err
 	}
-	if !facts.Cutoff.At.IsZero() && !q.Time.After(facts.Cutoff.At) {
+	if !facts.Cutoff.At.IsZero() && !begins.After(facts.Cutoff.At) {
 		return g, fmt.Errorf("%w: what agent %s obtains is dead until %s (%s)", agents.ErrRevoked, a.Name, facts.Cutoff.At.UTC().Format(time.RFC3339), facts.Cutoff.Reason)
 	}
 	if err := Names(*a, q.Names, q.Proven); err != nil {
@@ -157,7 +158,7 @@ func (r Rules) grant(q *Query, facts *agents.Facts) (g Granted, err error) {
 		}
 	}
 	if q.Limits != (Limits{}) {
-		g.NotAfter, err = Lifetime(a, q.Lifetime, q.Limits, q.Time)
+		g.NotAfter, err = Lifetime(a, q.Lifetime, q.Limits, begins)
 	}
 	return g, err
 }

@@ -40,7 +40,7 @@ var layers = map[string]string{
 	"crl/ocsp":                 "crl ca agents/clock agents storage",
 	"crl":                      "ca agents/clock agents storage",
 	"tokens/oauth":             "tokens agents/policy agents storage pqc",
-	"tokens":                   "agents/policy agents/clock agents storage/keys storage pqc agents/secret",
+	"tokens":                   "agents/policy agents/clock agents storage/audit storage/keys storage pqc agents/secret",
 	"ca":                       "agents/policy agents/clock agents storage/audit storage/keys storage pqc/pkix pqc",
 	"agents/policy":            "agents/clock agents storage/audit storage",
 	"agents":                   "agents/clock storage pqc agents/secret pqc/keycheck",
