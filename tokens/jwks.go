@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/pqc/jose"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -38,18 +37,18 @@ func JWKS(tx storage.Tx, alg string, now time.Time) (KeySet, error) {
 		if err != nil {
 			return set, fmt.Errorf("token key %s: %w", k.ID, err)
 		}
-		its, err := algorithm(public)
-		if err != nil {
-			return set, err
+		key := jose.Key{ID: k.ID, Public: public}
+		if key.Algorithm, err = jose.Algorithm(public); err != nil {
+			return set, fmt.Errorf("token key %s: %w", k.ID, err)
 		}
-		if alg != "" && alg != string(its) {
+		if alg != "" && alg != key.Algorithm {
 			continue
 		}
-		key, err := jwk(k.ID, its, public)
+		text, err := key.MarshalJSON()
 		if err != nil {
 			return set, fmt.Errorf("token key %s: %w", k.ID, err)
 		}
-		set.Keys = append(set.Keys, key)
+		set.Keys = append(set.Keys, text)
 	}
 	return set, nil
 }
@@ -61,25 +60,7 @@ func publicKey(k keys.Key) (crypto.PublicKey, error) {
 	return x509.ParsePKIXPublicKey(k.Public)
 }
 
-func jwk(id string, alg jose.SignatureAlgorithm, public crypto.PublicKey) ([]byte, error) {
-	pq, ok := public.(*pqc.PublicKey)
-	if !ok {
-		return jose.JSONWebKey{Key: public, KeyID: id, Algorithm: string(alg), Use: "sig"}.MarshalJSON()
-	}
-	key, err := pq.JWK() // an object of kty, alg and pub (RFC 9964, section 3)
-	if err != nil {
-		return nil, err
-	}
-	return fmt.Appendf(key[:len(key)-1], `,"kid":%q,"use":"sig"}`, id), nil
-}
-
 // Algorithms are the names in JOSE of what tokens may be signed with.
 func Algorithms() []string {
-	names := []string{string(jose.ES256), string(jose.ES384), string(jose.EdDSA)}
-	for _, a := range pqc.Algorithms() {
-		if a.JOSE() != "" {
-			names = append(names, a.JOSE())
-		}
-	}
-	return names
+	return append([]string{jose.ES256, jose.ES384, jose.EdDSA}, jose.PostQuantum()...)
 }

@@ -95,7 +95,7 @@ func (m *minting) sign(_ context.Context, d *policy.Decision) error {
 	if err != nil {
 		return fmt.Errorf("encoding token %s: %w", t.ID, err)
 	}
-	text, err := signer.sign(payload)
+	text, err := signer.Sign(payload)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/pqc/jose"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -48,16 +49,12 @@ func (s *Service) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (
 	if err != nil {
 		return Trial{}, err
 	}
-	text, err := signer.sign(payload)
+	text, err := signer.Sign(payload)
 	if err != nil {
 		return Trial{}, err
 	}
-	alg, err := algorithm(private.Public())
-	if err != nil {
-		return Trial{}, err
-	}
-	key, err := jwk(k.ID, alg, private.Public())
-	return Trial{string(alg), len(text), len(key)}, err
+	key, err := jose.Key{ID: k.ID, Algorithm: signer.Algorithm(), Public: private.Public()}.MarshalJSON()
+	return Trial{signer.Algorithm(), len(text), len(key)}, err
 }
 
 // latest returns the token that was minted last, of those on record and of t.

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/tokens"
 )
@@ -16,10 +14,6 @@ import (
 // its own name, with some members that mean nothing without people).
 func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 	methods := []string{"private_key_jwt", "tls_client_auth"}
-	algorithms := slices.Clone(assertionAlgorithms)
-	for _, name := range postQuantumAlgorithms {
-		algorithms = append(algorithms, jose.SignatureAlgorithm(name))
-	}
 	publish(w, map[string]any{
 		"issuer":                                s.Tokens.Issuer,
 		"token_endpoint":                        s.Tokens.Issuer + TokenPath,
@@ -29,11 +23,11 @@ func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 		"grant_types_supported":                 []string{"client_credentials"},
 		"response_types_supported":              []string{},
 		"token_endpoint_auth_methods_supported": methods,
-		"token_endpoint_auth_signing_alg_values_supported":         algorithms,
+		"token_endpoint_auth_signing_alg_values_supported":         assertionAlgorithms,
 		"introspection_endpoint_auth_methods_supported":            methods,
-		"introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+		"introspection_endpoint_auth_signing_alg_values_supported": assertionAlgorithms,
 		"revocation_endpoint_auth_methods_supported":               methods,
-		"revocation_endpoint_auth_signing_alg_values_supported":    algorithms,
+		"revocation_endpoint_auth_signing_alg_values_supported":    assertionAlgorithms,
 		"tls_client_certificate_bound_access_tokens":               true, // RFC 8705, section 3.3
 		"subject_types_supported":                                  []string{"public"},
 		"id_token_signing_alg_values_supported":                    []string{"ES256"},
