@@ -220,8 +220,8 @@ func TestBadRequestLeavesTheEnrollmentToken(t *testing.T) {
 	}
 }
 
-// TestRenewalNeedsACurrentCertificate: without one there is none, and why is
-// told only as far as it is nobody's secret.
+// TestRenewalNeedsACurrentCertificate: without one the authority issues
+// nothing, and says why only as far as it is no secret.
 func TestRenewalNeedsACurrentCertificate(t *testing.T) {
 	w := servertest.New(t)
 	enroll := func(name string) *servertest.Agent { return w.Enroll(name, agents.Change{}) }

@@ -19,7 +19,7 @@ import (
 )
 
 // A program has an authority of its own inside: it makes one, serves it on a listener of
-// its own while it runs, and registers an agent. What is public goes to a mux that
+// its own while it runs, and registers an agent. The public paths go to a mux that
 // serves other things as well.
 func Example() {
 	ctx, stop := context.WithCancel(context.Background())

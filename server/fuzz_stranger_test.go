@@ -44,7 +44,7 @@ func (a *world) try(h http.Handler, raw string) (*http.Request, string, *httptes
 	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), broken{err}))
 	lasts := time.Minute
 	if r.URL.Query().Get("follow") == "true" {
-		lasts = 20 * time.Millisecond // who follows the log goes away
+		lasts = 20 * time.Millisecond // a follower of the log goes away
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lasts)
 	defer cancel()

@@ -51,8 +51,8 @@ func (l *liars) enroll(name string, key *ecdsa.PrivateKey, c agents.Change) (*x5
 	return cert, token
 }
 
-// forge makes a certificate signed by signer that copies bot's but for what
-// change changes.
+// forge makes a certificate signed by signer that copies bot's, apart from
+// what change changes.
 func (l *liars) forge(signer *ecdsa.PrivateKey, change func(*x509.Certificate)) *x509.Certificate {
 	l.t.Helper()
 	c := &x509.Certificate{

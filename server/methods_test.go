@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// maxMethods keeps Server what assembles the parts and runs them. What does more
-// belongs to a type of its own.
+// maxMethods keeps Server to assembling the parts and running them. Code that does
+// more belongs to a type of its own.
 const maxMethods = 25
 
 // TestServerStaysSmall counts the methods of Server: those in the source, exported or

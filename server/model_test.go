@@ -33,7 +33,7 @@ var (
 	modelTimes  = []string{"before", "at issuance", "past", "now", "future"}
 )
 
-// instants of the test. What an agent holds beforehand was issued at dawn.
+// instants of the test. The credentials that an agent holds beforehand were issued at dawn.
 var (
 	changedAt = dawn.Add(time.Minute)     // when the agent came into its state
 	askedAt   = dawn.Add(2 * time.Minute) // when everything is asked

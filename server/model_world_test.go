@@ -142,7 +142,7 @@ func (a *world) postForm(path string, form url.Values, cert *x509.Certificate) r
 	return a.ask(a.agents, "POST", path, "application/x-www-form-urlencoded", form.Encode(), cert)
 }
 
-// operate asks as an operator. What an operator asks for here must succeed.
+// operate asks as an operator. Everything that an operator asks for here must succeed.
 func (a *world) operate(method, path string, doc any) reply {
 	a.t.Helper()
 	body, err := json.Marshal(doc)

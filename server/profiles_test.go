@@ -63,8 +63,8 @@ func by(a *servertest.Agent, profile string) (*servertest.Agent, servertest.Answ
 }
 
 // TestProfilesOfEveryKindAtOnce: one authority issues classical, composite,
-// alternatively signed and ML-DSA certificates, each to who asks for it, and
-// revokes them all.
+// alternatively signed and ML-DSA certificates, each to the agent that asks for
+// it, and revokes them all.
 func TestProfilesOfEveryKindAtOnce(t *testing.T) {
 	for _, root := range []string{"ecdsa-p256", "ecdsa-p256+mldsa65"} {
 		t.Run(root, func(t *testing.T) {

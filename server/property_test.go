@@ -194,7 +194,7 @@ func (c *crowd) took(m *member, r reply, with *held) {
 	m.holdings = append(m.holdings, h)
 }
 
-// refusal notes an answer that is none; the authority must at least have decided.
+// refusal notes a refusal; the authority must at least have decided.
 func (c *crowd) refusal(r reply) {
 	c.refused.Add(1)
 	if r.status >= 500 || r.status == http.StatusTooManyRequests {
@@ -277,8 +277,8 @@ func (c *crowd) reenrollOne(m *member) {
 	m.invitations = append(m.invitations, token)
 }
 
-// end does what ends all that the members hold. What was handed out before it
-// began is dead when it has succeeded.
+// end does what ends all that the members hold. Credentials handed out before
+// it began are dead when it has succeeded.
 func (c *crowd) end(ms []*member, suits func(*held) bool, do func() reply) bool {
 	var before []*held
 	for _, m := range ms {
@@ -388,8 +388,8 @@ func (c *crowd) publishList(*member) {
 }
 
 // TestWhatIsIssuedDuringARevocationDies: an operator's word was given at one
-// instant and is committed at a later one. What is issued between them is in
-// the log before the word, and dies by it.
+// instant and is committed at a later one. Credentials issued between them
+// are in the log before the word, and die by it.
 func TestWhatIsIssuedDuringARevocationDies(t *testing.T) {
 	for path, doc := range map[string]any{"/agents/bot/suspend": nil, "/agents/bot/decommission": nil, "/revoke": map[string]string{"agent": "bot"}} {
 		t.Run(path, func(t *testing.T) {

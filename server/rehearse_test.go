@@ -37,8 +37,8 @@ func fetchAs(t *testing.T, c *http.Client, url, software string) []byte {
 	return body
 }
 
-// TestRehearsalForetellsSizes: what it says is what the rotation then makes, in
-// octets but for the few by which ECDSA signatures differ.
+// TestRehearsalForetellsSizes: the rotation then makes what it says, to the octet
+// apart from the few by which ECDSA signatures differ.
 func TestRehearsalForetellsSizes(t *testing.T) {
 	for from, to := range map[string][]string{
 		"ecdsa-p256":             {"mldsa44-ed25519-sha512", "ecdsa-p384+mldsa87"},
@@ -157,7 +157,7 @@ func TestRehearsalKnowsWhoReliedHow(t *testing.T) {
 		w.Stop()
 		w.Start()
 	}
-	// Whoever has presented a certificate of such an issuer will take the next one.
+	// A client that has presented a certificate of such an issuer will take the next one.
 	if _, err := w.Admin.RotateKeyTo(t.Context(), "issuer", "mldsa44"); err != nil {
 		t.Fatal(err)
 	}

@@ -116,7 +116,7 @@ func checkDoor(t *testing.T, pkg, path string) {
 }
 
 // TestModulesLinked compares the third-party modules in the binary with the
-// list that was last agreed to. UPDATE=1 writes it anew.
+// list that was last agreed to. UPDATE=1 writes it again.
 func TestModulesLinked(t *testing.T) {
 	const golden = "testdata/modules.txt"
 	var mods []string

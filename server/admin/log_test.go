@@ -162,7 +162,7 @@ func TestEventsAreChosen(t *testing.T) {
 	if got := list(api.EventFilter{Since: w.Clock.Now().Add(time.Hour)}); len(got) != 0 {
 		t.Errorf("since later: %+v", got)
 	}
-	// Who follows is told of what comes, and not of what was.
+	// A follower is told of what comes, not of what was.
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	told, done := make(chan api.Event), make(chan error, 1)

@@ -79,7 +79,7 @@ func New(t *testing.T, change ...func(*server.InitConfig)) *World {
 }
 
 // Open starts an authority that lies in dir already and listens at these
-// addresses. Of its root and issuer, the World does not know the identifiers.
+// addresses. The World does not know the identifiers of its root and issuer.
 func Open(t *testing.T, dir, listen, listenHTTP string, clock *Clock) *World {
 	t.Helper()
 	w := &World{Dir: dir, URL: "https://" + listen, HTTP: "http://" + listenHTTP, Admin: api.Dial(dir), Clock: clock, Log: new(Log), t: t}

@@ -48,8 +48,8 @@ func NewVerifier(t *testing.T, w *World) *Verifier {
 	return v
 }
 
-// Verify checks the chain of a leaf up to the agents' root with its CRL, as
-// fetched anew, and returns what it rests on.
+// Verify checks the chain of a leaf up to the agents' root with its CRL,
+// fetched again, and returns what it rests on.
 func (v *Verifier) Verify(leaf *x509.Certificate, a *Agent, hybrid bool) (pkix.Protection, error) {
 	v.t.Helper()
 	o := &pkix.Options{Roots: v.Roots[:1], Time: v.w.Clock.Now(), Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, RequireHybrid: hybrid}
@@ -77,7 +77,7 @@ func (v *Verifier) Verify(leaf *x509.Certificate, a *Agent, hybrid bool) (pkix.P
 	if revoked := errors.Is(err, pkix.ErrRevoked); revoked != (answer.Status == xocsp.Revoked) || !revoked && answer.Status != xocsp.Good {
 		v.t.Errorf("OCSP says %d, the CRL %v", answer.Status, err)
 	}
-	// It is signed as the certificate is, but for an alternative signature.
+	// It is signed as the certificate is, without an alternative signature.
 	if want, err := c.CheckSignatureFrom(o.Intermediates[0]); err != nil || rests != want && !(want == pkix.Alternative && rests == pkix.Classical) {
 		v.t.Errorf("OCSP rests on %v, the certificate on %v, %v", rests, want, err)
 	}

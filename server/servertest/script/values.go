@@ -53,8 +53,8 @@ func jsonCmd(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // valueAt returns what stands at a path such as "crl.0.number" in a JSON
-// document; "." is all of it. Of an object these are the names of its members,
-// of an array its elements, with spaces between; ".#" is how many there are.
+// document; "." is all of it. An object gives the names of its members, an array
+// its elements, with spaces between; ".#" is how many there are.
 func valueAt(ts *testscript.TestScript, doc, path string) (value string, ok bool) {
 	d := json.NewDecoder(strings.NewReader(doc))
 	d.UseNumber()

@@ -143,7 +143,7 @@ func TestACMESuspension(t *testing.T) {
 		}
 	}
 
-	// What was ended stays ended: a resumed agent binds a new account.
+	// An account that has ended stays so: a resumed agent binds a new account.
 	if _, err := w.Admin.Resume(t.Context(), "suspended"); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 func TestACMEFinalizeRace(t *testing.T) {
 	w := servertest.New(t)
 	for round := range 4 {
-		a := addACME(t, w, fmt.Sprintf("shop-%d", round), agents.Change{}) // who is refused too often must wait
+		a := addACME(t, w, fmt.Sprintf("shop-%d", round), agents.Change{}) // an agent that is refused too often must wait
 		c := a.account()
 		o, err := c.AuthorizeOrder(t.Context(), acme.DomainIDs(a.own()))
 		if err != nil {

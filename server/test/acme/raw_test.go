@@ -66,7 +66,7 @@ func TestACMEOrderList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, pages := listOrders(t, rawacme.Of(c), account.OrdersURL)
+	got, pages := listOrders(t, rawacme.From(c), account.OrdersURL)
 	for _, url := range got {
 		if !want[url] {
 			t.Fatalf("the list has %s, which was not ordered, or twice", url)
@@ -76,7 +76,7 @@ func TestACMEOrderList(t *testing.T) {
 	if len(want) > 0 || pages < 2 {
 		t.Errorf("%d orders are not in the %d pages of the list", len(want), pages)
 	}
-	list, err := rawacme.Of(c).Post(account.OrdersURL, nil)
+	list, err := rawacme.From(c).Post(account.OrdersURL, nil)
 	if err != nil || list.Header.Get("Replay-Nonce") == "" || list.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("the list comes with %v, %v", list.Header, err)
 	}
@@ -84,9 +84,9 @@ func TestACMEOrderList(t *testing.T) {
 		"a cursor of my own": account.OrdersURL + "?cursor=0",
 		"no such order":      w.URL + "/acme/order/x/y",
 	} {
-		_, err := rawacme.Of(c).Post(url, nil)
+		_, err := rawacme.From(c).Post(url, nil)
 		wantProblem(t, what, err, "malformed")
 	}
-	_, err = rawacme.Of(c).Post(account.OrdersURL, map[string]any{})
+	_, err = rawacme.From(c).Post(account.OrdersURL, map[string]any{})
 	wantProblem(t, fmt.Sprintf("a payload where there is nothing to say, to %s", account.OrdersURL), err, "malformed")
 }

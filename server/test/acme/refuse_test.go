@@ -152,6 +152,6 @@ func listOf(t *testing.T, one, of *acme.Client) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = rawacme.Of(one).Post(account.OrdersURL, nil)
+	_, err = rawacme.From(one).Post(account.OrdersURL, nil)
 	return err
 }

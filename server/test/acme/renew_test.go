@@ -149,7 +149,7 @@ func TestACMEReplacesRefused(t *testing.T) {
 		wantProblem(t, "replacing another agent's certificate for "+name, err, "unauthorized")
 	}
 
-	// Of two orders that replace one certificate, one brings another.
+	// Two orders replace one certificate, and only one of them brings another.
 	var csrs [2][]byte
 	var orders [2]acmezproto.Order
 	for i := range orders {

@@ -60,7 +60,7 @@ func TestACMERevoke(t *testing.T) {
 			t.Errorf("revoked by %s: the CRL has the certificate: %t, the other: %t", who, servertest.Lists(list, cert.Leaf), servertest.Lists(list, kept.Leaf))
 		}
 		// The library takes this one for success.
-		err = rawacme.Of(c).Revoke(cert.Certificate[0])
+		err = rawacme.From(c).Revoke(cert.Certificate[0])
 		wantProblem(t, "revoking again", err, "alreadyRevoked")
 	}
 	if n := other.events("certificate.revoke", "deny"); n < 3 {

@@ -67,7 +67,7 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 }
 
 // xClient returns a client of golang.org/x/crypto/acme for a key. It gives up
-// where the library would try for ever.
+// where the library would try without end.
 func (a *acmeAgent) xClient(key crypto.Signer) *acme.Client {
 	return &acme.Client{Key: key, DirectoryURL: a.w.URL + acmeDirectory, HTTPClient: a.w.Client(), RetryBackoff: fewTimes}
 }

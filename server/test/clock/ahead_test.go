@@ -85,7 +85,7 @@ func TestClockSetAheadAndBack(t *testing.T) {
 	}
 	servertest.Want(t, "renewing", early.Renew(), http.StatusOK, "")
 	servertest.Want(t, "renewing the revoked one", bot.Renew(), http.StatusUnauthorized, "")
-	// What was made by the wrong clock would live for hours.
+	// Credentials made by the wrong clock would live for hours.
 	servertest.Want(t, "renewing the one from the future", glitch.Renew(), http.StatusUnauthorized, "")
 	servertest.Want(t, "asking with one from the future", resource.Introspect(token), http.StatusUnauthorized, "invalid_client")
 	if in, err := w.Admin.Introspect(t.Context(), token); err != nil || string(in) != `{"active":false}` {

@@ -104,7 +104,7 @@ func TestClockSetBackStopsIssuing(t *testing.T) {
 	servertest.Want(t, "introspection", api.Introspect(kept), http.StatusOK, `"active":true`)
 	servertest.Want(t, "an assertion again", w.PostForm(w.Client(), "/oauth/introspect", used), http.StatusUnauthorized, "invalid_client")
 
-	// What was issued later than it seems to be now dies all the same.
+	// Credentials issued later than it seems to be now die all the same.
 	receipt, err := w.Admin.Suspend(t.Context(), "bot", "keyCompromise")
 	if err != nil || receipt.Certificates != 1 || receipt.Tokens != 1 {
 		t.Errorf("suspend: %+v %v", receipt, err)
@@ -164,7 +164,7 @@ func TestClockSetBackStopsIssuing(t *testing.T) {
 	w.WantSound()
 }
 
-// inOrder fails unless the times in the log rise, but for small steps.
+// inOrder fails unless the times in the log rise, apart from small steps.
 func inOrder(t *testing.T, w *servertest.World) {
 	t.Helper()
 	var last time.Time

@@ -37,8 +37,9 @@ var (
 //
 // Nothing else than what was asked for happened either: the log has no more
 // events than were asked for, the store no more credentials than the log, and
-// nobody lost a credential that nobody revoked. What a crash of the machine
-// leaves, this cannot tell: the kernel keeps what a killed process has written.
+// nobody lost a credential that nobody revoked. The test
+// cannot tell what a crash of the machine leaves: the kernel keeps what a killed
+// process has written.
 func TestCrash(t *testing.T) {
 	n, seed := *crashes, *crashSeed
 	switch {

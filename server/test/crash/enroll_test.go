@@ -39,7 +39,7 @@ func (l *load) addAgent(c agents.Change) *crashAgent {
 	return a
 }
 
-// reenroll has the agent enroll anew, if it may.
+// reenroll has the agent enroll again, if it may.
 func (l *load) reenroll(a *crashAgent) bool {
 	l.mu.Lock()
 	if a.state != agents.Active || a.changing || a.unknown || a.enrolls {

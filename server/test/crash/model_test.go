@@ -49,8 +49,8 @@ func (c *credential) kind() string {
 	return "certificate"
 }
 
-// A crashAgent is a registered agent and its client. Whoever took it from the
-// world's idle ones uses the client alone; the rest is under the world's mu.
+// A crashAgent is a registered agent and its client. A goroutine that took it from
+// the world's idle ones uses the client alone; the rest is under the world's mu.
 type crashAgent struct {
 	name  string
 	key   *ecdsa.PrivateKey
@@ -112,7 +112,7 @@ func (w *crashWorld) receive(at attempt, c *credential) {
 	}
 }
 
-// bury notes that a credential is dead for ever. The caller holds mu.
+// bury notes that a credential is dead and stays so. The caller holds mu.
 func (w *crashWorld) bury(c *credential) {
 	if c.own != dead {
 		c.own = dead
@@ -159,8 +159,8 @@ func (w *crashWorld) loseChange(a *crashAgent) {
 	a.unknown = true
 }
 
-// enters notes the state that the agent is in. What was received before a
-// suspension was answered was issued before it. The caller holds mu.
+// enters notes the state that the agent is in. A credential received
+// before the answer to a suspension was issued before it. The caller holds mu.
 func (w *crashWorld) enters(a *crashAgent, state agents.State) {
 	a.state, a.unknown = state, false
 	if !over(state) {

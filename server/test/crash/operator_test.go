@@ -75,7 +75,7 @@ func (l *load) victim(random *rand.Rand, s agents.State) *crashAgent {
 	return nil
 }
 
-// end ends all that an agent holds. What is received meanwhile is in doubt.
+// end ends all that an agent holds. Anything received meanwhile is in doubt.
 func (l *load) end(a *crashAgent, action string, after agents.State, call func(context.Context) (api.Receipt, error)) {
 	l.mu.Lock()
 	held, account := slices.Clone(a.held), a.account

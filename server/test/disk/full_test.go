@@ -104,7 +104,7 @@ func TestFullDiskDoesNotStopRevocations(t *testing.T) {
 	if err := second(w.Admin.RevokeCertificate(ctx, w.api.Serial(), "superseded")); err != nil {
 		t.Error(err)
 	}
-	// Who holds the token may end it, too (RFC 7009).
+	// The holder of the token may end it, too (RFC 7009).
 	servertest.Want(t, "revoking its own token", w.PostForm(w.other.HTTP, "/oauth/revoke", url.Values{"token": {w.kept}}), http.StatusOK, "")
 	for what, revoke := range map[string]func() (api.Receipt, error){
 		"decommission":     func() (api.Receipt, error) { return w.Admin.Decommission(ctx, "other", "keyCompromise") },

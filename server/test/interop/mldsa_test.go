@@ -37,7 +37,7 @@ func newNode(t *testing.T) string {
 }
 
 // TestStockTLSAndEachKind has two TLS peers, with an OpenSSL that knows ML-DSA,
-// show agents' certificates to each other: who can verify what is not hearsay.
+// show agents' certificates to each other, and sees which can verify them.
 // A rehearsal knows it beforehand, from what their TLS offers.
 func TestStockTLSAndEachKind(t *testing.T) {
 	node := newNode(t)
@@ -63,7 +63,7 @@ func TestStockTLSAndEachKind(t *testing.T) {
 			if got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
-			// What it fetched and offered foretells how it takes the same again.
+			// Its requests and offers foretell how it takes the same again.
 			r, err := w.Admin.DryRunKey(t.Context(), "issuer", algorithm)
 			if err != nil {
 				t.Fatal(err)

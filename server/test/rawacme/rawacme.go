@@ -27,8 +27,8 @@ type Client struct {
 	nonce string
 }
 
-// Of returns one with the account and the key of a client of golang.org/x/crypto/acme.
-func Of(c *acme.Client) *Client {
+// From returns a client with the account and the key of one of golang.org/x/crypto/acme.
+func From(c *acme.Client) *Client {
 	return &Client{HTTP: c.HTTPClient, URL: strings.TrimSuffix(c.DirectoryURL, "/acme/directory"), Key: c.Key, KID: string(c.KID)}
 }
 

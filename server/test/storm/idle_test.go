@@ -104,8 +104,8 @@ func TestTenThousandIdleConnections(t *testing.T) {
 	t.Errorf("the server still has %d open files", openFiles(t, p))
 }
 
-// TestTooManyConnections: who takes all connections that there are keeps others
-// from the network's side of the authority, but not operators from theirs.
+// TestTooManyConnections: a client that takes all connections keeps others from
+// the network's side of the authority, but not operators from theirs.
 func TestTooManyConnections(t *testing.T) {
 	t.Setenv(idleVariable, "4s")
 	t.Setenv(filesVariable, "300")

@@ -86,8 +86,8 @@ func impatient(t *testing.T, write time.Duration) *servertest.World {
 }
 
 // TestSlowClients has many clients be slow in every way at once. The server
-// ends each connection within its bounds, and an agent that is none of them
-// gets its certificates in ordinary time.
+// ends each connection within its bounds, and an agent beside them gets its
+// certificates in ordinary time.
 func TestSlowClients(t *testing.T) {
 	w := impatient(t, stormWrite)
 	agent := w.Enroll("bystander", agents.Change{})
@@ -302,8 +302,8 @@ func (s *sloth) neverReadH2(path string) error {
 	}
 }
 
-// TestAnswersThatNobodyReads: who asks on and on, and reads nothing, is cut off
-// when the answers have filled the buffers between.
+// TestAnswersThatNobodyReads: a client that asks on and on, and reads nothing, is
+// cut off when the answers have filled the buffers between.
 func TestAnswersThatNobodyReads(t *testing.T) {
 	if short {
 		t.Skip("it takes 8 seconds: set BREVET_LONG=1")
@@ -332,7 +332,7 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 	wait.Wait()
 }
 
-// TestAnswersReadByteByByte: who reads slowly, but reads, gets the whole answer.
+// TestAnswersReadByteByByte: a client that reads slowly still gets the whole answer.
 func TestAnswersReadByteByByte(t *testing.T) {
 	w := impatient(t, stormWrite)
 	conn, err := tls.Dial("tcp", strings.TrimPrefix(w.URL, "https://"), &tls.Config{InsecureSkipVerify: true})

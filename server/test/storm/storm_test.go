@@ -276,8 +276,8 @@ func TestFiveHundredRevocationsAtOnce(t *testing.T) {
 }
 
 // TestShutdownInTheMiddle stops the server while it is asked for everything.
-// Whoever was answered was answered whole, and has what the store has: no
-// credential was made that nobody got, and none given that is not on record.
+// Every answer is whole and agrees with the store: every credential
+// that the authority made reached its client, and every one it gave is on record.
 func TestShutdownInTheMiddle(t *testing.T) {
 	w := servertest.New(t)
 	const clients = 24
