@@ -8,6 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/enroll"
 	"github.com/brevet-ca/brevet/server/authority"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // certificates serves those of the authority's roots and issuers.
@@ -59,7 +60,7 @@ func (c certificates) issuer(w http.ResponseWriter, r *http.Request) {
 
 // unreadable answers when the store could not be read.
 func (c certificates) unreadable(w http.ResponseWriter, r *http.Request, err error) {
-	c.log.Error("refused", "request", r.Header.Get("X-Request-Id"), "route", r.Pattern, "status", http.StatusServiceUnavailable, "reason", err.Error())
+	c.log.Error("refused", "request", audit.RequestOf(r.Context()), "route", r.Pattern, "status", http.StatusServiceUnavailable, "reason", err.Error())
 	enroll.WriteProblem(w, "about:blank", http.StatusServiceUnavailable, "the request could not be completed; try again shortly")
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // The endpoints, below the https origin. Both take POST.
@@ -67,7 +68,7 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, er
 	if err != nil {
 		return nil, err
 	}
-	asked := policy.Request{Actor: "enrollment token", Action: "certificate.issue", ID: r.Header.Get("X-Request-Id")}
+	asked := policy.Request{Actor: "enrollment token", Action: "certificate.issue", ID: audit.RequestOf(r.Context())}
 	agent, err := s.invited(r.Context(), e, asked)
 	if err != nil {
 		return nil, err

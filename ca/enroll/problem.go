@@ -8,6 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // errNoCertificate says that a request came without the certificate it needs.
@@ -35,7 +36,7 @@ func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
 	if status >= 500 {
 		level = s.Log.Error
 	}
-	level("refused", "request", r.Header.Get("X-Request-Id"), "route", r.Pattern, "status", status, "reason", err.Error())
+	level("refused", "request", audit.RequestOf(r.Context()), "route", r.Pattern, "status", status, "reason", err.Error())
 	WriteProblem(w, "about:blank", status, detail)
 }
 

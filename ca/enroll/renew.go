@@ -10,6 +10,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // ServeCertificates issues an agent's next certificate to whoever has the
@@ -27,7 +28,7 @@ func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, e
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return nil, errNoCertificate
 	}
-	asked := policy.Request{Actor: "client certificate", Action: "certificate.issue", ID: r.Header.Get("X-Request-Id")}
+	asked := policy.Request{Actor: "client certificate", Action: "certificate.issue", ID: audit.RequestOf(r.Context())}
 	agent, proof, err := s.holder(r, asked)
 	if err != nil {
 		return nil, err

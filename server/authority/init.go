@@ -19,6 +19,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/durable"
 	"github.com/brevet-ca/brevet/storage/keys"
 	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
@@ -203,8 +204,16 @@ func (c InitConfig) fill(ctx context.Context, db storage.DB, store keys.Source, 
 	if _, _, err := h.generate(keys.Audit, keys.Ed25519); err != nil {
 		return nil, err
 	}
-	r := policy.Request{Actor: c.Actor, Action: "authority.init", Subject: string(f.TrustDomain)}
-	return made, policy.Do(ctx, db, now, r, func(tx storage.Tx) (policy.Grant, error) { return policy.Grant{}, h.record(tx) })
+	q := policy.Query{Principal: operator(c.Actor), Action: audit.AuthorityInit, Subject: string(f.TrustDomain), Time: now}
+	point := policy.Point{DB: db}
+	return made, point.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+		return policy.Done{}, h.record(tx)
+	}})
+}
+
+// operator is whoever runs the program in the authority's directory.
+func operator(actor string) policy.Principal {
+	return policy.Principal{Kind: policy.KindUID, Actor: actor, Role: audit.Operator}
 }
 
 func fingerprint(a ca.Authority) string {

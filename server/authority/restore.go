@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/durable"
 	"github.com/brevet-ca/brevet/storage/format"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -44,7 +45,9 @@ func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept 
 	}
 	fresh := path + ".restoring"
 	defer os.Remove(fresh)
-	if err := prepare(ctx, dir, fresh, file, policy.Request{Actor: actor, Action: "authority.restore", Subject: string(f.TrustDomain)}, now); err != nil {
+	if err := prepare(ctx, dir, fresh, file, policy.Query{
+		Principal: operator(actor), Action: audit.AuthorityRestore, Subject: string(f.TrustDomain), Time: now,
+	}); err != nil {
 		return "", err
 	}
 	if err := os.Rename(path, kept); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -54,7 +57,7 @@ func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept 
 }
 
 // prepare makes fresh a copy of the backup that knows that it was restored.
-func prepare(ctx context.Context, dir, fresh, file string, r policy.Request, now time.Time) error {
+func prepare(ctx context.Context, dir, fresh, file string, q policy.Query) error {
 	if err := durable.CopyFile(fresh, file); err != nil {
 		return err
 	}
@@ -65,13 +68,14 @@ func prepare(ctx context.Context, dir, fresh, file string, r policy.Request, now
 	if err := db.View(ctx, format.Check); err != nil {
 		return errors.Join(fmt.Errorf("opening the backup: %w", err), db.Close())
 	}
-	err = policy.Do(ctx, db, now, r, func(tx storage.Tx) (policy.Grant, error) {
-		g := policy.Grant{Reasons: []string{"what happened since the backup is forgotten"}}
+	point := policy.Point{DB: db}
+	err = point.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+		done := policy.Done{Reasons: []string{"what happened since the backup is forgotten"}}
 		if err := hasKeys(tx, keyfile.NewStore(dir, keyfile.NoPassphrase)); err != nil {
-			return g, err
+			return done, err
 		}
-		return g, crl.Leap(tx)
-	})
+		return done, crl.Leap(tx)
+	}})
 	return errors.Join(err, db.Close())
 }
 

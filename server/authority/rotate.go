@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
 )
@@ -26,42 +27,58 @@ const issuerLifetime = 90 * 24 * time.Hour
 //
 // One rotation at a time: what is planned must still be so when it is done, and
 // what was loaded first must not take the place of what was loaded last.
-func (a *Authority) Rotate(ctx context.Context, r policy.Request, p keys.Purpose, alg keys.Algorithm) (string, error) {
+func (a *Authority) Rotate(ctx context.Context, by policy.Principal, p keys.Purpose, alg keys.Algorithm) (string, error) {
 	a.rotating.Lock()
 	defer a.rotating.Unlock()
-	plan, err := a.plan(ctx, p, alg)
-	if policy.IsDenial(err) {
-		return "", policy.Deny(ctx, a.DB, a.Clock.Now(), r, err)
-	}
-	if err != nil {
+	r := rotation{Authority: a, purpose: p, wanted: alg, now: a.Clock.Now()}
+	q := policy.Query{Principal: by, Action: audit.KeyRotate, Subject: string(p), Time: r.now}
+	point := policy.Point{DB: a.DB}
+	if err := point.Do(ctx, q, policy.Act{Prepare: r.prepare, Change: r.promote}); err != nil {
 		return "", err
 	}
-	successors := []*successor{{purpose: p, algorithm: plan.algorithm}}
-	if plan.sibling {
-		successors = append(successors, &successor{purpose: keys.HTTPSIssuer, algorithm: keys.ECDSAP256})
+	return r.successors[0].key.ID, a.reload(ctx, p)
+}
+
+// A rotation is one under way.
+type rotation struct {
+	*Authority
+	purpose    keys.Purpose
+	wanted     keys.Algorithm
+	now        time.Time
+	plan       plan
+	successors []*successor
+}
+
+// prepare plans the rotation and makes the keys.
+func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) {
+	if r.plan, err = r.Authority.plan(ctx, r.purpose, r.wanted); err != nil {
+		return err
 	}
-	now := a.Clock.Now()
-	for _, next := range successors {
-		if err := a.prepare(ctx, next, now); err != nil {
-			return "", err
+	r.successors = []*successor{{purpose: r.purpose, algorithm: r.plan.algorithm}}
+	if r.plan.sibling {
+		r.successors = append(r.successors, &successor{purpose: keys.HTTPSIssuer, algorithm: keys.ECDSAP256})
+	}
+	for _, next := range r.successors {
+		if err := r.Authority.prepare(ctx, next, r.now); err != nil {
+			return err
 		}
 	}
-	err = policy.Do(ctx, a.DB, now, r, func(tx storage.Tx) (policy.Grant, error) {
-		g := policy.Grant{Reasons: []string{"from " + cmp.Or(plan.old.ID, "none") + " to " + successors[0].key.ID}}
-		if plan.perAlgorithm {
-			g.Reasons = append(g.Reasons, "of algorithm "+string(plan.algorithm))
-		}
-		for _, next := range successors {
-			if err := next.promote(tx, now); err != nil {
-				return g, err
-			}
-		}
-		return g, nil
-	})
-	if err != nil {
-		return "", err
+	return nil
+}
+
+// promote puts the keys to work.
+func (r *rotation) promote(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+	from, to := r.plan.old.ID, r.successors[0].key.ID
+	done := policy.Done{Reasons: []string{"from " + cmp.Or(from, "none") + " to " + to}, Details: &audit.Details{From: from, To: to}}
+	if r.plan.perAlgorithm {
+		done.Reasons = append(done.Reasons, "of algorithm "+string(r.plan.algorithm))
 	}
-	return successors[0].key.ID, a.reload(ctx, p)
+	for _, next := range r.successors {
+		if err := next.promote(tx, r.now); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
 }
 
 // A plan is what a rotation will do.

@@ -9,6 +9,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // Start does what must be done before the first answer. It does it on a full
@@ -16,10 +17,7 @@ import (
 // most in trouble.
 func (a *Authority) Start(ctx context.Context) error {
 	ctx, now := storage.Urgent(ctx), a.Clock.Now()
-	r := policy.Request{Actor: "system", Action: "server.start", Subject: string(agents.Authority)}
-	err := policy.Do(ctx, a.DB, now, r, func(tx storage.Tx) (policy.Grant, error) {
-		return policy.Grant{Reasons: []string{"version " + a.Version}}, a.register(tx, now)
-	})
+	err := a.record(ctx, audit.ServerStart, now, "version "+a.Version, func(tx storage.Tx) error { return a.register(tx, now) })
 	if err != nil {
 		return fmt.Errorf("registering the server's own names: %w", err)
 	}
@@ -35,6 +33,20 @@ func (a *Authority) Start(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// record makes a change of the server's own, nil for none, and says why in the audit
+// log.
+func (a *Authority) record(ctx context.Context, action audit.Action, now time.Time, why string, change func(storage.Tx) error) error {
+	q := policy.Query{Principal: policy.System, Action: action, Subject: string(agents.Authority), Time: now}
+	point := policy.Point{DB: a.DB}
+	return point.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+		done := policy.Done{Reasons: []string{why}}
+		if change == nil {
+			return done, nil
+		}
+		return done, change(tx)
+	}})
 }
 
 // register enters the server's own names into the registry, and into the index of

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
-	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // acceptClock records that an operator said the machine's clock is right, if it
@@ -18,11 +17,8 @@ func (a *Authority) acceptClock(ctx context.Context) error {
 	if !a.Overruled.After(now.Add(clock.Tolerance)) {
 		return nil
 	}
-	r := policy.Request{Actor: "system", Action: "clock.accept", Subject: string(agents.Authority)}
-	return policy.Do(ctx, a.DB, now, r, func(tx storage.Tx) (policy.Grant, error) {
-		why := fmt.Sprintf("on record was %s, which was wrong", a.Overruled.UTC().Format(time.RFC3339))
-		return policy.Grant{Reasons: []string{why}}, noteTime(tx, now)
-	})
+	why := fmt.Sprintf("on record was %s, which was wrong", a.Overruled.UTC().Format(time.RFC3339))
+	return a.record(ctx, audit.ClockAccept, now, why, func(tx storage.Tx) error { return noteTime(tx, now) })
 }
 
 // WatchClock tells of the clock's steps and renews what they made invalid.
@@ -42,11 +38,7 @@ func (a *Authority) stepped(ctx context.Context, st clock.Step) {
 	if err := a.Clock.Check(); err != nil {
 		a.Log.Error("the clock is wrong", "error", err)
 	}
-	r := policy.Request{Actor: "system", Action: "clock.step", Subject: string(agents.Authority)}
-	err := policy.Do(ctx, a.DB, a.Clock.Now(), r, func(storage.Tx) (policy.Grant, error) {
-		return policy.Grant{Reasons: []string{st.String()}}, nil
-	})
-	if err != nil {
+	if err := a.record(ctx, audit.ClockStep, a.Clock.Now(), st.String(), nil); err != nil {
 		a.Log.Error("the clock's step could not be recorded", "error", err)
 	}
 	if !a.listsValid() {

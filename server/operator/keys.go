@@ -99,7 +99,7 @@ func (s *Service) rotateKey(ctx context.Context, p Principal, in api.RotateReque
 	if err != nil {
 		return out, err
 	}
-	id, err := s.Keys.Rotate(ctx, request(ctx, p, "key.rotate", string(purpose)), purpose, a)
+	id, err := s.Keys.Rotate(ctx, p.policy(), purpose, a)
 	if err != nil {
 		return out, err
 	}

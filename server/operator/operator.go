@@ -49,7 +49,7 @@ type Rotator interface {
 	// Purposes says what the authority has keys for.
 	Purposes() keys.Purposes
 	// Rotate returns the identifier of the new key.
-	Rotate(context.Context, policy.Request, keys.Purpose, keys.Algorithm) (string, error)
+	Rotate(context.Context, policy.Principal, keys.Purpose, keys.Algorithm) (string, error)
 	// DryRun says what Rotate would do.
 	DryRun(context.Context, keys.Purpose, keys.Algorithm) (api.DryRun, error)
 }

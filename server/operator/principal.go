@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // A Principal is somebody who acts. The zero Principal may do nothing.
@@ -30,6 +31,14 @@ func (p Principal) mayOperate() error {
 		return fmt.Errorf("%w: %s", ErrNotOperator, p.Actor)
 	}
 	return nil
+}
+
+// policy returns p as package policy knows it.
+func (p Principal) policy() policy.Principal {
+	if !p.Operator {
+		return policy.Bearer(p.Actor)
+	}
+	return policy.Principal{Kind: policy.KindUID, Actor: p.Actor, Role: audit.Operator}
 }
 
 type requestKey struct{}

@@ -9,16 +9,20 @@ import (
 	"net/http"
 	"runtime/debug"
 	"time"
+
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// Observe gives each request an id, which X-Request-Id carries to handlers and
-// back to the client, counts it and logs it, and survives a handler's panic.
+// Observe gives each request an id, which its context carries to handlers (see
+// [audit.RequestOf]) and X-Request-Id to the client, counts it and logs it, and
+// survives a handler's panic.
 func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
 		id := newRequestID()
 		header := []string{id}
 		r.Header["X-Request-Id"], w.Header()["X-Request-Id"] = header, header
+		r = r.WithContext(audit.WithRequest(r.Context(), id))
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			p := recover()
