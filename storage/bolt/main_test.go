@@ -86,11 +86,18 @@ func (c checked) Close() error {
 	return bolt.Verify(c.path)
 }
 
+// A place is the path of a database file.
+type place string
+
+func (p place) Open() (storage.DB, error) {
+	db, err := bolt.Open(string(p), bolt.Options{})
+	return checked{db, string(p)}, err
+}
+
+func (p place) Restore(backup []byte) error { return os.WriteFile(string(p), backup, 0o600) }
+
 func TestSuite(t *testing.T) {
-	storagetest.Run(t, func(path string) (storage.DB, error) {
-		db, err := bolt.Open(path, bolt.Options{})
-		return checked{db, path}, err
-	})
+	storagetest.Run(t, func(t testing.TB) storagetest.Place { return place(filepath.Join(t.TempDir(), "store")) })
 }
 
 // open opens a database that is closed after the test.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/brevet-ca/brevet/storage"
@@ -124,15 +125,15 @@ func (s suite) context(t *testing.T) {
 	// One that waits for its turn may give up; then it has not run.
 	waiting, cancel := context.WithCancel(context.Background())
 	result := make(chan error)
-	update(t, db, func(storage.Tx) error {
+	meanwhile := sync.OnceFunc(func() { // a closure may run twice
 		go func() {
 			result <- db.Update(waiting, func(tx storage.Tx) error { return tx.Put("t", "late", nil) })
 		}()
 		await()
 		cancel()
 		await()
-		return nil
 	})
+	update(t, db, func(storage.Tx) error { meanwhile(); return nil })
 	if err := <-result; err == nil {
 		wantTable(t, db, "t", "k=kept", "late=")
 	} else if !errors.Is(err, context.Canceled) {
@@ -147,9 +148,10 @@ func (s suite) close(t *testing.T) {
 	put(t, db, "t", "k", "v")
 	view := func(tx storage.Tx) error { _, err := tx.Get("t", "k"); return err }
 	running, release, results, closed := make(chan bool), make(chan bool), make(chan error), make(chan error, 1)
+	begun := sync.OnceFunc(func() { close(running) }) // a closure may run twice
 	go func() {
 		results <- db.Update(context.Background(), func(tx storage.Tx) error {
-			close(running)
+			begun()
 			<-release
 			return tx.Put("t", "k", []byte("new"))
 		})

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,9 +34,9 @@ func (s suite) model(t *testing.T, workers int) {
 	if testing.Short() {
 		steps /= 4
 	}
-	path := filepath.Join(t.TempDir(), "store")
+	place := s.place(t)
 	for round := range 2 { // opened again, the store goes on
-		db := s.openAt(t, path)
+		db := open(t, place)
 		var all sync.WaitGroup
 		for i := range workers {
 			all.Go(func() {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -15,11 +14,18 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// Run tests the engine that open opens. A path names one store: it is empty at
-// first, and opened again after Close it has what was written. A file at that
-// path which Backup wrote opens as a copy of the store.
-func Run(t *testing.T, open func(path string) (storage.DB, error)) {
-	s := suite{open}
+// A Place is where one store lies. It is empty at first.
+type Place interface {
+	// Open opens the store. After Close it is opened again with what was written.
+	Open() (storage.DB, error)
+	// Restore fills an empty place with what Backup wrote.
+	Restore(backup []byte) error
+}
+
+// Run tests the engine whose stores lie in the places that factory makes, a new one
+// at each call.
+func Run(t *testing.T, factory func(testing.TB) Place) {
+	s := suite{factory}
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T)
@@ -41,6 +47,7 @@ func Run(t *testing.T, open func(path string) (storage.DB, error)) {
 		{"Group", s.group},
 		{"Transfers", s.transfers},
 		{"Backup", s.backup},
+		{"Changed", s.changed},
 		{"Model", func(t *testing.T) { s.model(t, 1) }},
 		{"ModelTogether", func(t *testing.T) { s.model(t, 8) }},
 		{"Table", s.table},
@@ -53,7 +60,7 @@ func Run(t *testing.T, open func(path string) (storage.DB, error)) {
 }
 
 type suite struct {
-	open func(path string) (storage.DB, error)
+	place func(testing.TB) Place
 }
 
 // content is what a store holds, by table and key.
@@ -63,12 +70,13 @@ var errFail = errors.New("this closure fails")
 
 // openNew opens an empty store that is closed after the test.
 func (s suite) openNew(t *testing.T) storage.DB {
-	return s.openAt(t, filepath.Join(t.TempDir(), "store"))
+	t.Helper()
+	return open(t, s.place(t))
 }
 
-func (s suite) openAt(t *testing.T, path string) storage.DB {
+func open(t *testing.T, p Place) storage.DB {
 	t.Helper()
-	db, err := s.open(path)
+	db, err := p.Open()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -230,15 +228,12 @@ func (s suite) backup(t *testing.T) {
 	stop := s.bank(t, db, 4)
 	defer stop()
 	for range 5 {
-		path := filepath.Join(t.TempDir(), "copy")
-		f, err := os.Create(path)
-		if err != nil {
+		var copied bytes.Buffer
+		place := s.place(t)
+		if err := errors.Join(db.Backup(context.Background(), &copied), place.Restore(copied.Bytes())); err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(db.Backup(context.Background(), f), f.Close()); err != nil {
-			t.Fatal(err)
-		}
-		backup := s.openAt(t, path)
+		backup := open(t, place)
 		view(t, backup, balance)
 		view(t, backup, func(tx storage.Tx) error {
 			return difference(tx, []string{"t", "u"}, content{"t": {"k": "v", "big": string(big)}})
@@ -254,3 +249,40 @@ func (s suite) backup(t *testing.T) {
 type failingWriter struct{}
 
 func (failingWriter) Write(p []byte) (int, error) { return 0, errFail }
+
+// changed checks that who waits for a change hears of each commit, of no more than
+// that where the engine can tell, and of the end.
+func (s suite) changed(t *testing.T) {
+	db := s.openNew(t)
+	heard := func(c <-chan struct{}) bool {
+		select {
+		case <-c:
+			return true
+		default:
+			return false
+		}
+	}
+	_, tells := db.(storage.Notifier)
+	for range 3 {
+		first, second := storage.Changed(db), storage.Changed(db)
+		view(t, db, func(storage.Tx) error { return nil })
+		err := db.Update(context.Background(), func(tx storage.Tx) error { return errors.Join(tx.Put("t", "k", nil), errFail) })
+		if !errors.Is(err, errFail) {
+			t.Error(err)
+		}
+		if tells && (heard(first) || heard(second)) {
+			t.Error("told of a change that nobody made")
+		}
+		put(t, db, "t", "k", "v")
+		if tells && (!heard(first) || !heard(second)) {
+			t.Error("Update returned before those who wait were told")
+		}
+		<-first
+		<-second
+	}
+	last := storage.Changed(db)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-last
+}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,9 +13,8 @@ import (
 )
 
 func (s suite) values(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "store")
-	db := s.openAt(t, path)
-	value := []byte("one")
+	place := s.place(t)
+	db := open(t, place)
 	update(t, db, func(tx storage.Tx) error {
 		if _, err := tx.Get("t", "a"); !errors.Is(err, storage.ErrNotFound) {
 			t.Errorf("Get from a table that is not there: %v, want ErrNotFound", err)
@@ -24,6 +22,7 @@ func (s suite) values(t *testing.T) {
 		if err := tx.Delete("t", "a"); err != nil {
 			t.Errorf("Delete from a table that is not there: %v", err)
 		}
+		value := []byte("one")
 		if err := tx.Put("t", "a", value); err != nil {
 			return err
 		}
@@ -57,7 +56,7 @@ func (s suite) values(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	check(s.openAt(t, path))
+	check(open(t, place))
 }
 
 func (s suite) names(t *testing.T) {
@@ -184,8 +183,8 @@ func (s suite) ended(t *testing.T) {
 }
 
 func (s suite) large(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "store")
-	db := s.openAt(t, path)
+	place := s.place(t)
+	db := open(t, place)
 	big := bytes.Repeat([]byte("0123456789abcdef"), 5<<20/16)
 	const n = 20000
 	update(t, db, func(tx storage.Tx) error {
@@ -199,7 +198,7 @@ func (s suite) large(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db = s.openAt(t, path)
+	db = open(t, place)
 	view(t, db, func(tx storage.Tx) error {
 		a, err := tx.Get("big", "a")
 		b, err2 := tx.Get("big", "b")
