@@ -53,5 +53,5 @@ func (s *sweeper) run(ctx context.Context) {
 			over[name] = first
 		}
 	}
-	s.seen = over // one that is not over any more starts anew
+	s.seen = over // a partition that is no longer over starts again
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
-// TLSConfig asks clients for a certificate but leaves it to the handlers what
-// one is worth: they say so over HTTP, where a person can read it. That the
-// client has the certificate's key, TLS has checked by then.
+// TLSConfig asks clients for a certificate but leaves it to the handlers to judge it:
+// they answer over HTTP, where a person can read why. TLS itself checks that the client
+// has the certificate's key.
 func (s *Server) TLSConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,

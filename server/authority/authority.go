@@ -28,7 +28,7 @@ type Config struct {
 	Keys    keys.Source
 	File    *config.File
 	Clock   *clock.Clock
-	Relying *relying.Register // who relies on it, for dry runs
+	Relying *relying.Register // relying parties, for dry runs
 	Log     *slog.Logger
 	Version string // of the program, for its status
 

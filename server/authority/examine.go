@@ -69,7 +69,7 @@ func checkLog(tx storage.Tx, td agents.TrustDomain) error {
 }
 
 // latestTime returns the latest time on record: that of the newest event, or
-// one noted since. The zero time is none.
+// one noted since. It is the zero time if nothing is on record.
 func latestTime(tx storage.Tx) (time.Time, error) {
 	key, err := format.ClockKey(tx)
 	if err != nil {

@@ -62,7 +62,7 @@ func (o *Own) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return o.current.Load(), nil
 }
 
-// Renew issues the server's certificate anew if it is due.
+// Renew replaces the server's certificate if that is due.
 func (o *Own) Renew(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -21,8 +21,8 @@ import (
 
 // Restore puts a backup in place of the store in dir, which no server may be
 // using. It returns the name under which the store that was there is kept.
-// What happened since the backup is forgotten, revocations too; only the
-// numbers of CRLs go on.
+// The authority forgets all that happened since the backup, revocations too; only
+// the numbers of CRLs continue.
 func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept string, err error) {
 	f, err := config.Read(dir)
 	if err != nil {

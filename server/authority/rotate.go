@@ -22,8 +22,8 @@ import (
 const issuerLifetime = 90 * 24 * time.Hour
 
 // Rotate makes a new key, of the same algorithm if alg is "", and puts it to work.
-// What the old one signed lives on: its issuer's CRL and its place in the JWKS
-// stay. It returns the new key's identifier.
+// Signatures of the old one stay valid: its issuer keeps its CRL, and the key its place
+// in the JWKS. Rotate returns the new key's identifier.
 //
 // One rotation at a time: what is planned must still be so when it is done, and
 // what was loaded first must not take the place of what was loaded last.
@@ -83,7 +83,7 @@ func (r *rotation) promote(tx storage.Tx, _ *policy.Decision) (policy.Done, erro
 
 // A plan is what a rotation will do.
 type plan struct {
-	old       keys.Key // the zero Key if there is none yet
+	old       keys.Key // the zero Key if this is the first one
 	algorithm keys.Algorithm
 	sibling   bool // an https-issuer is made as well
 

@@ -74,7 +74,7 @@ func Read(dir string) (*File, error) {
 	return f, nil
 }
 
-// Parse reads the text of a brevet.yaml. What it does not know is an error
+// Parse reads the text of a brevet.yaml. An unknown key or a bad value is an error
 // that begins with line and column.
 func Parse(text []byte) (*File, error) {
 	f := &File{Listen: defaultListen, ListenHTTP: defaultListenHTTP, Profiles: map[string]ca.ProfileConfig{}}

@@ -11,8 +11,8 @@ const (
 	// they idle.
 	maxConnections = 16 << 10
 	// reservedFiles are those that connections from the network leave to the
-	// store, to key files and to operators: who fills all others must not keep
-	// anybody from suspending an agent.
+	// store, to key files and to operators: a client that takes all the others must
+	// not keep operators from suspending an agent.
 	reservedFiles = 100
 )
 

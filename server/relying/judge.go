@@ -14,7 +14,7 @@ type Change struct {
 	Purpose keys.Purpose
 	To      keys.Algorithm
 	JOSE    string         // name of To in tokens (RFC 7518, section 3.1), if they are what is signed
-	First   bool           // there is no key of the purpose yet
+	First   bool           // it makes the first key of the purpose
 	HTTPS   keys.Algorithm // what will sign the server's own certificate, if that changes
 	Root    keys.Algorithm // of the root above
 	Issuers []string       // that sign with To already
@@ -86,9 +86,9 @@ func (c Change) https(p *Party) Finding {
 }
 
 // takes judges by what the party's TLS offered whether it can check what is
-// signed with a, of a key with an alternative the classical half. What a client
-// does not offer it says that it does not take in certificates either (RFC 8446,
-// section 4.2.3), though some do.
+// signed with a, of a key with an alternative the classical half. A client
+// that does not offer an algorithm says that it does not accept it in certificates
+// either (RFC 8446, section 4.2.3), though some clients do accept it.
 func (p *Party) takes(a keys.Algorithm, what string) Finding {
 	classical, _, _ := strings.Cut(string(a), "+")
 	switch {
@@ -176,8 +176,9 @@ func (c Change) keys(p *Party) Finding {
 	return Finding{}
 }
 
-// otherKeys judges who asks for the keys of other algorithms alone. Who asks for none
-// of the purpose's kind, classical or post-quantum, gets on as before.
+// otherKeys judges a party that asks for the keys of other algorithms alone. Nothing
+// changes for a party that asks for no algorithm of the purpose's kind, classical or
+// post-quantum.
 func (c Change) otherKeys(selected []string) Finding {
 	concerned := slices.ContainsFunc(selected, func(alg string) bool {
 		return strings.HasPrefix(alg, "ML-DSA") == (c.Purpose == keys.TokensPQ)
@@ -200,7 +201,7 @@ func (p *Party) selects() []string {
 	return algs
 }
 
-// Composite reports whether what is signed anew will have composite signatures.
+// Composite reports whether new signatures will be composite ones.
 func (c Change) Composite() bool { return composite(c.To) }
 
 func composite(a keys.Algorithm) bool {

@@ -66,8 +66,8 @@ func (o *Observer) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// Request notes a request of the agent n, or of nobody known if that is "", who has or
-// had a certificate of the issuer.
+// Request notes a request. n is the agent that made it, "" if that is not known, and
+// issuer is the one of its certificate.
 func (o *Observer) Request(r *http.Request, n agents.Name, issuer string, use Use) {
 	seen := Observation{Agent: n, Address: limit.Address(r), UserAgent: r.UserAgent(), Use: use, Issuer: issuer, At: o.Clock.Now()}
 	if r.TLS != nil {

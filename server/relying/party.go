@@ -3,11 +3,12 @@
 // the authority's algorithms is rehearsed against it, see [Change.Judge].
 //
 // A party is an agent, where its certificate or its ACME account said so, or else
-// an address, by the software that its User-Agent names. What clients say of
-// themselves is believed: nobody is let in or turned away by it.
+// an address, by the software that its User-Agent names. The package
+// believes what clients say of themselves, because nobody is let in or turned away
+// by it.
 //
-// What is remembered is bounded and lasts for [Memory]. Relying parties that ask
-// nothing here, such as TLS peers that look at no CRL, are not known.
+// A register is bounded and keeps a party for [Memory]. It does not know relying
+// parties that ask nothing here, such as TLS peers that look at no CRL.
 package relying
 
 import (
@@ -39,14 +40,14 @@ const (
 	JWKS          Use = "jwks"          // fetched the keys of tokens, all of them
 )
 
-// JWKSOf is the use of who fetched the keys for one JWS algorithm only.
+// JWKSOf is fetching the keys for one JWS algorithm only.
 func JWKSOf(alg string) Use { return JWKS + ":" + Use(alg) }
 
 // A Party is who relies on the authority. It is stored as JSON: fields may be
 // added, and none changes its meaning.
 type Party struct {
 	Who      string            `json:"who"`             // the agent's name, or an address
-	Agent    bool              `json:"agent,omitempty"` // Who is an agent
+	Agent    bool              `json:"agent,omitempty"` // it is an agent
 	Software string            `json:"software,omitempty"`
 	First    time.Time         `json:"first"`             // when it was first seen
 	Uses     map[Use]time.Time `json:"uses"`              // and when it was last seen to

@@ -28,7 +28,7 @@ const (
 	grain = time.Hour
 )
 
-// stored holds the parties, by who and software.
+// stored holds the parties, by name or address and software.
 const stored = storage.Table[Party]("parties")
 
 // A Register is what is remembered. Its methods may be called concurrently.
@@ -141,7 +141,8 @@ func (e *entry) use(u Use, at time.Time) {
 	e.Uses[u], e.seen = at, at
 }
 
-// find returns the entry, made if need be. Who has too many names goes by none.
+// find returns the entry and makes it if necessary. A party with too many names of
+// software is entered without one.
 func (r *Register) find(i id, now time.Time) *entry {
 	e, ok := r.parties[i]
 	if !ok && i.software != "" && r.named[i.whose()] >= maxSoftwareEach {
@@ -216,7 +217,7 @@ func (r *Register) Changes(now time.Time, all bool) Changes {
 }
 
 // Batches yields the changes in parts, each for a transaction of its own. Removals
-// come first: who was forgotten may have come back.
+// come first: a party that was forgotten may have come back.
 func (c Changes) Batches() iter.Seq[Changes] {
 	return func(yield func(Changes) bool) {
 		for gone := range slices.Chunk(c.gone, maxBatch) {
@@ -232,8 +233,9 @@ func (c Changes) Batches() iter.Seq[Changes] {
 	}
 }
 
-// Failed says that changes could not be stored: who was seen is among the next ones.
-// Who was to be removed is so after the next start, as too old.
+// Failed says that changes could not be stored. Those that were to be put are among
+// the next changes. Those that were to be removed are found to be too old after the
+// next start.
 func (r *Register) Failed(c Changes) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -259,8 +261,8 @@ func (c Changes) Save(tx storage.Tx) error {
 	return nil
 }
 
-// Store stores all that was noted, or only what is worth a commit. A crash may forget
-// what was noted since. What could not be stored is tried again with the next call.
+// Store stores all that was noted, or only what is worth a commit. A crash may lose
+// what was noted since. The next call tries again what could not be stored.
 func (r *Register) Store(ctx context.Context, db storage.DB, now time.Time, all bool) error {
 	var failed error
 	for changes := range r.Changes(now, all).Batches() {

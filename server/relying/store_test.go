@@ -14,7 +14,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// TestStrangersLeaveNoWork: who was forgotten before being stored costs neither
+// TestStrangersLeaveNoWork: a party that was forgotten before being stored costs neither
 // memory until the next commit nor a deletion in it.
 func TestStrangersLeaveNoWork(t *testing.T) {
 	db := open(t)
@@ -95,7 +95,7 @@ func TestManyAreStoredInBatches(t *testing.T) {
 	}
 }
 
-// TestFailedSaveIsTriedAgain, also for who does not come back.
+// TestFailedSaveIsTriedAgain, also for a party that does not come back.
 func TestFailedSaveIsTriedAgain(t *testing.T) {
 	db := open(t)
 	r := load(t, db)
