@@ -125,7 +125,7 @@ func (s *Server) assemble(k keys.Source) error {
 	s.gate = s.newGate()
 	s.ocsp = ocsp.NewResponder(s.db, a.CA, s.clock, s.Log)
 	s.acme = s.newACME()
-	s.oauth = oauth.New(oauth.Config{Tokens: a.Tokens, Log: s.Log, Certificate: presented})
+	s.oauth = oauth.New(oauth.Config{Tokens: a.Tokens, Log: s.Log, Grants: []oauth.Grant{oauth.ClientCredentials{}}, Certificate: presented})
 	s.enroll = enroll.New(enroll.Config{
 		DB: s.db, CA: a.CA, TrustDomain: td, Clock: s.clock, Log: s.Log,
 		Enrolled: func(r *http.Request, n agents.Name) { s.relying.Request(r, n, "", relying.Certificate) },

@@ -39,7 +39,7 @@ var layers = map[string]string{
 	"ca/acme":                  "ca agents/policy agents/clock agents storage pqc/jose/strict",
 	"crl/ocsp":                 "crl ca agents/clock agents storage",
 	"crl":                      "ca agents/clock agents storage",
-	"tokens/oauth":             "tokens agents/policy agents storage pqc pqc/jose",
+	"tokens/oauth":             "tokens agents/policy agents storage/audit storage pqc pqc/jose",
 	"tokens":                   "agents/policy agents/clock agents storage/audit storage/keys storage pqc agents/secret pqc/jose",
 	"ca":                       "agents/policy agents/clock agents storage/audit storage/keys storage pqc/pkix pqc",
 	"agents/policy":            "agents/clock agents storage/audit storage",

@@ -53,7 +53,7 @@ func newAlone(t testing.TB, postQuantum keys.Algorithm, audiences ...string) *al
 		t.Fatal(err)
 	}
 	m.Server = oauth.New(oauth.Config{
-		Tokens: service, Log: log,
+		Tokens: service, Log: log, Grants: []oauth.Grant{oauth.ClientCredentials{}},
 		Certificate: func(storage.Tx, *http.Request, time.Time) (*oauth.Presented, error) { return nil, nil },
 	})
 	return m
@@ -168,4 +168,11 @@ func TestTokenBoundToAKeyIsNoBearerToken(t *testing.T) {
 	if got := introspect(); got != http.StatusUnauthorized {
 		t.Errorf("one that is bound to a key: %d", got)
 	}
+}
+
+// metadata returns the document that ServeMetadata answers.
+func (m *alone) metadata() []byte {
+	w := httptest.NewRecorder()
+	m.ServeMetadata(w, httptest.NewRequest("GET", "/.well-known/oauth-authorization-server", nil))
+	return w.Body.Bytes()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
@@ -36,7 +37,7 @@ func (c *client) proof() string {
 // assertion and a certificate must be the same agent by both. A failure is
 // recorded as a denial if it concerns an agent. then, if it is not nil, runs on
 // the same snapshot after a success.
-func (s *Server) authenticate(ctx context.Context, r *http.Request, f form, action string, then func(storage.Tx, *client) error) (*client, error) {
+func (s *Server) authenticate(ctx context.Context, r *http.Request, f form, action audit.Action, then func(storage.Tx, *client) error) (*client, error) {
 	if user, _, ok := r.BasicAuth(); ok || f.get("client_secret") != "" {
 		return nil, fmt.Errorf("%w: %q came with a client secret, which no agent has", ErrClient, clip(user))
 	}
@@ -49,12 +50,21 @@ func (s *Server) authenticate(ctx context.Context, r *http.Request, f form, acti
 		}
 		return then(tx, &c)
 	})
-	if err != nil && claimed != "" && isRefusal(err) {
-		err = policy.Deny(ctx, s.Tokens.DB, now, policy.Request{
-			Actor: "anonymous", Action: action, Subject: string(claimed), ID: requestID(r),
-		}, err)
+	if err != nil {
+		err = s.deny(ctx, r, policy.Anonymous, action, claimed, err)
 	}
 	return &c, err
+}
+
+// deny records that something was refused to somebody, if err is a refusal that
+// concerns an agent, and returns err. It is the one place here that does.
+func (s *Server) deny(ctx context.Context, r *http.Request, who policy.Principal, action audit.Action, about agents.Name, err error) error {
+	if about == "" || !policy.IsDenial(err) {
+		return err
+	}
+	point := policy.Point{DB: s.Tokens.DB}
+	q := policy.Query{Principal: who, Action: action, Subject: string(about), Time: s.Tokens.Clock.Now(), Request: requestID(r)}
+	return point.Do(ctx, q, policy.Act{Ask: func(storage.Tx, *policy.Query) error { return err }})
 }
 
 // identify returns the client, or the agent that a failed attempt was about.
@@ -104,7 +114,7 @@ func (s *Server) bearer(tx storage.Tx, r *http.Request, now time.Time) (tokens.T
 		return tokens.Token{}, agents.Agent{}, fmt.Errorf("%w: no bearer token came", ErrClient)
 	}
 	t, a, err := s.Tokens.Active(tx, text, now)
-	if errors.Is(err, storage.ErrNotFound) || err != nil && isRefusal(err) {
+	if errors.Is(err, storage.ErrNotFound) || policy.IsDenial(err) {
 		return t, a, fmt.Errorf("%w (%w)", errBearer, err)
 	}
 	if err != nil {
@@ -125,9 +135,6 @@ func (s *Server) bearer(tx storage.Tx, r *http.Request, now time.Time) (tokens.T
 	}
 	return t, a, err
 }
-
-// isRefusal tells a decision about the client from a failure to decide.
-func isRefusal(err error) bool { return errors.Is(err, ErrClient) || policy.IsDenial(err) }
 
 // clip bounds what a log repeats of its input.
 func clip(s string) string {

@@ -9,6 +9,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
@@ -54,15 +55,13 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Intr
 			return look(tx, a, t.Scopes)
 		})
 	} else {
-		_, err = s.authenticateOnce(ctx, r, f, "token.introspect", func(tx storage.Tx, c *client) error { return look(tx, c.agent, c.agent.Scopes) })
+		_, err = s.authenticateOnce(ctx, r, f, audit.TokenIntrospect, func(tx storage.Tx, c *client) error { return look(tx, c.agent, c.agent.Scopes) })
 	}
 	if err != nil {
 		return tokens.Introspection{}, err
 	}
 	if !may {
-		policy.Deny(ctx, s.Tokens.DB, now, policy.Request{
-			Actor: s.Tokens.TrustDomain.ID(caller), Action: "token.introspect", Subject: string(caller), ID: requestID(r),
-		}, policy.ErrScope)
+		s.deny(ctx, r, policy.Agent(s.Tokens.TrustDomain.ID(caller)), audit.TokenIntrospect, caller, policy.ErrScope)
 		return tokens.Introspection{}, &protocolError{http.StatusForbidden, "insufficient_scope", "introspection needs the scope brevet:introspect"}
 	}
 	return in, nil
@@ -71,7 +70,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Intr
 // authenticateOnce is authenticate for requests that make nothing: if the
 // client used an assertion, that is recorded at once. then runs on the snapshot
 // on which the client was authenticated; nil does nothing.
-func (s *Server) authenticateOnce(ctx context.Context, r *http.Request, f form, action string, then func(storage.Tx, *client) error) (*client, error) {
+func (s *Server) authenticateOnce(ctx context.Context, r *http.Request, f form, action audit.Action, then func(storage.Tx, *client) error) (*client, error) {
 	c, err := s.authenticate(ctx, r, f, action, then)
 	if err != nil || c.claim == nil {
 		return c, err
@@ -99,7 +98,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	if f.get("token") == "" {
 		return invalidRequest("token is missing")
 	}
-	c, err := s.authenticateOnce(r.Context(), r, f, "token.revoke", nil)
+	c, err := s.authenticateOnce(r.Context(), r, f, audit.TokenRevoke, nil)
 	if err != nil {
 		return err
 	}

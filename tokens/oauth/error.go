@@ -28,7 +28,7 @@ func invalidRequest(description string) error {
 
 // ErrClient says that a client did not prove to be an active agent. Outsiders
 // are told no more: not whether the agent exists, nor what it is.
-var ErrClient = errors.New("client authentication failed")
+var ErrClient = agents.NewRefusal("client_unauthenticated", "client authentication failed", nil)
 
 // toProtocol translates what happened into what the client is told.
 func toProtocol(err error) *protocolError {
@@ -44,7 +44,7 @@ func toProtocol(err error) *protocolError {
 		return &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "tokens for this resource need a post-quantum signature, and the authority has no key for it yet"}
 	case errors.Is(err, agents.ErrInvalid):
 		return invalidRequest(policy.Told(err)).(*protocolError)
-	case errors.Is(err, ErrClient) || policy.IsDenial(err):
+	case policy.IsDenial(err): // ErrClient, or why the agent cannot be a client
 		return &protocolError{http.StatusUnauthorized, "invalid_client", "client authentication failed: use private_key_jwt with a key of this agent, or a current client certificate"}
 	}
 	if policy.IsUnavailable(err) {

@@ -20,7 +20,7 @@ func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 		"introspection_endpoint":                s.Tokens.Issuer + IntrospectPath,
 		"revocation_endpoint":                   s.Tokens.Issuer + RevokePath,
 		"jwks_uri":                              s.Tokens.Issuer + JWKSPath,
-		"grant_types_supported":                 []string{"client_credentials"},
+		"grant_types_supported":                 s.grantTypes(),
 		"response_types_supported":              []string{},
 		"token_endpoint_auth_methods_supported": methods,
 		"token_endpoint_auth_signing_alg_values_supported":         assertionAlgorithms,

@@ -2,7 +2,8 @@
 // 6749) for agents: it authenticates clients, reads what they ask for, and lets
 // package tokens mint, introspect and revoke.
 //
-// The grant is client_credentials (section 4.4). Clients have no secrets: they
+// Each [Grant] is one way to ask for a token; the one that exists is
+// [ClientCredentials] (section 4.4). Clients have no secrets: they
 // authenticate with a key by private_key_jwt (RFC 7523, section 2.2) or with
 // their certificate (RFC 8705, section 2.1), and a token that is requested with a
 // certificate is bound to it (section 3). Refresh tokens and everything that needs
@@ -31,6 +32,7 @@ type Presented struct {
 type Config struct {
 	Tokens *tokens.Service // has the store, the clock and the issuer, too
 	Log    *slog.Logger
+	Grants []Grant // the ways in which clients may ask for a token
 
 	// Certificate returns what the client presented on r's connection, or nil if it
 	// presented nothing. A certificate that may not be used is an error.
