@@ -14,16 +14,34 @@ var ctxStart = context.Background()
 
 var b64 = base64.RawURLEncoding
 
-// A signer makes access tokens (RFC 9068, section 2.1) with one key.
+// The types of JWT that are signed here. A verifier that wants one type takes no
+// other for it (RFC 8725, section 3.11).
+const accessTokenType = "at+jwt" // RFC 9068, section 2.1
+
+var jwtTypes = []string{accessTokenType}
+
+// A signer makes JWTs of all types with one key.
 type signer struct {
-	*jose.Signer
-	id string // kid
+	id     string // kid
+	byType map[string]*jose.Signer
 }
 
 func newSigner(id string, key crypto.Signer) (*signer, error) {
-	s, err := jose.NewSigner(key, id, "at+jwt")
-	if err != nil {
-		return nil, fmt.Errorf("tokens are not signed with this key: %w", err)
+	s := &signer{id, map[string]*jose.Signer{}}
+	for _, typ := range jwtTypes {
+		var err error
+		if s.byType[typ], err = jose.NewSigner(key, id, typ); err != nil {
+			return nil, fmt.Errorf("tokens are not signed with this key: %w", err)
+		}
 	}
-	return &signer{s, id}, nil
+	return s, nil
+}
+
+// sign returns the JWT of a type that has these claims.
+func (s *signer) sign(typ string, claims []byte) (string, error) {
+	is, ok := s.byType[typ]
+	if !ok {
+		return "", fmt.Errorf("no JWT of the type %q is signed here", typ)
+	}
+	return is.Sign(claims)
 }

@@ -95,7 +95,7 @@ func (m *minting) sign(_ context.Context, d *policy.Decision) error {
 	if err != nil {
 		return fmt.Errorf("encoding token %s: %w", t.ID, err)
 	}
-	text, err := signer.Sign(payload)
+	text, err := signer.sign(accessTokenType, payload)
 	if err != nil {
 		return err
 	}

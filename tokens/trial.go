@@ -49,12 +49,16 @@ func (s *Service) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (
 	if err != nil {
 		return Trial{}, err
 	}
-	text, err := signer.Sign(payload)
+	text, err := signer.sign(accessTokenType, payload)
 	if err != nil {
 		return Trial{}, err
 	}
-	key, err := jose.Key{ID: k.ID, Algorithm: signer.Algorithm(), Public: private.Public()}.MarshalJSON()
-	return Trial{signer.Algorithm(), len(text), len(key)}, err
+	alg, err := jose.Algorithm(private.Public())
+	if err != nil {
+		return Trial{}, err
+	}
+	key, err := jose.Key{ID: k.ID, Algorithm: alg, Public: private.Public()}.MarshalJSON()
+	return Trial{alg, len(text), len(key)}, err
 }
 
 // latest returns the token that was minted last, of those on record and of t.
