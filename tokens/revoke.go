@@ -7,6 +7,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // Revoke kills one token that is on record and alive. If holder is not empty,
@@ -14,18 +15,19 @@ import (
 func (s *Service) Revoke(ctx context.Context, r policy.Request, jti agents.CredentialID, holder agents.Name, why agents.Reason) (Token, error) {
 	now := s.Clock.Now()
 	var t Token
-	r.Action = "token.revoke"
-	err := policy.Do(ctx, s.DB, now, r, func(tx storage.Tx) (policy.Grant, error) {
-		g := policy.Grant{Credential: jti.String(), Reasons: []string{why.String()}}
+	point := policy.Point{DB: s.DB}
+	q := policy.Query{Principal: r.Principal(), OnBehalfOf: r.OnBehalfOf, Action: audit.TokenRevoke, Subject: r.Subject, Request: r.ID, Time: now}
+	err := point.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+		done := policy.Done{Credential: jti.String(), Reasons: []string{why.String()}}
 		var err error
 		if t, err = Get(tx, jti); err != nil {
-			return g, err
+			return done, err
 		}
-		g.Subject = string(t.Agent)
+		done.Subject = string(t.Agent)
 		if holder != "" && t.Agent != holder {
-			return g, fmt.Errorf("%w: token %s belongs to another agent", policy.ErrDenied, jti)
+			return done, fmt.Errorf("%w: token %s belongs to another agent", policy.ErrDenied, jti)
 		}
-		return g, agents.Revoke(tx, t.Credential, agents.Cutoff{At: now, Reason: why})
-	})
+		return done, agents.Revoke(tx, t.Credential, agents.Cutoff{At: now, Reason: why})
+	}})
 	return t, err
 }
