@@ -8,6 +8,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/pqc/jose"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -111,7 +112,7 @@ func (s *Service) noAccountKey(r *request, csr *ca.CSR) error {
 	if err != nil {
 		return nil // a post-quantum key: no account has one; ca.Issue checks its components
 	}
-	_, jwk, err := canonical(public)
+	jwk, err := jose.Canonical(public)
 	if err != nil {
 		return newProblem("badCSR", "%v", err)
 	}

@@ -1,18 +1,14 @@
 package acme
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/hmac"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/json"
 	"errors"
 	"hash"
-	"math/big"
 
+	"github.com/brevet-ca/brevet/pqc/jose"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 )
 
@@ -43,28 +39,20 @@ func parseJWS(body []byte) (*jws, error) {
 	if err != nil {
 		return nil, newProblem("malformed", "the JWS: %v", err)
 	}
-	j := &jws{signed: []byte(protected + "." + payload)}
-	head, err := strict.Base64(protected)
-	if err == nil {
-		j.payload, err = strict.Base64(payload)
+	signed, err := jose.Parse(protected, payload, signature)
+	if err != nil {
+		return nil, newProblem("malformed", "the JWS: %v", err)
 	}
-	if err == nil {
-		j.signature, err = strict.Base64(signature)
+	if signature == "" {
+		return nil, newProblem("malformed", "the JWS has no signature")
 	}
-	if err != nil || signature == "" {
-		return nil, newProblem("malformed", "the JWS: its three members are base64url without padding")
-	}
-	var crit, b64 json.RawMessage
+	j := &jws{payload: signed.Payload, signed: signed.Input, signature: signed.Signature, header: header{alg: signed.Algorithm}}
 	h := &j.header
-	err = readObject(head, map[string]any{
-		"alg": (*filled)(&h.alg), "nonce": (*filled)(&h.nonce), "url": (*filled)(&h.url), "kid": (*filled)(&h.kid),
-		"jwk": &h.jwk, "crit": &crit, "b64": &b64,
+	err = signed.Header.Read(map[string]any{
+		"nonce": (*filled)(&h.nonce), "url": (*filled)(&h.url), "kid": (*filled)(&h.kid), "jwk": &h.jwk,
 	})
 	if err != nil {
 		return nil, newProblem("malformed", "the protected header: %v", err)
-	}
-	if crit != nil || b64 != nil { // RFC 7515, section 4.1.11
-		return nil, newProblem("malformed", "the protected header asks for extensions that are not understood")
 	}
 	return j, nil
 }
@@ -96,43 +84,13 @@ func readObject(data []byte, fields map[string]any) error {
 // verify checks the signature with the one algorithm of the key (RFC 7518,
 // section 3; RFC 8037, section 3.1).
 func (j *jws) verify(k *key) error {
-	bad := newProblem("malformed", "the JWS signature is wrong")
 	if j.header.alg != k.alg {
 		return newProblem("malformed", "alg %.20q is not the algorithm of the key, which is %s", j.header.alg, k.alg)
 	}
-	switch public := k.public.(type) {
-	case *ecdsa.PublicKey:
-		size := (public.Curve.Params().BitSize + 7) / 8
-		if len(j.signature) != 2*size {
-			return bad
-		}
-		r, s := new(big.Int).SetBytes(j.signature[:size]), new(big.Int).SetBytes(j.signature[size:])
-		if ecdsa.Verify(public, digest(k.alg, j.signed), r, s) {
-			return nil
-		}
-	case ed25519.PublicKey:
-		if ed25519.Verify(public, j.signed, j.signature) {
-			return nil
-		}
-	case *rsa.PublicKey:
-		if rsa.VerifyPKCS1v15(public, crypto.SHA256, digest(k.alg, j.signed), j.signature) == nil {
-			return nil
-		}
+	if !jose.Verify(k.public, k.alg, j.signed, j.signature) {
+		return newProblem("malformed", "the JWS signature is wrong")
 	}
-	return bad
-}
-
-func digest(alg string, data []byte) []byte {
-	switch alg[2:] {
-	case "384":
-		h := sha512.Sum384(data)
-		return h[:]
-	case "512":
-		h := sha512.Sum512(data)
-		return h[:]
-	}
-	h := sha256.Sum256(data)
-	return h[:]
+	return nil
 }
 
 // macs are the algorithms of external account bindings (RFC 8555, section

@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -297,4 +298,17 @@ func hmacSHA256(key, data []byte) []byte {
 	h := hmac.New(sha256.New, key)
 	h.Write(data)
 	return h.Sum(nil)
+}
+
+func digest(alg string, data []byte) []byte {
+	switch alg[2:] {
+	case "384":
+		h := sha512.Sum384(data)
+		return h[:]
+	case "512":
+		h := sha512.Sum512(data)
+		return h[:]
+	}
+	h := sha256.Sum256(data)
+	return h[:]
 }

@@ -36,7 +36,7 @@ var layers = map[string]string{
 	"server/admin":             "server/operator server/admin/api agents/policy agents storage/keys storage",
 	"server/operator":          "server/admin/api ca/acme crl tokens ca agents/policy agents/clock agents storage/audit storage/keys storage",
 	"ca/catest":                "ca agents/policy agents/clock agents storage/bolt storage/audit storage/keys storage storage/keys/file",
-	"ca/acme":                  "ca agents/policy agents/clock agents storage pqc/jose/strict",
+	"ca/acme":                  "ca agents/policy agents/clock agents storage pqc/jose/strict pqc/jose",
 	"crl/ocsp":                 "crl ca agents/clock agents storage",
 	"crl":                      "ca agents/clock agents storage",
 	"tokens/oauth":             "tokens agents/policy agents storage/audit storage pqc pqc/jose",
