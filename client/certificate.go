@@ -47,7 +47,7 @@ func (e endpoint) certify(ctx context.Context, c *tls.Config, t *trust, path str
 }
 
 // newRequest returns a PKCS #10 request (RFC 2986) in PEM. Its subject is
-// empty: who the agent is, the authority knows.
+// empty, because the authority knows which agent asks.
 func newRequest(key crypto.Signer, names []string) (string, error) {
 	var t x509.CertificateRequest
 	for _, n := range names {

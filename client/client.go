@@ -7,10 +7,10 @@
 // minutes: [Identity.Run] renews it, in this process or in another one over the
 // same directory. [Identity.TLSConfig] and [TokenSource] follow by themselves.
 //
-// Keys never leave the machine, and each certificate has a new one. What the
-// authority is trusted for rests on the root whose fingerprint was given at
-// the enrollment, and on no other; a new root takes a new enrollment. Not
-// built: ACME, for which agents have certbot and its kind, and DPoP.
+// Keys never leave the machine, and each certificate has a new one. The agent
+// trusts only the root whose fingerprint it was given at the enrollment; to
+// trust a new root, it must enroll again. Not built: ACME, for which agents
+// have certbot and similar clients, and DPoP.
 //
 // An identity may require that all signatures are hybrid, see
 // [Identity.RequireHybrid]. Package pqc/inspect checks certificates, CRLs,
@@ -28,7 +28,7 @@ import (
 // An Identity is an enrolled agent: its current certificate, the key of it and
 // the authority that issued it. Its methods may be called concurrently.
 type Identity struct {
-	// What renewals ask for; the authority's registry decides. To be set
+	// Renewals ask for these; the authority's registry decides. Set them
 	// before the first renewal.
 	Names   []string      // DNS names and IP addresses; nil means those of the current certificate
 	TTL     time.Duration // 0 means what the agent or the profile has

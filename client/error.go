@@ -16,7 +16,7 @@ import (
 var ErrReenroll = errors.New("ask the operator for brevet agent reenroll, and enroll with the new token")
 
 // An Error is the authority's refusal: a problem (RFC 9457) or an OAuth error
-// (RFC 6749, section 5.2). What it quotes is printable and bounded.
+// (RFC 6749, section 5.2). The text that it quotes is printable and bounded.
 type Error struct {
 	Status     int
 	Code       string        // OAuth error code, such as invalid_scope; "" for problems
@@ -74,8 +74,8 @@ func (e endpoint) refusal(resp *http.Response, body []byte, now time.Time) *Erro
 // mistake, and an agent should notice when that is mended.
 const maxRetryAfter = time.Hour
 
-// retryAfter reads seconds or a date (RFC 9110, section 10.2.3). What it cannot
-// read is no wish.
+// retryAfter reads seconds or a date (RFC 9110, section 10.2.3). It returns 0
+// if it cannot read s.
 func retryAfter(s string, now time.Time) time.Duration {
 	var d time.Duration
 	if n, err := strconv.ParseUint(s, 10, 31); err == nil {

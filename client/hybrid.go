@@ -8,12 +8,12 @@ import (
 	"fmt"
 )
 
-// RequireHybrid has the identity take no chain from now on that does not rest
-// on ML-DSA signatures throughout, be they alternative ones, composite or ML-DSA
-// alone: neither for itself, nor from the authority's HTTPS, nor from a peer by
-// TLSConfig. It renews the certificate under these terms, as Renew does, and
-// only if that succeeds they are saved in the directory, to hold after a restart
-// too. Nothing but an enrollment takes them back.
+// RequireHybrid makes the identity refuse every chain that has a signature
+// without ML-DSA: for itself, from the authority's HTTPS, and from a peer by
+// TLSConfig. The ML-DSA signatures may be alternative ones, composite, or ML-DSA
+// alone. It renews the certificate under this rule, as Renew does. If that
+// succeeds, it saves the rule in the directory, so that it holds after a restart
+// too. Only a new enrollment takes it back.
 func (id *Identity) RequireHybrid(ctx context.Context) error {
 	id.renewing.Lock()
 	defer id.renewing.Unlock()
@@ -40,11 +40,11 @@ func (t *trust) strict() *trust { return &trust{roots: t.roots, hybrid: true} }
 // for the name that the connection is made to, which must then be a DNS name.
 //
 // It works with every authority that is hybrid, also with those whose composite
-// or ML-DSA signatures crypto/tls cannot verify: all that it would check of a
-// chain is checked here in its place, and ConnectionState has the verified
-// certificate in PeerCertificates, but no VerifiedChains. What is hybrid is who
-// vouches for the key. The handshake itself is signed with that key, a
-// classical one; its secrecy is hybrid where both sides have X25519MLKEM768.
+// or ML-DSA signatures crypto/tls cannot verify: this
+// function checks the chain in its place, and ConnectionState has the verified
+// certificate in PeerCertificates, but no VerifiedChains. The chain that
+// certifies the key is hybrid. The handshake itself is signed with that key,
+// which is classical; its secrecy is hybrid if both sides have X25519MLKEM768.
 func (id *Identity) HybridClientConfig(host string) *tls.Config {
 	c := id.peerConfig()
 	c.ServerName = host
@@ -63,8 +63,8 @@ func (id *Identity) HybridClientConfig(host string) *tls.Config {
 }
 
 // HybridServerConfig is the other side of HybridClientConfig: clients must show
-// a certificate that leads to a pinned root by hybrid signatures alone. Who the
-// client is, the program reads from PeerCertificates.
+// a certificate that leads to a pinned root by hybrid signatures alone. The
+// program reads from PeerCertificates who the client is.
 func (id *Identity) HybridServerConfig() *tls.Config {
 	c := id.peerConfig()
 	c.ClientAuth = tls.RequireAnyClientCert // VerifyConnection does more

@@ -116,8 +116,8 @@ func TestHybridPeersRefuseClassicalOnes(t *testing.T) {
 	}
 }
 
-// TestHybridPeersAskForTheUse: a certificate for servers is none for a client, and the
-// other way round.
+// TestHybridPeersAskForTheUse: a certificate for servers is refused from a client,
+// and the other way round.
 func TestHybridPeersAskForTheUse(t *testing.T) {
 	for _, m := range []mode{alternative, composite, pure} {
 		a := newHybridAuthority(t, m)

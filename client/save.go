@@ -50,8 +50,8 @@ func (d directory) enroll(s saved) error {
 	})
 }
 
-// note changes one of the settings in client.json. What else stands there is
-// kept. The caller holds the lock.
+// note changes one of the settings in client.json. It keeps the
+// others. The caller holds the lock.
 func (d directory) note(name string, value any) error {
 	text, err := d.read(settingsFile)
 	if err != nil {

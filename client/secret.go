@@ -3,7 +3,7 @@ package client
 import "github.com/brevet-ca/brevet/agents/secret"
 
 // A Secret is text that only its reader may see: an enrollment token, an
-// access token. Whatever prints it prints "[hidden]"; Reveal is where it leaves.
+// access token. It prints as "[hidden]"; only Reveal returns it.
 type Secret = secret.Secret
 
 // NewSecret hides text.

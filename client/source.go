@@ -46,7 +46,7 @@ func (s *TokenSource) Token(ctx context.Context) (*Token, error) {
 	if f == nil {
 		f = &fetch{done: make(chan struct{})}
 		s.fetching = f
-		go s.fetch(context.WithoutCancel(ctx), f) // who gives up does not take it from the others
+		go s.fetch(context.WithoutCancel(ctx), f) // a caller that gives up does not cancel it for the others
 	}
 	s.mu.Unlock()
 	select {

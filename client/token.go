@@ -18,7 +18,7 @@ type TokenRequest struct {
 	// Assertion has the agent prove itself by a signed assertion
 	// (private_key_jwt, RFC 7523) in place of its TLS certificate, which does
 	// not arrive where a proxy terminates TLS. The token is then not bound to
-	// the certificate: who has it can use it.
+	// the certificate: anyone who has the token can use it.
 	Assertion bool
 }
 

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// ErrUnknownAlgorithm says that a name or an object identifier is none of ours.
-// What carries it may still be a classical key or signature.
+// ErrUnknownAlgorithm says that a name or an object identifier does not
+// belong to this package. The key or signature may still be a classical one.
 var ErrUnknownAlgorithm = errors.New("unknown post-quantum algorithm")
 
 // An Algorithm is one row of the table of signature algorithms. The constants and what

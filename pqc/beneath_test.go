@@ -16,8 +16,8 @@ import (
 	"github.com/cloudflare/circl/sign/mldsa/mldsa87"
 )
 
-// What stands here calls circl and the standard library as a program without this
-// package would: the reference of the benchmarks.
+// This file calls circl and the standard library as a program without this
+// package would, as the reference of the benchmarks.
 
 type (
 	private44 = circlPrivate[mldsa44.PublicKey, mldsa44.PrivateKey]

@@ -24,7 +24,7 @@ func Example() {
 	// Output: MLDSA65-ECDSA-P256-SHA512 true false
 }
 
-// Half of a composite signature is none.
+// Half of a composite signature does not verify.
 func ExamplePublicKey_Verify() {
 	key, err := pqc.GenerateKey(pqc.MLDSA65Ed25519SHA512)
 	if err != nil {
@@ -63,8 +63,8 @@ func ExampleOptions() {
 	// "": false
 }
 
-// What is read is refused for what it is: a key of another algorithm may yet be one
-// that the standard library knows.
+// A key of another algorithm is refused with ErrUnknownAlgorithm: the standard
+// library may know it.
 func ExampleParsePKIXPublicKey() {
 	key, err := pqc.GenerateKey(pqc.MLDSA65)
 	if err != nil {

@@ -152,8 +152,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// mutate returns b with one octet changed, or with one more where there is none to
-// change.
+// mutate returns b with one octet changed, or with one more if change is 0 or b is
+// empty.
 func mutate(b []byte, at uint16, change uint8) []byte {
 	if change == 0 || len(b) == 0 {
 		return append(slices.Clone(b), change)

@@ -9,13 +9,13 @@
 //
 // A composite signature holds as long as one of its halves does. Both halves are
 // always made and always checked, and this package gives no way to use a component
-// key alone (the draft, sections 5.3 and 9.3, forbids it). Composite signatures can
-// be made anew by others for the same message (section 9.2.2), with ECDSA by who has
-// seen one: never take the hash of something signed for its identity.
+// key alone (the draft, sections 5.3 and 9.3, forbids it). A composite signature is
+// not unique for its message (section 9.2.2): with ECDSA, anyone who has seen one can
+// make another. So never use the hash of something signed as its identity.
 //
 // A message is given whole, not hashed and not as a stream. All sizes are in octets.
-// Every format has one encoding, and what is in another is refused: DER, points that
-// are compressed, base64 with loose bits. Errors say what was wrong and show nothing
+// Every format has one encoding, and all others are refused: BER, compressed points,
+// base64 with loose bits. Errors say what was wrong and show nothing
 // of a private key; where the algorithm was none of ours they wrap ErrUnknownAlgorithm.
 //
 // Left out: the two composites with brainpool curves (no implementation of the
@@ -27,5 +27,5 @@
 // private key, too. Private keys are not wiped from memory. The package does no I/O
 // and holds no state; keys may be used by many goroutines at once.
 //
-// Certificates, CRLs and requests with these keys are the matter of package pkix.
+// Package pkix has certificates, CRLs and requests with these keys, package jose JWS.
 package pqc

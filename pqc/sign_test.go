@@ -112,8 +112,8 @@ func withSeed(t *testing.T, k *PrivateKey, b byte) []byte {
 	return append(bytes.Repeat([]byte{b}, seedSize), raw[seedSize:]...)
 }
 
-// TestComponentKeyAlone: what a component signs on its own is no half, and a half
-// is no signature of the component.
+// TestComponentKeyAlone: what a component signs on its own does not serve as
+// a half, and a half is not a signature of the component.
 func TestComponentKeyAlone(t *testing.T) {
 	eachComposite(t, func(t *testing.T, alg Algorithm) {
 		k, r := testKey(t, alg), alg.row()

@@ -24,7 +24,7 @@ type row struct {
 	trad    traditional
 	preHash func(message []byte) []byte
 
-	// What follows from the above.
+	// Computed from the fields above.
 	flag       string
 	label      []byte // also the FIPS 204 context of the ML-DSA half
 	identifier []byte // DER AlgorithmIdentifier

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// The files that tests read, here, in pkix and in client. Whoever has more of the
-// same kind puts them beside ours, or in a directory of their own.
+// The files that tests read, here, in pkix and in inspect. If you have more of the
+// same kind, put them beside ours, or in a directory of your own.
 const (
 	acvpFiles       = "acvp/*.json"
 	compositeFiles  = "composite/*.json"

@@ -85,7 +85,8 @@ func testDER(t *testing.T, pub *PublicKey, der []byte) {
 }
 
 // TestWycheproofSignSeed compares signatures with and without randomness. The
-// public Sign always draws it, so what lies beneath is called, save for refusals.
+// public Sign always draws it, so the test calls the function below it, except for
+// refusals.
 func TestWycheproofSignSeed(t *testing.T) {
 	set, files := vectors(t, "wycheproof sign from a seed", signSeedFiles)
 	set.each(t, files, func(t *testing.T, alg Algorithm, g *wycheproofGroup) {
@@ -148,7 +149,7 @@ func signWith(k *PrivateKey, msg, context, rnd []byte) ([]byte, error) {
 }
 
 // TestWycheproofExpanded: expanded keys are refused, in PKCS #8 and by themselves.
-// What others have signed with them verifies.
+// Signatures that others made with them verify.
 func TestWycheproofExpanded(t *testing.T) {
 	set, files := vectors(t, "wycheproof sign from an expanded key", signNoSeedFiles)
 	set.each(t, files, func(t *testing.T, alg Algorithm, g *wycheproofGroup) {

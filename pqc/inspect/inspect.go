@@ -15,10 +15,11 @@ import (
 	"github.com/brevet-ca/brevet/pqc/pkix"
 )
 
-// An Inspector checks certificates, CRLs, certification requests and JWS that
-// came from anywhere, by what its user trusts. It does no I/O: files are given
-// by their contents, X.509 in PEM or DER. What it cannot check it refuses. Once
-// it is set up, its methods may be called concurrently.
+// An Inspector checks certificates, CRLs, certification requests and JWS from
+// anywhere against the roots and keys that its user trusts. It does no I/O: the
+// caller hands over the contents of files, X.509 in PEM or DER. It refuses
+// everything that it cannot check. Once it is set up, its methods may be called
+// concurrently.
 type Inspector struct {
 	Host          string    // that certificates must be for, a DNS name or an IP address; "" asks for none
 	Time          time.Time // when they must be valid; to be set

@@ -17,7 +17,7 @@ import (
 // A Signed is a JWS whose form was checked, but not its signature.
 type Signed struct {
 	Header    strict.Object // the protected one
-	Algorithm string        // alg of the header; "", which fits no key, if there is none
+	Algorithm string        // alg of the header; "" if it is absent, which fits no key
 	Payload   []byte
 	Signature []byte
 	Input     []byte // what the signature is over (section 2, JWS Signing Input)

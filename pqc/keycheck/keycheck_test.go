@@ -146,9 +146,9 @@ func TestCheckRefusesROCA(t *testing.T) {
 	keyRefused(t, "a ROCA modulus", &rsa.PublicKey{N: new(big.Int).Mul(prime(), prime()), E: 65537}, "CVE-2017-15361")
 }
 
-// TestCheckRefusesClosePrimes: of n = p*q with q = p + d, each round of
-// Fermat's method gains; a hundred of them reach d of about 2^516 for p of 1024
-// bits. What lies just beyond is as good as random primes.
+// TestCheckRefusesClosePrimes: n = p*q with q = p + d. A hundred rounds
+// of Fermat's method find d of up to about 2^516 for p of 1024 bits. Primes that
+// lie a little further apart are as good as random ones.
 func TestCheckRefusesClosePrimes(t *testing.T) {
 	p, err := rand.Prime(rand.Reader, 1025)
 	if err != nil {

@@ -20,11 +20,12 @@ var (
 	oidAltSignatureValue = asn1.ObjectIdentifier{2, 5, 29, 74} // altSignatureValue
 )
 
-// An alternative is what these extensions say. Its zero value is none of them.
+// An alternative holds what these extensions say. It is zero if there are no such
+// extensions.
 type alternative struct {
 	key        *pqc.PublicKey // the subject's alternative key
-	keyErr     error          // why a key that stands there is not understood
-	identifier []byte         // AlgorithmIdentifier of the signature; nil if there is none
+	keyErr     error          // why the key that is there cannot be read
+	identifier []byte         // AlgorithmIdentifier of the signature; nil if it is absent
 	signature  []byte
 }
 

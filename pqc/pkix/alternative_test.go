@@ -108,7 +108,7 @@ func (e *entity) preTBS(t testing.TB) []byte {
 	return must(must(splitTBS(e.X509.RawTBSCertificate, certificateExtensions))(t).preTBS())(t)
 }
 
-// without returns the extensions but for these.
+// without returns the extensions except these.
 func (t *tbs) without(tb testing.TB, drop ...asn1.ObjectIdentifier) []byte {
 	tb.Helper()
 	var kept []byte

@@ -83,8 +83,8 @@ func inTurn(b *testing.B, f, g func()) (first, second float64) {
 	return median[0], median[1]
 }
 
-// BenchmarkIssuerKey signs with a key that is kept and, in turn with it, with one that
-// is read anew.
+// BenchmarkIssuerKey signs with a key that is kept and, in turn, with one that is
+// parsed each time.
 func BenchmarkIssuerKey(b *testing.B) {
 	issuing := newCA(b, compositeMode, "issuing", nil)
 	tbs := tbsOf(b, issuing, newLeaf(b, "leaf.example", issuing))
@@ -98,7 +98,7 @@ func BenchmarkIssuerKey(b *testing.B) {
 }
 
 // BenchmarkVerify checks a path of three, with the issuers parsed before and, in turn,
-// with all of them read anew, beside crypto/x509.
+// parsed each time, beside crypto/x509.
 func BenchmarkVerify(b *testing.B) {
 	for _, m := range modes {
 		root := newCA(b, m, "root", nil)

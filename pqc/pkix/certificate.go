@@ -63,8 +63,8 @@ func NewCertificate(c *x509.Certificate) (*Certificate, error) {
 // in X509.
 func (c *Certificate) PublicKey() *pqc.PublicKey { return c.key.pq }
 
-// AlternativeKey returns the key of subjectAltPublicKeyInfo, or nil. What binds it to
-// the subject is the signature on c, no more.
+// AlternativeKey returns the key of subjectAltPublicKeyInfo, or nil. Only the
+// signature on c binds it to the subject.
 func (c *Certificate) AlternativeKey() *pqc.PublicKey { return c.alt.key }
 
 // AlternativelySigned reports whether c carries an alternative signature, be it

@@ -21,16 +21,17 @@ import (
 
 // CreateCertificate returns the DER certificate that template describes, for the key of
 // a DER SubjectPublicKeyInfo, signed with s. issuer is the certificate of s, or nil for
-// one that is signed with its own key: then spki may be nil. Of the template the same
-// fields are used as by x509.CreateCertificate, except for SignatureAlgorithm.
+// one that is signed with its own key: then spki may be nil. It uses the same
+// fields of the template as x509.CreateCertificate, except SignatureAlgorithm.
 //
-// What would be refused is not made: a key usage that is not for the key, an issuer that
-// is no CA, an alternative signature that it does not bind, a signature that does not
-// verify. A certificate that s signs for itself binds the alternative key of s without
+// It fails rather than make a certificate that would be refused: with a key usage that
+// is not for the key, by an issuer that is not a CA, with an alternative signature that
+// the issuer does not bind, or with a signature that does not verify. A certificate that s signs for itself binds the alternative key of s without
 // being told.
 //
-// crypto/x509 encodes it, and signs it for nothing; who issues many certificates encodes
-// them without it and calls SignCertificate.
+// crypto/x509 encodes the certificate and makes a signature that is thrown away. A
+// program that issues many certificates should encode them itself and call
+// SignCertificate.
 func CreateCertificate(template *x509.Certificate, issuer *Certificate, spki []byte, s *Signer) ([]byte, error) {
 	t := *template
 	if issuer == nil {

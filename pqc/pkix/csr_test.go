@@ -108,7 +108,7 @@ func TestCSRRefusals(t *testing.T) {
 		other := sequence(r.signed.tbs, pqc.MLDSA87.Identifier(), bitString(0, r.signed.signature))
 		_, err = must(ParseCSR(other))(t).CheckSignature()
 		refused(t, err, "another algorithm")
-		if m == compositeMode { // a component key, as itself, is no proof of the whole
+		if m == compositeMode { // a component key alone does not prove the whole
 			for _, half := range halves(t, s) {
 				_, err = must(ParseCSR(must(half.Sign(r.signed.tbs))(t)))(t).CheckSignature()
 				refused(t, err, "another algorithm")

@@ -27,9 +27,9 @@ type Options struct {
 	// ML-DSA: alone, in a composite, or in an alternative signature by the key that
 	// the issuer's own certificate binds.
 	RequireHybrid bool
-	// CRLs are complete lists. Of several by one issuer the one with the highest number
-	// counts, and must be valid. Its signature is checked on every call, which takes the
-	// longer the longer it is.
+	// CRLs are complete lists. If an issuer has several, the one with the highest number
+	// counts, and must be valid. Its signature is checked on every call, which takes
+	// longer for a longer list.
 	CRLs []*CRL
 	// RequireCRLs asks for a CRL by every issuer of the path.
 	RequireCRLs bool

@@ -19,7 +19,7 @@ const (
 // A Path leads from a certificate to a root.
 type Path struct {
 	Certificates []*Certificate // the one that was verified first, the root last
-	Protections  []Protection   // of the signatures on them but for the root, which is trusted as it is
+	Protections  []Protection   // of the signatures on them, without the root's, which is trusted as it is
 	Lists        []*CRL         // on which all but the root were looked for; nil where none by the issuer was given
 }
 

@@ -53,8 +53,8 @@ func (c *Certificate) CheckAlone(now time.Time) error {
 	return nil
 }
 
-// checkIssuer checks c as the issuer of the last certificate of path, but for the
-// signature.
+// checkIssuer checks c as the issuer of the last certificate of path. It does not check
+// the signature.
 func (o *Options) checkIssuer(c *Certificate, path []*Certificate) error {
 	if err := c.CheckAlone(o.Time); err != nil {
 		return err
@@ -75,7 +75,7 @@ func (o *Options) checkIssuer(c *Certificate, path []*Certificate) error {
 }
 
 // checkPathLength counts the intermediates below c that are not self-issued (RFC 5280,
-// section 4.2.1.9). The first certificate of path is none, whatever it is.
+// section 4.2.1.9). The first certificate of path does not count as one.
 func checkPathLength(c *Certificate, path []*Certificate) error {
 	if c.X509.MaxPathLen < 0 {
 		return nil

@@ -51,7 +51,7 @@ const (
 	maxCRL         = 64 << 20
 )
 
-// A Protection says what a signature rests on. The zero value is none.
+// A Protection says what a signature rests on. The zero value means nothing.
 type Protection uint8
 
 const (

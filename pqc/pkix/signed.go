@@ -40,8 +40,8 @@ func parseSigned(der []byte, limit int) (signed, error) {
 	return s, checkIdentifier(identifier)
 }
 
-// checkIdentifier refuses an AlgorithmIdentifier of ours with parameters, NULL among
-// them (RFC 9881, section 2; the draft, section 5.2). Of others it says nothing.
+// checkIdentifier refuses an AlgorithmIdentifier of ours with parameters, also with NULL
+// (RFC 9881, section 2; the draft, section 5.2). It accepts all others.
 func checkIdentifier(identifier []byte) error {
 	in := cryptobyte.String(identifier)
 	var seq cryptobyte.String

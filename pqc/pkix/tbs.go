@@ -22,7 +22,7 @@ type tbs struct {
 	head       []byte     // version, and the serial number of a certificate
 	signature  []byte     // the signature field, an AlgorithmIdentifier
 	body       []byte     // all up to the extensions
-	extensions []byte     // Extension after Extension; empty if there are none
+	extensions []byte     // Extension after Extension; may be empty
 }
 
 // splitTBS takes der apart. The signature field is the first SEQUENCE in either
