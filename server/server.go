@@ -18,6 +18,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/ca/enroll"
 	"github.com/brevet-ca/brevet/crl/ocsp"
@@ -132,7 +133,7 @@ func (s *Server) assemble(k keys.Source) error {
 	})
 	s.metrics = telemetry.NewMetrics(s.gauges())
 	s.admin = admin.NewHandler(&operator.Service{
-		DB: s.db, CA: a.CA, CRL: a.CRL, Tokens: a.Tokens, TrustDomain: td,
+		DB: s.db, Policy: &policy.Point{DB: s.db}, CA: a.CA, CRL: a.CRL, Tokens: a.Tokens, TrustDomain: td,
 		BaseURL: s.file.BaseURL(), Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping,
 		Keys: a, Checkpoints: a, Health: a,
 	})

@@ -17,6 +17,7 @@ import (
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/operator"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -38,12 +39,7 @@ func NewHandler(s *operator.Service) *Handler {
 	return h
 }
 
-// ServeHTTP hands the identifier of the request on in its context.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.mux.ServeHTTP(w, r.WithContext(operator.WithRequest(r.Context(), requestID(r))))
-}
-
-func requestID(r *http.Request) string { return r.Header.Get("X-Request-Id") }
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
 
 // serve carries any operation.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, o operator.Operation) {
@@ -74,7 +70,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusServiceUnavailable
 	}
 	if status >= 500 {
-		h.log.Error("failed", "request", requestID(r), "route", r.Pattern, "error", err)
+		h.log.Error("failed", "request", audit.RequestOf(r.Context()), "route", r.Pattern, "error", err)
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)

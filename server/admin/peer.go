@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
-	"github.com/brevet-ca/brevet/server/operator"
 )
 
 // Listen opens the socket in dir, mode 0600. Nobody else serves it: whoever
@@ -46,16 +46,16 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	if err != nil {
 		return ctx
 	}
-	return context.WithValue(ctx, principalKey{}, operator.UID(uint32(uid)))
+	return context.WithValue(ctx, principalKey{}, policy.UID(uint32(uid)))
 }
 
 // principal returns who sent the request: nobody in particular, who may do
 // nothing, if the kernel did not say.
-func principal(r *http.Request) operator.Principal {
-	if p, ok := r.Context().Value(principalKey{}).(operator.Principal); ok {
+func principal(r *http.Request) policy.Principal {
+	if p, ok := r.Context().Value(principalKey{}).(policy.Principal); ok {
 		return p
 	}
-	return operator.Anonymous
+	return policy.Anonymous
 }
 
 // peerUID asks the kernel whose process opened the connection.

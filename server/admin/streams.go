@@ -7,6 +7,7 @@ import (
 
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/operator"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // events streams entries of the audit log, one JSON document a line.
@@ -53,6 +54,6 @@ func (h *Handler) backup(w http.ResponseWriter, r *http.Request) {
 // cutOff ends an answer that has begun, so that the reader sees that it is not
 // whole.
 func (h *Handler) cutOff(r *http.Request, what string, err error) {
-	h.log.Error(what, "request", requestID(r), "error", err)
+	h.log.Error(what, "request", audit.RequestOf(r.Context()), "error", err)
 	panic(http.ErrAbortHandler)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 func (s *Service) agentOperations() []Operation {
@@ -25,27 +26,29 @@ func (s *Service) agentOperations() []Operation {
 	}
 }
 
-func (s *Service) addAgent(ctx context.Context, p Principal, in api.AddRequest) (api.Invited, error) {
+func (s *Service) addAgent(ctx context.Context, p policy.Principal, in api.AddRequest) (api.Invited, error) {
 	name, err := agents.ParseName(in.Name)
 	if err != nil {
 		return api.Invited{}, err
 	}
 	change := agents.Change(in.Change)
-	apart, err := s.apart(ctx, p, "agent.add", name, change)
-	if err != nil {
-		return api.Invited{}, err
-	}
-	return s.invite(ctx, p, "agent.add", name, func(tx storage.Tx, e agents.Enrollment, now time.Time) (agents.Agent, error) {
+	var apart func(storage.Tx) error
+	return s.invite(ctx, p, name, act{
+		action: audit.AgentAdd, reasons: change.Reasons(),
+		prepare: func(ctx context.Context) (err error) { apart, err = s.apart(ctx, change); return err },
+	}, func(tx storage.Tx, e agents.Enrollment, now time.Time, d *audit.Details) (agents.Agent, error) {
 		if err := apart(tx); err != nil {
 			return agents.Agent{}, err
 		}
-		return agents.Add(tx, s.TrustDomain, name, change, e, now)
-	}, change.Reasons()...)
+		a, err := agents.Add(tx, s.TrustDomain, name, change, e, now)
+		d.Change = changed(change, agents.Agent{}, a)
+		return a, err
+	})
 }
 
 // apart returns what says, in the transaction of a change, whether halves of its
-// composite keys are certified alone. A refusal is recorded.
-func (s *Service) apart(ctx context.Context, p Principal, action string, name agents.Name, in agents.Change) (func(storage.Tx) error, error) {
+// composite keys are certified alone.
+func (s *Service) apart(ctx context.Context, in agents.Change) (func(storage.Tx) error, error) {
 	var all agents.Components
 	for _, text := range in.Keys {
 		k, err := agents.ParsePublicKey([]byte(text))
@@ -58,36 +61,32 @@ func (s *Service) apart(ctx context.Context, p Principal, action string, name ag
 		}
 		all.Halves = append(all.Halves, c.Halves...)
 	}
-	now := s.Clock.Now()
-	check, err := s.CA.Apart(ctx, all, now)
-	if err != nil && policy.IsDenial(err) {
-		err = policy.Deny(ctx, s.DB, now, request(ctx, p, action, string(name)), err)
-	}
-	return check, err
+	return s.CA.Apart(ctx, all, s.Clock.Now())
 }
 
-func (s *Service) reenroll(ctx context.Context, p Principal, in api.Named) (api.Invited, error) {
+func (s *Service) reenroll(ctx context.Context, p policy.Principal, in api.Named) (api.Invited, error) {
 	name, err := agents.ParseName(in.Name)
 	if err != nil {
 		return api.Invited{}, err
 	}
-	return s.invite(ctx, p, "agent.reenroll", name, func(tx storage.Tx, e agents.Enrollment, now time.Time) (agents.Agent, error) {
+	return s.invite(ctx, p, name, act{action: audit.AgentReenroll}, func(tx storage.Tx, e agents.Enrollment, now time.Time, _ *audit.Details) (agents.Agent, error) {
 		return agents.Reenroll(tx, name, e, now)
 	})
 }
 
 // invite runs a change that gives an agent a new enrollment token and ACME key.
-func (s *Service) invite(ctx context.Context, p Principal, action string, name agents.Name, change func(storage.Tx, agents.Enrollment, time.Time) (agents.Agent, error), reasons ...string) (api.Invited, error) {
+func (s *Service) invite(ctx context.Context, p policy.Principal, name agents.Name, what act, change func(storage.Tx, agents.Enrollment, time.Time, *audit.Details) (agents.Agent, error)) (api.Invited, error) {
 	e, err := agents.NewEnrollment(s.Clock.Now())
 	if err != nil {
 		return api.Invited{}, err
 	}
 	var a agents.Agent
-	err = s.do(ctx, p, action, string(name), func(tx storage.Tx, now time.Time) (err error) {
-		a, err = change(tx, e, now)
+	what.subject = string(name)
+	what.change = func(tx storage.Tx, now time.Time, d *audit.Details) (err error) {
+		a, err = change(tx, e, now, d)
 		return err
-	}, reasons...)
-	if err != nil {
+	}
+	if err := s.do(ctx, p, what); err != nil {
 		return api.Invited{}, err
 	}
 	return api.Invited{
@@ -96,49 +95,57 @@ func (s *Service) invite(ctx context.Context, p Principal, action string, name a
 	}, nil
 }
 
-func (s *Service) setAgent(ctx context.Context, p Principal, in api.SetRequest) (api.Agent, error) {
+func (s *Service) setAgent(ctx context.Context, p policy.Principal, in api.SetRequest) (api.Agent, error) {
 	name, err := agents.ParseName(in.Name)
 	if err != nil {
 		return api.Agent{}, err
 	}
 	change := agents.Change(in.Change)
-	apart, err := s.apart(ctx, p, "agent.set", name, change)
-	if err != nil {
-		return api.Agent{}, err
-	}
-	return s.change(ctx, p, "agent.set", name, func(tx storage.Tx, now time.Time) (agents.Agent, error) {
+	var apart func(storage.Tx) error
+	return s.change(ctx, p, name, act{
+		action: audit.AgentSet, reasons: change.Reasons(),
+		prepare: func(ctx context.Context) (err error) { apart, err = s.apart(ctx, change); return err },
+	}, func(tx storage.Tx, now time.Time, d *audit.Details) (agents.Agent, error) {
 		if err := apart(tx); err != nil {
 			return agents.Agent{}, err
 		}
-		return agents.Set(tx, s.TrustDomain, name, change, now)
-	}, change.Reasons()...)
+		before, err := agents.Get(tx, name)
+		if err != nil && !errors.Is(err, agents.ErrUnknown) {
+			return before, err
+		}
+		a, err := agents.Set(tx, s.TrustDomain, name, change, now)
+		d.Change = changed(change, before, a)
+		return a, err
+	})
 }
 
-func (s *Service) resume(ctx context.Context, p Principal, in api.Named) (api.Agent, error) {
+func (s *Service) resume(ctx context.Context, p policy.Principal, in api.Named) (api.Agent, error) {
 	name, err := agents.ParseName(in.Name)
 	if err != nil {
 		return api.Agent{}, err
 	}
-	return s.change(ctx, p, "agent.resume", name, func(tx storage.Tx, now time.Time) (agents.Agent, error) {
+	return s.change(ctx, p, name, act{action: audit.AgentResume}, func(tx storage.Tx, now time.Time, _ *audit.Details) (agents.Agent, error) {
 		return agents.Resume(tx, name, now)
 	})
 }
 
 // change runs a change of one agent that ends nothing it holds.
-func (s *Service) change(ctx context.Context, p Principal, action string, name agents.Name, change func(storage.Tx, time.Time) (agents.Agent, error), reasons ...string) (api.Agent, error) {
+func (s *Service) change(ctx context.Context, p policy.Principal, name agents.Name, what act, change func(storage.Tx, time.Time, *audit.Details) (agents.Agent, error)) (api.Agent, error) {
 	var a agents.Agent
 	var c agents.Current
-	err := s.do(ctx, p, action, string(name), func(tx storage.Tx, now time.Time) (err error) {
-		if a, err = change(tx, now); err != nil {
+	what.subject = string(name)
+	what.change = func(tx storage.Tx, now time.Time, d *audit.Details) (err error) {
+		if a, err = change(tx, now, d); err != nil {
 			return err
 		}
 		c, err = currentOf(tx, name, now)
 		return err
-	}, reasons...)
+	}
+	err := s.do(ctx, p, what)
 	return s.agent(a, c), err
 }
 
-func (s *Service) showAgent(ctx context.Context, _ Principal, in api.Named) (out api.Shown, err error) {
+func (s *Service) showAgent(ctx context.Context, _ policy.Principal, in api.Named) (out api.Shown, err error) {
 	name, err := agents.ParseName(in.Name)
 	if err != nil {
 		return out, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -23,7 +24,7 @@ func (s *Service) authorityOperations() []Operation {
 	}
 }
 
-func (s *Service) showCRL(_ context.Context, _ Principal, in api.CRLRequest) (api.CRL, error) {
+func (s *Service) showCRL(_ context.Context, _ policy.Principal, in api.CRLRequest) (api.CRL, error) {
 	for _, l := range s.CRL.Current() {
 		if in.Issuer == "" || in.Issuer == l.Issuer {
 			return s.list(l)
@@ -32,7 +33,7 @@ func (s *Service) showCRL(_ context.Context, _ Principal, in api.CRLRequest) (ap
 	return api.CRL{}, fmt.Errorf("CRL of issuer %q: %w", in.Issuer, storage.ErrNotFound)
 }
 
-func (s *Service) publishCRL(ctx context.Context, _ Principal, _ struct{}) (api.CRL, error) {
+func (s *Service) publishCRL(ctx context.Context, _ policy.Principal, _ struct{}) (api.CRL, error) {
 	lists, err := s.CRL.PublishRegular(ctx)
 	if err != nil {
 		return api.CRL{}, err
@@ -62,7 +63,7 @@ func serialText(n *big.Int) string {
 	return id.String()
 }
 
-func (s *Service) status(ctx context.Context, _ Principal, _ struct{}) (api.Status, error) {
+func (s *Service) status(ctx context.Context, _ policy.Principal, _ struct{}) (api.Status, error) {
 	st, err := s.Health.Status(ctx)
 	if err != nil {
 		return api.Status{}, err
@@ -90,8 +91,8 @@ func (s *Service) status(ctx context.Context, _ Principal, _ struct{}) (api.Stat
 }
 
 // Backup writes a copy of the store, as of one instant, to w.
-func (s *Service) Backup(ctx context.Context, p Principal, w io.Writer) error {
-	if err := p.mayOperate(); err != nil {
+func (s *Service) Backup(ctx context.Context, p policy.Principal, w io.Writer) error {
+	if err := mayOperate(p); err != nil {
 		return err
 	}
 	return s.DB.Backup(ctx, w)

@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
@@ -35,7 +36,7 @@ func newIssued(i *ca.Issued) api.Issued {
 	}
 }
 
-func (s *Service) issue(ctx context.Context, p Principal, in api.IssueRequest) (out api.Issued, err error) {
+func (s *Service) issue(ctx context.Context, p policy.Principal, in api.IssueRequest) (out api.Issued, err error) {
 	name, err := agents.ParseName(in.Agent)
 	if err != nil {
 		return out, err
@@ -46,14 +47,13 @@ func (s *Service) issue(ctx context.Context, p Principal, in api.IssueRequest) (
 			return out, fmt.Errorf("%w ttl %q: want a duration such as 5m", agents.ErrInvalid, in.TTL)
 		}
 	}
-	asked := request(ctx, p, "certificate.issue", string(name))
-	if name == agents.Authority {
-		err := fmt.Errorf("%w: %s is the authority itself, whose certificate nobody else has the key of", agents.ErrTransition, name)
-		return out, policy.Deny(ctx, s.DB, s.Clock.Now(), asked, err)
-	}
+	asked := request(ctx, p, audit.CertificateIssue, string(name))
 	csr, err := ca.ParseCSRPEM([]byte(in.CSR))
+	if name == agents.Authority {
+		err = fmt.Errorf("%w: %s is the authority itself, whose certificate nobody else has the key of", agents.ErrTransition, name)
+	}
 	if err != nil {
-		return out, policy.Deny(ctx, s.DB, s.Clock.Now(), asked, err)
+		return out, s.do(ctx, p, act{action: audit.CertificateIssue, subject: string(name), prepare: func(context.Context) error { return err }})
 	}
 	asked.OnBehalfOf = s.TrustDomain.ID(name)
 	issued, err := s.CA.Issue(ctx, ca.Request{
@@ -98,7 +98,7 @@ func (s *Service) certificate(standing *agents.Standing, c ca.Certificate) (api.
 // past is how far back lists look for credentials that have expired.
 const past = 24 * time.Hour
 
-func (s *Service) listCertificates(ctx context.Context, _ Principal, in api.CertificateFilter) ([]api.Certificate, error) {
+func (s *Service) listCertificates(ctx context.Context, _ policy.Principal, in api.CertificateFilter) ([]api.Certificate, error) {
 	switch in.State {
 	case "", "active", "revoked", "expired":
 	default:
@@ -127,7 +127,7 @@ func (s *Service) listCertificates(ctx context.Context, _ Principal, in api.Cert
 	return list, err
 }
 
-func (s *Service) showCertificate(ctx context.Context, _ Principal, in api.CertificateRequest) (out api.Certificate, err error) {
+func (s *Service) showCertificate(ctx context.Context, _ policy.Principal, in api.CertificateRequest) (out api.Certificate, err error) {
 	serial, err := agents.ParseCredentialID(in.Serial)
 	if err != nil {
 		return out, err
@@ -143,7 +143,7 @@ func (s *Service) showCertificate(ctx context.Context, _ Principal, in api.Certi
 	return out, err
 }
 
-func (s *Service) revokeCertificate(ctx context.Context, p Principal, in api.CertificateRevocation) (api.Receipt, error) {
+func (s *Service) revokeCertificate(ctx context.Context, p policy.Principal, in api.CertificateRevocation) (api.Receipt, error) {
 	serial, err := agents.ParseCredentialID(in.Serial)
 	if err != nil {
 		return api.Receipt{}, err
@@ -159,7 +159,7 @@ func (s *Service) revokeCertificate(ctx context.Context, p Principal, in api.Cer
 	return s.receipt(ctx, []holding{{c.Credential, false}}, 0), nil
 }
 
-func (s *Service) listTokens(ctx context.Context, _ Principal, in api.TokenFilter) ([]api.Token, error) {
+func (s *Service) listTokens(ctx context.Context, _ policy.Principal, in api.TokenFilter) ([]api.Token, error) {
 	list := []api.Token{}
 	err := s.DB.View(ctx, func(tx storage.Tx) error {
 		standing := agents.NewStanding(tx, s.Clock.Now())
@@ -195,7 +195,7 @@ func newToken(t tokens.Token, state string, cutoff agents.Cutoff) api.Token {
 	return out
 }
 
-func (s *Service) revokeToken(ctx context.Context, p Principal, in api.TokenRevocation) (api.Receipt, error) {
+func (s *Service) revokeToken(ctx context.Context, p policy.Principal, in api.TokenRevocation) (api.Receipt, error) {
 	jti, err := agents.ParseCredentialID(in.ID)
 	if err != nil {
 		return api.Receipt{}, err
@@ -211,7 +211,7 @@ func (s *Service) revokeToken(ctx context.Context, p Principal, in api.TokenRevo
 	return count([]holding{{t.Credential, true}}, s.Clock.Now(), 0), nil // no CRL lists tokens
 }
 
-func (s *Service) introspect(ctx context.Context, _ Principal, in api.IntrospectRequest) (json.RawMessage, error) {
+func (s *Service) introspect(ctx context.Context, _ policy.Principal, in api.IntrospectRequest) (json.RawMessage, error) {
 	var out tokens.Introspection
 	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
 		out, err = s.Tokens.Introspect(tx, in.Token, s.Clock.Now())

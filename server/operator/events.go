@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -14,11 +15,11 @@ import (
 // Events yields the entries of the audit log that f chooses, some at a time, and now
 // and then none, so that a reader sees that the answer has begun. It ends with the
 // context, or when the server is about to stop.
-func (s *Service) Events(ctx context.Context, p Principal, f api.EventFilter) iter.Seq2[[]audit.Event, error] {
+func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFilter) iter.Seq2[[]audit.Event, error] {
 	return func(yield func([]audit.Event, error) bool) {
 		ctx, cancel := s.untilStop(ctx)
 		defer cancel()
-		err := p.mayOperate()
+		err := mayOperate(p)
 		var first int64
 		if err == nil {
 			first, err = s.firstEvent(ctx, f)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
@@ -20,7 +21,7 @@ func (s *Service) keyOperations() []Operation {
 	}
 }
 
-func (s *Service) listKeys(ctx context.Context, _ Principal, _ struct{}) ([]api.Key, error) {
+func (s *Service) listKeys(ctx context.Context, _ policy.Principal, _ struct{}) ([]api.Key, error) {
 	list := []api.Key{}
 	err := s.DB.View(ctx, func(tx storage.Tx) error {
 		all, err := s.Keys.Purposes().List(tx)
@@ -65,7 +66,7 @@ func rotation(in api.RotateRequest) (p keys.Purpose, a keys.Algorithm, err error
 	return p, a, err
 }
 
-func (s *Service) dryRunKey(ctx context.Context, _ Principal, in api.RotateRequest) (api.DryRun, error) {
+func (s *Service) dryRunKey(ctx context.Context, _ policy.Principal, in api.RotateRequest) (api.DryRun, error) {
 	purpose, a, err := rotation(in)
 	if err != nil {
 		return api.DryRun{}, err
@@ -75,7 +76,7 @@ func (s *Service) dryRunKey(ctx context.Context, _ Principal, in api.RotateReque
 
 // dryRunAll is the dry run of moving the whole authority to an algorithm: its
 // issuer and the token keys that could have it.
-func (s *Service) dryRunAll(ctx context.Context, _ Principal, in api.DryRunRequest) ([]api.DryRun, error) {
+func (s *Service) dryRunAll(ctx context.Context, _ policy.Principal, in api.DryRunRequest) ([]api.DryRun, error) {
 	a, err := keys.ParseAlgorithm(in.Algorithm)
 	if err != nil {
 		return nil, err
@@ -94,12 +95,12 @@ func (s *Service) dryRunAll(ctx context.Context, _ Principal, in api.DryRunReque
 	return all, nil
 }
 
-func (s *Service) rotateKey(ctx context.Context, p Principal, in api.RotateRequest) (out api.Rotated, err error) {
+func (s *Service) rotateKey(ctx context.Context, p policy.Principal, in api.RotateRequest) (out api.Rotated, err error) {
 	purpose, a, err := rotation(in)
 	if err != nil {
 		return out, err
 	}
-	id, err := s.Keys.Rotate(ctx, p.policy(), purpose, a)
+	id, err := s.Keys.Rotate(ctx, p, purpose, a)
 	if err != nil {
 		return out, err
 	}

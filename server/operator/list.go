@@ -5,11 +5,12 @@ import (
 	"fmt"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 )
 
-func (s *Service) listAgents(ctx context.Context, _ Principal, in api.Filter) ([]api.Agent, error) {
+func (s *Service) listAgents(ctx context.Context, _ policy.Principal, in api.Filter) ([]api.Agent, error) {
 	switch agents.State(in.State) {
 	case "", agents.Active, agents.Suspended, agents.Decommissioned:
 	default:

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -23,7 +24,7 @@ func (s *Service) logOperations() []Operation {
 
 // verifyLog checks the whole log: against itself, the checkpoint in the store,
 // and the one that the operator saved.
-func (s *Service) verifyLog(ctx context.Context, _ Principal, in api.VerifyRequest) (out api.Verified, err error) {
+func (s *Service) verifyLog(ctx context.Context, _ policy.Principal, in api.VerifyRequest) (out api.Verified, err error) {
 	err = s.DB.View(ctx, func(tx storage.Tx) error {
 		checkpoints, err := s.checkpoints(tx, in.Checkpoint)
 		if err != nil {
@@ -84,7 +85,7 @@ func (s *Service) noteVerifiers(tx storage.Tx) ([]note.Verifier, error) {
 
 // prove returns a document that proves, to whoever has the log's key, that an
 // entry is in the log.
-func (s *Service) prove(ctx context.Context, _ Principal, in api.ProofRequest) (json.RawMessage, error) {
+func (s *Service) prove(ctx context.Context, _ policy.Principal, in api.ProofRequest) (json.RawMessage, error) {
 	var doc audit.Proof
 	err := s.DB.View(ctx, func(tx storage.Tx) error {
 		signed, err := s.Checkpoints.Checkpoint(tx)

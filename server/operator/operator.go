@@ -21,6 +21,7 @@ import (
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
 )
@@ -29,6 +30,7 @@ import (
 // authority that it works with.
 type Service struct {
 	DB          storage.DB
+	Policy      *policy.Point
 	CA          *ca.CA
 	CRL         *crl.Publisher
 	Tokens      *tokens.Service
@@ -72,14 +74,14 @@ type Health interface {
 type Operation struct {
 	Route string // over HTTP, see [api.Operation]
 	// Do has decode fill in the request, and does what it asks for, if p may.
-	Do func(ctx context.Context, p Principal, decode func(request any) error) (answer any, err error)
+	Do func(ctx context.Context, p policy.Principal, decode func(request any) error) (answer any, err error)
 }
 
 // operation joins an operation of the API and the function that does it. This
 // is the one place that checks whether p may operate at all.
-func operation[Q, A any](o api.Operation[Q, A], do func(context.Context, Principal, Q) (A, error)) Operation {
-	return Operation{o.Route(), func(ctx context.Context, p Principal, decode func(any) error) (any, error) {
-		if err := p.mayOperate(); err != nil {
+func operation[Q, A any](o api.Operation[Q, A], do func(context.Context, policy.Principal, Q) (A, error)) Operation {
+	return Operation{o.Route(), func(ctx context.Context, p policy.Principal, decode func(any) error) (any, error) {
+		if err := mayOperate(p); err != nil {
 			return nil, err
 		}
 		var in Q
@@ -96,23 +98,48 @@ func (s *Service) Operations() []Operation {
 	return slices.Concat(s.agentOperations(), s.credentialOperations(), s.keyOperations(), s.logOperations(), s.authorityOperations())
 }
 
-// do runs an operator's change through package policy. reasons are what the
-// operator gave, for the audit log.
-func (s *Service) do(ctx context.Context, p Principal, action, subject string, change func(tx storage.Tx, now time.Time) error, reasons ...string) error {
-	return policy.Do(ctx, s.DB, s.Clock.Now(), request(ctx, p, action, subject), func(tx storage.Tx) (policy.Grant, error) {
-		// The clock is read in the change's turn: a cutoff made at an instant
-		// before it would spare what was issued and committed since.
-		return policy.Grant{Reasons: reasons}, change(tx, s.Clock.Now())
+// An act is an operator's change, and what the audit log says of it.
+type act struct {
+	action  audit.Action
+	subject string
+	reasons []string      // what the operator gave
+	details audit.Details // what is known before the change, and of a refusal
+	// prepare, if there is one, does what takes long, before any transaction.
+	prepare func(context.Context) error
+	// change may add to the details.
+	change func(tx storage.Tx, now time.Time, d *audit.Details) error
+}
+
+// do runs an operator's change through package policy.
+func (s *Service) do(ctx context.Context, p policy.Principal, a act) error {
+	q := policy.Query{Principal: p, Action: a.action, Subject: a.subject, Time: s.Clock.Now(), Details: a.details}
+	return s.Policy.Do(ctx, q, policy.Act{
+		Prepare: func(ctx context.Context, _ *policy.Decision) error {
+			if a.prepare == nil {
+				return nil
+			}
+			return a.prepare(ctx)
+		},
+		Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+			details := a.details
+			// The clock is read in the change's turn: a cutoff made at an instant
+			// before it would spare what was issued and committed since.
+			err := a.change(tx, s.Clock.Now(), &details)
+			return policy.Done{Reasons: a.reasons, Details: &details}, err
+		},
 	})
 }
 
 // cutOff is do for a change that ends what was issued until now. That is when the
 // change has its turn, and no earlier than anything was issued: the clock may
 // have been set back a little. A full disk does not stop it.
-func (s *Service) cutOff(ctx context.Context, p Principal, action, subject string, change func(tx storage.Tx, now time.Time) error, reasons ...string) error {
-	return s.do(storage.Urgent(ctx), p, action, subject, func(tx storage.Tx, _ time.Time) error { return change(tx, s.Clock.Latest()) }, reasons...)
+func (s *Service) cutOff(ctx context.Context, p policy.Principal, a act) error {
+	change := a.change
+	a.change = func(tx storage.Tx, _ time.Time, d *audit.Details) error { return change(tx, s.Clock.Latest(), d) }
+	return s.do(storage.Urgent(ctx), p, a)
 }
 
-func request(ctx context.Context, p Principal, action, subject string) policy.Request {
-	return policy.Request{Actor: p.Actor, Action: action, Subject: subject, ID: requestOf(ctx)}
+// request is what a part of the authority that records by itself needs to know.
+func request(ctx context.Context, p policy.Principal, action audit.Action, subject string) policy.Request {
+	return policy.Request{Actor: p.Actor, Action: string(action), Subject: subject, ID: audit.RequestOf(ctx)}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/operator"
 )
@@ -13,7 +14,7 @@ import (
 // read of what they ask for. The service has no parts that could answer.
 func TestOperationsAreForOperators(t *testing.T) {
 	s := &operator.Service{}
-	for _, who := range []operator.Principal{{}, operator.Anonymous} {
+	for _, who := range []policy.Principal{{}, policy.Anonymous, policy.System, policy.Agent("spiffe://example.internal/agent/bot")} {
 		for _, o := range s.Operations() {
 			_, err := o.Do(t.Context(), who, func(any) error {
 				t.Errorf("%s: the request was read", o.Route)

@@ -5,17 +5,19 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-func (s *Service) suspend(ctx context.Context, p Principal, in api.EndRequest) (api.Receipt, error) {
-	return s.end(ctx, p, "agent.suspend", in, agents.PrivilegeWithdrawn, agents.Suspend)
+func (s *Service) suspend(ctx context.Context, p policy.Principal, in api.EndRequest) (api.Receipt, error) {
+	return s.end(ctx, p, audit.AgentSuspend, in, agents.PrivilegeWithdrawn, agents.Suspend)
 }
 
-func (s *Service) decommission(ctx context.Context, p Principal, in api.EndRequest) (api.Receipt, error) {
-	return s.end(ctx, p, "agent.decommission", in, agents.CessationOfOperation,
+func (s *Service) decommission(ctx context.Context, p policy.Principal, in api.EndRequest) (api.Receipt, error) {
+	return s.end(ctx, p, audit.AgentDecommission, in, agents.CessationOfOperation,
 		func(tx storage.Tx, n agents.Name, why agents.Reason, now time.Time) (agents.Agent, error) {
 			return agents.Decommission(tx, s.TrustDomain, n, why, now)
 		})
@@ -23,7 +25,7 @@ func (s *Service) decommission(ctx context.Context, p Principal, in api.EndReque
 
 // end runs a change that ends all that an agent holds. What that was, is
 // found out in the same transaction, before the change.
-func (s *Service) end(ctx context.Context, p Principal, action string, in api.EndRequest, otherwise agents.Reason, change func(storage.Tx, agents.Name, agents.Reason, time.Time) (agents.Agent, error)) (api.Receipt, error) {
+func (s *Service) end(ctx context.Context, p policy.Principal, action audit.Action, in api.EndRequest, otherwise agents.Reason, change func(storage.Tx, agents.Name, agents.Reason, time.Time) (agents.Agent, error)) (api.Receipt, error) {
 	name, err := agents.ParseName(in.Name)
 	if err != nil {
 		return api.Receipt{}, err
@@ -35,16 +37,18 @@ func (s *Service) end(ctx context.Context, p Principal, action string, in api.En
 	var ended []holding
 	var opened []acme.Account
 	held := s.surveyed(ctx, func(a agents.Agent, _ agents.Credential) bool { return a.Name == name })
-	err = s.cutOff(ctx, p, action, string(name), func(tx storage.Tx, now time.Time) (err error) {
+	err = s.cutOff(ctx, p, act{action: action, subject: string(name), reasons: []string{why.String()}, change: func(tx storage.Tx, now time.Time, d *audit.Details) (err error) {
 		if ended, err = held(tx, now); err != nil {
 			return err
 		}
 		if opened, err = accounts(tx, now, func(a agents.Agent, _ time.Time) bool { return a.Name == name }); err != nil {
 			return err
 		}
+		d.Counts = counts(count(ended, now, len(opened)))
+		d.Counts.Agents = 1
 		_, err = change(tx, name, why, now)
 		return err
-	}, why.String())
+	}})
 	if err != nil {
 		return api.Receipt{}, err
 	}
@@ -105,7 +109,7 @@ func count(ended []holding, now time.Time, accounts int) api.Receipt {
 // revoke revokes a selection. Where it reaches back to the first credential,
 // it is a cutoff for each agent, which also catches what is being issued at
 // this moment; else each credential is revoked by itself.
-func (s *Service) revoke(ctx context.Context, p Principal, in api.Selection) (api.Receipt, error) {
+func (s *Service) revoke(ctx context.Context, p policy.Principal, in api.Selection) (api.Receipt, error) {
 	chosen := selection(in)
 	why, err := chosen.check(s.Clock.Now())
 	if err != nil {
@@ -130,16 +134,18 @@ func (s *Service) revoke(ctx context.Context, p Principal, in api.Selection) (ap
 		return rc, err
 	}
 	held := s.surveyed(ctx, chosen.chooses)
-	err = s.cutOff(ctx, p, "credential.revoke", chosen.subject(), func(tx storage.Tx, now time.Time) error {
+	what := act{action: audit.CredentialRevoke, subject: chosen.subject(), reasons: chosen.reasons(why), details: audit.Details{Selection: chosen.selected()}}
+	what.change = func(tx storage.Tx, now time.Time, d *audit.Details) error {
 		if err := choose(tx, now, held); err != nil {
 			return err
 		}
 		if err := chosen.endAccounts(tx, opened); err != nil {
 			return err
 		}
+		d.Counts = counts(count(ended, now, len(opened)))
 		return chosen.cut(tx, ended, agents.Cutoff{At: now, Reason: why})
-	}, chosen.reasons(why)...)
-	if err != nil {
+	}
+	if err := s.cutOff(ctx, p, what); err != nil {
 		return api.Receipt{}, err
 	}
 	return s.receipt(ctx, ended, len(opened)), nil

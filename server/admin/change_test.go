@@ -1,0 +1,133 @@
+package admin_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/server/admin/api"
+)
+
+// filled returns a change with something in each field.
+func filled(t *testing.T, w *world) api.Change {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := api.Change{
+		Owner: new("carol"), Purpose: new("a try"), Labels: map[string]string{"tier": "1", "env": "dev"}, Scopes: []string{"b", "c"},
+		Audiences: []string{"https://b.example"}, DNS: []string{"b.example.org,challenge"}, IPs: []string{"192.0.2.9"},
+		Keys: []string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))},
+		TTL:  new(10 * time.Minute), Expires: new(w.Clock.Now().Add(time.Hour).UTC().Truncate(time.Second)),
+	}
+	for v, i := reflect.ValueOf(c), 0; i < v.NumField(); i++ {
+		if v.Field(i).IsZero() {
+			t.Fatalf("give %s a value here, so that it can be seen in the log", v.Type().Field(i).Name)
+		}
+	}
+	return c
+}
+
+// TestEachFieldOfAChangeIsInTheLog, by its name in the API, whether the agent is
+// new or changed.
+func TestEachFieldOfAChangeIsInTheLog(t *testing.T) {
+	w := newWorld(t)
+	c := filled(t, w)
+	var names []string
+	for f := range reflect.TypeFor[api.Change]().NumField() {
+		name, _, _ := strings.Cut(reflect.TypeFor[api.Change]().Field(f).Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	if _, err := w.Admin.SetAgent(t.Context(), "bot", c); err != nil {
+		t.Fatal(err)
+	}
+	set := w.last("agent.set")
+	c.DNS, c.IPs, c.Keys = []string{"c.example.org"}, []string{"192.0.2.10"}, filled(t, w).Keys
+	if _, err := w.Admin.AddAgent(t.Context(), "fresh", c); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []api.Event{set, w.last("agent.add")} {
+		var got []string
+		for _, f := range e.Details.Change {
+			got = append(got, f.Field)
+			if f.To == "" {
+				t.Errorf("%s: %s became nothing", e.Action, f.Field)
+			}
+		}
+		if !slices.Equal(got, names) {
+			t.Errorf("%s: the log tells of %v, want %v", e.Action, got, names)
+		}
+	}
+	if i := slices.IndexFunc(set.Details.Change, func(f api.FieldChange) bool { return f.Field == "labels" }); i < 0 || set.Details.Change[i] != (api.FieldChange{Field: "labels", From: "env=prod", To: "env=dev tier=1"}) {
+		t.Errorf("of labels it says %+v", set.Details.Change)
+	}
+	if _, err := w.Admin.SetAgent(t.Context(), "bot", api.Change{Purpose: new("a try")}); err != nil {
+		t.Fatal(err)
+	}
+	if e := w.last("agent.set"); e.Details != nil {
+		t.Errorf("of a change that changes nothing: %+v", e.Details)
+	}
+}
+
+// TestRevocationsAreCountedInTheLog, with what they were chosen by; what is
+// refused has only that.
+func TestRevocationsAreCountedInTheLog(t *testing.T) {
+	w := newWorld(t)
+	w.token(w.bot)
+	before := w.Clock.Now().Add(-time.Minute).UTC().Truncate(time.Second)
+	s := api.Selection{Owner: "alice", Labels: map[string]string{"env": "prod", "b": "1"}, IssuedSince: before}
+	if _, err := w.Admin.Revoke(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	e := w.last("credential.revoke")
+	want := api.Selected{Owner: "alice", Labels: []string{"b=1", "env=prod"}, IssuedSince: before}
+	if e.Details == nil || !reflect.DeepEqual(*e.Details.Selection, want) || e.Details.Counts != nil {
+		t.Errorf("got %+v", e.Details)
+	}
+	delete(s.Labels, "b")
+	receipt, err := w.Admin.Revoke(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := w.last("credential.revoke"); receipt.Certificates != 1 || receipt.Tokens != 1 || *e.Details.Counts != (api.Counts{Certificates: 1, Tokens: 1}) {
+		t.Errorf("got %+v, receipt %+v", e.Details.Counts, receipt)
+	}
+	if _, err := w.Admin.Suspend(t.Context(), "boss", ""); err != nil {
+		t.Fatal(err)
+	}
+	if e := w.last("agent.suspend"); *e.Details.Counts != (api.Counts{Agents: 1, Certificates: 1}) {
+		t.Errorf("got %+v", e.Details)
+	}
+	if _, err := w.Admin.Revoke(t.Context(), api.Selection{Agent: "nobody"}); err == nil {
+		t.Error("nobody was revoked")
+	}
+	if e := w.last("credential.revoke"); e.Decision != "deny" || e.Details.Selection.Agent != "nobody" || e.Details.Counts != nil || fmt.Sprint(e.Details.Codes) == "[]" {
+		t.Errorf("refused: %+v", e.Details)
+	}
+}
+
+// last returns the last event of an action.
+func (w *world) last(action string) api.Event {
+	w.t.Helper()
+	all := w.Events()
+	for i := len(all) - 1; i >= 0; i-- {
+		if all[i].Action == action {
+			return all[i]
+		}
+	}
+	w.t.Fatalf("no %s is on record", action)
+	return api.Event{}
+}

@@ -1,0 +1,82 @@
+package operator
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// changed tells the audit log what became of each field that c names, by the
+// names that the API has for them.
+func changed(c agents.Change, before, after agents.Agent) (list []audit.FieldChange) {
+	for _, f := range []struct {
+		name  string
+		given bool
+		of    func(agents.Agent) string
+	}{
+		{"owner", c.Owner != nil, func(a agents.Agent) string { return a.Owner }},
+		{"purpose", c.Purpose != nil, func(a agents.Agent) string { return a.Purpose }},
+		{"labels", len(c.Labels) > 0, func(a agents.Agent) string { return strings.Join(labels(a.Labels), " ") }},
+		{"scopes", c.Scopes != nil, func(a agents.Agent) string { return agents.JoinScopes(a.Scopes) }},
+		{"audiences", c.Audiences != nil, func(a agents.Agent) string { return strings.Join(a.Audiences, " ") }},
+		{"dns", c.DNS != nil, func(a agents.Agent) string { return identifiers(a, "dns") }},
+		{"ips", c.IPs != nil, func(a agents.Agent) string { return identifiers(a, "ip") }},
+		{"keys", c.Keys != nil, thumbprints},
+		{"ttl", c.TTL != nil, lifetime},
+		{"expires", c.Expires != nil, end},
+	} {
+		if from, to := f.of(before), f.of(after); f.given && from != to {
+			list = append(list, audit.FieldChange{Field: f.name, From: from, To: to})
+		}
+	}
+	return list
+}
+
+func identifiers(a agents.Agent, kind string) string {
+	var list []string
+	for _, i := range a.Identifiers {
+		if i.Type == kind {
+			list = append(list, i.String())
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+// thumbprints returns the SHA-256 of each registered key, in hexadecimal.
+func thumbprints(a agents.Agent) string {
+	var list []string
+	for _, k := range a.Keys {
+		sum := sha256.Sum256(k)
+		list = append(list, hex.EncodeToString(sum[:]))
+	}
+	return strings.Join(list, " ")
+}
+
+func lifetime(a agents.Agent) string {
+	if a.TTL == 0 {
+		return "" // the profile's
+	}
+	return a.TTL.String()
+}
+
+func end(a agents.Agent) string {
+	if a.Expires.IsZero() {
+		return "" // never
+	}
+	return a.Expires.UTC().Format(time.RFC3339)
+}
+
+// selected tells the audit log what credentials were chosen by.
+func (s selection) selected() *audit.Selection {
+	return &audit.Selection{Agent: s.Agent, Owner: s.Owner, Labels: labels(s.Labels), IssuedBefore: s.IssuedBefore, IssuedSince: s.IssuedSince}
+}
+
+// counts tells the audit log how much a revocation ended.
+func counts(r api.Receipt) *audit.Counts {
+	return &audit.Counts{Certificates: int64(r.Certificates), Tokens: int64(r.Tokens), Accounts: int64(r.ACMEAccounts)}
+}
