@@ -1,6 +1,6 @@
-// Package agents is the registry and the root of the domain: who the agents
-// are, who owns them, which names and permissions they have, and from when on
-// their credentials are dead.
+// Package agents is the registry and the root of the domain: it knows the
+// agents, their owners, their names and permissions, and the time at which their
+// credentials died.
 //
 // An agent is registered by an operator, enrolls once with a one-time token,
 // and holds credentials (certificates and tokens, each a [Credential]) that

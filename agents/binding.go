@@ -114,8 +114,8 @@ func findBinding(tx storage.Tx, kid string) (keyID, bound, error) {
 }
 
 // Bindable returns the agent that may open an account with the key now, and
-// the MAC key, raw. Whoever presents the identifier has still to prove that it
-// knows the MAC key.
+// the MAC key, raw. The caller must still check that the
+// client knows the MAC key.
 func Bindable(tx storage.Tx, kid string, now time.Time) (a Agent, mac []byte, err error) {
 	id, b, err := findBinding(tx, kid)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // A Change is what an operator writes about an agent, as text that is not
-// checked yet. What is nil is left as it is; an empty list empties it.
+// checked yet. A nil field leaves the agent's as it is; an empty list empties it.
 type Change struct {
 	Owner     *string           `json:"owner,omitempty"`
 	Purpose   *string           `json:"purpose,omitempty"`

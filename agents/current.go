@@ -23,8 +23,8 @@ const maxRecent = 8
 
 // recent are an agent's latest certificates, the newest first, in their stored
 // form: a version, then entry after entry. Each issuance reads and writes them,
-// so it looks at no more of an entry than its end. What it keeps it copies to
-// the letter. A change of layout takes a new version.
+// so it looks only at the end of an entry, and copies the entries that it keeps
+// byte by byte. A change of layout takes a new version.
 type recent []byte
 
 const recentVersion = 1

@@ -35,7 +35,7 @@ func TestHoldersFollowTheRuleOfCredentials(t *testing.T) {
 	})
 }
 
-// TestHolderIsNotRevivedByResume, and may hold anew from then on.
+// TestHolderIsNotRevivedByResume: but it may get new credentials from then on.
 func TestHolderIsNotRevivedByResume(t *testing.T) {
 	within(t, func(tx storage.Tx) {
 		add(t, tx, "bot", agents.Change{})

@@ -200,7 +200,7 @@ func TestSetReplacesOnlyTheNamesItSpeaksOf(t *testing.T) {
 				t.Fatalf("%+v: got %v, %v, want %v", step.change, a.Identifiers, err, step.want)
 			}
 		}
-		// What it gave up is free, what it has is not.
+		// The names that it gave up are free, those that it has are not.
 		add(t, tx, "next", agents.Change{DNS: []string{"a.example.com", "b.example.com", "c.example.com"}, IPs: []string{"10.0.0.1"}})
 		_, err := agents.Set(tx, td, "next", agents.Change{IPs: []string{"10.0.0.2"}}, now)
 		refused(t, "10.0.0.2", err, agents.ErrNameTaken)

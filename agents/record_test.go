@@ -13,7 +13,7 @@ import (
 // storedList is a list of certificates as the first version stored it.
 const storedList = "010bad5eed00112233445566778899aabbccddeeff189cbdbb8f2f234c0014a1b2c3d4e5f60718293a4b5c6d7e8f900112233400096275696c642d626f7400056b657920300bad5f00ffeeddccbbaa99887766554433221100189cbdad96e7cb4c0014a1b2c3d4e5f60718293a4b5c6d7e8f900112233400096275696c642d626f7400056b65792031"
 
-// TestStoredListIsRead, and written again to the letter.
+// TestStoredListIsRead: and written again byte by byte.
 func TestStoredListIsRead(t *testing.T) {
 	stored, err := hex.DecodeString(storedList)
 	if err != nil {

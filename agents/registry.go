@@ -52,7 +52,7 @@ func add(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time) (Agent,
 
 func (a Agent) put(tx storage.Tx) error { return table.Put(tx, string(a.Name), a) }
 
-// Set changes a registered agent as c says. What it already holds lives on,
+// Set changes a registered agent as c says. Its credentials live on,
 // but introspection and renewal see its new scopes and names at once. For keys
 // among what changes, see [Add].
 func Set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time) (Agent, error) {
@@ -98,7 +98,7 @@ func Resume(tx storage.Tx, n Name, now time.Time) (Agent, error) {
 	return a, a.put(tx)
 }
 
-// Decommission ends the agent for ever. The DNS names and addresses that were
+// Decommission ends the agent. It cannot come back. The DNS names and addresses that were
 // registered for it are free again; its own name is not.
 func Decommission(tx storage.Tx, td TrustDomain, n Name, r Reason, now time.Time) (Agent, error) {
 	a, err := change(tx, n, "decommissioned", now, Active, Suspended)
@@ -117,7 +117,7 @@ func Decommission(tx storage.Tx, td TrustDomain, n Name, r Reason, now time.Time
 }
 
 // Reenroll makes e what the agent may enroll with, in place of an earlier one.
-// What the agent holds lives on.
+// The agent's credentials live on.
 func Reenroll(tx storage.Tx, n Name, e Enrollment, now time.Time) (Agent, error) {
 	a, err := change(tx, n, "enrolled", now, Active)
 	if err != nil {

@@ -164,8 +164,8 @@ func (s *Standing) agent(n Name) (Agent, error) {
 	return k.agent, k.err
 }
 
-// latest returns the latest cutoff that covers what is issued to h: the zero
-// Cutoff, which kills nothing, if there is none.
+// latest returns the latest cutoff that covers credentials issued to h. Without one
+// it returns the zero Cutoff, which kills nothing.
 func (s *Standing) latest(h holder) (Cutoff, error) {
 	latest, ok := s.cutoffs.get(h)
 	if ok {

@@ -221,8 +221,8 @@ func TestFirstRevocationStands(t *testing.T) {
 	})
 }
 
-// TestOwnersCutoffGoesWithTheAgent: what died with its owner stays dead when
-// the agent gets another, or none that was ever cut off.
+// TestOwnersCutoffGoesWithTheAgent: a credential that died with its owner stays
+// dead when the agent gets another owner, cut off or not.
 func TestOwnersCutoffGoesWithTheAgent(t *testing.T) {
 	within(t, func(tx storage.Tx) {
 		for _, n := range []agents.Name{"mover", "stayer"} {
@@ -348,8 +348,8 @@ func TestKeysOfAnAgent(t *testing.T) {
 	})
 }
 
-// TestDamagedRecordIsNoAbsence: who finds one must not take it for an agent
-// without certificates.
+// TestDamagedRecordIsNoAbsence: a reader must not take it for an agent without
+// certificates.
 func TestDamagedRecordIsNoAbsence(t *testing.T) {
 	for _, bad := range []string{"", "\x02", "\x01x", "\x01" + string(make([]byte, 28)) + "\x00\x01"} {
 		within(t, func(tx storage.Tx) {

@@ -103,8 +103,8 @@ func TestCachesAskWhetherTheListIsNew(t *testing.T) {
 }
 
 // TestDateDoesNotHideARevocation: dates tell lists apart by the second, and a
-// clock may be set back. Who asks by date gets every list that is not the one
-// it has.
+// clock may be set back. A client that asks by date gets every list other than
+// the one it has.
 func TestDateDoesNotHideARevocation(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
 	path, ask := ca.CRLPath(w.CA.Issuer().ID), w.served()

@@ -86,9 +86,9 @@ func (r *CSR) CheckSignature() (Protection, error) {
 // oidExtensionRequest is the attribute that carries extensions (RFC 2985, section 5.4.2).
 var oidExtensionRequest = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 14}
 
-// CreateCSR returns the DER certification request for the key of s, signed with it. Of
-// the template RawSubject or Subject, DNSNames, EmailAddresses, IPAddresses, URIs and
-// ExtraExtensions are used.
+// CreateCSR returns the DER certification request for the key of s, signed with it. It
+// uses these fields of the template: RawSubject or Subject, DNSNames, EmailAddresses,
+// IPAddresses, URIs and ExtraExtensions.
 func CreateCSR(template *x509.CertificateRequest, s *Signer) ([]byte, error) {
 	subject := template.RawSubject
 	if len(subject) == 0 {

@@ -89,8 +89,8 @@ func (s *search) extend(p *Path) *Path {
 	return nil
 }
 
-// step returns p with issuer at its end, if it may stand there. What needs no
-// signature is checked first.
+// step returns p with issuer at its end, if it may stand there. It makes
+// the checks that need no signature first.
 func (s *search) step(p *Path, issuer *Certificate) (*Path, error) {
 	last := p.Certificates[len(p.Certificates)-1]
 	if len(p.Certificates) == maxLength {

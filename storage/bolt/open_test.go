@@ -173,8 +173,9 @@ func TestPanicOnOpening(t *testing.T) {
 	}
 }
 
-// TestEveryPageIsLookedAt spoils one page after the other. What Verify calls
-// sound must be sound for bbolt, which would bring the process down otherwise.
+// TestEveryPageIsLookedAt spoils one page after the other. If Verify accepts
+// a file, bbolt must be able to read it, since it would bring the process down
+// otherwise.
 func TestEveryPageIsLookedAt(t *testing.T) {
 	sample, err := os.ReadFile(makeSample(t))
 	if err != nil {

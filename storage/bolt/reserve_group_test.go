@@ -41,7 +41,7 @@ func TestUrgentMemberOutlivesItsGroup(t *testing.T) {
 		if members[1].err != nil || members[3].err != nil {
 			t.Errorf("urgent members: %v, %v", members[1].err, members[3].err)
 		}
-		// What the third saw in the group never was; by itself it sees less.
+		// The group was rolled back, so the third member sees less when it runs alone.
 		if err := members[2].err; err == nil || errors.Is(err, storage.ErrFull) {
 			t.Errorf("an urgent member that failed by itself: %v", err)
 		}
