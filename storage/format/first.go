@@ -7,9 +7,11 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// Brevet 0.1 does not look for a form. But the first thing that its server reads
-// as a value is the latest time on record, and its error repeats what it cannot
-// read as a time. So the time moves, and a sentence takes its place.
+// Brevet 0.1 does not look for a form, and would take an event with details for a
+// tampered one. But before any event, its server reads the latest time on record.
+// So the time moves, and a sentence takes its place: 0.1 then refuses to start
+// because it cannot read the table "clock", and changes nothing. The sentence is
+// for whoever looks there, since the error does not repeat it.
 const (
 	clock      = "clock"  // the table of the latest time on record, which package server keeps
 	latestTime = "latest" // its key in the first form

@@ -1,0 +1,95 @@
+package audit
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// members returns the JSON names of a struct's members.
+func members(t reflect.Type) (names []string) {
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
+}
+
+// document writes docs/audit-events.md.
+func document() string {
+	var b strings.Builder
+	b.WriteString(`# Audit events
+
+Every decision that brevet takes is an event of the audit log, which
+` + "`brevet audit`" + ` shows as one JSON object a line. This page is made from the
+table of actions in the program: ` + "`UPDATE=1 go test ./storage/audit -run TestActionsAreDocumented`" + `
+writes it anew.
+
+An event has these members:
+
+| member | meaning |
+|---|---|
+| ` + "`seq`" + ` | its position in the log, from 0 |
+| ` + "`time`" + ` | when it was decided, in UTC |
+| ` + "`actor`" + ` | who asked: ` + "`uid=0`" + `, the SPIFFE ID of an agent, ` + "`system`" + ` for the server itself, or what a bearer presented |
+| ` + "`on_behalf_of`" + ` | for whom, if not for itself |
+| ` + "`action`" + ` | what was asked for: one of those below |
+| ` + "`subject`" + ` | what it was done to |
+| ` + "`decision`" + ` | ` + "`allow`" + `, ` + "`deny`" + `, or ` + "`ask`" + ` if somebody must approve it first |
+| ` + "`reasons`" + ` | why, for people |
+| ` + "`request`" + ` | what belongs to one request shares this |
+| ` + "`credential`" + ` | serial number of a certificate or jti of a token, in hexadecimal |
+| ` + "`details`" + ` | the same for programs; a member is left out if there is nothing to say |
+
+A refusal of any action has the member ` + "`codes`" + ` in its details. The events of
+earlier versions have no details.
+
+| action | meaning | whose it is | subject | details |
+|---|---|---|---|---|
+`)
+	for _, a := range Actions() {
+		details := "`" + strings.Join(a.Details, "`, `") + "`"
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", a.Action, a.Meaning, a.By, a.Subject, details)
+	}
+	return b.String()
+}
+
+// TestActionsAreDocumented compares docs/audit-events.md with the table of actions.
+func TestActionsAreDocumented(t *testing.T) {
+	const golden = "../../docs/audit-events.md"
+	got := document()
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(golden); err != nil || string(want) != got {
+		t.Errorf("%s is not what the table of actions says (%v): run UPDATE=1 go test ./storage/audit -run TestActionsAreDocumented", golden, err)
+	}
+}
+
+func TestTableOfActionsIsComplete(t *testing.T) {
+	known := members(reflect.TypeFor[Details]())
+	used := []string{"codes"}
+	seen := map[Action]bool{}
+	for _, a := range Actions() {
+		if a.Meaning == "" || a.By == 0 || a.By.String() == "" || a.Subject == "" || seen[a.Action] || strings.Count(string(a.Action), ".") == 0 {
+			t.Errorf("%+v", a)
+		}
+		seen[a.Action] = true
+		for _, d := range a.Details {
+			if !slices.Contains(known, d) {
+				t.Errorf("%s: details have no member %q", a.Action, d)
+			}
+		}
+		used = append(used, a.Details...)
+	}
+	for _, m := range known {
+		if !slices.Contains(used, m) {
+			t.Errorf("no action has the detail %q", m)
+		}
+	}
+}
