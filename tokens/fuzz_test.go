@@ -33,7 +33,7 @@ func FuzzIntrospect(f *testing.F) {
 	f.Add(len(token)-1, "\n", 0)
 	f.Add(len(token)-3, "=", 0)
 	f.Add(5, token, 0)
-	// What is fuzzed is the token with some of it replaced.
+	// The fuzzer replaces some of the token.
 	f.Fuzz(func(t *testing.T, at int, with string, remove int) {
 		at = max(0, min(at, len(token)))
 		remove = max(0, min(remove, len(token)-at))

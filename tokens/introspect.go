@@ -34,7 +34,7 @@ func (s *Service) Introspect(tx storage.Tx, text string, now time.Time) (Introsp
 	case err == nil:
 		return Introspection{true, t.Type(), new(s.claims(t))}, nil
 	case policy.IsDenial(err) || errors.Is(err, storage.ErrNotFound):
-		return Introspection{}, nil // why is none of the caller's business, section 2.2
+		return Introspection{}, nil // callers are not told why, section 2.2
 	}
 	return Introspection{}, err
 }
@@ -69,8 +69,8 @@ func Find(tx storage.Tx, text string) (Token, error) {
 	if err != nil {
 		return Token{}, storage.ErrNotFound
 	}
-	// A look for the jti will do where parsing would: what is found only leads
-	// to a record, and the hash there is of the token to the letter.
+	// It is enough to look for the jti instead of parsing the payload: the jti only
+	// leads to a record, whose hash covers every octet of the token.
 	_, after, _ := bytes.Cut(payload, []byte(`"jti":"`))
 	digits, _, _ := bytes.Cut(after, []byte(`"`))
 	jti, err := agents.ParseCredentialID(string(digits))

@@ -9,9 +9,9 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 )
 
-// recordVersion is the first octet of a stored Token. What follows it is fixed:
-// a change of layout takes a new version, and the version before is read until
-// the old records have expired. Version 1 had neither kind, subject, actor nor
+// recordVersion is the first octet of a stored Token. Each version has one layout:
+// a change takes a new version, and the version before is read until the old
+// records have expired. Version 1 had neither kind, subject, actor nor
 // parent, and a binding was to a certificate.
 const recordVersion = 2
 

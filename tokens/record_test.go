@@ -69,7 +69,7 @@ func storedRecords(t testing.TB) map[string][]byte {
 }
 
 // TestStoredRecords of both versions are read. Those of this version are also
-// written to the letter.
+// written in the same octets.
 func TestStoredRecords(t *testing.T) {
 	stored, want := storedRecords(t), someTokens(t)
 	if len(stored) != len(want) {

@@ -31,7 +31,7 @@ type Kind uint8
 // AccessToken is for resource servers (RFC 9068).
 const AccessToken Kind = 1
 
-// A Binding ties a token to a key: who presents the token must prove to have it.
+// A Binding ties a token to a key: the client that presents the token must prove to have it.
 type Binding struct {
 	Kind        BindingKind
 	Thumbprint  [32]byte          // SHA-256 of the DER certificate, or of the JWK by RFC 7638

@@ -21,7 +21,7 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 type client struct {
 	agent agents.Agent
 	bound *tokens.Binding        // its certificate, if it presented one
-	claim func(storage.Tx) error // uses its assertion up; nil if there is none
+	claim func(storage.Tx) error // uses its assertion up; nil if it presented only a certificate
 }
 
 // proof says how, for the audit log.
@@ -33,8 +33,9 @@ func (c *client) proof() string {
 }
 
 // authenticate returns the agent that a request comes from (RFC 6749, section
-// 2.3; RFC 7523, section 2.2; RFC 8705, section 2.1). Who presents both an
-// assertion and a certificate must be the same agent by both. A failure is
+// 2.3; RFC 7523, section 2.2; RFC 8705, section 2.1). A client that
+// presents both an assertion and a certificate must be the same agent by both. A
+// failure is
 // recorded as a denial if it concerns an agent. then, if it is not nil, runs on
 // the same snapshot after a success.
 func (s *Server) authenticate(ctx context.Context, r *http.Request, f form, action audit.Action, then func(storage.Tx, *client) error) (*client, error) {

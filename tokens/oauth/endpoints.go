@@ -13,9 +13,9 @@ import (
 	"github.com/brevet-ca/brevet/tokens"
 )
 
-// ServeIntrospect is the introspection endpoint (RFC 7662, section 2). Who
-// asks is an agent with the scope brevet:introspect, and proves it as at the
-// token endpoint or with an access token for this authority.
+// ServeIntrospect is the introspection endpoint (RFC 7662, section 2). The
+// caller must be an agent with the scope brevet:introspect. It authenticates as at
+// the token endpoint, or with an access token for this authority.
 func (s *Server) ServeIntrospect(w http.ResponseWriter, r *http.Request) {
 	in, err := s.introspect(w, r)
 	if err != nil {
@@ -79,8 +79,8 @@ func (s *Server) authenticateOnce(ctx context.Context, r *http.Request, f form, 
 }
 
 // ServeRevoke is the revocation endpoint (RFC 7009, section 2). Agents revoke
-// their own tokens; for what is no token of theirs the answer is the same, and
-// nothing happens (section 2.2).
+// their own tokens. Anything else gets the same answer, and nothing happens
+// (section 2.2).
 func (s *Server) ServeRevoke(w http.ResponseWriter, r *http.Request) {
 	if err := s.revoke(w, r); err != nil {
 		s.refuse(w, r, err)

@@ -92,7 +92,7 @@ func TestAnotherGrant(t *testing.T) {
 		t.Errorf("an assertion used twice: %d %v", status, answer)
 	}
 
-	// What it refuses is recorded.
+	// A refusal by the grant is recorded.
 	before := len(m.store.Events())
 	g.refuse = policy.ErrScope
 	if status, answer := ask(m.assertion(key)); answer["error"] != "invalid_scope" {
