@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/client"
 	"github.com/brevet-ca/brevet/server"
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -92,13 +91,13 @@ func (s *story) register(ctx context.Context) error {
 		return err
 	}
 	resource, err := s.admin.AddAgent(ctx, devAPI, api.Change{
-		Owner: new("billing@dev.internal"), Purpose: new("serves invoices"), Scopes: []string{string(agents.ScopeIntrospect)},
+		Owner: new("billing@dev.internal"), Purpose: new("serves invoices"), Scopes: []string{"brevet:introspect"},
 	})
 	if err != nil {
 		return err
 	}
 	s.good("%s is %s, with a one-time enrollment token that begins %s and dies in %s", reader.ID, reader.State,
-		agents.EnrollmentPrefix+"…", time.Until(reader.Enrollment.Expires).Round(time.Minute))
+		"brevet_enroll_…", time.Until(reader.Enrollment.Expires).Round(time.Minute))
 	if s.api, err = s.enrollAs(ctx, devAPI, resource.Enrollment.Token); err != nil {
 		return err
 	}
