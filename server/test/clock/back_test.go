@@ -17,6 +17,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/servertest"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/format"
 )
 
 // setClock sets the clock, and has the authority look at it.
@@ -130,7 +131,11 @@ func TestClockSetBackStopsIssuing(t *testing.T) {
 
 	w.Stop()
 	servertest.ChangeStore(t, w.Dir, func(tx storage.Tx) error { // it is noted even if no event tells
-		noted, err := storage.Table[time.Time]("clock").Get(tx, "latest")
+		key, err := format.ClockKey(tx)
+		if err != nil {
+			return err
+		}
+		noted, err := storage.Table[time.Time]("clock").Get(tx, key)
 		if ahead := noted.Sub(w.Clock.Now()); err != nil || ahead < 3*time.Hour-time.Minute {
 			t.Errorf("the latest time is noted as %s: %v", noted, err)
 		}
