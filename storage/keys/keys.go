@@ -8,9 +8,9 @@
 // directory of files (package file).
 //
 // The record authenticates the private half: a Source compares the public key,
-// computed anew from the private one, and refuses a key that does not fit its
-// record. The store itself is trusted: who can write records can make any key the
-// active one.
+// computed again from the private one, and refuses a key that does not fit its
+// record. The store itself is trusted: anyone who can write records can make any key
+// the active one.
 //
 // On creation the private half is durable before the record is committed, and on
 // removal it goes first. A crash between the two leaves a private half that no

@@ -11,7 +11,7 @@ import (
 // still sign is not destroyed. Its methods may be called concurrently, and outside
 // of transactions, for they may be slow.
 //
-// What signs for a key with an alternative is an [AlternativeSigner].
+// A key with an alternative signs by an [AlternativeSigner].
 type Source interface {
 	// Generate makes a key, which is durable when Generate returns. It is none of
 	// the authority's until [Record] added it.

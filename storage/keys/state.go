@@ -18,8 +18,8 @@ func tableKey(p Purpose, id string) string { return string(p) + "/" + id }
 
 func put(tx storage.Tx, k Key) error { return table.Put(tx, tableKey(k.Purpose, k.ID), k) }
 
-// Record adds a key that a [Source] made, as the next one of its purpose
-// or, while there is none, as the active one. It returns the record.
+// Record adds a key that a [Source] made: as the next one of its purpose or,
+// if the purpose has no active key yet, as the active one. It returns the record.
 func (ps Purposes) Record(tx storage.Tx, k Key, s State, now time.Time) (Key, error) {
 	if err := k.Check(); err != nil {
 		return Key{}, err

@@ -14,9 +14,9 @@ import (
 	"github.com/brevet-ca/brevet/agents/secret"
 )
 
-// A Passphrase seals and unseals key files. Whatever prints it prints
-// "[hidden]". The zero value is none: with it, key files are neither written
-// nor read.
+// A Passphrase seals and unseals key files. It prints as
+// "[hidden]". The zero value means that there is no passphrase yet: key files are
+// neither written nor read with it.
 type Passphrase struct {
 	secret.Hidden
 	text  secret.Secret

@@ -35,7 +35,7 @@ type Store struct {
 func NewStore(dir string, p Passphrase) *Store { return &Store{dir, p} }
 
 // Generate makes a key and its file, which is durable when Generate returns.
-// The key is none of the authority's until [keys.Record] added it.
+// The key belongs to the authority once [keys.Record] has added it.
 func (s *Store) Generate(p keys.Purpose, a keys.Algorithm, now time.Time) (keys.Key, crypto.Signer, error) {
 	if err := s.ready(); err != nil {
 		return keys.Key{}, nil, err
@@ -83,8 +83,8 @@ func (s *Store) Signer(k keys.Key) (crypto.Signer, error) {
 	return signer, nil
 }
 
-// Has reports whether the file of the key whose record is k is there. What is in
-// it is [Store.Signer]'s to find out.
+// Has reports whether the file of the key whose record is k is there. It does
+// not read the file: [Store.Signer] does.
 func (s *Store) Has(k keys.Key) (bool, error) {
 	if err := k.Check(); err != nil {
 		return false, err
@@ -96,9 +96,8 @@ func (s *Store) Has(k keys.Key) (bool, error) {
 	return err == nil, err
 }
 
-// Destroy removes the file of a retired key; that there is none is no error.
-// [keys.Remove] comes after it. What the disk or a backup still holds is out of its
-// reach.
+// Destroy removes the file of a retired key, if it is there. [keys.Remove] comes
+// after it. Destroy cannot reach copies in backups or in free blocks of the disk.
 func (s *Store) Destroy(k keys.Key) error {
 	if err := errors.Join(k.Check(), k.Removable()); err != nil {
 		return err
