@@ -58,7 +58,7 @@ func (c Change) Reasons() []string {
 }
 
 // apply checks c and makes a what it says.
-func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time) error {
+func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time, cleared ...Clearance) error {
 	if c.Owner != nil {
 		if err := keepOwnerCutoff(tx, *a, *c.Owner); err != nil {
 			return err
@@ -93,7 +93,7 @@ func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time) er
 	if err := a.check(); err != nil || c.Keys == nil {
 		return err
 	}
-	return keepApart(tx, a.Name, before, a.Keys, now)
+	return keepApart(tx, a.Name, before, a.Keys, now, cleared...)
 }
 
 // merge returns labels with those of change; an empty value removes one.

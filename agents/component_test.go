@@ -47,6 +47,49 @@ func componentsOf(t testing.TB, text string) agents.Components {
 	return c
 }
 
+// cleared is for keys of which no half is certified.
+func cleared(t testing.TB, keys ...string) agents.Clearance {
+	t.Helper()
+	c, err := agents.Change{Keys: keys}.Components()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return agents.NewClearance(c, nil)
+}
+
+// TestCompositesNeedAClearance: a caller who forgets to compare a composite key with
+// the certificates on record registers nothing.
+func TestCompositesNeedAClearance(t *testing.T) {
+	one, two, half := composites(t)
+	db := openDB(t)
+	used := errors.New("certified meanwhile")
+	try := func(name agents.Name, keys []string, cleared ...agents.Clearance) error {
+		return db.Update(context.Background(), func(tx storage.Tx) error {
+			_, err := agents.Add(tx, td, name, agents.Change{Owner: new("team"), Keys: keys}, invitation(t, now), now, cleared...)
+			return err
+		})
+	}
+	all, err := agents.Change{Keys: []string{one}}.Components()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{
+		"none":           try("a", []string{one}),
+		"of another key": try("b", []string{one}, cleared(t, two)),
+		"outdated":       try("c", []string{one}, agents.NewClearance(all, func(storage.Tx) error { return used })),
+	} {
+		if err == nil {
+			t.Errorf("a composite was registered by a clearance: %s", what)
+		}
+	}
+	if err := try("d", []string{one}, cleared(t, one)); err != nil {
+		t.Error(err)
+	}
+	if err := try("e", []string{half}); !errors.Is(err, agents.ErrComponent) {
+		t.Errorf("its half alone: %v", err)
+	}
+}
+
 // entries counts those of a table.
 func entries(tx storage.Tx, table string) (n int) {
 	for range tx.Scan(table, "") {
@@ -66,12 +109,12 @@ func TestRegisteredComponents(t *testing.T) {
 	} {
 		within(t, func(tx storage.Tx) {
 			set := func(n agents.Name, keys ...string) error {
-				_, err := agents.Set(tx, td, n, agents.Change{Keys: append([]string{}, keys...)}, now)
+				_, err := agents.Set(tx, td, n, agents.Change{Keys: append([]string{}, keys...)}, now, cleared(t, keys...))
 				return err
 			}
 			add(t, tx, "one", agents.Change{Keys: []string{c.first}})
 			add(t, tx, "two", agents.Change{Keys: []string{c.first}}) // the very same is no other key
-			_, err := agents.Add(tx, td, "three", agents.Change{Owner: new("team"), Keys: []string{c.then}}, invitation(t, now), now)
+			_, err := agents.Add(tx, td, "three", agents.Change{Owner: new("team"), Keys: []string{c.then}}, invitation(t, now), now, cleared(t, c.then))
 			refused(t, what, err, agents.ErrComponent)
 			add(t, tx, "four", agents.Change{})
 			refused(t, what, set("four", c.then), agents.ErrComponent)
@@ -91,7 +134,7 @@ func TestRegisteredComponents(t *testing.T) {
 		within(t, func(tx storage.Tx) {
 			add(t, tx, "one", agents.Change{Keys: []string{c.first}})
 			for _, keys := range [][]string{{c.then}, {c.first}, {}} { // in place of each other
-				if _, err := agents.Set(tx, td, "one", agents.Change{Keys: keys}, now); err != nil {
+				if _, err := agents.Set(tx, td, "one", agents.Change{Keys: keys}, now, cleared(t, keys...)); err != nil {
 					t.Errorf("%s: %v", what, err)
 				}
 			}
@@ -113,7 +156,7 @@ func TestRegisteredAndCertified(t *testing.T) {
 		}
 		add(t, tx, "one", agents.Change{Keys: []string{one}})
 		set := func(at time.Time, keys ...string) {
-			if _, err := agents.Set(tx, td, "one", agents.Change{Keys: append([]string{}, keys...)}, at); err != nil {
+			if _, err := agents.Set(tx, td, "one", agents.Change{Keys: append([]string{}, keys...)}, at, cleared(t, keys...)); err != nil {
 				t.Error(err)
 			}
 		}

@@ -63,7 +63,7 @@ func add(t testing.TB, tx storage.Tx, name agents.Name, c agents.Change) agents.
 	if c.Owner == nil {
 		c.Owner = new("team")
 	}
-	a, err := agents.Add(tx, td, name, c, invitation(t, now), now)
+	a, err := agents.Add(tx, td, name, c, invitation(t, now), now, cleared(t, c.Keys...))
 	if err != nil {
 		t.Fatalf("adding %s: %v", name, err)
 	}

@@ -83,8 +83,16 @@ func (k PublicKey) Components() (Components, error) {
 }
 
 // keepApart makes keys the registered ones of the agent n in the index of
-// components, in place of those before. It fails with [ErrComponent].
-func keepApart(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time) error {
+// components, in place of those before. It fails with [ErrComponent], or if halves
+// of a composite that was not among those before are not cleared.
+func keepApart(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time, cleared ...Clearance) error {
+	var clearance Clearance
+	for _, cl := range cleared {
+		if err := cl.Check(tx); err != nil {
+			return err
+		}
+		clearance.halves = append(clearance.halves, cl.halves...)
+	}
 	for _, k := range before {
 		c, err := k.Components()
 		if err != nil {
@@ -98,6 +106,11 @@ func keepApart(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time) e
 		c, err := k.Components()
 		if err != nil {
 			return fmt.Errorf("reading a key of %s: %w", n, err)
+		}
+		if !slices.ContainsFunc(before, func(b PublicKey) bool { return bytes.Equal(b, k) }) {
+			if err := clearance.covers(c); err != nil {
+				return fmt.Errorf("registering a key of %s: %w", n, err)
+			}
 		}
 		if err := c.Register(tx, string(n), now); err != nil {
 			return err

@@ -9,13 +9,13 @@ import (
 )
 
 // Add registers a new agent as c says and makes e what it enrolls with.
-// The name must never have been used. That no half of a composite key among those
-// of c is certified alone is for the caller to find out, by ca.CA.Apart.
-func Add(tx storage.Tx, td TrustDomain, n Name, c Change, e Enrollment, now time.Time) (Agent, error) {
+// The name must never have been used. Composite keys among those of c need a
+// [Clearance].
+func Add(tx storage.Tx, td TrustDomain, n Name, c Change, e Enrollment, now time.Time, cleared ...Clearance) (Agent, error) {
 	if n == Authority {
 		return Agent{}, fmt.Errorf("%w agent name %q: it is the authority's own", ErrInvalid, n)
 	}
-	a, err := add(tx, td, n, c, now)
+	a, err := add(tx, td, n, c, now, cleared...)
 	if err != nil {
 		return a, err
 	}
@@ -36,7 +36,7 @@ func AddAuthority(tx storage.Tx, td TrustDomain, c Change, now time.Time) error 
 // errNameUsed says that an agent has or had the name.
 var errNameUsed = NewRefusal("name_used", storage.ErrExists.Error(), storage.ErrExists)
 
-func add(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time) (Agent, error) {
+func add(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time, cleared ...Clearance) (Agent, error) {
 	if old, err := Get(tx, n); !errors.Is(err, ErrUnknown) {
 		if err == nil {
 			err = fmt.Errorf("%w: the name %s was given out at %s and is %s; a name is used only once", errNameUsed, n, old.Created.Format(time.RFC3339), old.State)
@@ -44,7 +44,7 @@ func add(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time) (Agent,
 		return Agent{}, err
 	}
 	a := Agent{Name: n, State: Active, Created: now}
-	if err := c.apply(tx, td, &a, now); err != nil {
+	if err := c.apply(tx, td, &a, now, cleared...); err != nil {
 		return a, err
 	}
 	return a, a.put(tx)
@@ -55,14 +55,14 @@ func (a Agent) put(tx storage.Tx) error { return table.Put(tx, string(a.Name), a
 // Set changes a registered agent as c says. Its credentials live on,
 // but introspection and renewal see its new scopes and names at once. For keys
 // among what changes, see [Add].
-func Set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time) (Agent, error) {
+func Set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time, cleared ...Clearance) (Agent, error) {
 	if err := mutable(n); err != nil {
 		return Agent{}, err
 	}
-	return set(tx, td, n, c, now)
+	return set(tx, td, n, c, now, cleared...)
 }
 
-func set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time) (Agent, error) {
+func set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time, cleared ...Clearance) (Agent, error) {
 	a, err := Get(tx, n)
 	if err != nil {
 		return a, err
@@ -70,7 +70,7 @@ func set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time) (Agent,
 	if a.State == Decommissioned {
 		return a, a.refuse("changed")
 	}
-	if err := c.apply(tx, td, &a, now); err != nil {
+	if err := c.apply(tx, td, &a, now, cleared...); err != nil {
 		return a, err
 	}
 	return a, a.put(tx)

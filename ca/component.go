@@ -13,22 +13,22 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// Apart returns what says, in the transaction that registers or certifies a key,
-// whether a half of it is the key of a live certificate: it fails with
-// [agents.ErrComponent] if one is, as Apart itself does. Keys that are composites or
+// Apart clears the halves of a key for the transaction that registers or certifies
+// it: none is the key of a live certificate. It fails with [agents.ErrComponent] if
+// one is, and so does the check of the clearance. Keys that are composites or
 // registered are in the index of package agents, which is asked as well.
 //
 // All certificates are looked at before the transaction, which looks only at what
 // happened since: nobody who writes waits for a composite.
-func (ca *CA) Apart(ctx context.Context, c agents.Components, now time.Time) (func(storage.Tx) error, error) {
+func (ca *CA) Apart(ctx context.Context, c agents.Components, now time.Time) (agents.Clearance, error) {
 	if len(c.Halves) == 0 {
-		return func(storage.Tx) error { return nil }, nil
+		return agents.Clearance{}, nil
 	}
 	events, err := ca.census.check(ctx, ca.db, c, now)
 	if err != nil {
-		return nil, err
+		return agents.Clearance{}, err
 	}
-	return func(tx storage.Tx) error {
+	return agents.NewClearance(c, func(tx storage.Tx) error {
 		for cert, err := range issuedSince(tx, events, now) {
 			if err != nil {
 				return err
@@ -38,7 +38,7 @@ func (ca *CA) Apart(ctx context.Context, c agents.Components, now time.Time) (fu
 			}
 		}
 		return nil
-	}, nil
+	}), nil
 }
 
 // issuedSince yields the certificates that the audit log tells of from a position

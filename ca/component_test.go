@@ -62,7 +62,12 @@ func (w *world) ask(n agents.Name, c *ca.CSR) error {
 
 func (w *world) set(n agents.Name, pems ...string) error {
 	return w.db.Update(context.Background(), func(tx storage.Tx) error {
-		_, err := agents.Set(tx, td, n, agents.Change{Keys: append([]string{}, pems...)}, w.now) // none empties the list
+		change := agents.Change{Keys: append([]string{}, pems...)} // none empties the list
+		all, err := change.Components()
+		if err != nil {
+			return err
+		}
+		_, err = agents.Set(tx, td, n, change, w.now, agents.NewClearance(all, nil))
 		return err
 	})
 }

@@ -84,7 +84,7 @@ type issuance struct {
 	issuer  *Issuer // nil if there is none, and then why
 	none    error
 	made    *Issued
-	apart   func(storage.Tx) error
+	apart   agents.Clearance
 }
 
 // ask adds the names and the limits of the profile to the query.
@@ -140,7 +140,7 @@ func (i *issuance) record(tx storage.Tx, _ *policy.Decision) (policy.Done, error
 	if err := i.CSR.components.Certify(tx, cert.ID.Expires(), i.begin); err != nil {
 		return done, err
 	}
-	if err := i.apart(tx); err != nil {
+	if err := i.apart.Check(tx); err != nil {
 		return done, err
 	}
 	if err := certificates.Put(tx, cert.ID.Expires(), cert.ID.Key(), cert.Certificate); err != nil {

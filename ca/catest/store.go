@@ -105,7 +105,9 @@ func (s *Store) Add(name agents.Name, c agents.Change) agents.Enrollment {
 	e, err := agents.NewEnrollment(s.Now())
 	s.check(err)
 	s.Update(func(tx storage.Tx) error {
-		_, err := agents.Add(tx, TrustDomain, name, c, e, s.Now())
+		all, err := c.Components()
+		s.check(err)
+		_, err = agents.Add(tx, TrustDomain, name, c, e, s.Now(), agents.NewClearance(all, nil))
 		return err
 	})
 	return e

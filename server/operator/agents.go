@@ -32,34 +32,22 @@ func (s *Service) addAgent(ctx context.Context, p policy.Principal, in api.AddRe
 		return api.Invited{}, err
 	}
 	change := agents.Change(in.Change)
-	var apart func(storage.Tx) error
+	var cleared agents.Clearance
 	return s.invite(ctx, p, name, act{
 		action: audit.AgentAdd, reasons: change.Reasons(),
-		prepare: func(ctx context.Context) (err error) { apart, err = s.apart(ctx, change); return err },
+		prepare: func(ctx context.Context) (err error) { cleared, err = s.apart(ctx, change); return err },
 	}, func(tx storage.Tx, e agents.Enrollment, now time.Time, d *audit.Details) (agents.Agent, error) {
-		if err := apart(tx); err != nil {
-			return agents.Agent{}, err
-		}
-		a, err := agents.Add(tx, s.TrustDomain, name, change, e, now)
+		a, err := agents.Add(tx, s.TrustDomain, name, change, e, now, cleared)
 		d.Change = changed(change, agents.Agent{}, a)
 		return a, err
 	})
 }
 
-// apart returns what says, in the transaction of a change, whether halves of its
-// composite keys are certified alone.
-func (s *Service) apart(ctx context.Context, in agents.Change) (func(storage.Tx) error, error) {
-	var all agents.Components
-	for _, text := range in.Keys {
-		k, err := agents.ParsePublicKey([]byte(text))
-		if err != nil {
-			break // which the change will say, and record
-		}
-		c, err := k.Components()
-		if err != nil {
-			return nil, err
-		}
-		all.Halves = append(all.Halves, c.Halves...)
+// apart clears composite keys of a change: none of their halves is certified alone.
+func (s *Service) apart(ctx context.Context, in agents.Change) (agents.Clearance, error) {
+	all, err := in.Components()
+	if err != nil {
+		return agents.Clearance{}, err
 	}
 	return s.CA.Apart(ctx, all, s.Clock.Now())
 }
@@ -101,19 +89,16 @@ func (s *Service) setAgent(ctx context.Context, p policy.Principal, in api.SetRe
 		return api.Agent{}, err
 	}
 	change := agents.Change(in.Change)
-	var apart func(storage.Tx) error
+	var cleared agents.Clearance
 	return s.change(ctx, p, name, act{
 		action: audit.AgentSet, reasons: change.Reasons(),
-		prepare: func(ctx context.Context) (err error) { apart, err = s.apart(ctx, change); return err },
+		prepare: func(ctx context.Context) (err error) { cleared, err = s.apart(ctx, change); return err },
 	}, func(tx storage.Tx, now time.Time, d *audit.Details) (agents.Agent, error) {
-		if err := apart(tx); err != nil {
-			return agents.Agent{}, err
-		}
 		before, err := agents.Get(tx, name)
 		if err != nil && !errors.Is(err, agents.ErrUnknown) {
 			return before, err
 		}
-		a, err := agents.Set(tx, s.TrustDomain, name, change, now)
+		a, err := agents.Set(tx, s.TrustDomain, name, change, now, cleared)
 		d.Change = changed(change, before, a)
 		return a, err
 	})

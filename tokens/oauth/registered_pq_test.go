@@ -54,7 +54,12 @@ func TestRegisteredPostQuantumKeys(t *testing.T) {
 			m.add(registered)
 			m.certify(whole)
 			err := m.Update(t.Context(), func(tx storage.Tx) error {
-				_, err := agents.Set(tx, td, "bot", agents.Change{Keys: c.keys}, m.now)
+				change := agents.Change{Keys: c.keys}
+				all, err := change.Components()
+				if err != nil {
+					return err
+				}
+				_, err = agents.Set(tx, td, "bot", change, m.now, agents.NewClearance(all, nil))
 				return err
 			})
 			if c.because == "" && err != nil || c.because != "" && (err == nil || !strings.Contains(err.Error(), c.because)) {
