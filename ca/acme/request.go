@@ -16,6 +16,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // maxBody is the largest request that is read, in octets.
@@ -25,7 +26,7 @@ const maxBody = 64 << 10
 type request struct {
 	ctx     context.Context
 	http    *http.Request
-	id      string // as in X-Request-Id and the audit log
+	id      string // in the audit log
 	now     time.Time
 	url     string       // this request's own
 	payload []byte       // empty: POST-as-GET (section 6.3)
@@ -100,7 +101,7 @@ func (s *Service) authenticate(w http.ResponseWriter, hr *http.Request, kid, jwk
 	if err := checkAlgorithm(h.alg); err != nil {
 		return nil, err
 	}
-	r := &request{ctx: hr.Context(), http: hr, id: hr.Header.Get("X-Request-Id"), now: s.Clock.Now(), url: s.URL + hr.URL.RequestURI(), payload: j.payload}
+	r := &request{ctx: hr.Context(), http: hr, id: audit.RequestOf(hr.Context()), now: s.Clock.Now(), url: s.URL + hr.URL.RequestURI(), payload: j.payload}
 	_, badNonce := strict.Base64(h.nonce)
 	switch {
 	case (h.kid == "") == (h.jwk == nil):
@@ -258,7 +259,7 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Status >= 500 {
 		level = s.Log.Error
 	}
-	level("refused", "request", r.Header.Get("X-Request-Id"), "route", r.Pattern, "status", p.Status, "reason", err.Error())
+	level("refused", "request", audit.RequestOf(r.Context()), "route", r.Pattern, "status", p.Status, "reason", err.Error())
 	if p.Location != "" {
 		w.Header().Set("Location", p.Location)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // ServeHTTP answers a request in the body of a POST, or in base64 after
@@ -84,7 +85,7 @@ func (r *Responder) refuse(w http.ResponseWriter, req *http.Request, err error) 
 	case errors.Is(err, ErrUnauthorized):
 		status, code = unauthorized, http.StatusOK
 	default:
-		r.log.Error("OCSP failed", "request", req.Header.Get("X-Request-Id"), "error", err)
+		r.log.Error("OCSP failed", "request", audit.RequestOf(req.Context()), "error", err)
 	}
 	w.Header().Set("Content-Type", "application/ocsp-response")
 	w.Header().Set("Cache-Control", "no-store")

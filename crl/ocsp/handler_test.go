@@ -18,6 +18,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl/ocsp"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -31,7 +32,9 @@ type answer struct {
 // served starts the plain HTTP server of a world and returns a function that asks it.
 func (w *world) served() func(method, path, kind string, body []byte, header ...string) answer {
 	w.t.Helper()
-	srv := httptest.NewServer(w)
+	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.ServeHTTP(rw, r.WithContext(audit.WithRequest(r.Context(), requestID)))
+	}))
 	w.t.Cleanup(srv.Close)
 	return func(method, path, kind string, body []byte, header ...string) answer {
 		w.t.Helper()
@@ -51,6 +54,9 @@ func (w *world) served() func(method, path, kind string, body []byte, header ...
 }
 
 const kind = "application/ocsp-request"
+
+// requestID is the one that the server gives to each request of a test.
+const requestID = "0123456789abcdef"
 
 // spellings of a request in a path: as RFC 6960, appendix A.1 asks, and as clients
 // write it that escape less.
@@ -150,12 +156,12 @@ func TestOperatorLearnsWhyAnAnswerFailed(t *testing.T) {
 	l := w.issue("bot")
 	ask, request := w.served(), w.request(l, crypto.SHA1)
 	w.check(w.DB.Close())
-	got := ask("POST", ca.OCSPPath, kind, request, "X-Request-Id", "0123456789abcdef")
+	got := ask("POST", ca.OCSPPath, kind, request)
 	_, err := xocsp.ParseResponse(got.body, nil)
 	if refused, ok := err.(xocsp.ResponseError); !ok || refused.Status != xocsp.InternalError || got.status != http.StatusInternalServerError {
 		t.Errorf("%d %x, %v", got.status, got.body, err)
 	}
-	if said := log.String(); !strings.Contains(said, "0123456789abcdef") || !strings.Contains(said, "closed") {
+	if said := log.String(); !strings.Contains(said, requestID) || !strings.Contains(said, "closed") {
 		t.Errorf("the log says %q", said)
 	}
 }

@@ -20,8 +20,7 @@ func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
 		id := newRequestID()
-		header := []string{id}
-		r.Header["X-Request-Id"], w.Header()["X-Request-Id"] = header, header
+		w.Header()["X-Request-Id"] = []string{id}
 		r = r.WithContext(audit.WithRequest(r.Context(), id))
 		rec := &recorder{ResponseWriter: w}
 		defer func() {

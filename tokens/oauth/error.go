@@ -9,6 +9,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
@@ -85,7 +86,7 @@ func describe(text string) string {
 }
 
 // requestID returns the correlation id that the server gave the request.
-func requestID(r *http.Request) string { return r.Header.Get("X-Request-Id") }
+func requestID(r *http.Request) string { return audit.RequestOf(r.Context()) }
 
 // Header fields that nearly every answer has; nobody changes them.
 var isJSON, noStore = []string{"application/json"}, []string{"no-store"}
