@@ -2,8 +2,8 @@ package storage
 
 import "time"
 
-// What follows is more than every engine can do. Callers ask by the functions
-// here, which have an answer for the others.
+// Some engines can do more than a [DB] must. Callers ask by the functions of this
+// file, which have an answer for the other engines, too.
 
 // A Notifier is a [DB] that can say when it has changed.
 type Notifier interface {
@@ -12,11 +12,12 @@ type Notifier interface {
 	Changed() <-chan struct{}
 }
 
-// pollEvery is how often who waits looks again at an engine that is no [Notifier].
+// pollEvery is how long a caller waits before it looks again at an engine that is
+// not a [Notifier].
 const pollEvery = 200 * time.Millisecond
 
 // Changed returns a channel that is closed when db may have changed since the
-// call. Who calls it first, then reads, and then waits for it misses nothing.
+// call. A caller that calls Changed, reads, and only then waits misses nothing.
 func Changed(db DB) <-chan struct{} {
 	if n, ok := db.(Notifier); ok {
 		return n.Changed()

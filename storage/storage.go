@@ -35,7 +35,7 @@ type DB interface {
 	// Update runs fn in a transaction that is atomic, and durable when Update
 	// returns nil. If fn fails, none of its writes remain and Update returns
 	// its error. fn may run twice, so it touches nothing outside tx but
-	// variables that it sets anew on each run. Once fn has run, Update waits
+	// variables that it sets again on each run. Once fn has run, Update waits
 	// for the outcome whatever becomes of ctx.
 	Update(ctx context.Context, fn func(Tx) error) error
 

@@ -9,8 +9,8 @@ import (
 	"log/slog"
 )
 
-// A Secret is text that only its reader may see. Whatever prints it prints
-// "[hidden]"; Reveal is where it leaves. Secrets are not comparable by ==, which
+// A Secret is text that only its reader may see. Every printer shows it
+// as "[hidden]"; only Reveal returns the text. Secrets cannot be compared by ==, which
 // would take a time that depends on the text.
 type Secret struct {
 	Hidden
@@ -31,9 +31,9 @@ func (s Secret) Reveal() string {
 	return s.reveal()
 }
 
-// Hidden prints as "[hidden]", and so does each struct that embeds it. What must
-// stay hidden stands in the struct as a [Secret], for printers that reach the
-// struct in an unexported field pass its methods by.
+// Hidden prints as "[hidden]", and so does each struct that embeds it. Keep the
+// text itself in a [Secret]: printers that find the struct in an unexported field do
+// not call its methods.
 type Hidden struct{}
 
 const hidden = "[hidden]"

@@ -52,7 +52,7 @@ type Key struct {
 }
 
 var (
-	// ErrInvalid says that a purpose, an algorithm or a record is none.
+	// ErrInvalid says that a purpose, an algorithm or a record is not valid.
 	ErrInvalid = errors.New("invalid key")
 	// ErrTransition says that a key cannot be given the state asked for.
 	ErrTransition = errors.New("impossible in the key's state")

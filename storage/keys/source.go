@@ -13,19 +13,19 @@ import (
 //
 // A key with an alternative signs by an [AlternativeSigner].
 type Source interface {
-	// Generate makes a key, which is durable when Generate returns. It is none of
-	// the authority's until [Record] added it.
+	// Generate makes a key, which is durable when Generate returns. The authority
+	// does not use it before [Record] has added it.
 	Generate(p Purpose, a Algorithm, now time.Time) (Key, crypto.Signer, error)
 
 	// Signer returns the private half of the key whose record is k, and of no other.
 	Signer(k Key) (crypto.Signer, error)
 
-	// Has reports whether there is a private half for k. Whether it is the right
-	// one is Signer's to find out.
+	// Has reports whether there is a private half for k. Signer finds
+	// out whether it is the right one.
 	Has(k Key) (bool, error)
 
-	// Destroy forgets the private half of a retired key; that there is none is no
-	// error. [Remove] comes after it.
+	// Destroy forgets the private half of a retired key. A key that has no private
+	// half any more is not an error. Call [Remove] afterwards.
 	Destroy(k Key) error
 }
 

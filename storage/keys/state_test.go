@@ -35,7 +35,7 @@ func (o op) run(tx storage.Tx, keys []Key) error {
 }
 
 // expect is the rule, told a second time: what o makes of w, and what error.
-// Keys 0 to 2 are rivals, key 3 is none of theirs.
+// Keys 0 to 2 are rivals, key 3 is not a rival of them.
 func (o op) expect(w world) (world, error) {
 	peers, at := w[:3], o.key
 	if o.key == 3 {

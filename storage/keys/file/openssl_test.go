@@ -84,7 +84,7 @@ func TestWeReadFilesOfOpenSSL(t *testing.T) {
 		if err != nil || k.Algorithm != a || !bytes.Equal(k.Public, openssl(t, "pkey", "-in", plain, "-pubout", "-outform", "DER")) {
 			t.Fatalf("%s: got the record %+v, %v", a, k, err)
 		}
-		// sealCommand, which error messages advise, but for the iterations.
+		// sealCommand, which error messages advise, except for the iterations.
 		args := strings.Fields(strings.NewReplacer("600000", "2048", "OLD", plain, "NEW", s.path(k)).Replace(sealCommand))
 		openssl(t, append(args[1:], "-passout", "file:"+path)...)
 		signer, err := s.Signer(k)

@@ -95,8 +95,8 @@ func openSource(source string) (*os.File, error) {
 }
 
 // FromCredentials reads the passphrase that systemd passes to a service as the
-// credential brevet-passphrase (systemd.exec(5), LoadCredentialEncrypted=). It
-// returns an error that is [fs.ErrNotExist] if there is none.
+// credential brevet-passphrase (systemd.exec(5), LoadCredentialEncrypted=). If
+// systemd passed none, the error is [fs.ErrNotExist].
 func FromCredentials() (Passphrase, error) {
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if dir == "" {

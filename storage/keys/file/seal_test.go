@@ -58,7 +58,7 @@ func sealCheaply(t testing.TB, signer crypto.Signer, passphrase string, edit fun
 	return pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: out})
 }
 
-// Whatever a sealed file asks for, it is unsealed or refused, soon and without
+// A sealed file may ask for anything: it is unsealed or refused, soon and without
 // a panic.
 func TestSealedFileLimits(t *testing.T) {
 	_, signer := freshKey(t, keys.Issuer, keys.ECDSAP256)
@@ -95,7 +95,7 @@ func TestSealedFileLimits(t *testing.T) {
 	}
 }
 
-// Of 2000 wrong passphrases about eight leave valid padding; none opens the file.
+// About eight in 2000 wrong passphrases leave valid padding; none opens the file.
 func TestWrongPassphraseWithValidPadding(t *testing.T) {
 	_, signer := freshKey(t, keys.Issuer, keys.ECDSAP256)
 	text := sealCheaply(t, signer, phrase, nil)
@@ -107,7 +107,7 @@ func TestWrongPassphraseWithValidPadding(t *testing.T) {
 	}
 }
 
-// What loads is a key that, written and read again, has the same public half.
+// Each key that loads has the same public half when it is written and read again.
 func FuzzKeyFile(f *testing.F) {
 	p := passphrase(f, phrase)
 	for _, a := range keys.Algorithms() {

@@ -186,7 +186,7 @@ func refused(t *testing.T, got crypto.Signer, err error, want string) {
 	}
 }
 
-// Whatever single bit of a sealed file is flipped, no other key comes out of it.
+// One flipped bit of a sealed file never yields another key.
 func TestTamperedFile(t *testing.T) {
 	k, signer := freshKey(t, keys.Issuer, keys.Ed25519)
 	p := passphrase(t, phrase)
