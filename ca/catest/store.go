@@ -46,7 +46,7 @@ func NewStore(t testing.TB, now func() time.Time) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return &Store{DB: db, Keys: file.NewStore(dir, file.NoPassphrase), Now: now, T: t}
+	return &Store{DB: strict(t, db), Keys: file.NewStore(dir, file.NoPassphrase), Now: now, T: t}
 }
 
 // Clock returns a clock that believes what the test says of the time.
