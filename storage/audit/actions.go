@@ -85,14 +85,14 @@ var actions = []ActionSpec{
 	{CredentialRevoke, "A selection of credentials was to be revoked.", Operator, "what was selected by", and("selection", "counts")},
 	{TokenMint, "An access token was asked for.", Agent, agentName, and("scopes", "audiences", "not_after", "lifetime", "certificate", "key_thumbprint")},
 	{TokenRevoke, "One token was to be revoked.", Operator | Agent, "the name of the token's agent", asked},
-	{TokenIntrospect, "A token was to be introspected, and that was refused. What is allowed is not recorded.", Agent, "the name of the agent that asked", asked},
+	{TokenIntrospect, "A token was to be introspected, and that was refused. Introspections that are allowed are not recorded.", Agent, "the name of the agent that asked", asked},
 
 	{AgentAdd, "An agent was to be registered.", Operator, agentName, and("change")},
 	{AgentReenroll, "An agent was to get a new enrollment token and ACME binding key.", Operator, agentName, asked},
 	{AgentSet, "The registration of an agent was to be changed.", Operator, agentName, and("change")},
 	{AgentResume, "A suspended agent was to be allowed to obtain credentials again.", Operator, agentName, asked},
 	{AgentSuspend, "All that an agent holds was to end, and it was to obtain nothing more until it is resumed.", Operator, agentName, and("counts")},
-	{AgentDecommission, "An agent was to end for ever.", Operator, agentName, and("counts")},
+	{AgentDecommission, "An agent was to end for good.", Operator, agentName, and("counts")},
 
 	{ACMEAccountCreate, "An ACME account was to be opened for an agent.", Bearer, agentName, and("key_thumbprint")},
 	{ACMEAccountUpdate, "The contacts of an ACME account were to be changed.", Agent, agentName, asked},
@@ -111,8 +111,8 @@ var actions = []ActionSpec{
 	{ClockStep, "The machine's clock stepped.", System, "`brevet`", and("from", "to")},
 }
 
-// Allows reports whether what somebody in a role asks for may be this action at
-// all. What may be granted is for package policy to decide.
+// Allows reports whether somebody in the role may ask for this action at all.
+// Package policy decides what is granted.
 func (a Action) Allows(r Role) bool { return known[a]&r != 0 }
 
 // Actions returns all actions with what they mean.

@@ -22,15 +22,15 @@ type Details struct {
 	NotAfter  time.Time `json:"not_after,omitzero"` // in UTC, like all times here, and whole seconds
 	Lifetime  int64     `json:"lifetime,omitempty"` // in seconds
 
-	// Who asked, and what it proved.
+	// The principal that asked, and what it proved.
 	Peer          string `json:"peer,omitempty"`           // network address
 	Principal     string `json:"principal,omitempty"`      // what kind of principal the actor is, where its form does not say so
-	Person        string `json:"person,omitempty"`         // who it was, where the actor is an account that people share
+	Person        string `json:"person,omitempty"`         // the person who acted, where the actor is an account that people share
 	Proof         string `json:"proof,omitempty"`          // how it authenticated
 	KeyThumbprint string `json:"key_thumbprint,omitempty"` // SHA-256 of the public key that was certified or registered, in hex
 	Certificate   string `json:"certificate,omitempty"`    // serial of the certificate that a token is bound to, in hex
 
-	// What was done to many.
+	// An operation on many credentials.
 	Selection *Selection `json:"selection,omitempty"`
 	Counts    *Counts    `json:"counts,omitempty"`
 

@@ -26,7 +26,7 @@ func document() string {
 Every decision that brevet takes is an event of the audit log, which
 ` + "`brevet audit`" + ` shows as one JSON object a line. This page is made from the
 table of actions in the program: ` + "`UPDATE=1 go test ./storage/audit -run TestActionsAreDocumented`" + `
-writes it anew.
+updates it.
 
 An event has these members:
 

@@ -21,10 +21,10 @@ const (
 
 // An Event is one entry of the log.
 //
-// Its JSON is hashed, so its form is for ever: exactly what encoding/json
+// Its JSON is hashed, so its form never changes: it is exactly what encoding/json
 // writes for this struct. A field may be added at the end, to be left out when
-// empty; none may be renamed, moved or removed. A brevet older than a field
-// refuses the events that have it, so the first of them gives the store a new
+// empty; no field may be renamed, moved or removed. A brevet older than a field
+// refuses the events that have it, so the first such event gives the store a new
 // form: see package format.
 type Event struct {
 	Seq        int64     `json:"seq"`                    // its position, from 0

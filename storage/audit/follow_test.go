@@ -153,8 +153,8 @@ func TestFollowIsWoken(t *testing.T) {
 	})
 }
 
-// TestSlowFollowerDelaysNobody: one that takes for ever to deal with a batch holds
-// neither a transaction nor the store.
+// TestSlowFollowerDelaysNobody: a follower that never finishes a batch holds neither
+// a transaction nor the store.
 func TestSlowFollowerDelaysNobody(t *testing.T) {
 	db, err := bolt.Open(filepath.Join(t.TempDir(), "brevet.db"), bolt.Options{})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// What follows does to the tables what somebody with the file could do.
+// These functions change the tables as somebody with the file could.
 
 func key(seq int64) string { return string(binary.BigEndian.AppendUint64(nil, uint64(seq))) }
 
@@ -223,8 +223,8 @@ func TestVerifyTellsWhatWasDone(t *testing.T) {
 	}
 }
 
-// Whoever computes all hashes anew is found by checkpoints alone, which is
-// why they are kept elsewhere.
+// If an attacker recomputes all hashes, only a checkpoint shows it. That is why
+// checkpoints are kept elsewhere.
 func TestCarefulRewritingNeedsACheckpointToBeFound(t *testing.T) {
 	db := openDB(t)
 	fill(t, db, 20)
