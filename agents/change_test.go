@@ -72,8 +72,9 @@ func TestSetChangesWhatItNames(t *testing.T) {
 	})
 }
 
-// TestAdminScopeIsNotGrantedAnew, to a new agent or an old one. Who has it from
-// earlier keeps it through changes, until it is taken away.
+// TestAdminScopeIsNotGrantedAnew: neither a new agent nor an old one can be given
+// it. An agent that has it from earlier keeps it through changes, until an
+// operator takes it away.
 func TestAdminScopeIsNotGrantedAnew(t *testing.T) {
 	within(t, func(tx storage.Tx) {
 		admin := agents.Change{Owner: new("me"), Scopes: []string{"a", "brevet:admin"}}

@@ -12,7 +12,7 @@ import (
 // Facts are what the registry says of an agent in one transaction.
 type Facts struct {
 	Agent    Agent
-	Cutoff   Cutoff // the latest that covers all that the agent holds; the zero Cutoff if there is none
+	Cutoff   Cutoff // the latest that covers all that the agent holds; otherwise zero
 	Versions Versions
 }
 

@@ -62,7 +62,7 @@ type moment struct {
 }
 
 // New returns the clock of an authority on a machine, given the latest time on
-// record. The zero time means that there is none.
+// record. The zero time means that no time is on record.
 func New(machine func() time.Time, latest time.Time) *Clock {
 	c := &Clock{machine: machine, started: time.Now(), steps: make(chan Step, 1), latest: latest}
 	shown := machine().Round(0)
@@ -137,8 +137,8 @@ func (c *Clock) Doubt() time.Duration {
 	return c.doubt
 }
 
-// Earliest returns the earliest time that it may be. What has expired by then is
-// expired even if the clock turns out to have been ahead.
+// Earliest returns the earliest time that it may be. A credential that has expired
+// by then is expired even if the clock turns out to have been ahead.
 func (c *Clock) Earliest() time.Time {
 	r, doubt := c.look(), c.Doubt()
 	if r.now.Before(r.shown) {

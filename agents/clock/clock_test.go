@@ -137,8 +137,8 @@ func TestClockSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// TestSlowLookAtTheClock: who looked before a step and comes after somebody who
-// looked after it has seen no step back.
+// TestSlowLookAtTheClock: a caller reads the machine's clock before a step, and is
+// served after another caller, which reads it after the step. That is no step back.
 func TestSlowLookAtTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m machine

@@ -31,8 +31,8 @@ type Act struct {
 	// Prepare does outside of any transaction what may take long, such as to
 	// sign what the decision grants, or less.
 	Prepare func(context.Context, *Decision) error
-	// Change runs in the transaction that records the decision. It touches
-	// nothing outside of tx but variables that it sets anew.
+	// Change runs in the transaction that records the decision. It may run twice,
+	// so outside of tx it touches only variables that it sets again on each run.
 	Change func(storage.Tx, *Decision) (Done, error)
 
 	// Fulfils are the obligations that the functions know and fulfil. A decision
@@ -66,7 +66,7 @@ var errAgain = errors.New("what was decided on has changed")
 //
 // If any phase refuses, nothing of the change remains, and the refusal is
 // recorded in a transaction of its own: inside the failed one it would be rolled
-// back. It is returned as it is, or as [Unrecorded]. Whatever error Change
+// back. It is returned as it is, or as [Unrecorded]. Any error that Change
 // returns counts as a refusal. A decision to ask is recorded as such, and
 // [ErrApproval] is returned.
 func (p *Point) Do(ctx context.Context, q Query, a Act) error {

@@ -16,9 +16,10 @@ func event(q *Query, d *Decision, done Done) audit.Event {
 	}
 }
 
-// details adds to those that the query or the change gave what the query and the
-// decision say anyway. What the server does for itself gets none added, so that a
-// start by itself does not keep earlier versions from reading the store.
+// details returns the details of the event: those that the query or the change
+// gave, completed from the query and the decision. Events of the server itself are
+// not completed: otherwise merely starting it would keep earlier versions from
+// reading the store.
 func details(q *Query, d *Decision, given *audit.Details) *audit.Details {
 	all := q.Details
 	if given != nil {

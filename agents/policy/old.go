@@ -30,8 +30,8 @@ type Grant struct {
 // Do runs change in a transaction and commits it with the event that records
 // it. If change fails, nothing of it remains, and the refusal is recorded in a
 // transaction of its own: inside the failed one it would be rolled back. The
-// error of change is returned as it is. Since change may run twice, it touches
-// nothing outside tx but variables that it sets anew.
+// error of change is returned as it is. Since change may run twice, outside tx it
+// touches only variables that it sets again on each run.
 func Do(ctx context.Context, db storage.DB, now time.Time, r Request, change func(storage.Tx) (Grant, error)) error {
 	var refusal error
 	asked := r

@@ -22,7 +22,7 @@ type Query struct {
 	// principal's role alone does.
 	Agent agents.Name
 
-	// What is asked for.
+	// The principal asks for these.
 	Names     []agents.Identifier
 	Proven    []agents.Identifier // those that the agent has just proven to control
 	Scopes    []agents.Scope      // none means what the registry grants, see [Scopes]
