@@ -12,8 +12,8 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// ErrNotOurs says that a client certificate is none that this authority issued
-// to an agent.
+// ErrNotOurs says that this authority did not issue the client certificate to an
+// agent.
 var ErrNotOurs = errors.New("client certificate was not issued to an agent by this authority")
 
 // Find returns the record of a certificate that somebody shows, whether or not
@@ -53,8 +53,8 @@ func Authenticate(tx storage.Tx, cert *x509.Certificate, now time.Time) (agents.
 	if err != nil {
 		return agents.Agent{}, c, err
 	}
-	// That it has begun is left to Standing, which bears with a clock that was set
-	// back a little: an agent must not lose its place to that.
+	// notBefore is not checked here: the status check allows for a clock that was
+	// set back a little (agents.ClockTolerance), which must not lock agents out.
 	a, err := agents.NewStanding(tx, now).Check(c.Credential)
 	return a, c, err
 }

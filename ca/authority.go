@@ -73,7 +73,7 @@ func lineage(tx storage.Tx, id string) ([]Authority, error) {
 	return nil, fmt.Errorf("more than %d CAs are above %s: their records must be damaged", maxDepth, line[0].ID)
 }
 
-// What follows the authority's name in the common names of CAs.
+// The common name of a CA is the authority's name and one of these.
 const (
 	rootSuffix      = " Root CA"
 	httpsRootSuffix = " HTTPS" + rootSuffix

@@ -7,8 +7,8 @@
 // its whole chain. A [Profile] may name the algorithm of its issuer: then
 // one that has exactly that signs, or nothing is signed. Names, permissions and
 // ends come from the registry; a certificate request (RFC 2986) proves possession
-// of a key and may narrow the rest. What was issued is kept until it has expired,
-// by serial number; whether it may still be used is for agents.Standing to say.
+// of a key and may narrow the rest. The record of a certificate is kept by serial
+// number until it has expired; agents.Standing says whether it may still be used.
 //
 // Certificates are written by this package's own encoder, since crypto/x509
 // builds each from reflection and verifies what it signed, which costs more

@@ -28,9 +28,9 @@ type Certificate struct {
 // after they have expired.
 const certificates = storage.Partitioned[Certificate]("certificates")
 
-// recordVersion is the first octet of a stored Certificate. What follows it is
-// fixed: a change of layout takes a new version, and both are read until the
-// old records have expired.
+// recordVersion is the first octet of a stored Certificate. The layout of the
+// rest is fixed: a change takes a new version, and both versions are read until
+// the old records have expired.
 const recordVersion = 1
 
 // MarshalBinary returns the stored form, a quarter of the size of the certificate.

@@ -319,7 +319,8 @@ func TestCertificateRecordIsReadWhole(t *testing.T) {
 // storedCertificate is a record as the first version stored it.
 const storedCertificate = "010bad5f00ffeeddccbbaa99887766554433221100189cbdbb8f2f234c0000000069b579ea000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1ffffefdfcfbfaf9f8f7f6f5f4f3f2f1f0efeeedecebeae9e8e7e6e5e4e3e2e1e00014a1b2c3d4e5f60718293a4b5c6d7e8f900112233400096275696c642d626f74000764656661756c740003646e73000b6170692e6578616d706c650002697000093139322e302e322e37"
 
-// TestStoredCertificateIsRead, and written again to the letter.
+// TestStoredCertificateIsRead: a stored record is read, and written again octet by
+// octet.
 func TestStoredCertificateIsRead(t *testing.T) {
 	stored, err := hex.DecodeString(storedCertificate)
 	if err != nil {

@@ -196,8 +196,8 @@ func TestHalfCertifiedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestComponentsRace has many ask at once for composites and for their halves
-// alone. Whoever wins, no component is in two keys.
+// TestComponentsRace: many clients ask at once for composites and for their halves
+// alone. No component is in two keys afterwards, whichever client wins.
 func TestComponentsRace(t *testing.T) {
 	w := newWorld(t)
 	const families, askers = 12, 4

@@ -81,8 +81,8 @@ type issuance struct {
 	ca      *CA
 	begin   time.Time
 	profile *Profile
-	issuer  *Issuer // nil if there is none, and then why
-	none    error
+	issuer  *Issuer // nil if no issuer can sign
+	none    error   // why none can
 	made    *Issued
 	apart   agents.Clearance
 }

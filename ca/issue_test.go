@@ -426,8 +426,8 @@ func TestAuthorityMustBeWhole(t *testing.T) {
 	}
 }
 
-// TestRotatedIssuer: the next issuer has the same root and the same name but
-// for its number, and the old one is kept for its CRL.
+// TestRotatedIssuer: the next issuer has the same root; only the number in its
+// name differs. The old one is kept for its CRL.
 func TestRotatedIssuer(t *testing.T) {
 	w := newWorld(t)
 	w.Add("api", agents.Change{})

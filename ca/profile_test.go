@@ -157,7 +157,7 @@ func TestRotationOfTheIssuerIsNoDowngrade(t *testing.T) {
 }
 
 // TestProfileIssuerIsNotOutlived: certificates end with the issuer that signs
-// them, and after its end there are none of the profile.
+// them. After its end nothing is issued under the profile.
 func TestProfileIssuerIsNotOutlived(t *testing.T) {
 	w := newWorld(t, func(p *catest.Plan) {
 		p.Profiles = map[string]ca.ProfileConfig{"pure": {Algorithm: "mldsa44", Lifetime: time.Hour}}
@@ -179,8 +179,8 @@ func TestProfileIssuerIsNotOutlived(t *testing.T) {
 	w.signedBy("default", w.CA.Issuer().ID)
 }
 
-// TestDefaultProfileHasAnAlgorithm, and the authority's own certificate is none
-// of its.
+// TestDefaultProfileHasAnAlgorithm: the default profile may name the algorithm of
+// its issuer. The authority's own certificate does not follow that profile.
 func TestDefaultProfileHasAnAlgorithm(t *testing.T) {
 	w := newWorld(t, func(p *catest.Plan) {
 		p.Profiles = map[string]ca.ProfileConfig{ca.DefaultProfile: {Algorithm: "mldsa44"}}

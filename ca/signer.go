@@ -60,9 +60,9 @@ func (s Signer) SignCRL(tbs func(algorithm []byte) ([]byte, error)) ([]byte, err
 // X.509 defines none for it.
 func (s Signer) SignOCSP(data []byte) ([]byte, error) { return s.pkix.Sign(data) }
 
-// alternativeKey returns the extension that binds an alternative key, a DER
-// SubjectPublicKeyInfo, to the subject of a CA's certificate, or nothing if
-// there is none.
+// alternativeKey returns the extension that binds an alternative key to the
+// subject of a CA's certificate. spki is the key's DER SubjectPublicKeyInfo; if it
+// is empty, there is no extension.
 func alternativeKey(spki []byte) ([]byte, error) {
 	if len(spki) == 0 {
 		return nil, nil

@@ -84,8 +84,8 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, er
 	})
 }
 
-// invited returns the agent that may enroll with the token. That a token was
-// tried which had been given out, but cannot be used, is recorded: somebody
+// invited returns the agent that may enroll with the token. If an operator gave
+// the token out and it can no longer be used, the attempt is recorded: somebody
 // has a copy.
 func (s *Service) invited(ctx context.Context, e agents.Enrollment, asked policy.Request) (agents.Name, error) {
 	var name agents.Name

@@ -57,7 +57,8 @@ func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, e
 }
 
 // holder returns the agent whose certificate the client presented, and says
-// which one. What concerns an agent and cannot be used is recorded.
+// which certificate. If a certificate names an agent and cannot be used, the
+// refusal is recorded.
 func (s *Service) holder(r *http.Request, asked policy.Request) (agent agents.Name, proof string, err error) {
 	now := s.Clock.Now()
 	err = s.DB.View(r.Context(), func(tx storage.Tx) error {
