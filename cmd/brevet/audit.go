@@ -92,7 +92,7 @@ func auditList(c *cli.Context) error {
 	if !c.Bool("json") {
 		return events(c, filter, printEvent(c))
 	}
-	var array bytes.Buffer // printed when it is whole, for half of a document is none
+	var array bytes.Buffer // printed when it is whole: half of it is not JSON
 	err = events(c, filter, func(e json.RawMessage) error {
 		array.WriteString(map[bool]string{true: "[\n", false: ",\n"}[array.Len() == 0])
 		array.Write(e)

@@ -33,7 +33,7 @@ func (s *story) serveResource() (stop func(), err error) {
 	return func() { srv.Close(); asks.CloseIdleConnections() }, nil
 }
 
-// mayRead introspects a token. What cannot be decided is refused.
+// mayRead introspects a token. If that fails, the answer is no.
 func (s *story) mayRead(ctx context.Context, asks *http.Client, token string) bool {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.authority.Advertise+"/oauth/introspect",
 		strings.NewReader(url.Values{"token": {token}}.Encode()))

@@ -1,6 +1,6 @@
 // Command brevet issues, renews and revokes the credentials of agents: it runs
 // the authority, administers it over its socket, and obtains credentials where
-// an agent runs. What it does is in --help.
+// an agent runs. Its manual is --help.
 //
 // This package has no logic of its own: a verb reads flags, calls the admin
 // API, package server or package client, and prints.

@@ -58,8 +58,8 @@ func serve(c *cli.Context) error {
 	}
 	collectLess()
 	log := logger(c, f.Log.Level, f.Log.JSON)
-	// What libraries say through package log (the metrics one complains at each
-	// reading where the kernel tells it too little) is worth no line by default.
+	// Libraries that write to package log are not worth a line by default: the
+	// metrics library complains at each reading if the kernel tells it too little.
 	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer())
 	s, err := server.New(server.Config{Dir: dir, PassphraseFile: c.String("passphrase-file"), AcceptClock: c.Bool("accept-clock"), Version: version(), Log: log})
 	if err != nil {
@@ -71,9 +71,10 @@ func serve(c *cli.Context) error {
 	return s.Run(c.Context)
 }
 
-// garbage is how much may pile up before it is collected, in percent of what is
-// in use. That is a few megabytes, for the store is no part of it: with Go's
-// 100, a busy server would collect a hundred times a second.
+// garbage is how much garbage may pile up before it is collected, in percent of
+// the memory in use. The store is mapped, not allocated, so few megabytes are in
+// use: with Go's default of 100, a busy server would collect a hundred times a
+// second.
 const garbage = 400
 
 // collectLess trades some memory of a busy server for a fifth of its processor
