@@ -152,7 +152,7 @@ func (s *Service) showAgent(ctx context.Context, _ policy.Principal, in api.Name
 }
 
 // currentOf returns the agent's latest certificate, or the zero Current if it
-// never had one. Of one that is dead, only the issuance is told.
+// never had one. If the certificate is dead, its key is left out.
 func currentOf(tx storage.Tx, n agents.Name, now time.Time) (agents.Current, error) {
 	c, err := agents.GetCurrent(tx, n)
 	if errors.Is(err, storage.ErrNotFound) {

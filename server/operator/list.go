@@ -43,8 +43,8 @@ func (s *Service) listAgents(ctx context.Context, _ policy.Principal, in api.Fil
 	return list, err
 }
 
-// fits reports whether the agent is one of those chosen, but for how stale it
-// is. The authority itself never is.
+// fits reports whether the filter chooses the agent. It does not look at Stale,
+// and it never chooses the authority itself.
 func fits(a agents.Agent, f api.Filter) bool {
 	if a.Name == agents.Authority || f.State != "" && f.State != string(a.State) {
 		return false

@@ -1,10 +1,10 @@
 // Package operator is what operators may do: registering agents, ending them and
 // what they hold, rotating keys, reading the audit log.
 //
-// Each operation is a function of who asks and of a typed request, apart from
-// any transport: package admin carries them over HTTP, by the table that
-// [Service.Operations] returns. All of them are in that table, where it is
-// checked once whether somebody may do any of it at all.
+// Each operation is a function of a principal and a typed request. It knows no
+// transport: package admin carries the operations over HTTP, by the table that
+// [Service.Operations] returns. All operations are in that table, and one check
+// there keeps out everybody who is not an operator.
 package operator
 
 import (
@@ -92,8 +92,8 @@ func operation[Q, A any](o api.Operation[Q, A], do func(context.Context, policy.
 	}}
 }
 
-// Operations returns the table of all that operators may do, but for
-// [Service.Events] and [Service.Backup], whose answers are streams.
+// Operations returns the table of all operations except [Service.Events] and
+// [Service.Backup], whose answers are streams.
 func (s *Service) Operations() []Operation {
 	return slices.Concat(s.agentOperations(), s.credentialOperations(), s.keyOperations(), s.logOperations(), s.authorityOperations())
 }

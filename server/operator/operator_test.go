@@ -10,8 +10,8 @@ import (
 	"github.com/brevet-ca/brevet/server/operator"
 )
 
-// TestOperationsAreForOperators: whoever is none is refused before anything is
-// read of what they ask for. The service has no parts that could answer.
+// TestOperationsAreForOperators: a caller that is not an operator is refused before
+// its request is read. The service has no parts that could answer.
 func TestOperationsAreForOperators(t *testing.T) {
 	s := &operator.Service{}
 	for _, who := range []policy.Principal{{}, policy.Anonymous, policy.System, policy.Agent("spiffe://example.internal/agent/bot")} {

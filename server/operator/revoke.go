@@ -23,8 +23,8 @@ func (s *Service) decommission(ctx context.Context, p policy.Principal, in api.E
 		})
 }
 
-// end runs a change that ends all that an agent holds. What that was, is
-// found out in the same transaction, before the change.
+// end runs a change that ends all that an agent holds. The same transaction lists
+// before the change what the agent held.
 func (s *Service) end(ctx context.Context, p policy.Principal, action audit.Action, in api.EndRequest, otherwise agents.Reason, change func(storage.Tx, agents.Name, agents.Reason, time.Time) (agents.Agent, error)) (api.Receipt, error) {
 	name, err := agents.ParseName(in.Name)
 	if err != nil {

@@ -28,7 +28,7 @@ func (s selection) check(now time.Time) (agents.Reason, error) {
 	return agents.ParseReason(s.Reason)
 }
 
-// checkAgents refuses an agent that there is not, and the authority itself.
+// checkAgents refuses an unknown agent, and the authority itself.
 func (s selection) checkAgents(tx storage.Tx) error {
 	own, err := agents.Get(tx, agents.Authority)
 	if err != nil && !errors.Is(err, agents.ErrUnknown) {

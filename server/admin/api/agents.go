@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What operators do with agents.
+// Operations on agents.
 var (
 	AddAgent     = Operation[AddRequest, Invited]{"POST /agents"}
 	ListAgents   = Operation[Filter, []Agent]{"GET /agents"}
@@ -51,7 +51,7 @@ type Named struct {
 }
 
 // A Change is what an operator writes about an agent, as text that the server
-// checks. What is nil is left as it is; an empty list empties it.
+// checks. A nil field leaves the agent's as it is; an empty list empties it.
 //
 // It has the fields of agents.Change, so that the server converts it as it is:
 // neither can have a field that the other lacks.
@@ -80,8 +80,8 @@ type SetRequest struct {
 	Change
 }
 
-// An Invited agent is one that was registered or may enroll anew, with its
-// one-time token and its ACME key: the only time that they are shown.
+// An Invited agent was just registered or may enroll again. Its one-time token
+// and its ACME key are shown only here.
 type Invited struct {
 	Agent
 	Enrollment Enrollment `json:"enrollment"`
@@ -142,7 +142,7 @@ func (c *Client) Suspend(ctx context.Context, name, reason string) (Receipt, err
 	return ask(ctx, c, Suspend, EndRequest{name, reason})
 }
 
-// Decommission ends an agent for ever.
+// Decommission ends an agent for good.
 func (c *Client) Decommission(ctx context.Context, name, reason string) (Receipt, error) {
 	return ask(ctx, c, Decommission, EndRequest{name, reason})
 }

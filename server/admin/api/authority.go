@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What operators do with the authority as a whole.
+// Operations on the authority as a whole.
 var (
 	ShowCRL    = Operation[CRLRequest, CRL]{"GET /crl"}
 	PublishCRL = Operation[struct{}, CRL]{"POST /crl"}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What operators do with certificates and tokens.
+// Operations on certificates and tokens.
 var (
 	IssueCertificate  = Operation[IssueRequest, Issued]{"POST /agents/{name}/certificates"}
 	ListCertificates  = Operation[CertificateFilter, []Certificate]{"GET /certificates"}

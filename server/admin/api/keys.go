@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What operators do with the signing keys.
+// Operations on the signing keys.
 var (
 	ListKeys  = Operation[struct{}, []Key]{"GET /keys"}
 	RotateKey = Operation[RotateRequest, Rotated]{"POST /keys/{purpose}/rotate"}
@@ -56,15 +56,15 @@ type DryRun struct {
 	Remarks []string       `json:"remarks,omitempty"`
 }
 
-// A Size is that of something before and after, in octets.
+// A Size is how many octets something takes before and after the rotation.
 type Size struct {
 	What string `json:"what"`
-	Now  int    `json:"now,omitempty"` // 0 if there is none
+	Now  int    `json:"now,omitempty"` // 0 if it does not exist yet
 	Then int    `json:"then"`
 }
 
-// A RelyingParty is somebody who relied on the authority lately, and how the
-// rotation would be taken.
+// A RelyingParty relied on the authority lately. The verdict says whether the
+// rotation would break it.
 type RelyingParty struct {
 	Who      string    `json:"who"`             // an agent's name, or an address
 	Agent    bool      `json:"agent,omitempty"` // it is an agent's name

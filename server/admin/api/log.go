@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// What operators do with the audit log.
+// Operations on the audit log.
 var (
 	ListEvents = Operation[EventFilter, Stream]{"GET /audit"}
 	VerifyLog  = Operation[VerifyRequest, Verified]{"POST /audit/verify"}
