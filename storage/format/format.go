@@ -12,7 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A Version is a form of the store. It is stored, so the numbers are for ever.
+// A Version is a form of the store. It is stored, so the numbers never change.
 type Version int
 
 const (

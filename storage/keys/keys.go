@@ -1,7 +1,7 @@
-// Package keys keeps the authority's own signing keys: for each [Purpose] one
-// at work, the next one prepared, and the retired ones for what they signed. What
-// purposes there are and what is done with their keys, a table says that the
-// packages fill which sign with them; see [PurposeSpec].
+// Package keys keeps the authority's own signing keys: for each [Purpose] the
+// active one, the next one prepared, and the retired ones for what they signed.
+// The packages that sign with the keys list the purposes and what is done with
+// their keys; see [PurposeSpec].
 //
 // A key is two things. Its record, in the store, says what it is for and in
 // which [State] it stands. Its private half lives in a [Source], such as a
