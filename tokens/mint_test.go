@@ -27,8 +27,8 @@ const td = catest.TrustDomain
 
 var start = catest.Start
 
-// A mint is a service without a server. What afterView does, happens between
-// the decision to mint and its recording.
+// A mint is a service without a server. It calls afterView between the decision
+// to mint and its recording.
 type mint struct {
 	*tokens.Service
 	storage.DB

@@ -21,7 +21,7 @@ type Token struct {
 	Bound             *Binding // nil for a bearer token
 
 	Subject agents.Name         // whom the token is for: the agent that holds it, unless it acts for another
-	Actor   agents.Name         // who acts for the subject (RFC 8693, section 4.1); empty if the subject does
+	Actor   agents.Name         // the agent that acts for the subject (RFC 8693, section 4.1); empty if the subject does
 	Parent  agents.CredentialID // the token that this one was exchanged for; zero if none was
 }
 
@@ -41,7 +41,7 @@ type Binding struct {
 // A BindingKind says what the thumbprint of a Binding is of.
 type BindingKind uint8
 
-// What a token may be bound to.
+// A token may be bound to these.
 const (
 	ToCertificate BindingKind = 1 // RFC 8705, section 3
 	ToKey         BindingKind = 2 // a JWK (RFC 9449, section 6)

@@ -19,9 +19,10 @@ type Trial struct {
 	Key       int    // octets in the JWK Set
 }
 
-// Trial signs, with a key of purpose p and algorithm a, what the token says that
-// was minted last, or a small one if there is none alive. The result is no token:
-// its key is in no JWK Set, and it is on no record.
+// Trial signs the claims of the token that was minted last with a new key of
+// purpose p and algorithm a. If no token is alive, it signs the claims of a small
+// one. The result is not a valid token: its key is in no JWK Set, and no record of
+// it is kept.
 func (s *Service) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (Trial, error) {
 	if err := checkAlgorithm(p, a); err != nil {
 		return Trial{}, err

@@ -41,7 +41,7 @@ func pqPEM(key *pqc.PrivateKey) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pqc.MarshalPKIXPublicKey(key.PublicKey())}))
 }
 
-// signPQ signs a header and claims to the letter.
+// signPQ signs exactly this header and these claims.
 func signPQ(t testing.TB, key interface {
 	Sign(message []byte) []byte
 }, header, payload string) string {

@@ -70,8 +70,8 @@ func marshalKey(public crypto.PublicKey) ([]byte, error) {
 	return x509.MarshalPKIXPublicKey(public)
 }
 
-// A judge decides about assertions a second time, by the standard library
-// alone but for ML-DSA.
+// A judge decides about assertions a second time. It uses only the standard
+// library, and pqc for ML-DSA.
 type judge struct {
 	p256    *ecdsa.PublicKey
 	edwards ed25519.PublicKey

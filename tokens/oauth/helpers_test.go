@@ -177,7 +177,7 @@ func sign(t testing.TB, method jwt.SigningMethod, key any, c jwt.MapClaims) stri
 	return text
 }
 
-// signRaw signs a header and a payload to the letter, with ES256.
+// signRaw signs exactly this header and this payload, with ES256.
 func signRaw(t testing.TB, key *ecdsa.PrivateKey, header, payload string) string {
 	t.Helper()
 	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))

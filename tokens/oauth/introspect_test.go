@@ -191,9 +191,9 @@ func TestIntrospectionByBearerToken(t *testing.T) {
 	}
 }
 
-// TestStolenBoundTokenOpensNothing: who presents a token that is bound to a
-// certificate must present the certificate (RFC 8705, section 3), to the
-// authority as well.
+// TestStolenBoundTokenOpensNothing: a client that presents a token bound to a
+// certificate must present the certificate too (RFC 8705, section 3), even to the
+// authority.
 func TestStolenBoundTokenOpensNothing(t *testing.T) {
 	w := newWorld(t)
 	token, stolen := w.token(w.reader), w.token(w.api)
@@ -210,8 +210,8 @@ func TestStolenBoundTokenOpensNothing(t *testing.T) {
 	}
 }
 
-// TestRevocation (RFC 7009): agents end their own tokens. Whatever else comes
-// is answered the same, and nothing happens.
+// TestRevocation (RFC 7009): agents end their own tokens. A request with any other
+// token gets the same answer and changes nothing.
 func TestRevocation(t *testing.T) {
 	w := newWorld(t)
 	token, second, others := w.token(w.reader), w.token(w.reader), w.token(w.api)
@@ -231,7 +231,7 @@ func TestRevocation(t *testing.T) {
 		revoke(w.reader, unknown)
 	}
 	if n := len(w.Events()); n != events {
-		t.Errorf("%d events for tokens that there are not", n-events)
+		t.Errorf("%d events for unknown tokens", n-events)
 	}
 	for _, alive := range []string{token, second, others} {
 		if !w.active(alive) {

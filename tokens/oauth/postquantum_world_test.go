@@ -113,8 +113,8 @@ func TestPostQuantumTokenLives(t *testing.T) {
 	}
 }
 
-// TestPostQuantumKeyIsMissing: nothing is minted for who wants it, the log says
-// what to do, and a key is taken up without a restart.
+// TestPostQuantumKeyIsMissing: clients whose audience wants such a key get no
+// token, the log says what to do, and a new key is used without a restart.
 func TestPostQuantumKeyIsMissing(t *testing.T) {
 	w := newWorld(t)
 	w.wants(bankURL)
