@@ -49,7 +49,7 @@ var layers = map[string]string{
 	"storage/audit":            "storage/format storage pqc/jose/strict",
 	"storage/format":           "storage",
 	"storage/keys/file":        "storage/keys storage/durable agents/secret pqc",
-	"storage/keys":             "storage pqc",
+	"storage/keys":             "storage/format storage pqc",
 	"storage/bolt":             "storage storage/durable",
 	"storage/storagetest":      "storage",
 	"storage/durable":          "",

@@ -17,17 +17,14 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// times holds the latest time that it was here, under [format.ClockKey].
-const times = storage.Table[time.Time]("clock")
+// times holds the latest time that it was here, under one key.
+const (
+	times     = storage.Table[time.Time]("clock")
+	latestKey = "latest"
+)
 
 // noteTime records the latest time.
-func noteTime(tx storage.Tx, latest time.Time) error {
-	key, err := format.ClockKey(tx)
-	if err != nil {
-		return err
-	}
-	return times.Put(tx, key, latest)
-}
+func noteTime(tx storage.Tx, latest time.Time) error { return times.Put(tx, latestKey, latest) }
 
 // Examine looks at the store before anything relies on it: whether it is an
 // authority's, and whether the audit log is the one that its last checkpoint
@@ -71,11 +68,7 @@ func checkLog(tx storage.Tx, td agents.TrustDomain) error {
 // latestTime returns the latest time on record: that of the newest event, or
 // one noted since. It is the zero time if nothing is on record.
 func latestTime(tx storage.Tx) (time.Time, error) {
-	key, err := format.ClockKey(tx)
-	if err != nil {
-		return time.Time{}, err
-	}
-	latest, err := times.Get(tx, key)
+	latest, err := times.Get(tx, latestKey)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return latest, err
 	}

@@ -79,7 +79,7 @@ func Need(tx storage.Tx, v Version) error {
 		return err
 	}
 	if n.Version == First {
-		if err := stopFirst(tx, v); err != nil {
+		if err := stopFirst(tx); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package format
 import (
 	"errors"
 	"iter"
+	"strings"
 	"testing"
 
 	"github.com/brevet-ca/brevet/storage"
@@ -40,19 +41,15 @@ func TestNewerStoreIsRefusedByName(t *testing.T) {
 	}
 }
 
-func TestFirstRecordInTheNewFormMovesTheTime(t *testing.T) {
-	m := memory{"clock/latest": []byte("a time")}
-	if k, err := ClockKey(m); k != "latest" || err != nil {
-		t.Errorf("before: %q, %v", k, err)
-	}
+func TestFirstRecordInTheNewFormLeavesANotice(t *testing.T) {
+	m := memory{}
 	for range 2 {
 		if err := Need(m, Details); err != nil {
 			t.Fatal(err)
 		}
 	}
-	k, err := ClockKey(m)
-	if err != nil || string(m["clock/"+k]) != "a time" || k == "latest" || string(m["format/needs"]) != marked {
-		t.Errorf("after: %q, %v, %q", k, err, m)
+	if _, left := m["keys/"+Notice]; !left || string(m["format/needs"]) != marked || !strings.HasSuffix(Notice, Details.program()+" or later") {
+		t.Errorf("left is %q", m)
 	}
 	if err := Check(m); err != nil {
 		t.Error(err)

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/format"
 )
 
 // table is keyed by purpose and identifier, so that a look-up of the active
@@ -17,6 +19,22 @@ const table = storage.Table[Key]("keys")
 func tableKey(p Purpose, id string) string { return string(p) + "/" + id }
 
 func put(tx storage.Tx, k Key) error { return table.Put(tx, tableKey(k.Purpose, k.ID), k) }
+
+// scan yields the keys whose table key begins with prefix. It ends after the first
+// error.
+func scan(tx storage.Tx, prefix string) iter.Seq2[Key, error] {
+	return func(yield func(Key, error) bool) {
+		for key := range tx.Scan(string(table), prefix) {
+			if key == format.Notice {
+				continue
+			}
+			k, err := table.Get(tx, key)
+			if !yield(k, err) || err != nil {
+				return
+			}
+		}
+	}
+}
 
 // Record adds a key that a [Source] made: as the next one of its purpose or,
 // if the purpose has no active key yet, as the active one. It returns the record.
@@ -126,7 +144,7 @@ func (k Key) Removable() error {
 
 // Get returns the key with this identifier, or [storage.ErrNotFound].
 func Get(tx storage.Tx, id string) (Key, error) {
-	for k, err := range table.Scan(tx, "") { // an authority has a few dozen
+	for k, err := range scan(tx, "") { // an authority has a few dozen
 		if err != nil || k.ID == id {
 			return k, err
 		}
@@ -165,7 +183,7 @@ func ActiveWith(tx storage.Tx, p Purpose, a Algorithm) (Key, error) {
 // store is an error.
 func AllActive(tx storage.Tx, p Purpose) ([]Key, error) {
 	var active []Key
-	for k, err := range table.Scan(tx, tableKey(p, "")) {
+	for k, err := range scan(tx, tableKey(p, "")) {
 		if err != nil {
 			return nil, err
 		}
@@ -197,7 +215,7 @@ func (ps Purposes) List(tx storage.Tx) ([]Key, error) {
 // List returns the keys of one purpose, from the oldest to the youngest.
 func List(tx storage.Tx, p Purpose) ([]Key, error) {
 	var keys []Key
-	for k, err := range table.Scan(tx, tableKey(p, "")) {
+	for k, err := range scan(tx, tableKey(p, "")) {
 		if err != nil {
 			return nil, err
 		}
