@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -79,8 +80,7 @@ func (d *Details) recorded() *Details {
 	if d == nil {
 		return nil
 	}
-	c, empty := *d, len("{}")
-	var buf [1024]byte
+	c := *d
 	c.Scopes, c.Audiences, c.Names, c.Codes = orNil(c.Scopes), orNil(c.Audiences), orNil(c.Names), orNil(c.Codes)
 	c.Change = orNil(c.Change)
 	c.NotAfter = fit(c.NotAfter)
@@ -88,17 +88,28 @@ func (d *Details) recorded() *Details {
 		s := *c.Selection
 		s.Labels, s.IssuedBefore, s.IssuedSince = orNil(s.Labels), fit(s.IssuedBefore), fit(s.IssuedSince)
 		c.Selection = &s
-		if len(appendSelection(buf[:0], &s)) == empty {
+		if s.empty() {
 			c.Selection = nil
 		}
 	}
 	if c.Counts != nil && *c.Counts == (Counts{}) {
 		c.Counts = nil
 	}
-	if len(appendDetails(buf[:0], &c)) == empty {
+	if c.empty() {
 		return nil
 	}
 	return &c
+}
+
+// empty reports whether no member of d would be written.
+func (d *Details) empty() bool {
+	return len(d.Scopes)+len(d.Audiences)+len(d.Names)+len(d.Change)+len(d.Codes) == 0 &&
+		cmp.Or(d.Profile, d.Peer, d.Principal, d.Person, d.Proof, d.KeyThumbprint, d.Certificate, d.From, d.To, d.File) == "" &&
+		d.NotAfter.IsZero() && d.Lifetime == 0 && d.Size == 0 && d.Selection == nil && d.Counts == nil
+}
+
+func (s *Selection) empty() bool {
+	return cmp.Or(s.Agent, s.Owner, s.Issuer) == "" && len(s.Labels) == 0 && s.IssuedBefore.IsZero() && s.IssuedSince.IsZero()
 }
 
 // fit returns t as it is recorded: a time that RFC 3339 cannot write is left out.

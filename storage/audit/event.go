@@ -69,10 +69,13 @@ func (e Event) record(b []byte) (Event, []byte, error) {
 	if err := e.check(); err != nil {
 		return e, nil, err
 	}
-	e = e.each(func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") })
 	e.Reasons, e.Details = orNil(e.Reasons), e.Details.recorded()
-	whole, begin := e, len(b)
-	b = appendEvent(b, &e)
+	begin := len(b)
+	if b = appendEvent(b, &e); !utf8.Valid(b[begin:]) { // rarely, so that it need not be fast
+		e = e.each(func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") })
+		b = appendEvent(b[:begin], &e)
+	}
+	whole := e
 	for limit := maxEvent / 2; len(b)-begin > maxEvent; limit /= 2 {
 		e = whole
 		if more := len(e.Reasons) - maxReasons; more > 0 {

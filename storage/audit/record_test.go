@@ -206,3 +206,41 @@ func TestHashesAreThoseOfTlog(t *testing.T) {
 		}
 	}
 }
+
+// TestNoMemberOfDetailsIsOverlooked: details with any one member are recorded.
+func TestNoMemberOfDetailsIsOverlooked(t *testing.T) {
+	fill := func(v reflect.Value) {
+		switch value := v.Addr().Interface().(type) {
+		case *string:
+			*value = "x"
+		case *int64:
+			*value = 1
+		case *[]string:
+			*value = []string{"x"}
+		case *[]FieldChange:
+			*value = []FieldChange{{Field: "x"}}
+		case *time.Time:
+			*value = time.Unix(1763899200, 0)
+		case **Selection:
+			*value = &Selection{Owner: "x"}
+		case **Counts:
+			*value = &Counts{Tokens: 1}
+		default:
+			t.Fatalf("fill a %T as well", value)
+		}
+	}
+	for i := range reflect.TypeFor[Details]().NumField() {
+		var d Details
+		fill(reflect.ValueOf(&d).Elem().Field(i))
+		if d.recorded() == nil {
+			t.Errorf("%+v is not recorded", d)
+		}
+	}
+	for i := range reflect.TypeFor[Selection]().NumField() {
+		var s Selection
+		fill(reflect.ValueOf(&s).Elem().Field(i))
+		if (&Details{Selection: &s}).recorded() == nil {
+			t.Errorf("%+v is not recorded", s)
+		}
+	}
+}
