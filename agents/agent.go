@@ -2,7 +2,7 @@
 // agents, their owners, their names and permissions, and the time at which their
 // credentials died.
 //
-// An agent is registered by an operator, enrolls once with a one-time token,
+// An operator registers an agent. The agent enrolls once with a one-time token
 // and holds credentials (certificates and tokens, each a [Credential]) that
 // other packages make. Revocation is one fact, a [Cutoff]: credentials issued
 // at or before it are dead. [Standing] computes from the registry and the
@@ -33,7 +33,7 @@ type State string
 const (
 	Active         State = "active"
 	Suspended      State = "suspended"      // until resumed
-	Decommissioned State = "decommissioned" // for ever
+	Decommissioned State = "decommissioned" // for good
 )
 
 // An Agent is a registered identity: a workload, a resource server, a device.
@@ -56,8 +56,8 @@ type Agent struct {
 	Changed     time.Time         `json:"changed"`
 }
 
-// table holds the agents by name. Each request reads one or two of them; they
-// change when an operator says so.
+// table holds the agents by name. Each request reads one or two of them; only
+// operators change them.
 var table = storage.NewMemo(storage.Table[Agent]("agents"))
 
 var (
@@ -124,7 +124,7 @@ func (a Agent) check() error {
 	return nil
 }
 
-// checkText accepts what prints on one line.
+// checkText accepts text that prints on one line.
 func checkText(s string) error {
 	if len(s) > 256 || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return errors.New("want at most 256 bytes of printable text on one line")

@@ -19,21 +19,21 @@ import (
 var ErrBinding = NewRefusal("binding", "external account binding key is not valid (unknown, used, replaced or expired)", nil)
 
 // A Binding is the key of an external account binding (RFC 8555, section
-// 7.3.4): what an enrollment is to an ACME client. It is made with each
-// [Enrollment] and expires with it, but is used up by itself: an agent may
-// enroll and open an account. The store holds neither the identifier nor the
-// MAC key, but a salt from which the former makes the latter.
+// 7.3.4). An ACME client uses it as other clients use an enrollment token. It is
+// made with each [Enrollment] and expires with it, but each is used up by itself:
+// an agent may enroll and open an account. The store holds neither the identifier
+// nor the MAC key, only a salt: the MAC key is computed from it and the identifier.
 type Binding struct {
 	KeyID  string        // base64url of the second of its expiry and 128 random bits
 	MACKey secret.Secret // base64url, without padding, of 256 bits, for HMAC-SHA256
 	salt   [32]byte
 }
 
-// keyIDSize is that of a key identifier before base64url.
+// keyIDSize is how many octets a key identifier has before base64url.
 const keyIDSize = 4 + 16
 
-// newBinding returns a key that may be used until the instant that expires
-// begins with, as a CredentialID does.
+// newBinding returns a key that may be used until the second with which expires
+// begins (a CredentialID begins in the same way).
 func newBinding(expires [4]byte) Binding {
 	var raw [keyIDSize]byte
 	copy(raw[:], expires[:])
@@ -42,7 +42,7 @@ func newBinding(expires [4]byte) Binding {
 	for {
 		rand.Read(b.salt[:])
 		text := base64.RawURLEncoding.EncodeToString(macKey(b.KeyID, b.salt[:]))
-		if text[0] != '-' { // which ACME clients would take for a flag; no KeyID begins so before 2088
+		if text[0] != '-' { // ACME clients would take that for a flag; no KeyID begins so before 2088
 			b.MACKey = secret.New(text)
 			return b
 		}
@@ -75,14 +75,14 @@ func parseKeyID(kid string) (keyID, error) {
 	return keyID{expires: id.Expires(), hash: sha256.Sum256([]byte(kid))}, nil
 }
 
-// bound is what is kept of a binding.
+// bound is the record of a binding.
 type bound struct {
 	Agent Name   `json:"agent"`
 	Salt  []byte `json:"salt"`
 }
 
-// bindings maps the hash of a key identifier to what it is for. Used ones stay
-// until their hour is past, so that a second use can be told from a guess.
+// bindings maps the hash of a key identifier to the record of its binding. Used
+// ones stay until their hour is past, so that a second use can be told from a guess.
 const bindings = storage.Partitioned[bound]("bindings")
 
 // keep records b as the agent's.
@@ -138,8 +138,8 @@ func Bindable(tx storage.Tx, kid string, now time.Time) (a Agent, mac []byte, er
 	return a, macKey(kid, b.Salt), nil
 }
 
-// Bind uses the key up. In the transaction that records the account, it makes
-// a binding happen once.
+// Bind uses the key up. Call it in the transaction that records the account, so
+// that a key opens only one account.
 func Bind(tx storage.Tx, kid string, now time.Time) (Agent, error) {
 	a, _, err := Bindable(tx, kid, now)
 	if err != nil {

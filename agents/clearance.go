@@ -7,12 +7,12 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A Clearance says of halves of composite keys that no live certificate is for one
-// of them. Package ca knows the certificates and gives it, see ca.CA.Apart; without
-// it, [Add] and [Set] register no composite key.
+// A Clearance says that no live certificate is for one of these halves of composite
+// keys. Package ca knows the certificates and gives clearances (ca.CA.Apart). Without
+// one, [Add] and [Set] register no composite key.
 type Clearance struct {
 	halves [][32]byte
-	check  func(storage.Tx) error // of what was issued since it was given
+	check  func(storage.Tx) error // looks at certificates issued since it was given
 }
 
 // NewClearance returns a Clearance for the halves of c. Its check is run in the
@@ -45,7 +45,7 @@ func (cl Clearance) covers(c Components) error {
 }
 
 // Components returns what the keys that c registers are made of, taken together,
-// to ask for a [Clearance]. A text that is no key is left to [Add] and [Set] to refuse.
+// to ask for a [Clearance]. It skips texts that are not keys: [Add] and [Set] refuse them.
 func (c Change) Components() (all Components, err error) {
 	for _, text := range c.Keys {
 		k, err := ParsePublicKey([]byte(text))

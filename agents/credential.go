@@ -8,12 +8,12 @@ import (
 )
 
 // A CredentialID names one credential: it is a certificate's serial number and
-// a token's jti. It begins with the second at which the credential expires, so
-// that the identifier alone says in which partition of the store its record
-// lies and records of like lifetime are written in rising order; 128 random
-// bits follow, which is what makes it unique and unguessable (CA/Browser Forum
-// BR 7.1 asks for 64). As a serial number it is positive and has the 20 octets
-// that RFC 5280, section 4.1.2.2 allows.
+// a token's jti. It begins with the second at which the credential expires. So
+// the identifier alone says in which partition of the store its record lies, and
+// records with the same lifetime are written in rising order. 128 random bits
+// follow, which make it unique and unguessable (CA/Browser Forum BR 7.1 asks for
+// 64). As a serial number it is positive and has the 20 octets that RFC 5280,
+// section 4.1.2.2 allows.
 type CredentialID [20]byte
 
 // epoch is where expiry seconds are counted from: they fit 31 bits until 2088.
@@ -32,9 +32,9 @@ func NewCredentialID(expires time.Time) (CredentialID, error) {
 	return id, nil
 }
 
-// ParseCredentialID reads the 40 hexadecimal digits that String writes. Upper
-// case and colons, as openssl prints serial numbers, are accepted, and so is a
-// missing zero at the beginning, as other tools print numbers.
+// ParseCredentialID reads the 40 hexadecimal digits that String writes. It also
+// accepts upper case and colons, because openssl prints serial numbers so, and a
+// missing zero at the beginning, because other tools leave it out.
 func ParseCredentialID(s string) (CredentialID, error) {
 	var id CredentialID
 	digits := make([]byte, 0, 2*len(id)+1)

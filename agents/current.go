@@ -18,7 +18,8 @@ type Current struct {
 }
 
 // maxRecent is how many of an agent's certificates are remembered with their
-// keys: enough for one that runs several times over and renews each by itself.
+// keys: enough for an agent that runs in several instances, each of which renews
+// its own certificate.
 const maxRecent = 8
 
 // recent are an agent's latest certificates, the newest first, in their stored

@@ -58,14 +58,14 @@ func (c Cutoff) Date() time.Time {
 
 // cutoffs holds the latest cutoff of an agent, of an owner and of an issuer,
 // under "agent/NAME", "owner/WHO" and "issuer/KEYID". Each check of a credential
-// reads three of them; they change when an operator says so.
+// reads three of them; only operators change them.
 var cutoffs = storage.NewMemo(storage.Table[Cutoff]("cutoffs"))
 
 // revocations holds the credentials that were revoked one by one.
 const revocations = storage.Partitioned[Cutoff]("revocations")
 
-// CutAgent, CutOwner and CutIssuer kill what was issued to an agent, to an
-// owner's agents, and by an issuing key. The latest cutoff wins.
+// CutAgent, CutOwner and CutIssuer kill the credentials of an agent, of an owner's
+// agents, and from an issuing key. The latest cutoff wins.
 func CutAgent(tx storage.Tx, n Name, c Cutoff) error     { return cut(tx, "agent/"+string(n), c) }
 func CutOwner(tx storage.Tx, who string, c Cutoff) error { return cut(tx, "owner/"+who, c) }
 func CutIssuer(tx storage.Tx, id string, c Cutoff) error { return cut(tx, "issuer/"+id, c) }
@@ -101,8 +101,8 @@ func Revoke(tx storage.Tx, c Credential, why Cutoff) error {
 	return revocations.Put(tx, c.ID.Expires(), c.ID.Key(), why)
 }
 
-// keepOwnerCutoff lets the cutoff of the owner that an agent leaves go with
-// it, so that no credential comes back to life.
+// keepOwnerCutoff gives an agent that changes its owner the former owner's cutoff,
+// so that no credential comes back to life.
 func keepOwnerCutoff(tx storage.Tx, a Agent, owner string) error {
 	if a.Owner == "" || a.Owner == owner {
 		return nil

@@ -26,8 +26,8 @@ const EnrollmentLifetime = time.Hour
 var ErrEnrollment = NewRefusal("enrollment", "enrollment token is not valid (unknown, used, replaced or expired)", nil)
 
 // An Enrollment is a one-time token: its prefix, then in base64url the second
-// of its expiry and 256 random bits. Only its hash is stored. With it goes a
-// [Binding], its like for ACME clients.
+// of its expiry and 256 random bits. Only its hash is stored. It comes with a
+// [Binding], which ACME clients use instead.
 type Enrollment struct {
 	Token   secret.Secret
 	Expires time.Time // of the token and of the binding
@@ -35,7 +35,7 @@ type Enrollment struct {
 	hash    [32]byte
 }
 
-// NewEnrollment returns what may be used until an hour after now.
+// NewEnrollment returns an enrollment that may be used for an hour from now.
 func NewEnrollment(now time.Time) (Enrollment, error) {
 	id, err := NewCredentialID(now.Add(EnrollmentLifetime))
 	if err != nil {
@@ -69,9 +69,9 @@ func ParseEnrollment(text string) (Enrollment, error) {
 	return newEnrollment(raw), nil
 }
 
-// invitations maps the hash of an enrollment token to what it is for. Used
-// ones stay until their hour is past, so that a second use can be told from a
-// guess.
+// invitations maps the hash of an enrollment token to the record of its agent.
+// Used ones stay until their hour is past, so that a second use can be told from
+// a guess.
 const invitations = storage.Partitioned[Name]("enrollments")
 
 // invite makes e the one token that a may enroll with, and its binding the one
@@ -119,8 +119,8 @@ func Enrollable(tx storage.Tx, e Enrollment, now time.Time) (Agent, error) {
 	return a, a.Usable(now)
 }
 
-// Redeem uses the token up. In the transaction that records the certificate,
-// it makes an enrollment happen once.
+// Redeem uses the token up. Call it in the transaction that records the
+// certificate, so that a token gives only one certificate.
 func Redeem(tx storage.Tx, e Enrollment, now time.Time) error {
 	a, err := Enrollable(tx, e, now)
 	if err != nil {

@@ -9,16 +9,16 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// Facts are what the registry says of an agent in one transaction.
+// Facts are what the registry says about an agent in one transaction.
 type Facts struct {
 	Agent    Agent
 	Cutoff   Cutoff // the latest that covers all that the agent holds; otherwise zero
 	Versions Versions
 }
 
-// Versions tell the records that facts were read from apart from all that they
-// will be later: whoever decides on a snapshot compares them in the transaction
-// that writes. They are the stored records themselves, which reading has at hand.
+// Versions change whenever one of the records changes from which facts were read.
+// A decision on a snapshot compares them again in the transaction that writes. They
+// are the stored records themselves, which reading has at hand.
 type Versions struct{ agent, cutoff, owner string }
 
 // String returns a short name for the versions, for logs.
@@ -30,7 +30,7 @@ func (v Versions) String() string {
 // GoString keeps the records out of what is printed.
 func (v Versions) GoString() string { return v.String() }
 
-// ReadFacts returns what the registry says of the agent, or [ErrUnknown].
+// ReadFacts returns what the registry says about the agent, or [ErrUnknown].
 func ReadFacts(tx storage.Tx, n Name) (Facts, error) {
 	var f Facts
 	var err error
@@ -47,7 +47,7 @@ func ReadFacts(tx storage.Tx, n Name) (Facts, error) {
 	return f, f.cutoff(tx, "owner/"+f.Agent.Owner, &f.Versions.owner)
 }
 
-// cutoff takes in a cutoff that covers what the agent holds.
+// cutoff adds a cutoff that covers what the agent holds.
 func (f *Facts) cutoff(tx storage.Tx, what string, version *string) error {
 	c, raw, err := cutoffs.Read(tx, what)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {

@@ -83,8 +83,8 @@ func (k PublicKey) Components() (Components, error) {
 }
 
 // keepApart makes keys the registered ones of the agent n in the index of
-// components, in place of those before. It fails with [ErrComponent], or if halves
-// of a composite that was not among those before are not cleared.
+// components, in place of its former ones. It fails with [ErrComponent], or if a
+// composite is new among them and its halves are not cleared.
 func keepApart(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time, cleared ...Clearance) error {
 	var clearance Clearance
 	for _, cl := range cleared {

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// ErrInvalid says that something written by a person or a program is not
-// well-formed. The error around it says what is wrong with it.
+// ErrInvalid says that input from a person or a program is not well-formed. The
+// error around it says what is wrong.
 var ErrInvalid = NewRefusal("invalid", "invalid", nil)
 
 // A Name is an agent's name: one lower-case DNS label (RFC 1123, section 2.1),
-// since it also names the agent's host below the trust domain. A name is given
-// out once and never again.
+// because it also names the agent's host below the trust domain. A name is never
+// given out twice.
 type Name string
 
 // Authority is the name under which the authority itself is registered: the
@@ -94,7 +94,7 @@ func checkHost(s string) error {
 	return nil
 }
 
-// clip bounds what an error repeats of its input.
+// clip limits how much of its input an error repeats.
 func clip(s string) string {
 	if len(s) > 80 {
 		return s[:80] + "…"

@@ -129,7 +129,8 @@ func Reenroll(tx storage.Tx, n Name, e Enrollment, now time.Time) (Agent, error)
 	return a, a.invite(tx, e)
 }
 
-// change loads an agent that is in one of the states from which it may be done to.
+// change loads an agent, provided that it is in one of the states given. done names
+// the change, for the error.
 func change(tx storage.Tx, n Name, done string, now time.Time, from ...State) (Agent, error) {
 	if err := mutable(n); err != nil {
 		return Agent{}, err

@@ -15,9 +15,8 @@ var ErrCredentialExpired = NewRefusal("credential_expired", "credential is expir
 // ErrAhead says that a credential was issued by a clock that was ahead.
 var ErrAhead = NewRefusal("issued_ahead", "credential was issued while the clock was ahead", nil)
 
-// ClockTolerance is how far the authority's clock may be set back before what it
-// issued until then cannot be used: such a credential would live for longer than
-// it was meant to.
+// ClockTolerance is how far the authority's clock may be set back before the
+// credentials from before cannot be used: they would live longer than intended.
 const ClockTolerance = clock.Tolerance
 
 // A Standing tells, for one snapshot and one instant, which credentials may be
@@ -30,8 +29,8 @@ type Standing struct {
 	cutoffs met[holder, Cutoff]
 }
 
-// met remembers what was looked up. The first two need no map, and in most
-// requests are all there is.
+// met remembers what was looked up. The first two entries need no map, and most
+// requests have no more.
 type met[K comparable, V any] struct {
 	first [2]struct {
 		key   K
@@ -102,9 +101,9 @@ func (s *Standing) Check(c Credential) (Agent, error) {
 	return a, a.Usable(s.now)
 }
 
-// CheckHolder is Check for what an agent has held since an instant and no
-// issuing key signed, such as an ACME account: what ends the credentials
-// issued at that instant ends it.
+// CheckHolder is Check for something that no issuing key signed, such as an ACME
+// account, which the agent has held since an instant. A cutoff that ends the
+// credentials issued at that instant ends it, too.
 func (s *Standing) CheckHolder(n Name, since time.Time) (Agent, error) {
 	if since.After(s.now.Add(ClockTolerance)) {
 		return Agent{}, fmt.Errorf("%w, at %s", ErrAhead, since.UTC().Format(time.RFC3339))
@@ -123,8 +122,8 @@ func (s *Standing) CheckHolder(n Name, since time.Time) (Agent, error) {
 	return a, a.Usable(s.now)
 }
 
-// Cutoff returns what killed the credential, if anything has: its own
-// revocation before any other, else the latest cutoff that covers it.
+// Cutoff returns what killed the credential, if anything has: its own revocation,
+// or else the latest cutoff that covers it.
 func (s *Standing) Cutoff(c Credential) (Cutoff, bool, error) {
 	own, err := revocations.Get(s.tx, c.ID.Expires(), c.ID.Key())
 	if err == nil {
@@ -141,8 +140,9 @@ func (s *Standing) Cutoff(c Credential) (Cutoff, bool, error) {
 	return latest, err == nil && !c.IssuedAt.After(latest.At), err
 }
 
-// Ended is Cutoff for the views that are shown to others. To them, the end of
-// an agent that was brought forward revokes what would outlive it.
+// Ended is Cutoff for CRLs and other views that are published. There, credentials
+// that would outlive their agent count as revoked if the agent's end was brought
+// forward.
 func (s *Standing) Ended(c Credential) (Cutoff, bool, error) {
 	cutoff, dead, err := s.Cutoff(c)
 	if err != nil || dead {

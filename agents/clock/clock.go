@@ -1,5 +1,5 @@
 // Package clock is the authority's time: the machine's clock, as long as it can be
-// believed. It knows nothing of what is issued or stored. The caller says which time
+// believed. It does not know what is issued or stored. The caller says which time
 // was the latest on record, asks for the time through one [Clock], and listens to
 // [Clock.Steps].
 package clock
@@ -22,8 +22,8 @@ const (
 	maxDoubt = 24 * time.Hour
 )
 
-// ErrUnavailable says that nothing is issued now, whoever asks: the machine's clock
-// is wrong. It is not a denial.
+// ErrUnavailable says that nothing is issued to anybody now, because the machine's
+// clock is wrong. It is not a denial.
 var ErrUnavailable = errors.New("nothing can be issued now")
 
 // A Clock is the authority's time. It shows what the machine's clock shows, unless
@@ -77,8 +77,8 @@ func New(machine func() time.Time, latest time.Time) *Clock {
 	return c
 }
 
-// Believing returns a clock that shows what now returns, wherever that jumps. It is
-// for tests.
+// Believing returns a clock that always shows what now returns, even if that jumps.
+// It is for tests.
 func Believing(now func() time.Time) *Clock { return &Clock{machine: now, believed: true} }
 
 // Now returns the authority's time.
@@ -119,15 +119,15 @@ func (c *Clock) Shown() time.Time {
 	return r.shown
 }
 
-// NotBefore tells the clock that nobody's clock shows a time before t, which is when
-// the issuer at work was made. If the machine's clock does, Shown returns Now.
+// NotBefore tells the clock that a time before t must be wrong: the active issuer
+// was made at t. If the machine's clock shows such a time, Shown returns Now.
 func (c *Clock) NotBefore(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.floor = t
 }
 
-// Doubt returns how far ahead the clock may be without our knowing.
+// Doubt returns the clock uncertainty: how far ahead the clock may be unnoticed.
 func (c *Clock) Doubt() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()

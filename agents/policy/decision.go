@@ -12,15 +12,15 @@ import (
 type Decision struct {
 	Effect      audit.Decision // allow, deny or ask
 	Reasons     []string       // codes, for programs
-	Obligations []Obligation   // what whoever acts on it must do
+	Obligations []Obligation   // what the caller must do if it acts on the decision
 	Granted     Granted        // what was asked for, cut to what may be had
 	Refusal     error          // why not, unless Effect is allow
 	Versions    agents.Versions
 	expires     time.Time // when the answers of external engines lapse; the zero time means never
 }
 
-// An Obligation goes with an allowance: whoever acts on the decision must know
-// it and fulfil it, or not act.
+// An Obligation comes with a decision to allow. A caller that does not know it, or
+// cannot fulfil it, must not act.
 type Obligation string
 
 // Granted is what a credential may have at most.

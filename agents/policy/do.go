@@ -1,12 +1,12 @@
-// Package policy decides what agents and operators may do, and writes down what
-// was decided. A [Query] says who asks for what; a [Decision] says yes, no or
+// Package policy decides what agents and operators may do, and records the
+// decisions. A [Query] says who asks for what; a [Decision] says yes, no or
 // that somebody must approve first. The built-in [Rules] are those of the
 // registry: an agent gets the names, scopes and audiences that it was given,
 // and nothing by default.
 //
 // [Point.Do] is the one way to change the registry or to record a credential:
-// the change and its audit event are one transaction, and what is refused is
-// recorded too.
+// the change and its audit event are one transaction, and refusals are recorded
+// too.
 package policy
 
 import (
@@ -28,15 +28,15 @@ type Act struct {
 	// finding out who asks. If it refuses, that is recorded only if the query
 	// has a subject by then: strangers cannot fill the log.
 	Ask func(storage.Tx, *Query) error
-	// Prepare does outside of any transaction what may take long, such as to
-	// sign what the decision grants, or less.
+	// Prepare does slow work outside of any transaction, such as signing what the
+	// decision grants, or less than that.
 	Prepare func(context.Context, *Decision) error
 	// Change runs in the transaction that records the decision. It may run twice,
 	// so outside of tx it touches only variables that it sets again on each run.
 	Change func(storage.Tx, *Decision) (Done, error)
 
 	// Fulfils are the obligations that the functions know and fulfil. A decision
-	// with any other is a refusal.
+	// with any other obligation is a refusal.
 	Fulfils []Obligation
 }
 
@@ -57,12 +57,12 @@ type Done struct {
 	Details    *audit.Details // instead of the query's
 }
 
-// errAgain says that what was decided on is no longer so, and was no refusal.
+// errAgain says that the facts have changed since the decision. It is not a refusal.
 var errAgain = errors.New("what was decided on has changed")
 
 // Do decides on a snapshot, prepares outside of any transaction, and then makes
-// the change and its event one transaction, provided that there the decision
-// still holds. If it does not, Do starts over once.
+// the change and records its event in one transaction, if the decision still holds
+// there. If it does not, Do starts over once.
 //
 // If any phase refuses, nothing of the change remains, and the refusal is
 // recorded in a transaction of its own: inside the failed one it would be rolled

@@ -15,14 +15,13 @@ import (
 // built-in rules grant.
 type Engine interface {
 	// Decide answers q, given the facts about its agent; they are zero if q
-	// concerns none. In the answer of an external engine, a list or a time of
-	// Granted that is not set grants what the built-in rules do. An error is a
-	// refusal.
+	// concerns none. If an external engine leaves a list or a time of Granted
+	// unset, it grants what the built-in rules grant. An error is a refusal.
 	Decide(ctx context.Context, q *Query, facts *agents.Facts) (Decision, error)
 }
 
-// maxAnswer is how long the answer of an external engine may be relied on, and
-// so how long it is waited for.
+// maxAnswer is how long the server may rely on the answer of an external engine,
+// and so how long it waits for one.
 const maxAnswer = 5 * time.Second
 
 // errEngine says that an external engine did not answer.
@@ -56,8 +55,8 @@ func (p *Point) consult(ctx context.Context, q *Query, facts *agents.Facts, d De
 	return d
 }
 
-// narrow combines the decision of the built-in rules, and of engines before, with
-// one more answer.
+// narrow combines the decision so far, that of the built-in rules and of earlier
+// engines, with one more answer.
 func (d Decision) narrow(answer Decision) Decision {
 	d.Reasons = append(slices.Clip(d.Reasons), answer.Reasons...)
 	d.Obligations = append(slices.Clip(d.Obligations), answer.Obligations...)

@@ -8,7 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// event is what the audit log says of a decision on q.
+// event returns the audit event of a decision on q.
 func event(q *Query, d *Decision, done Done) audit.Event {
 	return audit.Event{
 		Time: q.Time.UTC(), Actor: q.Principal.Actor, OnBehalfOf: q.OnBehalfOf, Action: q.Action, Subject: cmp.Or(done.Subject, q.Subject),

@@ -15,9 +15,9 @@ type Point struct {
 	External []Engine // may narrow what the built-in rules grant
 }
 
-// Decide answers q by what the store holds now. It changes and records nothing.
-// An error means that nothing could be decided, which whoever enforces the
-// decision treats as a refusal.
+// Decide answers q from what the store holds now. It changes and records nothing.
+// An error means that nothing could be decided; the caller must treat it as a
+// refusal.
 func (p *Point) Decide(ctx context.Context, q Query) (Decision, error) {
 	return p.decide(ctx, &q, nil)
 }
@@ -54,9 +54,9 @@ func read(tx storage.Tx, q *Query) (agents.Facts, error) {
 	return agents.ReadFacts(tx, q.Agent)
 }
 
-// still returns nil if what d granted may be had in tx, too: because nothing that
-// d relied on has changed, or because the built-in rules, asked again, grant as
-// much. The answers of external engines are not asked for again.
+// still returns nil if d still holds in tx: either no fact that d relied on has
+// changed, or the built-in rules, asked again, grant as much. External engines are
+// not asked again.
 func (p *Point) still(ctx context.Context, tx storage.Tx, q *Query, d *Decision) error {
 	if d.lapsed() {
 		return errAgain

@@ -17,9 +17,9 @@ const (
 	KindBearer Kind = "bearer" // somebody who is known only by what it presented
 )
 
-// A Principal is somebody who acts. It says who that is and what it may do at
-// all; whether it may do a certain thing, is decided by [Point.Decide]. The zero
-// Principal may do nothing.
+// A Principal is somebody who acts. It says who that is and which kinds of action
+// it may ask for; [Point.Decide] decides about each one. The zero Principal may do
+// nothing.
 type Principal struct {
 	Kind  Kind
 	Actor string     // as the audit log names it

@@ -9,9 +9,9 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A Refusal is an error that says no, rather than that nothing could be decided.
-// [agents.NewRefusal] makes one; any error with the method is one. errors.As
-// finds it.
+// A Refusal is an error that says no. Other errors say that nothing could be
+// decided. [agents.NewRefusal] makes one; any error with the method is one.
+// errors.As finds it.
 type Refusal interface {
 	error
 	RefusalCode() string // why, for programs
@@ -23,9 +23,9 @@ var (
 	ErrDenied = agents.NewRefusal("denied", "denied", nil)
 	// ErrApproval says that somebody must approve the request first.
 	ErrApproval = agents.NewRefusal("approval_needed", "this needs an approval first", nil)
-	// errObligation says that a decision obliges to what the server cannot do.
+	// errObligation says that a decision has an obligation that the server cannot fulfil.
 	errObligation = agents.NewRefusal("obligation_unknown", ErrDenied.Error()+": a policy engine obliges to what this server cannot do", ErrDenied)
-	// errOutdated says that what was decided on has changed, twice.
+	// errOutdated says that the facts changed after the decision, twice.
 	errOutdated = agents.NewRefusal("outdated", ErrDenied.Error()+": the registry changed meanwhile; ask again", ErrDenied)
 )
 
@@ -49,8 +49,8 @@ func IsUnavailable(err error) bool {
 	return errors.Is(err, clock.ErrUnavailable) || errors.Is(err, storage.ErrFull)
 }
 
-// An Unrecorded refusal is one that the audit log lacks. To who was refused it
-// is a refusal like any other; see [Told].
+// An Unrecorded refusal could not be written to the audit log. The client sees a
+// refusal like any other; see [Told].
 type Unrecorded struct{ Reason, Err error }
 
 func (u *Unrecorded) Error() string {

@@ -20,9 +20,9 @@ var (
 	ErrAudience = agents.NewRefusal("audience_not_granted", "denied: audience is not granted to this agent", ErrDenied)
 )
 
-// Names allows those of the identifiers asked for that the registry gives the
-// agent outright, or fails with [ErrName]. proven are identifiers that the
-// agent has just proven to control.
+// Names returns nil if the agent may have all identifiers that it asked for: the
+// registry gives it each of them, outright or if it proves control, and it has
+// just proven control of those in proven. Otherwise Names fails with [ErrName].
 func Names(a agents.Agent, asked, proven []agents.Identifier) error {
 	for _, id := range asked {
 		i := slices.IndexFunc(a.Identifiers, func(i agents.Identifier) bool { return i.Type == id.Type && i.Value == id.Value })
@@ -38,9 +38,10 @@ func Names(a agents.Agent, asked, proven []agents.Identifier) error {
 
 func own(s agents.Scope) bool { return strings.HasPrefix(string(s), "brevet:") }
 
-// Scopes returns the scopes of a token: those asked for if the agent has all
-// of them; if none was asked for, all that it has, and of those the ones for
-// the authority itself, brevet:*, only if it has no others.
+// Scopes returns the scopes of a token. If the client asked for scopes, these are
+// they, provided that the agent has all of them. Otherwise they are all that the
+// agent has; scopes for the authority itself, brevet:*, are among them only if the
+// agent has no others.
 func Scopes(a agents.Agent, asked []agents.Scope) ([]agents.Scope, error) {
 	for _, s := range asked {
 		if !slices.Contains(a.Scopes, s) {
@@ -84,9 +85,9 @@ func Audiences(a agents.Agent, authority string, scopes []agents.Scope, asked []
 	return asked, nil
 }
 
-// Lifetime returns when a credential of the agent ends: after the time asked
-// for, or else the agent's or the usual one; never after the agent or what l
-// names does.
+// Lifetime returns when a credential of the agent ends: after the lifetime asked
+// for, or else the agent's or the usual one. It never ends after the agent does, or
+// after the end that l names.
 func Lifetime(a *agents.Agent, asked time.Duration, l Limits, now time.Time) (time.Time, error) {
 	limit, ttl := l.Max, l.Default
 	if a.TTL > 0 {
@@ -111,8 +112,8 @@ func Lifetime(a *agents.Agent, asked time.Duration, l Limits, now time.Time) (ti
 	return end, nil
 }
 
-// Rules are the engine that is built in: everybody does what their role is for,
-// and an agent gets what the registry gives it, while it is active.
+// Rules are the built-in engine: everybody may do what their role is for, and an
+// active agent gets what the registry gives it.
 type Rules struct {
 	Authority string // the audience of tokens for the authority itself
 }

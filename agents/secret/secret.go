@@ -1,6 +1,6 @@
 // Package secret has the type of text that must not be printed: enrollment
 // tokens, access tokens, keys of accounts, passphrases. It guards against
-// mistakes, not against code that means to get at the text.
+// mistakes, not against code that wants to get at the text.
 package secret
 
 import (
