@@ -17,9 +17,9 @@ import (
 var ErrNotOurs = errors.New("client certificate was not issued to an agent by this authority")
 
 // Find returns the record of a certificate that somebody shows, whether or not
-// it may still be used, or [ErrNotOurs]. The certificate is recognized by its
-// record and the hash in it, not by its signature: that also tells apart what a
-// stolen issuing key might have signed.
+// it may still be used, or [ErrNotOurs]. It recognizes the certificate by its
+// record and the hash in it, not by its signature. So it does not accept
+// certificates that somebody signed with a stolen issuing key.
 func Find(tx storage.Tx, cert *x509.Certificate) (Certificate, error) {
 	var id agents.CredentialID
 	if n := cert.SerialNumber; n.Sign() <= 0 || n.BitLen() > 8*len(id) {
@@ -43,8 +43,8 @@ func Find(tx storage.Tx, cert *x509.Certificate) (Certificate, error) {
 	return c, nil
 }
 
-// Authenticate returns the agent whose certificate a TLS client presented and
-// proved to have the key of, and the certificate's record.
+// Authenticate returns the agent of a certificate, and the certificate's record.
+// A TLS client has presented the certificate and has proven that it has the key.
 func Authenticate(tx storage.Tx, cert *x509.Certificate, now time.Time) (agents.Agent, Certificate, error) {
 	c, err := Find(tx, cert)
 	if errors.Is(err, ErrNotOurs) && c.Agent == "" && !now.Before(cert.NotAfter) { // forgotten, perhaps

@@ -15,8 +15,8 @@ import (
 // ctxStart is for the short reads of a start, which nobody cancels.
 var ctxStart = context.Background()
 
-// An Authority is the certificate of a root or an issuing CA. Its key is the
-// one of the same ID in package keys, and so is its state.
+// An Authority is the certificate of a root or an issuing CA. Package keys has
+// its key and its state under the same ID.
 type Authority struct {
 	ID          string    `json:"id"`          // hexadecimal subject key identifier
 	Root        string    `json:"root"`        // the ID of the root above it; its own for a root
@@ -28,7 +28,7 @@ type Authority struct {
 	Parent string `json:"parent,omitempty"`
 }
 
-// authorities holds every root and issuing CA that ever was.
+// authorities holds every root and issuing CA that was ever made.
 const authorities = storage.Table[Authority]("authorities")
 
 func getAuthority(tx storage.Tx, id string) (Authority, error) {
@@ -39,8 +39,8 @@ func getAuthority(tx storage.Tx, id string) (Authority, error) {
 	return a, err
 }
 
-// maxDepth is more CAs in one chain than any hierarchy needs. It ends the walk
-// through records that name each other in a circle.
+// maxDepth limits the CAs in one chain; no hierarchy needs as many. It ends the
+// walk through records that name each other in a circle.
 const maxDepth = 8
 
 // Chain returns the DER certificate of an issuing CA, at work or retired, by its
@@ -79,18 +79,18 @@ const (
 	httpsRootSuffix = " HTTPS" + rootSuffix
 )
 
-// caBackdate is how far before its making a CA certificate is valid: devices
-// with a slow clock should trust it at once.
+// caBackdate is how far the notBefore of a CA certificate lies before the time at
+// which it is made: devices with a slow clock should trust it at once.
 const caBackdate = time.Hour
 
-// NewRoot makes the self-signed certificate of a root (RFC 5280, section 4.2.1.9:
-// below it stands one more CA).
+// NewRoot makes the self-signed certificate of a root, which allows one CA below it
+// (RFC 5280, section 4.2.1.9).
 func NewRoot(name string, s Signer, lifetime time.Duration, now time.Time) (Authority, error) {
 	return newRoot(name+rootSuffix, s, nil, lifetime, now)
 }
 
-// NewHTTPSRoot makes that of the root of the authority's own HTTPS, which is
-// good for the certificates of servers alone.
+// NewHTTPSRoot makes the certificate of the root of the authority's own HTTPS, which
+// vouches only for the certificates of servers.
 func NewHTTPSRoot(name string, s Signer, lifetime time.Duration, now time.Time) (Authority, error) {
 	return newRoot(name+httpsRootSuffix, s, extKeyUsage(oidServerAuth), lifetime, now)
 }

@@ -4,17 +4,17 @@
 //
 // A root signs issuing CAs and an issuing CA signs the certificates of agents,
 // which live for minutes. Other CAs may stand between the two: an [Issuer] has
-// its whole chain. A [Profile] may name the algorithm of its issuer: then
-// one that has exactly that signs, or nothing is signed. Names, permissions and
+// its whole chain. A [Profile] may name the algorithm of its issuer: then an
+// issuer with exactly that algorithm signs, or none does. Names, permissions and
 // ends come from the registry; a certificate request (RFC 2986) proves possession
 // of a key and may narrow the rest. The record of a certificate is kept by serial
 // number until it has expired; agents.Standing says whether it may still be used.
 //
-// Certificates are written by this package's own encoder, since crypto/x509
-// builds each from reflection and verifies what it signed, which costs more
-// than the signature. Signatures, classical and post-quantum, are package
-// pqc/pkix's. Not built: policy mappings, name constraints, CRLs of
-// the root (an issuing CA that is compromised is distrusted by a new root).
+// This package has its own encoder for certificates: crypto/x509 builds each by
+// reflection and verifies its signature, which costs more than to sign. Package
+// pqc/pkix makes the signatures, classical and post-quantum. Not built: policy
+// mappings, name constraints, CRLs of the root (after the compromise of an issuing
+// CA, make a new root).
 package ca
 
 import (
@@ -37,7 +37,7 @@ type Config struct {
 	DB          storage.DB
 	Keys        keys.Source
 	TrustDomain agents.TrustDomain
-	BaseURL     string // of the plain HTTP listener: where CRLs and issuers are published, and OCSP is
+	BaseURL     string // of the plain HTTP listener, which serves CRLs, issuers' certificates and OCSP
 	Profiles    map[string]ProfileConfig
 	Clock       *clock.Clock
 }
@@ -74,8 +74,8 @@ func New(c Config) (*CA, error) {
 	return ca, ca.Reload()
 }
 
-// An Issuer is a CA with its chain and its signer, and with what every
-// certificate that it signs has in common.
+// An Issuer is a CA with its chain, its signer, and the parts that are the same in
+// all certificates that it signs.
 type Issuer struct {
 	ID     string // hexadecimal subject key identifier
 	KeyID  []byte

@@ -13,8 +13,8 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A Certificate is the record of a certificate that was issued. The
-// certificate itself is the agent's; its hash recognizes it.
+// A Certificate is the record of a certificate that was issued. Only the agent
+// has the certificate itself; the record recognizes it by its hash.
 type Certificate struct {
 	agents.Credential                     // the ID is the serial number
 	NotBefore         time.Time           // the second before which it is not valid

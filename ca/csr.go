@@ -134,8 +134,8 @@ func newCSR(r *x509.CertificateRequest) (*CSR, error) {
 	return c, nil
 }
 
-// asksForCA reads BasicConstraints (RFC 5280, section 4.2.1.9); what cannot be
-// read asks for too much.
+// asksForCA reads BasicConstraints (RFC 5280, section 4.2.1.9). It reports true if
+// it cannot read them.
 func asksForCA(value []byte) bool {
 	var bc struct {
 		CA      bool `asn1:"optional"`

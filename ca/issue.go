@@ -31,8 +31,9 @@ type Request struct {
 
 	// Proven are identifiers that the agent has just proven to control.
 	Proven []agents.Identifier
-	// Claim, if set, runs in the transaction that records the certificate and
-	// uses up what entitles to it. Like every such function it may run twice.
+	// Claim, if set, runs in the transaction that records the certificate. It uses
+	// up the token or order that the certificate was issued for. Like every such
+	// function it may run twice.
 	Claim func(storage.Tx, *Issued) error
 }
 
@@ -47,12 +48,12 @@ type Issued struct {
 // them: upwards, without the root (RFC 8446, section 4.4.2).
 func (i *Issued) Chain() [][]byte { return append([][]byte{i.DER}, i.Issuer.Chain...) }
 
-// Issue makes a certificate for an agent: the only function that does. It
-// decides on a snapshot, signs outside of any transaction, since a signer may
-// be slow, and then, in the one transaction that records the certificate and
-// its event, finds out whether the decision still holds: if the agent was
-// suspended meanwhile, the signature is thrown away. A crash before that commit
-// leaves no record and no certificate that anybody has seen.
+// Issue makes a certificate for an agent. No other function does. It decides on a
+// snapshot and signs outside of any transaction, because a signer may be slow. The
+// transaction that records the certificate and its event checks whether the
+// decision still holds: if the agent was suspended meanwhile, the signature is
+// thrown away. A crash before that commit leaves no record, and nobody has seen the
+// certificate.
 func (ca *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 	now, begin, err := ca.times(r)
 	if err != nil {
@@ -124,8 +125,8 @@ func (i *issuance) sign(ctx context.Context, d *policy.Decision) error {
 	return err
 }
 
-// record records the certificate. That its credential is alive is found out here,
-// because its issuer may have been cut off as well as its agent.
+// record records the certificate. It checks that the new credential is alive: its
+// agent or its issuer may have been cut off meanwhile.
 func (i *issuance) record(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 	cert := i.made
 	done := policy.Done{Credential: cert.ID.String(), Reasons: []string{i.Proof}}
@@ -149,9 +150,10 @@ func (i *issuance) record(tx storage.Tx, _ *policy.Decision) (policy.Done, error
 	return done, agents.SetCurrent(tx, agents.Current{Credential: cert.Credential, Key: i.CSR.PublicKey})
 }
 
-// times returns when r is decided and when the certificate begins, which is the
-// same for agents. Their certificates may have to wait; the authority's own must
-// not, or nobody could be told why.
+// times returns when r is decided and when the certificate begins. For agents that
+// is the same. Agents get nothing while the machine's clock is wrong, but the
+// authority renews its own certificate even then: otherwise it could not tell
+// agents why they have to wait.
 func (ca *CA) times(r Request) (now, begin time.Time, err error) {
 	if r.Agent != agents.Authority {
 		now, err = ca.clock.Issuing()
@@ -193,8 +195,8 @@ func (r Request) asked(td agents.TrustDomain) []agents.Identifier {
 	return asked
 }
 
-// check refuses a request whose URIs and common names are others than those that
-// the certificate will have.
+// check refuses a request for URIs or common names that the certificate will not
+// have.
 func (r Request) check(td agents.TrustDomain) error {
 	for _, uri := range r.CSR.URIs {
 		if uri != td.ID(r.Agent) {

@@ -10,35 +10,35 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// issuers are those at work, and the lately retired.
+// issuers are the active issuers and those that were retired lately.
 type issuers struct {
 	all   []*Issuer // the one that signs for agents first
 	https *Issuer   // that signs the authority's own certificate
 
-	// signing are those at work for agents by what they sign with: the active
-	// issuer for its algorithm, the profile-issuers for all others.
+	// signing has the issuers for agents by their algorithm: the active issuer for
+	// its own, the profile-issuers for all others.
 	signing map[keys.Algorithm]*Issuer
 }
 
-// ErrNoIssuer says that a profile has an algorithm that no issuer at work has.
-// Another one does not sign in its place: that would be a downgrade, and silent.
+// ErrNoIssuer says that no active issuer has the algorithm of a profile. Another
+// issuer does not sign instead: that would be a silent downgrade.
 var ErrNoIssuer = fmt.Errorf("%w: this authority has no issuer for the profile", policy.ErrDenied)
 
 // Issuer returns the issuer that signs for agents now, unless their profile has
 // another algorithm.
 func (ca *CA) Issuer() *Issuer { return ca.issuers.Load().all[0] }
 
-// HTTPSIssuer returns the issuer of the authority's own certificate: the one of
-// the agents, unless stock TLS clients cannot check what that signs.
+// HTTPSIssuer returns the issuer of the authority's own certificate. It is the
+// issuer for agents, unless stock TLS clients cannot verify the signatures of that.
 func (ca *CA) HTTPSIssuer() *Issuer { return ca.issuers.Load().https }
 
 // Issuers returns the issuer that signs for agents now, and after it the others
-// whose certificates may be alive: what signs for some profiles or for the
-// authority itself, and what was retired lately.
+// whose certificates may be alive: those that sign for some profiles or for the
+// authority itself, and those that were retired lately.
 func (ca *CA) Issuers() []*Issuer { return ca.issuers.Load().all }
 
-// IssuerOf returns the issuer that signs now what agents get by a profile, or
-// an error that is [ErrNoIssuer].
+// IssuerOf returns the issuer that signs certificates of a profile now, or an error
+// that is [ErrNoIssuer].
 func (ca *CA) IssuerOf(profile string) (*Issuer, error) {
 	p, err := ca.profile(Request{Profile: profile})
 	if err != nil {
@@ -67,7 +67,7 @@ type certified struct {
 	line []Authority
 }
 
-// signs reports whether c is at work for agents.
+// signs reports whether c signs certificates of agents now.
 func (c certified) signs() bool {
 	return c.key.State == keys.StateActive && (c.key.Purpose == keys.Issuer || c.key.Purpose == keys.ProfileIssuer)
 }
@@ -116,8 +116,8 @@ func (ca *CA) Reload() error {
 	return nil
 }
 
-// atWork returns what [issuers] is made of, and the identifier of the issuer of
-// the authority's own certificate.
+// atWork returns the issuing keys and certificates for [issuers], and the
+// identifier of the issuer of the authority's own certificate.
 func (ca *CA) atWork(tx storage.Tx) (issuing []certified, https string, err error) {
 	active, err := keys.Active(tx, keys.Issuer)
 	if err != nil {
@@ -161,9 +161,9 @@ func (ca *CA) atWork(tx storage.Tx) (issuing []certified, https string, err erro
 	return issuing, https, nil
 }
 
-// Stock reports whether stock TLS clients can check what the active issuer
-// signs: all keys from its own up to the root's are classical, whatever stands
-// beside them.
+// Stock reports whether stock TLS clients can verify what the active issuer
+// signs: all keys from its own up to the root's are classical. They may have
+// alternative keys beside them.
 func Stock(tx storage.Tx) (bool, error) {
 	issuer, err := keys.Active(tx, keys.Issuer)
 	if err != nil {

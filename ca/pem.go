@@ -8,9 +8,9 @@ const (
 	pemLine  = 48 // octets, which make 64 characters (RFC 7468, section 2)
 )
 
-// PEM returns the certificates as PEM blocks, one after the other: the bytes of
-// encoding/pem, which a test compares, but with the one buffer that is needed,
-// since every issuance writes two.
+// PEM returns the certificates as PEM blocks, one after the other. It writes the
+// same bytes as encoding/pem (a test compares them), but allocates only one buffer:
+// every issuance writes two certificates.
 func PEM(certificates ...[]byte) []byte {
 	size := 0
 	for _, der := range certificates {

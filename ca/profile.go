@@ -9,13 +9,13 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// A ProfileConfig is what an operator may say about a kind of certificates.
+// A ProfileConfig is what an operator may configure for a kind of certificates.
 type ProfileConfig struct {
 	Lifetime    time.Duration // unless the agent or the request says otherwise; 0 means 5 minutes
 	MaxLifetime time.Duration // 0 means an hour; minutes are the point
 
-	// Algorithm is that of the issuer that signs the certificates, and no other
-	// issuer does; "" means the active issuer's, whichever that is.
+	// Algorithm names the issuer: only an issuer with this algorithm signs the
+	// certificates. "" means the active issuer, whatever its algorithm is.
 	Algorithm keys.Algorithm
 }
 
@@ -47,8 +47,9 @@ const (
 // minLifetime is the shortest certificate that is worth issuing.
 const minLifetime = time.Minute
 
-// maxProfile bounds what an operator may configure: beyond a month, rotation
-// of issuers and the size of CRLs rest on other assumptions than minutes.
+// maxProfile is the longest lifetime that an operator may configure. The rotation
+// of issuers and the size of CRLs are designed for minutes; beyond a month their
+// assumptions fail.
 const maxProfile = 31 * 24 * time.Hour
 
 // NewProfile checks c and returns the profile that the authority follows.
@@ -83,7 +84,7 @@ func newServerProfile() *Profile {
 	}
 }
 
-// limits returns the limits of a lifetime, if issuer signs; nil is none.
+// limits returns the limits of a lifetime if issuer signs; issuer may be nil.
 func (p *Profile) limits(issuer *Issuer) policy.Limits {
 	l := policy.Limits{Default: p.lifetime, Min: minLifetime, Max: p.maxLifetime}
 	if issuer != nil {
@@ -92,8 +93,8 @@ func (p *Profile) limits(issuer *Issuer) policy.Limits {
 	return l
 }
 
-// Profiles returns the profiles that agents may ask for, with what their
-// certificates have if nobody says otherwise.
+// Profiles returns the profiles that agents may ask for, with the defaults of their
+// certificates.
 func (ca *CA) Profiles() map[string]ProfileConfig {
 	known := map[string]ProfileConfig{}
 	for name, p := range ca.profiles {
@@ -105,7 +106,7 @@ func (ca *CA) Profiles() map[string]ProfileConfig {
 }
 
 // CheckLifetime returns nil if the agent could now have a certificate of the
-// profile that lives for ttl, or for what is usual if that is 0.
+// profile that lives for ttl. If ttl is 0, it means the usual lifetime.
 func (ca *CA) CheckLifetime(a agents.Agent, profile string, ttl time.Duration, now time.Time) error {
 	p, err := ca.profile(Request{Agent: a.Name, Profile: profile})
 	if err != nil {

@@ -2,7 +2,7 @@ package ca
 
 import "github.com/brevet-ca/brevet/storage/keys"
 
-// Owner is what the table of purposes calls this package.
+// Owner is this package's name in the table of purposes.
 const Owner = "ca"
 
 // Purposes returns what the keys of CAs are for.

@@ -6,8 +6,9 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// UnderRoot says what an issuer of one algorithm is worth under a root of another,
-// where that is less than it looks like, or "".
+// UnderRoot returns a warning if a root of one algorithm makes an issuer of another
+// weaker, or less widely accepted, than the issuer's algorithm suggests. Otherwise
+// it returns "".
 func UnderRoot(root, issuer keys.Algorithm) string {
 	switch {
 	case plain(root) && !plain(issuer):
@@ -18,5 +19,5 @@ func UnderRoot(root, issuer keys.Algorithm) string {
 	return ""
 }
 
-// plain reports whether nothing that a signs is post-quantum.
+// plain reports whether a makes no post-quantum signatures at all.
 func plain(a keys.Algorithm) bool { return a.Classical() && a.Alternative() == "" }

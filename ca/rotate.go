@@ -12,9 +12,9 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// NextIssuer has the root sign the certificate of a new issuing key. It is the
-// only time that a running authority unseals its root key. Where the authority's
-// own HTTPS has a root of its own, that signs its issuers.
+// NextIssuer has the root sign the certificate of a new issuing key. Only then does
+// a running authority unseal its root key. If the authority's HTTPS has a root of
+// its own, that root signs the issuers for HTTPS.
 func (ca *CA) NextIssuer(ctx context.Context, k keys.Key, lifetime time.Duration) (Authority, error) {
 	key, root, name, err := ca.above(ctx, k.Purpose)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// A Signer turns what is to be signed into what is signed, with a classical
-// key, an ML-DSA or composite one, or with a classical key and an alternative
-// one: then it writes extensions of its own into what it signs.
+// A Signer signs certificates, CRLs and OCSP responses with a classical key, an
+// ML-DSA key or a composite key. If it has an alternative key beside a classical
+// one, it adds extensions of its own to certificates and CRLs.
 type Signer struct{ pkix *pkix.Signer }
 
 // NewSigner returns the Signer for a key of package keys.
@@ -55,9 +55,9 @@ func (s Signer) SignCRL(tbs func(algorithm []byte) ([]byte, error)) ([]byte, err
 }
 
 // SignOCSP returns the DER BasicOCSPResponse, without certificates, for a DER
-// ResponseData (RFC 6960, section 4.2.1), which no TBSCertificate or TBSCertList
-// can be taken for: it begins with another tag. There is no alternative signature:
-// X.509 defines none for it.
+// ResponseData (RFC 6960, section 4.2.1). A ResponseData cannot be mistaken for a
+// TBSCertificate or TBSCertList, because it begins with another tag. It has no
+// alternative signature, because X.509 defines none for it.
 func (s Signer) SignOCSP(data []byte) ([]byte, error) { return s.pkix.Sign(data) }
 
 // alternativeKey returns the extension that binds an alternative key to the

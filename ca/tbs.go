@@ -10,8 +10,8 @@ import (
 )
 
 // A TBSCertificate is a certificate that is not signed yet (RFC 5280, section
-// 4.1.2), in parts that are DER already: most are the same for every
-// certificate of an issuer and are prepared once.
+// 4.1.2). Its parts are already DER: most are the same for every certificate of an
+// issuer and are prepared once.
 type TBSCertificate struct {
 	Serial     []byte // big-endian, positive, at most 20 octets
 	Issuer     []byte // Name

@@ -14,16 +14,17 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// A Trial is what an issuer of some algorithm would issue, by an issuer that
-// nobody trusts: its root and its keys are made for it and forgotten with it.
+// A Trial has what an issuer of some algorithm would issue. Nobody trusts the issuer
+// that signed it: the issuer's keys and root are made for the trial and then
+// forgotten.
 type Trial struct {
 	Issuer *Issuer
 	Leaf   []byte // DER certificate
 }
 
-// Trial issues what an issuer of purpose p and algorithm a would, under a root
-// like the one that there is: for agents, a certificate with the names of the one
-// that was issued last, or for an agent with none.
+// Trial issues what an issuer of purpose p and algorithm a would issue, under a root
+// like the present one. For agents that is a certificate with the names of the one
+// that was issued last; if none is on record, for an agent without further names.
 func (ca *CA) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (*Trial, error) {
 	issuer, err := ca.trialIssuer(ctx, p, a)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 )
 
-// maxBody is the largest JSON body that is read, in octets: a certificate
-// request of ca.MaxCSR in PEM, and a little.
+// maxBody is the largest JSON body that is read, in octets: there is room for a
+// certificate request of ca.MaxCSR in PEM, and a little more.
 const maxBody = 32 << 10
 
 // readJSON reads the body of a request as one JSON object into fields by their
@@ -32,7 +32,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, fields map[string]any) err
 	return nil
 }
 
-// clip bounds what an answer repeats of its input.
+// clip limits how much of its input an answer repeats.
 func clip(s string) string {
 	if len(s) > 80 {
 		return s[:80] + "…"

@@ -14,9 +14,9 @@ import (
 // errNoCertificate says that a request came without the certificate it needs.
 var errNoCertificate = errors.New("present a current client certificate of the agent in the TLS handshake")
 
-// problem answers with a problem document (RFC 9457) and logs the reason,
-// which may say more than the client is told: a client that has not proven to
-// be an agent does not learn whether one exists.
+// problem answers with a problem document (RFC 9457) and logs the reason. The log
+// may say more than the answer: a client that has not proven to be an agent does
+// not learn whether that agent exists.
 func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
 	status, detail := http.StatusServiceUnavailable, "the request could not be completed; try again shortly"
 	switch {
@@ -40,8 +40,8 @@ func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
 	WriteProblem(w, "about:blank", status, detail)
 }
 
-// unwrapTo returns the text of the one of the errors that err is, without what
-// stands around it.
+// unwrapTo returns the text of the first of these errors that err wraps, without the
+// text around it.
 func unwrapTo(err error, these ...error) string {
 	for _, e := range these {
 		if errors.Is(err, e) {
@@ -51,8 +51,8 @@ func unwrapTo(err error, these ...error) string {
 	return ""
 }
 
-// WriteProblem answers with a problem document of a kind (RFC 9457), which no cache
-// keeps. "about:blank" is the kind that says no more than the status.
+// WriteProblem answers with a problem document of a kind (RFC 9457), which caches
+// must not store. The kind "about:blank" says no more than the status.
 func WriteProblem(w http.ResponseWriter, kind string, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")

@@ -13,8 +13,8 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// ServeCertificates issues an agent's next certificate to whoever has the
-// current one.
+// ServeCertificates issues an agent's next certificate to a client that presents
+// the current one.
 func (s *Service) ServeCertificates(w http.ResponseWriter, r *http.Request) {
 	issued, err := s.reissue(w, r)
 	if err != nil {
