@@ -111,8 +111,8 @@ func (p *Publisher) run(r *round) {
 	}
 }
 
-// maxAttempts bounds the attempts to publish while others do so over the same store.
-// Each of them that fails is one of another publisher that did not.
+// maxAttempts bounds the attempts to publish while others publish over the same
+// store. An attempt fails only if another publisher's succeeded.
 const maxAttempts = 50
 
 // buildAll makes the lists of all issuers, again if another publisher was faster.

@@ -23,8 +23,8 @@ type CRL struct {
 
 const table = storage.Table[CRL]("crl")
 
-// errOvertaken says that somebody else published over the same store between the
-// snapshot of a list and its record.
+// errOvertaken says that another publisher over the same store published between
+// the snapshot of a list and its record.
 var errOvertaken = errors.New("another publisher over the same store was faster")
 
 // record stores lists in the place of the ones that they were computed from. If one
@@ -46,8 +46,8 @@ func record(tx storage.Tx, drafts []*draft, crls []*CRL) error {
 	return nil
 }
 
-// leap is added to the numbers of the lists when an older state of the store
-// is restored: more lists than were published since it was saved.
+// leap is added to the numbers of the lists when an older state of the store is
+// restored. It is more than the number of lists that were published since.
 const leap = 1 << 20
 
 // Leap makes the next lists have numbers that no list had before, even if tx no longer
