@@ -56,7 +56,7 @@ func (s *Service) Active(tx storage.Tx, text string, now time.Time) (Token, agen
 	return t, a, nil
 }
 
-// Find returns the record of a token, whatever became of it, or an error that is
+// Find returns the record of a token, dead or alive, or an error that is
 // [storage.ErrNotFound]. The hash in the record shows that the token is the one
 // that was minted, so no signature needs checking.
 func Find(tx storage.Tx, text string) (Token, error) {
@@ -88,8 +88,8 @@ func Find(tx storage.Tx, text string) (Token, error) {
 	return t, nil
 }
 
-// check returns the agent that holds the token if the token, the certificate that
-// it is bound to, and all agents that it speaks of may be used.
+// check returns the agent that holds the token. It fails unless the token, the
+// certificate that it is bound to, and all agents named in it may be used.
 func (t Token) check(s *agents.Standing) (agents.Agent, error) {
 	if t.Bound != nil && t.Bound.Kind == ToCertificate {
 		if a, err := s.Check(t.Bound.Certificate); err != nil {
@@ -107,15 +107,15 @@ func (t Token) check(s *agents.Standing) (agents.Agent, error) {
 	return s.Check(t.Credential)
 }
 
-// narrow returns the token with the scopes and audiences that a has now.
+// narrow returns the token without the scopes and audiences that a has lost.
 func (t Token) narrow(a agents.Agent, authority string) Token {
 	t.Scopes = without(t.Scopes, func(s agents.Scope) bool { return !slices.Contains(a.Scopes, s) })
 	t.Audiences = without(t.Audiences, func(aud string) bool { return aud != authority && !slices.Contains(a.Audiences, aud) })
 	return t
 }
 
-// without returns the list without what was lost, and the list itself if
-// nothing was.
+// without returns the list without the items that were lost; if none was lost, it
+// returns the list itself.
 func without[T any](list []T, lost func(T) bool) []T {
 	if !slices.ContainsFunc(list, lost) {
 		return list

@@ -19,10 +19,10 @@ type KeySet struct {
 	Keys []json.RawMessage `json:"keys"`
 }
 
-// JWKS returns the public keys that tokens may be verified with: the active
-// ones, the next ones ahead of time, and retired ones until the last token they
-// signed is dead. Each says for which one algorithm it is; alg, if not empty,
-// selects those of that algorithm.
+// JWKS returns the public keys that verify tokens: the active ones, the next ones
+// ahead of time, and retired ones until the last token that they signed is dead.
+// Each key is for one algorithm, which it names. alg selects the keys of that
+// algorithm, unless it is empty.
 func JWKS(tx storage.Tx, alg string, now time.Time) (KeySet, error) {
 	set := KeySet{Keys: []json.RawMessage{}}
 	all, err := Purposes().List(tx)
@@ -60,7 +60,7 @@ func publicKey(k keys.Key) (crypto.PublicKey, error) {
 	return x509.ParsePKIXPublicKey(k.Public)
 }
 
-// Algorithms are the names in JOSE of what tokens may be signed with.
+// Algorithms are the JOSE names of the algorithms that may sign tokens.
 func Algorithms() []string {
 	return append([]string{jose.ES256, jose.ES384, jose.EdDSA}, jose.PostQuantum()...)
 }

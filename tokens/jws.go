@@ -14,8 +14,8 @@ var ctxStart = context.Background()
 
 var b64 = base64.RawURLEncoding
 
-// The types of JWT that are signed here. A verifier that wants one type takes no
-// other for it (RFC 8725, section 3.11).
+// The types of JWT that are signed here. A verifier that wants one type refuses
+// the others (RFC 8725, section 3.11).
 const accessTokenType = "at+jwt" // RFC 9068, section 2.1
 
 var jwtTypes = []string{accessTokenType}
@@ -37,7 +37,7 @@ func newSigner(id string, key crypto.Signer) (*signer, error) {
 	return s, nil
 }
 
-// sign returns the JWT of a type that has these claims.
+// sign returns a JWT of this type with these claims.
 func (s *signer) sign(typ string, claims []byte) (string, error) {
 	is, ok := s.byType[typ]
 	if !ok {

@@ -29,20 +29,21 @@ type Request struct {
 	Proof          string         // how the client proved who it is, for the audit log
 	Peer           string         // its network address, for the audit log
 
-	// Claim, if set, runs in the transaction that records the token and uses up
-	// what entitles to it. Like every such function it may run twice.
+	// Claim, if set, runs in the transaction that records the token. It uses up the
+	// assertion or code that the client presented for the token. Like every such
+	// function it may run twice.
 	Claim func(storage.Tx) error
 }
 
-// A Minted token is one as it is handed out.
+// A Minted token is a token as the client gets it.
 type Minted struct {
 	Token
 	Text secret.Secret // the JWT
 }
 
-// Mint makes an access token for an agent: the only function that does. Like
-// ca.Issue it decides on a snapshot, signs outside of any transaction, and finds
-// out in the transaction that records the token whether the decision still holds.
+// Mint makes an access token for an agent. No other function does. Like ca.Issue it
+// decides on a snapshot and signs outside of any transaction. The transaction that
+// records the token checks whether the decision still holds.
 func (s *Service) Mint(ctx context.Context, r Request) (*Minted, error) {
 	now, err := s.Clock.Issuing()
 	if err != nil {
@@ -107,8 +108,8 @@ func (m *minting) sign(_ context.Context, d *policy.Decision) error {
 	return nil
 }
 
-// record records the token. That its credential is alive is found out here,
-// because its key and its certificate may have been cut off as well as its agent.
+// record records the token. It checks that the new credential is alive: its agent,
+// its signing key or its certificate may have been cut off meanwhile.
 func (m *minting) record(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 	t := m.made.Token
 	done := policy.Done{Credential: t.ID.String(), Reasons: []string{m.Proof}}

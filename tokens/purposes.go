@@ -8,7 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// Owner is what the table of purposes calls this package.
+// Owner is this package's name in the table of purposes.
 const Owner = "tokens"
 
 // Purposes returns what the keys of tokens are for.

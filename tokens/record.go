@@ -11,8 +11,8 @@ import (
 
 // recordVersion is the first octet of a stored Token. Each version has one layout:
 // a change takes a new version, and the version before is read until the old
-// records have expired. Version 1 had neither kind, subject, actor nor
-// parent, and a binding was to a certificate.
+// records have expired. Version 1 had no kind, subject, actor or parent, and all
+// bindings were to certificates.
 const recordVersion = 2
 
 // MarshalBinary returns the stored form.

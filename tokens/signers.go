@@ -18,12 +18,12 @@ type signers struct {
 }
 
 // ErrMixed says that some audiences of a token want a post-quantum signature
-// and others none: a token has one, and a classical one for an audience that
-// wants the other would be a downgrade.
+// and others do not. A token has only one signature, and a classical one would be
+// a downgrade for the audiences that want a post-quantum one.
 var ErrMixed = fmt.Errorf("%w: the audiences want signatures of different kinds", policy.ErrDenied)
 
-// ErrNoSigner says that there is no key yet for what an audience wants. Nothing
-// else is signed instead.
+// ErrNoSigner says that there is no key yet for the signature that an audience
+// wants. No other key signs instead.
 var ErrNoSigner = fmt.Errorf("%w: the authority has no %s key; make one with brevet key rotate %[2]s --algorithm ALGORITHM", policy.ErrDenied, keys.TokensPQ)
 
 // Reload takes the active signing keys from the store: at the start, and after
@@ -67,7 +67,7 @@ func (s *Service) Reload() error {
 	return nil
 }
 
-// signer returns what signs a token for these audiences.
+// signer returns the signer of a token for these audiences.
 func (s *Service) signer(audiences []string) (*signer, error) {
 	has, want := s.signers.Load(), 0
 	for _, a := range audiences {

@@ -10,17 +10,17 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A Token is the record of a token that was minted. The token itself is its
-// holder's; its hash recognizes it.
+// A Token is the record of a token that was minted. Only the holder has the token
+// itself; the record recognizes it by its hash.
 type Token struct {
-	agents.Credential          // the ID is the jti, the agent who holds the token, the issuer the kid
+	agents.Credential          // the ID is the jti, the agent is the token's holder, the issuer is the kid
 	Kind              Kind     //
 	Hash              [32]byte // SHA-256 of the token
 	Audiences         []string
 	Scopes            []agents.Scope
 	Bound             *Binding // nil for a bearer token
 
-	Subject agents.Name         // whom the token is for: the agent that holds it, unless it acts for another
+	Subject agents.Name         // the agent that the token is for: its holder, unless that acts for another
 	Actor   agents.Name         // the agent that acts for the subject (RFC 8693, section 4.1); empty if the subject does
 	Parent  agents.CredentialID // the token that this one was exchanged for; zero if none was
 }
@@ -38,7 +38,7 @@ type Binding struct {
 	Certificate agents.Credential // zero if the token is bound to a JWK
 }
 
-// A BindingKind says what the thumbprint of a Binding is of.
+// A BindingKind says whether a Binding's thumbprint is of a certificate or a key.
 type BindingKind uint8
 
 // A token may be bound to these.

@@ -1,7 +1,7 @@
 // Package tokens mints, introspects and revokes access tokens for agents. A
 // token is a JWT by RFC 9068, lives for minutes, and is on record until it has
-// expired: [Service.Introspect] (RFC 7662) computes from that record and the
-// registry, on each call, whether it may be used.
+// expired. On each call, [Service.Introspect] (RFC 7662) computes from that record
+// and the registry whether the token may be used.
 //
 // [Service.Mint] is the one function that makes tokens. Tokens are signed with a
 // classical key, except for audiences that want a post-quantum signature (RFC

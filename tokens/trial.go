@@ -11,8 +11,8 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// A Trial is what tokens and the JWK Set would be like with a key of some
-// algorithm, tried out with one that is forgotten.
+// A Trial says how large tokens and the JWK Set would be with a key of some
+// algorithm. It was tried out with a key that is then forgotten.
 type Trial struct {
 	Algorithm string // "alg" of the token (RFC 7515, section 4.1.1)
 	Token     int    // characters
@@ -62,7 +62,7 @@ func (s *Service) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (
 	return Trial{alg, len(text), len(key)}, err
 }
 
-// latest returns the token that was minted last, of those on record and of t.
+// latest returns the token that was minted last among those on record and t.
 func (s *Service) latest(ctx context.Context, t Token, now time.Time) (Token, error) {
 	err := s.DB.View(ctx, func(tx storage.Tx) error {
 		for other, err := range Since(tx, now) {

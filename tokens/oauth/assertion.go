@@ -24,7 +24,7 @@ const (
 	clockSkew = 30 * time.Second
 )
 
-// assertionAlgorithms is what client assertions may be signed with. Symmetric
+// assertionAlgorithms are the algorithms that may sign client assertions. Symmetric
 // algorithms and "none" are not among them (RFC 8725, section 3.1).
 var assertionAlgorithms = append(jose.Classical(), jose.PostQuantum()...)
 
@@ -51,8 +51,8 @@ func (a assertion) claim(tx storage.Tx) error {
 }
 
 // checkAssertion checks a client assertion (RFC 7523, section 3). clientID is
-// the parameter of that name, or empty. It returns the agent that the
-// assertion claims to come from also if the check fails after that was known.
+// the parameter client_id, or empty. If the check fails after the assertion has
+// named its agent, checkAssertion still returns that agent.
 func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, now time.Time) (assertion, error) {
 	if len(text) > maxAssertion {
 		return assertion{}, fmt.Errorf("%w: the assertion has %d octets", ErrClient, len(text))
@@ -89,7 +89,8 @@ func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, now time.T
 	return a, fmt.Errorf("%w: none of the agent's %d keys made the assertion's signature", ErrClient, len(candidates))
 }
 
-// A signedAssertion is one of which only the form was checked.
+// A signedAssertion is an assertion whose signature has not been checked yet, only
+// its form.
 type signedAssertion struct {
 	*jose.Signed
 	claims jose.Claims

@@ -32,12 +32,11 @@ func (c *client) proof() string {
 	return "client certificate " + c.bound.Certificate.ID.String()
 }
 
-// authenticate returns the agent that a request comes from (RFC 6749, section
-// 2.3; RFC 7523, section 2.2; RFC 8705, section 2.1). A client that
-// presents both an assertion and a certificate must be the same agent by both. A
-// failure is
-// recorded as a denial if it concerns an agent. then, if it is not nil, runs on
-// the same snapshot after a success.
+// authenticate returns the agent that a request comes from (RFC 6749, section 2.3;
+// RFC 7523, section 2.2; RFC 8705, section 2.1). If a client presents both an
+// assertion and a certificate, both must be of the same agent. If a failure
+// concerns an agent, it is recorded as a denial. After a success, authenticate calls
+// then on the same snapshot, unless it is nil.
 func (s *Server) authenticate(ctx context.Context, r *http.Request, f form, action audit.Action, then func(storage.Tx, *client) error) (*client, error) {
 	if user, _, ok := r.BasicAuth(); ok || f.get("client_secret") != "" {
 		return nil, fmt.Errorf("%w: %q came with a client secret, which no agent has", ErrClient, clip(user))
@@ -57,8 +56,8 @@ func (s *Server) authenticate(ctx context.Context, r *http.Request, f form, acti
 	return &c, err
 }
 
-// deny records that something was refused to somebody, if err is a refusal that
-// concerns an agent, and returns err. It is the one place here that does.
+// deny records err if it is a refusal that concerns an agent, and returns it. It is
+// the only place in this package that records refusals.
 func (s *Server) deny(ctx context.Context, r *http.Request, who policy.Principal, action audit.Action, about agents.Name, err error) error {
 	if about == "" || !policy.IsDenial(err) {
 		return err
@@ -68,7 +67,8 @@ func (s *Server) deny(ctx context.Context, r *http.Request, who policy.Principal
 	return point.Do(ctx, q, policy.Act{Ask: func(storage.Tx, *policy.Query) error { return err }})
 }
 
-// identify returns the client, or the agent that a failed attempt was about.
+// identify returns the client. If the attempt fails, it returns the agent that the
+// attempt was about, if that is known.
 func (s *Server) identify(tx storage.Tx, r *http.Request, f form, now time.Time) (c client, claimed agents.Name, err error) {
 	cert, err := s.Certificate(tx, r, now)
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *Server) identify(tx storage.Tx, r *http.Request, f form, now time.Time)
 	return c, a.agent, err
 }
 
-// errBearer says that a bearer token came that may not be used here.
+// errBearer says that the client presented a bearer token that may not be used here.
 var errBearer = &protocolError{http.StatusUnauthorized, "invalid_token", "the bearer token cannot be used here: it is unknown, ended, for another audience, or bound to another certificate"}
 
 // bearer returns the agent whose own access token for this authority the
@@ -137,7 +137,7 @@ func (s *Server) bearer(tx storage.Tx, r *http.Request, now time.Time) (tokens.T
 	return t, a, err
 }
 
-// clip bounds what a log repeats of its input.
+// clip limits how much of its input a log repeats.
 func clip(s string) string {
 	if len(s) > 80 {
 		return s[:80] + "…"

@@ -25,7 +25,8 @@ func (s *Server) ServeIntrospect(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, in)
 }
 
-// introspect finds on one snapshot who asks, whether it may, and the answer.
+// introspect authenticates the caller, checks that it may introspect, and finds the
+// answer, all on one snapshot.
 func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Introspection, error) {
 	f, err := parseForm(w, r)
 	if err != nil {
@@ -67,9 +68,9 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Intr
 	return in, nil
 }
 
-// authenticateOnce is authenticate for requests that make nothing: if the
-// client used an assertion, that is recorded at once. then runs on the snapshot
-// on which the client was authenticated; nil does nothing.
+// authenticateOnce is authenticate for requests that issue nothing: if the client
+// used an assertion, this is recorded at once. then runs on the snapshot on which
+// the client was authenticated; it may be nil.
 func (s *Server) authenticateOnce(ctx context.Context, r *http.Request, f form, action audit.Action, then func(storage.Tx, *client) error) (*client, error) {
 	c, err := s.authenticate(ctx, r, f, action, then)
 	if err != nil || c.claim == nil {
@@ -79,8 +80,8 @@ func (s *Server) authenticateOnce(ctx context.Context, r *http.Request, f form, 
 }
 
 // ServeRevoke is the revocation endpoint (RFC 7009, section 2). Agents revoke
-// their own tokens. Anything else gets the same answer, and nothing happens
-// (section 2.2).
+// their own tokens. A request with any other token gets the same answer and changes
+// nothing (section 2.2).
 func (s *Server) ServeRevoke(w http.ResponseWriter, r *http.Request) {
 	if err := s.revoke(w, r); err != nil {
 		s.refuse(w, r, err)

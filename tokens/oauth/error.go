@@ -13,8 +13,8 @@ import (
 	"github.com/brevet-ca/brevet/tokens"
 )
 
-// A protocolError is what a client is told: an error code of RFC 6749, section
-// 5.2, RFC 8707, section 2 or RFC 6750, section 3.1.
+// A protocolError is the error that a client sees: a code of RFC 6749, section 5.2,
+// RFC 8707, section 2 or RFC 6750, section 3.1.
 type protocolError struct {
 	status      int
 	code        string
@@ -31,7 +31,7 @@ func invalidRequest(description string) error {
 // are told no more: not whether the agent exists, nor what it is.
 var ErrClient = agents.NewRefusal("client_unauthenticated", "client authentication failed", nil)
 
-// toProtocol translates what happened into what the client is told.
+// toProtocol translates an error into the one that the client sees.
 func toProtocol(err error) *protocolError {
 	var p *protocolError
 	switch {

@@ -14,8 +14,8 @@ import (
 // a token with a post-quantum signature has about 8 kB.
 const maxForm = 64 << 10
 
-// firstRead bounds the memory that a request is given for what it says it will
-// send. Tokens and certificates have room in it.
+// firstRead bounds the memory that is allocated for a request because of its
+// Content-Length. Tokens and certificates have room in it.
 const firstRead = 4 << 10
 
 const formType = "application/x-www-form-urlencoded"
@@ -23,10 +23,10 @@ const formType = "application/x-www-form-urlencoded"
 // A form is the parameters of a request to one of the OAuth endpoints.
 type form url.Values
 
-// parseForm reads the body of a request (RFC 6749, section 3.2 and appendix
-// B): a parameter without a value is as good as absent, and none but resource
-// (RFC 8707, section 2) may come twice. Nothing is taken from the URL, where a
-// credential would end up in logs.
+// parseForm reads the body of a request (RFC 6749, section 3.2 and appendix B). A
+// parameter without a value counts as absent. Only resource (RFC 8707, section 2)
+// may come twice. Parameters in the URL are ignored: credentials there would end up
+// in logs.
 func parseForm(w http.ResponseWriter, r *http.Request) (form, error) {
 	if kind := r.Header.Get("Content-Type"); kind != formType {
 		if kind, _, err := mime.ParseMediaType(kind); err != nil || kind != formType {

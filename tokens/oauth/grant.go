@@ -12,13 +12,13 @@ import (
 )
 
 // A Grant is one of the ways in which a client may ask for a token (RFC 6749,
-// section 1.3). The token endpoint reads the form, authenticates the client and
-// reads scopes and resources before it asks the grant, and it has the token
-// minted afterwards, for that client. A grant only says what the token shall be.
+// section 1.3). It only says what the token should contain. Before it asks the
+// grant, the token endpoint reads the form, authenticates the client, and reads
+// scopes and resources. Afterwards it has the token minted for that client.
 type Grant interface {
 	// Type is the grant_type.
 	Type() string
-	// Wish says what the client shall get. A policy.Refusal is recorded.
+	// Wish says what the client should get. A policy.Refusal is recorded.
 	Wish(context.Context, Asked) (Wish, error)
 }
 

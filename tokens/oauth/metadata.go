@@ -35,8 +35,8 @@ func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 }
 
 // ServeJWKS serves the keys of [tokens.JWKS]. The parameter alg selects those of one
-// algorithm: not every library passes over the keys that it does not know, as
-// RFC 7517, section 5 would have it.
+// algorithm, because some libraries fail on keys that they do not know, although
+// RFC 7517, section 5 tells them to ignore such keys.
 func (s *Server) ServeJWKS(w http.ResponseWriter, r *http.Request) {
 	alg := r.URL.Query().Get("alg")
 	if known := tokens.Algorithms(); alg != "" && !slices.Contains(known, alg) {
@@ -55,8 +55,8 @@ func (s *Server) ServeJWKS(w http.ResponseWriter, r *http.Request) {
 	publish(w, set)
 }
 
-// publish sends a document that caches may keep for a few minutes: keys are
-// announced longer than that before they are used.
+// publish sends a document that caches may keep for a few minutes. Keys are
+// announced longer than that before they sign.
 func publish(w http.ResponseWriter, doc any) {
 	w.Header().Set("Cache-Control", "public, max-age=300")
 	answer(w, http.StatusOK, doc)

@@ -20,8 +20,8 @@ import (
 	"github.com/brevet-ca/brevet/tokens"
 )
 
-// A Presented certificate is one whose key the TLS client has proved to have,
-// and that may be used now.
+// A Presented certificate may be used now, and the TLS client has proven that it has
+// the key.
 type Presented struct {
 	Agent      agents.Agent
 	Credential agents.Credential
@@ -34,8 +34,8 @@ type Config struct {
 	Log    *slog.Logger
 	Grants []Grant // the ways in which clients may ask for a token
 
-	// Certificate returns what the client presented on r's connection, or nil if it
-	// presented nothing. A certificate that may not be used is an error.
+	// Certificate returns the certificate that the client presented on r's
+	// connection, or nil if it presented none. It fails if that may not be used.
 	Certificate func(storage.Tx, *http.Request, time.Time) (*Presented, error)
 }
 

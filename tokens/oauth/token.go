@@ -25,7 +25,7 @@ func (s *Server) ServeToken(w http.ResponseWriter, r *http.Request) {
 	}{minted.Text.Reveal(), minted.Type(), int64(minted.ID.Expires().Sub(minted.IssuedAt).Seconds()), agents.JoinScopes(minted.Scopes)})
 }
 
-// mint does what is the same for every grant, and lets the grant say the rest.
+// mint does the steps that all grants share, and asks the grant for the rest.
 func (s *Server) mint(w http.ResponseWriter, r *http.Request) (*tokens.Minted, error) {
 	f, err := parseForm(w, r)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) (*tokens.Minted, e
 	})
 }
 
-// both returns a function that uses up what two others do. Each may be nil.
+// both returns a function that calls two others. Each may be nil.
 func both(a, b func(storage.Tx) error) func(storage.Tx) error {
 	if a == nil {
 		return b
