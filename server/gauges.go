@@ -7,7 +7,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// gauges returns what /metrics reads when it is asked.
+// gauges returns the gauges that /metrics reads at each request.
 func (s *Server) gauges() map[string]func() float64 {
 	until := func(t time.Time) float64 { return t.Sub(s.clock.Now()).Seconds() }
 	list := func(read func(*crl.CRL) float64) func() float64 {

@@ -14,13 +14,13 @@ import (
 	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
-// Handler serves agents and resource servers: what Run serves over HTTPS. A program that
-// mounts it at the root of its own host serves it with [Server.TLSConfig], since clients
-// prove who they are in the TLS handshake, and from the moment that Ready is closed.
+// Handler serves agents and resource servers, as Run does over HTTPS. A program may
+// mount it at the root of its own host once Ready is closed. It must then use
+// [Server.TLSConfig], because clients prove who they are in the TLS handshake.
 func (s *Server) Handler() http.Handler { return s.observed(s.relying.Handler(s.agentHandler())) }
 
-// PublicHandler serves what is public and signed (CRLs, OCSP answers, issuers): what Run
-// serves over plain HTTP. The certificates that are issued say where that is.
+// PublicHandler serves public, signed documents (CRLs, OCSP answers, issuers), as Run
+// does over plain HTTP. Certificates name the address.
 func (s *Server) PublicHandler() http.Handler {
 	return s.observed(s.relying.Handler(s.publicHandler()))
 }
@@ -50,7 +50,7 @@ func (s *Server) agentHandler() http.Handler {
 // ocspByGET is the route of OCSP requests in base64.
 const ocspByGET = "GET " + ca.OCSPPath + "/{request}"
 
-// publicHandler serves what is public and signed over plain HTTP.
+// publicHandler serves public, signed documents over plain HTTP.
 func (s *Server) publicHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /crl/{file}", http.Handler(s.authority.CRL))
@@ -72,7 +72,7 @@ var _ http.Handler = (*crl.Publisher)(nil)
 
 func (s *Server) observed(next http.Handler) http.Handler { return s.metrics.Observe(s.Log, next) }
 
-// newGate returns what turns away senders that have been refused too often.
+// newGate returns a gate that turns away senders that were refused too often.
 func (s *Server) newGate() *limit.Gate {
 	return &limit.Gate{Limiter: limit.New(s.Now), Proven: s.proven, Refuse: func(w http.ResponseWriter, r *http.Request) {
 		kind := "about:blank"

@@ -8,7 +8,7 @@ import (
 )
 
 type (
-	// An InitConfig says what a new authority is to be.
+	// An InitConfig describes a new authority.
 	InitConfig = authority.InitConfig
 	// A NewAuthority is what Init made.
 	NewAuthority = authority.Made

@@ -13,15 +13,15 @@ import (
 	"github.com/brevet-ca/brevet/server/relying"
 )
 
-// Listeners are those of a program that embeds the server. Run closes them. One that is
-// nil is not served: the program may mount the handler of the same name instead.
+// Listeners belong to a program that embeds the server. Run closes them. Run does not
+// serve one that is nil: the program may mount its handler instead.
 type Listeners struct {
 	HTTPS net.Listener // accepts bare connections, on which Run speaks TLS; see Server.Handler
 	HTTP  net.Listener // see Server.PublicHandler
 }
 
-// Timeouts bound every connection: a client that is slower does not need a
-// credential of minutes. Zero members have the values that brevet serve uses.
+// Timeouts bound every connection: a slower client has no use for a credential that
+// lives for minutes. Zero members mean the values of brevet serve.
 type Timeouts struct {
 	Header time.Duration // of the TLS handshake, too
 	Read   time.Duration
@@ -33,7 +33,7 @@ var defaults = Timeouts{Header: 5 * time.Second, Read: 15 * time.Second, Write: 
 
 const maxHeader = 32 << 10 // a token with a post-quantum signature has 8 kB
 
-// An endpoint is a listener and who answers there.
+// An endpoint is a listener and the server that answers there.
 type endpoint struct {
 	net.Listener
 	role   string

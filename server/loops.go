@@ -14,7 +14,7 @@ type loop struct {
 	run   func(context.Context)
 }
 
-// loops lists what goes on in the background while the server runs.
+// loops lists the background work of a running server.
 func (s *Server) loops() []loop {
 	unpublished := func(err error) {
 		s.Log.Error("the CRL could not be published; trying again in 10s", "error", err)
@@ -57,14 +57,15 @@ func (s *Server) renew(ctx context.Context) {
 	}
 }
 
-// saveCheckpoint is not cut short by the end of the server.
+// saveCheckpoint finishes even if the server is stopping.
 func (s *Server) saveCheckpoint(ctx context.Context) {
 	if err := s.authority.SaveCheckpoint(context.WithoutCancel(ctx)); err != nil {
 		s.Log.Error("the audit log's checkpoint could not be saved", "error", err)
 	}
 }
 
-// saveRelying stores who relies on the authority: all, or what is worth a commit.
+// saveRelying stores the observations of relying parties: all, or only if they are
+// worth a commit.
 func (s *Server) saveRelying(ctx context.Context, all bool) {
 	if err := s.relying.Store(context.WithoutCancel(ctx), s.db, s.clock.Now(), all); err != nil {
 		s.Log.Warn("who relies on the authority could not be stored; trying again later", "error", err)

@@ -11,7 +11,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// certificates serves those of the authority's roots and issuers.
+// certificates serves the certificates of the authority's roots and issuers.
 type certificates struct {
 	authority *authority.Authority
 	log       *slog.Logger

@@ -12,7 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
-// relied says what it means, beside the use of HTTPS, that a route was answered.
+// relied says which use of the authority, besides HTTPS, an answered route shows.
 var relied = map[string]relying.Use{
 	"GET /chain.pem":                  relying.Chain,
 	"GET /issuer/{file}":              relying.Chain,

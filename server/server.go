@@ -3,9 +3,9 @@
 // plain HTTP and operators over a unix socket. Programs embed it with [New]; they may
 // bring listeners of their own, or mount [Server.Handler] and [Server.PublicHandler].
 //
-// Plain HTTP carries only what is public and signed (CRLs, OCSP answers, CA certificates).
-// The socket is for the user that the server runs as, and root; the peer's
-// user id stands in the audit log.
+// Plain HTTP carries only public, signed documents (CRLs, OCSP answers, CA
+// certificates). Only root and the user that the server runs as can open the socket;
+// the audit log has the peer's user id.
 package server
 
 import (
@@ -42,12 +42,12 @@ type Config struct {
 	Log            *slog.Logger     // nil means standard error, as brevet.yaml says
 	Version        string           // of the program, for status
 	Now            func() time.Time // the machine's clock; nil means time.Now
-	AcceptClock    bool             // it is right, although what is on record here is later
+	AcceptClock    bool             // it is right, although there are later times on record
 	Timeouts       Timeouts         // of connections
 	Listeners      *Listeners       // of a program that embeds the server; nil means those that brevet.yaml names
 }
 
-// A Server is an authority at work.
+// A Server serves one authority.
 type Server struct {
 	Config
 	file      *config.File
@@ -67,7 +67,7 @@ type Server struct {
 	url       string
 }
 
-// New opens the authority in c.Dir. Nobody else may have it open.
+// New opens the authority in c.Dir. No other process may have it open.
 func New(c Config) (*Server, error) {
 	file, err := config.Read(c.Dir)
 	if err != nil {
@@ -97,7 +97,7 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// assemble makes the parts, after a look at the store that they rely on.
+// assemble examines the store and then makes the parts that rely on it.
 func (s *Server) assemble(k keys.Source) error {
 	ctx, td := context.Background(), s.file.TrustDomain
 	latest, err := authority.Examine(ctx, s.db, s.Dir, td)

@@ -9,9 +9,9 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// retention is how long a partition of records stays after its hour is over,
-// by a clock that nobody sets: a wall clock that jumps ahead and back again
-// must not have made the store forget what was revoked.
+// retention is how long a partition of records stays after its hour is over, by a
+// monotonic clock. A wall clock that jumps ahead and back again must not make the
+// store forget revocations.
 const retention = time.Hour
 
 // A sweeper drops the partitions that are over.
@@ -46,7 +46,7 @@ func (s *sweeper) run(ctx context.Context) {
 			over[name] = first
 			continue
 		}
-		// This is what makes room in a store that has filled its disk.
+		// Only this makes room in a store that has filled its disk.
 		err := s.db.Update(storage.Urgent(ctx), func(tx storage.Tx) error { return storage.DropPartition(tx, name) })
 		if err != nil {
 			s.log.Error("dropping expired records failed; trying again", "records", name, "error", err)

@@ -13,9 +13,9 @@ import (
 	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
-// TLSConfig asks clients for a certificate but leaves it to the handlers to judge it:
-// they answer over HTTP, where a person can read why. TLS itself checks that the client
-// has the certificate's key.
+// TLSConfig asks clients for a certificate. The handlers judge the certificate, because
+// a person can read their answer over HTTP. TLS itself checks that the client has the
+// certificate's key.
 func (s *Server) TLSConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
@@ -26,8 +26,8 @@ func (s *Server) TLSConfig() *tls.Config {
 	}
 }
 
-// presented returns what the client presented on r's connection, for package
-// oauth, or nil.
+// presented returns, for package oauth, the certificate that the client presented on
+// r's connection, or nil.
 func presented(tx storage.Tx, r *http.Request, now time.Time) (*oauth.Presented, error) {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return nil, nil

@@ -1,7 +1,7 @@
-// Package admin carries what operators may do, package operator, over HTTP on a
-// unix socket in the authority's directory. The socket is open to the user that
-// the server runs as, and root; nobody authenticates beyond that, and the peer's
-// user id is the actor in the audit log.
+// Package admin carries the operations of package operator over HTTP, on a unix
+// socket in the authority's directory. Only root and the user that the server runs
+// as can open the socket. There is no other authentication; the peer's user id is
+// the actor in the audit log.
 package admin
 
 import (
@@ -52,7 +52,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, o operator.Opera
 	json.NewEncoder(w).Encode(doc)
 }
 
-// refuse answers with the reason: operators may know it.
+// refuse answers with the full reason, because operators may know it.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusInternalServerError
 	switch {
@@ -82,7 +82,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 const maxBody = 1 << 20
 
 // decode fills in a request from the path, the query and the JSON body. An empty
-// body is as good as {}.
+// body means {}.
 func decode(r *http.Request, into any) error {
 	if err := api.Bind(into, r.PathValue, r.URL.Query()); err != nil {
 		return fmt.Errorf("%w %v", agents.ErrInvalid, err)

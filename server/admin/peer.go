@@ -14,9 +14,8 @@ import (
 	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
-// Listen opens the socket in dir, mode 0600. Nobody else serves it: whoever
-// calls holds the lock of the store beside it, so a socket that is there is
-// left from a crash.
+// Listen opens the socket in dir, mode 0600. The caller holds the lock of the store
+// beside it, so nobody else serves the socket: one that exists is left from a crash.
 func Listen(dir string) (net.Listener, error) {
 	path := filepath.Join(dir, api.SocketName)
 	if len(path) > 100 {
@@ -25,7 +24,7 @@ func Listen(dir string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	// The directory is 0700, so nobody meets the socket before its mode is set.
+	// The directory is 0700, so nobody can open the socket before its mode is set.
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, err
@@ -49,8 +48,8 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, principalKey{}, policy.UID(uint32(uid)))
 }
 
-// principal returns who sent the request: nobody in particular, who may do
-// nothing, if the kernel did not say.
+// principal returns who sent the request. If the kernel did not say, that is nobody
+// in particular, who may do nothing.
 func principal(r *http.Request) policy.Principal {
 	if p, ok := r.Context().Value(principalKey{}).(policy.Principal); ok {
 		return p

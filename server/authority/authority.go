@@ -37,7 +37,7 @@ type Config struct {
 	Overruled time.Time
 }
 
-// An Authority is a certificate authority at work. Its methods may be called
+// An Authority is an opened certificate authority. Its methods may be called
 // concurrently.
 type Authority struct {
 	Config
@@ -51,8 +51,8 @@ type Authority struct {
 	rotating sync.Mutex
 }
 
-// Open unseals the keys of an authority, all at the same time: that is nearly all of
-// what a start costs.
+// Open unseals the keys of an authority, all at the same time: a start takes little
+// time besides.
 func Open(c Config) (*Authority, error) {
 	a := &Authority{Config: c, started: c.Clock.Now()}
 	var wait sync.WaitGroup

@@ -17,9 +17,9 @@ import (
 	"github.com/brevet-ca/brevet/tokens"
 )
 
-// DryRun says what Rotate would do, and changes nothing: how large what is
-// signed gets, tried out with keys that are forgotten, and who of those that
-// relied on the authority lately could not go on.
+// DryRun says what Rotate would do, and changes nothing. It tells how large
+// certificates, lists and tokens would become, which it tries out with keys that it
+// then forgets, and which relying parties of late would break.
 func (a *Authority) DryRun(ctx context.Context, p keys.Purpose, alg keys.Algorithm) (api.DryRun, error) {
 	plan, err := a.plan(ctx, p, alg)
 	if err != nil {
@@ -151,7 +151,7 @@ func (a *Authority) judge(r *api.DryRun, c relying.Change) {
 	})
 }
 
-// remarks says what no party's habits tell.
+// remarks says what the observations of relying parties do not show.
 func remarks(c relying.Change, next plan) []string {
 	var said []string
 	if next.sibling {

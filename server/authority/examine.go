@@ -26,10 +26,9 @@ const (
 // noteTime records the latest time.
 func noteTime(tx storage.Tx, latest time.Time) error { return times.Put(tx, latestKey, latest) }
 
-// Examine looks at the store before anything relies on it: whether it is an
-// authority's, and whether the audit log is the one that its last checkpoint
-// was signed for, which a few of its hashes tell. It returns the latest time on
-// record.
+// Examine looks at the store before anything relies on it. It checks that the store
+// is an authority's. By a few hashes it also checks that the audit log is the one
+// that its last checkpoint was signed for. It returns the latest time on record.
 func Examine(ctx context.Context, db storage.DB, dir string, td agents.TrustDomain) (latest time.Time, err error) {
 	path := filepath.Join(dir, config.Store)
 	err = db.View(ctx, func(tx storage.Tx) error {

@@ -9,7 +9,8 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// A hierarchy is what init makes, before it is recorded.
+// A hierarchy has the keys and CA certificates that init makes, before they are
+// recorded.
 type hierarchy struct {
 	InitConfig
 	store keys.Source

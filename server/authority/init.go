@@ -25,7 +25,7 @@ import (
 	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
 
-// An InitConfig says what a new authority is to be.
+// An InitConfig describes a new authority.
 type InitConfig struct {
 	Dir            string
 	TrustDomain    string
@@ -37,7 +37,7 @@ type InitConfig struct {
 	RootLifetime   time.Duration // 0 means ten years
 	IssuerLifetime time.Duration // 0 means 90 days
 	PassphraseFile string        // see ReadPassphrase of storage/keys/file; remembered in brevet.yaml, if it is a file
-	NoPassphrase   bool          // key files are to lie unsealed
+	NoPassphrase   bool          // leave key files unsealed
 	Actor          string        // for the audit log; "" means the user id of this process
 }
 
@@ -46,16 +46,16 @@ type Made struct {
 	TrustDomain     string `json:"trust_domain"`
 	RootFingerprint string `json:"root_fingerprint"` // SHA-256 of the DER, in hexadecimal
 
-	// HTTPSRootFingerprint is that of the root above the server's own certificate,
-	// where that is another one, since stock TLS clients cannot check what the root
-	// signs. Agents pin both.
+	// HTTPSRootFingerprint is that of the root above the server's own certificate.
+	// There is such a root only if stock TLS clients cannot verify the signatures
+	// of the other one. Agents pin both.
 	HTTPSRootFingerprint string `json:"https_root_fingerprint,omitempty"`
 
 	Issuer    string `json:"issuer"`
 	Advertise string `json:"advertise"`
 }
 
-// withDefaults returns c with what is to be where nothing is said.
+// withDefaults returns c with default values where it has none.
 func (c InitConfig) withDefaults() InitConfig {
 	c.Algorithm = cmp.Or(c.Algorithm, string(keys.ECDSAP256))
 	c.RootLifetime = cmp.Or(c.RootLifetime, rootLifetime)
@@ -64,10 +64,10 @@ func (c InitConfig) withDefaults() InitConfig {
 	return c
 }
 
-// Init makes a new authority in c.Dir: keys, a root and an issuing CA, the
-// store, and at last brevet.yaml, which is what makes a directory an
-// authority's. If it fails, it removes what it made. After a crash, the next Init says
-// what to remove. The zero time means now.
+// Init makes a new authority in c.Dir: keys, a root and an issuing CA, the store,
+// and at last brevet.yaml. A directory without that file is not an authority's. If
+// Init fails, it removes what it made. After a crash, the next Init says what to
+// remove. The zero time means now.
 func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err error) {
 	c = c.withDefaults()
 	if now.IsZero() {
@@ -148,7 +148,7 @@ func (c InitConfig) checkLifetimes() error {
 }
 
 // emptyDir makes the directory, or accepts one without an authority in it. It returns
-// what removes an authority again that is made there.
+// a function that removes an authority that was made there.
 func emptyDir(dir string) (undo func() error, err error) {
 	_, err = os.Stat(dir)
 	fresh := errors.Is(err, os.ErrNotExist)

@@ -49,8 +49,8 @@ func due(c *tls.Certificate, now time.Time) (renew, usable bool) {
 
 // Get is a [tls.Config.GetCertificate]. A certificate that has expired (the machine
 // slept) or is not valid yet (the clock was set back) is renewed while the client
-// waits. One that is merely due is left to whoever calls Renew regularly. If it cannot
-// be renewed, the client may judge the old one.
+// waits. If it cannot be renewed, the client gets the old one and may judge it. Get
+// does not renew a certificate that is merely due: the server calls Renew regularly.
 func (o *Own) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c := o.current.Load()
 	if _, usable := due(c, o.clock.Shown()); usable {
@@ -70,8 +70,8 @@ func (o *Own) Renew(ctx context.Context) error {
 	if renew, _ := due(o.current.Load(), now); !renew {
 		return nil
 	}
-	// Asking in vain would be recorded as a denial, with urgency: strangers, whose
-	// handshakes come here, must not decide how often that is.
+	// A request in vain would be recorded as a denial, urgently. The handshakes of
+	// strangers come here, and they must not decide how often that happens.
 	if issuer := o.ca.HTTPSIssuer(); !now.Before(issuer.NotAfter) {
 		return fmt.Errorf("its issuer ended at %s", issuer.NotAfter.Format(time.RFC3339))
 	}

@@ -25,9 +25,9 @@ func (a *Authority) special() (names []string) {
 	return names
 }
 
-// warnOfProfiles logs which profiles nothing can be issued by. That is no
-// problem to be unhealthy for: the others are not touched, and it has never been
-// otherwise, see keepsProfiles.
+// warnOfProfiles logs the profiles under which nothing can be issued. The server
+// stays healthy: the other profiles work, and these never
+// had an issuer (keepsProfiles).
 func (a *Authority) warnOfProfiles() {
 	for _, name := range a.special() {
 		if _, err := a.CA.IssuerOf(name); err != nil {
@@ -36,10 +36,9 @@ func (a *Authority) warnOfProfiles() {
 	}
 }
 
-// keepsProfiles refuses a rotation of the issuer to another algorithm if it
-// leaves a profile without one that signs: agents that have it could not renew.
-// It may be an issuer or a profile-issuer that signs, but never one of another
-// algorithm.
+// keepsProfiles refuses a rotation of the issuer to another algorithm if no issuer
+// or profile-issuer would then have the algorithm of some profile: agents with that
+// profile could not renew.
 func (a *Authority) keepsProfiles(tx storage.Tx, old keys.Key, alg keys.Algorithm) error {
 	if old.Purpose != keys.Issuer || old.Algorithm == alg {
 		return nil
@@ -60,7 +59,7 @@ func (a *Authority) keepsProfiles(tx storage.Tx, old keys.Key, alg keys.Algorith
 	return nil
 }
 
-// expiredProfiles says which profiles have an issuer that is over.
+// expiredProfiles says which profiles have an issuer that has expired.
 func (a *Authority) expiredProfiles(now time.Time) (problems []string) {
 	for _, name := range a.special() {
 		i, err := a.CA.IssuerOf(name)

@@ -8,7 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// Published are the CA certificates on record, which everybody may have.
+// Published are the CA certificates on record. They are public.
 type Published struct {
 	Roots   [][]byte          // DER; the root above the agents' issuers comes first
 	Issuers map[string][]byte // DER, by identifier

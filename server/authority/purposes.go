@@ -8,7 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/tokens"
 )
 
-// auditOwner is what the table of purposes calls the signer of checkpoints.
+// auditOwner is the checkpoint signer's name in the table of purposes.
 const auditOwner = "audit"
 
 // Purposes returns the table that operators are shown keys by.

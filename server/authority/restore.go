@@ -19,10 +19,10 @@ import (
 	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
 
-// Restore puts a backup in place of the store in dir, which no server may be
-// using. It returns the name under which the store that was there is kept.
-// The authority forgets all that happened since the backup, revocations too; only
-// the numbers of CRLs continue.
+// Restore puts a backup in place of the store in dir. No server may be using that
+// store. Restore keeps it under another name, which it returns. The authority
+// forgets all that happened since the backup, revocations too; only the numbers of
+// CRLs continue.
 func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept string, err error) {
 	f, err := config.Read(dir)
 	if err != nil {
@@ -56,7 +56,8 @@ func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept 
 	return kept, durable.Rename(fresh, path)
 }
 
-// prepare makes fresh a copy of the backup that knows that it was restored.
+// prepare makes the store fresh: a copy of the backup, with the record that it was
+// restored.
 func prepare(ctx context.Context, dir, fresh, file string, q policy.Query) error {
 	if err := durable.CopyFile(fresh, file); err != nil {
 		return err
@@ -79,9 +80,9 @@ func prepare(ctx context.Context, dir, fresh, file string, q policy.Query) error
 	return errors.Join(err, db.Close())
 }
 
-// hasKeys refuses the backup of another authority, and one that is older than
-// the key files that are left: a server could not start with it. Roots may be
-// kept elsewhere.
+// hasKeys refuses a backup if key files of its keys are missing: it is another
+// authority's, or an old one whose keys were removed since. A server could not start
+// with it. Key files of roots may be kept elsewhere.
 func hasKeys(tx storage.Tx, store keys.Source) error {
 	needed := Purposes().With(func(s keys.PurposeSpec) bool { return !s.Offline })
 	all, err := needed.List(tx)

@@ -21,12 +21,12 @@ import (
 // no other is given.
 const issuerLifetime = 90 * 24 * time.Hour
 
-// Rotate makes a new key, of the same algorithm if alg is "", and puts it to work.
-// Signatures of the old one stay valid: its issuer keeps its CRL, and the key its place
-// in the JWKS. Rotate returns the new key's identifier.
+// Rotate makes a new key, of the same algorithm if alg is "", and makes it active.
+// Signatures of the old key stay valid: an old issuer's CRL is still published, and
+// an old token key stays in the JWK Set. Rotate returns the new key's identifier.
 //
-// One rotation at a time: what is planned must still be so when it is done, and
-// what was loaded first must not take the place of what was loaded last.
+// One rotation at a time: a plan must still hold when it is carried out, and
+// keys that were loaded earlier must not replace those that were loaded later.
 func (a *Authority) Rotate(ctx context.Context, by policy.Principal, p keys.Purpose, alg keys.Algorithm) (string, error) {
 	a.rotating.Lock()
 	defer a.rotating.Unlock()
@@ -39,7 +39,7 @@ func (a *Authority) Rotate(ctx context.Context, by policy.Principal, p keys.Purp
 	return r.successors[0].key.ID, a.reload(ctx, p)
 }
 
-// A rotation is one under way.
+// A rotation is the state of one rotation under way.
 type rotation struct {
 	*Authority
 	purpose    keys.Purpose
@@ -66,7 +66,7 @@ func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) 
 	return nil
 }
 
-// promote puts the keys to work.
+// promote makes the keys active.
 func (r *rotation) promote(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 	from, to := r.plan.old.ID, r.successors[0].key.ID
 	done := policy.Done{Reasons: []string{"from " + cmp.Or(from, "none") + " to " + to}, Details: &audit.Details{From: from, To: to}}

@@ -12,9 +12,8 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// Start does what must be done before the first answer. It does it on a full
-// disk too: revocation and introspection are what an authority is needed for
-// most in trouble.
+// Start does what must be done before the first answer. It does this even on a full
+// disk, because revocation and introspection are needed most in trouble.
 func (a *Authority) Start(ctx context.Context) error {
 	ctx, now := storage.Urgent(ctx), a.Clock.Now()
 	err := a.record(ctx, audit.ServerStart, now, "version "+a.Version, func(tx storage.Tx) error { return a.register(tx, now) })
@@ -35,8 +34,8 @@ func (a *Authority) Start(ctx context.Context) error {
 	return err
 }
 
-// record makes a change of the server's own, nil for none, and says why in the audit
-// log.
+// record makes a change for the server itself and says why in the audit log. change
+// may be nil.
 func (a *Authority) record(ctx context.Context, action audit.Action, now time.Time, why string, change func(storage.Tx) error) error {
 	q := policy.Query{Principal: policy.System, Action: action, Subject: string(agents.Authority), Time: now}
 	point := policy.Point{DB: a.DB}
@@ -49,8 +48,8 @@ func (a *Authority) record(ctx context.Context, action audit.Action, now time.Ti
 	}})
 }
 
-// register enters the server's own names into the registry, and into the index of
-// components what was registered before there was one.
+// register enters the server's own names into the registry. It also fills the index
+// of components, if the store was written by a brevet that had none.
 func (a *Authority) register(tx storage.Tx, now time.Time) error {
 	if err := agents.AddAuthority(tx, a.File.TrustDomain, a.File.Names(), now); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// Problems says what keeps the authority from doing its work.
+// Problems lists what keeps the authority from doing its work.
 func (a *Authority) Problems(ctx context.Context) []string {
 	var found []string
 	now := a.Clock.Now()
@@ -61,8 +61,8 @@ func (a *Authority) Status(ctx context.Context) (api.Status, error) {
 	return st, err
 }
 
-// IssuerEnds returns when the first of the issuers at work ends. One that no
-// profile needs does no work.
+// IssuerEnds returns when the first of the active issuers ends. It leaves out
+// issuers that no profile needs.
 func (a *Authority) IssuerEnds() time.Time {
 	end := a.CA.Issuer().NotAfter
 	if https := a.CA.HTTPSIssuer().NotAfter; https.Before(end) {

@@ -21,7 +21,7 @@ func (a *Authority) acceptClock(ctx context.Context) error {
 	return a.record(ctx, audit.ClockAccept, now, why, func(tx storage.Tx) error { return noteTime(tx, now) })
 }
 
-// WatchClock tells of the clock's steps and renews what they made invalid.
+// WatchClock logs and records the clock's steps, and renews what they made invalid.
 func (a *Authority) WatchClock(ctx context.Context) {
 	for {
 		select {

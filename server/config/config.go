@@ -108,8 +108,8 @@ func Parse(text []byte) (*File, error) {
 	return f, nil
 }
 
-// Passphrase returns what unseals the key files: from the file named, from
-// systemd's credentials, or none if the operator chose so.
+// Passphrase returns the passphrase of the key files: from the file named, from
+// systemd's credentials, or none if the operator chose not to seal them.
 func (f *File) Passphrase() (keyfile.Passphrase, error) {
 	switch {
 	case f.Keys.Plain && f.Keys.PassphraseFile != "":
@@ -126,8 +126,8 @@ func (f *File) Passphrase() (keyfile.Passphrase, error) {
 	return p, err
 }
 
-// BaseURL returns where what is served over plain HTTP is published: the
-// advertised host, at the port of that listener.
+// BaseURL returns the base of all URLs over plain HTTP: the advertised host, at the
+// port of that listener.
 func (f *File) BaseURL() string {
 	u, _ := url.Parse(f.Advertise)
 	_, port, _ := net.SplitHostPort(f.ListenHTTP)

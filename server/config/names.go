@@ -10,7 +10,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 )
 
-// Names are those under which the server is reached.
+// Names returns the names under which the server is reached.
 func (f *File) Names() agents.Change {
 	owner := "brevet itself"
 	c := agents.Change{Owner: &owner, DNS: []string{}, IPs: []string{}}

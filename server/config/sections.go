@@ -55,7 +55,7 @@ func (f *File) readLog(n *yaml.Node) error {
 	})
 }
 
-// readACME reads how the authority reaches what ACME challenges are about.
+// readACME reads how the authority connects to the targets of ACME challenges.
 func (f *File) readACME(n *yaml.Node) error {
 	return readMap(n, map[string]func(*yaml.Node) error{
 		"resolver":  parsed(&f.ACME.Resolver, parseResolver),
@@ -71,7 +71,7 @@ func (f *File) readACME(n *yaml.Node) error {
 	})
 }
 
-// readTokens reads how access tokens are signed for whom.
+// readTokens reads which audiences get tokens with which kind of signature.
 func (f *File) readTokens(n *yaml.Node) error {
 	return readMap(n, map[string]func(*yaml.Node) error{
 		"post_quantum": func(n *yaml.Node) error {

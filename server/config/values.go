@@ -12,8 +12,8 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 )
 
-// parseResolver accepts an address only: to look up a name it would have to be
-// asked itself.
+// parseResolver accepts only an address: the resolver's own name could not be looked
+// up without it.
 func parseResolver(s string) (string, error) {
 	a, err := netip.ParseAddrPort(s)
 	if err != nil || a.Port() == 0 || a.Addr().Zone() != "" {

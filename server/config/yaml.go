@@ -92,7 +92,7 @@ func eachItem(n *yaml.Node, read func(*yaml.Node) error) error {
 	return nil
 }
 
-// A placed error says where in the file it arose.
+// A placed error has its place in the file.
 type placed struct {
 	line, column int
 	err          error
@@ -101,7 +101,7 @@ type placed struct {
 func (p placed) Error() string { return fmt.Sprintf("%d:%d: %v", p.line, p.column, p.err) }
 func (p placed) Unwrap() error { return p.err }
 
-// at places err at n, unless it was placed more closely before.
+// at says that err arose at n, unless err already names a closer place.
 func at(n *yaml.Node, err error) error {
 	if _, ok := err.(placed); ok {
 		return err

@@ -8,22 +8,22 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 )
 
-// A Gate turns senders away that have failed too often.
+// A Gate turns away senders that have failed too often.
 type Gate struct {
 	*Limiter
 
 	// Proven returns the agent that the client proved to be with a current
 	// certificate, or "".
 	Proven func(*http.Request) agents.Name
-	// Refuse answers whoever is turned away.
+	// Refuse answers a sender that is turned away.
 	Refuse http.HandlerFunc
 }
 
 // refusals are the statuses that count as a failure.
 var refusals = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}
 
-// Handler returns next behind the gate. Many agents may share one address: those that
-// prove who they are do not suffer for what others do there. The status of the answer
+// Handler returns next behind the gate. Many agents may share one address: an agent
+// that proves who it is does not suffer for failures of others there. The status of the answer
 // comes from the ResponseWriter's method Status.
 func (g *Gate) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

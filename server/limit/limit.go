@@ -1,6 +1,6 @@
-// Package limit bounds what strangers can make the authority do: how many requests of
-// one sender may be refused in a while (most refusals are recorded in the audit log),
-// and how many connections there are at once.
+// Package limit bounds the work that strangers can cause. It limits how many requests
+// of one sender may be refused in a while (most refusals are recorded in the audit
+// log), and how many connections are open at once.
 package limit
 
 import (
@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// failures that an address may make at once, and how many a second come back.
+	// How many failures an address may cause at once, and how many more each second.
 	failureBurst = 50
 	failureRate  = 5
 	// maxSenders bounds the memory. Above it, senders without a recent failure are
@@ -22,8 +22,8 @@ const (
 	maxSenders = 10_000
 )
 
-// A Sender is whom a failure is counted for: an address or, where that has made
-// too many, an agent that proved who it is.
+// Failures are counted for a Sender: an address or, if that has caused too many, an
+// agent that proved who it is.
 type Sender struct {
 	Address netip.Addr
 	Agent   agents.Name
@@ -38,7 +38,7 @@ type Limiter struct {
 	buckets map[Sender]*rate.Limiter
 }
 
-// New returns a Limiter that goes by the clock now.
+// New returns a Limiter that uses the clock now.
 func New(now func() time.Time) *Limiter {
 	return &Limiter{now: now, buckets: map[Sender]*rate.Limiter{}}
 }

@@ -7,12 +7,11 @@ import (
 )
 
 const (
-	// maxConnections bounds the memory that connections take, 31 kB each when
-	// they idle.
+	// maxConnections bounds the memory of connections: an idle one takes 31 kB.
 	maxConnections = 16 << 10
-	// reservedFiles are those that connections from the network leave to the
-	// store, to key files and to operators: a client that takes all the others must
-	// not keep operators from suspending an agent.
+	// reservedFiles is how many file descriptors are kept from connections from the
+	// network, for the store, key files and operators. A client that uses up all others
+	// must not keep operators from suspending an agent.
 	reservedFiles = 100
 )
 

@@ -9,8 +9,8 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// accounts returns the ACME accounts that may be used now and are chosen, by
-// their agent and when they were opened.
+// accounts returns the ACME accounts that may be used now and that chosen accepts,
+// given their agent and when they were opened.
 func accounts(tx storage.Tx, now time.Time, chosen func(agents.Agent, time.Time) bool) ([]acme.Account, error) {
 	var found []acme.Account
 	standing := agents.NewStanding(tx, now)
@@ -35,7 +35,7 @@ func (s selection) choosesAccount(a agents.Agent, created time.Time) bool {
 	return s.chooses(a, agents.Credential{IssuedAt: created})
 }
 
-// endAccounts ends the accounts one by one, where no cutoff does.
+// endAccounts ends the accounts one by one, if no cutoff ends them.
 func (s selection) endAccounts(tx storage.Tx, chosen []acme.Account) error {
 	if s.IssuedSince.IsZero() {
 		return nil

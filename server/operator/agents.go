@@ -43,7 +43,8 @@ func (s *Service) addAgent(ctx context.Context, p policy.Principal, in api.AddRe
 	})
 }
 
-// apart clears composite keys of a change: none of their halves is certified alone.
+// apart returns the clearance for the composite keys of a change: none of their
+// halves is certified alone.
 func (s *Service) apart(ctx context.Context, in agents.Change) (agents.Clearance, error) {
 	all, err := in.Components()
 	if err != nil {
@@ -114,7 +115,7 @@ func (s *Service) resume(ctx context.Context, p policy.Principal, in api.Named) 
 	})
 }
 
-// change runs a change of one agent that ends nothing it holds.
+// change runs a change of one agent that ends none of its credentials.
 func (s *Service) change(ctx context.Context, p policy.Principal, name agents.Name, what act, change func(storage.Tx, time.Time, *audit.Details) (agents.Agent, error)) (api.Agent, error) {
 	var a agents.Agent
 	var c agents.Current
@@ -167,7 +168,7 @@ func currentOf(tx storage.Tx, n agents.Name, now time.Time) (agents.Current, err
 	return c, nil
 }
 
-// agent returns what operators see of a.
+// agent returns a as operators see it.
 func (s *Service) agent(a agents.Agent, c agents.Current) api.Agent {
 	out := api.Agent{
 		Name: string(a.Name), ID: s.TrustDomain.ID(a.Name), State: string(a.State), Owner: a.Owner, Purpose: a.Purpose,

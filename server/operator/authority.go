@@ -41,7 +41,7 @@ func (s *Service) publishCRL(ctx context.Context, _ policy.Principal, _ struct{}
 	return s.list(lists[0])
 }
 
-// list returns what the published list says, read from the list itself.
+// list describes the published list. It parses the list itself.
 func (s *Service) list(l *crl.CRL) (api.CRL, error) {
 	out := api.CRL{
 		Issuer: l.Issuer, Number: l.Number, ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Revoked: l.Entries,

@@ -29,7 +29,7 @@ func (s *Service) credentialOperations() []Operation {
 	}
 }
 
-// newIssued returns a certificate as it is handed out.
+// newIssued returns a certificate as the operator gets it.
 func newIssued(i *ca.Issued) api.Issued {
 	return api.Issued{
 		Certificate: string(ca.PEM(i.DER)), Chain: string(ca.PEM(i.Issuer.Chain...)), NotAfter: i.ID.Expires(),
@@ -65,7 +65,7 @@ func (s *Service) issue(ctx context.Context, p policy.Principal, in api.IssueReq
 	return newIssued(issued), nil
 }
 
-// state tells what became of a credential, and what killed it.
+// state returns the state of a credential, and what killed it.
 func state(s *agents.Standing, c agents.Credential, now time.Time) (string, agents.Cutoff, error) {
 	cutoff, dead, err := s.Ended(c)
 	switch {

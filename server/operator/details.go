@@ -11,8 +11,8 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// changed tells the audit log what became of each field that c names, by the
-// names that the API has for them.
+// changed returns, for the audit log, the old and the new value of each field that c
+// sets. Fields have the names that they have in the API.
 func changed(c agents.Change, before, after agents.Agent) (list []audit.FieldChange) {
 	for _, f := range []struct {
 		name  string
@@ -71,12 +71,12 @@ func end(a agents.Agent) string {
 	return a.Expires.UTC().Format(time.RFC3339)
 }
 
-// selected tells the audit log what credentials were chosen by.
+// selected returns, for the audit log, how credentials were selected.
 func (s selection) selected() *audit.Selection {
 	return &audit.Selection{Agent: s.Agent, Owner: s.Owner, Labels: labels(s.Labels), IssuedBefore: s.IssuedBefore, IssuedSince: s.IssuedSince}
 }
 
-// counts tells the audit log how much a revocation ended.
+// counts returns, for the audit log, how much a revocation ended.
 func counts(r api.Receipt) *audit.Counts {
 	return &audit.Counts{Certificates: int64(r.Certificates), Tokens: int64(r.Tokens), Accounts: int64(r.ACMEAccounts)}
 }

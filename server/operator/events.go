@@ -12,9 +12,9 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// Events yields the entries of the audit log that f chooses, some at a time, and now
-// and then none, so that a reader sees that the answer has begun. It ends with the
-// context, or when the server is about to stop.
+// Events yields the entries of the audit log that f chooses, in batches. Some batches
+// are empty: they show the reader that the answer has begun. It ends with the context,
+// or when the server is about to stop.
 func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFilter) iter.Seq2[[]audit.Event, error] {
 	return func(yield func([]audit.Event, error) bool) {
 		ctx, cancel := s.untilStop(ctx)
@@ -44,7 +44,7 @@ func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFil
 	}
 }
 
-// untilStop returns a context that ends, too, when the server is about to stop.
+// untilStop returns a context that also ends when the server is about to stop.
 func (s *Service) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
@@ -57,8 +57,8 @@ func (s *Service) untilStop(ctx context.Context) (context.Context, context.Cance
 	return ctx, cancel
 }
 
-// about returns those events that an agent asked for, or that were done to it. No
-// agent means all.
+// about returns the events whose actor or subject is the agent. An empty name means
+// all events.
 func (s *Service) about(some []audit.Event, agent string) []audit.Event {
 	if agent == "" {
 		return some
@@ -67,8 +67,8 @@ func (s *Service) about(some []audit.Event, agent string) []audit.Event {
 	return slices.DeleteFunc(some, func(e audit.Event) bool { return e.Subject != agent && e.Actor != id })
 }
 
-// firstEvent returns where to begin: at an instant, for a follower without one
-// at the end, else at the beginning.
+// firstEvent returns where to begin: at the instant given, if there is one. Without
+// one, a follower begins at the end, anybody else at the beginning.
 func (s *Service) firstEvent(ctx context.Context, f api.EventFilter) (seq int64, err error) {
 	err = s.DB.View(ctx, func(tx storage.Tx) error {
 		switch {

@@ -57,7 +57,7 @@ func newKey(k keys.Key, ends time.Time) api.Key {
 	}
 }
 
-// rotation returns what is to be rotated, and to which algorithm, if one is given.
+// rotation returns the purpose to rotate, and the new algorithm, if one is given.
 func rotation(in api.RotateRequest) (p keys.Purpose, a keys.Algorithm, err error) {
 	p = keys.Purpose(in.Purpose) // which the rotation looks up
 	if in.Algorithm != "" {
@@ -120,8 +120,8 @@ func (s *Service) rotateKey(ctx context.Context, p policy.Principal, in api.Rota
 	return out, err
 }
 
-// remarks says what else an operator should know of a key that was put to work
-// beside all others.
+// remarks says what else an operator should know about a new key that works beside
+// others.
 func remarks(k keys.Key, all []keys.Key) (said []string) {
 	if k.Purpose != keys.Issuer && k.Purpose != keys.ProfileIssuer {
 		return nil

@@ -83,8 +83,8 @@ func (s *Service) noteVerifiers(tx storage.Tx) ([]note.Verifier, error) {
 	return list, nil
 }
 
-// prove returns a document that proves, to whoever has the log's key, that an
-// entry is in the log.
+// prove returns a document that proves that an entry is in the log, to anybody who
+// has the log's public key.
 func (s *Service) prove(ctx context.Context, _ policy.Principal, in api.ProofRequest) (json.RawMessage, error) {
 	var doc audit.Proof
 	err := s.DB.View(ctx, func(tx storage.Tx) error {

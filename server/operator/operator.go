@@ -1,5 +1,5 @@
-// Package operator is what operators may do: registering agents, ending them and
-// what they hold, rotating keys, reading the audit log.
+// Package operator has the operations of operators: they register agents, end them
+// and their credentials, rotate keys and read the audit log.
 //
 // Each operation is a function of a principal and a typed request. It knows no
 // transport: package admin carries the operations over HTTP, by the table that
@@ -45,8 +45,8 @@ type Service struct {
 	Stopping    <-chan struct{} // closed when the server is about to stop
 }
 
-// A Rotator makes new signing keys and puts them to work. An algorithm of ""
-// means that of the old key.
+// A Rotator makes new signing keys and makes them active. An algorithm of "" means
+// that of the old key.
 type Rotator interface {
 	// Purposes says what the authority has keys for.
 	Purposes() keys.Purposes
@@ -64,16 +64,16 @@ type Checkpoints interface {
 	Verifiers(storage.Tx) ([]ed25519.PublicKey, string, error)
 }
 
-// A Health knows how the server is: all of a status but what the store tells.
+// A Health knows how the server is doing: the parts of a status that are not in the
+// store.
 type Health interface {
 	Status(context.Context) (api.Status, error)
 }
 
-// An Operation is what a transport needs to know of one thing that operators
-// may do.
+// An Operation is what a transport needs to know about one operation.
 type Operation struct {
 	Route string // over HTTP, see [api.Operation]
-	// Do has decode fill in the request, and does what it asks for, if p may.
+	// Do has decode fill in the request and carries it out, if p is an operator.
 	Do func(ctx context.Context, p policy.Principal, decode func(request any) error) (answer any, err error)
 }
 
@@ -98,13 +98,13 @@ func (s *Service) Operations() []Operation {
 	return slices.Concat(s.agentOperations(), s.credentialOperations(), s.keyOperations(), s.logOperations(), s.authorityOperations())
 }
 
-// An act is an operator's change, and what the audit log says of it.
+// An act is an operator's change, and what the audit log says about it.
 type act struct {
 	action  audit.Action
 	subject string
 	reasons []string      // what the operator gave
-	details audit.Details // what is known before the change, and of a refusal
-	// prepare, if there is one, does what takes long, before any transaction.
+	details audit.Details // known before the change; a refusal has them, too
+	// prepare, if set, does slow work before any transaction.
 	prepare func(context.Context) error
 	// change may add to the details.
 	change func(tx storage.Tx, now time.Time, d *audit.Details) error
@@ -130,16 +130,16 @@ func (s *Service) do(ctx context.Context, p policy.Principal, a act) error {
 	})
 }
 
-// cutOff is do for a change that ends what was issued until now. That is when the
-// change has its turn, and no earlier than anything was issued: the clock may
-// have been set back a little. A full disk does not stop it.
+// cutOff is do for a change that ends what was issued until now. "Now" is when the
+// change has its turn, and never before the latest issuance: the clock may have been
+// set back a little. A full disk does not stop it.
 func (s *Service) cutOff(ctx context.Context, p policy.Principal, a act) error {
 	change := a.change
 	a.change = func(tx storage.Tx, _ time.Time, d *audit.Details) error { return change(tx, s.Clock.Latest(), d) }
 	return s.do(storage.Urgent(ctx), p, a)
 }
 
-// request is what a part of the authority that records by itself needs to know.
+// request is for the parts of the authority that record by themselves.
 func request(ctx context.Context, p policy.Principal, action audit.Action, subject string) policy.Request {
 	return policy.Request{Actor: p.Actor, Action: string(action), Subject: subject, ID: audit.RequestOf(ctx)}
 }

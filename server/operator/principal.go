@@ -8,7 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// ErrNotOperator says that a principal may not do what operators do.
+// ErrNotOperator says that a principal is not an operator.
 var ErrNotOperator = agents.NewRefusal("not_an_operator", policy.ErrDenied.Error()+": not an operator", policy.ErrDenied)
 
 func mayOperate(p policy.Principal) error {

@@ -62,22 +62,22 @@ func parseReason(text string, otherwise agents.Reason) (agents.Reason, error) {
 	return agents.ParseReason(text)
 }
 
-// surveyed looks at all records and returns what gives, in a later transaction,
-// the credentials that may be used and are chosen there.
+// surveyed looks at all records. It returns a finder for a later transaction: it finds
+// the chosen credentials that may be used then.
 func (s *Service) surveyed(ctx context.Context, chosen choice) finder {
 	var v *survey
 	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
 		v, err = newSurvey(tx, s.Clock.Now(), chosen)
 		return err
 	})
-	if err != nil { // which the transaction will meet as well, and put on record
+	if err != nil { // the transaction will fail with it too, and record it
 		return chosen.at
 	}
 	return v.at
 }
 
-// receipt publishes the CRL and says what was ended. The revocation stands
-// whether or not a CRL could be published.
+// receipt publishes the CRL and says what was ended. The revocation stands even if
+// no CRL could be published.
 func (s *Service) receipt(ctx context.Context, ended []holding, accounts int) api.Receipt {
 	rc := count(ended, s.Clock.Now(), accounts)
 	lists, err := s.CRL.Publish(context.WithoutCancel(ctx))
@@ -106,9 +106,9 @@ func count(ended []holding, now time.Time, accounts int) api.Receipt {
 	return rc
 }
 
-// revoke revokes a selection. Where it reaches back to the first credential,
-// it is a cutoff for each agent, which also catches what is being issued at
-// this moment; else each credential is revoked by itself.
+// revoke revokes a selection. A selection without a beginning becomes a cutoff for
+// each agent, which also ends credentials that are being issued at this moment.
+// Otherwise each credential is revoked individually.
 func (s *Service) revoke(ctx context.Context, p policy.Principal, in api.Selection) (api.Receipt, error) {
 	chosen := selection(in)
 	why, err := chosen.check(s.Clock.Now())

@@ -13,7 +13,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A selection is what is to be revoked.
+// A selection says which credentials to revoke.
 type selection api.Selection
 
 func (s selection) check(now time.Time) (agents.Reason, error) {
@@ -77,7 +77,8 @@ func labels(l map[string]string) (list []string) {
 	return list
 }
 
-// reasons says why and what else was selected by, for the audit log.
+// reasons returns, for the audit log, the reason and the other members of the
+// selection.
 func (s selection) reasons(why agents.Reason) []string {
 	said := []string{why.String()}
 	if !s.IssuedBefore.IsZero() {
@@ -89,7 +90,7 @@ func (s selection) reasons(why agents.Reason) []string {
 	return said
 }
 
-// cut kills what was selected.
+// cut kills the selected credentials.
 func (s selection) cut(tx storage.Tx, ended []holding, c agents.Cutoff) error {
 	if !s.IssuedSince.IsZero() {
 		for _, e := range ended {
@@ -110,7 +111,7 @@ func (s selection) cut(tx storage.Tx, ended []holding, c agents.Cutoff) error {
 
 // cutAgents gives each agent that the selection is about the cutoff.
 func (s selection) cutAgents(tx storage.Tx, c agents.Cutoff) error {
-	s.IssuedBefore = time.Time{} // what is left of s chooses agents
+	s.IssuedBefore = time.Time{} // the rest of s chooses agents
 	var chosen []agents.Name
 	for a, err := range agents.All(tx) {
 		if err != nil {

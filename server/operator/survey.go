@@ -38,14 +38,14 @@ func live(tx storage.Tx, now time.Time) iter.Seq2[holding, error] {
 	}
 }
 
-// A choice says of which credentials, and their agents, something is about.
+// A choice reports whether a credential and its agent are chosen.
 type choice func(agents.Agent, agents.Credential) bool
 
 // A finder returns the credentials that may be used in tx at now and are chosen.
 // The authority's own are never among them.
 type finder func(tx storage.Tx, now time.Time) ([]holding, error)
 
-// everything is the choice of all.
+// everything chooses all credentials.
 var everything choice = func(agents.Agent, agents.Credential) bool { return true }
 
 // at is the finder that looks at all records.
@@ -76,10 +76,10 @@ func (chosen choice) among(all iter.Seq2[holding, error], standing *agents.Stand
 	return found, nil
 }
 
-// A survey is what a choice found on a snapshot, to be brought up to date in a
-// transaction: what happened in between stands in the audit log. So nobody who
-// writes waits while all records are looked at, and yet what a revocation says
-// that it ended is what it ended.
+// A survey has the credentials that a choice found on a snapshot. A transaction
+// brings it up to date from the audit log, which says what happened in between. So
+// writers do not wait while all records are looked at, and a revocation still
+// reports exactly what it ended.
 type survey struct {
 	chosen choice
 	found  []holding

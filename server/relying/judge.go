@@ -9,28 +9,28 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// A Change is a rotation that is rehearsed.
+// A Change is the rotation of a dry run.
 type Change struct {
 	Purpose keys.Purpose
 	To      keys.Algorithm
-	JOSE    string         // name of To in tokens (RFC 7518, section 3.1), if they are what is signed
+	JOSE    string         // name of To in tokens (RFC 7518, section 3.1), if the key signs them
 	First   bool           // it makes the first key of the purpose
 	HTTPS   keys.Algorithm // what will sign the server's own certificate, if that changes
 	Root    keys.Algorithm // of the root above
-	Issuers []string       // that sign with To already
+	Issuers []string       // that already sign with To
 }
 
-// A Verdict says how a party will take a change.
+// A Verdict says whether a change breaks a party.
 type Verdict string
 
 const (
 	Works   Verdict = "works"
-	Unknown Verdict = "unknown" // nothing that was seen of the party tells
+	Unknown Verdict = "unknown" // the observations do not tell
 	Breaks  Verdict = "breaks"
 )
 
-// A Finding is a verdict and what it rests on. The zero value says that the
-// change does not concern the party.
+// A Finding is a verdict and the reason for it. The zero value says that the change
+// does not concern the party.
 type Finding struct {
 	Verdict Verdict
 	Why     string
@@ -40,8 +40,8 @@ func works(why string, args ...any) Finding   { return Finding{Works, fmt.Sprint
 func unknown(why string, args ...any) Finding { return Finding{Unknown, fmt.Sprintf(why, args...)} }
 func breaks(why string, args ...any) Finding  { return Finding{Breaks, fmt.Sprintf(why, args...)} }
 
-// Judge returns the worst that the change does to p, and of what is equally bad
-// the more telling.
+// Judge returns the worst finding for p. Among equally bad ones it returns the most
+// informative.
 func (c Change) Judge(p *Party) Finding {
 	var worst Finding
 	for _, judge := range []func(*Party) Finding{c.hybrid, c.verifier, c.holder, c.keys, c.https} {
@@ -58,11 +58,11 @@ func (c Change) Judge(p *Party) Finding {
 // Rank returns how bad v is: the higher, the worse.
 func (v Verdict) Rank() int { return slices.Index([]Verdict{"", Works, Unknown, Breaks}, v) }
 
-// Issues reports whether what changes is who signs agents' certificates.
+// Issues reports whether the change is of the issuer of agents' certificates.
 func (c Change) Issues() bool { return c.Purpose == keys.Issuer || c.Purpose == keys.ProfileIssuer }
 
-// hybrid judges agents that require hybrid signatures, of HTTPS and for their own
-// certificates.
+// hybrid judges agents that require hybrid signatures, from the server in TLS and on
+// their own certificates.
 func (c Change) hybrid(p *Party) Finding {
 	switch {
 	case !p.Hybrid || c.Purpose != keys.Issuer:
@@ -85,10 +85,10 @@ func (c Change) https(p *Party) Finding {
 	return p.takes(c.HTTPS, "the server's certificate")
 }
 
-// takes judges by what the party's TLS offered whether it can check what is
-// signed with a, of a key with an alternative the classical half. A client
-// that does not offer an algorithm says that it does not accept it in certificates
-// either (RFC 8446, section 4.2.3), though some clients do accept it.
+// takes judges by the party's offer in TLS whether it can verify signatures of a; of
+// a key with an alternative, it verifies only the classical one. A client that does
+// not offer an algorithm says that it does not accept it in certificates either (RFC
+// 8446, section 4.2.3), though some clients do accept it.
 func (p *Party) takes(a keys.Algorithm, what string) Finding {
 	classical, _, _ := strings.Cut(string(a), "+")
 	switch {
@@ -102,7 +102,7 @@ func (p *Party) takes(a keys.Algorithm, what string) Finding {
 	return unknown("whether %s checks %s signatures was never seen", p.name(), classical)
 }
 
-// verifier judges who checks agents' certificates, up to the root.
+// verifier judges parties that check agents' certificates, up to the root.
 func (c Change) verifier(p *Party) Finding {
 	checks := p.checks()
 	switch {
@@ -121,7 +121,8 @@ func (c Change) verifier(p *Party) Finding {
 	return p.takes(c.To, "certificates and CRLs")
 }
 
-// checks says by what the party shows that it checks certificates, if it does.
+// checks says what the party was seen to do that shows that it checks certificates,
+// or returns "".
 func (p *Party) checks() string {
 	switch {
 	case p.uses(CRL):
@@ -134,7 +135,7 @@ func (p *Party) checks() string {
 	return ""
 }
 
-// holder judges whose certificates will be signed so.
+// holder judges agents whose certificates the new key will sign.
 func (c Change) holder(p *Party) Finding {
 	switch {
 	case !c.Issues() || !p.uses(Certificate, ACME):
@@ -149,7 +150,7 @@ func (c Change) holder(p *Party) Finding {
 	return unknown("whether %s takes a certificate signed with %s was never seen", p.name(), c.To)
 }
 
-// keys judges who checks tokens. Introspection knows nothing of signatures.
+// keys judges parties that check tokens. Introspection does not depend on signatures.
 func (c Change) keys(p *Party) Finding {
 	if c.JOSE == "" {
 		return Finding{}
@@ -176,7 +177,7 @@ func (c Change) keys(p *Party) Finding {
 	return Finding{}
 }
 
-// otherKeys judges a party that asks for the keys of other algorithms alone. Nothing
+// otherKeys judges a party that asks only for keys of other algorithms. Nothing
 // changes for a party that asks for no algorithm of the purpose's kind, classical or
 // post-quantum.
 func (c Change) otherKeys(selected []string) Finding {

@@ -13,20 +13,20 @@ import (
 	"github.com/brevet-ca/brevet/server/limit"
 )
 
-// An Observer notes in a register who is answered over HTTP.
+// An Observer notes in a register which clients were answered over HTTP.
 type Observer struct {
 	*Register
 	TrustDomain agents.TrustDomain
 	Clock       *clock.Clock
 
-	// Uses says what it means, beside the use of HTTPS, that a route was answered.
+	// Uses says which use of the authority, besides HTTPS, an answered route shows.
 	Uses map[string]Use
 	// Elsewhere reports whether the handlers of a route call Note themselves, because
 	// only they know who the agent is.
 	Elsewhere func(route string) bool
 }
 
-// An offer is what a TLS client says of itself in its first message. It travels
+// An offer is what a TLS client says about itself in its first message. It is kept
 // with the connection.
 type offer struct{ takes Signatures }
 
@@ -46,8 +46,8 @@ func KeepOffer(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	return nil, nil
 }
 
-// Handler notes who is answered by next. The status of the answer comes from the
-// ResponseWriter's method Status.
+// Handler notes the clients that next answers. The status of the answer comes from
+// the ResponseWriter's method Status.
 func (o *Observer) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)

@@ -1,14 +1,15 @@
 // Package relying remembers who relied on this authority lately, and how: what
-// clients fetched and presented, and which signatures their TLS takes. A change of
-// the authority's algorithms is rehearsed against it, see [Change.Judge].
+// clients fetched and presented, and which signatures they accept in TLS. A dry run
+// judges by it whom a change of the authority's algorithms would break: see
+// [Change.Judge].
 //
-// A party is an agent, where its certificate or its ACME account said so, or else
-// an address, by the software that its User-Agent names. The package
-// believes what clients say of themselves, because nobody is let in or turned away
-// by it.
+// A party is an agent, if its certificate or its ACME account says so, or else an
+// address. Each software that its User-Agent names is a party of its own. The package
+// believes what clients say about themselves, because it lets nobody in and turns
+// nobody away.
 //
 // A register is bounded and keeps a party for [Memory]. It does not know relying
-// parties that ask nothing here, such as TLS peers that look at no CRL.
+// parties that send no request here, such as TLS peers that fetch no CRL.
 package relying
 
 import (
@@ -43,15 +44,15 @@ const (
 // JWKSOf is fetching the keys for one JWS algorithm only.
 func JWKSOf(alg string) Use { return JWKS + ":" + Use(alg) }
 
-// A Party is who relies on the authority. It is stored as JSON: fields may be
-// added, and none changes its meaning.
+// A Party is a relying party. It is stored as JSON: fields may be added, and none
+// changes its meaning.
 type Party struct {
 	Who      string            `json:"who"`             // the agent's name, or an address
 	Agent    bool              `json:"agent,omitempty"` // it is an agent
 	Software string            `json:"software,omitempty"`
 	First    time.Time         `json:"first"`             // when it was first seen
-	Uses     map[Use]time.Time `json:"uses"`              // and when it was last seen to
-	Takes    Signatures        `json:"takes,omitempty"`   // in TLS, as it said last; none means that it never said
+	Uses     map[Use]time.Time `json:"uses"`              // when each use was seen last
+	Takes    Signatures        `json:"takes,omitempty"`   // its latest offer in TLS; none means that it never made one
 	Hybrid   bool              `json:"hybrid,omitempty"`  // it requires hybrid signatures
 	Issuers  []string          `json:"issuers,omitempty"` // of the certificates that it presented, the last ones
 }
@@ -75,7 +76,7 @@ func (p *Party) uses(any ...Use) bool {
 // signatures of every kind.
 func (p *Party) ours() bool { return strings.HasPrefix(p.Software, "brevet-") }
 
-// name is the software for reasons, which are about it.
+// name is the software as the text of reasons names it.
 func (p *Party) name() string {
 	if p.Software == "" {
 		return "its software"
@@ -83,7 +84,7 @@ func (p *Party) name() string {
 	return p.Software
 }
 
-// An Observation is one request that was answered well.
+// An Observation is one request that was answered with success.
 type Observation struct {
 	Agent     agents.Name // of the certificate or account, if there was one
 	Address   netip.Addr
@@ -95,12 +96,12 @@ type Observation struct {
 	At        time.Time
 }
 
-// Signatures are the signature algorithms that a TLS client takes, of those that
-// an authority here may use.
+// Signatures are the signature algorithms that a TLS client accepts, among those
+// that an authority may use.
 type Signatures []keys.Algorithm
 
 // schemes are their names in TLS (RFC 8446, section 4.2.3; those of ML-DSA:
-// draft-ietf-tls-mldsa-03). The code points of composites are nobody's yet.
+// draft-ietf-tls-mldsa-03). Composites have no code points yet.
 var schemes = []struct {
 	algorithm keys.Algorithm
 	scheme    uint16
@@ -133,7 +134,7 @@ func software(userAgent string) (name string, hybrid bool) {
 
 const maxSoftware = 40 // octets
 
-// strange reports whether r stands in no product's name that we know.
+// strange reports whether no product that we know has r in its name.
 func strange(r rune) bool {
 	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-._+/", r))
 }

@@ -16,22 +16,23 @@ const (
 	// maxStrangers is how many parties that are no agents are remembered. Beyond,
 	// those that were seen longest ago are forgotten.
 	maxStrangers = 2048
-	// maxSoftwareEach is how many names one party's software may have: it says
-	// itself what it is called.
+	// maxSoftwareEach is how many names one party's software may have: the client
+	// chooses the names.
 	maxSoftwareEach = 8
 	maxIssuers      = 4
-	// maxBatch is how many parties one transaction stores: as bounded as a group of
-	// others is, by whose size the store keeps room in reserve, and soon over.
+	// maxBatch is how many parties one transaction stores. It keeps the transaction short,
+	// and no larger than the groups of other transactions, by whose size the store
+	// reserves room.
 	maxBatch = 256
-	// grain is how old what is stored of a party may be while it is seen again and
-	// again: it costs no commit each minute.
+	// grain is how old the stored time of a party may be while it is seen again and
+	// again. So it does not cost a commit each minute.
 	grain = time.Hour
 )
 
 // stored holds the parties, by name or address and software.
 const stored = storage.Table[Party]("parties")
 
-// A Register is what is remembered. Its methods may be called concurrently.
+// A Register remembers relying parties. Its methods may be called concurrently.
 type Register struct {
 	mu      sync.Mutex
 	parties map[id]*entry
@@ -57,7 +58,7 @@ func (i id) key() string {
 	return kind + " " + i.who + " " + i.software
 }
 
-// A whose is all of a party's software.
+// A whose names a party, whatever its software is.
 type whose struct {
 	agent bool
 	who   string
@@ -65,7 +66,7 @@ type whose struct {
 
 func (i id) whose() whose { return whose{i.agent, i.who} }
 
-// An entry is a party, and what of it the store does not have yet.
+// An entry is a party, and which parts of it the store does not have yet.
 type entry struct {
 	Party
 	seen  time.Time // last, as Seen finds out
@@ -107,8 +108,8 @@ func (r *Register) forget(i id) {
 	}
 }
 
-// Note remembers an observation. It is in the path of each request, so it looks up
-// and compares, and allocates only for what is new.
+// Note remembers an observation. It runs in each request, so it only looks up and
+// compares, and allocates only for new facts.
 func (r *Register) Note(s Observation) {
 	name, hybrid := software(s.UserAgent)
 	i := id{true, string(s.Agent), name}
@@ -160,8 +161,8 @@ func (r *Register) find(i id, now time.Time) *entry {
 	return e
 }
 
-// makeRoom forgets the eighth of the strangers that was seen longest ago, so
-// that it is seldom called.
+// makeRoom forgets the eighth of the strangers that was seen longest ago. Because it
+// forgets many at once, it is seldom called.
 func (r *Register) makeRoom() {
 	var all []id
 	for i, e := range r.parties {
@@ -189,14 +190,14 @@ func (r *Register) All() []Party {
 	return all
 }
 
-// Changes are what is to be stored.
+// Changes are the changes of a register that the store does not have yet.
 type Changes struct {
 	put  []Party
 	gone []id
 }
 
-// Changes returns what the store does not have yet: all of it, or what is new
-// and what is too old there. It forgets who was not seen for too long.
+// Changes returns what the store does not have yet: all of it, or only new facts and
+// times that are too old there. It forgets parties that were not seen for too long.
 func (r *Register) Changes(now time.Time, all bool) Changes {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -233,9 +234,8 @@ func (c Changes) Batches() iter.Seq[Changes] {
 	}
 }
 
-// Failed says that changes could not be stored. Those that were to be put are among
-// the next changes. Those that were to be removed are found to be too old after the
-// next start.
+// Failed says that changes could not be stored. Parties to put are among the next
+// changes. Parties to remove are found to be too old after the next start.
 func (r *Register) Failed(c Changes) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -246,7 +246,7 @@ func (r *Register) Failed(c Changes) {
 	}
 }
 
-// Save stores changes; if the transaction fails, [Register.Failed] is to know.
+// Save stores changes. If the transaction fails, call [Register.Failed].
 func (c Changes) Save(tx storage.Tx) error {
 	for _, i := range c.gone {
 		if err := stored.Delete(tx, i.key()); err != nil {
@@ -261,8 +261,8 @@ func (c Changes) Save(tx storage.Tx) error {
 	return nil
 }
 
-// Store stores all that was noted, or only what is worth a commit. A crash may lose
-// what was noted since. The next call tries again what could not be stored.
+// Store stores all observations, or only those worth a commit. A crash may lose later
+// ones. If storing fails, the next call tries again.
 func (r *Register) Store(ctx context.Context, db storage.DB, now time.Time, all bool) error {
 	var failed error
 	for changes := range r.Changes(now, all).Batches() {

@@ -1,5 +1,5 @@
 // Package telemetry counts and logs requests, and serves metrics in the text format
-// of Prometheus. Labels are routes and statuses: nothing that a client chooses.
+// of Prometheus. Labels are routes and statuses; clients cannot choose them.
 package telemetry
 
 import (
@@ -11,13 +11,13 @@ import (
 	vm "github.com/VictoriaMetrics/metrics"
 )
 
-// Metrics counts requests and reads gauges when it is asked.
+// Metrics counts requests, and reads gauges when somebody asks for the metrics.
 type Metrics struct {
 	set    *vm.Set
 	routes sync.Map // answered to *counters: their names take long to make
 }
 
-// An answered names the requests that are counted together.
+// An answered is a route and a status: requests with the same are counted together.
 type answered struct {
 	route  string
 	status int
@@ -53,7 +53,7 @@ func (m *Metrics) count(route string, status int, took time.Duration) {
 	c.(*counters).seconds.Update(took.Seconds())
 }
 
-// ServeHTTP serves what is counted, and metrics of the process.
+// ServeHTTP serves the counts, the gauges and metrics of the process.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	m.set.WritePrometheus(w)

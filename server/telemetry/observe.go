@@ -13,9 +13,9 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// Observe gives each request an id, which its context carries to handlers (see
-// [audit.RequestOf]) and X-Request-Id to the client, counts it and logs it, and
-// survives a handler's panic.
+// Observe gives each request an id. Handlers find it in the context (see
+// [audit.RequestOf]), the client in X-Request-Id. Observe counts and logs the request,
+// and survives a handler's panic.
 func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
@@ -37,7 +37,7 @@ func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 				slog.String("request", id), slog.String("method", method(r)), slog.String("route", r.Pattern),
 				slog.Int("status", rec.status), slog.Duration("took", took), slog.String("peer", peerHost(r)))
 			if p == http.ErrAbortHandler {
-				panic(p) // so that package http cuts the answer off, which else would look whole
+				panic(p) // package http then cuts off the answer, which would look whole otherwise
 			}
 		}()
 		next.ServeHTTP(rec, r)

@@ -39,13 +39,13 @@ type Agent struct {
 	CertExpires time.Time         `json:"certificate_expires,omitzero"`
 }
 
-// A Shown agent is one with what it takes a longer look to know.
+// A Shown agent has, in addition, what takes longer to find out.
 type Shown struct {
 	Agent
 	ACMEAccounts int `json:"acme_accounts"` // those that can be used
 }
 
-// A Named request is about the agent of that name.
+// A Named request is about the agent with this name.
 type Named struct {
 	Name string `path:"name" json:"-"`
 }
@@ -53,8 +53,8 @@ type Named struct {
 // A Change is what an operator writes about an agent, as text that the server
 // checks. A nil field leaves the agent's as it is; an empty list empties it.
 //
-// It has the fields of agents.Change, so that the server converts it as it is:
-// neither can have a field that the other lacks.
+// It has the same fields as agents.Change, and the server converts one to the other.
+// So neither can have a field that the other lacks.
 type Change struct {
 	Owner     *string           `json:"owner,omitempty"`
 	Purpose   *string           `json:"purpose,omitempty"`
@@ -94,8 +94,8 @@ type Enrollment struct {
 	Expires time.Time `json:"expires_at"`
 }
 
-// An ACMEKey is what an ACME client opens an account of the agent with (RFC
-// 8555, section 7.3.4), once, until the enrollment token expires.
+// An ACMEKey lets an ACME client open one account of the agent (RFC 8555, section
+// 7.3.4), until the enrollment token expires.
 type ACMEKey struct {
 	Directory string `json:"directory"` // URL
 	KeyID     string `json:"eab_kid"`

@@ -42,7 +42,7 @@ type CRLRequest struct {
 	Issuer string `query:"issuer" json:"-"`
 }
 
-// A Status is how the authority is.
+// A Status says how the authority is doing.
 type Status struct {
 	Version         string         `json:"version"`
 	TrustDomain     string         `json:"trust_domain"`
@@ -73,7 +73,7 @@ func (c *Client) PublishCRL(ctx context.Context) (CRL, error) {
 	return ask(ctx, c, PublishCRL, struct{}{})
 }
 
-// Status returns how the authority is.
+// Status says how the authority is doing.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	return ask(ctx, c, ShowStatus, struct{}{})
 }

@@ -50,7 +50,7 @@ type CertificateRevocation struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// An IssueRequest has the authority issue a certificate at an operator's word.
+// An IssueRequest has the authority issue a certificate for an operator.
 type IssueRequest struct {
 	Agent   string `path:"name" json:"-"`
 	CSR     string `json:"csr"`           // PEM
@@ -58,7 +58,7 @@ type IssueRequest struct {
 	Profile string `json:"profile,omitempty"`
 }
 
-// An Issued certificate is the answer of everything that issues one.
+// An Issued certificate is the answer of every operation that issues one.
 type Issued struct {
 	Certificate string    `json:"certificate"` // PEM
 	Chain       string    `json:"chain"`       // PEM, from the issuer upwards, without the root
@@ -90,12 +90,12 @@ type TokenRevocation struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// An IntrospectRequest asks what RFC 7662 says of a token.
+// An IntrospectRequest asks for the introspection of a token (RFC 7662).
 type IntrospectRequest struct {
 	Token string `json:"token"`
 }
 
-// IssueCertificate issues a certificate at the operator's word.
+// IssueCertificate issues a certificate for the operator.
 func (c *Client) IssueCertificate(ctx context.Context, name string, r IssueRequest) (Issued, error) {
 	r.Agent = name
 	return ask(ctx, c, IssueCertificate, r)

@@ -2,8 +2,8 @@ package api
 
 import "time"
 
-// Details say in terms for programs what the reasons of an event say for people.
-// docs/audit-events.md tells which of them the events of an action have.
+// Details tell programs what the reasons of an event tell people.
+// docs/audit-events.md lists the details of each action's events.
 type Details struct {
 	Scopes    []string  `json:"scopes,omitempty"`
 	Audiences []string  `json:"audiences,omitempty"`
@@ -31,7 +31,7 @@ type Details struct {
 	Codes []string `json:"codes,omitempty"` // the decision's reasons for programs
 }
 
-// Selected is what an operator chose credentials by.
+// Selected says by what an operator chose credentials.
 type Selected struct {
 	Agent        string    `json:"agent,omitempty"`
 	Owner        string    `json:"owner,omitempty"`
@@ -49,7 +49,7 @@ type Counts struct {
 	Accounts     int64 `json:"accounts,omitempty"` // of ACME
 }
 
-// A FieldChange is a field of an agent with what it was and what it is.
+// A FieldChange is a field of an agent with its old and its new value.
 type FieldChange struct {
 	Field string `json:"field"`
 	From  string `json:"from,omitempty"`

@@ -31,10 +31,10 @@ type RotateRequest struct {
 	Algorithm string `query:"algorithm" json:"-"` // "" means that of the old one
 }
 
-// A Rotated key is one that was just put to work.
+// A Rotated key is a key that has just become active.
 type Rotated struct {
 	Key
-	Remarks []string `json:"remarks,omitempty"` // what the operator should know of it
+	Remarks []string `json:"remarks,omitempty"` // what the operator should know about it
 }
 
 // A DryRunRequest is about all keys that could have the algorithm.
@@ -80,7 +80,7 @@ func (c *Client) Keys(ctx context.Context) ([]Key, error) {
 	return ask(ctx, c, ListKeys, struct{}{})
 }
 
-// RotateKey makes a new key of a purpose, like the old one, and puts it to work.
+// RotateKey makes a new key of a purpose, like the old one, and makes it active.
 func (c *Client) RotateKey(ctx context.Context, purpose string) (Rotated, error) {
 	return c.RotateKeyTo(ctx, purpose, "")
 }

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// An Operation is one thing that operators may do: what is asked is a Q, what is
-// answered an A, and over HTTP it has a route. Client and server share it, so
-// they cannot disagree.
+// An Operation is one thing that operators may do. Its request is a Q, its answer
+// an A, and over HTTP it has a route. Client and server share it, so they cannot
+// disagree.
 //
 // The fields of Q with a path or a query tag travel there, the others in the
 // body, as JSON.
@@ -37,8 +37,8 @@ func (o Operation[Q, A]) target(q Q) (method, path string, query url.Values, bod
 	return method, path, query, left > 0
 }
 
-// Bind sets the fields of the request that q points to that travel in the path and in the query of a
-// request. The errors begin with what is wrong and say what is wanted.
+// Bind sets those fields of *q that travel in the path and the query of a request.
+// The errors say first what is wrong and then what is wanted.
 func Bind(q any, path func(string) string, query url.Values) error {
 	var known []string
 	for f := range parameters(reflect.ValueOf(q).Elem()) {
@@ -85,7 +85,7 @@ func parameters(q reflect.Value) func(func(parameter) bool) {
 	}
 }
 
-// texts is how a value stands in a query.
+// texts returns a value as it is written in a query.
 func texts(v reflect.Value) (all []string) {
 	switch v := v.Interface().(type) {
 	case time.Time:
@@ -100,7 +100,7 @@ func texts(v reflect.Value) (all []string) {
 	}
 }
 
-// set is the inverse of texts. If it cannot, it returns what is wanted instead.
+// set is the inverse of texts. If the text is invalid, set says what is wanted.
 func set(v reflect.Value, given []string) (want string) {
 	switch into := v.Addr().Interface().(type) {
 	case *string:

@@ -8,7 +8,8 @@ import (
 // Revoke ends many credentials at once.
 var Revoke = Operation[Selection, Receipt]{"POST /revoke"}
 
-// A Selection says what to revoke: what fits every member that is set.
+// A Selection says what to revoke: the credentials that match all members that are
+// set.
 type Selection struct {
 	Agent        string            `json:"agent,omitempty"`
 	Owner        string            `json:"owner,omitempty"`
@@ -26,8 +27,8 @@ type Receipt struct {
 	Tokens       int         `json:"tokens"`
 	ACMEAccounts int         `json:"acme_accounts"`
 	CRL          []CRLNumber `json:"crl"`
-	// DeadAfter is the last moment at which any of it can still work, with a
-	// relying party that asks neither the CRL, nor OCSP, nor introspection.
+	// DeadAfter is the last moment at which a revoked credential can still work: at
+	// a relying party that checks no CRL, OCSP or introspection.
 	DeadAfter time.Time `json:"dead_after"`
 	Warning   string    `json:"warning,omitempty"` // the revocation stands, but the CRL is late
 	DryRun    bool      `json:"dry_run,omitempty"`
@@ -39,7 +40,7 @@ type CRLNumber struct {
 	Number int64  `json:"number"`
 }
 
-// Revoke revokes what fits a selection, or only counts it.
+// Revoke revokes the credentials that match a selection, or only counts them.
 func (c *Client) Revoke(ctx context.Context, s Selection) (Receipt, error) {
 	return ask(ctx, c, Revoke, s)
 }
