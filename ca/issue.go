@@ -37,7 +37,7 @@ type Request struct {
 	Claim func(storage.Tx, *Issued) error
 }
 
-// An Issued is a certificate as it is handed out.
+// An Issued is a certificate as the agent gets it.
 type Issued struct {
 	Certificate
 	DER    []byte
