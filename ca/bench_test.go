@@ -21,7 +21,7 @@ func BenchmarkIssue(b *testing.B) {
 	} {
 		w := newWorld(b, func(p *catest.Plan) { p.Algorithm = algorithm })
 		w.Add("api", agents.Change{})
-		r := ca.Request{Request: policy.Request{Actor: "bench"}, Agent: "api", CSR: csr(b, newECDSA(b, elliptic.P256()), nil), Proof: "client certificate"}
+		r := ca.Request{Principal: policy.Bearer("bench"), Agent: "api", CSR: csr(b, newECDSA(b, elliptic.P256()), nil), Proof: "client certificate"}
 		issue := func(b *testing.B) {
 			if _, err := w.Issue(context.Background(), r); err != nil {
 				b.Error(err)

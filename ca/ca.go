@@ -26,6 +26,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/storage"
@@ -35,6 +36,7 @@ import (
 // A Config is what a CA is made of.
 type Config struct {
 	DB          storage.DB
+	Policy      *policy.Point
 	Keys        keys.Source
 	TrustDomain agents.TrustDomain
 	BaseURL     string // of the plain HTTP listener, which serves CRLs, issuers' certificates and OCSP
@@ -45,6 +47,7 @@ type Config struct {
 // A CA issues certificates. Its methods may be called concurrently.
 type CA struct {
 	db       storage.DB
+	policy   *policy.Point
 	keys     keys.Source
 	td       agents.TrustDomain
 	baseURL  string
@@ -57,7 +60,7 @@ type CA struct {
 // New returns a CA over the issuer that is active in the store.
 func New(c Config) (*CA, error) {
 	ca := &CA{
-		db: c.DB, keys: c.Keys, td: c.TrustDomain, clock: c.Clock,
+		db: c.DB, policy: c.Policy, keys: c.Keys, td: c.TrustDomain, clock: c.Clock,
 		baseURL:  strings.TrimSuffix(c.BaseURL, "/"),
 		profiles: map[string]*Profile{serverProfile: newServerProfile()},
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -243,7 +244,7 @@ func TestRecordOfACertificate(t *testing.T) {
 	w := newWorld(t)
 	w.Add("api", agents.Change{DNS: []string{"api.example.com"}, IPs: []string{"10.0.0.1"}})
 	request := csr(t, newECDSA(t, elliptic.P256()), &x509.CertificateRequest{DNSNames: []string{"api.example.com"}, IPAddresses: []net.IP{{10, 0, 0, 1}}})
-	issued := must(w.Issue(t.Context(), catest.Ask("api", request)))(t)
+	issued := must(w.Issue(audit.WithRequest(t.Context(), "0123456789abcdef"), catest.Ask("api", request)))(t)
 	want := ca.Certificate{
 		Credential: agents.Credential{ID: issued.ID, Agent: "api", Issuer: hex.EncodeToString(w.issuer.SubjectKeyId), IssuedAt: w.now},
 		NotBefore:  w.now.Add(-30 * time.Second).Truncate(time.Second), Fingerprint: sha256.Sum256(issued.DER),

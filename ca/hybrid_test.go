@@ -38,7 +38,7 @@ func TestPostQuantumLeaf(t *testing.T) {
 		for _, a := range []pqc.Algorithm{pqc.MLDSA44, pqc.MLDSA87, pqc.MLDSA44Ed25519SHA512, pqc.MLDSA65ECDSAP256SHA512, pqc.MLDSA87RSA4096PSSSHA512} {
 			key := pqKey(t, a)
 			csr := must(ca.ParseCSR(pqCSR(t, key, &x509.CertificateRequest{DNSNames: []string{"api.example.internal"}})))(t)
-			issued, err := w.Issue(t.Context(), ca.Request{Request: policy.Request{Actor: "test"}, Agent: "api", CSR: csr})
+			issued, err := w.Issue(t.Context(), ca.Request{Principal: policy.Bearer("test"), Agent: "api", CSR: csr})
 			if err != nil {
 				t.Fatalf("%s by %s: %v", a, issuer, err)
 			}

@@ -19,15 +19,15 @@ import (
 
 // A Request asks for a certificate.
 type Request struct {
-	policy.Request // whom the audit log names; Action and Subject are filled in
-	Agent          agents.Name
-	CSR            *CSR
-	TTL            time.Duration // 0 means the agent's or the profile's
-	Profile        string        // "" means the default one
-	Proof          string        // how the asker proved who it is, for the audit log
-	Peer           string        // the asker's network address, for the audit log
-	CommonName     string        // of the subject, one of the names; "" means the agent's name
-	Time           time.Time     // for the authority's own certificate: when it begins, if not now
+	Principal  policy.Principal // who asks
+	OnBehalfOf string           // for whom, if not for itself
+	Agent      agents.Name
+	CSR        *CSR
+	TTL        time.Duration // 0 means the agent's or the profile's
+	Profile    string        // "" means the default one
+	Proof      string        // how the asker proved who it is, for the audit log
+	CommonName string        // of the subject, one of the names; "" means the agent's name
+	Time       time.Time     // for the authority's own certificate: when it begins, if not now
 
 	// Proven are identifiers that the agent has just proven to control.
 	Proven []agents.Identifier
@@ -60,8 +60,7 @@ func (ca *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 		return nil, err
 	}
 	i := issuance{ca: ca, Request: r, begin: begin}
-	point := policy.Point{DB: ca.db}
-	if err := point.Do(ctx, r.query(now, begin), policy.Act{Ask: i.ask, Prepare: i.sign, Change: i.record}); err != nil {
+	if err := ca.policy.Do(ctx, r.query(now, begin), policy.Act{Ask: i.ask, Prepare: i.sign, Change: i.record}); err != nil {
 		return nil, err
 	}
 	return i.made, nil
@@ -70,8 +69,8 @@ func (ca *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 // query asks whether the certificate may be had. Its limits follow in ask.
 func (r Request) query(now, begin time.Time) policy.Query {
 	return policy.Query{
-		Principal: r.Request.Principal(), OnBehalfOf: r.OnBehalfOf, Action: audit.CertificateIssue, Subject: string(r.Agent), Request: r.ID,
-		Time: now, Begins: begin, Agent: r.Agent, Proven: r.Proven, Lifetime: r.TTL, Proof: r.Proof, Peer: r.Peer,
+		Principal: r.Principal, OnBehalfOf: r.OnBehalfOf, Action: audit.CertificateIssue, Subject: string(r.Agent),
+		Time: now, Begins: begin, Agent: r.Agent, Proven: r.Proven, Lifetime: r.TTL, Proof: r.Proof,
 		KeyThumbprint: hex.EncodeToString(r.CSR.components.Whole[:]),
 	}
 }

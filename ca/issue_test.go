@@ -361,7 +361,7 @@ func TestRevokeOneCertificate(t *testing.T) {
 	w.Add("api", agents.Change{})
 	first, _ := w.mustIssue("api")
 	second, _ := w.mustIssue("api")
-	who := policy.Request{Actor: "uid=0"}
+	who := policy.UID(0)
 	if _, err := w.Revoke(t.Context(), who, first.ID, agents.KeyCompromise); err != nil {
 		t.Fatal(err)
 	}
@@ -393,7 +393,7 @@ func TestRevokeOneCertificate(t *testing.T) {
 // TestAuthorityMustBeWhole: a CA does not start on what does not fit together.
 func TestAuthorityMustBeWhole(t *testing.T) {
 	w := newWorld(t)
-	config := ca.Config{DB: w.db, Keys: w.Keys, TrustDomain: td, BaseURL: baseURL, Clock: clock.Believing(func() time.Time { return w.now })}
+	config := ca.Config{DB: w.db, Policy: &policy.Point{DB: w.db}, Keys: w.Keys, TrustDomain: td, BaseURL: baseURL, Clock: clock.Believing(func() time.Time { return w.now })}
 	bad := config
 	bad.Profiles = map[string]ca.ProfileConfig{"p": {Lifetime: time.Second}}
 	_, err := ca.New(bad)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/storage"
@@ -22,7 +23,7 @@ type issuers struct {
 
 // ErrNoIssuer says that no active issuer has the algorithm of a profile. Another
 // issuer does not sign instead: that would be a silent downgrade.
-var ErrNoIssuer = fmt.Errorf("%w: this authority has no issuer for the profile", policy.ErrDenied)
+var ErrNoIssuer = agents.NewRefusal("no_issuer", policy.ErrDenied.Error()+": this authority has no issuer for the profile", policy.ErrDenied)
 
 // Issuer returns the issuer that signs for agents now, unless their profile has
 // another algorithm.

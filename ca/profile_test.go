@@ -68,7 +68,7 @@ func (w *world) refusedFor(profile string, algorithm keys.Algorithm) {
 		w.t.Errorf("got %q, want %q", err, want)
 	}
 	all := w.Events()
-	if len(w.Certificates()) != records || len(all) != events+1 || all[events].Decision != audit.Deny || all[events].Reasons[0] != want {
+	if len(w.Certificates()) != records || len(all) != events+1 || all[events].Decision != audit.Deny || all[events].Reasons[0] != want || !slices.Equal(all[events].Details.Codes, []string{"no_issuer"}) {
 		w.t.Errorf("profile %s: %d records after %d, and recorded is %+v", profile, len(w.Certificates()), records, all[events:])
 	}
 	if i, err := w.IssuerOf(profile); i != nil || !errors.Is(err, ca.ErrNoIssuer) {

@@ -52,14 +52,14 @@ func (w *world) check(err error) {
 
 func (w *world) issue(name agents.Name) agents.Credential {
 	w.t.Helper()
-	issued, err := w.CA.Issue(context.Background(), ca.Request{Request: policy.Request{Actor: "test"}, Agent: name, CSR: w.csr, Proof: "a test"})
+	issued, err := w.CA.Issue(context.Background(), ca.Request{Principal: policy.Bearer("test"), Agent: name, CSR: w.csr, Proof: "a test"})
 	w.check(err)
 	return issued.Credential
 }
 
 func (w *world) revoke(c agents.Credential, why agents.Reason) {
 	w.t.Helper()
-	_, err := w.CA.Revoke(context.Background(), policy.Request{Actor: "test"}, c.ID, why)
+	_, err := w.CA.Revoke(context.Background(), policy.Bearer("test"), c.ID, why)
 	w.check(err)
 }
 

@@ -29,7 +29,7 @@ func TestPublishersShareOneStore(t *testing.T) {
 		}
 		wait.Go(func() {
 			for _, c := range creds {
-				if _, err := w.CA.Revoke(t.Context(), policy.Request{Actor: "test"}, c.ID, agents.Superseded); err != nil {
+				if _, err := w.CA.Revoke(t.Context(), policy.Bearer("test"), c.ID, agents.Superseded); err != nil {
 					t.Error(err)
 				}
 				lists, err := p.Publish(t.Context())

@@ -58,6 +58,9 @@ func lastDenied(t *testing.T, w *servertest.World, what, action, subject, becaus
 	if e.Subject != subject || len(e.Reasons) != 1 || !strings.Contains(e.Reasons[0], because) || len(e.Request) != 16 || e.Credential != "" {
 		t.Errorf("%s: recorded is %+v, want %q about %s", what, e, because, subject)
 	}
+	if e.Details == nil || e.Details.Peer != "127.0.0.1" || len(e.Details.Codes) != 1 {
+		t.Errorf("%s: recorded with the details %+v, want an address and a code", what, e.Details)
+	}
 }
 
 func certificates(t *testing.T, w *servertest.World, agent string) int {

@@ -45,6 +45,12 @@ type Config struct {
 	AcceptClock    bool             // it is right, although there are later times on record
 	Timeouts       Timeouts         // of connections
 	Listeners      *Listeners       // of a program that embeds the server; nil means those that brevet.yaml names
+
+	// External are policy engines of a program that embeds the server. All that agents
+	// and operators ask for must please each of them as well as the rules of the
+	// registry: an engine can refuse, ask for an approval, or grant less. One that
+	// fails, or takes longer than five seconds, refuses: revocations, too.
+	External []policy.Engine
 }
 
 // A Server serves one authority.
@@ -53,6 +59,7 @@ type Server struct {
 	file      *config.File
 	db        storage.DB
 	clock     *clock.Clock
+	policy    *policy.Point
 	authority *authority.Authority
 	ocsp      *ocsp.Responder
 	acme      *acme.Service
@@ -115,8 +122,9 @@ func (s *Server) assemble(k keys.Source) error {
 	if s.relying, err = s.newObserver(ctx); err != nil {
 		return err
 	}
+	s.policy = &policy.Point{DB: s.db, Rules: policy.Rules{Authority: s.file.Advertise}, External: s.External}
 	s.authority, err = authority.Open(authority.Config{
-		DB: s.db, Keys: k, File: s.file, Clock: s.clock, Relying: s.relying.Register, Log: s.Log, Version: s.Version,
+		DB: s.db, Policy: s.policy, Keys: k, File: s.file, Clock: s.clock, Relying: s.relying.Register, Log: s.Log, Version: s.Version,
 		Overruled: overruled,
 	})
 	if err != nil {
@@ -128,12 +136,12 @@ func (s *Server) assemble(k keys.Source) error {
 	s.acme = s.newACME()
 	s.oauth = oauth.New(oauth.Config{Tokens: a.Tokens, Log: s.Log, Grants: []oauth.Grant{oauth.ClientCredentials{}}, Certificate: presented})
 	s.enroll = enroll.New(enroll.Config{
-		DB: s.db, CA: a.CA, TrustDomain: td, Clock: s.clock, Log: s.Log,
+		DB: s.db, Policy: s.policy, CA: a.CA, TrustDomain: td, Clock: s.clock, Log: s.Log,
 		Enrolled: func(r *http.Request, n agents.Name) { s.relying.Request(r, n, "", relying.Certificate) },
 	})
 	s.metrics = telemetry.NewMetrics(s.gauges())
 	s.admin = admin.NewHandler(&operator.Service{
-		DB: s.db, Policy: &policy.Point{DB: s.db}, CA: a.CA, CRL: a.CRL, Tokens: a.Tokens, TrustDomain: td,
+		DB: s.db, Policy: s.policy, CA: a.CA, CRL: a.CRL, Tokens: a.Tokens, TrustDomain: td,
 		BaseURL: s.file.BaseURL(), Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping,
 		Keys: a, Checkpoints: a, Health: a,
 	})

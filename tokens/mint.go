@@ -21,13 +21,13 @@ const (
 
 // A Request asks for an access token.
 type Request struct {
-	policy.Request // whom the audit log names; Action and Subject are filled in
-	Agent          agents.Name
-	Scopes         []agents.Scope // none means what the registry grants, see policy.Scopes
-	Audiences      []string       // none means the only one there is
-	Bound          *Binding       // the certificate the token is bound to, if any
-	Proof          string         // how the client proved who it is, for the audit log
-	Peer           string         // its network address, for the audit log
+	Principal  policy.Principal // who asks
+	OnBehalfOf string           // for whom, if not for itself
+	Agent      agents.Name
+	Scopes     []agents.Scope // none means what the registry grants, see policy.Scopes
+	Audiences  []string       // none means the only one there is
+	Bound      *Binding       // the certificate the token is bound to, if any
+	Proof      string         // how the client proved who it is, for the audit log
 
 	// Claim, if set, runs in the transaction that records the token. It uses up the
 	// assertion or code that the client presented for the token. Like every such
@@ -50,8 +50,7 @@ func (s *Service) Mint(ctx context.Context, r Request) (*Minted, error) {
 		return nil, err
 	}
 	m := minting{Request: r, s: s, now: now}
-	point := policy.Point{DB: s.DB, Rules: policy.Rules{Authority: s.Issuer}}
-	if err := point.Do(ctx, r.query(now), policy.Act{Prepare: m.sign, Change: m.record}); err != nil {
+	if err := s.Policy.Do(ctx, r.query(now), policy.Act{Prepare: m.sign, Change: m.record}); err != nil {
 		return nil, err
 	}
 	return m.made, nil
@@ -60,8 +59,8 @@ func (s *Service) Mint(ctx context.Context, r Request) (*Minted, error) {
 // query asks whether the token may be had.
 func (r Request) query(now time.Time) policy.Query {
 	q := policy.Query{
-		Principal: r.Request.Principal(), OnBehalfOf: r.OnBehalfOf, Action: audit.TokenMint, Subject: string(r.Agent), Request: r.ID, Time: now,
-		Agent: r.Agent, Scopes: r.Scopes, Audiences: r.Audiences, Proof: r.Proof, Peer: r.Peer,
+		Principal: r.Principal, OnBehalfOf: r.OnBehalfOf, Action: audit.TokenMint, Subject: string(r.Agent), Time: now,
+		Agent: r.Agent, Scopes: r.Scopes, Audiences: r.Audiences, Proof: r.Proof,
 		Limits: policy.Limits{Default: defaultLifetime, Max: maxLifetime, Of: "its certificate"},
 	}
 	if r.Bound != nil && r.Bound.Kind == ToCertificate {

@@ -51,7 +51,7 @@ func newHybridMint(t testing.TB, algorithm, postQuantum keys.Algorithm, audience
 	m.store.Key(keys.TokensPQ, postQuantum)
 	var err error
 	m.Service, err = tokens.New(tokens.Config{
-		DB: m, Keys: m.store.Keys, TrustDomain: td, Issuer: "https://ca.example/", Clock: m.store.Clock(), Log: slog.New(slog.DiscardHandler),
+		DB: m, Policy: &policy.Point{DB: m, Rules: policy.Rules{Authority: "https://ca.example"}}, Keys: m.store.Keys, TrustDomain: td, Issuer: "https://ca.example/", Clock: m.store.Clock(), Log: slog.New(slog.DiscardHandler),
 		PostQuantum: audiences,
 	})
 	if err != nil {
@@ -78,7 +78,7 @@ func (m *mint) set(c agents.Change) {
 
 func (m *mint) suspend() { m.store.Suspend("bot") }
 
-var wanted = tokens.Request{Request: policy.Request{Actor: "test"}, Agent: "bot", Proof: "a test"}
+var wanted = tokens.Request{Principal: policy.Agent("test"), Agent: "bot", Proof: "a test"}
 
 // nothingMinted checks that a refusal left its event and nothing else.
 func (m *mint) nothingMinted(t *testing.T, what string) {

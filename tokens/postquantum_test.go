@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
 )
@@ -166,5 +168,19 @@ func TestTokenThatNobodyCouldIntrospect(t *testing.T) {
 	minted, err := m.Mint(t.Context(), r)
 	if err != nil || !m.active(minted.Text.Reveal()) {
 		t.Errorf("got %v, %v", minted, err)
+	}
+}
+
+// TestMixedAudiencesAreRecordedAsSuch by a code of their own.
+func TestMixedAudiencesAreRecordedAsSuch(t *testing.T) {
+	const api = "https://api.example"
+	m := newHybridMint(t, keys.ECDSAP256, "mldsa44", bankURL)
+	m.add(agents.Change{Scopes: []string{"read"}, Audiences: []string{bankURL, api}})
+	if token, err := m.Mint(t.Context(), for_(bankURL, api)); token != nil || !errors.Is(err, tokens.ErrMixed) || !errors.Is(err, policy.ErrDenied) {
+		t.Fatalf("got %v, %v", token, err)
+	}
+	events := m.store.Events()
+	if e := events[len(events)-1]; e.Decision != audit.Deny || !slices.Equal(e.Details.Codes, []string{"audiences_mixed"}) {
+		t.Errorf("recorded is %+v, %+v", e, e.Details)
 	}
 }

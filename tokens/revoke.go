@@ -12,12 +12,11 @@ import (
 
 // Revoke kills one token that is on record and alive. If holder is not empty,
 // the token must be that agent's (RFC 7009, section 2.1).
-func (s *Service) Revoke(ctx context.Context, r policy.Request, jti agents.CredentialID, holder agents.Name, why agents.Reason) (Token, error) {
+func (s *Service) Revoke(ctx context.Context, p policy.Principal, jti agents.CredentialID, holder agents.Name, why agents.Reason) (Token, error) {
 	now := s.Clock.Now()
 	var t Token
-	point := policy.Point{DB: s.DB}
-	q := policy.Query{Principal: r.Principal(), OnBehalfOf: r.OnBehalfOf, Action: audit.TokenRevoke, Subject: r.Subject, Request: r.ID, Time: now}
-	err := point.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+	q := policy.Query{Principal: p, Action: audit.TokenRevoke, Time: now}
+	err := s.Policy.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		done := policy.Done{Credential: jti.String(), Reasons: []string{why.String()}}
 		var err error
 		if t, err = Get(tx, jti); err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -20,11 +21,11 @@ type signers struct {
 // ErrMixed says that some audiences of a token want a post-quantum signature
 // and others do not. A token has only one signature, and a classical one would be
 // a downgrade for the audiences that want a post-quantum one.
-var ErrMixed = fmt.Errorf("%w: the audiences want signatures of different kinds", policy.ErrDenied)
+var ErrMixed = agents.NewRefusal("audiences_mixed", policy.ErrDenied.Error()+": the audiences want signatures of different kinds", policy.ErrDenied)
 
 // ErrNoSigner says that there is no key yet for the signature that an audience
 // wants. No other key signs instead.
-var ErrNoSigner = fmt.Errorf("%w: the authority has no %s key; make one with brevet key rotate %[2]s --algorithm ALGORITHM", policy.ErrDenied, keys.TokensPQ)
+var ErrNoSigner = agents.NewRefusal("no_signer", fmt.Sprintf("%v: the authority has no %s key; make one with brevet key rotate %[2]s --algorithm ALGORITHM", policy.ErrDenied, keys.TokensPQ), policy.ErrDenied)
 
 // Reload takes the active signing keys from the store: at the start, and after
 // a rotation.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -22,6 +23,7 @@ import (
 // A Config is what a Service is made of.
 type Config struct {
 	DB          storage.DB
+	Policy      *policy.Point
 	Keys        keys.Source
 	TrustDomain agents.TrustDomain
 	Issuer      string // the https URL that is the iss of every token, without a slash at its end

@@ -70,7 +70,7 @@ var errAgain = errors.New("what was decided on has changed")
 // returns counts as a refusal. A decision to ask is recorded as such, and
 // [ErrApproval] is returned.
 func (p *Point) Do(ctx context.Context, q Query, a Act) error {
-	q.Request = cmp.Or(q.Request, audit.RequestOf(ctx))
+	q.complete(ctx)
 	var asked Query
 	for range 2 {
 		asked = q
@@ -83,11 +83,10 @@ func (p *Point) Do(ctx context.Context, q Query, a Act) error {
 
 func (p *Point) try(ctx context.Context, q *Query, a Act) error {
 	d, err := p.decide(ctx, q, a.Ask)
-	if err == nil {
-		err = cmp.Or(d.err(), a.fulfils(d.Obligations))
-	} else if q.Subject == "" {
-		return err
+	if err != nil {
+		return p.refuseKnown(q, err)
 	}
+	err = cmp.Or(d.err(), a.fulfils(d.Obligations))
 	if err == nil && a.Prepare != nil {
 		err = a.Prepare(ctx, &d)
 	}
@@ -98,6 +97,22 @@ func (p *Point) try(ctx context.Context, q *Query, a Act) error {
 		return p.refuse(q, &d, "", err)
 	}
 	return p.commit(ctx, q, &d, a)
+}
+
+// Refuse records that q is refused because of reason, where that was found out
+// before there was anything to decide: what came could not be read, or did not
+// prove who sent it. It returns reason, or an [Unrecorded]. Only a [Refusal] is
+// recorded, and only if q has a subject: strangers cannot fill the log.
+func (p *Point) Refuse(ctx context.Context, q Query, reason error) error {
+	q.complete(ctx)
+	return p.refuseKnown(&q, reason)
+}
+
+func (p *Point) refuseKnown(q *Query, reason error) error {
+	if q.Subject == "" || !IsDenial(reason) {
+		return reason
+	}
+	return p.refuse(q, &Decision{}, "", reason)
 }
 
 // commit makes the change and its event one transaction.

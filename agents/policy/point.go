@@ -8,7 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// A Point is where queries are decided.
+// A Point is where queries are decided. A server has one, which all its parts share.
 type Point struct {
 	DB       storage.DB
 	Rules    Rules

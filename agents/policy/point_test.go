@@ -72,6 +72,49 @@ func TestStrangersAreNotRecorded(t *testing.T) {
 	}
 }
 
+// TestRefuse records refusals that concern somebody, and only refusals.
+func TestRefuse(t *testing.T) {
+	broken := errors.New("the store is broken")
+	for what, c := range map[string]struct {
+		subject  string
+		reason   error
+		recorded int
+	}{
+		"a refusal":              {"bot", agents.ErrEnrollment, 1},
+		"a stranger's":           {"", agents.ErrEnrollment, 0},
+		"no refusal":             {"bot", broken, 0},
+		"nothing to be refused":  {"bot", nil, 0},
+		"a refusal with details": {"bot", fmt.Errorf("%w: it was used", agents.ErrEnrollment), 1},
+	} {
+		db := openDB(t)
+		p := policy.Point{DB: db}
+		q := policy.Query{Principal: policy.Bearer("enrollment token"), Action: audit.CertificateIssue, Subject: c.subject, Time: now}
+		err := p.Refuse(audit.WithPeer(audit.WithRequest(t.Context(), "0123456789abcdef"), "192.0.2.7"), q, c.reason)
+		_, events := left(t, db)
+		if err != c.reason || len(events) != c.recorded {
+			t.Errorf("%s: got %v and %+v", what, err, events)
+		}
+		for _, e := range events {
+			if e.Decision != audit.Deny || e.Reasons[0] != c.reason.Error() || e.Request != "0123456789abcdef" || e.Details.Peer != "192.0.2.7" || e.Details.Codes[0] != "enrollment" {
+				t.Errorf("%s: recorded is %+v, %+v", what, e, e.Details)
+			}
+		}
+	}
+}
+
+// TestPeerComesFromTheContext, so that no handler can forget it.
+func TestPeerComesFromTheContext(t *testing.T) {
+	for peer, want := range map[string]string{"": "192.0.2.7", "192.0.2.8": "192.0.2.8"} {
+		db := openDB(t)
+		p, q := policy.Point{DB: db}, change("bot")
+		q.Peer = peer
+		err := p.Do(audit.WithPeer(t.Context(), "192.0.2.7"), q, policy.Act{})
+		if _, events := left(t, db); err != nil || len(events) != 1 || events[0].Details == nil || events[0].Details.Peer != want {
+			t.Errorf("got %v and %+v, want the peer %s", err, events, want)
+		}
+	}
+}
+
 // TestRolesAreHeld tries every action as everybody.
 func TestRolesAreHeld(t *testing.T) {
 	p := policy.Point{DB: openDB(t)}

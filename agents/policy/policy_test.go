@@ -28,7 +28,15 @@ func openDB(t testing.TB) storage.DB {
 	return db
 }
 
-var request = policy.Request{Actor: "uid=0", OnBehalfOf: "spiffe://example.internal/agent/bot", Action: "agent.set", Subject: "bot", ID: "0123456789abcdef"}
+var request = policy.Query{
+	Principal: operator, OnBehalfOf: "spiffe://example.internal/agent/bot", Action: audit.AgentSet, Subject: "bot", Time: now, Request: "0123456789abcdef",
+}
+
+// do makes a change that needs no preparation.
+func do(ctx context.Context, db storage.DB, q policy.Query, change func(storage.Tx) (policy.Done, error)) error {
+	p := policy.Point{DB: db}
+	return p.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) { return change(tx) }})
+}
 
 var things = storage.Table[string]("things")
 
@@ -58,8 +66,8 @@ func left(t *testing.T, db storage.DB) (found []string, events []audit.Event) {
 
 func TestChangeIsCommittedWithItsEvent(t *testing.T) {
 	db := openDB(t)
-	err := policy.Do(t.Context(), db, now, request, func(tx storage.Tx) (policy.Grant, error) {
-		return policy.Grant{Reasons: []string{"it may"}, Credential: "0c5e"}, things.Put(tx, "k", "done")
+	err := do(t.Context(), db, request, func(tx storage.Tx) (policy.Done, error) {
+		return policy.Done{Reasons: []string{"it may"}, Credential: "0c5e"}, things.Put(tx, "k", "done")
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -77,14 +85,14 @@ func TestChangeIsCommittedWithItsEvent(t *testing.T) {
 // TestSubjectThatIsFoundByTheChange: a serial number does not tell whose it is.
 func TestSubjectThatIsFoundByTheChange(t *testing.T) {
 	db := openDB(t)
-	err := policy.Do(t.Context(), db, now, policy.Request{Actor: "uid=0", Action: "agent.set"}, func(storage.Tx) (policy.Grant, error) {
-		return policy.Grant{Subject: "bot"}, nil
+	err := do(t.Context(), db, change(""), func(storage.Tx) (policy.Done, error) {
+		return policy.Done{Subject: "bot"}, nil
 	})
 	if _, events := left(t, db); err != nil || len(events) != 1 || events[0].Subject != "bot" {
 		t.Errorf("got %v, %+v", err, events)
 	}
-	err = policy.Do(t.Context(), db, now, policy.Request{Actor: "uid=0", Action: "agent.set"}, func(storage.Tx) (policy.Grant, error) {
-		return policy.Grant{Subject: "bot", Credential: "0c5e"}, policy.ErrDenied
+	err = do(t.Context(), db, change(""), func(storage.Tx) (policy.Done, error) {
+		return policy.Done{Subject: "bot", Credential: "0c5e"}, policy.ErrDenied
 	})
 	if _, events := left(t, db); !errors.Is(err, policy.ErrDenied) || len(events) != 2 || events[1].Subject != "bot" || events[1].Decision != audit.Deny {
 		t.Errorf("refused: got %v, %+v", err, events)
@@ -94,8 +102,8 @@ func TestSubjectThatIsFoundByTheChange(t *testing.T) {
 func TestRefusedChangeLeavesOnlyItsDenial(t *testing.T) {
 	db := openDB(t)
 	reason := errors.New("it may not")
-	err := policy.Do(t.Context(), db, now, request, func(tx storage.Tx) (policy.Grant, error) {
-		return policy.Grant{Reasons: []string{"a reason to do it"}, Credential: "0c5e"}, errors.Join(things.Put(tx, "k", "half done"), reason)
+	err := do(t.Context(), db, request, func(tx storage.Tx) (policy.Done, error) {
+		return policy.Done{Reasons: []string{"a reason to do it"}, Credential: "0c5e"}, errors.Join(things.Put(tx, "k", "half done"), reason)
 	})
 	if !errors.Is(err, reason) {
 		t.Errorf("got %v, want the error of the change", err)
@@ -104,7 +112,7 @@ func TestRefusedChangeLeavesOnlyItsDenial(t *testing.T) {
 	if len(found) != 0 || len(events) != 1 {
 		t.Fatalf("left are %v and %+v", found, events)
 	}
-	if e := events[0]; e.Decision != audit.Deny || len(e.Reasons) != 1 || e.Reasons[0] != "it may not" || e.Credential != "" || e.Actor != request.Actor || e.Request != request.ID {
+	if e := events[0]; e.Decision != audit.Deny || len(e.Reasons) != 1 || e.Reasons[0] != "it may not" || e.Credential != "" || e.Actor != operator.Actor || e.Request != request.Request {
 		t.Errorf("recorded is %+v", e)
 	}
 }
@@ -113,11 +121,11 @@ func TestRefusedChangeLeavesOnlyItsDenial(t *testing.T) {
 func TestChangeThatRunsTwiceIsJudgedByItsLastRun(t *testing.T) {
 	db := openDB(t)
 	runs := 0
-	err := policy.Do(t.Context(), twice{db}, now, request, func(tx storage.Tx) (policy.Grant, error) {
+	err := do(t.Context(), twice{db}, request, func(tx storage.Tx) (policy.Done, error) {
 		if runs++; runs == 1 {
-			return policy.Grant{}, errors.New("only the first time")
+			return policy.Done{}, errors.New("only the first time")
 		}
-		return policy.Grant{}, things.Put(tx, "k", "done")
+		return policy.Done{}, things.Put(tx, "k", "done")
 	})
 	found, events := left(t, db)
 	if err != nil || runs != 2 || len(found) != 1 || len(events) != 1 || events[0].Decision != audit.Allow {
@@ -158,14 +166,14 @@ func (d *full) Update(ctx context.Context, fn func(storage.Tx) error) error {
 
 func TestStoreThatFailsSurfaces(t *testing.T) {
 	db := openDB(t)
-	err := policy.Do(t.Context(), &full{DB: db}, now, request, func(tx storage.Tx) (policy.Grant, error) {
-		return policy.Grant{}, things.Put(tx, "k", "done")
+	err := do(t.Context(), &full{DB: db}, request, func(tx storage.Tx) (policy.Done, error) {
+		return policy.Done{}, things.Put(tx, "k", "done")
 	})
 	if !errors.Is(err, errFull) || policy.IsDenial(err) {
 		t.Errorf("a change: got %v", err)
 	}
 	reason := because(policy.ErrDenied, "for a reason")
-	err = policy.Do(t.Context(), &full{DB: db}, now, request, func(storage.Tx) (policy.Grant, error) { return policy.Grant{}, reason })
+	err = do(t.Context(), &full{DB: db}, request, func(storage.Tx) (policy.Done, error) { return policy.Done{}, reason })
 	if !errors.Is(err, policy.ErrDenied) || !strings.Contains(err.Error(), "could not be recorded") || !strings.Contains(err.Error(), errFull.Error()) {
 		t.Errorf("a refusal: got %v, want also that it is not on record", err)
 	}
@@ -179,8 +187,10 @@ func because(sentinel error, text string) error { return errors.Join(sentinel, e
 // TestNothingHappensUnrecorded: a change whose event cannot be written is undone.
 func TestNothingHappensUnrecorded(t *testing.T) {
 	db := openDB(t)
-	err := policy.Do(t.Context(), db, now, policy.Request{Action: "agent.set"}, func(tx storage.Tx) (policy.Grant, error) {
-		return policy.Grant{}, things.Put(tx, "k", "done")
+	nobody := request
+	nobody.Principal.Actor = ""
+	err := do(t.Context(), db, nobody, func(tx storage.Tx) (policy.Done, error) {
+		return policy.Done{}, things.Put(tx, "k", "done")
 	})
 	if err == nil || !strings.Contains(err.Error(), "no actor") {
 		t.Errorf("got %v", err)
@@ -193,14 +203,14 @@ func TestNothingHappensUnrecorded(t *testing.T) {
 func TestCallerThatHasGivenUp(t *testing.T) {
 	db := openDB(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	err := policy.Do(ctx, db, now, request, func(storage.Tx) (policy.Grant, error) {
+	err := do(ctx, db, request, func(storage.Tx) (policy.Done, error) {
 		cancel() // while it is decided
-		return policy.Grant{}, policy.ErrDenied
+		return policy.Done{}, policy.ErrDenied
 	})
 	if _, events := left(t, db); !errors.Is(err, policy.ErrDenied) || len(events) != 1 {
 		t.Errorf("got %v and %+v, want the denial on record", err, events)
 	}
-	err = policy.Do(ctx, db, now, request, func(tx storage.Tx) (policy.Grant, error) { return policy.Grant{}, things.Put(tx, "k", "done") })
+	err = do(ctx, db, request, func(tx storage.Tx) (policy.Done, error) { return policy.Done{}, things.Put(tx, "k", "done") })
 	if found, events := left(t, db); !errors.Is(err, context.Canceled) || len(found) != 0 || len(events) != 1 {
 		t.Errorf("begun too late: got %v, %v and %+v", err, found, events)
 	}

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"cmp"
+	"context"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -33,12 +35,17 @@ type Query struct {
 
 	// How it was asked.
 	Proof         string   // how the asker proved who it is
-	Peer          string   // the network address
+	Peer          string   // the network address; "" means that of the context
 	KeyThumbprint string   // SHA-256 of the public key to be certified, in hex
 	Chain         []string // those who delegated, the first of them first
 
 	// Details are what the event says beside all this.
 	Details audit.Details
+}
+
+// complete adds what the context knows of the request.
+func (q *Query) complete(ctx context.Context) {
+	q.Request, q.Peer = cmp.Or(q.Request, audit.RequestOf(ctx)), cmp.Or(q.Peer, audit.PeerOf(ctx))
 }
 
 // Limits are those of a credential's lifetime that do not come from the agent.

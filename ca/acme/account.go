@@ -16,6 +16,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // An account belongs to one agent and never to another (RFC 8555, section 7.1.2). It
@@ -140,10 +141,7 @@ func (s *Service) findAccount(r *request) (*answer, error) {
 	if err := s.unblocked(a.Agent); err != nil {
 		return nil, err
 	}
-	if policy.IsDenial(dead) {
-		dead = policy.Deny(r.ctx, s.DB, r.now, r.policy("acme.request", s), dead)
-	}
-	return nil, dead
+	return nil, s.Policy.Refuse(r.ctx, s.query(r, audit.ACMERequest), dead)
 }
 
 // checkContact accepts mailto URLs of one address (RFC 8555, section 7.3).
@@ -173,26 +171,27 @@ func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answ
 	secret := make([]byte, 16)
 	rand.Read(secret)
 	a := account{ID: base64.RawURLEncoding.EncodeToString(secret), Key: r.key.jwk, Contact: contact, Status: statusValid}
-	asked := policy.Request{Actor: "external account binding", Action: "acme.account.create", Subject: string(b.agent), ID: r.id}
+	q := policy.Query{Principal: policy.Bearer("external account binding"), Action: audit.ACMEAccountCreate, Subject: string(b.agent), Time: r.now}
 	if b.refused != nil {
-		return nil, unbound(policy.Deny(r.ctx, s.DB, r.now, asked, b.refused))
+		return nil, unbound(s.Policy.Refuse(r.ctx, q, b.refused))
 	}
 	// A cutoff that comes before the account is recorded ends it, too.
 	now, err := s.Clock.Issuing()
 	if err != nil {
 		return nil, err
 	}
-	err = policy.Do(r.ctx, s.DB, now, asked, func(tx storage.Tx) (policy.Grant, error) {
+	q.Time = now
+	err = s.Policy.Do(r.ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		agent, err := agents.Bind(tx, b.kid, now)
 		if err != nil {
-			return policy.Grant{}, err
+			return policy.Done{}, err
 		}
 		a.Agent, a.Created = agent.Name, now
 		if err := r.key.enter(tx, a.ID, now); err != nil {
-			return policy.Grant{}, err
+			return policy.Done{}, err
 		}
-		return policy.Grant{Reasons: []string{"acme account " + a.ID}}, accounts.Create(tx, a.ID, a)
-	})
+		return policy.Done{Reasons: []string{"acme account " + a.ID}}, accounts.Create(tx, a.ID, a)
+	}})
 	if err != nil {
 		return nil, unbound(err)
 	}
@@ -232,20 +231,20 @@ func (s *Service) updateAccount(r *request) (*answer, error) {
 	if err := checkContact(contact); err != nil {
 		return nil, err
 	}
-	action := "acme.account.update"
+	action := audit.ACMEAccountUpdate
 	if status == statusDeactivated {
-		action = "acme.account.deactivate"
+		action = audit.ACMEAccountDeactivate
 	} else if contact == nil {
 		return s.showAccount(r.account), nil
 	}
 	var changed account
-	err := policy.Do(r.ctx, s.DB, r.now, r.policy(action, s), func(tx storage.Tx) (policy.Grant, error) {
+	err := s.Policy.Do(r.ctx, s.query(r, action), policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		if err := r.alive(tx, s.Clock.Now()); err != nil {
-			return policy.Grant{}, err
+			return policy.Done{}, err
 		}
 		a, err := getAccount(tx, r.account.ID)
 		if err != nil {
-			return policy.Grant{}, err
+			return policy.Done{}, err
 		}
 		changed = *a
 		if contact != nil {
@@ -254,8 +253,8 @@ func (s *Service) updateAccount(r *request) (*answer, error) {
 		if status != "" {
 			changed.Status = status
 		}
-		return policy.Grant{Reasons: []string{"acme account " + a.ID}}, changed.put(tx)
-	})
+		return policy.Done{Reasons: []string{"acme account " + a.ID}}, changed.put(tx)
+	}})
 	return s.showAccount(&changed), err
 }
 

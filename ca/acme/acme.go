@@ -28,6 +28,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -41,6 +42,7 @@ const (
 // A Config is what a Service is made of.
 type Config struct {
 	DB          storage.DB
+	Policy      *policy.Point
 	CA          *ca.CA
 	TrustDomain agents.TrustDomain
 	URL         string // the https origin that clients use, without a path

@@ -7,6 +7,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // statusExpired is computed, not stored, for an authorization that was valid.
@@ -90,20 +91,20 @@ func (s *Service) deactivateAuthz(r *request) (*answer, error) {
 	}
 	var o *order
 	var n int
-	err := policy.Do(r.ctx, s.DB, r.now, r.policy("acme.authorization.deactivate", s), func(tx storage.Tx) (policy.Grant, error) {
+	err := s.Policy.Do(r.ctx, s.query(r, audit.ACMEAuthorizationDeactivate), policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		var err error
 		if o, n, err = s.findAuthz(tx, r); err != nil {
-			return policy.Grant{}, err
+			return policy.Done{}, err
 		}
 		if err := r.alive(tx, s.Clock.Now()); err != nil {
-			return policy.Grant{}, err
+			return policy.Done{}, err
 		}
 		if st := o.Authz[n].Status; st != statusPending && st != statusValid {
-			return policy.Grant{}, newProblem("malformed", "the authorization is %s already", st)
+			return policy.Done{}, newProblem("malformed", "the authorization is %s already", st)
 		}
 		o.Authz[n].Status = statusDeactivated
-		return policy.Grant{Reasons: []string{o.Authz[n].name()}}, o.put(tx)
-	})
+		return policy.Done{Reasons: []string{o.Authz[n].name()}}, o.put(tx)
+	}})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/smallstep/certificates/acme"
 
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // newChallenges returns the challenges for an identifier: for a wildcard only dns-01
@@ -139,7 +140,10 @@ func (s *Service) begin(r *request, t task) (o *order, c *challenge, err error) 
 	})
 	switch {
 	case err == nil && begun:
-		s.validator.start(t, func(ctx context.Context) { s.validate(ctx, t, r.id) })
+		s.validator.start(t, func(ctx context.Context) {
+			ctx = audit.WithRequest(ctx, audit.RequestOf(r.ctx))
+			s.validate(audit.WithPeer(ctx, audit.PeerOf(r.ctx)), t)
+		})
 	case reserved:
 		s.validator.release(t)
 	}
@@ -167,7 +171,7 @@ func (s *Service) revive(o *order) {
 			}
 			t := task{o.Account, o.ID, n, c.Type}
 			if reserved, err := s.validator.reserve(t); reserved && err == nil {
-				s.validator.start(t, func(ctx context.Context) { s.validate(ctx, t, "") })
+				s.validator.start(t, func(ctx context.Context) { s.validate(ctx, t) })
 			}
 		}
 	}

@@ -60,7 +60,7 @@ func TestChallengeStory(t *testing.T) {
 		t.Errorf("%+v, %+v", a, d)
 	}
 	p.ends(statusValid, "", audit.Allow, "http-01 a.example")
-	if e := p.store.Events()[0]; e.Request != "request-7" {
+	if e := p.store.Events()[0]; e.Request != "request-7" || e.Details == nil || e.Details.Peer != "192.0.2.7" {
 		t.Errorf("the event belongs to %q", e.Request)
 	}
 	for _, payload := range []string{"", "{}"} {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -64,7 +65,7 @@ func newProving(t *testing.T) *proving {
 // start makes the Service, when its targets listen.
 func (p *proving) start() *proving {
 	p.Service = &Service{Config: Config{
-		DB: p.db, TrustDomain: domain, URL: "https://ca.example", Challenges: p.config, Clock: p.store.Clock(), Log: slog.New(slog.DiscardHandler),
+		DB: p.db, Policy: &policy.Point{DB: p.db}, TrustDomain: domain, URL: "https://ca.example", Challenges: p.config, Clock: p.store.Clock(), Log: slog.New(slog.DiscardHandler),
 	}}
 	p.validator = newValidator(p.config)
 	p.validator.pauses = []time.Duration{0, 5 * time.Millisecond, 5 * time.Millisecond}
@@ -77,7 +78,7 @@ func (p *proving) request(kind, payload string) *request {
 	for name, value := range map[string]string{"account": p.account.ID, "order": p.order.String(), "n": "0", "type": kind} {
 		r.SetPathValue(name, value)
 	}
-	return &request{ctx: p.t.Context(), http: r, id: "request-7", now: p.now, payload: []byte(payload), account: p.account, agent: agents.Agent{Name: "bot"}}
+	return &request{ctx: audit.WithPeer(audit.WithRequest(p.t.Context(), "request-7"), "192.0.2.7"), http: r, now: p.now, payload: []byte(payload), account: p.account, agent: agents.Agent{Name: "bot"}}
 }
 
 // post is a request for the challenge, which must be answered.

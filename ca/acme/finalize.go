@@ -142,7 +142,7 @@ func (s *Service) issue(r *request, o *order, csr *ca.CSR) (*order, error) {
 	}
 	var done *order
 	_, err := s.CA.Issue(r.ctx, ca.Request{
-		Request: r.policy("certificate.issue", s), Agent: r.account.Agent, CSR: csr, TTL: ttl, Profile: profile, CommonName: o.commonName(),
+		Principal: s.principal(r), Agent: r.account.Agent, CSR: csr, TTL: ttl, Profile: profile, CommonName: o.commonName(),
 		Proof: "acme order " + o.ID.String(), Proven: o.proven(),
 		Claim: func(tx storage.Tx, issued *ca.Issued) (err error) {
 			done, err = s.claim(tx, r, o.ID, issued)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // changeKey replaces the key of an account. The new key signs the inner JWS (RFC 8555,
@@ -17,31 +18,31 @@ func (s *Service) changeKey(r *request) (*answer, error) {
 		return nil, err
 	}
 	var changed account
-	err = policy.Do(r.ctx, s.DB, r.now, r.policy("acme.account.key", s), func(tx storage.Tx) (policy.Grant, error) {
+	err = s.Policy.Do(r.ctx, s.query(r, audit.ACMEAccountKey), policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		if err := r.alive(tx, s.Clock.Now()); err != nil {
-			return policy.Grant{}, err
+			return policy.Done{}, err
 		}
 		a, err := getAccount(tx, r.account.ID)
 		if err != nil {
-			return policy.Grant{}, err
+			return policy.Done{}, err
 		}
 		if a.key.thumbprint != r.key.thumbprint {
-			return policy.Grant{}, newProblem("unauthorized", "the account has another key by now")
+			return policy.Done{}, newProblem("unauthorized", "the account has another key by now")
 		}
 		holder, err := thumbprints.Get(tx, next.thumbprint)
 		if err == nil {
 			p := newProblem("malformed", "the new key is that of an account already")
 			p.Status, p.Location = http.StatusConflict, s.accountURL(holder)
-			return policy.Grant{}, p
+			return policy.Done{}, p
 		}
 		if !errors.Is(err, storage.ErrNotFound) {
-			return policy.Grant{}, err
+			return policy.Done{}, err
 		}
 		changed = *a
 		changed.Key, changed.key = next.jwk, next
-		return policy.Grant{Reasons: []string{"acme account " + a.ID}}, errors.Join(
+		return policy.Done{Reasons: []string{"acme account " + a.ID}}, errors.Join(
 			a.key.leave(tx, a.ID, r.now), next.enter(tx, a.ID, r.now), changed.put(tx))
-	})
+	}})
 	return s.showAccount(&changed), err
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // maxIdentifiers bounds the names of one order: as many as an agent can have.
@@ -49,7 +50,7 @@ func (s *Service) newOrder(r *request) (*answer, error) {
 	}
 	if err := s.checkLifetime(r.agent, o, now); err != nil {
 		if errors.Is(err, ca.ErrNoIssuer) {
-			err = policy.Deny(r.ctx, s.DB, r.now, r.policy("acme.order", s), err)
+			err = s.Policy.Refuse(r.ctx, s.query(r, audit.ACMEOrder), err)
 		}
 		return nil, err
 	}
@@ -132,9 +133,7 @@ func (s *Service) authorize(r *request, asked []json.RawMessage) ([]authz, error
 	}
 	if len(rejected) > 0 {
 		reason := fmt.Errorf("%w: %s", policy.ErrName, strings.Join(rejected, ", "))
-		if err := policy.Deny(r.ctx, s.DB, r.now, r.policy("acme.order", s), reason); !policy.IsDenial(err) {
-			return nil, err
-		}
+		s.Policy.Refuse(r.ctx, s.query(r, audit.ACMEOrder), reason)
 	}
 	return nil, refuseNames(bad)
 }

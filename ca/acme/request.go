@@ -26,7 +26,6 @@ const maxBody = 64 << 10
 type request struct {
 	ctx     context.Context
 	http    *http.Request
-	id      string // in the audit log
 	now     time.Time
 	url     string       // this request's own
 	payload []byte       // empty: POST-as-GET (section 6.3)
@@ -101,7 +100,7 @@ func (s *Service) authenticate(w http.ResponseWriter, hr *http.Request, kid, jwk
 	if err := checkAlgorithm(h.alg); err != nil {
 		return nil, err
 	}
-	r := &request{ctx: hr.Context(), http: hr, id: audit.RequestOf(hr.Context()), now: s.Clock.Now(), url: s.URL + hr.URL.RequestURI(), payload: j.payload}
+	r := &request{ctx: hr.Context(), http: hr, now: s.Clock.Now(), url: s.URL + hr.URL.RequestURI(), payload: j.payload}
 	_, badNonce := strict.Base64(h.nonce)
 	switch {
 	case (h.kid == "") == (h.jwk == nil):
@@ -167,7 +166,7 @@ func (s *Service) identify(r *request, j *jws) error {
 	}
 	if policy.IsDenial(dead) {
 		s.failed(r.account.Agent)
-		return policy.Deny(r.ctx, s.DB, r.now, r.policy("acme.request", s), dead)
+		return s.Policy.Refuse(r.ctx, s.query(r, audit.ACMERequest), dead)
 	}
 	return dead
 }
@@ -209,13 +208,21 @@ func (r *request) read(fields map[string]any) error {
 	return nil
 }
 
-// policy returns the request as the audit log names it.
-func (r *request) policy(action string, s *Service) policy.Request {
-	p := policy.Request{Actor: "acme key", Action: action, ID: r.id}
-	if r.account != nil {
-		p.Actor, p.Subject = s.TrustDomain.ID(r.account.Agent), string(r.account.Agent)
+// principal is who signed the request: the agent of its account, or somebody with a key.
+func (s *Service) principal(r *request) policy.Principal {
+	if r.account == nil {
+		return policy.Bearer("acme key")
 	}
-	return p
+	return policy.Agent(s.TrustDomain.ID(r.account.Agent))
+}
+
+// query asks whether the request may do something to its own agent.
+func (s *Service) query(r *request, action audit.Action) policy.Query {
+	q := policy.Query{Principal: s.principal(r), Action: action, Time: r.now}
+	if r.account != nil {
+		q.Subject = string(r.account.Agent)
+	}
+	return q
 }
 
 // mark adds the header fields that every answer has.

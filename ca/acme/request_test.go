@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -39,7 +40,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, now: catest.Start}
 	w.authority = catest.New(t, catest.Plan{Now: func() time.Time { return w.now }})
 	w.Service = New(Config{
-		DB: w.authority.DB, CA: w.authority.CA, TrustDomain: domain, URL: origin, Clock: w.authority.Clock(),
+		DB: w.authority.DB, Policy: &policy.Point{DB: w.authority.DB}, CA: w.authority.CA, TrustDomain: domain, URL: origin, Clock: w.authority.Clock(),
 		Revoked: func(context.Context) error { w.crl++; return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(w.Close)

@@ -14,6 +14,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // revoke ends a certificate on request of its own key, of the account that ordered it,
@@ -37,7 +38,7 @@ func (s *Service) revoke(r *request) (*answer, error) {
 		return nil, err
 	}
 	// A full disk must not stop a revocation.
-	_, err = s.CA.Revoke(storage.Urgent(r.ctx), r.policy("certificate.revoke", s), serial, why)
+	_, err = s.CA.Revoke(storage.Urgent(r.ctx), s.principal(r), serial, why)
 	switch {
 	case errors.Is(err, agents.ErrRevoked):
 		return nil, newProblem("alreadyRevoked", "the certificate is revoked already")
@@ -47,7 +48,7 @@ func (s *Service) revoke(r *request) (*answer, error) {
 		return nil, err
 	}
 	if err := s.Revoked(context.WithoutCancel(r.ctx)); err != nil {
-		s.Log.Error("the CRL could not be published; the revocation stands", "request", r.id, "error", err)
+		s.Log.Error("the CRL could not be published; the revocation stands", "request", audit.RequestOf(r.ctx), "error", err)
 	}
 	return &answer{}, nil
 }
@@ -91,9 +92,7 @@ func (s *Service) revocable(r *request, cert *x509.Certificate) (agents.Credenti
 		return c.ID, p
 	case err == nil && !may:
 		reason := fmt.Errorf("%w: certificate %s is not this account's to revoke", policy.ErrDenied, c.ID)
-		if err := policy.Deny(r.ctx, s.DB, r.now, r.policy("certificate.revoke", s), reason); !policy.IsDenial(err) {
-			return c.ID, err
-		}
+		s.Policy.Refuse(r.ctx, s.query(r, audit.CertificateRevoke), reason)
 		return c.ID, newProblem("unauthorized", "%s", notYours)
 	}
 	return c.ID, err

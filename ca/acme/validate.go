@@ -9,6 +9,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // A claim says what an agent proves with a task.
@@ -19,8 +20,8 @@ type claim struct {
 }
 
 // validate finds out whether the account controls the name of the task, and records the
-// result. request is the id of the client's request.
-func (s *Service) validate(ctx context.Context, t task, request string) {
+// result. ctx knows the client's request, if it was one that began this.
+func (s *Service) validate(ctx context.Context, t task) {
 	var c claim
 	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
 		c, err = t.claim(tx, s.Clock.Now())
@@ -34,7 +35,7 @@ func (s *Service) validate(ctx context.Context, t task, request string) {
 		return // the server is stopping; the client will poll again
 	}
 	if err == nil {
-		err = s.settle(t, c, failed, request)
+		err = s.settle(context.WithoutCancel(ctx), t, c, failed)
 	}
 	if err != nil && !errors.Is(err, errSettled) {
 		s.Log.Error("validating a challenge", "account", t.account, "order", t.order.String(), "type", t.kind, "error", err)
@@ -77,13 +78,13 @@ func (t task) claim(tx storage.Tx, now time.Time) (claim, error) {
 // name at that moment. A failure is recorded as a denial, and then the challenge and its
 // authorization become invalid (RFC 8555, section 7.1.6). After a crash between these
 // two, the validation is repeated.
-func (s *Service) settle(t task, c claim, failed *problem, request string) error {
-	ctx, now := context.Background(), s.Clock.Now()
-	asked := policy.Request{Actor: s.TrustDomain.ID(c.agent), Action: "acme.challenge", Subject: string(c.agent), ID: request}
+func (s *Service) settle(ctx context.Context, t task, c claim, failed *problem) error {
+	now := s.Clock.Now()
+	q := policy.Query{Principal: policy.Agent(s.TrustDomain.ID(c.agent)), Action: audit.ACMEChallenge, Subject: string(c.agent), Time: now}
 	if failed == nil {
-		err := policy.Do(ctx, s.DB, now, asked, func(tx storage.Tx) (policy.Grant, error) {
-			return policy.Grant{Reasons: []string{t.kind, c.name}}, t.succeed(tx, c, now)
-		})
+		err := s.Policy.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+			return policy.Done{Reasons: []string{t.kind, c.name}}, t.succeed(tx, c, now)
+		}})
 		if err == nil {
 			return nil
 		}
@@ -91,7 +92,7 @@ func (s *Service) settle(t task, c claim, failed *problem, request string) error
 			return err
 		}
 	} else {
-		err := policy.Deny(ctx, s.DB, now, asked, fmt.Errorf("%s for %s: %w", t.kind, c.name, failed))
+		err := s.Policy.Refuse(ctx, q, agents.NewRefusal("challenge_failed", fmt.Sprintf("%s for %s: %v", t.kind, c.name, failed), failed))
 		if u, ok := errors.AsType[*policy.Unrecorded](err); ok {
 			return u
 		}

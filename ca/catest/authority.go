@@ -70,7 +70,7 @@ func New(t testing.TB, p Plan) *Authority {
 	if p.Wrap != nil {
 		db = p.Wrap(db)
 	}
-	a.CA, err = ca.New(ca.Config{DB: db, Keys: a.Keys, TrustDomain: TrustDomain, BaseURL: BaseURL, Profiles: p.Profiles, Clock: a.Clock()})
+	a.CA, err = ca.New(ca.Config{DB: db, Policy: &policy.Point{DB: db}, Keys: a.Keys, TrustDomain: TrustDomain, BaseURL: BaseURL, Profiles: p.Profiles, Clock: a.Clock()})
 	a.check(err)
 	return a
 }
@@ -106,8 +106,7 @@ func (a *Authority) Rotate(p keys.Purpose, algorithm keys.Algorithm, lifetime ti
 // Ask is a request for a certificate as the server makes it.
 func Ask(name agents.Name, csr *ca.CSR) ca.Request {
 	return ca.Request{
-		Request: policy.Request{Actor: "spiffe://" + string(TrustDomain) + "/agent/" + string(name), ID: "0123456789abcdef"},
-		Agent:   name, CSR: csr, Proof: "a test",
+		Principal: policy.Agent(TrustDomain.ID(name)), Agent: name, CSR: csr, Proof: "a test",
 	}
 }
 

@@ -29,6 +29,7 @@ const (
 // A Config is what a Service is made of.
 type Config struct {
 	DB          storage.DB
+	Policy      *policy.Point
 	CA          *ca.CA
 	TrustDomain agents.TrustDomain
 	Clock       *clock.Clock
@@ -44,6 +45,12 @@ type Service struct{ Config }
 
 // New returns a Service.
 func New(c Config) *Service { return &Service{c} }
+
+// Those who ask, until they have proven to be an agent.
+var (
+	invited   = policy.Bearer("enrollment token")
+	presenter = policy.Bearer("client certificate")
+)
 
 // ServeEnroll exchanges a one-time enrollment token for a first certificate.
 // Any flaw of the request leaves the token as it was.
@@ -68,18 +75,16 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, er
 	if err != nil {
 		return nil, err
 	}
-	asked := policy.Request{Actor: "enrollment token", Action: "certificate.issue", ID: audit.RequestOf(r.Context())}
-	agent, err := s.invited(r.Context(), e, asked)
+	agent, err := s.invited(r.Context(), e)
 	if err != nil {
 		return nil, err
 	}
-	asked.Subject = string(agent)
 	csr, err := ca.ParseCSRPEM([]byte(request))
 	if err != nil {
-		return nil, policy.Deny(r.Context(), s.DB, s.Clock.Now(), asked, err)
+		return nil, s.refuse(r.Context(), invited, agent, err)
 	}
 	return s.CA.Issue(r.Context(), ca.Request{
-		Request: asked, Agent: agent, CSR: csr, Profile: profile, Proof: "enrollment token",
+		Principal: invited, Agent: agent, CSR: csr, Profile: profile, Proof: "enrollment token",
 		Claim: func(tx storage.Tx, _ *ca.Issued) error { return agents.Redeem(tx, e, s.Clock.Now()) },
 	})
 }
@@ -87,7 +92,7 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, er
 // invited returns the agent that may enroll with the token. If an operator gave
 // the token out and it can no longer be used, the attempt is recorded: somebody
 // has a copy.
-func (s *Service) invited(ctx context.Context, e agents.Enrollment, asked policy.Request) (agents.Name, error) {
+func (s *Service) invited(ctx context.Context, e agents.Enrollment) (agents.Name, error) {
 	var name agents.Name
 	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
 		if name, err = agents.Invited(tx, e); err != nil {
@@ -102,11 +107,14 @@ func (s *Service) invited(ctx context.Context, e agents.Enrollment, asked policy
 	if errors.Is(err, agents.ErrNotActive) {
 		err = fmt.Errorf("%w: %w", agents.ErrEnrollment, err)
 	}
-	if policy.IsDenial(err) {
-		asked.Subject = string(name)
-		err = policy.Deny(ctx, s.DB, s.Clock.Now(), asked, err)
-	}
-	return name, err
+	return name, s.refuse(ctx, invited, name, err)
+}
+
+// refuse records that somebody was refused a certificate of an agent, if err is a
+// refusal, and returns err. It is the one place here that does.
+func (s *Service) refuse(ctx context.Context, who policy.Principal, agent agents.Name, err error) error {
+	q := policy.Query{Principal: who, Action: audit.CertificateIssue, Subject: string(agent), Time: s.Clock.Now()}
+	return s.Policy.Refuse(ctx, q, err)
 }
 
 // An issued certificate is the answer of both endpoints.

@@ -1,7 +1,6 @@
 package enroll
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // ServeCertificates issues an agent's next certificate to a client that presents
@@ -28,26 +26,25 @@ func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, e
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return nil, errNoCertificate
 	}
-	asked := policy.Request{Actor: "client certificate", Action: "certificate.issue", ID: audit.RequestOf(r.Context())}
-	agent, proof, err := s.holder(r, asked)
+	agent, proof, err := s.holder(r)
 	if err != nil {
 		return nil, err
 	}
-	asked.Actor, asked.Subject = s.TrustDomain.ID(agent), string(agent)
+	who := policy.Agent(s.TrustDomain.ID(agent))
 	var request, ttl, profile string
 	if err := readJSON(w, r, map[string]any{"csr": &request, "ttl": &ttl, "profile": &profile}); err != nil {
 		return nil, err
 	}
 	lifetime, err := parseTTL(ttl)
 	if err != nil {
-		return nil, policy.Deny(r.Context(), s.DB, s.Clock.Now(), asked, err)
+		return nil, s.refuse(r.Context(), who, agent, err)
 	}
 	csr, err := ca.ParseCSRPEM([]byte(request))
 	if err != nil {
-		return nil, policy.Deny(r.Context(), s.DB, s.Clock.Now(), asked, err)
+		return nil, s.refuse(r.Context(), who, agent, err)
 	}
 	return s.CA.Issue(r.Context(), ca.Request{
-		Request: asked, Agent: agent, CSR: csr, TTL: lifetime, Profile: profile, Proof: proof,
+		Principal: who, Agent: agent, CSR: csr, TTL: lifetime, Profile: profile, Proof: proof,
 		// The body may have come long after the certificate was looked at.
 		Claim: func(tx storage.Tx, _ *ca.Issued) error {
 			_, _, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], s.Clock.Now())
@@ -59,16 +56,15 @@ func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, e
 // holder returns the agent whose certificate the client presented, and says
 // which certificate. If a certificate names an agent and cannot be used, the
 // refusal is recorded.
-func (s *Service) holder(r *http.Request, asked policy.Request) (agent agents.Name, proof string, err error) {
+func (s *Service) holder(r *http.Request) (agent agents.Name, proof string, err error) {
 	now := s.Clock.Now()
 	err = s.DB.View(r.Context(), func(tx storage.Tx) error {
 		_, c, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], now)
 		agent, proof = c.Agent, "client certificate "+c.ID.String()
 		return err
 	})
-	if err != nil && agent != "" && (policy.IsDenial(err) || errors.Is(err, ca.ErrNotOurs)) {
-		asked.Subject = string(agent)
-		err = policy.Deny(r.Context(), s.DB, now, asked, err)
+	if err != nil {
+		err = s.refuse(r.Context(), presenter, agent, err)
 	}
 	return agent, proof, err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/bolt"
 	"github.com/brevet-ca/brevet/storage/keys/file"
 	"github.com/brevet-ca/brevet/tokens"
@@ -41,12 +42,13 @@ func openParts(b *testing.B, dir string) *parts {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { p.db.Close() })
+	point := &policy.Point{DB: p.db, Rules: policy.Rules{Authority: "https://127.0.0.1:8443"}}
 	k := file.NewStore(dir, file.NoPassphrase)
-	if p.ca, err = ca.New(ca.Config{DB: p.db, Keys: k, TrustDomain: benchTrustDomain, BaseURL: "http://127.0.0.1:8080", Clock: clock.Believing(time.Now)}); err != nil {
+	if p.ca, err = ca.New(ca.Config{DB: p.db, Policy: point, Keys: k, TrustDomain: benchTrustDomain, BaseURL: "http://127.0.0.1:8080", Clock: clock.Believing(time.Now)}); err != nil {
 		b.Fatal(err)
 	}
 	p.tokens, err = tokens.New(tokens.Config{
-		DB: p.db, Keys: k, TrustDomain: benchTrustDomain, Issuer: "https://127.0.0.1:8443", Clock: clock.Believing(time.Now), Log: slog.New(slog.DiscardHandler),
+		DB: p.db, Policy: point, Keys: k, TrustDomain: benchTrustDomain, Issuer: "https://127.0.0.1:8443", Clock: clock.Believing(time.Now), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -89,8 +91,8 @@ func (p *parts) add(b *testing.B, name agents.Name) {
 }
 
 func (p *parts) issue(b *testing.B, name agents.Name) {
-	_, err := p.ca.Issue(b.Context(), ca.Request{
-		Request: policy.Request{Actor: benchTrustDomain.ID(name), ID: "0123456789abcdef"}, Agent: name, CSR: p.csr,
+	_, err := p.ca.Issue(audit.WithRequest(b.Context(), "0123456789abcdef"), ca.Request{
+		Principal: policy.Agent(benchTrustDomain.ID(name)), Agent: name, CSR: p.csr,
 		Proof: "client certificate 0cf8f45f12f76a508027e925a2c2a0c037754589",
 	})
 	if err != nil {
@@ -99,8 +101,8 @@ func (p *parts) issue(b *testing.B, name agents.Name) {
 }
 
 func (p *parts) mint(b *testing.B) string {
-	t, err := p.tokens.Mint(b.Context(), tokens.Request{
-		Request: policy.Request{Actor: benchTrustDomain.ID("agent-0"), ID: "0123456789abcdef"}, Agent: "agent-0",
+	t, err := p.tokens.Mint(audit.WithRequest(b.Context(), "0123456789abcdef"), tokens.Request{
+		Principal: policy.Agent(benchTrustDomain.ID("agent-0")), Agent: "agent-0",
 		Proof: "client certificate 0cf8f45f12f76a508027e925a2c2a0c037754589",
 	})
 	if err != nil {

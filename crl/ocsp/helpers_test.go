@@ -43,10 +43,10 @@ func newWorld(t testing.TB, algorithm keys.Algorithm) *world {
 	return w
 }
 
-func (w *world) now() time.Time        { return w.clock }
-func (w *world) pass(d time.Duration)  { w.clock = w.clock.Add(d) }
-func (w *world) second() time.Time     { return w.clock.Truncate(time.Second) }
-func (w *world) actor() policy.Request { return policy.Request{Actor: "test"} }
+func (w *world) now() time.Time          { return w.clock }
+func (w *world) pass(d time.Duration)    { w.clock = w.clock.Add(d) }
+func (w *world) second() time.Time       { return w.clock.Truncate(time.Second) }
+func (w *world) actor() policy.Principal { return policy.Bearer("test") }
 
 func (w *world) check(err error) {
 	w.t.Helper()
@@ -81,7 +81,7 @@ func (w *world) issue(name agents.Name) leaf {
 
 func (w *world) tryIssue(name agents.Name) (leaf, error) {
 	w.t.Helper()
-	issued, err := w.CA.Issue(context.Background(), ca.Request{Request: w.actor(), Agent: name, CSR: w.csr, Proof: "a test"})
+	issued, err := w.CA.Issue(context.Background(), ca.Request{Principal: w.actor(), Agent: name, CSR: w.csr, Proof: "a test"})
 	if err != nil {
 		return leaf{}, err
 	}

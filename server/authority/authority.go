@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/config"
@@ -25,6 +26,7 @@ import (
 // A Config is what an Authority is made of.
 type Config struct {
 	DB      storage.DB
+	Policy  *policy.Point
 	Keys    keys.Source
 	File    *config.File
 	Clock   *clock.Clock
@@ -59,12 +61,12 @@ func Open(c Config) (*Authority, error) {
 	var errs [3]error
 	wait.Go(func() {
 		a.CA, errs[0] = ca.New(ca.Config{
-			DB: c.DB, Keys: c.Keys, TrustDomain: c.File.TrustDomain, BaseURL: c.File.BaseURL(), Profiles: c.File.Profiles, Clock: c.Clock,
+			DB: c.DB, Policy: c.Policy, Keys: c.Keys, TrustDomain: c.File.TrustDomain, BaseURL: c.File.BaseURL(), Profiles: c.File.Profiles, Clock: c.Clock,
 		})
 	})
 	wait.Go(func() {
 		a.Tokens, errs[1] = tokens.New(tokens.Config{
-			DB: c.DB, Keys: c.Keys, TrustDomain: c.File.TrustDomain, Issuer: c.File.Advertise, Clock: c.Clock, Log: c.Log,
+			DB: c.DB, Policy: c.Policy, Keys: c.Keys, TrustDomain: c.File.TrustDomain, Issuer: c.File.Advertise, Clock: c.Clock, Log: c.Log,
 			PostQuantum: c.File.Tokens.PostQuantum,
 		})
 	})

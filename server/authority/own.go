@@ -84,7 +84,7 @@ func (o *Own) Renew(ctx context.Context) error {
 		return err
 	}
 	issued, err := o.ca.Issue(storage.Urgent(ctx), ca.Request{
-		Request: policy.Request{Actor: "system"}, Agent: agents.Authority, CSR: csr, Proof: "this server", Time: now,
+		Principal: policy.System, Agent: agents.Authority, CSR: csr, Proof: "this server", Time: now,
 	})
 	if err != nil {
 		return err

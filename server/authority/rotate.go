@@ -32,8 +32,7 @@ func (a *Authority) Rotate(ctx context.Context, by policy.Principal, p keys.Purp
 	defer a.rotating.Unlock()
 	r := rotation{Authority: a, purpose: p, wanted: alg, now: a.Clock.Now()}
 	q := policy.Query{Principal: by, Action: audit.KeyRotate, Subject: string(p), Time: r.now}
-	point := policy.Point{DB: a.DB}
-	if err := point.Do(ctx, q, policy.Act{Prepare: r.prepare, Change: r.promote}); err != nil {
+	if err := a.Policy.Do(ctx, q, policy.Act{Prepare: r.prepare, Change: r.promote}); err != nil {
 		return "", err
 	}
 	return r.successors[0].key.ID, a.reload(ctx, p)

@@ -38,8 +38,7 @@ func (a *Authority) Start(ctx context.Context) error {
 // may be nil.
 func (a *Authority) record(ctx context.Context, action audit.Action, now time.Time, why string, change func(storage.Tx) error) error {
 	q := policy.Query{Principal: policy.System, Action: action, Subject: string(agents.Authority), Time: now}
-	point := policy.Point{DB: a.DB}
-	return point.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+	return a.Policy.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		done := policy.Done{Reasons: []string{why}}
 		if change == nil {
 			return done, nil

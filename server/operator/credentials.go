@@ -47,7 +47,6 @@ func (s *Service) issue(ctx context.Context, p policy.Principal, in api.IssueReq
 			return out, fmt.Errorf("%w ttl %q: want a duration such as 5m", agents.ErrInvalid, in.TTL)
 		}
 	}
-	asked := request(ctx, p, audit.CertificateIssue, string(name))
 	csr, err := ca.ParseCSRPEM([]byte(in.CSR))
 	if name == agents.Authority {
 		err = fmt.Errorf("%w: %s is the authority itself, whose certificate nobody else has the key of", agents.ErrTransition, name)
@@ -55,9 +54,8 @@ func (s *Service) issue(ctx context.Context, p policy.Principal, in api.IssueReq
 	if err != nil {
 		return out, s.do(ctx, p, act{action: audit.CertificateIssue, subject: string(name), prepare: func(context.Context) error { return err }})
 	}
-	asked.OnBehalfOf = s.TrustDomain.ID(name)
 	issued, err := s.CA.Issue(ctx, ca.Request{
-		Request: asked, Agent: name, CSR: csr, TTL: ttl, Profile: in.Profile, Proof: "an operator",
+		Principal: p, OnBehalfOf: s.TrustDomain.ID(name), Agent: name, CSR: csr, TTL: ttl, Profile: in.Profile, Proof: "an operator",
 	})
 	if err != nil {
 		return out, err
@@ -152,7 +150,7 @@ func (s *Service) revokeCertificate(ctx context.Context, p policy.Principal, in 
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	c, err := s.CA.Revoke(storage.Urgent(ctx), request(ctx, p, "", ""), serial, why)
+	c, err := s.CA.Revoke(storage.Urgent(ctx), p, serial, why)
 	if err != nil {
 		return api.Receipt{}, err
 	}
@@ -204,7 +202,7 @@ func (s *Service) revokeToken(ctx context.Context, p policy.Principal, in api.To
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	t, err := s.Tokens.Revoke(storage.Urgent(ctx), request(ctx, p, "", ""), jti, "", why)
+	t, err := s.Tokens.Revoke(storage.Urgent(ctx), p, jti, "", why)
 	if err != nil {
 		return api.Receipt{}, err
 	}

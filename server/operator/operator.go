@@ -138,8 +138,3 @@ func (s *Service) cutOff(ctx context.Context, p policy.Principal, a act) error {
 	a.change = func(tx storage.Tx, _ time.Time, d *audit.Details) error { return change(tx, s.Clock.Latest(), d) }
 	return s.do(storage.Urgent(ctx), p, a)
 }
-
-// request is for the parts of the authority that record by themselves.
-func request(ctx context.Context, p policy.Principal, action audit.Action, subject string) policy.Request {
-	return policy.Request{Actor: p.Actor, Action: string(action), Subject: subject, ID: audit.RequestOf(ctx)}
-}

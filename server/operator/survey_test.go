@@ -20,6 +20,7 @@ import (
 	"github.com/brevet-ca/brevet/server/operator"
 	"github.com/brevet-ca/brevet/server/servertest"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/bolt"
 	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 	"github.com/brevet-ca/brevet/tokens"
@@ -29,6 +30,7 @@ import (
 type parts struct {
 	t      *testing.T
 	db     *bolt.DB
+	policy *policy.Point
 	ca     *ca.CA
 	tokens *tokens.Service
 	csr    *ca.CSR
@@ -57,15 +59,16 @@ func newParts(t *testing.T, names ...agents.Name) *parts {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.db.Close() })
+	p.policy = &policy.Point{DB: p.db}
 	k, noon := keyfile.NewStore(w.Dir, keyfile.NoPassphrase), clock.Believing(func() time.Time { return p.now })
-	if p.ca, err = ca.New(ca.Config{DB: p.db, Keys: k, TrustDomain: surveyed, Clock: noon}); err != nil {
+	if p.ca, err = ca.New(ca.Config{DB: p.db, Policy: p.policy, Keys: k, TrustDomain: surveyed, Clock: noon}); err != nil {
 		t.Fatal(err)
 	}
-	if p.tokens, err = tokens.New(tokens.Config{DB: p.db, Keys: k, TrustDomain: surveyed, Issuer: "https://a.example", Clock: noon, Log: slog.New(slog.DiscardHandler)}); err != nil {
+	if p.tokens, err = tokens.New(tokens.Config{DB: p.db, Policy: p.policy, Keys: k, TrustDomain: surveyed, Issuer: "https://a.example", Clock: noon, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range names {
-		p.change("agent.add", func(tx storage.Tx) error {
+		p.change(audit.AgentAdd, func(tx storage.Tx) error {
 			e, err := agents.NewEnrollment(p.now)
 			if err != nil {
 				return err
@@ -78,18 +81,19 @@ func newParts(t *testing.T, names ...agents.Name) *parts {
 }
 
 // change is an operator's.
-func (p *parts) change(action string, do func(storage.Tx) error) {
+func (p *parts) change(action audit.Action, do func(storage.Tx) error) {
 	p.t.Helper()
-	err := policy.Do(p.t.Context(), p.db, p.now, policy.Request{Actor: "uid=0", Action: action, Subject: "x"}, func(tx storage.Tx) (policy.Grant, error) {
-		return policy.Grant{}, do(tx)
-	})
+	q := policy.Query{Principal: policy.UID(0), Action: action, Subject: "x", Time: p.now}
+	err := p.policy.Do(p.t.Context(), q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+		return policy.Done{}, do(tx)
+	}})
 	if err != nil && !policy.IsDenial(err) {
 		p.t.Fatal(err)
 	}
 }
 
 func (p *parts) issue(n agents.Name) (id agents.CredentialID) {
-	issued, err := p.ca.Issue(p.t.Context(), ca.Request{Request: policy.Request{Actor: "x"}, Agent: n, CSR: p.csr, TTL: time.Minute})
+	issued, err := p.ca.Issue(p.t.Context(), ca.Request{Principal: policy.Bearer("x"), Agent: n, CSR: p.csr, TTL: time.Minute})
 	if err == nil {
 		return issued.ID
 	}
@@ -100,7 +104,7 @@ func (p *parts) issue(n agents.Name) (id agents.CredentialID) {
 }
 
 func (p *parts) mint(n agents.Name) (id agents.CredentialID) {
-	t, err := p.tokens.Mint(p.t.Context(), tokens.Request{Request: policy.Request{Actor: "x"}, Agent: n})
+	t, err := p.tokens.Mint(p.t.Context(), tokens.Request{Principal: policy.Agent("x"), Agent: n})
 	if err == nil {
 		return t.ID
 	}
@@ -175,7 +179,7 @@ func TestWritersDoNotWaitForSurveys(t *testing.T) {
 		p.issue("bot")
 		p.mint("bot")
 		p.issue("stranger") // a refusal
-		if _, err := p.ca.Revoke(t.Context(), policy.Request{Actor: "uid=0"}, last, agents.Superseded); err != nil {
+		if _, err := p.ca.Revoke(t.Context(), policy.UID(0), last, agents.Superseded); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -208,11 +212,11 @@ func TestSurveysAreBroughtUpToDate(t *testing.T) {
 			p.now = p.now.Add(time.Duration(random.IntN(40)) * time.Second)
 		case 7:
 			if len(certs) > 0 {
-				p.ca.Revoke(t.Context(), policy.Request{Actor: "uid=0"}, certs[random.IntN(len(certs))], agents.Superseded)
+				p.ca.Revoke(t.Context(), policy.UID(0), certs[random.IntN(len(certs))], agents.Superseded)
 			}
 		case 8:
 			if len(jtis) > 0 {
-				p.tokens.Revoke(t.Context(), policy.Request{Actor: "uid=0"}, jtis[random.IntN(len(jtis))], "", agents.Superseded)
+				p.tokens.Revoke(t.Context(), policy.UID(0), jtis[random.IntN(len(jtis))], "", agents.Superseded)
 			}
 		case 9:
 			if random.IntN(4) == 0 {

@@ -13,15 +13,16 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// Observe gives each request an id. Handlers find it in the context (see
-// [audit.RequestOf]), the client in X-Request-Id. Observe counts and logs the request,
-// and survives a handler's panic.
+// Observe gives each request an id. Handlers find it in the context with the address
+// of the client (see [audit.RequestOf] and [audit.PeerOf]), the client in X-Request-Id.
+// Observe counts and logs the request, and survives a handler's panic.
 func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
 		id := newRequestID()
 		w.Header()["X-Request-Id"] = []string{id}
-		r = r.WithContext(audit.WithRequest(r.Context(), id))
+		peer := peerHost(r)
+		r = r.WithContext(known(r.Context(), id, peer))
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			p := recover()
@@ -35,13 +36,23 @@ func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 			m.count(r.Pattern, rec.status, took)
 			log.LogAttrs(context.Background(), slog.LevelInfo, "request",
 				slog.String("request", id), slog.String("method", method(r)), slog.String("route", r.Pattern),
-				slog.Int("status", rec.status), slog.Duration("took", took), slog.String("peer", peerHost(r)))
+				slog.Int("status", rec.status), slog.Duration("took", took), slog.String("peer", peer))
 			if p == http.ErrAbortHandler {
 				panic(p) // package http then cuts off the answer, which would look whole otherwise
 			}
 		}()
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// known returns a context that carries what the audit log says of where a request came
+// from. Those over a unix socket have no address.
+func known(ctx context.Context, id, peer string) context.Context {
+	ctx = audit.WithRequest(ctx, id)
+	if peer == local {
+		return ctx
+	}
+	return audit.WithPeer(ctx, peer)
 }
 
 // newRequestID returns 16 hexadecimal digits.
@@ -88,11 +99,14 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
+// local is where requests over a unix socket come from.
+const local = "local"
+
 // peerHost returns the address that a request came from, without its port.
 func peerHost(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		return "local"
+		return local
 	}
 	return host
 }

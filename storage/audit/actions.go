@@ -81,7 +81,7 @@ func and(more ...string) []string { return slices.Concat(more, asked) }
 var actions = []ActionSpec{
 	{CertificateIssue, "A certificate was asked for: at an enrollment, a renewal, by ACME, by an operator on behalf of the agent, or by the server for itself.",
 		Operator | Agent | System | Bearer, agentName, and("names", "profile", "not_after", "lifetime", "key_thumbprint")},
-	{CertificateRevoke, "One certificate was to be revoked.", Operator | Agent, "the name of the certificate's agent", asked},
+	{CertificateRevoke, "One certificate was to be revoked: by an operator, by its agent, or by ACME with its own key.", Operator | Agent | Bearer, "the name of the certificate's agent", asked},
 	{CredentialRevoke, "A selection of credentials was to be revoked.", Operator, "what was selected by", and("selection", "counts")},
 	{TokenMint, "An access token was asked for.", Agent, agentName, and("scopes", "audiences", "not_after", "lifetime", "certificate", "key_thumbprint")},
 	{TokenRevoke, "One token was to be revoked.", Operator | Agent, "the name of the token's agent", asked},

@@ -2,7 +2,10 @@ package audit
 
 import "context"
 
-type requestKey struct{}
+type (
+	requestKey struct{}
+	peerKey    struct{}
+)
 
 // WithRequest returns a context that carries the identifier of a request, which
 // its events, the log and the answer share.
@@ -14,4 +17,16 @@ func WithRequest(ctx context.Context, id string) context.Context {
 func RequestOf(ctx context.Context) string {
 	id, _ := ctx.Value(requestKey{}).(string)
 	return id
+}
+
+// WithPeer returns a context that carries the network address from which a
+// request came.
+func WithPeer(ctx context.Context, address string) context.Context {
+	return context.WithValue(ctx, peerKey{}, address)
+}
+
+// PeerOf returns the address that ctx carries, or "".
+func PeerOf(ctx context.Context) string {
+	address, _ := ctx.Value(peerKey{}).(string)
+	return address
 }

@@ -47,7 +47,7 @@ func newAlone(t testing.TB, postQuantum keys.Algorithm, audiences ...string) *al
 	m.store.Key(keys.TokensPQ, postQuantum)
 	log := slog.New(slog.DiscardHandler)
 	service, err := tokens.New(tokens.Config{
-		DB: m, Keys: m.store.Keys, TrustDomain: td, Issuer: "https://ca.example/", Clock: m.store.Clock(), Log: log, PostQuantum: audiences,
+		DB: m, Policy: &policy.Point{DB: m, Rules: policy.Rules{Authority: "https://ca.example"}}, Keys: m.store.Keys, TrustDomain: td, Issuer: "https://ca.example/", Clock: m.store.Clock(), Log: log, PostQuantum: audiences,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func TestTokenBoundToAKeyIsNoBearerToken(t *testing.T) {
 	const records = storage.Partitioned[tokens.Token]("tokens")
 	m := newAlone(t, "")
 	m.add(agents.Change{Scopes: []string{"brevet:introspect"}})
-	minted, err := m.Tokens.Mint(t.Context(), tokens.Request{Request: policy.Request{Actor: "test"}, Agent: "bot", Proof: "a test"})
+	minted, err := m.Tokens.Mint(t.Context(), tokens.Request{Principal: policy.Agent("test"), Agent: "bot", Proof: "a test"})
 	if err != nil {
 		t.Fatal(err)
 	}

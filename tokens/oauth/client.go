@@ -51,20 +51,16 @@ func (s *Server) authenticate(ctx context.Context, r *http.Request, f form, acti
 		return then(tx, &c)
 	})
 	if err != nil {
-		err = s.deny(ctx, r, policy.Anonymous, action, claimed, err)
+		err = s.deny(ctx, policy.Anonymous, action, claimed, err)
 	}
 	return &c, err
 }
 
 // deny records err if it is a refusal that concerns an agent, and returns it. It is
 // the only place in this package that records refusals.
-func (s *Server) deny(ctx context.Context, r *http.Request, who policy.Principal, action audit.Action, about agents.Name, err error) error {
-	if about == "" || !policy.IsDenial(err) {
-		return err
-	}
-	point := policy.Point{DB: s.Tokens.DB}
-	q := policy.Query{Principal: who, Action: action, Subject: string(about), Time: s.Tokens.Clock.Now(), Request: requestID(r)}
-	return point.Do(ctx, q, policy.Act{Ask: func(storage.Tx, *policy.Query) error { return err }})
+func (s *Server) deny(ctx context.Context, who policy.Principal, action audit.Action, about agents.Name, err error) error {
+	q := policy.Query{Principal: who, Action: action, Subject: string(about), Time: s.Tokens.Clock.Now()}
+	return s.Tokens.Policy.Refuse(ctx, q, err)
 }
 
 // identify returns the client. If the attempt fails, it returns the agent that the

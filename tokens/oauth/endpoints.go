@@ -62,7 +62,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Intr
 		return tokens.Introspection{}, err
 	}
 	if !may {
-		s.deny(ctx, r, policy.Agent(s.Tokens.TrustDomain.ID(caller)), audit.TokenIntrospect, caller, policy.ErrScope)
+		s.deny(ctx, policy.Agent(s.Tokens.TrustDomain.ID(caller)), audit.TokenIntrospect, caller, policy.ErrScope)
 		return tokens.Introspection{}, &protocolError{http.StatusForbidden, "insufficient_scope", "introspection needs the scope brevet:introspect"}
 	}
 	return in, nil
@@ -114,9 +114,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Tokens.Revoke(storage.Urgent(r.Context()), policy.Request{
-		Actor: s.Tokens.TrustDomain.ID(c.agent.Name), Subject: string(t.Agent), ID: requestID(r),
-	}, t.ID, c.agent.Name, agents.Superseded)
+	_, err = s.Tokens.Revoke(storage.Urgent(r.Context()), policy.Agent(s.Tokens.TrustDomain.ID(c.agent.Name)), t.ID, c.agent.Name, agents.Superseded)
 	if errors.Is(err, storage.ErrNotFound) || policy.IsDenial(err) {
 		return nil
 	}

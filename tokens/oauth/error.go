@@ -61,7 +61,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if p.status >= 500 {
 		level = s.Log.Error
 	}
-	level("refused", "request", requestID(r), "path", r.URL.Path, "error", p.code, "reason", err.Error())
+	level("refused", "request", audit.RequestOf(r.Context()), "path", r.URL.Path, "error", p.code, "reason", err.Error())
 	if policy.IsUnavailable(err) {
 		w.Header().Set("Retry-After", "60")
 	}
@@ -84,9 +84,6 @@ func describe(text string) string {
 		return r
 	}, text)
 }
-
-// requestID returns the correlation id that the server gave the request.
-func requestID(r *http.Request) string { return audit.RequestOf(r.Context()) }
 
 // Header fields that nearly every answer has; nobody changes them.
 var isJSON, noStore = []string{"application/json"}, []string{"no-store"}

@@ -52,7 +52,7 @@ func fuzzService(f *testing.F, registered ...crypto.PublicKey) *Server {
 	}
 	store.Add("bot", c)
 	service, err := tokens.New(tokens.Config{
-		DB: store.DB, Keys: store.Keys, TrustDomain: "example.internal", Issuer: fuzzIssuer, Clock: store.Clock(), Log: slog.New(slog.DiscardHandler),
+		DB: store.DB, Policy: &policy.Point{DB: store.DB, Rules: policy.Rules{Authority: fuzzIssuer}}, Keys: store.Keys, TrustDomain: "example.internal", Issuer: fuzzIssuer, Clock: store.Clock(), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		f.Fatal(err)

@@ -44,14 +44,13 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) (*tokens.Minted, e
 	if err != nil {
 		return nil, err
 	}
-	who := s.Tokens.TrustDomain.ID(c.agent.Name)
+	who := policy.Agent(s.Tokens.TrustDomain.ID(c.agent.Name))
 	wish, err := g.Wish(ctx, asked)
 	if err != nil {
-		return nil, s.deny(ctx, r, policy.Agent(who), audit.TokenMint, c.agent.Name, err)
+		return nil, s.deny(ctx, who, audit.TokenMint, c.agent.Name, err)
 	}
 	return s.Tokens.Mint(ctx, tokens.Request{
-		Request: policy.Request{Actor: who, ID: requestID(r)},
-		Agent:   c.agent.Name, Bound: c.bound, Proof: c.proof(), Claim: both(c.claim, wish.Claim),
+		Principal: who, Agent: c.agent.Name, Bound: c.bound, Proof: c.proof(), Claim: both(c.claim, wish.Claim),
 		Scopes: wish.Scopes, Audiences: wish.Audiences,
 	})
 }

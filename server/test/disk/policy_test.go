@@ -10,6 +10,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/bolt"
 )
 
@@ -37,19 +38,20 @@ func TestRefusalThatNeverWas(t *testing.T) {
 	}
 	defer db.Close()
 	s := &fullStore{DB: db}
-	r := policy.Request{Actor: "enrollment token", Action: "certificate.issue"}
-	err = policy.Do(storage.Urgent(t.Context()), s, time.Now(), r, func(storage.Tx) (policy.Grant, error) {
-		return policy.Grant{}, agents.ErrEnrollment
-	})
+	p := policy.Point{DB: s}
+	q := policy.Query{Principal: policy.Bearer("enrollment token"), Action: audit.CertificateIssue, Subject: "bot", Time: time.Now()}
+	err = p.Do(storage.Urgent(t.Context()), q, policy.Act{Change: func(storage.Tx, *policy.Decision) (policy.Done, error) {
+		return policy.Done{}, agents.ErrEnrollment
+	}})
 	if !errors.Is(err, storage.ErrFull) || policy.IsDenial(err) || !policy.IsUnavailable(err) {
 		t.Errorf("Do: %v, want that the disk is full", err)
 	}
 	if s.urgent != 1 {
 		t.Errorf("%d urgent writes, want the one that was asked for", s.urgent)
 	}
-	err = policy.Deny(storage.Urgent(t.Context()), s, time.Now(), r, agents.ErrEnrollment)
+	err = p.Refuse(storage.Urgent(t.Context()), q, agents.ErrEnrollment)
 	if !policy.IsDenial(err) || policy.IsUnavailable(err) || policy.Told(err) != agents.ErrEnrollment.Error() || err.Error() == policy.Told(err) {
-		t.Errorf("Deny: %v, and to outsiders: %s", err, policy.Told(err))
+		t.Errorf("Refuse: %v, and to outsiders: %s", err, policy.Told(err))
 	}
 	if s.urgent != 1 {
 		t.Error("recording a refusal is urgent, which lets strangers use the reserve up")
