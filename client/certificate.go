@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// An asking is the body of a request for a certificate: to enroll it holds the
-// token, and only to renew it may hold a TTL.
+// An asking is the body of a request for a certificate. A request to enroll holds the
+// token; only a request to renew may hold a TTL.
 type asking struct {
 	Token   string `json:"token,omitempty"`
 	CSR     string `json:"csr"`
@@ -24,8 +24,7 @@ type asking struct {
 	Profile string `json:"profile,omitempty"`
 }
 
-// certify asks for a certificate at path and returns the new pair, once it has
-// checked what came.
+// certify asks for a certificate at path, checks the answer and returns the new pair.
 func (e endpoint) certify(ctx context.Context, c *tls.Config, t *trust, path string, a asking, key crypto.Signer) (*pair, error) {
 	body, err := json.Marshal(a)
 	if err != nil {
@@ -73,7 +72,7 @@ func names(c *x509.Certificate) []string {
 	return all
 }
 
-// issued is what the authority answers.
+// issued is the authority's answer.
 type issued struct {
 	chain    []*x509.Certificate // from the agent's up
 	notAfter time.Time

@@ -73,17 +73,17 @@ func (id *Identity) Certificate() *x509.Certificate { return id.pair().Leaf }
 func (id *Identity) String() string { return spiffeID(id.Certificate()) }
 
 // TLSConfig returns a configuration for clients and servers that presents the
-// current certificate in each handshake and trusts the authority's root alone.
+// current certificate in each handshake and trusts only the authority's root.
 // A server that wants to know its clients sets ClientAuth.
 //
 // A connection keeps the certificate it began with. A program that sends
 // certificate-bound tokens (RFC 8705, section 3) over connections it keeps
 // closes the idle ones when the certificate changes: Run reports that.
 //
-// The standard library verifies the chain, so that an agent whose certificate
-// is composite or signed with ML-DSA alone is refused: HybridClientConfig and
-// HybridServerConfig are for those. With an identity that requires hybrid
-// signatures, those of the peer are checked besides.
+// The standard library verifies the chain. So it refuses an agent whose certificate
+// has a composite signature or only an ML-DSA signature: HybridClientConfig and
+// HybridServerConfig are for such agents. If the identity requires hybrid
+// signatures, the peer's chain must have them, too.
 func (id *Identity) TLSConfig() *tls.Config {
 	c := id.peerConfig()
 	c.VerifyConnection = func(s tls.ConnectionState) error {
@@ -108,9 +108,9 @@ func (id *Identity) peerConfig() *tls.Config {
 	}
 }
 
-// pair returns the current pair. The directory is the truth and memory a copy
-// of it: from when the copy should have been renewed, the directory is looked
-// at, where another process may have put a successor.
+// pair returns the current pair. Memory has a copy of the pair in the directory. Once
+// the copy should have been renewed, pair looks into the directory, because another
+// process may have put a successor there.
 func (id *Identity) pair() *pair {
 	p := id.current.Load()
 	if time.Now().Before(p.renewAt) {
@@ -119,9 +119,8 @@ func (id *Identity) pair() *pair {
 	return id.adopt()
 }
 
-// adopt takes over the pair in the directory, unless it is older than the one
-// in memory (which could not be saved then) or is another agent's, or cannot be
-// read.
+// adopt takes over the pair in the directory. It does not if that cannot be read, is
+// another agent's, or is older than the pair in memory, which then could not be saved.
 func (id *Identity) adopt() *pair {
 	p := id.current.Load()
 	saved, err := id.dir.loadPair()

@@ -18,12 +18,12 @@ import (
 //	client.json  the URL of the authority, whether hybrid signatures are required,
 //	             and the profile that renewals ask for
 //
-// A certificate and its key change together, though they are two files. The
-// new key is written to key.pem.new; then cert.pem is replaced, which is the
-// moment of truth; then key.pem.new is renamed to key.pem. A crash before that
-// moment leaves the old pair, and key.pem.new means nothing. A crash after it
-// leaves a certificate whose key is in key.pem.new, and whoever reads or writes
-// the directory next finishes the renaming. Each step is durable before the
+// A certificate and its key change together, though they are two files. First the
+// new key is written to key.pem.new. Then cert.pem is replaced, which makes the
+// change. Then key.pem.new is renamed to key.pem. A crash before cert.pem is
+// replaced leaves the old pair, and key.pem.new means nothing. A crash after that
+// leaves a certificate whose key is in key.pem.new, and the next process that reads
+// or writes the directory finishes the renaming. Each step is durable before the
 // next begins, and a lock keeps processes apart.
 //
 // An enrollment replaces roots.pem and client.json before the pair: a crash in
@@ -41,15 +41,15 @@ const (
 // maxFile is the largest file that is read.
 const maxFile = 64 << 10
 
-// settings is what client.json holds: fields may be added, and none changes
-// its meaning.
+// settings is the content of client.json. Fields may be added, and none changes its
+// meaning.
 type settings struct {
 	Server        string `json:"server"`
 	RequireHybrid bool   `json:"require_hybrid,omitempty"`
 	Profile       string `json:"profile,omitempty"` // none stands for the default one
 }
 
-// A saved identity, as it lies in its directory.
+// A saved identity has the content of its directory.
 type saved struct {
 	server  string
 	profile string

@@ -34,8 +34,8 @@ type endpoint struct {
 	more string // what follows the product in User-Agent
 }
 
-// as returns e for requests under the terms of t, which it tells the authority:
-// its operator learns whom a rehearsed change of algorithms would cut off.
+// as returns e for requests under the terms of t. The requests tell the authority
+// these terms, so that a dry run shows whom a change of algorithms would break.
 func (e endpoint) as(t *trust) endpoint {
 	if t.hybrid {
 		e.more = " (require-hybrid)"
@@ -53,8 +53,7 @@ func parseServer(s string) (string, error) {
 	return "https://" + strings.ToLower(u.Host), nil
 }
 
-// unsent is the error of a request that did not leave: nobody has seen what is
-// in it.
+// unsent is the error of a request that was not sent: nobody has seen its content.
 type unsent struct{ error }
 
 func (u unsent) Unwrap() error { return u.error }
@@ -76,10 +75,10 @@ func (e endpoint) post(ctx context.Context, c *tls.Config, path, kind string, bo
 	return e.do(r, c)
 }
 
-// do sends a request over a connection of its own, so that it is made with the
-// certificate in c and no other, and returns the body of a good answer.
-// Redirects are not followed: the authority sends none, and what is sent here
-// is for it alone.
+// do sends a request and returns the body of a good answer. Each request has a
+// connection of its own, so that the certificate in c authenticates it and no other
+// does. Redirects are not followed: the authority sends none, and nobody else may see
+// the request.
 func (e endpoint) do(r *http.Request, c *tls.Config) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(r.Context(), timeout, fmt.Errorf("no answer within %s", timeout))
 	defer cancel()
@@ -110,8 +109,8 @@ func (e endpoint) do(r *http.Request, c *tls.Config) ([]byte, error) {
 	return body, nil
 }
 
-// broken is the error of a request that left, while what the authority made of
-// it is not known.
+// broken is the error of a request that was sent and got no usable answer: nobody
+// knows whether the authority carried it out.
 func (e endpoint) broken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -149,7 +148,7 @@ func (e endpoint) distrust(err error) error {
 	return fmt.Errorf("the certificate of %s cannot be used: %w", e.url, clockHint(err))
 }
 
-// clockHint adds to an error about validity what most often causes it.
+// clockHint adds the most frequent cause to an error about validity.
 func clockHint(err error) error {
 	var invalid x509.CertificateInvalidError
 	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {

@@ -15,22 +15,22 @@ type EnrollConfig struct {
 	Names        []string      // DNS names and IP addresses to have in the certificate, of those registered for the agent
 	Profile      string        // of the authority's, for this certificate and its successors; "" means the default one
 
-	// RequireHybrid has the identity take no chain, now and later, that does not
-	// rest on ML-DSA signatures throughout: see [Identity.RequireHybrid]. The token
-	// does not leave then but over a connection with such a chain.
+	// RequireHybrid has the identity refuse, now and later, every chain that has a
+	// signature without ML-DSA: see [Identity.RequireHybrid]. The token is then sent
+	// only over a connection with a hybrid chain.
 	RequireHybrid bool
 }
 
-// Enroll makes a key and trades the enrollment token for a certificate. The
-// token leaves only over a connection that the pinned root vouches for. The
+// Enroll makes a key and trades the enrollment token for a certificate. It sends
+// the token only over a connection that the pinned root vouches for. The
 // directory may hold an identity already; it is replaced once the new one is
-// complete. The key is saved before the token is sent, so that a directory
-// that cannot be written to costs no token.
+// complete. Enroll saves the key before it sends the token: if the directory cannot
+// be written to, the token is not used up.
 //
-// The token can be used once. If it was sent and no good answer came, or the
-// answer could not be saved, there is no second try with it: whatever the
-// authority issued is lost and will expire, and the operator gives out a new
-// token with brevet agent reenroll.
+// The token can be used once. If it was sent and no good answer came, or the answer
+// could not be saved, it cannot be tried again: a certificate that the authority
+// issued is lost and will expire. The operator gives out a new token with brevet
+// agent reenroll.
 func Enroll(ctx context.Context, c EnrollConfig) (*Identity, error) {
 	server, err := parseServer(c.Server)
 	if err != nil {
@@ -90,9 +90,9 @@ func (c EnrollConfig) enroll(ctx context.Context, e endpoint) (*Identity, error)
 	return newIdentity(d, e, s), nil
 }
 
-// tokenHint says what became of the token, where that is not plain. A refusal
-// leaves it as it was; an answer of 500 and above may come from a proxy that
-// lost the authority's.
+// tokenHint says what became of the token, if that is not obvious. A refusal does not
+// use it up. An answer of 500 and above may come from a proxy that lost the
+// authority's answer.
 func tokenHint(err error) error {
 	var refused *Error
 	var never unsent

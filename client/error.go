@@ -52,7 +52,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// refusal reads an answer that is not a good one.
+// refusal reads an answer that is an error.
 func (e endpoint) refusal(resp *http.Response, body []byte, now time.Time) *Error {
 	refused := &Error{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now), server: e.url}
 	var doc struct {
@@ -61,7 +61,7 @@ func (e endpoint) refusal(resp *http.Response, body []byte, now time.Time) *Erro
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
 	}
-	if json.Unmarshal(body, &doc) == nil { // whatever else answers here, a proxy say, is known by its status
+	if json.Unmarshal(body, &doc) == nil { // another sender, such as a proxy, is reported by its status
 		refused.Title, refused.Code = printable(doc.Title), printable(doc.Error)
 		if refused.Detail = printable(doc.Detail); refused.Detail == "" {
 			refused.Detail = printable(doc.Description)
@@ -70,8 +70,8 @@ func (e endpoint) refusal(resp *http.Response, body []byte, now time.Time) *Erro
 	return refused
 }
 
-// maxRetryAfter is the longest wait that is granted: a number beyond it is a
-// mistake, and an agent should notice when that is mended.
+// maxRetryAfter is the longest wait that a client accepts. A longer one is a mistake
+// of the server, and an agent should notice when it is corrected.
 const maxRetryAfter = time.Hour
 
 // retryAfter reads seconds or a date (RFC 9110, section 10.2.3). It returns 0

@@ -35,16 +35,16 @@ func (id *Identity) Hybrid() bool { return id.trust.Load().hybrid }
 func (t *trust) strict() *trust { return &trust{roots: t.roots, hybrid: true} }
 
 // HybridClientConfig returns a configuration for connections to another agent
-// of the same authority: its certificate must be for host and lead to a pinned
-// root by hybrid signatures alone. host is a DNS name or an IP address; "" stands
-// for the name that the connection is made to, which must then be a DNS name.
+// of the same authority: its certificate must be for host, and all signatures up to
+// a pinned root must be hybrid. host is a DNS name or an IP address; "" stands for
+// the name that the connection is made to, which must then be a DNS name.
 //
-// It works with every authority that is hybrid, also with those whose composite
-// or ML-DSA signatures crypto/tls cannot verify: this
-// function checks the chain in its place, and ConnectionState has the verified
-// certificate in PeerCertificates, but no VerifiedChains. The chain that
-// certifies the key is hybrid. The handshake itself is signed with that key,
-// which is classical; its secrecy is hybrid if both sides have X25519MLKEM768.
+// It works with every hybrid authority, even if crypto/tls cannot verify its
+// composite or ML-DSA signatures: this package checks the chain instead, and
+// ConnectionState has the verified certificate in PeerCertificates, but no
+// VerifiedChains. The chain that certifies the key is hybrid. The handshake itself
+// is signed with that key, which is classical; its secrecy is hybrid if both sides
+// have X25519MLKEM768.
 func (id *Identity) HybridClientConfig(host string) *tls.Config {
 	c := id.peerConfig()
 	c.ServerName = host
@@ -63,8 +63,8 @@ func (id *Identity) HybridClientConfig(host string) *tls.Config {
 }
 
 // HybridServerConfig is the other side of HybridClientConfig: clients must show
-// a certificate that leads to a pinned root by hybrid signatures alone. The
-// program reads from PeerCertificates who the client is.
+// a certificate, and all signatures up to a pinned root must be hybrid. The program
+// finds the client's name in PeerCertificates.
 func (id *Identity) HybridServerConfig() *tls.Config {
 	c := id.peerConfig()
 	c.ClientAuth = tls.RequireAnyClientCert // VerifyConnection does more

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// locked runs f while no other process or goroutine does over the same
-// directory. The lock is on the directory itself and ends with the process.
+// locked runs f. No other process or goroutine runs its own f over the same directory
+// meanwhile. The lock is on the directory itself and ends with the process.
 func (d directory) locked(f func() error) error {
 	handle, err := os.Open(string(d))
 	if err != nil {

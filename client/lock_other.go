@@ -6,8 +6,9 @@ import "sync"
 
 var everyDirectory sync.Mutex
 
-// locked runs f while no other goroutine does. Here the standard library has
-// no lock between processes: only one may write to a directory.
+// locked runs f. No other goroutine runs its own f meanwhile. On this system the
+// standard library has no lock between processes: only one process may write to a
+// directory.
 func (d directory) locked(f func() error) error {
 	everyDirectory.Lock()
 	defer everyDirectory.Unlock()

@@ -13,8 +13,7 @@ import (
 
 // Renew gets the next certificate, with a new key, by proving possession of
 // the current one (mutual TLS), and saves both. An error that is [ErrReenroll]
-// is final. If only the saving failed, the new certificate is in use all the
-// same.
+// is final. If only saving failed, the new certificate is used nevertheless.
 func (id *Identity) Renew(ctx context.Context) error {
 	id.renewing.Lock()
 	defer id.renewing.Unlock()
@@ -75,9 +74,9 @@ func (id *Identity) alive(now time.Time) (*pair, error) {
 	return p, nil
 }
 
-// mutual configures a connection to the authority that is made with p. The
-// certificate is sent whatever the server says it accepts: if it does not
-// arrive, the answer says so better than TLS does.
+// mutual configures a connection to the authority that presents p. The certificate
+// is sent even if the server says that it does not accept it: the answer explains
+// a refusal better than TLS does.
 func (t *trust) mutual(p *pair) *tls.Config {
 	c := t.config()
 	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &p.Certificate, nil }
@@ -138,9 +137,9 @@ func (id *Identity) Run(ctx context.Context, report func(error)) error {
 	}
 }
 
-// retryDelay returns how long to wait after so many failures before the last:
-// twice as long each time, of which up to a half at random, and at least as
-// long as the authority asked for.
+// retryDelay returns how long to wait after a failure, given how many came before it.
+// The delay doubles each time; up to a half of it is random. It is at least as long
+// as the authority asked for.
 func retryDelay(err error, failures int) time.Duration {
 	d := min(minRetry<<min(failures, 10), maxRetry)
 	d = d/2 + time.Duration(mathrand.Int64N(int64(d/2)))

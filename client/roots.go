@@ -42,10 +42,9 @@ func (f Fingerprint) String() string { return hex.EncodeToString(f[:]) }
 
 func fingerprint(c *x509.Certificate) Fingerprint { return sha256.Sum256(c.Raw) }
 
-// fetchRoots returns those of the authority's roots that are pinned. The
-// connection is not verified, since there is nothing yet to verify it with:
-// what comes over it is worth what its fingerprint is, and nothing but the
-// request for a public file is sent.
+// fetchRoots returns those of the authority's roots that are pinned. The connection
+// is not verified, because there is no root yet to verify it with. The fingerprints
+// verify the answer, and the request is only for a public file.
 func fetchRoots(ctx context.Context, e endpoint, pins []Fingerprint) ([]*x509.Certificate, error) {
 	unverified := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}
 	text, err := e.get(ctx, unverified, "/roots.pem")
@@ -59,8 +58,8 @@ func fetchRoots(ctx context.Context, e endpoint, pins []Fingerprint) ([]*x509.Ce
 	return pinned(roots, pins)
 }
 
-// pinned returns the roots that have one of the fingerprints. The others are
-// dropped, whatever they are: the operator did not vouch for them.
+// pinned returns the roots that have one of the fingerprints. It drops all others,
+// because the operator did not vouch for them.
 func pinned(roots []*x509.Certificate, pins []Fingerprint) ([]*x509.Certificate, error) {
 	var kept []*x509.Certificate
 	var found, expected []string

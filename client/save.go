@@ -9,8 +9,8 @@ import (
 	"github.com/brevet-ca/brevet/storage/durable"
 )
 
-// prepare makes the directory and leaves key in it as the new key: what cannot
-// be written is to be known before an enrollment token is spent.
+// prepare makes the directory and saves key in it as the new key. If the directory
+// cannot be written to, that shows before the enrollment token is used up.
 func (d directory) prepare(key []byte) error {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return err
@@ -25,7 +25,7 @@ func (d directory) writeNewKey(key []byte) error {
 	return d.write(newKeyFile, key)
 }
 
-// discard takes back what prepare did, as far as it can.
+// discard undoes prepare, as far as it can.
 func (d directory) discard() {
 	d.locked(func() error {
 		if _, err := d.settle(); err != nil && !errors.Is(err, errNoPair) {

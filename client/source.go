@@ -32,9 +32,9 @@ func (id *Identity) TokenSource(r TokenRequest) *TokenSource {
 	return &TokenSource{id: id, request: r}
 }
 
-// Token returns a token that can be used now. Callers that come while one is
-// fetched share it. While the authority cannot be reached, the token at hand
-// is given out until it expires.
+// Token returns a token that can be used now. Callers that come while one is being
+// fetched share it. While the authority cannot be reached, Token returns the present
+// token until it expires.
 func (s *TokenSource) Token(ctx context.Context) (*Token, error) {
 	now := time.Now()
 	s.mu.Lock()
@@ -85,9 +85,9 @@ func (s *TokenSource) usable(now time.Time) bool {
 // dueAt returns when two thirds of the token's life are over.
 func (t *Token) dueAt() time.Time { return t.Expires.Add(-t.Expires.Sub(t.asked) / 3) }
 
-// Run calls use with each new token, and gets the next as soon as one is due,
-// until ctx is done; then it returns the context's error. While none can be
-// had, it calls use with the reason and tries again.
+// Run gets a new token whenever one is due, and calls use with it. If it cannot get
+// one, it calls use with the reason and tries again. When ctx is done, it returns the
+// context's error.
 func (s *TokenSource) Run(ctx context.Context, use func(*Token, error)) error {
 	for last := (*Token)(nil); ; {
 		p := s.id.pair()
@@ -110,7 +110,7 @@ func (s *TokenSource) Run(ctx context.Context, use func(*Token, error)) error {
 	}
 }
 
-// nextTry returns when the next token is to be asked for. The caller holds mu.
+// nextTry returns when to ask for the next token. The caller holds mu.
 func (s *TokenSource) nextTry() time.Time {
 	if s.failures > 0 {
 		return s.retryAt

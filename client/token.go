@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A TokenRequest says what an access token is to be for.
+// A TokenRequest says what to ask an access token for.
 type TokenRequest struct {
 	Scopes    []string // none means all that the agent has
 	Audiences []string // the resource servers' URLs (RFC 8707); none means the only one that the agent has
@@ -22,8 +22,8 @@ type TokenRequest struct {
 	Assertion bool
 }
 
-// A Token is an access token (RFC 6749, section 1.4). Reveal returns it, for
-// the header "Authorization: Bearer"; what prints a Token prints "[hidden]".
+// A Token is an access token (RFC 6749, section 1.4). Reveal returns it, for the
+// header "Authorization: Bearer". A Token prints as "[hidden]".
 type Token struct {
 	Secret
 	Expires time.Time

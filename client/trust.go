@@ -12,8 +12,8 @@ import (
 	"github.com/brevet-ca/brevet/pqc/pkix"
 )
 
-// A trust is what an identity goes by: the pinned roots, and whether every
-// signature must be hybrid. It does not change.
+// A trust says what an identity trusts: the pinned roots, and whether every signature
+// must be hybrid. It does not change.
 type trust struct {
 	roots  []*pkix.Certificate
 	hybrid bool
@@ -46,9 +46,9 @@ func (t *trust) reachable() bool {
 	return slices.ContainsFunc(t.roots, func(root *pkix.Certificate) bool { return root.PublicKey() == nil })
 }
 
-// config returns a configuration for connections to the authority. The
-// standard library checks the chain, the name and the handshake in any case;
-// hybrid signatures, of which it knows nothing, are checked after that.
+// config returns a configuration for connections to the authority. The standard
+// library always checks the chain, the name and the handshake. It does not know
+// hybrid signatures, so these are checked afterwards.
 func (t *trust) config() *tls.Config {
 	c := &tls.Config{RootCAs: t.pool(), MinVersion: tls.VersionTLS12}
 	if t.hybrid {
@@ -75,8 +75,8 @@ func (t *trust) verifyPeer(s tls.ConnectionState, host string, usages ...x509.Ex
 	return nil
 }
 
-// checkIssuer checks that a pinned root vouches for the authority's issuer, and
-// so for what the agent will get: better now than when the token is used up.
+// checkIssuer checks that a pinned root vouches for the authority's issuer, and so
+// for the agent's certificate. It does so before the token is used up.
 func (t *trust) checkIssuer(ctx context.Context, e endpoint) error {
 	text, err := e.get(ctx, t.config(), "/chain.pem")
 	if err != nil {
@@ -114,7 +114,7 @@ func (t *trust) verify(chain []*x509.Certificate, host string, now time.Time, us
 	return err
 }
 
-// lacking adds to an error about the authority's HTTPS how its chain can be not
+// lacking adds to an error about the authority's HTTPS why its chain may not be
 // hybrid, and what to do.
 func (t *trust) lacking(err error) error {
 	signed, bound := false, false
