@@ -20,7 +20,7 @@ has a name, an owner who answers for it, and what it may have: scopes and
 audiences for its tokens, DNS names and addresses for its certificates.
 
 An agent is active, suspended (until it is resumed) or decommissioned (for
-ever). Suspending and decommissioning end all that it holds, at once.`,
+good). Suspending and decommissioning end all its credentials at once.`,
 		Subcommands: []*cli.Command{
 			agentAddCommand(),
 			agentListCommand(),
@@ -38,9 +38,9 @@ func agentListCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "list",
 		Usage: "list agents",
-		Description: `Lists the agents that fit all that is asked for, by name. --stale finds those
-that have not obtained a certificate for that long: nobody runs them any more,
-and nobody would notice if somebody else did.
+		Description: `Lists the agents that match all flags, by name. --stale finds agents that have
+not obtained a certificate for that long: probably you no longer run them, and
+would not notice if somebody else did.
 
 Examples:
   $ brevet agent list --owner payments --label env=prod
@@ -151,9 +151,9 @@ func agentResumeCommand() *cli.Command {
 		Name:      "resume",
 		Usage:     "let a suspended agent work again",
 		ArgsUsage: "NAME",
-		Description: `Lets a suspended agent obtain credentials again. What was revoked when it was
-suspended stays revoked, its certificate too, so it must enroll anew unless it
-authenticates with a key of its own (see brevet agent reenroll).
+		Description: `Lets a suspended agent obtain credentials again. Its earlier certificates and
+tokens stay revoked. So it must enroll again (see brevet agent reenroll), unless
+it authenticates with a key of its own.
 
 Example:
   $ brevet agent resume build-bot`,
@@ -181,13 +181,13 @@ func agentReenrollCommand() *cli.Command {
 		Name:      "reenroll",
 		Usage:     "give an agent a new enrollment token and ACME key",
 		ArgsUsage: "NAME",
-		Description: `Makes a new one-time enrollment token for an active agent, for a machine that
-lost its key or was down for longer than its certificate was valid, and a new
-key for opening an ACME account. Both are shown once, can be used once, and are
-good for an hour. Earlier ones that were not used die; the agent's credentials
-and accounts stay as they are.
+		Description: `Makes a new one-time enrollment token and a new key for opening an ACME account,
+for an active agent whose machine lost its key or was down for longer than its
+certificate was valid. Both are shown once, can be used once, and expire after
+an hour. Earlier unused ones end now; the agent's credentials and accounts stay
+as they are.
 
---quiet prints the token alone.
+--quiet prints only the token.
 
 Example:
   $ brevet agent reenroll build-bot --quiet | ssh build1 brevet client enroll \

@@ -15,22 +15,23 @@ func agentAddCommand() *cli.Command {
 		Name:      "add",
 		Usage:     "register an agent",
 		ArgsUsage: "NAME",
-		Description: `Registers an agent and prints its enrollment token: once, good for one use, for
-an hour. With it, the agent obtains its first certificate by "brevet client
-enroll"; after that it renews by itself. With the ACME key beside it (external
-account binding, RFC 8555), good for one use and as long, any ACME client opens
-an account of the agent instead. --quiet prints the token alone.
+		Description: `Registers an agent and prints its enrollment token. The token is shown once, can
+be used once, and expires after an hour. With it, the agent obtains its first
+certificate by "brevet client enroll"; after that it renews by itself. Instead,
+any ACME client can open an account of the agent with the ACME key that is also
+printed (external account binding, RFC 8555), once and within the same hour.
+--quiet prints only the token.
 
 NAME is one lower-case DNS label. It becomes the identity
 spiffe://TRUST_DOMAIN/agent/NAME, and is never given out again, even after the
 agent was decommissioned.
 
-A DNS name or address belongs to one agent. With ",challenge" behind it, it is
-kept for the agent but goes into a certificate only once an ACME challenge has
-proven it. A resource server that is to introspect tokens needs the scope
-brevet:introspect.
+A DNS name or address belongs to one agent. If you add ",challenge" to it, it is
+reserved for the agent, but only goes into a certificate after an ACME challenge
+has proven it. A resource server needs the scope brevet:introspect to introspect
+tokens.
 
-Lists are given by repeating their flag.
+To give a list, repeat its flag.
 
 Examples:
   $ brevet agent add build-bot --owner ci@example.org --scope artifacts:write \
@@ -47,13 +48,13 @@ func agentSetCommand() *cli.Command {
 		Name:      "set",
 		Usage:     "change an agent",
 		ArgsUsage: "NAME",
-		Description: `Changes what is registered about an agent. What is not given stays as it is. A
-list that is given takes the place of the one that was there; one given as ''
-is emptied. Labels are merged, and K= removes one.
+		Description: `Changes what is registered about an agent. Without its flag, a setting stays as it
+is. A list that you give replaces the old one; '' empties it. Labels are merged,
+and K= removes one.
 
-It takes effect at once: tokens show the scopes that are left the next time
-somebody introspects them. Certificates keep their names until they expire; to
-end them now: brevet revoke --agent NAME.
+The change takes effect at once: the next introspection of a token shows the
+scopes that are left. Certificates keep their names until they expire; to end
+them now: brevet revoke --agent NAME.
 
 Examples:
   $ brevet agent set build-bot --scope artifacts:read

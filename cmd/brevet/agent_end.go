@@ -18,11 +18,11 @@ access tokens, its ACME accounts, its unused enrollment token and ACME key.
 Until "brevet agent resume" it can obtain nothing new.
 
 From then on OCSP, introspection and renewals refuse it. The new CRL is published
-before the command returns; the receipt names it, and the last moment at which a
-credential could still work with somebody who asks none of them.
+before the command returns. The receipt has its number, and the last moment at
+which a credential can still work: at a relying party that checks none of these.
 
-Nothing is asked before it happens. Exit status 1 means that nothing was ended,
-and why.
+The command does not ask for confirmation. Exit status 1 means that nothing was
+ended; the message says why.
 
 Example:
   $ brevet agent suspend build-bot --reason keyCompromise`,
@@ -34,15 +34,15 @@ Example:
 func agentDecommissionCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "decommission",
-		Usage:     "end an agent for ever",
+		Usage:     "end an agent for good",
 		ArgsUsage: "NAME",
-		Description: `Ends the agent for ever, and everything that it holds, in one transaction: its
+		Description: `Ends the agent for good, and everything that it holds, in one transaction: its
 certificates, its access tokens, its ACME accounts, its unused enrollment token
 and ACME key. It cannot be undone, and the name is never given out again. To
 stop an agent for a while: brevet agent suspend.
 
-Nothing is asked before it happens. Exit status 1 means that nothing was ended,
-and why.
+The command does not ask for confirmation. Exit status 1 means that nothing was
+ended; the message says why.
 
 Example:
   $ brevet agent decommission build-bot`,

@@ -19,15 +19,15 @@ func auditCommand() *cli.Command {
 		Name:     "audit",
 		Category: aboutLog,
 		Usage:    "read, follow, verify and prove the audit log",
-		Description: `Everything that was asked of the authority, what was decided and why, stands in
-the audit log, in the order in which it happened. Entries are hashed into a tree
-(RFC 6962) whose signed checkpoints show it if one is changed or removed later.`,
+		Description: `The audit log has the requests to the authority, each with the decision and its
+reason, in the order in which they happened. Entries are hashed into a tree (RFC
+6962). Its signed checkpoints show whether an entry was changed or removed later.`,
 		Subcommands: []*cli.Command{
 			{
 				Name:  "list",
 				Usage: "list entries",
-				Description: `Lists the entries that fit all that is asked for, the oldest first. With --json
-they are one array; for a long log, brevet audit export is better.
+				Description: `Lists the entries that match all flags, the oldest first. With --json they are
+one array; for a long log, brevet audit export is better.
 
 Examples:
   $ brevet audit list --since 2h
@@ -38,9 +38,9 @@ Examples:
 			{
 				Name:  "tail",
 				Usage: "follow the log",
-				Description: `Prints new entries as they come, until interrupted or until the server stops
-(exit status 1); with --since, first those since then. With --json each is a
-JSON document on a line of its own.
+				Description: `Prints new entries as they come, until you interrupt it or the server stops (exit
+status 1). With --since it first prints the entries since that time. With --json
+each is a JSON document on a line of its own.
 
 Example:
   $ brevet audit tail --json | jq -c 'select(.decision == "deny")'`,
@@ -53,7 +53,7 @@ Example:
 				Name:  "export",
 				Usage: "print the whole log as JSON lines",
 				Description: `Prints all entries, the oldest first, each as a JSON document on a line of its
-own: byte for byte what is hashed into the log's tree.
+own. The log's tree has the hashes of exactly these bytes.
 
 Example:
   $ brevet audit export | gzip > audit-$(date +%F).jsonl.gz`,
@@ -172,14 +172,14 @@ func auditVerifyCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "verify",
 		Usage: "check that no entry was changed or removed",
-		Description: `Reads the whole log, computes all hashes anew, and compares them with the last
+		Description: `Reads the whole log, computes all hashes again, and compares them with the last
 checkpoint in the store and with the one in --checkpoint, if given. Prints the
 number of entries and a new signed checkpoint.
 
-Keep the checkpoint elsewhere: whoever can write to this machine can forge the
-log along with its own checkpoints, but not the one you keep. Verify against it
-the next time. Exit status 1 means that the log is not what was recorded; the
-message says from which entry on.
+Keep the checkpoint elsewhere: an attacker who can write to this machine can forge
+the log and its own checkpoints, but not the one you keep. Verify against it the
+next time. Exit status 1 means that the log was changed; the message says from
+which entry on.
 
 Example:
   $ brevet audit verify --quiet > checkpoint && scp checkpoint safe:
@@ -225,9 +225,9 @@ func auditProveCommand() *cli.Command {
 		Name:      "prove",
 		Usage:     "prove that an entry is in the log",
 		ArgsUsage: "ID",
-		Description: `Prints a JSON document which shows, to whoever has the log's public key and no
-more, that the entry with the number ID is in the log: the entry, the hashes that
-lead from it to the root (RFC 6962), and the signed checkpoint of that root.
+		Description: `Prints a JSON document that proves that the entry with the number ID is in the
+log: the entry, the hashes that lead from it to the root (RFC 6962), and the signed
+checkpoint of that root. To check it, one needs only the log's public key.
 
 Example:
   $ brevet audit prove 1042 > proof.json`,
@@ -238,7 +238,7 @@ Example:
 func auditProve(c *cli.Context) error {
 	seq, err := strconv.ParseInt(c.Args().First(), 10, 64)
 	if err != nil || seq < 0 {
-		return misuse(c, "%q is no entry: want its number, as brevet audit list shows it", c.Args().First())
+		return misuse(c, "invalid entry %q: use its number, as brevet audit list shows it", c.Args().First())
 	}
 	server, err := dial(c)
 	if err != nil {

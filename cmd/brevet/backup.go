@@ -21,16 +21,16 @@ func backupCommand() *cli.Command {
 		Category:  aboutAuthority,
 		Usage:     "copy the store of the running server",
 		ArgsUsage: "FILE",
-		Description: `Writes a copy of the store, as of one instant, to FILE, while the server goes on.
+		Description: `Writes a copy of the store, as of one instant, to FILE, while the server runs on.
 The copy is checked before it gets its name; FILE must not exist. Only its owner
 may read it.
 
-The backup has the store ONLY: agents, credentials on record, revocations, CA
-certificates, the audit log, and who relied on the authority in the last 31 days
-(agents or addresses, and their software). The private keys (*.key) and brevet.yaml
-in --dir are not in it, and without them it is of no use. Copy those once, and the
-keys again after brevet key rotate, to a place of their own: a backup and the
-unsealed keys together are the authority.
+The backup has ONLY the store: agents, credentials on record, revocations, CA
+certificates, the audit log, and the relying parties of the last 31 days (agents
+or addresses, and their software). The private keys (*.key) and brevet.yaml in
+--dir are not in it, and it is useless without them. Copy those once, and the keys
+again after brevet key rotate, to another place: anybody who has a backup and the
+unsealed keys has the authority.
 
 Example:
   $ brevet backup /backup/brevet-$(date +%F).db`,
@@ -48,10 +48,10 @@ func restoreCommand() *cli.Command {
 files must be already. The server must not be running. FILE is checked first; the
 store that was there is kept beside it under another name.
 
-What happened after the backup is forgotten, revocations too: look through the
-old audit log, or what was exported of it, and revoke again. To be safe, start
-the server and revoke all that was issued before (brevet revoke --issued-before
-0s). Certificates that were issued after the backup are on record no more, so no
+The authority forgets what happened after the backup, revocations too: look through
+the old audit log, or an export of it, and revoke again. To be safe, start the
+server and revoke everything that was issued before (brevet revoke --issued-before
+0s). Certificates that were issued after the backup are no longer on record, so no
 CRL can name them: they end when they expire.
 
 Example:

@@ -16,8 +16,8 @@ func certCommand() *cli.Command {
 		Name:     "cert",
 		Category: aboutCredentials,
 		Usage:    "list, show, issue and revoke certificates",
-		Description: `Agents obtain and renew their certificates by themselves; these commands are to
-look at them, to end one, and to issue one at your word.
+		Description: `Agents obtain and renew their certificates by themselves. With these commands you
+look at certificates, revoke one, or issue one yourself.
 
 A serial number is written as 40 hexadecimal digits; upper case and colons, as
 openssl prints them, are accepted.`,
@@ -25,8 +25,8 @@ openssl prints them, are accepted.`,
 			{
 				Name:  "list",
 				Usage: "list certificates",
-				Description: `Lists the certificates that fit all that is asked for: those that are valid, and
-those that expired within the last day.
+				Description: `Lists the certificates that match all flags: those that are valid, and those that
+expired within the last day.
 
 Examples:
   $ brevet cert list --agent build-bot
@@ -54,9 +54,10 @@ Example:
 				Description: `Revokes one certificate that is valid. The access tokens that are bound to it end
 with it. Its agent stays active, but cannot renew with it.
 
-The new CRL is published before the command returns; the receipt names it, and
-the last moment at which the certificate could still work with somebody who asks
-neither CRL nor OCSP. Exit status 1 means that it was not revoked, and why.
+The new CRL is published before the command returns. The receipt has its number,
+and the last moment at which the certificate can still work: at a relying party
+that checks neither CRL nor OCSP. Exit status 1 means that it was not revoked; the
+message says why.
 
 Example:
   $ brevet cert revoke 0b3c…9e --reason keyCompromise`,
@@ -73,13 +74,13 @@ func certIssueCommand() *cli.Command {
 		Name:      "issue",
 		Usage:     "issue a certificate for a request",
 		ArgsUsage: "NAME",
-		Description: `Issues a certificate for an active agent at your word, from a request (PKCS #10)
-that was made where the agent runs: the private key never comes here. The
+		Description: `Issues a certificate for an active agent, without asking the agent, from a request
+(PKCS #10) that was made where the agent runs: the private key stays there. The
 request's names must be among those that the registry gives the agent; the
 subject is made from the registry. Prints certificate and chain in PEM.
 
-A profile of brevet.yaml that has an algorithm is signed by an issuer of that, or not
-at all: brevet key rotate profile-issuer.
+If the profile in brevet.yaml names an algorithm, only an issuer with that algorithm
+signs: see brevet key rotate profile-issuer.
 
 Examples:
   $ brevet cert issue build-bot --csr build-bot.csr --ttl 30m --out build-bot.pem

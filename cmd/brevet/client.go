@@ -18,9 +18,9 @@ func clientCommand() *cli.Command {
 		Category: aboutClient,
 		Usage:    "enroll, renew and get tokens, where the agent runs",
 		Description: `These commands run where the agent runs, as its user. They need the network and a
-directory of the agent's own, which holds its certificate (cert.pem, with the
-chain), its private key (key.pem), which was made there and never leaves, the
-roots it trusts (roots.pem) and where the authority is (client.json).
+directory of the agent's own. It holds the certificate (cert.pem, with the chain),
+the private key (key.pem), which was made there and never leaves, the roots that
+the agent trusts (roots.pem) and the URL of the authority (client.json).
 
 --dir is the agent's directory here, not the authority's.`,
 		Subcommands: []*cli.Command{
@@ -38,18 +38,19 @@ func clientEnrollCommand() *cli.Command {
 		Usage: "trade an enrollment token for a first certificate",
 		Description: `Makes a private key, sends a request with the one-time token that the operator
 got from "brevet agent add", and saves the identity in --out, with mode 0600. An
-identity that is there already is replaced once the new one is complete.
+earlier identity there is replaced once the new one is complete.
 
-The server is trusted by the fingerprint of its root, and the token is sent to
-nobody else. It is read from a file, from standard input (-) or from the variable
-BREVET_ENROLLMENT_TOKEN; never from the command line, which others can read.
+The agent trusts the server by the fingerprint of its root, and sends the token to
+nobody else. It reads the token from a file, from standard input (-) or from the
+variable BREVET_ENROLLMENT_TOKEN; never from the command line, which others can
+read.
 
-With --require-hybrid the agent takes no certificate, neither for itself nor from
-the authority's HTTPS, now and at each renewal, unless every signature up to the
-root rests on ML-DSA. HTTPS has such signatures where the authority adds an
-alternative signature (brevet init --algorithm ecdsa-p256+mldsa65). With a
-composite or ML-DSA issuer it has not, since TLS cannot verify those, and the
-enrollment is refused; the same goes for a classical authority.
+With --require-hybrid, now and at each renewal, every signature up to the root must
+rest on ML-DSA, both for the agent's own certificate and for that of the authority's
+HTTPS. HTTPS has such signatures if the authority adds an alternative signature
+(brevet init --algorithm ecdsa-p256+mldsa65). With a composite or ML-DSA issuer it
+has none, because TLS cannot verify those, and the enrollment fails; it also fails
+with a classical authority.
 
 Exit status 1 means that there is no new identity. If the message says that the
 token may be used up, ask for another one: brevet agent reenroll.
@@ -125,20 +126,20 @@ func clientCertCommand() *cli.Command {
 		Name:  "cert",
 		Usage: "renew the certificate now",
 		Description: `Gets the next certificate, with a new key, by mutual TLS with the current one,
-and saves both. It asks for the names that the current one has. Nothing changes
-if it fails, with exit status 1. A certificate that has expired or was revoked
-cannot be renewed: the agent enrolls anew.
+and saves both. It asks for the names that the current one has. If it fails (exit
+status 1), nothing changes. A certificate that has expired or was revoked cannot be
+renewed: the agent must enroll again.
 
-With --profile it asks by a profile of the authority's brevet.yaml, such as one whose
-certificates are signed with another algorithm, and if that succeeds, all renewals
-of this directory do so from now on, those of brevet client run too. The way back is
+With --profile it asks for a profile of the authority's brevet.yaml, such as one whose
+certificates are signed with another algorithm. If that succeeds, all later renewals
+of this directory ask for it too, also those of brevet client run. To go back, give
 --profile default.
 
-With --require-hybrid the agent requires hybrid signatures for this renewal and,
-if it succeeds, from now on, as if it had enrolled so. With both, it takes two
-renewals, the profile's first.
+With --require-hybrid the agent requires hybrid signatures for this renewal. If it
+succeeds, it requires them from now on, as if it had enrolled so. With both flags,
+there are two renewals, first the profile's.
 
-To have it renewed in time by itself: brevet client run.
+To renew in time automatically: brevet client run.
 
 Examples:
   $ brevet client cert --dir /etc/build-bot
@@ -224,9 +225,9 @@ standard output, alone on a line. It is bound to the certificate (RFC 8705) and
 lives for minutes: get one for each use, or have brevet client run keep one fresh
 in a file.
 
-Ask for the scopes and the resource server that you need, and no more. Without
---audience it is for the only one that the agent has. Exit status 1 means that
-there is no token; the message has the reason (RFC 6749, section 5.2).
+Ask only for the scopes and the resource server that you need. Without --audience,
+the token is for the only one that the agent has. Exit status 1 means that there
+is no token; the message has the reason (RFC 6749, section 5.2).
 
 Example:
   $ curl --cert cert.pem --key key.pem https://orders.example.org/ -H @- <<END

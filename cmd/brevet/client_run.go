@@ -19,15 +19,15 @@ func clientRunCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "run",
 		Usage: "keep the certificate, and a token, fresh until stopped",
-		Description: `Renews the certificate when two thirds of its life are over, for as long as it
-runs, and tries again when that fails. With --token-file it also keeps an access
-token in that file, with mode 0600, replaced whole. It stops at SIGTERM or SIGINT
-with exit status 0, and with 1 when only a new enrollment helps: the agent was
+		Description: `Renews the certificate whenever two thirds of its life are over, and tries again
+if that fails. With --token-file it also keeps a fresh access token in that file,
+with mode 0600, and replaces the file as a whole. It stops at SIGTERM or SIGINT with
+exit status 0. It stops with 1 when only a new enrollment helps: the agent was
 suspended, or the machine was off for longer than the certificate was valid.
 
 After each change it runs the command in --exec by /bin/sh, for example to have a
-server load the new certificate. A command that fails is logged, and changes
-nothing. Several of these may run over one directory.
+server load the new certificate. If the command fails, that is logged and nothing
+else happens. Several processes may run over one directory.
 
 Examples:
   $ brevet client run --dir /etc/shop --exec 'systemctl reload nginx'

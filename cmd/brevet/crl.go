@@ -33,8 +33,8 @@ Examples:
 			{
 				Name:  "publish",
 				Usage: "publish a new CRL now",
-				Description: `Signs and publishes a new list of each issuer now, and shows the active one's.
-This is seldom needed: revocations publish by themselves. Use it after a
+				Description: `Signs and publishes a new list of each issuer now, and shows the active issuer's.
+You seldom need this, because every revocation publishes. Use it after a
 revocation that warned that its CRL is late.
 
 Example:

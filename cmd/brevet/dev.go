@@ -27,11 +27,11 @@ an access token, calls a small resource server that asks the authority about the
 token, and is suspended; then nothing that it holds works any more. Each step
 shows the command that repeats it by hand.
 
-After the story it goes on serving until interrupted, and then removes the
-directory. With --once it ends after the story: with status 0 only if each step
+After the story it goes on serving until you interrupt it, and then removes the
+directory. With --once it ends after the story, with status 0 only if each step
 did what it should.
 
-Nothing of it is for production: the keys lie unsealed, and are gone at the end.
+It is not for production: the keys are unsealed, and are removed at the end.
 
 Examples:
   $ brevet dev

@@ -152,7 +152,7 @@ func (s *story) getToken(ctx context.Context) error {
 func payload(token string) (map[string]any, error) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return nil, errors.New("the token is no JWT")
+		return nil, errors.New("the token is not a JWT")
 	}
 	text, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {

@@ -73,7 +73,7 @@ func dial(c *cli.Context) (*api.Client, error) {
 
 // duration reads a duration as Go writes it, and days: 90s, 5m, 12h, 30d, 1d12h.
 func duration(s string) (time.Duration, error) {
-	wrong := fmt.Errorf("%q is no duration: want one such as 90s, 5m, 12h or 30d", s)
+	wrong := fmt.Errorf("invalid duration %q: use 90s, 5m, 12h or 30d", s)
 	rest, total := s, time.Duration(0)
 	if days, after, ok := strings.Cut(s, "d"); ok {
 		n, err := strconv.ParseUint(days, 10, 16)
@@ -103,7 +103,7 @@ func instant(s string, now time.Time, direction time.Duration) (time.Time, error
 	}
 	d, err := duration(s)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%q is no time: want one such as 2026-01-31T15:04:05Z, 2026-01-31, 2h or 30d", s)
+		return time.Time{}, fmt.Errorf("invalid time %q: use 2026-01-31T15:04:05Z, 2026-01-31, 2h or 30d", s)
 	}
 	return now.Add(direction * d), nil
 }

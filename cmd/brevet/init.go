@@ -20,10 +20,10 @@ func initCommand() *cli.Command {
 		Description: `Makes a root, an issuing CA, the keys for tokens and for the audit log, the
 store and brevet.yaml in --dir, which must not hold an authority yet. Prints the
 fingerprint of the root: agents check it when they enroll, so give it to them
-over a way that you trust.
+in a way that you trust.
 
---algorithm is ecdsa-p256, ecdsa-p384 or ed25519, or, so that a quantum computer
-does not forge what is issued (see pqc/README.md):
+--algorithm is ecdsa-p256, ecdsa-p384 or ed25519. So that a quantum computer cannot
+forge certificates, it may also be one of these (see pqc/README.md):
   ecdsa-p256+mldsa65   a classical signature, which every TLS stack checks, and an
                        alternative one inside, which our verifier checks; each of
                        the three, with mldsa44, mldsa65 or mldsa87
@@ -37,15 +37,15 @@ does not forge what is issued (see pqc/README.md):
                        mldsa87-rsa3072-pss-sha512, mldsa87-rsa4096-pss-sha512,
                        mldsa87-ecdsa-p521-sha512)
   mldsa65              ML-DSA alone, also mldsa44 and mldsa87
-Stock TLS clients cannot check composites and ML-DSA: the server's certificate is
-then issued under a classical root of its own, which is made along. Agents need
-the fingerprints of both roots; --quiet prints them as --fingerprint takes them.
+Stock TLS clients cannot verify composites and ML-DSA. With these, brevet also makes
+a classical root for the server's own certificate. Agents need the fingerprints of
+both roots; --quiet prints them as --fingerprint takes them.
 
-The private keys lie in --dir, sealed with a passphrase. Give it in a file that
-only its reader may read (or as fd:N, an open file descriptor); brevet.yaml
-remembers the file's name, so that "brevet serve" finds it. With systemd, leave
-the flag out and load the credential brevet-passphrase. Without a passphrase
-(--no-passphrase), whoever reads --dir or a copy of it is the authority.
+The private keys are in --dir, sealed with a passphrase. Give it in a file that only
+you may read (or as fd:N, an open file descriptor); brevet.yaml keeps the file's
+name, so that "brevet serve" finds it. With systemd, leave the flag out and load the
+credential brevet-passphrase. Without a passphrase (--no-passphrase), anybody who
+reads --dir or a copy of it has the authority's keys.
 
 The name in --trust-domain is part of every identity (spiffe://DOMAIN/agent/NAME)
 and cannot be changed. --advertise is where agents and resource servers reach
@@ -66,7 +66,7 @@ Examples:
 			preset("root-lifetime", "87600h", "`DURATION` that the root is valid for"),
 			preset("issuer-lifetime", "2160h", "`DURATION` that the issuing CA is valid for; see brevet key rotate"),
 			text("passphrase-file", "`FILE` (or fd:N) with the passphrase that seals the keys"),
-			yes("no-passphrase", "let the keys lie unsealed"),
+			yes("no-passphrase", "leave the keys unsealed"),
 		},
 		Action: initAuthority,
 	}

@@ -15,11 +15,11 @@ func keyCommand() *cli.Command {
 		Usage:    "list and rotate the authority's signing keys",
 		Description: `The authority has a key for each thing that it signs: root (the issuers'
 certificates), issuer (agents' certificates, CRLs and OCSP), profile-issuer (the same
-for profiles that have an algorithm of their own, if there are any), tokens (access
-tokens), tokens-pq (those for audiences that want a post-quantum signature, if there
-are any) and audit (checkpoints of the audit log). Where stock TLS clients cannot
-check what root and issuer sign, https-root and https-issuer do the same for the
-server's own certificate. The private keys never leave their files.`,
+for profiles that have an algorithm of their own), tokens (access tokens), tokens-pq
+(tokens for audiences that want a post-quantum signature) and audit (checkpoints of
+the audit log). If stock TLS clients cannot verify the signatures of root and issuer,
+https-root and https-issuer sign for the server's own certificate. The private keys
+never leave their files.`,
 		Subcommands: []*cli.Command{
 			{
 				Name:  "list",
@@ -33,54 +33,54 @@ Example:
 			},
 			{
 				Name:      "rotate",
-				Usage:     "make a new key and put it to work",
+				Usage:     "make a new key and sign with it from now on",
 				ArgsUsage: "[" + rotated + "]",
-				Description: `Makes a new key of the same algorithm and signs with it from now on. What the old
-key signed stays valid: its public key stays published, and a retired issuer's
-CRL goes on. If a key was stolen, revoke what it signed as well.
+				Description: `Makes a new key of the same algorithm, and the authority signs with it from now on.
+Signatures of the old key stay valid: its public key stays published, and so does
+a retired issuer's CRL. If a key was stolen, also revoke what it signed.
 
 Rotate the issuer before its certificate expires (brevet status), and the
 https-issuer and profile-issuers if there are any. The root cannot be rotated:
 agents trust it by its fingerprint, so a new one is a new authority.
 
 --algorithm makes an issuer of another algorithm (those of brevet init) under the
-root that there is. A chain is as strong as its weakest signature: a composite
-issuer under a classical root is only a beginning, and a classical one under a
-composite root no way back. If stock TLS clients cannot check what the new issuer
-signs, an https-issuer is made along. Agents and relying parties whose verifier does
-not know the algorithm refuse what it issues.
+present root. A chain is as strong as its weakest signature: a composite issuer
+under a classical root is only a beginning, and a classical one under a composite
+root is no way back. If stock TLS clients cannot verify the signatures of the new
+issuer, an https-issuer is made as well. Agents and relying parties whose verifier
+does not know the algorithm refuse its certificates.
 
 A profile in brevet.yaml may have an algorithm of its own:
 
   profiles: {hybrid: {algorithm: mldsa65-ecdsa-p256-sha512}}
 
-Such certificates are signed by the issuer if it has that algorithm, else by the
-profile-issuer of that algorithm, else not at all. There is one profile-issuer for
-each algorithm: --algorithm says which is made or rotated, and may be left out if
-there is only one. Make it first, then write the profile, and restart. As long as the
-issuer signs for such a profile, it is rotated to another algorithm only if there is
-a profile-issuer to take over.
+The issuer signs such certificates if it has that algorithm, otherwise the
+profile-issuer of that algorithm does. Without either, none are issued. There is one
+profile-issuer for each algorithm: --algorithm says which to make or rotate; leave it
+out if there is only one. Make it first, then write the profile, and restart. As long
+as the issuer signs for such a profile, it can be rotated to another algorithm only if
+there is a profile-issuer to take over.
 
-Tokens are signed with the tokens key (ecdsa-p256, ecdsa-p384, ed25519), but for the
-audiences that brevet.yaml lists with the tokens-pq key:
+The tokens key (ecdsa-p256, ecdsa-p384, ed25519) signs tokens. The tokens-pq key
+signs those for the audiences that brevet.yaml lists:
 
   tokens: {post_quantum: [https://api.example]}
 
 The first tokens-pq key needs --algorithm: mldsa44, mldsa65, mldsa87, or a composite,
 mldsa44-ed25519-sha512 or mldsa65-ed25519-sha512. Make it first, then list
-audiences, and restart. It is published with the other keys; resource servers whose
-library stumbles over keys that it does not know fetch /oauth/jwks?alg=ES256.
+audiences, and restart. It is published with the other keys. If a resource server's
+library fails on keys that it does not know, let it fetch /oauth/jwks?alg=ES256.
 
 --dry-run changes nothing. It says how large certificates, CRLs and tokens would get,
-and what would become of the relying parties of the last 31 days, by what they
-fetched and presented and by the signatures that their TLS offered: which break,
-which work, and which nothing is known of. Relying parties that never ask the
-authority anything, such as TLS peers that look at no CRL, are not known to it.
-Without the name of a key it is about the whole authority: the issuer and, if they
-can have the algorithm, the token keys; --json then prints a list. --quiet prints who
-breaks. (--rehearse is the earlier name of this flag.)
+and which relying parties of the last 31 days would break, which would work, and
+which are unknown. It judges by what they fetched and presented, and by the
+signatures that they offered in TLS. It does not know relying parties that never ask
+the authority anything, such as TLS peers that fetch no CRL. Without the name of a
+key it is about the whole authority: the issuer and, if they can have the algorithm,
+the token keys; --json then prints a list. --quiet prints the parties that break.
+(--rehearse is the earlier name of this flag.)
 
-The new key lies in a new file in --dir: copy it to where the others are kept.
+The new key is in a new file in --dir: copy it to where you keep the others.
 
 Examples:
   $ brevet key rotate issuer
@@ -90,7 +90,7 @@ Examples:
   $ brevet key rotate tokens-pq --algorithm mldsa65`,
 				Flags: []cli.Flag{
 					text("algorithm", "`ALGORITHM` of the new key, if it is an issuer's or signs tokens"),
-					&cli.BoolFlag{Name: "dry-run", Aliases: []string{"rehearse"}, Usage: "say what the rotation would do, and whom it would cut off, and change nothing"},
+					&cli.BoolFlag{Name: "dry-run", Aliases: []string{"rehearse"}, Usage: "say what the rotation would do and which relying parties would break; change nothing"},
 				},
 				Action: keyRotate,
 			},

@@ -9,10 +9,10 @@ func pqcCommand() *cli.Command {
 		Name:     "pqc",
 		Category: aboutCredentials,
 		Usage:    "check post-quantum and hybrid signatures in files",
-		Description: `Checks files from anywhere by what you trust: certificates, CRLs, certification
-requests and JWS with classical, ML-DSA (RFC 9881, RFC 9964) and composite
-signatures (draft-ietf-lamps-pq-composite-sigs-19), and with the alternative
-signature of X.509 (2019). It needs no authority and no network.`,
+		Description: `Checks files from anywhere against the roots or keys that you trust: certificates,
+CRLs, certification requests and JWS with classical, ML-DSA (RFC 9881, RFC 9964) and
+composite signatures (draft-ietf-lamps-pq-composite-sigs-19), and with the
+alternative signature of X.509 (2019). It needs no authority and no network.`,
 		Subcommands: []*cli.Command{{
 			Name:  "verify",
 			Usage: "check certificates, CRLs, requests or JWS in files",
@@ -20,9 +20,9 @@ signature of X.509 (2019). It needs no authority and no network.`,
 the signatures rest on, which is the weakest of a path ("classical", "ML-DSA",
 "composite" or "alternative signature"); who vouches for it; and why it is refused.
 
-With --require-hybrid a signature that rests on a classical algorithm alone is
-refused, and so is one whose hybrid part is missing, does not verify or is by a
-key that the issuer's own certificate does not bind.
+With --require-hybrid, a signature is refused if it rests only on a classical
+algorithm, or if its hybrid part is missing, does not verify, or is by a key that the
+issuer's own certificate does not bind.
 
 Exit status:
   0  all files are good
@@ -40,10 +40,10 @@ func pqcCertCommand() *cli.Command {
 		ArgsUsage: "FILE...",
 		Description: `Validates a path from the first certificate of each FILE (PEM or DER; - is standard
 input) to one of --roots (RFC 5280, section 6): signatures, names, validity, basic
-constraints, key usage, name constraints. Others in the FILE and in --chain may
-help on the way; those of the FILE that do not are counted and not checked.
-With --crl, a certificate is refused unless a CRL of its issuer is among the
-lists, and when it stands on one.
+constraints, key usage, name constraints. The path may use further certificates from
+the FILE and from --chain; those of the FILE that it does not use are counted but not
+checked. With --crl, every certificate needs a CRL of its issuer among the lists, and
+is refused if that lists it.
 
 Without --roots, --key checks one signature with one key; without both, a
 self-signed certificate is checked with its own key. Neither is trust, and the
@@ -72,7 +72,7 @@ func pqcCRLCommand() *cli.Command {
 		ArgsUsage: "FILE...",
 		Description: `Checks the CRL in each FILE (PEM or DER; - is standard input): that its issuer, from
 --roots or --chain, has signed it, that the issuer leads to a root, and that it is
-valid at the time. With --key instead, the signature and the time alone.
+valid at the time. With --key instead, it checks only the signature and the time.
 
 Example:
   $ curl -sO http://brevet.example.org:8080/crl/0b3c…9e.crl
@@ -93,8 +93,8 @@ func pqcCSRCommand() *cli.Command {
 		Usage:     "check that requests are signed with their own key",
 		ArgsUsage: "FILE...",
 		Description: `Checks that the certification request (PKCS #10) in each FILE (PEM or DER; - is
-standard input) is signed with the key that it is for; of a composite with both
-halves of it.
+standard input) is signed with the key that it is for; with both halves, if that is
+a composite.
 
 Example:
   $ brevet pqc verify csr request.pem`,
@@ -109,9 +109,10 @@ func pqcJWSCommand() *cli.Command {
 		Usage:     "check JSON Web Signatures and tokens",
 		ArgsUsage: "FILE...",
 		Description: `Checks the JWS in each FILE (compact or JSON, one signature; - is standard input)
-with the public keys in --key. A key is used with its own algorithm alone,
-whatever the header asks for: ML-DSA-44, ML-DSA-65 and ML-DSA-87, their composites
-with Ed25519, ES256, ES384, ES512, EdDSA and RS256, or what else of RSA the key says.
+with the public keys in --key. A key is used only with its own algorithm, whatever
+the header asks for: ML-DSA-44, ML-DSA-65 and ML-DSA-87, their composites with
+Ed25519, ES256, ES384, ES512, EdDSA and RS256, or another RSA algorithm that the key
+names.
 If the payload has exp or nbf, as tokens do, the time must lie between.
 
 Examples:
@@ -130,5 +131,5 @@ func atFlag() cli.Flag {
 }
 
 func hybridFlag() cli.Flag {
-	return yes("require-hybrid", "refuse what rests on classical signatures alone")
+	return yes("require-hybrid", "refuse signatures that rest only on classical algorithms")
 }

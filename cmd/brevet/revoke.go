@@ -11,22 +11,22 @@ func revokeCommand() *cli.Command {
 		Name:     "revoke",
 		Category: aboutCredentials,
 		Usage:    "revoke many certificates and tokens at once",
-		Description: `Revokes the certificates, access tokens and ACME accounts that fit all that is
-asked for. Agents stay active: one that holds another way to authenticate obtains
-new credentials, one that does not must enroll anew. To keep an agent out: brevet
-agent suspend.
+		Description: `Revokes the certificates, access tokens and ACME accounts that match all flags.
+Agents stay active: an agent that can authenticate in another way obtains new
+credentials; any other must enroll again. To keep an agent out: brevet agent
+suspend.
 
-It counts first and says what will end, then ends it in one transaction and
-prints a receipt: how many were revoked, the number of the CRL that says so,
-which is published before the command returns, and the last moment at which any
-of it could still work with somebody who asks neither CRL nor OCSP nor
-introspection. Nothing is asked in between; --dry-run stops after the count.
+It first counts and says what will end. Then it ends it in one transaction and
+prints a receipt: how many were revoked, the number of the CRL that lists them
+(published before the command returns), and the last moment at which any of them
+can still work, at a relying party that checks no CRL, OCSP or introspection. It
+does not ask for confirmation; --dry-run stops after the count.
 
 T is a time in RFC 3339, a date (its beginning here), or how long ago: 2h, 30d.
---issued-before reaches back to the first credential and catches what is being
-issued at that moment; --issued-since takes what was issued from then on.
+--issued-before reaches back to the first credential and also revokes what is being
+issued at that moment; --issued-since revokes what was issued from then on.
 
-Exit status 1 means that nothing was revoked, and why.
+Exit status 1 means that nothing was revoked; the message says why.
 
 Examples:
   $ brevet revoke --owner payments --dry-run

@@ -18,9 +18,9 @@ func statusCommand() *cli.Command {
 	return &cli.Command{
 		Name:     "status",
 		Category: aboutAuthority,
-		Usage:    "tell how the running authority is",
+		Usage:    "say how the running authority is doing",
 		Description: `Prints health, version, counts, and what expires next. Exit status 1 means that
-the server does not run, or that something is wrong with it: fit for monitoring.
+the server does not run, or that something is wrong with it. Use it for monitoring.
 
 Examples:
   $ brevet status

@@ -13,7 +13,7 @@ func tokenCommand() *cli.Command {
 		Category: aboutCredentials,
 		Usage:    "list, revoke and introspect access tokens",
 		Description: `Agents obtain access tokens by themselves ("brevet client token", or any OAuth
-client); these commands are to look at them and to end one. A token is named by
+client). With these commands you look at tokens and revoke one. You name a token by
 its jti: 40 hexadecimal digits.`,
 		Subcommands: []*cli.Command{
 			{
@@ -32,9 +32,9 @@ Example:
 				Usage:     "revoke one access token",
 				ArgsUsage: "JTI",
 				Description: `Revokes one access token that is valid. From then on introspection says that it
-is not active; a resource server that checks only the signature may accept it
-until it expires, which the receipt tells. Exit status 1 means that it was not
-revoked, and why.
+is not active. A resource server that checks only the signature may accept it
+until it expires; the receipt says when. Exit status 1 means that it was not
+revoked; the message says why.
 
 Example:
   $ brevet token revoke 0b3c…9e`,
@@ -43,13 +43,14 @@ Example:
 			},
 			{
 				Name:      "introspect",
-				Usage:     "tell whether an access token may be used",
+				Usage:     "say whether an access token may be used",
 				ArgsUsage: "TOKEN",
-				Description: `Prints what a resource server would be told about an access token (RFC 7662), as
-JSON; with --quiet, only active or inactive. The exit status is 0 in both cases.
+				Description: `Prints the answer that a resource server would get about an access token (RFC
+7662), as JSON; with --quiet, only active or inactive. The exit status is 0 in both
+cases.
 
-Give - for TOKEN, and the token on standard input: what stands on the command
-line can be read by every user of this machine.
+Give - for TOKEN, and the token on standard input: every user of this machine can
+read the command line.
 
 Example:
   $ brevet client token --dir /etc/build-bot --scope orders:read | brevet token introspect -`,
