@@ -30,9 +30,9 @@ func (m *Memo[V]) Get(tx Tx, key string) (V, error) {
 	return v, err
 }
 
-// Read is Get that also returns the stored form of the value, an exact version
-// of it: whoever relied on the value finds out by it whether it has changed. It
-// costs nothing beyond Get.
+// Read is Get that also returns the stored form of the value. A caller that relied on
+// the value compares the form later, to see whether the value has changed. It costs
+// no more than Get.
 func (m *Memo[V]) Read(tx Tx, key string) (V, string, error) {
 	b, err := tx.Get(string(m.Table), key)
 	if err != nil {

@@ -49,7 +49,7 @@ const (
 	Operator Role = 1 << iota // an operator
 	Agent                     // an agent that proved who it is
 	System                    // the server itself
-	Bearer                    // somebody who is known by what it presented alone
+	Bearer                    // somebody who is known only by what it presented
 )
 
 func (r Role) String() string {
@@ -66,7 +66,7 @@ func (r Role) String() string {
 type ActionSpec struct {
 	Action  Action
 	Meaning string
-	By      Role     // whose it is; that of others is refused
+	By      Role     // who may ask for it; others are refused
 	Subject string   // what the subject is
 	Details []string // the members of Details that an event may have besides "codes", by their JSON names
 }
@@ -118,7 +118,7 @@ func (a Action) Allows(r Role) bool { return known[a]&r != 0 }
 // Actions returns all actions with what they mean.
 func Actions() []ActionSpec { return slices.Clone(actions) }
 
-// known has whose each action is.
+// known says who may ask for each action.
 var known = func() map[Action]Role {
 	m := make(map[Action]Role, len(actions))
 	for _, a := range actions {

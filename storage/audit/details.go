@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Details say in terms for programs what the reasons of an event say for
-// people. Which of them an event has depends on its action, see [Actions].
+// Details tell programs what the reasons of an event tell people. Which of them an
+// event has depends on its action, see [Actions].
 //
 // Their JSON is hashed with the event's, so the same rules hold: exactly what
 // encoding/json writes for these structs. A member may be added at the end of
@@ -46,7 +46,7 @@ type Details struct {
 	Codes []string `json:"codes,omitempty"`
 }
 
-// A Selection is what an operator chose credentials by.
+// A Selection says by what an operator chose credentials.
 type Selection struct {
 	Agent        string    `json:"agent,omitempty"`
 	Owner        string    `json:"owner,omitempty"`
@@ -64,8 +64,8 @@ type Counts struct {
 	Accounts     int64 `json:"accounts,omitempty"` // of ACME
 }
 
-// A FieldChange is a field of an agent with what it was and what it is. A key
-// stands there by its thumbprint.
+// A FieldChange is a field of an agent with its old and its new value. Keys are
+// given by their thumbprints.
 type FieldChange struct {
 	Field string `json:"field"`
 	From  string `json:"from,omitempty"`
@@ -161,8 +161,8 @@ func eachOf(list []string, f func(string) string) []string {
 	return list
 }
 
-// shorter returns d with at most [maxList] items in each list, and one that says
-// how many more there were.
+// shorter returns d with at most [maxList] items in each list, and a last item that
+// says how many more there were.
 func (d *Details) shorter() *Details {
 	if d == nil {
 		return nil

@@ -9,7 +9,7 @@ import (
 // The readers here trust their input like [scanEvent]: what they misread is not
 // what they were given when it is written again.
 
-// named goes past the name of a member and what stands before it, if the member
+// named goes past the name of a member and the punctuation before it, if the member
 // comes next.
 func (s *scanner) named(name string) bool {
 	text := string(*s)

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// A Decision is what was decided on a request.
+// A Decision says whether a request was allowed.
 type Decision string
 
 // The decisions.
@@ -35,20 +35,20 @@ type Event struct {
 	Subject    string    `json:"subject,omitempty"` // what it was done to: the name of an agent, mostly
 	Decision   Decision  `json:"decision"`
 	Reasons    []string  `json:"reasons,omitempty"`
-	Request    string    `json:"request,omitempty"`    // what belongs to one request shares this
+	Request    string    `json:"request,omitempty"`    // shared by all events of one request
 	Credential string    `json:"credential,omitempty"` // serial of a certificate or jti of a token, in hex
 	Details    *Details  `json:"details,omitempty"`
 }
 
 const (
-	// maxEvent bounds an event's JSON. More is cut, not refused: whoever
+	// maxEvent bounds an event's JSON. Longer events are cut, not refused: a stranger who
 	// controls the length of a string must not decide whether it is recorded.
 	maxEvent = 16 << 10
 	// maxReasons is how many reasons an event keeps when it must be cut.
 	maxReasons = 16
 )
 
-// check says what keeps e from being recorded: mistakes of the caller.
+// check says why e cannot be recorded. That is a mistake of the caller.
 func (e *Event) check() error {
 	switch {
 	case e.Time.IsZero() || e.Time.Year() > 9999 || e.Time.Year() < 0: // RFC 3339, section 1

@@ -6,9 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// appendEvent appends e's JSON: the bytes of json.Marshal, which a test
-// compares, but written here because hashes hang on them, and at a fraction of
-// its cost since each issuance pays it. The strings of e are valid UTF-8.
+// appendEvent appends e's JSON, the same bytes as json.Marshal's; a test compares
+// them. This package writes them itself because their hashes must never change, and
+// because it takes a fraction of the time, in each issuance. The strings of e are
+// valid UTF-8.
 func appendEvent(b []byte, e *Event) []byte {
 	b = append(b, `{"seq":`...)
 	b = strconv.AppendInt(b, e.Seq, 10)

@@ -1,8 +1,7 @@
-// Package durable writes files that are there whole after a crash, or not at
-// all. A file is written under a name of its own, .NAME.NUMBER, beside the place
-// where it belongs; it is moved there once the disk has all of it. A crash before
-// that leaves the old file and perhaps the new one under its own name, which
-// nothing reads; [Sweep] removes it.
+// Package durable writes files that are complete after a crash, or absent. It first
+// writes a file under a temporary name, .NAME.NUMBER, beside its place, and moves it
+// there once the disk has all of it. A crash before that leaves the old file and
+// perhaps the new one under its temporary name. Nothing reads that; [Sweep] removes it.
 //
 // Files have mode 0600. The package trusts the disk to keep what fsync reported
 // as kept.
@@ -53,8 +52,8 @@ type File struct {
 
 // Begin begins the file that is to be at path.
 func Begin(path string) (*File, error) {
-	// CreateTemp opens with O_EXCL, so two writers never share a file, and no
-	// link is followed that somebody laid there.
+	// CreateTemp opens with O_EXCL, so two writers never share a file, and a link
+	// that somebody planted there is not followed.
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return nil, err
@@ -97,8 +96,8 @@ func (f *File) rename() error {
 	return SyncDir(filepath.Dir(f.path))
 }
 
-// Discard removes what is left of f beside its place: all of it, if it has not
-// taken that.
+// Discard removes the temporary name of f, if it still has one. A file that was not
+// moved to its place is gone then.
 func (f *File) Discard() {
 	if !f.placed {
 		f.Close() // again, maybe

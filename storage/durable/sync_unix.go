@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// SyncDir makes durable which names a directory holds.
+// SyncDir makes the names in a directory durable.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -29,7 +29,7 @@ func (v Version) program() string { return fmt.Sprintf("brevet 0.%d", v) }
 
 const (
 	// table holds what the store needs, under one key. The program is written
-	// beside the number, because whoever does not know the number does not know
+	// beside the number, because a program that does not know the number cannot know
 	// the name either.
 	table = storage.Table[needs]("format")
 	key   = "needs"

@@ -14,11 +14,11 @@ import (
 	"github.com/brevet-ca/brevet/pqc"
 )
 
-// An Algorithm is how a key signs: one of the three below; one of package pqc,
-// by its name on command lines; or a classical one, "+" and the name of an
-// ML-DSA, such as "ecdsa-p256+mldsa65", for an issuer that gives each of its
-// classical signatures an alternative one (ITU-T X.509 (2019), 9.8). Such a
-// key is two.
+// An Algorithm is how a key signs. It is one of the three below; or one of package
+// pqc, by its name on command lines; or a classical one, "+" and the name of an
+// ML-DSA, such as "ecdsa-p256+mldsa65". The last kind is for an issuer that gives
+// each of its classical signatures an alternative one (ITU-T X.509 (2019), 9.8). Such
+// a key has two halves.
 type Algorithm string
 
 const (
@@ -58,8 +58,8 @@ func ParseAlgorithm(s string) (Algorithm, error) {
 		ErrInvalid, s, pqc.MLDSA65ECDSAP256SHA512.Flag())
 }
 
-// Classical reports whether everybody can check what such a key signs: that of
-// a key with an alternative can be checked by its classical half alone.
+// Classical reports whether everybody can verify signatures of such a key. If the
+// key has an alternative half, its classical signatures suffice.
 func (a Algorithm) Classical() bool {
 	first, _ := a.halves()
 	_, err := oneOf("algorithm", string(first), Algorithms())

@@ -20,7 +20,7 @@ const (
 	TokensPQ Purpose = "tokens-pq"
 
 	// ProfileIssuer signs as Issuer does, for the profiles whose certificates have
-	// an algorithm of their own. There may be one at work for each algorithm.
+	// an algorithm of their own. One for each algorithm may be active.
 	ProfileIssuer Purpose = "profile-issuer"
 
 	// Where stock TLS clients cannot check what root and issuer sign, these two,
@@ -29,8 +29,8 @@ const (
 	HTTPSIssuer Purpose = "https-issuer" // the server's own certificate and the list that revokes it
 )
 
-// check tells whether p is spelled as a purpose is. Whether it is one of the
-// authority's, [Purposes.Of] knows.
+// check reports an error unless p is spelled like a purpose. [Purposes.Of] says
+// whether the authority has it.
 func (p Purpose) check() error {
 	bad := func(r rune) bool { return (r < 'a' || r > 'z') && r != '-' }
 	if p == "" || len(p) > 30 || strings.ContainsFunc(string(p), bad) {
@@ -39,15 +39,15 @@ func (p Purpose) check() error {
 	return nil
 }
 
-// A PurposeSpec says what there is to know about the keys of one purpose. The
-// package that signs with them writes it down, and the server lists them all.
+// A PurposeSpec has the facts about the keys of one purpose. The package that signs
+// with them declares it, and the server lists all of them.
 type PurposeSpec struct {
 	Purpose Purpose
 	Owner   string // the package that signs with the active key, which loads it again after a rotation
 
 	// Algorithms are those that a key may have; nil means every one that there is.
 	Algorithms []Algorithm
-	// Because is the reason, where it is not plain, for [PurposeSpec.Check] to give.
+	// Because is the reason that [PurposeSpec.Check] gives, if it is not obvious.
 	Because string
 
 	// PerAlgorithm says that one key for each algorithm may be active, not one in all.
@@ -75,7 +75,7 @@ const (
 	Never                  // a new key is a new authority
 )
 
-// A Publication is what relying parties get to know of a key.
+// A Publication says how relying parties get a key.
 type Publication int
 
 const (

@@ -7,9 +7,9 @@ import (
 )
 
 // A Source is where the private halves of keys live: files, a PKCS #11 module, a
-// TPM, a service that signs. It knows nothing of states but that a key which may
-// still sign is not destroyed. Its methods may be called concurrently, and outside
-// of transactions, for they may be slow.
+// TPM, a service that signs. It knows only one rule about states: a key that may
+// still sign is not destroyed. Its methods may be called concurrently. Call them
+// outside of transactions, because they may be slow.
 //
 // A key with an alternative signs by an [AlternativeSigner].
 type Source interface {
@@ -46,8 +46,8 @@ func Signers(s Source, ks ...Key) ([]crypto.Signer, error) {
 	return signers, nil
 }
 
-// Trial makes a key that has no Source and is forgotten with the process, to try
-// out what it signs.
+// Trial makes a key to try out what it signs. The key has no Source and is never
+// stored.
 func Trial(p Purpose, a Algorithm, now time.Time) (Key, crypto.Signer, error) {
 	if err := p.check(); err != nil {
 		return Key{}, nil, err

@@ -153,7 +153,7 @@ func difference(tx storage.Tx, tables []string, want content) error {
 	return nil
 }
 
-// await waits for what is about to happen in another goroutine, for long
-// enough that it has happened on any machine that is not drowning. No test
-// fails for its being too short; some then test less.
+// await waits until something has happened in another goroutine. The wait is long
+// enough on any machine that is not overloaded. If it is too short, no test fails;
+// some then test less.
 func await() { time.Sleep(20 * time.Millisecond) }

@@ -250,8 +250,8 @@ type failingWriter struct{}
 
 func (failingWriter) Write(p []byte) (int, error) { return 0, errFail }
 
-// changed checks that who waits for a change hears of each commit, of no more than
-// that where the engine can tell, and of the end.
+// changed checks that a caller that waits for a change hears of each commit and of
+// the end, and of nothing else if the engine can tell.
 func (s suite) changed(t *testing.T) {
 	db := s.openNew(t)
 	heard := func(c <-chan struct{}) bool {

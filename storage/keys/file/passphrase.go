@@ -23,14 +23,14 @@ type Passphrase struct {
 	plain bool
 }
 
-// NoPassphrase is the operator's word that key files are to lie unsealed.
+// NoPassphrase says that the operator wants key files unsealed.
 var NoPassphrase = Passphrase{plain: true}
 
 // none reports whether p is the zero Passphrase.
 func (p Passphrase) none() bool { return p.text.Reveal() == "" && !p.plain }
 
-// maxPassphrase is what openssl reads of a -passin file: of a longer text, it
-// would use the beginning and not open the keys.
+// maxPassphrase is how much openssl reads of a -passin file. It would use only the
+// beginning of a longer text, and could not open the keys.
 const maxPassphrase = 1023
 
 // NewPassphrase returns text as a passphrase: one line of at most 1023 bytes.
@@ -48,8 +48,8 @@ func NewPassphrase(text []byte) (Passphrase, error) {
 
 // ReadPassphrase reads a passphrase, and the line feed that may follow it, from
 // source: a file, or, spelled "fd:3", a file descriptor that was open when the
-// program started. Call it before anything else opens files, for else the
-// descriptor of a forgetful operator might be one of those.
+// program started. Call it before anything else opens files: otherwise a descriptor
+// that the operator forgot to open might be one of those.
 //
 // A file that others may read is refused. The group may: where systemd lets
 // the user of a service read a credential by an access control list, and where

@@ -115,8 +115,8 @@ func (s *Store) ready() error {
 	return nil
 }
 
-// path is where the file of k lies. 64 bits of the hash of a fresh key tell it
-// from every other, so that a new file takes no other's place.
+// path returns the path of the file of k. It has 64 bits of the hash of the key, so
+// that a new file never replaces another.
 func (s *Store) path(k keys.Key) string {
 	return filepath.Join(s.dir, string(k.Purpose)+"-"+k.ID[:16]+".key")
 }
