@@ -13,7 +13,7 @@ var ErrUnknownAlgorithm = errors.New("unknown post-quantum algorithm")
 
 // An Algorithm is one row of the table of signature algorithms. The constants and what
 // ParseAlgorithm, AlgorithmByOID and AlgorithmByJOSE return are valid. The zero value is
-// no algorithm: functions refuse it, its methods but String panic.
+// not an algorithm: functions refuse it, and its methods except String panic.
 type Algorithm uint8
 
 // The algorithms of RFC 9881 and of draft-ietf-lamps-pq-composite-sigs-19,
@@ -77,7 +77,7 @@ func find(match func(*row) bool, what string) (Algorithm, error) {
 
 func (a Algorithm) valid() bool { return a != 0 && int(a) < len(table) }
 
-// row returns what the table says of a. It panics for no algorithm.
+// row returns the row of a in the table. It panics if a is not an algorithm.
 func (a Algorithm) row() *row {
 	if !a.valid() {
 		panic(fmt.Sprintf("pqc: %v", a))

@@ -39,7 +39,8 @@ var (
 	errEdwardsOrder = errors.New("the public key is a point of small order, for which anyone can sign")
 )
 
-// check refuses what is no canonical encoding of a point, and points of small order.
+// check refuses texts that are not the canonical encoding of a point, and points of
+// small order.
 func (c *edwards) check(b []byte) error {
 	if len(b) != c.octets {
 		return errEdwardsSize

@@ -68,9 +68,9 @@ func (k *PublicKey) VerifyJWS(alg string, input, sig []byte) bool {
 	return alg != "" && alg == k.alg.JOSE() && k.Verify(input, sig)
 }
 
-// ParseJWK reads a public JSON Web Key of kty AKP. alg and pub are required;
-// members with our names must stand once and be well formed, others are ignored
-// (RFC 7517, section 4). A private key is refused: it should not be here.
+// ParseJWK reads a public JSON Web Key of kty AKP. alg and pub are required. Members
+// that this package knows must appear once and be well formed; others are ignored (RFC
+// 7517, section 4). A private key is refused: it should not be here.
 func ParseJWK(b []byte) (*PublicKey, error) {
 	m, err := readJWK(b)
 	if err != nil {

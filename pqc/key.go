@@ -43,7 +43,7 @@ func NewPublicKey(alg Algorithm, raw []byte) (*PublicKey, error) {
 	return k, nil
 }
 
-// Algorithm returns what the key is for; a key has one algorithm and no other.
+// Algorithm returns the algorithm of the key; each key has exactly one.
 func (k *PublicKey) Algorithm() Algorithm { return k.alg }
 
 // Bytes returns the raw public key, as NewPublicKey reads it.

@@ -1,7 +1,7 @@
 // Package pqc signs and verifies with ML-DSA (FIPS 204) and with the composites
 // of ML-DSA and a traditional algorithm, and reads and writes their keys.
 //
-// Texts that rule it: RFC 9881 for ML-DSA in X.509, RFC 9964 for ML-DSA in JOSE,
+// It follows RFC 9881 for ML-DSA in X.509, RFC 9964 for ML-DSA in JOSE,
 // draft-ietf-lamps-pq-composite-sigs-19 for the composites and
 // draft-ietf-jose-pq-composite-sigs-04 for those of them that have a JOSE name
 // here. RFC numbers for the two drafts are awaited; object identifiers of the
@@ -13,7 +13,8 @@
 // not unique for its message (section 9.2.2): with ECDSA, anyone who has seen one can
 // make another. So never use the hash of something signed as its identity.
 //
-// A message is given whole, not hashed and not as a stream. All sizes are in octets.
+// Callers pass a message as a whole, not hashed and not as a stream. All sizes are in
+// octets.
 // Every format has one encoding, and all others are refused: BER, compressed points,
 // base64 with loose bits. Errors say what was wrong and show nothing
 // of a private key; where the algorithm was none of ours they wrap ErrUnknownAlgorithm.

@@ -67,7 +67,7 @@ func newPrivateKey(alg Algorithm, seed []byte, trad tradPrivate) *PrivateKey {
 	return k
 }
 
-// Algorithm returns what the key is for.
+// Algorithm returns the algorithm of the key.
 func (k *PrivateKey) Algorithm() Algorithm { return k.pub.alg }
 
 // PublicKey returns the public key.
@@ -108,5 +108,5 @@ func (k *PrivateKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, hidden) }
 // LogValue is "[hidden]".
 func (k *PrivateKey) LogValue() slog.Value { return slog.StringValue(hidden) }
 
-// MarshalText is "[hidden]": a key leaves by MarshalPKCS8PrivateKey or PrivateJWK.
+// MarshalText is "[hidden]": to export a key, use MarshalPKCS8PrivateKey or PrivateJWK.
 func (k *PrivateKey) MarshalText() ([]byte, error) { return []byte(hidden), nil }

@@ -13,7 +13,7 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// A row is all that sets one algorithm apart from the others.
+// A row has the parameters of one algorithm.
 type row struct {
 	name  string
 	oid   asn1.ObjectIdentifier

@@ -1,6 +1,5 @@
-// Package inspect checks certificates, CRLs, certification requests and JWS that
-// came from anywhere: see [Inspector]. It serves brevet pqc verify, and programs that
-// want the same.
+// Package inspect checks certificates, CRLs, certification requests and JWS from
+// anywhere: see [Inspector]. It is for brevet pqc verify and for other programs.
 package inspect
 
 import (
@@ -30,13 +29,13 @@ type Inspector struct {
 	keys                 []jose.Key
 }
 
-// A Verdict is what an Inspector says of a file.
+// A Verdict is what an Inspector says about a file.
 type Verdict struct {
 	Err        error           // why it is refused; nil if it is good
 	Subject    string          // what it is about, as the file says
 	Algorithm  string          // of the signature, such as "ECDSA-SHA256 + ML-DSA-65"
 	Protection pkix.Protection // what the signatures rest on, the weakest of the path; zero if it is refused
-	Trust      string          // on whose word it is good; "" if it is refused
+	Trust      string          // who vouches for it; "" if it is refused
 }
 
 // refuse ends a verdict.
@@ -45,7 +44,7 @@ func (v Verdict) refuse(err error) Verdict {
 	return v
 }
 
-// accept ends a verdict, unless the signatures do not rest on enough.
+// accept ends a verdict. It refuses if the signatures are weaker than required.
 func (v Verdict) accept(i *Inspector, p pkix.Protection, trust string) Verdict {
 	if i.RequireHybrid && !p.Hybrid() {
 		return v.refuse(fmt.Errorf("%w: the signature is classical", pkix.ErrNotHybrid))

@@ -16,8 +16,8 @@ import (
 
 // AddKeys adds public keys: a JWK or a JWK set (RFC 7517; RFC 9964), or
 // SubjectPublicKeyInfos, one in DER or any number in PEM blocks "PUBLIC KEY".
-// Keys in a set that are not understood are passed over, as long as one is; a
-// secret or private one, or two with one kid, spoil the set.
+// Unknown kinds of keys in a set are skipped, as long as one key is known. A set with
+// a secret or private key, or with two keys of one kid, is refused.
 func (i *Inspector) AddKeys(file []byte) error {
 	keys, err := readKeys(file)
 	if err == nil {

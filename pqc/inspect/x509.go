@@ -13,8 +13,8 @@ import (
 
 // Certificate checks the first certificate of a file; those that follow may help
 // on the way to a root. With roots a path to one of them is validated (RFC 5280,
-// section 6). With keys, the certificate must be signed with one of them, and
-// nobody's trust follows. Without either it must be self-signed.
+// section 6). With keys, the certificate must be signed with one of them, which says
+// nothing about trust. Without either it must be self-signed.
 func (i *Inspector) Certificate(file []byte) Verdict {
 	var v Verdict
 	certs, err := readCertificates(file)
@@ -51,7 +51,7 @@ func (i *Inspector) path(v Verdict, c *pkix.Certificate, more []*pkix.Certificat
 	return v.accept(i, path.Protection(), anchor(path)+unchecked(more, path.Certificates))
 }
 
-// unchecked says how many certificates of a file took no part in what was found.
+// unchecked says how many certificates of a file were not used and not checked.
 func unchecked(more, used []*pkix.Certificate) string {
 	more = slices.DeleteFunc(slices.Clone(more), func(c *pkix.Certificate) bool { return slices.ContainsFunc(used, c.Equal) })
 	switch len(more) {
@@ -126,7 +126,7 @@ func (i *Inspector) CRL(file []byte) Verdict {
 	return v.accept(i, protection, trust)
 }
 
-// issuedCRL finds who has issued l, and on whose word.
+// issuedCRL finds the issuer of l, and who vouches for it.
 func (i *Inspector) issuedCRL(l *pkix.CRL) (pkix.Protection, string, error) {
 	if len(i.roots) == 0 && len(i.keys) > 0 {
 		return i.byKey(l.X509.Raw, l.X509.SignatureAlgorithm)

@@ -34,8 +34,8 @@ var hashes = map[string]crypto.Hash{
 	PS256: crypto.SHA256, PS384: crypto.SHA384, PS512: crypto.SHA512,
 }
 
-// rsaAlgorithms are what an RSA key may be used with. It does not decide the
-// hash or the padding itself, unlike the keys of all other kinds.
+// rsaAlgorithms are the algorithms that an RSA key may be used with. Unlike all other
+// kinds, an RSA key does not determine the hash or the padding.
 var rsaAlgorithms = []string{RS256, RS384, RS512, PS256, PS384, PS512}
 
 // Classical returns the names of the classical algorithms that [Verify] knows.

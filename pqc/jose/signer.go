@@ -17,8 +17,8 @@ import (
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 )
 
-// A Signer makes compact JWS with one key, all with the same header. It may be
-// used by many goroutines at once if its key may.
+// A Signer makes compact JWS with one key, all with the same header. Many goroutines
+// may use it at once if they may use its key so.
 type Signer struct {
 	key    crypto.Signer
 	alg    string

@@ -24,7 +24,7 @@ import (
 	"github.com/brevet-ca/brevet/pqc"
 )
 
-// Rules say which RSA keys are taken. All Rules treat other keys alike.
+// Rules say which RSA keys are accepted. All Rules treat other keys alike.
 type Rules struct {
 	maxBits     int
 	minExponent int

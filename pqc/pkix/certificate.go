@@ -9,8 +9,8 @@ import (
 	"github.com/brevet-ca/brevet/pqc"
 )
 
-// A Certificate is one that was parsed and whose form was checked. No signature
-// was: see CheckSignatureFrom and Verify.
+// A Certificate was parsed and its form was checked. Its signature was not checked:
+// see CheckSignatureFrom and Verify.
 type Certificate struct {
 	// X509 is what crypto/x509 read. Its own methods for checking signatures and paths
 	// know no post-quantum algorithm and must not be used.
@@ -86,8 +86,8 @@ func (c *Certificate) CheckSignature(algorithm, message, signature []byte) (Prot
 
 // CheckSignatureFrom checks that issuer, a CA, has issued c, and says what the
 // signature rests on. An alternative signature is checked if the issuer's certificate
-// has an alternative key; if it does not verify, all of it is refused. Whether issuer
-// is to be trusted, and anybody's validity, is Verify's to find out.
+// has an alternative key; if it does not verify, c is refused. Verify checks whether
+// issuer is trusted and whether both certificates are valid at the time.
 func (c *Certificate) CheckSignatureFrom(issuer *Certificate) (Protection, error) {
 	if !bytes.Equal(c.X509.RawIssuer, issuer.X509.RawSubject) {
 		return 0, errors.New("the name of its issuer is another")

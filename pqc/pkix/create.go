@@ -26,8 +26,8 @@ import (
 //
 // It fails rather than make a certificate that would be refused: with a key usage that
 // is not for the key, by an issuer that is not a CA, with an alternative signature that
-// the issuer does not bind, or with a signature that does not verify. A certificate that s signs for itself binds the alternative key of s without
-// being told.
+// the issuer does not bind, or with a signature that does not verify. A certificate that s
+// signs for itself always binds the alternative key of s.
 //
 // crypto/x509 encodes the certificate and makes a signature that is thrown away. A
 // program that issues many certificates should encode them itself and call
@@ -114,7 +114,7 @@ func bindAlternative(t *x509.Certificate, s *Signer) {
 	t.ExtraExtensions = append(slices.Clip(t.ExtraExtensions), xpkix.Extension{Id: oidAltPublicKey, Value: pqc.MarshalPKIXPublicKey(s.Alternative())})
 }
 
-// scratchKey is what crypto/x509 signs with where only its encoding is wanted.
+// crypto/x509 signs with scratchKey when only its encoding is wanted.
 var scratchKey = sync.OnceValues(func() (*ecdsa.PrivateKey, error) {
 	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 })

@@ -90,9 +90,9 @@ func (l *CRL) Entry(c *Certificate) *x509.RevocationListEntry {
 	return &l.X509.RevokedCertificateEntries[i]
 }
 
-// CheckComplete refuses what is not understood, and what covers not all certificates
-// of its issuer or not the time now (RFC 5280, section 5). It says nothing about the
-// signature. Verify does it itself.
+// CheckComplete refuses a CRL that it does not understand, that does not cover all
+// certificates of its issuer, or that is not valid at the time now (RFC 5280, section
+// 5). It does not check the signature. Verify calls it.
 func (l *CRL) CheckComplete(now time.Time) error {
 	for _, e := range l.X509.Extensions {
 		if e.Critical || e.Id.Equal(oidDeltaCRL) || e.Id.Equal(oidDistribution) {

@@ -21,8 +21,8 @@ var (
 	oidExtKeyUsage      = asn1.ObjectIdentifier{2, 5, 29, 37}
 )
 
-// Keys that only sign must not be said to do anything else, and must be said to sign
-// (RFC 9881, section 5; the draft, section 5.2).
+// The key usage of a key that only signs must name signing and nothing else (RFC 9881,
+// section 5; the draft, section 5.2).
 const (
 	signingUsages   = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment | x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	forbiddenUsages = x509.KeyUsageKeyEncipherment | x509.KeyUsageDataEncipherment | x509.KeyUsageKeyAgreement | x509.KeyUsageEncipherOnly | x509.KeyUsageDecipherOnly
@@ -88,8 +88,9 @@ func (c *Certificate) checkSigned(s *signed, alt *alternative, tag cbasn1.Tag) (
 	return Alternative, nil
 }
 
-// checkHybrid returns nil if p is enough where hybrid signatures are required, and
-// else says why it is not. alt is of what c has signed.
+// checkHybrid returns nil if p is enough when hybrid signatures are required, and
+// otherwise says why it is not. alt has the alternative extensions of
+// what c has signed.
 func (c *Certificate) checkHybrid(p Protection, alt *alternative) error {
 	switch {
 	case p.Hybrid():

@@ -9,8 +9,8 @@ import (
 
 // Options say what Verify asks of a path.
 type Options struct {
-	// Roots are trusted as they are, by their DER: whoever fills them has looked at
-	// their fingerprints. A root vouches for what it has issued, not for itself.
+	// Roots are trusted as they are, by their DER: the caller has checked their
+	// fingerprints. A root vouches for what it has issued, not for itself.
 	Roots []*Certificate
 	// Intermediates may help on the way to a root. They are not trusted.
 	Intermediates []*Certificate

@@ -1,9 +1,9 @@
 // Package pkix signs and checks certificates, CRLs and certification requests
 // whose keys are classical, ML-DSA or composite, and finds and validates the path
 // from a certificate to a root (RFC 5280, sections 4 to 6; RFC 9881;
-// draft-ietf-lamps-pq-composite-sigs-19, section 5). It is apart from package pqc
-// because its nouns are: there a key and a signature, here a certificate and who
-// vouches for it. Its name is the RFC's, since who uses it imports crypto/x509 as well.
+// draft-ietf-lamps-pq-composite-sigs-19, section 5). Package pqc has keys and
+// signatures; this one has certificates and who vouches for them. It is called pkix
+// like the RFC, because programs that use it also import crypto/x509.
 //
 // Besides signatures by one key it knows the alternative signature of ITU-T X.509
 // (2019), 9.8: a classical signature outside, which every verifier understands,
@@ -13,9 +13,9 @@
 // Signer signs what somebody has encoded. ParseCertificate, ParseCRL and ParseCSR check
 // the form of what others sent, and Verify finds out whether it is to be trusted.
 //
-// crypto/x509 takes the bytes apart; what it lets pass and should not is checked
-// here. Its Verify must not be used on such certificates: it cannot check their
-// signatures, and it accepts whatever is itself among the roots.
+// crypto/x509 parses the bytes; this package refuses what crypto/x509 wrongly lets
+// pass. Do not use x509's Verify on such certificates: it cannot check their
+// signatures, and it accepts any certificate that is itself among the roots.
 //
 // Left out: certificate policies (a critical extension about them is refused, like
 // any that is not understood), delta CRLs, indirect CRLs and those that cover a

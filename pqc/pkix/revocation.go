@@ -59,8 +59,8 @@ func (s *search) checkCRL(l *CRL, issuer *Certificate) error {
 	return nil
 }
 
-// newestCRL returns the CRL of issuer with the highest number, or nil. It may yet be
-// one that is refused: a list that is in doubt must not be passed over for an older.
+// newestCRL returns the CRL of issuer with the highest number, or nil. Other checks may
+// still refuse it: then an older list must not be used in its place.
 func (s *search) newestCRL(issuer *Certificate) (*CRL, error) {
 	var newest *CRL
 	for _, l := range s.o.CRLs {

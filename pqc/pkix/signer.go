@@ -17,8 +17,8 @@ import (
 	"github.com/brevet-ca/brevet/pqc"
 )
 
-// A Signer turns what is to be signed into what is signed. It may be used by many
-// goroutines at once if its key may.
+// A Signer signs certificates, CRLs and similar structures. Many goroutines may use it
+// at once if they may use its key so.
 type Signer struct {
 	key        crypto.Signer
 	hash       crypto.Hash // 0 where the algorithm takes the message itself

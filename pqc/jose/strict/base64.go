@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// base64url refuses bits in the last character that stand for nothing.
+// base64url refuses unused bits in the last character that are not zero.
 var base64url = base64.RawURLEncoding.Strict()
 
 var errNotBase64 = errors.New("it is not base64url without padding")
