@@ -115,7 +115,7 @@ func agentShow(c *cli.Context) error {
 	return answer(c, a, []string{a.Name}, func(p *page) { p.agent(a) })
 }
 
-// agent prints all that is known of an agent.
+// agent prints all that is known about an agent.
 func (p *page) agent(a api.Shown) {
 	var t table
 	t.pair("Name", a.Name)
@@ -254,7 +254,7 @@ func orDash(s string) string {
 	return s
 }
 
-// tableOr prints t, or why it has no rows but its head.
+// tableOr prints t. If t has no rows, it prints why.
 func (p *page) tableOr(none string, t table) {
 	if len(t.rows) == 1 {
 		p.line("%s", none)

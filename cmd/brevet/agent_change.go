@@ -65,7 +65,7 @@ Examples:
 	}
 }
 
-// changeFlags are what may be said of an agent beside its owner.
+// changeFlags are the flags for everything about an agent except its owner.
 func changeFlags() []cli.Flag {
 	return []cli.Flag{
 		text("purpose", "`TEXT` that says what the agent is for"),

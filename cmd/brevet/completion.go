@@ -72,7 +72,7 @@ func complete(ctx context.Context, w io.Writer, root *cli.Command, words []strin
 	}
 }
 
-// rejoin undoes that bash takes = and : for words of their own.
+// rejoin joins words again that bash split at = and :.
 func rejoin(words []string) []string {
 	var out []string
 	glue := false

@@ -136,5 +136,5 @@ func initAuthority(c *cli.Context) error {
 	})
 }
 
-// actor is who does what no server is asked for, in the audit log.
+// actor names, in the audit log, the user of commands that need no server.
 func actor() string { return fmt.Sprintf("uid=%d", os.Getuid()) }

@@ -11,7 +11,7 @@ import (
 )
 
 // keyDryRun prints what a rotation would do: of one key, or of all that can have
-// the algorithm. --quiet prints who would be cut off.
+// the algorithm. --quiet prints the relying parties that would break.
 func keyDryRun(c *cli.Context) error {
 	purpose, algorithm := c.Args().First(), c.String("algorithm")
 	if purpose == "" && algorithm == "" {

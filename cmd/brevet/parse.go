@@ -127,9 +127,9 @@ func (l *line) lookup(name string) (int, cli.Flag) {
 	return 0, nil
 }
 
-// erasable are the flags of brevet agent that may be empty, to erase what is
-// there. Elsewhere, an empty variable in a script must not list, change, revoke
-// or ask for more than meant.
+// erasable are the flags of brevet agent that may be empty, to erase a value. No other
+// flag may be: an empty variable in a script must not list, change, revoke or ask for
+// more than the operator meant.
 var erasable = map[string]bool{"purpose": true, "expires": true, "scope": true, "audience": true, "dns": true, "ip": true, "key": true}
 
 // check tells whether the command has all that it needs and no more.

@@ -35,7 +35,7 @@ func holdings(r api.Receipt) string {
 	return certificates + ", " + tokens + " and " + count(r.ACMEAccounts, "ACME account")
 }
 
-// deadAfter says until when what was revoked can still work.
+// deadAfter says how long revoked credentials can still work.
 func (p *page) deadAfter(r api.Receipt) {
 	switch {
 	case r.Certificates+r.Tokens == 0:

@@ -78,7 +78,7 @@ func serve(c *cli.Context) error {
 const garbage = 400
 
 // collectLess trades some memory of a busy server for a fifth of its processor
-// time, unless whoever runs it has decided (GOGC, see package runtime).
+// time, unless the operator has set GOGC (see package runtime).
 func collectLess() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbage)

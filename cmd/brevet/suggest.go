@@ -45,8 +45,8 @@ func (l *line) unknownCommand(word string) error {
 	return l.misuse("%s", text)
 }
 
-// nearestBelow finds the one command with that name a level further down:
-// whoever types "brevet suspend" means "brevet agent suspend".
+// nearestBelow finds the one command with that name a level further down: "brevet
+// suspend" means "brevet agent suspend".
 func nearestBelow(word string, c *cli.Command) string {
 	found := ""
 	for _, sub := range c.Subcommands {
