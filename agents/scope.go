@@ -33,9 +33,9 @@ func ParseScope(s string) (Scope, error) {
 	return Scope(s), nil
 }
 
-// newlyGranted refuses scopes that an agent gets only now. Nothing is permitted by
-// ScopeAdmin: whoever was granted it earlier keeps it, and would be surprised if
-// it began to mean something.
+// newlyGranted refuses scopes that an agent gets only now. ScopeAdmin
+// permits nothing. Agents that were granted it earlier keep it, and their operators
+// would be surprised if it began to mean something.
 func newlyGranted(before, now []Scope) error {
 	if slices.Contains(now, ScopeAdmin) && !slices.Contains(before, ScopeAdmin) {
 		return fmt.Errorf("%w scope %q: it permits nothing, because nobody can administer the authority from afar; run brevet where the server runs, as the same user or as root", ErrInvalid, ScopeAdmin)
