@@ -9,7 +9,7 @@ import (
 )
 
 // A CRL is a published list. All but its DER is stored, as JSON, one for each
-// issuer: the number never goes back, whoever publishes over the store.
+// issuer. So the number never goes back, even if several publishers share the store.
 type CRL struct {
 	Issuer     string    `json:"issuer"` // hexadecimal subject key identifier
 	Number     int64     `json:"number"`
