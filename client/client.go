@@ -14,7 +14,7 @@
 //
 // An identity may require that all signatures are hybrid, see
 // [Identity.RequireHybrid]. Package pqc/inspect checks certificates, CRLs,
-// requests and JWS in files, whoever made them.
+// requests and JWS in files, also those of other authorities.
 package client
 
 import (
