@@ -35,7 +35,7 @@ type Verdict struct {
 	Subject    string          // what it is about, as the file says
 	Algorithm  string          // of the signature, such as "ECDSA-SHA256 + ML-DSA-65"
 	Protection pkix.Protection // what the signatures rest on, the weakest of the path; zero if it is refused
-	Trust      string          // who vouches for it; "" if it is refused
+	Trust      string          // why it can be trusted; "" if it is refused
 }
 
 // refuse ends a verdict.
