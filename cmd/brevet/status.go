@@ -97,7 +97,7 @@ server.`,
 	}
 }
 
-// release is set by whoever builds one: -ldflags "-X main.release=v1.2.3".
+// release is set when a release is built: -ldflags "-X main.release=v1.2.3".
 var release string
 
 // version returns the release, or the version that the go command knows.
