@@ -66,7 +66,7 @@ func (r Role) String() string {
 type ActionSpec struct {
 	Action  Action
 	Meaning string
-	By      Role     // who may ask for it; others are refused
+	By      Role     // the roles that may ask for it; others are refused
 	Subject string   // what the subject is
 	Details []string // the members of Details that an event may have besides "codes", by their JSON names
 }

@@ -52,8 +52,8 @@ type File struct {
 
 // Begin begins the file that is to be at path.
 func Begin(path string) (*File, error) {
-	// CreateTemp opens with O_EXCL, so two writers never share a file, and a link
-	// that somebody planted there is not followed.
+	// CreateTemp opens with O_EXCL, so two writers never share a file, and it does
+	// not follow a link that somebody planted there.
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return nil, err
