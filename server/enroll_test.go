@@ -285,7 +285,7 @@ func TestRenewalNeedsACurrentCertificate(t *testing.T) {
 	}
 }
 
-// TestSlowRequestDoesNotOutliveARevocation: whoever has stolen a key could begin
+// TestSlowRequestDoesNotOutliveARevocation: a thief of a key could begin
 // a renewal, hold back its body until the certificate is revoked, and come out
 // with another.
 func TestSlowRequestDoesNotOutliveARevocation(t *testing.T) {

@@ -65,7 +65,7 @@ func raw(method, path, contentType, body string) string {
 	return method + " " + path + " HTTP/1.1\r\nHost: authority\r\nContent-Type: " + contentType + "\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body
 }
 
-// FuzzStranger: whoever has neither a certificate nor a token nor a key gets
+// FuzzStranger: a client that has neither a certificate nor a token nor a key gets
 // what is public, or a clear refusal; nothing is made, nothing recorded, and
 // the authority never fails.
 func FuzzStranger(f *testing.F) {

@@ -11,7 +11,8 @@ import (
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
-// TestRotationsAtTheSameTime: whoever comes last, what signs is what the store says.
+// TestRotationsAtTheSameTime: the key that signs afterwards is the active one in the
+// store, whichever rotation came last.
 // A key that another rotation retired meanwhile must not go on signing until the
 // next start, nor one that was just made be unknown until then.
 func TestRotationsAtTheSameTime(t *testing.T) {

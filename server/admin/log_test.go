@@ -62,7 +62,7 @@ func TestLogProvesItself(t *testing.T) {
 	}
 }
 
-// TestProofOfAnEntry is checked by whoever has the log's key alone.
+// TestProofOfAnEntry: the log's public key is enough to check a proof.
 func TestProofOfAnEntry(t *testing.T) {
 	w := newWorld(t)
 	var key note.Verifier

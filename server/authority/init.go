@@ -211,7 +211,7 @@ func (c InitConfig) fill(ctx context.Context, db storage.DB, store keys.Source, 
 	}})
 }
 
-// operator is whoever runs the program in the authority's directory.
+// operator is the user who runs the program in the authority's directory.
 func operator(actor string) policy.Principal {
 	return policy.Principal{Kind: policy.KindUID, Actor: actor, Role: audit.Operator}
 }

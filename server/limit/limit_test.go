@@ -31,7 +31,7 @@ func TestFailuresAreCountedBySender(t *testing.T) {
 	}
 }
 
-// TestLimiterIsBounded: whoever has many addresses does not fill the memory,
+// TestLimiterIsBounded: a client with many addresses does not fill the memory,
 // and does not free those that are blocked as long as others can be forgotten.
 func TestLimiterIsBounded(t *testing.T) {
 	now := time.Now()

@@ -125,7 +125,7 @@ func TestForgets(t *testing.T) {
 	}
 }
 
-// TestStrangersAreBounded: whoever makes up addresses and names fills neither
+// TestStrangersAreBounded: a client that makes up addresses and names fills neither
 // memory nor store, and makes nobody forget an agent.
 func TestStrangersAreBounded(t *testing.T) {
 	db := open(t)

@@ -138,7 +138,7 @@ func (p *provingWorld) listenOn(ip, port string) net.Listener {
 	return l
 }
 
-// handshakes completes TLS with whoever comes: that is all of tls-alpn-01.
+// handshakes completes TLS with every client: that is all of tls-alpn-01.
 func handshakes(l net.Listener) {
 	for {
 		c, err := l.Accept()
