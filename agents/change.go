@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -58,7 +59,7 @@ func (c Change) Reasons() []string {
 }
 
 // apply checks c and makes a what it says.
-func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time, cleared ...Clearance) error {
+func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time, cleared ...components.Clearance) error {
 	if c.Owner != nil {
 		if err := keepOwnerCutoff(tx, *a, *c.Owner); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -27,11 +28,11 @@ func IndexComponents(tx storage.Tx, now time.Time) (first bool, err error) {
 			return false, err
 		}
 		for _, k := range a.Keys {
-			c, err := k.Components()
+			c, err := components.Of(k)
 			if err != nil {
 				return false, fmt.Errorf("reading a key of %s: %w", a.Name, err)
 			}
-			if err := c.Register(tx, string(a.Name), now); err != nil && !errors.Is(err, ErrComponent) {
+			if err := c.Register(tx, string(a.Name), now); err != nil && !errors.Is(err, components.ErrShared) {
 				return false, err
 			}
 		}
@@ -57,11 +58,11 @@ func (cert Current) index(tx storage.Tx, now time.Time) error {
 	if !now.Before(until) {
 		return nil
 	}
-	c, err := cert.Key.Components()
+	c, err := components.Of(cert.Key)
 	if err != nil {
 		return fmt.Errorf("reading the key of certificate %s: %w", cert.Credential.ID, err)
 	}
-	if err := c.Certify(tx, until, now); err != nil && !errors.Is(err, ErrComponent) {
+	if err := c.Certify(tx, until, now); err != nil && !errors.Is(err, components.ErrShared) {
 		return err
 	}
 	return nil

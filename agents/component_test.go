@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -34,13 +35,13 @@ func composites(t testing.TB) (one, two, half string) {
 	return composite(1), composite(2), publicPEM(t, edwards.Public())
 }
 
-func componentsOf(t testing.TB, text string) agents.Components {
+func componentsOf(t testing.TB, text string) components.Key {
 	t.Helper()
 	k, err := agents.ParsePublicKey([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := k.Components()
+	c, err := components.Of(k)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,13 +49,13 @@ func componentsOf(t testing.TB, text string) agents.Components {
 }
 
 // cleared is for keys of which no half is certified.
-func cleared(t testing.TB, keys ...string) agents.Clearance {
+func cleared(t testing.TB, keys ...string) components.Clearance {
 	t.Helper()
 	c, err := agents.Change{Keys: keys}.Components()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return agents.NewClearance(c, nil)
+	return components.NewClearance(c, nil)
 }
 
 // TestCompositesNeedAClearance: a caller who forgets to compare a composite key with
@@ -63,7 +64,7 @@ func TestCompositesNeedAClearance(t *testing.T) {
 	one, two, half := composites(t)
 	db := openDB(t)
 	used := errors.New("certified meanwhile")
-	try := func(name agents.Name, keys []string, cleared ...agents.Clearance) error {
+	try := func(name agents.Name, keys []string, cleared ...components.Clearance) error {
 		return db.Update(context.Background(), func(tx storage.Tx) error {
 			_, err := agents.Add(tx, td, name, agents.Change{Owner: new("team"), Keys: keys}, invitation(t, now), now, cleared...)
 			return err
@@ -76,7 +77,7 @@ func TestCompositesNeedAClearance(t *testing.T) {
 	for what, err := range map[string]error{
 		"none":           try("a", []string{one}),
 		"of another key": try("b", []string{one}, cleared(t, two)),
-		"outdated":       try("c", []string{one}, agents.NewClearance(all, func(storage.Tx) error { return used })),
+		"outdated":       try("c", []string{one}, components.NewClearance(all, func(storage.Tx) error { return used })),
 	} {
 		if err == nil {
 			t.Errorf("a composite was registered by a clearance: %s", what)
@@ -85,7 +86,7 @@ func TestCompositesNeedAClearance(t *testing.T) {
 	if err := try("d", []string{one}, cleared(t, one)); err != nil {
 		t.Error(err)
 	}
-	if err := try("e", []string{half}); !errors.Is(err, agents.ErrComponent) {
+	if err := try("e", []string{half}); !errors.Is(err, components.ErrShared) {
 		t.Errorf("its half alone: %v", err)
 	}
 }
@@ -115,9 +116,9 @@ func TestRegisteredComponents(t *testing.T) {
 			add(t, tx, "one", agents.Change{Keys: []string{c.first}})
 			add(t, tx, "two", agents.Change{Keys: []string{c.first}}) // the very same is no other key
 			_, err := agents.Add(tx, td, "three", agents.Change{Owner: new("team"), Keys: []string{c.then}}, invitation(t, now), now, cleared(t, c.then))
-			refused(t, what, err, agents.ErrComponent)
+			refused(t, what, err, components.ErrShared)
 			add(t, tx, "four", agents.Change{})
-			refused(t, what, set("four", c.then), agents.ErrComponent)
+			refused(t, what, set("four", c.then), components.ErrShared)
 			refused(t, what+", both", set("four", c.then, c.first), agents.ErrInvalid)
 			if err := set("one", c.first); err != nil {
 				t.Errorf("%s: once more: %v", what, err)
@@ -125,11 +126,11 @@ func TestRegisteredComponents(t *testing.T) {
 			if err := set("one"); err != nil {
 				t.Error(err)
 			}
-			refused(t, what+", which another has still", set("four", c.then), agents.ErrComponent)
+			refused(t, what+", which another has still", set("four", c.then), components.ErrShared)
 			if _, err := agents.Decommission(tx, td, "two", agents.KeyCompromise, now); err != nil {
 				t.Error(err)
 			}
-			refused(t, what+" of who is gone for ever", set("four", c.then), agents.ErrComponent)
+			refused(t, what+" of who is gone for ever", set("four", c.then), components.ErrShared)
 		})
 		within(t, func(tx storage.Tx) {
 			add(t, tx, "one", agents.Change{Keys: []string{c.first}})
@@ -161,12 +162,12 @@ func TestRegisteredAndCertified(t *testing.T) {
 			}
 		}
 		set(now)
-		refused(t, "still certified", alone.Apart(tx, ends.Add(-time.Nanosecond)), agents.ErrComponent)
+		refused(t, "still certified", alone.Apart(tx, ends.Add(-time.Nanosecond)), components.ErrShared)
 		if err := alone.Apart(tx, ends); err != nil {
 			t.Errorf("when the certificate is over: %v", err)
 		}
 		set(now, one)
-		refused(t, "still registered", alone.Apart(tx, ends.Add(time.Hour)), agents.ErrComponent)
+		refused(t, "still registered", alone.Apart(tx, ends.Add(time.Hour)), components.ErrShared)
 		set(ends.Add(time.Hour))
 		if err := alone.Apart(tx, ends.Add(time.Hour)); err != nil || entries(tx, "components") != 0 {
 			t.Errorf("when both are over: %v, %d entries", err, entries(tx, "components"))
@@ -181,7 +182,7 @@ func TestComponentsAreForgotten(t *testing.T) {
 		at := now
 		most := 0
 		for i := range 2000 { // one every second, each for a minute
-			c := agents.Components{Whole: sha256.Sum256([]byte{byte(i), byte(i >> 8)})}
+			c := components.Key{Whole: sha256.Sum256([]byte{byte(i), byte(i >> 8)})}
 			c.Halves = [][32]byte{sha256.Sum256(append(c.Whole[:], 1)), sha256.Sum256(append(c.Whole[:], 2))}
 			if err := c.Certify(tx, at.Add(time.Minute), at); err != nil {
 				t.Fatal(err)
@@ -234,19 +235,19 @@ func TestIndexOfAnOlderStore(t *testing.T) {
 		if first, err := agents.IndexComponents(tx, now); !first || err != nil {
 			t.Errorf("the first time: %v, %v", first, err)
 		}
-		refused(t, "a half of a registered key", componentsOf(t, half).Apart(tx, now), agents.ErrComponent)
-		c, err := certified.Components()
+		refused(t, "a half of a registered key", componentsOf(t, half).Apart(tx, now), components.ErrShared)
+		c, err := components.Of(certified)
 		if err != nil {
 			return err
 		}
 		for _, id := range c.Halves {
-			refused(t, "a half of a certified key", agents.Components{Whole: id}.Apart(tx, now), agents.ErrComponent)
-			if err := (agents.Components{Whole: id}).Apart(tx, now.Add(time.Hour)); err != nil {
+			refused(t, "a half of a certified key", components.Key{Whole: id}.Apart(tx, now), components.ErrShared)
+			if err := (components.Key{Whole: id}).Apart(tx, now.Add(time.Hour)); err != nil {
 				t.Errorf("when it is over: %v", err)
 			}
 		}
 		alone := componentsOf(t, plain).Whole
-		refused(t, "a registered key", agents.Components{Halves: [][32]byte{alone}}.Apart(tx, now), agents.ErrComponent)
+		refused(t, "a registered key", components.Key{Halves: [][32]byte{alone}}.Apart(tx, now), components.ErrShared)
 		if first, err := agents.IndexComponents(tx, now); first || err != nil {
 			t.Errorf("the second time: %v, %v", first, err)
 		}

@@ -2,7 +2,6 @@ package agents
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/keycheck"
 	"github.com/brevet-ca/brevet/storage"
@@ -68,33 +68,17 @@ func CheckEncoding(spki []byte, key any) error {
 	return nil
 }
 
-// Components returns what the key is made of.
-func (k PublicKey) Components() (Components, error) {
-	c := Components{Whole: sha256.Sum256(k)}
-	pq, err := pqc.ParsePKIXPublicKey(k)
-	if errors.Is(err, pqc.ErrUnknownAlgorithm) || err == nil && !pq.Algorithm().Composite() {
-		return c, nil
-	}
-	if err != nil {
-		return c, err
-	}
-	c.Halves, err = pq.ComponentIDs()
-	return c, err
-}
-
 // keepApart makes keys the registered ones of the agent n in the index of
-// components, in place of its former ones. It fails with [ErrComponent], or if a
+// components, in place of its former ones. It fails with [components.ErrShared], or if a
 // composite is new among them and its halves are not cleared.
-func keepApart(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time, cleared ...Clearance) error {
-	var clearance Clearance
+func keepApart(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time, cleared ...components.Clearance) error {
 	for _, cl := range cleared {
 		if err := cl.Check(tx); err != nil {
 			return err
 		}
-		clearance.halves = append(clearance.halves, cl.halves...)
 	}
 	for _, k := range before {
-		c, err := k.Components()
+		c, err := components.Of(k)
 		if err != nil {
 			return fmt.Errorf("reading a key of %s: %w", n, err)
 		}
@@ -103,12 +87,12 @@ func keepApart(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time, c
 		}
 	}
 	for _, k := range keys {
-		c, err := k.Components()
+		c, err := components.Of(k)
 		if err != nil {
 			return fmt.Errorf("reading a key of %s: %w", n, err)
 		}
 		if !slices.ContainsFunc(before, func(b PublicKey) bool { return bytes.Equal(b, k) }) {
-			if err := clearance.covers(c); err != nil {
+			if err := components.Covered(c, cleared...); err != nil {
 				return fmt.Errorf("registering a key of %s: %w", n, err)
 			}
 		}
@@ -117,6 +101,23 @@ func keepApart(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time, c
 		}
 	}
 	return nil
+}
+
+// Components returns what the keys that c registers are made of, taken together,
+// to ask for a [components.Clearance]. It skips texts that are not keys: [Add] and [Set] refuse them.
+func (c Change) Components() (all components.Key, err error) {
+	for _, text := range c.Keys {
+		k, err := ParsePublicKey([]byte(text))
+		if err != nil {
+			break
+		}
+		of, err := components.Of(k)
+		if err != nil {
+			return all, err
+		}
+		all.Halves = append(all.Halves, of.Halves...)
+	}
+	return all, nil
 }
 
 // Keys returns the public keys that prove the agent's identity at now: the

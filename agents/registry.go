@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/storage"
 )
 
 // Add registers a new agent as c says and makes e what it enrolls with.
 // The name must never have been used. Composite keys among those of c need a
-// [Clearance].
-func Add(tx storage.Tx, td TrustDomain, n Name, c Change, e Enrollment, now time.Time, cleared ...Clearance) (Agent, error) {
+// [components.Clearance].
+func Add(tx storage.Tx, td TrustDomain, n Name, c Change, e Enrollment, now time.Time, cleared ...components.Clearance) (Agent, error) {
 	if n == Authority {
 		return Agent{}, fmt.Errorf("%w agent name %q: it is the authority's own", ErrInvalid, n)
 	}
@@ -36,7 +37,7 @@ func AddAuthority(tx storage.Tx, td TrustDomain, c Change, now time.Time) error 
 // errNameUsed says that an agent has or had the name.
 var errNameUsed = NewRefusal("name_used", storage.ErrExists.Error(), storage.ErrExists)
 
-func add(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time, cleared ...Clearance) (Agent, error) {
+func add(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time, cleared ...components.Clearance) (Agent, error) {
 	if old, err := Get(tx, n); !errors.Is(err, ErrUnknown) {
 		if err == nil {
 			err = fmt.Errorf("%w: the name %s was given out at %s and is %s; a name is used only once", errNameUsed, n, old.Created.Format(time.RFC3339), old.State)
@@ -55,14 +56,14 @@ func (a Agent) put(tx storage.Tx) error { return table.Put(tx, string(a.Name), a
 // Set changes a registered agent as c says. Its credentials live on,
 // but introspection and renewal see its new scopes and names at once. For keys
 // among what changes, see [Add].
-func Set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time, cleared ...Clearance) (Agent, error) {
+func Set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time, cleared ...components.Clearance) (Agent, error) {
 	if err := mutable(n); err != nil {
 		return Agent{}, err
 	}
 	return set(tx, td, n, c, now, cleared...)
 }
 
-func set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time, cleared ...Clearance) (Agent, error) {
+func set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time, cleared ...components.Clearance) (Agent, error) {
 	a, err := Get(tx, n)
 	if err != nil {
 		return a, err

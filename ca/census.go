@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -31,10 +32,10 @@ type shortHash [16]byte
 // all certificates are looked at anew.
 const maxFollow = 1 << 16
 
-// check brings the census up to date, and fails with [agents.ErrComponent] if a
+// check brings the census up to date, and fails with [components.ErrShared] if a
 // half of the key is in it. It returns the size that the audit log had. One caller
 // at a time does so, and leaves little to do for the next.
-func (s *census) check(ctx context.Context, db storage.DB, c agents.Components, now time.Time) (int64, error) {
+func (s *census) check(ctx context.Context, db storage.DB, c components.Key, now time.Time) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for again := true; again; {
@@ -45,7 +46,7 @@ func (s *census) check(ctx context.Context, db storage.DB, c agents.Components, 
 	}
 	for _, half := range c.Halves {
 		if now.Unix() < s.keys[shortHash(half[:])] {
-			return 0, agents.ErrComponent
+			return 0, components.ErrShared
 		}
 	}
 	return s.events, nil

@@ -9,32 +9,33 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // Apart clears the halves of a key for the transaction that registers or certifies
-// it: none is the key of a live certificate. It fails with [agents.ErrComponent] if
+// it: none is the key of a live certificate. It fails with [components.ErrShared] if
 // one is, and so does the check of the clearance. Keys that are composites or
 // registered are in the index of package agents, which is asked as well.
 //
 // All certificates are looked at before the transaction, which looks only at what
 // happened since: nobody who writes waits for a composite.
-func (ca *CA) Apart(ctx context.Context, c agents.Components, now time.Time) (agents.Clearance, error) {
+func (ca *CA) Apart(ctx context.Context, c components.Key, now time.Time) (components.Clearance, error) {
 	if len(c.Halves) == 0 {
-		return agents.Clearance{}, nil
+		return components.Clearance{}, nil
 	}
 	events, err := ca.census.check(ctx, ca.db, c, now)
 	if err != nil {
-		return agents.Clearance{}, err
+		return components.Clearance{}, err
 	}
-	return agents.NewClearance(c, func(tx storage.Tx) error {
+	return components.NewClearance(c, func(tx storage.Tx) error {
 		for cert, err := range issuedSince(tx, events, now) {
 			if err != nil {
 				return err
 			}
 			if slices.Contains(c.Halves, cert.KeyHash) && now.Before(cert.ID.Expires()) {
-				return agents.ErrComponent
+				return components.ErrShared
 			}
 		}
 		return nil

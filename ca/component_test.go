@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/pqc"
@@ -67,7 +68,7 @@ func (w *world) set(n agents.Name, pems ...string) error {
 		if err != nil {
 			return err
 		}
-		_, err = agents.Set(tx, td, n, change, w.now, agents.NewClearance(all, nil))
+		_, err = agents.Set(tx, td, n, change, w.now, components.NewClearance(all, nil))
 		return err
 	})
 }
@@ -226,7 +227,7 @@ func TestComponentsRace(t *testing.T) {
 						granted[i].Lock()
 						granted[i].of[c]++
 						granted[i].Unlock()
-					} else if !errors.Is(err, agents.ErrComponent) {
+					} else if !errors.Is(err, components.ErrShared) {
 						t.Error(err)
 					}
 				})

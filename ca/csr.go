@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 )
@@ -28,7 +29,7 @@ type CSR struct {
 	Names     []agents.Identifier
 	URIs      []string
 
-	components agents.Components // of the key
+	components components.Key // of the key
 }
 
 // ParseCSRPEM reads a request from one PEM block (RFC 7468, section 7).

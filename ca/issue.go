@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -84,7 +85,7 @@ type issuance struct {
 	issuer  *Issuer // nil if no issuer can sign
 	none    error   // why none can
 	made    *Issued
-	apart   agents.Clearance
+	apart   components.Clearance
 }
 
 // ask adds the names and the limits of the profile to the query.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -16,7 +16,7 @@ func (k *key) enter(tx storage.Tx, account string, now time.Time) error {
 		return err
 	}
 	err := k.components().Register(tx, holder(account), now)
-	if errors.Is(err, agents.ErrComponent) {
+	if errors.Is(err, components.ErrShared) {
 		return newProblem("badPublicKey", "%v", err)
 	}
 	return err
@@ -28,8 +28,8 @@ func (k *key) leave(tx storage.Tx, account string, now time.Time) error {
 }
 
 // components are one, as no account has a composite key.
-func (k *key) components() agents.Components {
-	return agents.Components{Whole: sha256.Sum256(k.spki)}
+func (k *key) components() components.Key {
+	return components.Key{Whole: sha256.Sum256(k.spki)}
 }
 
 // holder is what an account is called among those who have registered keys. No
@@ -42,7 +42,7 @@ func IndexComponents(tx storage.Tx, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if err := a.key.components().Register(tx, holder(a.ID), now); err != nil && !errors.Is(err, agents.ErrComponent) {
+		if err := a.key.components().Register(tx, holder(a.ID), now); err != nil && !errors.Is(err, components.ErrShared) {
 			return err
 		}
 	}

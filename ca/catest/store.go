@@ -11,6 +11,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -107,7 +108,7 @@ func (s *Store) Add(name agents.Name, c agents.Change) agents.Enrollment {
 	s.Update(func(tx storage.Tx) error {
 		all, err := c.Components()
 		s.check(err)
-		_, err = agents.Add(tx, TrustDomain, name, c, e, s.Now(), agents.NewClearance(all, nil))
+		_, err = agents.Add(tx, TrustDomain, name, c, e, s.Now(), components.NewClearance(all, nil))
 		return err
 	})
 	return e

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
@@ -32,7 +33,7 @@ func (s *Service) addAgent(ctx context.Context, p policy.Principal, in api.AddRe
 		return api.Invited{}, err
 	}
 	change := agents.Change(in.Change)
-	var cleared agents.Clearance
+	var cleared components.Clearance
 	return s.invite(ctx, p, name, act{
 		action: audit.AgentAdd, reasons: change.Reasons(),
 		prepare: func(ctx context.Context) (err error) { cleared, err = s.apart(ctx, change); return err },
@@ -45,10 +46,10 @@ func (s *Service) addAgent(ctx context.Context, p policy.Principal, in api.AddRe
 
 // apart returns the clearance for the composite keys of a change: none of their
 // halves is certified alone.
-func (s *Service) apart(ctx context.Context, in agents.Change) (agents.Clearance, error) {
+func (s *Service) apart(ctx context.Context, in agents.Change) (components.Clearance, error) {
 	all, err := in.Components()
 	if err != nil {
-		return agents.Clearance{}, err
+		return components.Clearance{}, err
 	}
 	return s.CA.Apart(ctx, all, s.Clock.Now())
 }
@@ -90,7 +91,7 @@ func (s *Service) setAgent(ctx context.Context, p policy.Principal, in api.SetRe
 		return api.Agent{}, err
 	}
 	change := agents.Change(in.Change)
-	var cleared agents.Clearance
+	var cleared components.Clearance
 	return s.change(ctx, p, name, act{
 		action: audit.AgentSet, reasons: change.Reasons(),
 		prepare: func(ctx context.Context) (err error) { cleared, err = s.apart(ctx, change); return err },

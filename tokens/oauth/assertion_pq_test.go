@@ -16,6 +16,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -93,12 +94,12 @@ func (m *alone) certify(key *pqc.PrivateKey) agents.Credential {
 	}
 	c := agents.Credential{ID: id, Agent: "bot", Issuer: "00ff", IssuedAt: m.now}
 	spki := agents.PublicKey(pqc.MarshalPKIXPublicKey(key.PublicKey()))
-	components, err := spki.Components()
+	made, err := components.Of(spki)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	m.store.Update(func(tx storage.Tx) error {
-		return errors.Join(components.Certify(tx, id.Expires(), m.now), agents.SetCurrent(tx, agents.Current{Credential: c, Key: spki}))
+		return errors.Join(made.Certify(tx, id.Expires(), m.now), agents.SetCurrent(tx, agents.Current{Credential: c, Key: spki}))
 	})
 	return c
 }

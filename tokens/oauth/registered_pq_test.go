@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -59,7 +60,7 @@ func TestRegisteredPostQuantumKeys(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				_, err = agents.Set(tx, td, "bot", change, m.now, agents.NewClearance(all, nil))
+				_, err = agents.Set(tx, td, "bot", change, m.now, components.NewClearance(all, nil))
 				return err
 			})
 			if c.because == "" && err != nil || c.because != "" && (err == nil || !strings.Contains(err.Error(), c.because)) {

@@ -1,4 +1,4 @@
-package agents
+package components
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -19,16 +20,6 @@ import (
 // components of composite keys, registered or certified, and the other keys that
 // are registered. The keys that are certified alone it does not: an entry for each
 // would cost each issuance a write, so package ca finds them where they are.
-
-// ErrComponent says that a key has a component in common with another one.
-var ErrComponent = fmt.Errorf("%w key: it shares a component of a composite key with another key, here or at another agent; make a fresh one", ErrInvalid)
-
-// Components say what a key is made of, as the SHA-256 of the
-// SubjectPublicKeyInfo of all of it, and of those that its halves would have alone.
-type Components struct {
-	Whole  [sha256.Size]byte
-	Halves [][sha256.Size]byte // of a composite; another key is its one component
-}
 
 // components says of a component which key it is in.
 const components = storage.Table[component]("components")
@@ -46,7 +37,7 @@ type component struct {
 func (c component) live(now time.Time) bool { return len(c.Holders) > 0 || now.Before(c.Until) }
 
 // ids returns what the key's entries are found by.
-func (c Components) ids() [][sha256.Size]byte {
+func (c Key) ids() [][sha256.Size]byte {
 	if len(c.Halves) == 0 {
 		return [][sha256.Size]byte{c.Whole}
 	}
@@ -54,8 +45,8 @@ func (c Components) ids() [][sha256.Size]byte {
 }
 
 // Apart returns nil if no component of the key is in another key that the index
-// knows, and [ErrComponent] if one is.
-func (c Components) Apart(tx storage.Tx, now time.Time) error {
+// knows, and [ErrShared] if one is.
+func (c Key) Apart(tx storage.Tx, now time.Time) error {
 	for _, id := range c.ids() {
 		if _, err := c.find(tx, id, now); err != nil {
 			return err
@@ -66,7 +57,7 @@ func (c Components) Apart(tx storage.Tx, now time.Time) error {
 
 // find returns the entry of a component of c, the zero one if it has none that
 // stands for something. It fails if the component is in another key.
-func (c Components) find(tx storage.Tx, id [sha256.Size]byte, now time.Time) (component, error) {
+func (c Key) find(tx storage.Tx, id [sha256.Size]byte, now time.Time) (component, error) {
 	known, err := components.Get(tx, string(id[:]))
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
@@ -76,13 +67,13 @@ func (c Components) find(tx storage.Tx, id [sha256.Size]byte, now time.Time) (co
 	case bytes.Equal(known.Whole, c.Whole[:]):
 		return known, nil
 	case known.live(now):
-		return component{}, ErrComponent
+		return component{}, ErrShared
 	}
 	return component{}, nil
 }
 
 // put sets the entry of a component of c, or removes one that stands for nothing.
-func (c Components) put(tx storage.Tx, id [sha256.Size]byte, entry component, now time.Time) error {
+func (c Key) put(tx storage.Tx, id [sha256.Size]byte, entry component, now time.Time) error {
 	if !entry.live(now) {
 		return components.Delete(tx, string(id[:]))
 	}
@@ -90,10 +81,10 @@ func (c Components) put(tx storage.Tx, id [sha256.Size]byte, entry component, no
 	return components.Put(tx, string(id[:]), entry)
 }
 
-// Certify fails with [ErrComponent] if [Components.Apart] does. It is called in
+// Certify fails with [ErrShared] if [Key.Apart] does. It is called in
 // the transaction that records a certificate for the key; a composite's components
 // are known from then on, until the certificate ends.
-func (c Components) Certify(tx storage.Tx, until, now time.Time) error {
+func (c Key) Certify(tx storage.Tx, until, now time.Time) error {
 	if len(c.Halves) == 0 {
 		return c.Apart(tx, now)
 	}
@@ -114,7 +105,7 @@ func (c Components) Certify(tx storage.Tx, until, now time.Time) error {
 
 // Register is Certify for a key that holder has registered, until it releases it:
 // an agent by its name, anything else by what no name can be.
-func (c Components) Register(tx storage.Tx, holder string, now time.Time) error {
+func (c Key) Register(tx storage.Tx, holder string, now time.Time) error {
 	for _, id := range c.ids() {
 		entry, err := c.find(tx, id, now)
 		if err != nil {
@@ -131,10 +122,10 @@ func (c Components) Register(tx storage.Tx, holder string, now time.Time) error 
 }
 
 // Release ends what Register began, or did not begin.
-func (c Components) Release(tx storage.Tx, holder string, now time.Time) error {
+func (c Key) Release(tx storage.Tx, holder string, now time.Time) error {
 	for _, id := range c.ids() {
 		entry, err := c.find(tx, id, now)
-		if errors.Is(err, ErrComponent) {
+		if errors.Is(err, ErrShared) {
 			continue // the entry is another key's
 		}
 		if err != nil {
@@ -161,10 +152,10 @@ func endKey(until time.Time, id [sha256.Size]byte) string {
 // while none are.
 const maxForget = 8
 
-// forget removes what has ended, the earliest first. [ClockTolerance] keeps it from
+// forget removes what has ended, the earliest first. [clock.Tolerance] keeps it from
 // forgetting early by a clock that was a little ahead.
 func forget(tx storage.Tx, now time.Time) error {
-	limit := endKey(now.Add(-ClockTolerance), [sha256.Size]byte{})
+	limit := endKey(now.Add(-clock.Tolerance), [sha256.Size]byte{})
 	var over []string
 	for key := range tx.Scan(string(ends), "") {
 		if len(over) == maxForget || key >= limit {
