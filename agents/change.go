@@ -94,7 +94,7 @@ func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time, cl
 	if err := a.check(); err != nil || c.Keys == nil {
 		return err
 	}
-	return keepApart(tx, a.Name, before, a.Keys, now, cleared...)
+	return setKeys(tx, a.Name, before, a.Keys, now, cleared...)
 }
 
 // merge returns labels with those of change; an empty value removes one.

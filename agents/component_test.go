@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/sha256"
 	"encoding/pem"
 	"errors"
 	"slices"
@@ -37,25 +36,21 @@ func composites(t testing.TB) (one, two, half string) {
 
 func componentsOf(t testing.TB, text string) components.Key {
 	t.Helper()
-	k, err := agents.ParsePublicKey([]byte(text))
-	if err != nil {
-		t.Fatal(err)
+	k, err := agents.Change{Keys: []string{text}}.KeyComponents()
+	if err != nil || len(k) != 1 {
+		t.Fatalf("%d keys, %v", len(k), err)
 	}
-	c, err := components.Of(k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return k[0]
 }
 
 // cleared is for keys of which no half is certified.
 func cleared(t testing.TB, keys ...string) components.Clearance {
 	t.Helper()
-	c, err := agents.Change{Keys: keys}.Components()
+	c, err := agents.Change{Keys: keys}.KeyComponents()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return components.NewClearance(c, nil)
+	return components.Unchecked(c...)
 }
 
 // TestCompositesNeedAClearance: a caller who forgets to compare a composite key with
@@ -70,14 +65,10 @@ func TestCompositesNeedAClearance(t *testing.T) {
 			return err
 		})
 	}
-	all, err := agents.Change{Keys: []string{one}}.Components()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for what, err := range map[string]error{
 		"none":           try("a", []string{one}),
 		"of another key": try("b", []string{one}, cleared(t, two)),
-		"outdated":       try("c", []string{one}, components.NewClearance(all, func(storage.Tx) error { return used })),
+		"outdated":       try("c", []string{one}, components.NewClearance(func(storage.Tx) error { return used }, componentsOf(t, one))),
 	} {
 		if err == nil {
 			t.Errorf("a composite was registered by a clearance: %s", what)
@@ -90,6 +81,9 @@ func TestCompositesNeedAClearance(t *testing.T) {
 		t.Errorf("its half alone: %v", err)
 	}
 }
+
+// apart fails if the index has k, which is no composite, in a composite.
+func apart(tx storage.Tx, k components.Key, at time.Time) error { return k.Certify(tx, at, at) }
 
 // entries counts those of a table.
 func entries(tx storage.Tx, table string) (n int) {
@@ -152,7 +146,7 @@ func TestRegisteredAndCertified(t *testing.T) {
 	within(t, func(tx storage.Tx) {
 		whole, alone := componentsOf(t, one), componentsOf(t, half)
 		ends := now.Add(time.Hour)
-		if err := errors.Join(whole.Certify(tx, ends, now), whole.Certify(tx, ends.Add(-time.Minute), now)); err != nil {
+		if err := errors.Join(whole.Certify(tx, ends, now, cleared(t, one)), whole.Certify(tx, ends.Add(-time.Minute), now, cleared(t, one))); err != nil {
 			t.Fatal(err)
 		}
 		add(t, tx, "one", agents.Change{Keys: []string{one}})
@@ -162,36 +156,15 @@ func TestRegisteredAndCertified(t *testing.T) {
 			}
 		}
 		set(now)
-		refused(t, "still certified", alone.Apart(tx, ends.Add(-time.Nanosecond)), components.ErrShared)
-		if err := alone.Apart(tx, ends); err != nil {
+		refused(t, "still certified", apart(tx, alone, ends.Add(-time.Nanosecond)), components.ErrShared)
+		if err := apart(tx, alone, ends); err != nil {
 			t.Errorf("when the certificate is over: %v", err)
 		}
 		set(now, one)
-		refused(t, "still registered", alone.Apart(tx, ends.Add(time.Hour)), components.ErrShared)
+		refused(t, "still registered", apart(tx, alone, ends.Add(time.Hour)), components.ErrShared)
 		set(ends.Add(time.Hour))
-		if err := alone.Apart(tx, ends.Add(time.Hour)); err != nil || entries(tx, "components") != 0 {
+		if err := apart(tx, alone, ends.Add(time.Hour)); err != nil || entries(tx, "components") != 0 {
 			t.Errorf("when both are over: %v, %d entries", err, entries(tx, "components"))
-		}
-	})
-}
-
-// TestComponentsAreForgotten: the index follows what is alive, though nobody asks
-// for what is over.
-func TestComponentsAreForgotten(t *testing.T) {
-	within(t, func(tx storage.Tx) {
-		at := now
-		most := 0
-		for i := range 2000 { // one every second, each for a minute
-			c := components.Key{Whole: sha256.Sum256([]byte{byte(i), byte(i >> 8)})}
-			c.Halves = [][32]byte{sha256.Sum256(append(c.Whole[:], 1)), sha256.Sum256(append(c.Whole[:], 2))}
-			if err := c.Certify(tx, at.Add(time.Minute), at); err != nil {
-				t.Fatal(err)
-			}
-			at = at.Add(time.Second)
-			most = max(most, entries(tx, "components"), entries(tx, "components.ends"))
-		}
-		if want := 2 * int((time.Minute+agents.ClockTolerance)/time.Second+10); most > want {
-			t.Errorf("the index had %d entries, want at most %d", most, want)
 		}
 	})
 }
@@ -227,29 +200,32 @@ func TestIndexOfAnOlderStore(t *testing.T) {
 			agents.SetCurrent(tx, current(certified, now.Add(time.Hour))),
 			agents.SetCurrent(tx, current(spki, now.Add(time.Hour))))
 	})
-	update(func(tx storage.Tx) error { return errors.Join(tx.Drop("components"), tx.Drop("components.ends")) })
 	update(func(tx storage.Tx) error {
-		if err := componentsOf(t, half).Apart(tx, now); err != nil {
+		return errors.Join(tx.Drop("components"), tx.Drop("components.ends"), tx.Drop("components.complete"))
+	})
+	update(func(tx storage.Tx) error {
+		if err := apart(tx, componentsOf(t, half), now); err != nil {
 			t.Errorf("before: %v: this test would prove nothing", err)
 		}
-		if first, err := agents.IndexComponents(tx, now); !first || err != nil {
-			t.Errorf("the first time: %v, %v", first, err)
+		if err := components.Fill(tx, now, agents.KeyUses(tx)); err != nil {
+			t.Errorf("the first time: %v", err)
 		}
-		refused(t, "a half of a registered key", componentsOf(t, half).Apart(tx, now), components.ErrShared)
+		refused(t, "a half of a registered key", apart(tx, componentsOf(t, half), now), components.ErrShared)
 		c, err := components.Of(certified)
 		if err != nil {
 			return err
 		}
 		for _, id := range c.Halves {
-			refused(t, "a half of a certified key", components.Key{Whole: id}.Apart(tx, now), components.ErrShared)
-			if err := (components.Key{Whole: id}).Apart(tx, now.Add(time.Hour)); err != nil {
+			refused(t, "a half of a certified key", apart(tx, components.Key{Whole: id}, now), components.ErrShared)
+			if err := apart(tx, components.Key{Whole: id}, now.Add(time.Hour)); err != nil {
 				t.Errorf("when it is over: %v", err)
 			}
 		}
 		alone := componentsOf(t, plain).Whole
-		refused(t, "a registered key", components.Key{Halves: [][32]byte{alone}}.Apart(tx, now), components.ErrShared)
-		if first, err := agents.IndexComponents(tx, now); first || err != nil {
-			t.Errorf("the second time: %v, %v", first, err)
+		refused(t, "a registered key", (components.Key{Halves: [][32]byte{alone}}).Certify(tx, now, now, components.Unchecked(components.Key{Halves: [][32]byte{alone}})), components.ErrShared)
+		unread := func(func(components.Use, error) bool) { t.Error("the second time reads the keys again") }
+		if err := components.Fill(tx, now, unread); err != nil {
+			t.Errorf("the second time: %v", err)
 		}
 		return nil
 	})

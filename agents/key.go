@@ -68,54 +68,35 @@ func CheckEncoding(spki []byte, key any) error {
 	return nil
 }
 
-// keepApart makes keys the registered ones of the agent n in the index of
-// components, in place of its former ones. It fails with [components.ErrShared], or if a
-// composite is new among them and its halves are not cleared.
-func keepApart(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time, cleared ...components.Clearance) error {
-	for _, cl := range cleared {
-		if err := cl.Check(tx); err != nil {
-			return err
-		}
+// setKeys makes keys the registered ones of the agent n in the index of components, in
+// place of those before.
+func setKeys(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time, cleared ...components.Clearance) error {
+	old, err := keyComponents(n, before)
+	if err != nil {
+		return err
 	}
-	for _, k := range before {
-		c, err := components.Of(k)
-		if err != nil {
-			return fmt.Errorf("reading a key of %s: %w", n, err)
-		}
-		if err := c.Release(tx, string(n), now); err != nil {
-			return err
-		}
+	all, err := keyComponents(n, keys)
+	if err != nil {
+		return err
 	}
-	for _, k := range keys {
-		c, err := components.Of(k)
-		if err != nil {
-			return fmt.Errorf("reading a key of %s: %w", n, err)
-		}
-		if !slices.ContainsFunc(before, func(b PublicKey) bool { return bytes.Equal(b, k) }) {
-			if err := components.Covered(c, cleared...); err != nil {
-				return fmt.Errorf("registering a key of %s: %w", n, err)
-			}
-		}
-		if err := c.Register(tx, string(n), now); err != nil {
-			return err
-		}
-	}
-	return nil
+	return components.Replace(tx, string(n), old, all, now, cleared...)
 }
 
-// Components returns what the keys that c registers are made of, taken together,
-// to ask for a [components.Clearance]. It skips texts that are not keys: [Add] and [Set] refuse them.
-func (c Change) Components() (all components.Key, err error) {
+// KeyComponents returns what the keys that c registers are made of, so that the
+// caller can ask for a [components.Clearance]. It ignores text that is not a key:
+// [Add] and [Set] refuse it.
+func (c Change) KeyComponents() ([]components.Key, error) {
+	var all []components.Key
 	for _, text := range c.Keys {
-		k, err := ParsePublicKey([]byte(text))
+		spki, err := ParsePublicKey([]byte(text))
 		if err != nil {
-			break
+			continue
 		}
-		of, err := components.Of(k)
+		k, err := components.Of(spki)
 		if err != nil {
-			return all, err
+			return nil, err
 		}
-		all.Halves = append(all.Halves, of.Halves...)
+		all = append(all, k)
 	}
 	return all, nil
 }

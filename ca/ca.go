@@ -26,6 +26,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/pkix"
@@ -54,13 +55,14 @@ type CA struct {
 	profiles map[string]*Profile
 	clock    *clock.Clock
 	issuers  atomic.Pointer[issuers]
-	census   census
+	census   *components.Census // of the certificates on record
 }
 
 // New returns a CA over the issuer that is active in the store.
 func New(c Config) (*CA, error) {
 	ca := &CA{
 		db: c.DB, policy: c.Policy, keys: c.Keys, td: c.TrustDomain, clock: c.Clock,
+		census:   components.NewCensus(c.DB, onRecord{}),
 		baseURL:  strings.TrimSuffix(c.BaseURL, "/"),
 		profiles: map[string]*Profile{serverProfile: newServerProfile()},
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -14,41 +13,32 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// Apart clears the halves of a key for the transaction that registers or certifies
-// it: none is the key of a live certificate. It fails with [components.ErrShared] if
-// one is, and so does the check of the clearance. Keys that are composites or
-// registered are in the index of package agents, which is asked as well.
-//
-// All certificates are looked at before the transaction, which looks only at what
-// happened since: nobody who writes waits for a composite.
-func (ca *CA) Apart(ctx context.Context, c components.Key, now time.Time) (components.Clearance, error) {
-	if len(c.Halves) == 0 {
-		return components.Clearance{}, nil
-	}
-	events, err := ca.census.check(ctx, ca.db, c, now)
-	if err != nil {
-		return components.Clearance{}, err
-	}
-	return components.NewClearance(c, func(tx storage.Tx) error {
-		for cert, err := range issuedSince(tx, events, now) {
-			if err != nil {
-				return err
-			}
-			if slices.Contains(c.Halves, cert.KeyHash) && now.Before(cert.ID.Expires()) {
-				return components.ErrShared
-			}
-		}
-		return nil
-	}), nil
+// Clear compares composite keys that are to be registered with the certificates on
+// record: see [components.Census.Clear].
+func (ca *CA) Clear(ctx context.Context, now time.Time, keys ...components.Key) (components.Clearance, error) {
+	return ca.census.Clear(ctx, now, keys...)
 }
 
-// issuedSince yields the certificates that the audit log tells of from a position
-// on. Those that are forgotten already are left out.
-func issuedSince(tx storage.Tx, position int64, now time.Time) iter.Seq2[Certificate, error] {
-	return func(yield func(Certificate, error) bool) {
+// onRecord shows the census the certificates on record.
+type onRecord struct{}
+
+// Alive implements [components.Certificates].
+func (onRecord) Alive(tx storage.Tx, from time.Time) iter.Seq2[components.Certified, error] {
+	return func(yield func(components.Certified, error) bool) {
+		for c, err := range Since(tx, from) {
+			if !yield(components.Certified{Key: c.KeyHash, Expires: c.ID.Expires()}, err) {
+				return
+			}
+		}
+	}
+}
+
+// Since implements [components.Certificates].
+func (onRecord) Since(tx storage.Tx, position int64, now time.Time) iter.Seq2[components.Certified, error] {
+	return func(yield func(components.Certified, error) bool) {
 		for e, err := range audit.Since(tx, position) {
 			if err != nil {
-				yield(Certificate{}, err)
+				yield(components.Certified{}, err)
 				return
 			}
 			if e.Action != audit.CertificateIssue || e.Decision != audit.Allow {
@@ -56,17 +46,17 @@ func issuedSince(tx storage.Tx, position int64, now time.Time) iter.Seq2[Certifi
 			}
 			c, err := issuedBy(tx, e)
 			if errors.Is(err, storage.ErrNotFound) && !now.Before(c.ID.Expires()) {
-				continue
+				continue // the store has dropped it since it expired
 			}
-			if !yield(c, err) || err != nil {
+			if !yield(components.Certified{Key: c.KeyHash, Expires: c.ID.Expires()}, err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-// issuedBy returns the certificate that an event tells of, or of one that is not
-// on record only the serial number.
+// issuedBy returns the certificate that an event names. If it is not on record, only
+// the serial number is filled in.
 func issuedBy(tx storage.Tx, e audit.Event) (Certificate, error) {
 	id, err := agents.ParseCredentialID(e.Credential)
 	if err != nil {

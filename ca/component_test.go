@@ -64,11 +64,11 @@ func (w *world) ask(n agents.Name, c *ca.CSR) error {
 func (w *world) set(n agents.Name, pems ...string) error {
 	return w.db.Update(context.Background(), func(tx storage.Tx) error {
 		change := agents.Change{Keys: append([]string{}, pems...)} // none empties the list
-		all, err := change.Components()
+		keys, err := change.KeyComponents()
 		if err != nil {
 			return err
 		}
-		_, err = agents.Set(tx, td, n, change, w.now, components.NewClearance(all, nil))
+		_, err = agents.Set(tx, td, n, change, w.now, components.Unchecked(keys...))
 		return err
 	})
 }

@@ -2,7 +2,6 @@ package ca
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/pem"
@@ -71,7 +70,7 @@ func ParseCSR(der []byte) (*CSR, error) {
 	if err := r.CheckSignature(); err != nil {
 		return nil, fmt.Errorf("%w certificate request: its signature is wrong: %v", agents.ErrInvalid, err)
 	}
-	return newCSR(r)
+	return newCSR(r, nil)
 }
 
 // parsePostQuantum reads a request for an ML-DSA or composite key. Both halves
@@ -87,16 +86,7 @@ func parsePostQuantum(der []byte, pq *pqc.PublicKey) (*CSR, error) {
 	if _, err := r.CheckSignature(); err != nil {
 		return nil, fmt.Errorf("%w certificate request: its signature is wrong: %v", agents.ErrInvalid, err)
 	}
-	c, err := newCSR(r.X509)
-	if err != nil {
-		return nil, err
-	}
-	if pq.Algorithm().Composite() {
-		if c.components.Halves, err = pq.ComponentIDs(); err != nil {
-			return nil, fmt.Errorf("%w certificate request: %v", agents.ErrInvalid, err)
-		}
-	}
-	return c, nil
+	return newCSR(r.X509, pq)
 }
 
 var csrAlgorithms = []x509.SignatureAlgorithm{
@@ -105,9 +95,13 @@ var csrAlgorithms = []x509.SignatureAlgorithm{
 	x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS, x509.SHA512WithRSAPSS,
 }
 
-func newCSR(r *x509.CertificateRequest) (*CSR, error) {
+// newCSR reads what a request asks for. pq is the key if it is a post-quantum one.
+func newCSR(r *x509.CertificateRequest, pq *pqc.PublicKey) (*CSR, error) {
 	c := &CSR{PublicKey: r.RawSubjectPublicKeyInfo, CN: r.Subject.CommonName}
-	c.components.Whole = sha256.Sum256(c.PublicKey)
+	var err error
+	if c.components, err = components.Parsed(c.PublicKey, pq); err != nil {
+		return nil, fmt.Errorf("%w certificate request: %v", agents.ErrInvalid, err)
+	}
 	if len(r.EmailAddresses) > 0 {
 		return nil, fmt.Errorf("%w certificate request: agents have no e-mail addresses", agents.ErrInvalid)
 	}

@@ -85,7 +85,7 @@ type issuance struct {
 	issuer  *Issuer // nil if no issuer can sign
 	none    error   // why none can
 	made    *Issued
-	apart   components.Clearance
+	cleared components.Clearance
 }
 
 // ask adds the names and the limits of the profile to the query.
@@ -121,7 +121,7 @@ func (i *issuance) sign(ctx context.Context, d *policy.Decision) error {
 	}
 	c.Fingerprint = sha256.Sum256(der)
 	i.made = &Issued{Certificate: c, DER: der, Issuer: i.issuer}
-	i.apart, err = i.ca.Apart(ctx, i.CSR.components, i.begin)
+	i.cleared, err = i.ca.Clear(ctx, i.begin, i.CSR.components)
 	return err
 }
 
@@ -138,10 +138,7 @@ func (i *issuance) record(tx storage.Tx, _ *policy.Decision) (policy.Done, error
 	if _, err := agents.NewStanding(tx, i.begin).Check(cert.Credential); err != nil {
 		return done, err
 	}
-	if err := i.CSR.components.Certify(tx, cert.ID.Expires(), i.begin); err != nil {
-		return done, err
-	}
-	if err := i.apart.Check(tx); err != nil {
+	if err := i.CSR.components.Certify(tx, cert.ID.Expires(), i.begin, i.cleared); err != nil {
 		return done, err
 	}
 	if err := certificates.Put(tx, cert.ID.Expires(), cert.ID.Key(), cert.Certificate); err != nil {

@@ -7,39 +7,52 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A Clearance says that no live certificate is for one of these halves of composite
-// keys. Package ca knows the certificates and gives clearances (ca.CA.Apart). Without
-// one, agents.Add and Set register no composite key.
+// A Clearance shows that some composite keys were compared with the certificates on
+// record: none of their component keys is the key of a certificate that has not
+// expired. [Census.Clear] gives it. Without one, no composite key is registered or
+// certified.
 type Clearance struct {
 	halves [][32]byte
-	check  func(storage.Tx) error // looks at certificates issued since it was given
+	check  func(storage.Tx) error
 }
 
-// NewClearance returns a Clearance for the halves of c. Its check is run in the
-// transaction that registers or certifies the key; nil means that there is nothing
-// to check.
-func NewClearance(c Key, check func(storage.Tx) error) Clearance {
-	return Clearance{c.Halves, check}
+// NewClearance returns a Clearance for keys. check runs in the transaction that
+// registers or certifies them and looks at the certificates that were issued since
+// the comparison.
+func NewClearance(check func(storage.Tx) error, keys ...Key) Clearance {
+	return Clearance{halvesOf(keys), check}
 }
 
-// Check fails with [ErrShared] if a certificate for one of the halves was issued
-// since the Clearance was given.
-func (cl Clearance) Check(tx storage.Tx) error {
-	if cl.check == nil {
-		return nil
+// Unchecked returns a Clearance for keys that were compared with nothing. It is for
+// tests in which no certificates are on record.
+func Unchecked(keys ...Key) Clearance {
+	return NewClearance(func(storage.Tx) error { return nil }, keys...)
+}
+
+func halvesOf(keys []Key) (halves [][32]byte) {
+	for _, k := range keys {
+		halves = append(halves, k.Halves...)
 	}
-	return cl.check(tx)
+	return halves
 }
 
-// errNotCleared says that a caller forgot to ask for a Clearance.
+// errNotCleared means a bug: a caller has not asked for a Clearance.
 var errNotCleared = errors.New("a composite key was not compared with the certificates on record")
 
-// Covered checks that the halves of a key are among those that were cleared.
-func Covered(c Key, cleared ...Clearance) error {
-	for _, half := range c.Halves {
-		if !slices.ContainsFunc(cleared, func(cl Clearance) bool { return slices.Contains(cl.halves, half) }) {
-			return errNotCleared
+// check checks that one of cleared covers k and still holds. A key that is not
+// composite needs no Clearance.
+func (k Key) check(tx storage.Tx, cleared []Clearance) error {
+	if len(k.Halves) == 0 {
+		return nil
+	}
+	for _, c := range cleared {
+		if c.covers(k) {
+			return c.check(tx)
 		}
 	}
-	return nil
+	return errNotCleared
+}
+
+func (c Clearance) covers(k Key) bool {
+	return !slices.ContainsFunc(k.Halves, func(half [32]byte) bool { return !slices.Contains(c.halves, half) })
 }

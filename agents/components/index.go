@@ -3,179 +3,151 @@ package components
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A component key of a composite must not be used anywhere else: who breaks one
-// of the keys that it is in has broken a half of the others as well
-// (draft-ietf-lamps-pq-composite-sigs-19, sections 5.3 and 9.3). So no component
-// is in two keys at a time, whichever agents have them. The index below knows the
-// components of composite keys, registered or certified, and the other keys that
-// are registered. The keys that are certified alone it does not: an entry for each
-// would cost each issuance a write, so package ca finds them where they are.
+// The index has an entry for each component key of a composite that is registered
+// or certified, and for each other key that is registered. It has none for other
+// certified keys: that would cost every issuance a write. The [Census] has those.
 
-// components says of a component which key it is in.
-const components = storage.Table[component]("components")
+// table holds the entry of each component key, by its SHA-256.
+const table = storage.Table[entry]("components")
 
-// A component is stored as JSON: fields may be added, and none changes its
-// meaning. It stands for nothing once nobody has the key registered and the
-// certificates are over. Whether they were revoked does not matter: a component of
-// such a key is no better than it.
-type component struct {
+// An entry says which key contains a component key. It is stored as JSON: fields may
+// be added, and none changes its meaning. The entry is live until nobody has the
+// key registered and its last certificate has expired. Revoking the certificate makes no
+// difference: a compromised key must not become half of another one.
+type entry struct {
 	Whole   []byte    `json:"whole"`
-	Until   time.Time `json:"until,omitzero"`    // the last certificate's end
-	Holders []string  `json:"holders,omitempty"` // who has the key registered
+	Until   time.Time `json:"until,omitzero"`    // when the last certificate expires
+	Holders []string  `json:"holders,omitempty"` // agents and accounts that have the key registered
 }
 
-func (c component) live(now time.Time) bool { return len(c.Holders) > 0 || now.Before(c.Until) }
+func (e entry) live(now time.Time) bool { return len(e.Holders) > 0 || now.Before(e.Until) }
 
-// ids returns what the key's entries are found by.
-func (c Key) ids() [][sha256.Size]byte {
-	if len(c.Halves) == 0 {
-		return [][sha256.Size]byte{c.Whole}
+// ids returns the names of the key's entries. A key that is not composite is its own
+// only component.
+func (k Key) ids() [][sha256.Size]byte {
+	if len(k.Halves) == 0 {
+		return [][sha256.Size]byte{k.Whole}
 	}
-	return c.Halves
+	return k.Halves
 }
 
-// Apart returns nil if no component of the key is in another key that the index
-// knows, and [ErrShared] if one is.
-func (c Key) Apart(tx storage.Tx, now time.Time) error {
-	for _, id := range c.ids() {
-		if _, err := c.find(tx, id, now); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// find returns the entry of a component of c, the zero one if it has none that
-// stands for something. It fails if the component is in another key.
-func (c Key) find(tx storage.Tx, id [sha256.Size]byte, now time.Time) (component, error) {
-	known, err := components.Get(tx, string(id[:]))
+// find returns the entry of a component of k. Without a live entry, it returns a zero
+// one. It fails with [ErrShared] if the component is in another key.
+func (k Key) find(tx storage.Tx, id [sha256.Size]byte, now time.Time) (entry, error) {
+	known, err := table.Get(tx, string(id[:]))
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
-		return component{}, nil
+		return entry{}, nil
 	case err != nil:
-		return component{}, err
-	case bytes.Equal(known.Whole, c.Whole[:]):
+		return entry{}, err
+	case bytes.Equal(known.Whole, k.Whole[:]):
 		return known, nil
 	case known.live(now):
-		return component{}, ErrShared
+		return entry{}, ErrShared
 	}
-	return component{}, nil
+	return entry{}, nil
 }
 
-// put sets the entry of a component of c, or removes one that stands for nothing.
-func (c Key) put(tx storage.Tx, id [sha256.Size]byte, entry component, now time.Time) error {
-	if !entry.live(now) {
-		return components.Delete(tx, string(id[:]))
+// put stores the entry of a component of k, or deletes it if it is not live.
+func (k Key) put(tx storage.Tx, id [sha256.Size]byte, e entry, now time.Time) error {
+	if !e.live(now) {
+		return table.Delete(tx, string(id[:]))
 	}
-	entry.Whole = c.Whole[:]
-	return components.Put(tx, string(id[:]), entry)
+	e.Whole = k.Whole[:]
+	return table.Put(tx, string(id[:]), e)
 }
 
-// Certify fails with [ErrShared] if [Key.Apart] does. It is called in
-// the transaction that records a certificate for the key; a composite's components
-// are known from then on, until the certificate ends.
-func (c Key) Certify(tx storage.Tx, until, now time.Time) error {
-	if len(c.Halves) == 0 {
-		return c.Apart(tx, now)
+// Certify checks that no component of k is in another key, and fails with
+// [ErrShared] if one is. Call it in the transaction that records a certificate for
+// k. For a composite it needs a [Clearance] and enters the component keys into the
+// index until the certificate expires; for any other key it reads one entry and
+// writes nothing.
+func (k Key) Certify(tx storage.Tx, until, now time.Time, cleared ...Clearance) error {
+	if err := k.check(tx, cleared); err != nil {
+		return err
 	}
-	for _, half := range c.Halves {
-		entry, err := c.find(tx, half, now)
+	return k.certify(tx, until, now)
+}
+
+func (k Key) certify(tx storage.Tx, until, now time.Time) error {
+	if len(k.Halves) == 0 {
+		_, err := k.find(tx, k.Whole, now)
+		return err
+	}
+	for _, half := range k.Halves {
+		e, err := k.find(tx, half, now)
 		if err != nil {
 			return err
 		}
-		if until.After(entry.Until) {
-			entry.Until = until
+		if until.After(e.Until) {
+			e.Until = until
 		}
-		if err := errors.Join(c.put(tx, half, entry, now), ends.Put(tx, endKey(until, half), struct{}{})); err != nil {
+		if err := errors.Join(k.put(tx, half, e, now), ends.Put(tx, endKey(until, half), struct{}{})); err != nil {
 			return err
 		}
 	}
 	return forget(tx, now)
 }
 
-// Register is Certify for a key that holder has registered, until it releases it:
-// an agent by its name, anything else by what no name can be.
-func (c Key) Register(tx storage.Tx, holder string, now time.Time) error {
-	for _, id := range c.ids() {
-		entry, err := c.find(tx, id, now)
-		if err != nil {
+// Replace makes after the keys that holder has registered, in place of before. An
+// agent is a holder by its name; other holders have names that no agent can have.
+// Replace fails with [ErrShared] if a component of a key in after is in another
+// key, and needs a [Clearance] for each composite that is not among those before.
+func Replace(tx storage.Tx, holder string, before, after []Key, now time.Time, cleared ...Clearance) error {
+	for _, k := range before {
+		if err := k.release(tx, holder, now); err != nil {
 			return err
 		}
-		if !slices.Contains(entry.Holders, holder) {
-			entry.Holders = append(entry.Holders, holder)
+	}
+	for _, k := range after {
+		if !slices.ContainsFunc(before, func(b Key) bool { return b.Whole == k.Whole }) {
+			if err := k.check(tx, cleared); err != nil {
+				return err
+			}
 		}
-		if err := c.put(tx, id, entry, now); err != nil {
+		if err := k.register(tx, holder, now); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Release ends what Register began, or did not begin.
-func (c Key) Release(tx storage.Tx, holder string, now time.Time) error {
-	for _, id := range c.ids() {
-		entry, err := c.find(tx, id, now)
+func (k Key) register(tx storage.Tx, holder string, now time.Time) error {
+	for _, id := range k.ids() {
+		e, err := k.find(tx, id, now)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(e.Holders, holder) {
+			e.Holders = append(e.Holders, holder)
+		}
+		if err := k.put(tx, id, e, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release undoes register. It also accepts a key that was never in the index,
+// because an older store may have two keys that share a component.
+func (k Key) release(tx storage.Tx, holder string, now time.Time) error {
+	for _, id := range k.ids() {
+		e, err := k.find(tx, id, now)
 		if errors.Is(err, ErrShared) {
-			continue // the entry is another key's
+			continue // the entry belongs to the other key
 		}
 		if err != nil {
 			return err
 		}
-		entry.Holders = slices.DeleteFunc(entry.Holders, func(h string) bool { return h == holder })
-		if err := c.put(tx, id, entry, now); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ends names the components of certified keys in the order in which they end: the
-// second, big-endian, then the component. It is for forget alone.
-const ends = storage.Table[struct{}]("components.ends")
-
-func endKey(until time.Time, id [sha256.Size]byte) string {
-	return string(append(binary.BigEndian.AppendUint64(nil, uint64(until.Unix())), id[:]...))
-}
-
-// maxForget is how many ends one certification looks at. It adds two: the index
-// shrinks to what is alive while composites are certified, and does not grow
-// while none are.
-const maxForget = 8
-
-// forget removes what has ended, the earliest first. [clock.Tolerance] keeps it from
-// forgetting early by a clock that was a little ahead.
-func forget(tx storage.Tx, now time.Time) error {
-	limit := endKey(now.Add(-clock.Tolerance), [sha256.Size]byte{})
-	var over []string
-	for key := range tx.Scan(string(ends), "") {
-		if len(over) == maxForget || key >= limit {
-			break
-		}
-		over = append(over, key)
-	}
-	for _, key := range over {
-		if len(key) != len(limit) {
-			return fmt.Errorf("the end of a component has a key of %d octets", len(key))
-		}
-		if err := ends.Delete(tx, key); err != nil {
-			return err
-		}
-		id := key[len(key)-sha256.Size:]
-		c, err := components.Get(tx, id)
-		if err == nil && !c.live(now) {
-			err = components.Delete(tx, id)
-		}
-		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		e.Holders = slices.DeleteFunc(e.Holders, func(h string) bool { return h == holder })
+		if err := k.put(tx, id, e, now); err != nil {
 			return err
 		}
 	}

@@ -3,48 +3,53 @@ package acme
 import (
 	"crypto/sha256"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// enter records that the key is the account's. It fails if another account has
-// it, or if it is a half of a composite key, which must not be used alone.
+// enter records that the key is the account's. It fails if another account has the
+// key, or if the key is a component of a composite, which must not be used alone.
 func (k *key) enter(tx storage.Tx, account string, now time.Time) error {
 	if err := thumbprints.Create(tx, k.thumbprint, account); err != nil {
 		return err
 	}
-	err := k.components().Register(tx, holder(account), now)
+	err := components.Replace(tx, holder(account), nil, k.components(), now)
 	if errors.Is(err, components.ErrShared) {
 		return newProblem("badPublicKey", "%v", err)
 	}
 	return err
 }
 
-// leave ends what enter began.
+// leave undoes enter.
 func (k *key) leave(tx storage.Tx, account string, now time.Time) error {
-	return errors.Join(thumbprints.Delete(tx, k.thumbprint), k.components().Release(tx, holder(account), now))
+	return errors.Join(thumbprints.Delete(tx, k.thumbprint), components.Replace(tx, holder(account), k.components(), nil, now))
 }
 
-// components are one, as no account has a composite key.
-func (k *key) components() components.Key {
-	return components.Key{Whole: sha256.Sum256(k.spki)}
+// components returns what the key is made of: itself, as no account has a composite.
+func (k *key) components() []components.Key {
+	return []components.Key{{Whole: sha256.Sum256(k.spki)}}
 }
 
-// holder is what an account is called among those who have registered keys. No
-// agent has a slash in its name.
+// holder returns the name of an account in the index of components. No agent can have
+// it, because it has a slash.
 func holder(account string) string { return "acme/" + account }
 
-// IndexComponents is agents.IndexComponents for the keys of accounts.
-func IndexComponents(tx storage.Tx, now time.Time) error {
-	for a, err := range accounts.Scan(tx, "") {
-		if err != nil {
-			return err
-		}
-		if err := a.key.components().Register(tx, holder(a.ID), now); err != nil && !errors.Is(err, components.ErrShared) {
-			return err
+// KeyUses yields the keys of all accounts, for [components.Fill].
+func KeyUses(tx storage.Tx) iter.Seq2[components.Use, error] {
+	return func(yield func(components.Use, error) bool) {
+		for a, err := range accounts.Scan(tx, "") {
+			if err != nil {
+				yield(components.Use{}, err)
+				return
+			}
+			for _, k := range a.key.components() {
+				if !yield(components.Use{Key: k, Holder: holder(a.ID)}, nil) {
+					return
+				}
+			}
 		}
 	}
-	return nil
 }

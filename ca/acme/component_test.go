@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/storage"
@@ -53,8 +54,10 @@ func TestAccountKeyIsNoComponent(t *testing.T) {
 	c.post(order+"/finalize", csr).is(t, "a composite", "malformed")
 
 	// As in a store of before there was an index.
-	w.authority.Update(func(tx storage.Tx) error { return errors.Join(tx.Drop("components"), tx.Drop("components.ends")) })
-	w.authority.Update(func(tx storage.Tx) error { return IndexComponents(tx, w.now) })
+	w.authority.Update(func(tx storage.Tx) error {
+		return errors.Join(tx.Drop("components"), tx.Drop("components.ends"), tx.Drop("components.complete"))
+	})
+	w.authority.Update(func(tx storage.Tx) error { return components.Fill(tx, w.now, KeyUses(tx)) })
 	c.post(c.order(name)+"/finalize", csr).is(t, "a composite, after indexing", "malformed")
 
 	half.post("/acme/key-change", half.keyChange(w.user(), nil)).is(t, "a key change", "")

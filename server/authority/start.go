@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/storage"
@@ -47,15 +48,11 @@ func (a *Authority) record(ctx context.Context, action audit.Action, now time.Ti
 	}})
 }
 
-// register enters the server's own names into the registry. It also fills the index
-// of components, if the store was written by a brevet that had none.
+// register enters the server's own names into the registry. It also fills the index of
+// components if an older version wrote the store.
 func (a *Authority) register(tx storage.Tx, now time.Time) error {
 	if err := agents.AddAuthority(tx, a.File.TrustDomain, a.File.Names(), now); err != nil {
 		return err
 	}
-	first, err := agents.IndexComponents(tx, now)
-	if err != nil || !first {
-		return err
-	}
-	return acme.IndexComponents(tx, now)
+	return components.Fill(tx, now, agents.KeyUses(tx), acme.KeyUses(tx))
 }

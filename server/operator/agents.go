@@ -36,7 +36,7 @@ func (s *Service) addAgent(ctx context.Context, p policy.Principal, in api.AddRe
 	var cleared components.Clearance
 	return s.invite(ctx, p, name, act{
 		action: audit.AgentAdd, reasons: change.Reasons(),
-		prepare: func(ctx context.Context) (err error) { cleared, err = s.apart(ctx, change); return err },
+		prepare: func(ctx context.Context) (err error) { cleared, err = s.clear(ctx, change); return err },
 	}, func(tx storage.Tx, e agents.Enrollment, now time.Time, d *audit.Details) (agents.Agent, error) {
 		a, err := agents.Add(tx, s.TrustDomain, name, change, e, now, cleared)
 		d.Change = changed(change, agents.Agent{}, a)
@@ -44,14 +44,13 @@ func (s *Service) addAgent(ctx context.Context, p policy.Principal, in api.AddRe
 	})
 }
 
-// apart returns the clearance for the composite keys of a change: none of their
-// halves is certified alone.
-func (s *Service) apart(ctx context.Context, in agents.Change) (components.Clearance, error) {
-	all, err := in.Components()
+// clear compares the composite keys of a change with the certificates on record.
+func (s *Service) clear(ctx context.Context, in agents.Change) (components.Clearance, error) {
+	keys, err := in.KeyComponents()
 	if err != nil {
 		return components.Clearance{}, err
 	}
-	return s.CA.Apart(ctx, all, s.Clock.Now())
+	return s.CA.Clear(ctx, s.Clock.Now(), keys...)
 }
 
 func (s *Service) reenroll(ctx context.Context, p policy.Principal, in api.Named) (api.Invited, error) {
@@ -94,7 +93,7 @@ func (s *Service) setAgent(ctx context.Context, p policy.Principal, in api.SetRe
 	var cleared components.Clearance
 	return s.change(ctx, p, name, act{
 		action: audit.AgentSet, reasons: change.Reasons(),
-		prepare: func(ctx context.Context) (err error) { cleared, err = s.apart(ctx, change); return err },
+		prepare: func(ctx context.Context) (err error) { cleared, err = s.clear(ctx, change); return err },
 	}, func(tx storage.Tx, now time.Time, d *audit.Details) (agents.Agent, error) {
 		before, err := agents.Get(tx, name)
 		if err != nil && !errors.Is(err, agents.ErrUnknown) {
