@@ -75,7 +75,7 @@ var doors = map[string]string{
 	"golang.org/x/time":                  "server/limit",
 	"github.com/VictoriaMetrics/metrics": "server/telemetry",
 	"github.com/rogpeppe/go-internal":    "server/servertest/script",
-	"golang.org/x/mod":                   "storage/audit server/operator server/authority",
+	"golang.org/x/mod":                   "storage/audit",
 	"github.com/cloudflare/circl":        "pqc",
 	"golang.org/x/crypto":                "ca ca/acme crl crl/ocsp tokens client agents pqc pqc/pkix server/servertest server/test/rawacme pqc/jose",
 	"golang.org/x/sys":                   "server/admin storage/bolt storage/keys client cmd/brevet",

@@ -57,23 +57,27 @@ func (a *Authority) SaveCheckpoint(ctx context.Context) error {
 	})
 }
 
-// Verifiers returns the keys, past and present, that check this log's checkpoints, and
-// its name there.
-func (a *Authority) Verifiers(tx storage.Tx) (public []ed25519.PublicKey, name string, err error) {
-	public, err = verifiers(tx)
-	return public, origin(a.File.TrustDomain), err
+// Verifiers returns what checks this log's checkpoints: its keys, past and present.
+func (a *Authority) Verifiers(tx storage.Tx) ([]audit.Verifier, error) {
+	return verifiers(tx, a.File.TrustDomain)
 }
 
-func verifiers(tx storage.Tx) (public []ed25519.PublicKey, err error) {
+func verifiers(tx storage.Tx, td agents.TrustDomain) ([]audit.Verifier, error) {
 	all, err := keys.List(tx, keys.Audit)
-	for _, k := range all {
-		key, err := parseEd25519(k.Public)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]audit.Verifier, len(all))
+	for i, k := range all {
+		public, err := parseEd25519(k.Public)
 		if err != nil {
 			return nil, fmt.Errorf("audit key %s: %w", k.ID, err)
 		}
-		public = append(public, key)
+		if list[i], err = audit.NewVerifier(origin(td), public); err != nil {
+			return nil, err
+		}
 	}
-	return public, err
+	return list, nil
 }
 
 func parseEd25519(spki []byte) (ed25519.PublicKey, error) {

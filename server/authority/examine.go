@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
@@ -51,17 +49,11 @@ func Examine(ctx context.Context, db storage.DB, dir string, td agents.TrustDoma
 
 // checkLog compares the audit log with the checkpoint saved in the store.
 func checkLog(tx storage.Tx, td agents.TrustDomain) error {
-	public, err := verifiers(tx)
+	list, err := verifiers(tx, td)
 	if err != nil {
 		return err
 	}
-	verifiers := make([]note.Verifier, len(public))
-	for i, key := range public {
-		if verifiers[i], err = audit.NewVerifier(origin(td), key); err != nil {
-			return err
-		}
-	}
-	return audit.CheckSaved(tx, verifiers...)
+	return audit.CheckSaved(tx, list...)
 }
 
 // latestTime returns the latest time on record: that of the newest event, or

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -42,7 +40,7 @@ func (s *Service) verifyLog(ctx context.Context, _ policy.Principal, in api.Veri
 }
 
 func (s *Service) checkpoints(tx storage.Tx, saved string) ([]audit.Checkpoint, error) {
-	verifiers, err := s.noteVerifiers(tx)
+	verifiers, err := s.Checkpoints.Verifiers(tx)
 	if err != nil {
 		return nil, err
 	}
@@ -63,22 +61,6 @@ func (s *Service) checkpoints(tx storage.Tx, saved string) ([]audit.Checkpoint, 
 			return nil, fmt.Errorf("%w checkpoint: %v", agents.ErrInvalid, err)
 		}
 		list = append(list, c)
-	}
-	return list, nil
-}
-
-func (s *Service) noteVerifiers(tx storage.Tx) ([]note.Verifier, error) {
-	public, origin, err := s.Checkpoints.Verifiers(tx)
-	if err != nil {
-		return nil, err
-	}
-	var list []note.Verifier
-	for _, key := range public {
-		v, err := audit.NewVerifier(origin, key)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, v)
 	}
 	return list, nil
 }

@@ -9,7 +9,6 @@ package operator
 
 import (
 	"context"
-	"crypto/ed25519"
 	"log/slog"
 	"slices"
 	"time"
@@ -60,8 +59,8 @@ type Rotator interface {
 type Checkpoints interface {
 	// Checkpoint signs the log as it is in a transaction.
 	Checkpoint(storage.Tx) ([]byte, error)
-	// Verifiers returns the log's keys, past and present, and its origin.
-	Verifiers(storage.Tx) ([]ed25519.PublicKey, string, error)
+	// Verifiers returns what checks them: the log's keys, past and present.
+	Verifiers(storage.Tx) ([]audit.Verifier, error)
 }
 
 // A Health knows how the server is doing: the parts of a status that are not in the

@@ -54,7 +54,7 @@ func parseCheckpoint(text string) (Checkpoint, error) {
 // OpenCheckpoint reads a signed checkpoint. One of the keys must have signed it under
 // the name of the checkpoint's log. Signatures of unknown keys are ignored; a wrong
 // signature of a known key is an error.
-func OpenCheckpoint(msg []byte, verifiers ...note.Verifier) (Checkpoint, error) {
+func OpenCheckpoint(msg []byte, verifiers ...Verifier) (Checkpoint, error) {
 	if len(msg) > maxCheckpoint {
 		return Checkpoint{}, fmt.Errorf("checkpoint has more than %d bytes", maxCheckpoint)
 	}
@@ -141,7 +141,7 @@ func Saved(tx storage.Tx) ([]byte, error) {
 // CheckSaved checks with a few reads that the log was neither truncated nor rewritten
 // since its checkpoint was saved; [Verify] checks everything. A missing checkpoint is
 // not an error, because a new log has none.
-func CheckSaved(tx storage.Tx, verifiers ...note.Verifier) error {
+func CheckSaved(tx storage.Tx, verifiers ...Verifier) error {
 	msg, err := tx.Get(checkpointTable, checkpointKey)
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil

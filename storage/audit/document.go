@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
@@ -46,7 +45,7 @@ func Prove(tx storage.Tx, seq int64, checkpoint []byte) (Proof, error) {
 
 // Check returns the proven event and the checkpoint that proves it, which one of the
 // keys must have signed.
-func (p Proof) Check(verifiers ...note.Verifier) (Event, Checkpoint, error) {
+func (p Proof) Check(verifiers ...Verifier) (Event, Checkpoint, error) {
 	c, err := OpenCheckpoint([]byte(p.Checkpoint), verifiers...)
 	if err != nil {
 		return Event{}, Checkpoint{}, err
@@ -65,7 +64,7 @@ func (p Proof) Check(verifiers ...note.Verifier) (Event, Checkpoint, error) {
 }
 
 // CheckProof checks a proof in JSON: see [Proof.Check].
-func CheckProof(doc []byte, verifiers ...note.Verifier) (Event, Checkpoint, error) {
+func CheckProof(doc []byte, verifiers ...Verifier) (Event, Checkpoint, error) {
 	p, err := ParseProof(doc)
 	if err != nil {
 		return Event{}, Checkpoint{}, err

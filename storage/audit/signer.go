@@ -9,10 +9,14 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
+// A Verifier checks the signatures of one key. The alias spares other packages the
+// import.
+type Verifier = note.Verifier
+
 // A Signer signs checkpoints of the log named by its origin, and verifies
-// them: it is a note.Signer and a note.Verifier.
+// them: it is a note.Signer and a [Verifier].
 type Signer struct {
-	note.Verifier
+	Verifier
 	key crypto.Signer
 }
 
@@ -45,7 +49,7 @@ func (s *Signer) Sign(msg []byte) ([]byte, error) {
 
 // NewVerifier returns a verifier for a log's key. note.NewEd25519VerifierKey writes the
 // key as text, for people and other tools.
-func NewVerifier(origin string, key ed25519.PublicKey) (note.Verifier, error) {
+func NewVerifier(origin string, key ed25519.PublicKey) (Verifier, error) {
 	vkey, err := note.NewEd25519VerifierKey(origin, key)
 	if err != nil {
 		return nil, fmt.Errorf("verifying checkpoints of %q: %w", origin, err)
