@@ -1,7 +1,6 @@
 package ca
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -11,9 +10,6 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
-
-// ctxStart is for the short reads of a start, which nobody cancels.
-var ctxStart = context.Background()
 
 // An Authority is the certificate of a root or an issuing CA. Package keys has
 // its key and its state under the same ID.

@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -78,7 +79,7 @@ func (c certified) signs() bool {
 func (ca *CA) Reload() error {
 	var issuing []certified
 	var https string
-	err := ca.db.View(ctxStart, func(tx storage.Tx) (err error) {
+	err := ca.db.View(context.Background(), func(tx storage.Tx) (err error) {
 		issuing, https, err = ca.atWork(tx)
 		return err
 	})

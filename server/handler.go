@@ -8,7 +8,6 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/ca/enroll"
-	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/limit"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/tokens/oauth"
@@ -53,7 +52,7 @@ const ocspByGET = "GET " + ca.OCSPPath + "/{request}"
 // publicHandler serves public, signed documents over plain HTTP.
 func (s *Server) publicHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /crl/{file}", http.Handler(s.authority.CRL))
+	mux.Handle("GET /crl/{file}", s.authority.CRL)
 	mux.HandleFunc("GET /issuer/{file}", certificates{s.authority, s.Log}.issuer)
 	mux.Handle("POST "+ca.OCSPPath, s.ocsp)
 	s.health(mux)
@@ -67,8 +66,6 @@ func (s *Server) publicHandler() http.Handler {
 		mux.ServeHTTP(w, r)
 	})
 }
-
-var _ http.Handler = (*crl.Publisher)(nil)
 
 func (s *Server) observed(next http.Handler) http.Handler { return s.metrics.Observe(s.Log, next) }
 

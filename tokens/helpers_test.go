@@ -7,8 +7,6 @@ import (
 	"testing"
 )
 
-const apiURL = "https://api.example"
-
 var b64url = base64.RawURLEncoding
 
 // part decodes the header (0) or the payload (1) of a JWT.

@@ -1,16 +1,12 @@
 package tokens
 
 import (
-	"context"
 	"crypto"
 	"encoding/base64"
 	"fmt"
 
 	"github.com/brevet-ca/brevet/pqc/jose"
 )
-
-// ctxStart is for the short reads of a start, which nobody cancels.
-var ctxStart = context.Background()
 
 var b64 = base64.RawURLEncoding
 

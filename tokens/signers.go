@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -31,7 +32,7 @@ var ErrNoSigner = agents.NewRefusal("no_signer", fmt.Sprintf("%v: the authority 
 // a rotation.
 func (s *Service) Reload() error {
 	var active []keys.Key
-	err := s.DB.View(ctxStart, func(tx storage.Tx) error {
+	err := s.DB.View(context.Background(), func(tx storage.Tx) error {
 		classical, err := keys.Active(tx, keys.Tokens)
 		if err != nil {
 			return err

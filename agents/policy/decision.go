@@ -42,7 +42,7 @@ func subset[T comparable](small, large []T) bool {
 	return !slices.ContainsFunc(small, func(v T) bool { return !slices.Contains(large, v) })
 }
 
-// Deny returns a decision against a query. err should be a [Refusal].
+// deny returns a decision against a query. err should be a [Refusal].
 func deny(err error) Decision {
 	return Decision{Effect: audit.Deny, Reasons: codes(err), Refusal: err}
 }

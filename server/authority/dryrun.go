@@ -30,7 +30,7 @@ func (a *Authority) DryRun(ctx context.Context, p keys.Purpose, alg keys.Algorit
 		return api.DryRun{}, err
 	}
 	if spec.Publishes == keys.Nothing {
-		return api.DryRun{}, fmt.Errorf("%w purpose: checkpoints of the audit log are checked by brevet audit verify, which knows all its keys; there is nothing to rehearse", agents.ErrInvalid)
+		return api.DryRun{}, fmt.Errorf("%w purpose: checkpoints of the audit log are checked by brevet audit verify, which knows all its keys; there is nothing to try out", agents.ErrInvalid)
 	}
 	r := api.DryRun{Purpose: string(p), From: string(plan.old.Algorithm), To: string(plan.algorithm)}
 	change, err := a.change(ctx, p, plan)

@@ -43,10 +43,7 @@ func (s *Service) publishCRL(ctx context.Context, _ policy.Principal, _ struct{}
 
 // list describes the published list. It parses the list itself.
 func (s *Service) list(l *crl.CRL) (api.CRL, error) {
-	out := api.CRL{
-		Issuer: l.Issuer, Number: l.Number, ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Revoked: l.Entries,
-		URL: s.BaseURL + ca.CRLPath(l.Issuer),
-	}
+	out := s.summary(l)
 	parsed, err := x509.ParseRevocationList(l.DER)
 	if err != nil {
 		return out, fmt.Errorf("reading CRL %d: %w", l.Number, err)
@@ -55,6 +52,14 @@ func (s *Service) list(l *crl.CRL) (api.CRL, error) {
 		out.Entries = append(out.Entries, api.Entry{Serial: serialText(e.SerialNumber), RevokedAt: e.RevocationTime, Reason: agents.Reason(e.ReasonCode).String()})
 	}
 	return out, nil
+}
+
+// summary is what the publisher knows of a list without reading it.
+func (s *Service) summary(l *crl.CRL) api.CRL {
+	return api.CRL{
+		Issuer: l.Issuer, Number: l.Number, ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Revoked: l.Entries,
+		URL: s.BaseURL + ca.CRLPath(l.Issuer),
+	}
 }
 
 func serialText(n *big.Int) string {
@@ -69,11 +74,7 @@ func (s *Service) status(ctx context.Context, _ policy.Principal, _ struct{}) (a
 		return api.Status{}, err
 	}
 	if lists := s.CRL.Current(); len(lists) > 0 {
-		l := lists[0]
-		st.CRL = api.CRL{
-			Issuer: l.Issuer, Number: l.Number, ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Revoked: l.Entries,
-			URL: s.BaseURL + ca.CRLPath(l.Issuer),
-		}
+		st.CRL = s.summary(lists[0])
 	}
 	err = s.DB.View(ctx, func(tx storage.Tx) error {
 		now := s.Clock.Now()

@@ -143,19 +143,19 @@ func (v *survey) since(tx storage.Tx) (made iter.Seq2[holding, error], revoked m
 			return nil, nil, errOutdated
 		}
 		switch e.Action {
-		case "certificate.issue":
+		case audit.CertificateIssue:
 			c, err := ca.Get(tx, id)
 			if err != nil {
 				return nil, nil, err
 			}
 			list = append(list, holding{c.Credential, false})
-		case "token.mint":
+		case audit.TokenMint:
 			t, err := tokens.Get(tx, id)
 			if err != nil {
 				return nil, nil, err
 			}
 			list = append(list, holding{t.Credential, true})
-		case "certificate.revoke", "token.revoke":
+		case audit.CertificateRevoke, audit.TokenRevoke:
 			revoked[id] = true
 		default:
 			return nil, nil, errOutdated
