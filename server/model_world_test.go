@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -72,8 +74,33 @@ func newAuthority(t testing.TB, change ...func(*InitConfig)) *world {
 	if err := s.authority.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	a.agents, a.public, a.operators = s.observed(s.agentHandler()), s.observed(s.publicHandler()), s.observed(s.admin)
+	a.agents, a.public, a.operators = s.observed(s.agentHandler()), s.observed(s.publicHandler()), fromHere(t, s.observed(s.admin))
 	return a
+}
+
+// fromHere serves every request as if it came over a unix socket that this
+// process has opened: the user id that the kernel tells of makes an operator.
+func fromHere(t testing.TB, h http.Handler) http.Handler {
+	l, err := admin.Listen(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	us, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer us.Close()
+	them, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { them.Close() })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked := r.WithContext(admin.ConnContext(r.Context(), them))
+		h.ServeHTTP(w, asked)
+		r.Pattern = asked.Pattern
+	})
 }
 
 func (a *world) now() time.Time {

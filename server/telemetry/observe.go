@@ -17,12 +17,12 @@ import (
 // of the client (see [audit.RequestOf] and [audit.PeerOf]), the client in X-Request-Id.
 // Observe counts and logs the request, and survives a handler's panic.
 func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, asked *http.Request) {
 		begin := time.Now()
 		id := newRequestID()
 		w.Header()["X-Request-Id"] = []string{id}
-		peer := peerHost(r)
-		r = r.WithContext(known(r.Context(), id, peer))
+		peer := peerHost(asked)
+		r := asked.WithContext(known(asked.Context(), id, peer))
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			p := recover()
@@ -33,6 +33,7 @@ func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 				}
 			}
 			took := time.Since(begin)
+			asked.Pattern = r.Pattern // whoever calls this handler may want the route, too
 			m.count(r.Pattern, rec.status, took)
 			log.LogAttrs(context.Background(), slog.LevelInfo, "request",
 				slog.String("request", id), slog.String("method", method(r)), slog.String("route", r.Pattern),

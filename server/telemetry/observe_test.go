@@ -28,3 +28,15 @@ func TestAbortedAnswersAreCutOff(t *testing.T) {
 		srv.Close()
 	}
 }
+
+// TestCallersSeeTheRoute: Observe serves a copy of the request, and whoever calls it
+// knows the route all the same.
+func TestCallersSeeTheRoute(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /agents/{name}", func(http.ResponseWriter, *http.Request) {})
+	r := httptest.NewRequest("GET", "/agents/bot", nil)
+	NewMetrics(nil).Observe(slog.New(slog.DiscardHandler), mux).ServeHTTP(httptest.NewRecorder(), r)
+	if r.Pattern != "GET /agents/{name}" {
+		t.Errorf("the route is %q", r.Pattern)
+	}
+}
