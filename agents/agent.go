@@ -62,9 +62,9 @@ var table = storage.NewMemo(storage.Table[Agent]("agents"))
 
 var (
 	// ErrUnknown says that no agent has this name.
-	ErrUnknown = NewRefusal("agent_unknown", "no such agent", nil)
+	ErrUnknown = NewRefusalOf(Proof, "agent_unknown", "no such agent", nil)
 	// ErrNotActive says that an agent is suspended, decommissioned or past its expiry.
-	ErrNotActive = NewRefusal("agent_not_active", "agent is not active", nil)
+	ErrNotActive = NewRefusalOf(Proof, "agent_not_active", "agent is not active", nil)
 	// ErrTransition says that an agent cannot go from its state to the one asked for.
 	ErrTransition = NewRefusal("agent_state", "not possible in this state", nil)
 )

@@ -16,7 +16,7 @@ import (
 
 // ErrBinding says that a key of an external account binding cannot be used.
 // Callers tell outsiders no more than that.
-var ErrBinding = NewRefusal("binding", "external account binding key is not valid (unknown, used, replaced or expired)", nil)
+var ErrBinding = NewRefusalOf(Proof, "binding", "external account binding key is not valid (unknown, used, replaced or expired)", nil)
 
 // A Binding is the key of an external account binding (RFC 8555, section
 // 7.3.4). An ACME client uses it as other clients use an enrollment token. It is

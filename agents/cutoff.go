@@ -82,7 +82,7 @@ func cut(tx storage.Tx, what string, c Cutoff) error {
 }
 
 // ErrRevoked says that a credential was revoked, alone or by a cutoff.
-var ErrRevoked = NewRefusal("credential_revoked", "credential is revoked", nil)
+var ErrRevoked = NewRefusalOf(Proof, "credential_revoked", "credential is revoked", nil)
 
 // Revoke kills one credential that is alive: it is not expired and nothing has
 // killed it yet. The first revocation stands, since its date and reason are

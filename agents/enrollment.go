@@ -23,7 +23,7 @@ const EnrollmentLifetime = time.Hour
 
 // ErrEnrollment says that an enrollment token cannot be used. Callers tell
 // outsiders no more than that.
-var ErrEnrollment = NewRefusal("enrollment", "enrollment token is not valid (unknown, used, replaced or expired)", nil)
+var ErrEnrollment = NewRefusalOf(Proof, "enrollment", "enrollment token is not valid (unknown, used, replaced or expired)", nil)
 
 // An Enrollment is a one-time token: its prefix, then in base64url the second
 // of its expiry and 256 random bits. Only its hash is stored. It comes with a

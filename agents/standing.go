@@ -10,10 +10,10 @@ import (
 )
 
 // ErrCredentialExpired says that a credential's time is over.
-var ErrCredentialExpired = NewRefusal("credential_expired", "credential is expired", nil)
+var ErrCredentialExpired = NewRefusalOf(Proof, "credential_expired", "credential is expired", nil)
 
 // ErrAhead says that a credential was issued by a clock that was ahead.
-var ErrAhead = NewRefusal("issued_ahead", "credential was issued while the clock was ahead", nil)
+var ErrAhead = NewRefusalOf(Proof, "issued_ahead", "credential was issued while the clock was ahead", nil)
 
 // ClockTolerance is how far the authority's clock may be set back before the
 // credentials from before cannot be used: they would live longer than intended.

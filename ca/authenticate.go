@@ -14,7 +14,7 @@ import (
 
 // ErrNotOurs says that this authority did not issue the client certificate to an
 // agent.
-var ErrNotOurs = agents.NewRefusal("certificate_not_ours", "client certificate was not issued to an agent by this authority", nil)
+var ErrNotOurs = agents.NewRefusalOf(agents.Proof, "certificate_not_ours", "client certificate was not issued to an agent by this authority", nil)
 
 // Find returns the record of a certificate that somebody shows, whether or not
 // it may still be used, or [ErrNotOurs]. It recognizes the certificate by its

@@ -10,6 +10,9 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
+// ErrHolder says that an agent asked for the end of a token that is not its own.
+var ErrHolder = agents.NewRefusal("not_the_holder", policy.ErrDenied.Error()+": the token belongs to another agent", policy.ErrDenied)
+
 // Revoke kills one token that is on record and alive. If holder is not empty,
 // the token must be that agent's (RFC 7009, section 2.1).
 func (s *Service) Revoke(ctx context.Context, p policy.Principal, jti agents.CredentialID, holder agents.Name, why agents.Reason) (Token, error) {
@@ -24,7 +27,7 @@ func (s *Service) Revoke(ctx context.Context, p policy.Principal, jti agents.Cre
 		}
 		done.Subject = string(t.Agent)
 		if holder != "" && t.Agent != holder {
-			return done, fmt.Errorf("%w: token %s belongs to another agent", policy.ErrDenied, jti)
+			return done, fmt.Errorf("%w: %s", ErrHolder, jti)
 		}
 		return done, agents.Revoke(tx, t.Credential, agents.Cutoff{At: now, Reason: why})
 	}})

@@ -26,7 +26,7 @@ var ErrMixed = agents.NewRefusal("audiences_mixed", policy.ErrDenied.Error()+": 
 
 // ErrNoSigner says that there is no key yet for the signature that an audience
 // wants. No other key signs instead.
-var ErrNoSigner = agents.NewRefusal("no_signer", fmt.Sprintf("%v: the authority has no %s key; make one with brevet key rotate %[2]s --algorithm ALGORITHM", policy.ErrDenied, keys.TokensPQ), policy.ErrDenied)
+var ErrNoSigner = agents.NewRefusalOf(agents.NotNow, "no_signer", fmt.Sprintf("%v: the authority has no %s key; make one with brevet key rotate %[2]s --algorithm ALGORITHM", policy.ErrDenied, keys.TokensPQ), policy.ErrDenied)
 
 // Reload takes the active signing keys from the store: at the start, and after
 // a rotation.

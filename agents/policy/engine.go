@@ -25,7 +25,7 @@ type Engine interface {
 const maxAnswer = 5 * time.Second
 
 // errEngine says that an external engine did not answer.
-var errEngine = agents.NewRefusal("engine_failed", ErrDenied.Error()+": a policy engine did not answer", ErrDenied)
+var errEngine = agents.NewRefusalOf(agents.NotNow, "engine_failed", ErrDenied.Error()+": a policy engine did not answer", ErrDenied)
 
 // errNarrowed says that an external engine left nothing of what was asked for.
 var errNarrowed = agents.NewRefusal("narrowed_to_nothing", ErrDenied.Error()+": a policy engine grants nothing of this", ErrDenied)

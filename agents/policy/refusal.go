@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
@@ -22,17 +23,43 @@ var (
 	// gives the reason, which is for the audit log and for operators.
 	ErrDenied = agents.NewRefusal("denied", "denied", nil)
 	// ErrApproval says that somebody must approve the request first.
-	ErrApproval = agents.NewRefusal("approval_needed", "this needs an approval first", nil)
+	ErrApproval = agents.NewRefusalOf(agents.Approval, "approval_needed", "this needs an approval first", nil)
 	// errObligation says that a decision has an obligation that the server cannot fulfil.
-	errObligation = agents.NewRefusal("obligation_unknown", ErrDenied.Error()+": a policy engine obliges to what this server cannot do", ErrDenied)
+	errObligation = agents.NewRefusalOf(agents.NotNow, "obligation_unknown", ErrDenied.Error()+": a policy engine obliges to what this server cannot do", ErrDenied)
 	// errOutdated says that the facts changed after the decision, twice.
-	errOutdated = agents.NewRefusal("outdated", ErrDenied.Error()+": the registry changed meanwhile; ask again", ErrDenied)
+	errOutdated = agents.NewRefusalOf(agents.NotNow, "outdated", ErrDenied.Error()+": the registry changed meanwhile; ask again", ErrDenied)
 )
 
 // IsDenial reports whether err is a [Refusal].
 func IsDenial(err error) bool {
 	_, ok := errors.AsType[Refusal](err)
 	return ok
+}
+
+// FaultOf returns what a refusal is about. One that does not say is for want of
+// rights: nothing but a want of proof is answered as one.
+func FaultOf(err error) agents.Fault {
+	if r, ok := errors.AsType[Refusal](err); ok {
+		if f, ok := r.(interface{ Fault() agents.Fault }); ok {
+			return f.Fault()
+		}
+	}
+	return agents.Rights
+}
+
+// RetryAfter returns how long the client should wait before it asks again, if err is
+// not its own fault; otherwise 0. No such error counts against the client.
+func RetryAfter(err error) time.Duration {
+	switch FaultOf(err) {
+	case agents.NotNow:
+		return maxAnswer
+	case agents.Approval:
+		return time.Minute
+	}
+	if IsUnavailable(err) {
+		return time.Minute
+	}
+	return 0
 }
 
 // codes returns the code of a refusal, for the audit log.

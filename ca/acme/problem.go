@@ -80,6 +80,8 @@ func asProblem(err error) *problem {
 		return p
 	}
 	switch {
+	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap
+		return later("the request could not be completed; try again shortly", err)
 	case errors.Is(err, policy.ErrName):
 		return newProblem("rejectedIdentifier", "%s", policy.Told(err))
 	case errors.Is(err, ca.ErrNoIssuer):
@@ -87,13 +89,31 @@ func asProblem(err error) *problem {
 	case errors.Is(err, agents.ErrInvalid):
 		return newProblem("malformed", "%s", policy.Told(err))
 	case policy.IsDenial(err):
+		return refused(err)
+	case policy.IsUnavailable(err):
+		return later("the authority can issue nothing at the moment, to anybody; try again in a minute", err)
+	}
+	return newProblem("serverInternal", "the request could not be completed; try again shortly")
+}
+
+// later tells the client to ask again. It is not rateLimited: the client did nothing.
+func later(detail string, err error) *problem {
+	p := newProblem("serverInternal", "%s", detail)
+	p.Status, p.RetryAfter = http.StatusServiceUnavailable, policy.RetryAfter(err)
+	return p
+}
+
+// refused returns the problem of a refusal that has no type of its own.
+func refused(err error) *problem {
+	switch policy.FaultOf(err) {
+	case agents.Proof:
 		p := newProblem("unauthorized", "the account or its agent is not active; ask the operator to enroll the agent anew")
 		p.Status = http.StatusUnauthorized
 		return p
-	case policy.IsUnavailable(err):
-		p := newProblem("serverInternal", "the authority can issue nothing at the moment, to anybody; try again in a minute")
-		p.Status, p.RetryAfter = http.StatusServiceUnavailable, time.Minute
+	case agents.Approval:
+		p := newProblem("unauthorized", "somebody must approve this first; then ask again")
+		p.RetryAfter = policy.RetryAfter(err)
 		return p
 	}
-	return newProblem("serverInternal", "the request could not be completed; try again shortly")
+	return newProblem("unauthorized", "the rules of the authority do not let this agent have this; ask its operator")
 }

@@ -118,12 +118,15 @@ func TestErrorsAsProblems(t *testing.T) {
 		{&policy.Unrecorded{Reason: agents.ErrRevoked, Err: secret}, "unauthorized", 401, "not active"},
 		{fmt.Errorf("%w: %w", clock.ErrUnavailable, secret), "serverInternal", 503, "minute"},
 		{fmt.Errorf("writing: %w", storage.ErrFull), "serverInternal", 503, "minute"},
+		{fmt.Errorf("%w: %w", agents.NewRefusalOf(agents.NotNow, "engine_failed", "no answer", policy.ErrDenied), policy.ErrName), "serverInternal", 503, "try again"},
+		{policy.ErrDenied, "unauthorized", 403, "rules"},
+		{policy.ErrApproval, "unauthorized", 403, "approve"},
 		{secret, "serverInternal", 500, "try again"},
 		{storage.ErrClosed, "serverInternal", 500, "try again"},
 		{fmt.Errorf("wrapped: %w", newProblem("badCSR", "no")), "badCSR", 400, "no"},
 	} {
 		p := asProblem(c.err)
-		if p.Type != c.want || p.Status != c.status || !strings.Contains(p.Detail, c.told) || strings.Contains(p.Detail, "suspended") || strings.Contains(p.Detail, "disk") {
+		if p.Type != c.want || p.Status != c.status || !strings.Contains(p.Detail, c.told) || strings.Contains(p.Detail, "suspended") || strings.Contains(p.Detail, "disk") || p.RetryAfter != policy.RetryAfter(c.err) {
 			t.Errorf("%v: %+v", c.err, p)
 		}
 	}

@@ -77,7 +77,7 @@ func (s *Service) serve(e endpoint, r *request) (*answer, error) {
 	case r.account == nil:
 	case err == nil && s.Served != nil:
 		s.Served(r.http, r.account.Agent, a.issuer)
-	case err != nil && asProblem(err).Status < 500:
+	case err != nil && asProblem(err).Status < 500 && policy.RetryAfter(err) == 0:
 		s.failed(r.account.Agent)
 	}
 	return a, err

@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
-	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
@@ -19,10 +19,14 @@ var errNoCertificate = errors.New("present a current client certificate of the a
 // not learn whether that agent exists.
 func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
 	status, detail := http.StatusServiceUnavailable, "the request could not be completed; try again shortly"
+	if wait := policy.RetryAfter(err); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
+	}
 	switch {
+	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap
 	case errors.Is(err, errNoCertificate), errors.Is(err, agents.ErrEnrollment):
 		status, detail = http.StatusUnauthorized, unwrapTo(err, errNoCertificate, agents.ErrEnrollment)
-	case errors.Is(err, agents.ErrCredentialExpired), errors.Is(err, ca.ErrNotOurs), errors.Is(err, agents.ErrRevoked), errors.Is(err, agents.ErrNotActive), errors.Is(err, agents.ErrAhead):
+	case policy.FaultOf(err) == agents.Proof:
 		status, detail = http.StatusUnauthorized, "the client certificate cannot be used: it is expired, revoked or not this authority's; ask the operator to enroll the agent anew"
 	case errors.Is(err, agents.ErrInvalid):
 		status, detail = http.StatusBadRequest, policy.Told(err)
@@ -30,7 +34,6 @@ func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
 		status, detail = http.StatusForbidden, policy.Told(err)
 	case policy.IsUnavailable(err):
 		detail = "the authority can issue nothing at the moment, to anybody; try again in a minute, and tell its operator if that does not help"
-		w.Header().Set("Retry-After", "60")
 	}
 	level := s.Log.Info
 	if status >= 500 {

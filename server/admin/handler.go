@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -55,7 +56,12 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, o operator.Opera
 // refuse answers with the full reason, because operators may know it.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusInternalServerError
+	if wait := policy.RetryAfter(err); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
+	}
 	switch {
+	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap
+		status = http.StatusServiceUnavailable
 	case errors.Is(err, agents.ErrUnknown), errors.Is(err, storage.ErrNotFound):
 		status = http.StatusNotFound
 	case errors.Is(err, operator.ErrNotOperator):

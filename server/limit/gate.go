@@ -19,7 +19,8 @@ type Gate struct {
 	Refuse http.HandlerFunc
 }
 
-// refusals are the statuses that count as a failure.
+// refusals are the statuses that count as a failure, unless the answer says when to
+// ask again: then it is not the sender who has to change something.
 var refusals = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}
 
 // Handler returns next behind the gate. Many agents may share one address: an agent
@@ -36,7 +37,7 @@ func (g *Gate) Handler(next http.Handler) http.Handler {
 			}
 		}
 		next.ServeHTTP(w, r)
-		if answer, ok := w.(interface{ Status() int }); ok && slices.Contains(refusals, answer.Status()) {
+		if answer, ok := w.(interface{ Status() int }); ok && slices.Contains(refusals, answer.Status()) && w.Header().Get("Retry-After") == "" {
 			g.Failed(who)
 		}
 	})

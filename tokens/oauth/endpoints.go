@@ -115,8 +115,8 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	_, err = s.Tokens.Revoke(storage.Urgent(r.Context()), policy.Agent(s.Tokens.TrustDomain.ID(c.agent.Name)), t.ID, c.agent.Name, agents.Superseded)
-	if errors.Is(err, storage.ErrNotFound) || policy.IsDenial(err) {
-		return nil
+	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, tokens.ErrHolder) || policy.FaultOf(err) == agents.Proof {
+		return nil // it had ended, or is another's, which this client may not learn
 	}
-	return err
+	return err // the token lives on, and the client must know (RFC 7009, section 2.2.1)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -29,7 +30,7 @@ func invalidRequest(description string) error {
 
 // ErrClient says that a client did not prove to be an active agent. Outsiders
 // are told no more: not whether the agent exists, nor what it is.
-var ErrClient = agents.NewRefusal("client_unauthenticated", "client authentication failed", nil)
+var ErrClient = agents.NewRefusalOf(agents.Proof, "client_unauthenticated", "client authentication failed", nil)
 
 // toProtocol translates an error into the one that the client sees.
 func toProtocol(err error) *protocolError {
@@ -37,21 +38,40 @@ func toProtocol(err error) *protocolError {
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.Is(err, tokens.ErrNoSigner):
+		return &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "tokens for this resource need a post-quantum signature, and the authority has no key for it yet"}
+	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap
+		return unavailable
 	case errors.Is(err, policy.ErrScope):
 		return &protocolError{http.StatusBadRequest, "invalid_scope", policy.Told(err)}
 	case errors.Is(err, policy.ErrAudience), errors.Is(err, tokens.ErrMixed):
 		return &protocolError{http.StatusBadRequest, "invalid_target", policy.Told(err)}
-	case errors.Is(err, tokens.ErrNoSigner):
-		return &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "tokens for this resource need a post-quantum signature, and the authority has no key for it yet"}
 	case errors.Is(err, agents.ErrInvalid):
 		return invalidRequest(policy.Told(err)).(*protocolError)
-	case policy.IsDenial(err): // ErrClient, or why the agent cannot be a client
-		return &protocolError{http.StatusUnauthorized, "invalid_client", "client authentication failed: use private_key_jwt with a key of this agent, or a current client certificate"}
-	}
-	if policy.IsUnavailable(err) {
+	case policy.IsDenial(err):
+		return refused(policy.FaultOf(err))
+	case policy.IsUnavailable(err):
 		return &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "the authority can issue nothing at the moment, to anybody; try again in a minute"}
 	}
-	return &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "the request could not be completed; try again shortly"}
+	return unavailable
+}
+
+var unavailable = &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "the request could not be completed; try again shortly"}
+
+// refused translates a refusal that has no code of its own. RFC 6749, section 5.2 has
+// unauthorized_client for a client that proved who it is and may not do this;
+// access_denied is for the authorization endpoint alone (section 4.1.2.1). An
+// approval has no code there either: Retry-After tells it apart.
+func refused(f agents.Fault) *protocolError {
+	switch f {
+	case agents.Proof: // ErrClient, or why the agent cannot be a client
+		return &protocolError{http.StatusUnauthorized, "invalid_client", "client authentication failed: use private_key_jwt with a key of this agent, or a current client certificate"}
+	case agents.Approval:
+		return &protocolError{http.StatusBadRequest, "unauthorized_client", "somebody must approve this first; then ask again"}
+	case agents.NotNow:
+		return unavailable
+	}
+	return &protocolError{http.StatusBadRequest, "unauthorized_client", "the rules of the authority do not let this agent have this; ask its operator"}
 }
 
 // refuse answers with the error's translation and logs its reason.
@@ -62,8 +82,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		level = s.Log.Error
 	}
 	level("refused", "request", audit.RequestOf(r.Context()), "path", r.URL.Path, "error", p.code, "reason", err.Error())
-	if policy.IsUnavailable(err) {
-		w.Header().Set("Retry-After", "60")
+	if wait := policy.RetryAfter(err); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
 	}
 	if p.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="brevet", error=%q`, p.code)) // RFC 6750, section 3
