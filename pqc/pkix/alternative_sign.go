@@ -2,6 +2,8 @@ package pkix
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/rand"
 	"encoding/asn1"
 	"errors"
 
@@ -18,20 +20,20 @@ func AlternativeKey(k *pqc.PublicKey) []byte {
 	return extension(oidAltPublicKey, func(b *cryptobyte.Builder) { b.AddBytes(pqc.MarshalPKIXPublicKey(k)) })
 }
 
-// addAlternative returns the TBS der with the alternative signature of k at the end
-// of its extensions. Nothing is encoded but the two extensions and the lengths
+// addAlternative returns the TBS der with the alternative signature of k, whose public
+// half is given, at the end of its extensions. Nothing is encoded but the two extensions and the lengths
 // around them.
-func addAlternative(t *tbs, k *pqc.PrivateKey) ([]byte, error) {
+func addAlternative(t *tbs, k crypto.Signer, public *pqc.PublicKey) ([]byte, error) {
 	if err := t.checkUnsigned(); err != nil {
 		return nil, err
 	}
-	id := k.Algorithm().Identifier()
+	id := public.Algorithm().Identifier()
 	algorithm := extension(oidAltAlgorithm, func(b *cryptobyte.Builder) { b.AddBytes(id) })
 	message, err := t.marshal(nil, t.extensions, algorithm)
 	if err != nil {
 		return nil, err
 	}
-	sig, err := k.Sign(nil, message, nil)
+	sig, err := k.Sign(rand.Reader, message, crypto.Hash(0))
 	if err != nil {
 		return nil, err
 	}

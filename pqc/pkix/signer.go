@@ -24,17 +24,19 @@ type Signer struct {
 	hash       crypto.Hash // 0 where the algorithm takes the message itself
 	identifier []byte
 	spki       []byte
-	alt        *pqc.PrivateKey
+	alt        crypto.Signer // for alternative signatures, or nil
+	altKey     *pqc.PublicKey
 }
 
-// NewSigner returns the Signer for a *pqc.PrivateKey, or for a classical key: ECDSA on
-// P-256 or P-384 (RFC 5758, section 3.2) or Ed25519 (RFC 8410, section 3).
+// NewSigner returns the Signer for a key whose public half is a *pqc.PublicKey, or for a
+// classical key: ECDSA on P-256 or P-384 (RFC 5758, section 3.2) or Ed25519 (RFC 8410,
+// section 3). The private half may live anywhere.
 func NewSigner(key crypto.Signer) (*Signer, error) {
-	if k, ok := key.(*pqc.PrivateKey); ok {
-		return &Signer{key: k, identifier: k.Algorithm().Identifier(), spki: pqc.MarshalPKIXPublicKey(k.PublicKey())}, nil
-	}
 	s := &Signer{key: key}
 	switch pub := key.Public().(type) {
+	case *pqc.PublicKey:
+		s.identifier, s.spki = pub.Algorithm().Identifier(), pqc.MarshalPKIXPublicKey(pub)
+		return s, nil
 	case *ecdsa.PublicKey:
 		switch pub.Curve {
 		case elliptic.P256():
@@ -57,9 +59,10 @@ func NewSigner(key crypto.Signer) (*Signer, error) {
 }
 
 // NewAlternativeSigner returns a Signer that gives each certificate and CRL the
-// alternative signature of alt and then signs it with key. For it to count, the
-// certificate of the issuer must have the extension AlternativeKey(alt.PublicKey()).
-func NewAlternativeSigner(key crypto.Signer, alt *pqc.PrivateKey) (*Signer, error) {
+// alternative signature of alt and then signs it with key. alt.Public() is a
+// *pqc.PublicKey. For the signature to count, the certificate of the issuer must have
+// the extension [AlternativeKey] of it.
+func NewAlternativeSigner(key, alt crypto.Signer) (*Signer, error) {
 	s, err := NewSigner(key)
 	if err != nil {
 		return nil, err
@@ -67,7 +70,11 @@ func NewAlternativeSigner(key crypto.Signer, alt *pqc.PrivateKey) (*Signer, erro
 	if alt == nil {
 		return nil, errors.New("an alternative signature needs a key")
 	}
-	s.alt = alt
+	public, ok := alt.Public().(*pqc.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("no alternative signatures with keys of type %T", alt.Public())
+	}
+	s.alt, s.altKey = alt, public
 	return s, nil
 }
 
@@ -79,12 +86,7 @@ func (s *Signer) Algorithm() []byte { return slices.Clone(s.identifier) }
 func (s *Signer) PublicKey() []byte { return slices.Clone(s.spki) }
 
 // Alternative returns the public key of the alternative signatures, or nil.
-func (s *Signer) Alternative() *pqc.PublicKey {
-	if s.alt == nil {
-		return nil
-	}
-	return s.alt.PublicKey()
-}
+func (s *Signer) Alternative() *pqc.PublicKey { return s.altKey }
 
 // SignCertificate returns the DER certificate for a DER TBSCertificate, which must
 // name Algorithm() and, for an alternative signature, be of version 3 (RFC 5280,
@@ -109,7 +111,7 @@ func (s *Signer) signTBS(tbs []byte, tag cbasn1.Tag) ([]byte, error) {
 		return nil, errors.New("what is to be signed names another algorithm than the key's")
 	}
 	if s.alt != nil {
-		if tbs, err = addAlternative(t, s.alt); err != nil {
+		if tbs, err = addAlternative(t, s.alt, s.altKey); err != nil {
 			return nil, fmt.Errorf("alternative signature: %w", err)
 		}
 	}

@@ -78,10 +78,10 @@ func (a Algorithm) halves() (first, second Algorithm) {
 }
 
 // An AlternativeSigner is a key of two halves. As a crypto.Signer it is the
-// classical one alone.
+// classical one alone. The public half of the other is a *pqc.PublicKey.
 type AlternativeSigner struct {
 	crypto.Signer
-	Alternative *pqc.PrivateKey
+	Alternative crypto.Signer
 }
 
 func (a Algorithm) generate() (crypto.Signer, error) {
@@ -120,7 +120,7 @@ func generatePair(first, second Algorithm) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return AlternativeSigner{classical, alternative.(*pqc.PrivateKey)}, nil
+	return AlternativeSigner{classical, alternative}, nil
 }
 
 // algorithmOf returns the algorithm of a DER SubjectPublicKeyInfo.

@@ -38,8 +38,13 @@ func marshalPublic(k crypto.PublicKey) ([]byte, error) {
 
 // marshalAlternative returns the public key of the second half of a key, or nil.
 func marshalAlternative(k crypto.Signer) []byte {
-	if two, ok := k.(AlternativeSigner); ok {
-		return pqc.MarshalPKIXPublicKey(two.Alternative.PublicKey())
+	two, ok := k.(AlternativeSigner)
+	if !ok {
+		return nil
 	}
-	return nil
+	public, ok := two.Alternative.Public().(*pqc.PublicKey)
+	if !ok {
+		return nil // which fits no record of a key with two halves
+	}
+	return pqc.MarshalPKIXPublicKey(public)
 }

@@ -15,12 +15,12 @@ import (
 func marshalPrivate(k crypto.Signer) ([][]byte, error) {
 	switch k := k.(type) {
 	case keys.AlternativeSigner:
-		classical, err := x509.MarshalPKCS8PrivateKey(k.Signer)
+		classical, err := marshalPrivate(k.Signer)
 		if err != nil {
 			return nil, err
 		}
-		alternative, err := pqc.MarshalPKCS8PrivateKey(k.Alternative)
-		return [][]byte{classical, alternative}, err
+		alternative, err := marshalPrivate(k.Alternative)
+		return append(classical, alternative...), err
 	case *pqc.PrivateKey:
 		der, err := pqc.MarshalPKCS8PrivateKey(k)
 		return [][]byte{der}, err
