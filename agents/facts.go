@@ -1,10 +1,13 @@
 package agents
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -14,6 +17,19 @@ type Facts struct {
 	Agent    Agent
 	Cutoff   Cutoff // the latest that covers all that the agent holds; otherwise zero
 	Versions Versions
+}
+
+// Clone returns a copy that shares nothing with f: those that ReadFacts returns share
+// maps and slices with the registry's cache.
+func (f Facts) Clone() Facts {
+	a := &f.Agent
+	a.Labels, a.Scopes, a.Audiences = maps.Clone(a.Labels), slices.Clone(a.Scopes), slices.Clone(a.Audiences)
+	a.Identifiers, a.Pending, a.Binding = slices.Clone(a.Identifiers), bytes.Clone(a.Pending), bytes.Clone(a.Binding)
+	a.Keys = slices.Clone(a.Keys)
+	for i, k := range a.Keys {
+		a.Keys[i] = bytes.Clone(k)
+	}
+	return f
 }
 
 // Versions change whenever one of the records changes from which facts were read.

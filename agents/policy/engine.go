@@ -15,7 +15,7 @@ import (
 // built-in rules grant.
 type Engine interface {
 	// Decide answers q, given the facts about its agent; they are zero if q
-	// concerns none. If an external engine leaves a list or a time of Granted
+	// concerns none. External engines get copies of both. If an external engine leaves a list or a time of Granted
 	// unset, it grants what the built-in rules grant. An error is a refusal.
 	Decide(ctx context.Context, q *Query, facts *agents.Facts) (Decision, error)
 }
@@ -40,7 +40,10 @@ func (p *Point) consult(ctx context.Context, q *Query, facts *agents.Facts, d De
 	ctx, cancel := context.WithTimeout(ctx, maxAnswer)
 	defer cancel()
 	for _, e := range p.External {
-		answer, err := e.Decide(ctx, q, facts)
+		// Each gets copies: what it writes to them reaches nobody else, and above all not
+		// the registry's cache.
+		its, known := q.clone(), facts.Clone()
+		answer, err := e.Decide(ctx, &its, &known)
 		if err == nil {
 			err = ctx.Err() // it answered too late
 		}

@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -41,6 +42,14 @@ type Query struct {
 
 	// Details are what the event says beside all this.
 	Details audit.Details
+}
+
+// clone returns a copy that shares nothing with q.
+func (q *Query) clone() Query {
+	c := *q
+	c.Names, c.Proven, c.Scopes = slices.Clone(q.Names), slices.Clone(q.Proven), slices.Clone(q.Scopes)
+	c.Audiences, c.Chain, c.Details = slices.Clone(q.Audiences), slices.Clone(q.Chain), q.Details.Clone()
+	return c
 }
 
 // complete adds what the context knows of the request.

@@ -46,6 +46,21 @@ type Details struct {
 	Codes []string `json:"codes,omitempty"`
 }
 
+// Clone returns a copy that shares nothing with d.
+func (d *Details) Clone() Details {
+	c := *d
+	c.Scopes, c.Audiences, c.Names = slices.Clone(d.Scopes), slices.Clone(d.Audiences), slices.Clone(d.Names)
+	c.Change, c.Codes = slices.Clone(d.Change), slices.Clone(d.Codes)
+	if d.Selection != nil {
+		c.Selection = new(*d.Selection)
+		c.Selection.Labels = slices.Clone(d.Selection.Labels)
+	}
+	if d.Counts != nil {
+		c.Counts = new(*d.Counts)
+	}
+	return c
+}
+
 // A Selection says by what an operator chose credentials.
 type Selection struct {
 	Agent        string    `json:"agent,omitempty"`
