@@ -75,7 +75,8 @@ func (r *Responder) issuer(id certID) (*issuer, error) {
 // they are rebuilt when the CA's issuers change.
 func (r *Responder) known() ([]*issuer, error) {
 	at := r.ca.Issuers()
-	if last := r.issuers.Load(); last != nil && same(*last, at) {
+	last := r.issuers.Load()
+	if last != nil && same(*last, at) {
 		return *last, nil
 	}
 	var all []*issuer
@@ -86,7 +87,13 @@ func (r *Responder) known() ([]*issuer, error) {
 		}
 		all = append(all, out)
 	}
-	r.issuers.Store(&all)
+	if !r.issuers.CompareAndSwap(last, &all) {
+		// Another request was quicker. Answers are kept by issuer, so both must use
+		// the same ones, or each would sign.
+		if theirs := *r.issuers.Load(); same(theirs, at) {
+			return theirs, nil
+		}
+	}
 	return all, nil
 }
 
