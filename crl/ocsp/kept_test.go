@@ -3,6 +3,7 @@ package ocsp_test
 import (
 	"bytes"
 	"crypto"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	xocsp "golang.org/x/crypto/ocsp"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/crl/ocsp"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -103,6 +105,35 @@ func TestStormOfOneQuestionCostsOneSignature(t *testing.T) {
 		}
 		if n != 1 {
 			t.Errorf("%d was signed %d times", i, n)
+		}
+	}
+}
+
+// TestFirstQuestionsShareTheIssuers: requests that meet a responder without a list of
+// issuers, as after a start, get one answer all the same.
+func TestFirstQuestionsShareTheIssuers(t *testing.T) {
+	w := newWorld(t, "ecdsa-p256")
+	request := w.request(w.issue("bot"), crypto.SHA1)
+	for range 100 {
+		fresh := ocsp.NewResponder(w.DB, w.CA, w.Clock(), slog.New(slog.DiscardHandler))
+		var answers sync.Map
+		var wait sync.WaitGroup
+		for range 8 {
+			wait.Go(func() {
+				if r, err := fresh.Respond(t.Context(), request); err != nil {
+					t.Error(err)
+				} else {
+					answers.Store(string(r.DER), true)
+				}
+			})
+		}
+		wait.Wait()
+		n := 0
+		for range answers.Range {
+			n++
+		}
+		if n != 1 {
+			t.Fatalf("one question was signed %d times", n)
 		}
 	}
 }
