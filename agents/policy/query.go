@@ -22,7 +22,7 @@ type Query struct {
 	Request    string    // correlates the event with logs and responses; "" means that of the context
 
 	// Agent is the registered agent whose rights decide. "" means that the
-	// principal's role alone does.
+	// principal's role alone does; nothing is granted then.
 	Agent agents.Name
 
 	// The principal asks for these.
@@ -62,6 +62,11 @@ type Limits struct {
 	Default, Min, Max time.Duration
 	Ends              time.Time // no credential outlives this; the zero time means no such limit
 	Of                string    // what ends then
+}
+
+// asks reports whether q asks for anything that only the registry gives.
+func (q *Query) asks() bool {
+	return len(q.Names) > 0 || len(q.Scopes) > 0 || len(q.Audiences) > 0 || q.Profile != ""
 }
 
 // begins returns when what is granted begins.

@@ -121,17 +121,24 @@ type Rules struct {
 // errRole says that an action is not for such a principal.
 var errRole = agents.NewRefusal("role", "denied: this is not for such a principal to do", ErrDenied)
 
+// errNobody says that a query asks for what only an agent can be granted, but names none.
+var errNobody = agents.NewRefusal("no_agent", "denied: this can be granted to a registered agent only, and none was named", ErrDenied)
+
 // Decide answers q.
 func (r Rules) Decide(_ context.Context, q *Query, facts *agents.Facts) (Decision, error) {
 	if !q.Action.Allows(q.Principal.Role) {
 		return deny(fmt.Errorf("%w: %s by %s", errRole, q.Action, q.Principal.Actor)), nil
 	}
-	g := Granted{Names: q.Names, Profile: q.Profile}
-	if q.Agent != "" {
-		var err error
-		if g, err = r.grant(q, facts); err != nil {
-			return deny(err), nil
-		}
+	var g Granted
+	var err error
+	switch {
+	case q.Agent != "":
+		g, err = r.grant(q, facts)
+	case q.Action.Grants() || q.asks():
+		err = fmt.Errorf("%w: %s", errNobody, q.Action)
+	}
+	if err != nil {
+		return deny(err), nil
 	}
 	return Decision{Effect: audit.Allow, Granted: g, Versions: facts.Versions}, nil
 }

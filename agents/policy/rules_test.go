@@ -7,6 +7,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 func dns(names ...string) (ids []agents.Identifier) {
@@ -101,6 +102,26 @@ func TestAudiences(t *testing.T) {
 		got, err := policy.Audiences(agents.Agent{Audiences: c.has}, authority, c.scopes, c.asked)
 		if !slices.Equal(got, c.want) || !errors.Is(err, c.err) || (err == nil) != (c.err == nil) {
 			t.Errorf("%s: got %v, %v, want %v, %v", c.what, got, err, c.want, c.err)
+		}
+	}
+}
+
+// TestGrantsNeedAnAgent: without one nothing says what may be had.
+func TestGrantsNeedAnAgent(t *testing.T) {
+	p := policy.Point{DB: openDB(t)}
+	bot := policy.Agent("spiffe://example.internal/agent/bot")
+	for what, q := range map[string]policy.Query{
+		"a certificate":            {Principal: bot, Action: audit.CertificateIssue},
+		"a certificate for a name": {Principal: bot, Action: audit.CertificateIssue, Names: dns("bank.example")},
+		"the server's own":         {Principal: policy.System, Action: audit.CertificateIssue},
+		"a token":                  {Principal: bot, Action: audit.TokenMint},
+		"a token for a scope":      {Principal: bot, Action: audit.TokenMint, Scopes: scopes{"a"}},
+		"names by another action":  {Principal: bot, Action: audit.ACMEOrder, Names: dns("bank.example")},
+		"scopes by another action": {Principal: operator, Action: audit.AgentSet, Scopes: scopes{"a"}},
+	} {
+		d, err := p.Decide(t.Context(), q)
+		if err != nil || d.Effect != audit.Deny || !policy.IsDenial(d.Refusal) || d.Granted.Names != nil {
+			t.Errorf("%s: %+v, %v", what, d, err)
 		}
 	}
 }

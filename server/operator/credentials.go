@@ -52,7 +52,8 @@ func (s *Service) issue(ctx context.Context, p policy.Principal, in api.IssueReq
 		err = fmt.Errorf("%w: %s is the authority itself, whose certificate nobody else has the key of", agents.ErrTransition, name)
 	}
 	if err != nil {
-		return out, s.do(ctx, p, act{action: audit.CertificateIssue, subject: string(name), prepare: func(context.Context) error { return err }})
+		q := policy.Query{Principal: p, Action: audit.CertificateIssue, Subject: string(name), Time: s.Clock.Now()}
+		return out, s.Policy.Refuse(ctx, q, err)
 	}
 	issued, err := s.CA.Issue(ctx, ca.Request{
 		Principal: p, OnBehalfOf: s.TrustDomain.ID(name), Agent: name, CSR: csr, TTL: ttl, Profile: in.Profile, Proof: "an operator",

@@ -115,6 +115,10 @@ var actions = []ActionSpec{
 // Package policy decides what is granted.
 func (a Action) Allows(r Role) bool { return known[a]&r != 0 }
 
+// Grants reports whether the action grants a credential, which only an agent can
+// have. So does an action that is not in the table: nobody gets more by a mistake.
+func (a Action) Grants() bool { return a == CertificateIssue || a == TokenMint || known[a] == 0 }
+
 // Actions returns all actions with what they mean.
 func Actions() []ActionSpec { return slices.Clone(actions) }
 
