@@ -131,6 +131,7 @@ func (p *Point) commit(ctx context.Context, q *Query, d *Decision, a Act) error 
 		return err
 	})
 	switch {
+	case refusal != nil && refusal != errAgain && ctx.Err() != nil && errors.Is(err, ctx.Err()): // the caller gave up after the refusal
 	case refusal == nil || !errors.Is(err, refusal):
 		return err // that of a commit, which undid what the change saw, comes before a refusal
 	case refusal == errAgain:

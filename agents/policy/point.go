@@ -27,15 +27,19 @@ func (p *Point) Decide(ctx context.Context, q Query) (Decision, error) {
 func (p *Point) decide(ctx context.Context, q *Query, ask func(storage.Tx, *Query) error) (Decision, error) {
 	var facts agents.Facts
 	if ask != nil || q.Agent != "" {
+		var no error
 		err := p.DB.View(ctx, func(tx storage.Tx) (err error) {
 			if ask != nil {
-				if err := ask(tx, q); err != nil {
-					return err
+				if no = ask(tx, q); no != nil {
+					return no
 				}
 			}
 			facts, err = read(tx, q)
 			return err
 		})
+		if no != nil && ctx.Err() != nil { // a store may say only that
+			err = no
+		}
 		if err != nil {
 			return Decision{}, err
 		}
