@@ -30,10 +30,17 @@ var errEngine = agents.NewRefusalOf(agents.NotNow, "engine_failed", ErrDenied.Er
 // errNarrowed says that an external engine left nothing of what was asked for.
 var errNarrowed = agents.NewRefusal("narrowed_to_nothing", ErrDenied.Error()+": a policy engine grants nothing of this", ErrDenied)
 
+// ends are the actions that only take something away. External engines are not asked
+// about them: a revocation must not fail because an engine is down.
+var ends = []audit.Action{
+	audit.CertificateRevoke, audit.CredentialRevoke, audit.TokenRevoke, audit.AgentSuspend, audit.AgentDecommission,
+	audit.ACMEAccountDeactivate, audit.ACMEAuthorizationDeactivate,
+}
+
 // consult lets the external engines narrow d. Deny wins over ask, and ask over
 // allow. All are asked, unless one denies.
 func (p *Point) consult(ctx context.Context, q *Query, facts *agents.Facts, d Decision) Decision {
-	if len(p.External) == 0 || d.Effect == audit.Deny || q.Principal.Role == audit.System {
+	if len(p.External) == 0 || d.Effect == audit.Deny || q.Principal.Role == audit.System || slices.Contains(ends, q.Action) {
 		return d
 	}
 	asked := time.Now()

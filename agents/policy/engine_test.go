@@ -1,12 +1,14 @@
 package policy
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"testing"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // TestEnginesOnlyNarrow: what an engine grants beyond the built-in rules is not
@@ -34,6 +36,38 @@ func TestEnginesOnlyNarrow(t *testing.T) {
 		got, err := all.narrow(c.says)
 		if errors.Is(err, errNarrowed) != c.none || err == nil && (!reflect.DeepEqual(got, c.want) || !all.covers(got)) {
 			t.Errorf("%s: got %+v, %v, want %+v", what, got, err, c.want)
+		}
+	}
+}
+
+// silent is an engine that is down.
+type silent struct{}
+
+func (silent) Decide(context.Context, *Query, *agents.Facts) (Decision, error) {
+	return Decision{}, errors.New("connection refused")
+}
+
+// TestRevocationNeedsNoEngine: an engine that is down stops what grants something, and
+// no revocation.
+func TestRevocationNeedsNoEngine(t *testing.T) {
+	p := &Point{External: []Engine{silent{}}}
+	for _, a := range audit.Actions() {
+		if !a.Action.Allows(audit.Operator) {
+			continue
+		}
+		d, err := p.Decide(t.Context(), Query{Principal: UID(0), Action: a.Action, Subject: "bot"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch a.Action {
+		case audit.CertificateRevoke, audit.CredentialRevoke, audit.TokenRevoke, audit.AgentSuspend, audit.AgentDecommission:
+			if d.Effect != audit.Allow {
+				t.Errorf("%s: %s, %v", a.Action, d.Effect, d.Refusal)
+			}
+		default:
+			if d.Effect != audit.Deny {
+				t.Errorf("%s without the engine: %s", a.Action, d.Effect)
+			}
 		}
 	}
 }
