@@ -39,7 +39,7 @@ func TestRefusalThatNeverWas(t *testing.T) {
 	defer db.Close()
 	s := &fullStore{DB: db}
 	p := policy.Point{DB: s}
-	q := policy.Query{Principal: policy.Bearer("enrollment token"), Action: audit.CertificateIssue, Subject: "bot", Time: time.Now()}
+	q := policy.Query{Principal: policy.UID(0), Action: audit.AgentSet, Subject: "bot", Time: time.Now()}
 	err = p.Do(storage.Urgent(t.Context()), q, policy.Act{Change: func(storage.Tx, *policy.Decision) (policy.Done, error) {
 		return policy.Done{}, agents.ErrEnrollment
 	}})
