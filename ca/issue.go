@@ -24,11 +24,11 @@ type Request struct {
 	OnBehalfOf string           // for whom, if not for itself
 	Agent      agents.Name
 	CSR        *CSR
-	TTL        time.Duration // 0 means the agent's or the profile's
-	Profile    string        // "" means the default one
-	Proof      string        // how the asker proved who it is, for the audit log
-	CommonName string        // of the subject, one of the names; "" means the agent's name
-	Time       time.Time     // for the authority's own certificate: when it begins, if not now
+	TTL        time.Duration  // 0 means the agent's or the profile's
+	Profile    string         // "" means the default one
+	Proof      audit.Evidence // how the asker proved who it is, for the audit log
+	CommonName string         // of the subject, one of the names; "" means the agent's name
+	Time       time.Time      // for the authority's own certificate: when it begins, if not now
 
 	// Proven are identifiers that the agent has just proven to control.
 	Proven []agents.Identifier
@@ -129,7 +129,7 @@ func (i *issuance) sign(ctx context.Context, d *policy.Decision) error {
 // agent or its issuer may have been cut off meanwhile.
 func (i *issuance) record(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 	cert := i.made
-	done := policy.Done{Credential: cert.ID.String(), Reasons: []string{i.Proof}}
+	done := policy.Done{Credential: cert.ID.String(), Reasons: []string{i.Proof.String()}}
 	if i.Claim != nil {
 		if err := i.Claim(tx, cert); err != nil {
 			return done, err

@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -52,7 +53,7 @@ func (w *world) check(err error) {
 
 func (w *world) issue(name agents.Name) agents.Credential {
 	w.t.Helper()
-	issued, err := w.CA.Issue(context.Background(), ca.Request{Principal: policy.Bearer("test"), Agent: name, CSR: w.csr, Proof: "a test"})
+	issued, err := w.CA.Issue(context.Background(), ca.Request{Principal: policy.Bearer("test"), Agent: name, CSR: w.csr, Proof: audit.Evidence{Code: "a test"}})
 	w.check(err)
 	return issued.Credential
 }

@@ -27,7 +27,7 @@ type Request struct {
 	Scopes     []agents.Scope // none means what the registry grants, see policy.Scopes
 	Audiences  []string       // none means the only one there is
 	Bound      *Binding       // the certificate the token is bound to, if any
-	Proof      string         // how the client proved who it is, for the audit log
+	Proof      audit.Evidence // how the client proved who it is, for the audit log
 
 	// Claim, if set, runs in the transaction that records the token. It uses up the
 	// assertion or code that the client presented for the token. Like every such
@@ -54,6 +54,12 @@ func (s *Service) Mint(ctx context.Context, r Request) (*Minted, error) {
 		return nil, err
 	}
 	return m.made, nil
+}
+
+// Refuse records that a token is refused because of reason, if that is a refusal, and
+// returns reason.
+func (s *Service) Refuse(ctx context.Context, r Request, reason error) error {
+	return s.Policy.Refuse(ctx, r.query(s.Clock.Now()), reason)
 }
 
 // query asks whether the token may be had.
@@ -111,7 +117,7 @@ func (m *minting) sign(_ context.Context, d *policy.Decision) error {
 // its signing key or its certificate may have been cut off meanwhile.
 func (m *minting) record(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 	t := m.made.Token
-	done := policy.Done{Credential: t.ID.String(), Reasons: []string{m.Proof}}
+	done := policy.Done{Credential: t.ID.String(), Reasons: []string{m.Proof.String()}}
 	if m.Claim != nil {
 		if err := m.Claim(tx); err != nil {
 			return done, err

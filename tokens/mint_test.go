@@ -78,7 +78,7 @@ func (m *mint) set(c agents.Change) {
 
 func (m *mint) suspend() { m.store.Suspend("bot") }
 
-var wanted = tokens.Request{Principal: policy.Agent("test"), Agent: "bot", Proof: "a test"}
+var wanted = tokens.Request{Principal: policy.Agent("test"), Agent: "bot", Proof: audit.Evidence{Code: "a test"}}
 
 // nothingMinted checks that a refusal left its event and nothing else.
 func (m *mint) nothingMinted(t *testing.T, what string) {
@@ -131,6 +131,9 @@ func TestTokenIsThrownAwayIf(t *testing.T) {
 				t.Errorf("got %v, %v, want %v", token, err, c.want)
 			}
 			m.nothingMinted(t, what)
+			if d := m.store.Events()[0].Details; !slices.Equal(d.Scopes, []string{"a"}) || !slices.Equal(d.Audiences, r.Audiences) {
+				t.Errorf("the refusal does not say what was asked for: %+v", d)
+			}
 		})
 	}
 }

@@ -147,7 +147,9 @@ func (p *Point) commit(ctx context.Context, q *Query, d *Decision, a Act) error 
 func (p *Point) refuse(q *Query, d *Decision, subject string, reason error) error {
 	no := *d
 	if no.Effect != audit.Ask || !errors.Is(reason, ErrApproval) {
-		no.Effect, no.Reasons = audit.Deny, codes(reason)
+		if no.Effect, no.Reasons = audit.Deny, codes(reason); no.Reasons == nil {
+			no.Reasons = []string{"other"} // such as an error that only one protocol has
+		}
 	}
 	e := event(q, &no, Done{Subject: subject, Reasons: []string{reason.Error()}})
 	err := p.DB.Update(context.Background(), func(tx storage.Tx) error {

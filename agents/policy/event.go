@@ -28,7 +28,8 @@ func details(q *Query, d *Decision, given *audit.Details) *audit.Details {
 	if q.Principal.Role == audit.System {
 		return &all
 	}
-	all.Peer, all.Proof = cmp.Or(all.Peer, q.Peer), cmp.Or(all.Proof, q.Proof)
+	all.Peer, all.Proof = cmp.Or(all.Peer, q.Peer), cmp.Or(all.Proof, q.Proof.Code)
+	all.Certificate = cmp.Or(all.Certificate, q.Proof.Certificate())
 	all.KeyThumbprint = cmp.Or(all.KeyThumbprint, q.KeyThumbprint)
 	all.Codes = d.Reasons
 	if !q.Principal.told() {
@@ -36,19 +37,42 @@ func details(q *Query, d *Decision, given *audit.Details) *audit.Details {
 	}
 	if d.Effect == audit.Allow {
 		d.Granted.tell(&all, q.begins())
+	} else {
+		q.tell(&all)
 	}
 	return &all
 }
 
 // tell adds what was granted.
 func (g *Granted) tell(to *audit.Details, begins time.Time) {
-	to.Names, to.Audiences, to.Profile = values(g.Names), g.Audiences, g.Profile
-	for _, s := range g.Scopes {
-		to.Scopes = append(to.Scopes, string(s))
-	}
+	tell(to, g.Names, g.Profile, g.Scopes, g.Audiences)
 	if to.NotAfter = g.NotAfter; !g.NotAfter.IsZero() {
 		to.Lifetime = int64(g.NotAfter.Sub(begins) / time.Second)
 	}
+}
+
+// tell adds what was asked for.
+func (q *Query) tell(to *audit.Details) { tell(to, q.Names, q.Profile, q.Scopes, q.Audiences) }
+
+// tell adds the rights. If there are none of a kind, what the details say already stays.
+func tell(to *audit.Details, names []agents.Identifier, profile string, scopes []agents.Scope, audiences []string) {
+	if len(names) > 0 {
+		to.Names = values(names)
+	}
+	if len(scopes) > 0 {
+		to.Scopes = texts(scopes)
+	}
+	if len(audiences) > 0 {
+		to.Audiences = audiences
+	}
+	to.Profile = cmp.Or(profile, to.Profile)
+}
+
+func texts(scopes []agents.Scope) (texts []string) {
+	for _, s := range scopes {
+		texts = append(texts, string(s))
+	}
+	return texts
 }
 
 func values(names []agents.Identifier) (texts []string) {

@@ -171,7 +171,7 @@ func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answ
 	secret := make([]byte, 16)
 	rand.Read(secret)
 	a := account{ID: base64.RawURLEncoding.EncodeToString(secret), Key: r.key.jwk, Contact: contact, Status: statusValid}
-	q := policy.Query{Principal: policy.Bearer("external account binding"), Action: audit.ACMEAccountCreate, Subject: string(b.agent), Time: r.now}
+	q := policy.Query{Principal: policy.Bearer("external account binding"), Action: audit.ACMEAccountCreate, Subject: string(b.agent), Time: r.now, KeyThumbprint: r.key.hash()}
 	if b.refused != nil {
 		return nil, unbound(s.Policy.Refuse(r.ctx, q, b.refused))
 	}

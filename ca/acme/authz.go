@@ -103,7 +103,8 @@ func (s *Service) deactivateAuthz(r *request) (*answer, error) {
 			return policy.Done{}, newProblem("malformed", "the authorization is %s already", st)
 		}
 		o.Authz[n].Status = statusDeactivated
-		return policy.Done{Reasons: []string{o.Authz[n].name()}}, o.put(tx)
+		name := []string{o.Authz[n].name()}
+		return policy.Done{Reasons: name, Details: &audit.Details{Names: name}}, o.put(tx)
 	}})
 	if err != nil {
 		return nil, err

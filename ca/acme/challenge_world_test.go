@@ -15,6 +15,7 @@ import (
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/audit/audittest"
 )
 
 const domain = catest.TrustDomain
@@ -70,6 +71,7 @@ func (p *proving) start() *proving {
 	p.validator = newValidator(p.config)
 	p.validator.pauses = []time.Duration{0, 5 * time.Millisecond, 5 * time.Millisecond}
 	p.t.Cleanup(p.validator.close)
+	p.t.Cleanup(func() { audittest.Check(p.t, p.store.Events()) })
 	return p
 }
 

@@ -2,6 +2,7 @@ package acme
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"iter"
 	"time"
@@ -32,6 +33,10 @@ func (k *key) leave(tx storage.Tx, account string, now time.Time) error {
 func (k *key) components() []components.Key {
 	return []components.Key{{Whole: sha256.Sum256(k.spki)}}
 }
+
+// hash is that of the key in the audit log, where all public keys are named by the
+// SHA-256 of their SPKI.
+func (k *key) hash() string { return hex.EncodeToString(k.components()[0].Whole[:]) }
 
 // holder returns the name of an account in the index of components. No agent can have
 // it, because it has a slash.

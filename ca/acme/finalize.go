@@ -11,6 +11,7 @@ import (
 	"github.com/brevet-ca/brevet/pqc/jose"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // finalize exchanges a CSR for a certificate (RFC 8555, section 7.4). If several
@@ -143,7 +144,7 @@ func (s *Service) issue(r *request, o *order, csr *ca.CSR) (*order, error) {
 	var done *order
 	_, err := s.CA.Issue(r.ctx, ca.Request{
 		Principal: s.principal(r), Agent: r.account.Agent, CSR: csr, TTL: ttl, Profile: profile, CommonName: o.commonName(),
-		Proof: "acme order " + o.ID.String(), Proven: o.proven(),
+		Proof: audit.FulfilledOrder(o.ID.String()), Proven: o.proven(),
 		Claim: func(tx storage.Tx, issued *ca.Issued) (err error) {
 			done, err = s.claim(tx, r, o.ID, issued)
 			return err

@@ -18,7 +18,9 @@ func (s *Service) changeKey(r *request) (*answer, error) {
 		return nil, err
 	}
 	var changed account
-	err = s.Policy.Do(r.ctx, s.query(r, audit.ACMEAccountKey), policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+	q := s.query(r, audit.ACMEAccountKey)
+	q.KeyThumbprint = next.hash()
+	err = s.Policy.Do(r.ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		if err := r.alive(tx, s.Clock.Now()); err != nil {
 			return policy.Done{}, err
 		}

@@ -50,11 +50,11 @@ func (s *Service) newOrder(r *request) (*answer, error) {
 	}
 	if err := s.checkLifetime(r.agent, o, now); err != nil {
 		if errors.Is(err, ca.ErrNoIssuer) {
-			err = s.Policy.Refuse(r.ctx, s.query(r, audit.ACMEOrder), err)
+			err = s.refuseOrder(r, asked, profile, err)
 		}
 		return nil, err
 	}
-	if o.Authz, err = s.authorize(r, asked); err != nil {
+	if o.Authz, err = s.authorize(r, asked, profile); err != nil {
 		return nil, err
 	}
 	if replaces != "" {
@@ -102,7 +102,7 @@ func (s *Service) checkLifetime(a agents.Agent, o *order, now time.Time) error {
 // authorize returns the authorizations that an order needs, or a problem with a
 // subproblem for each name that the agent cannot have (RFC 8555, section 6.7.1). The
 // refusal is recorded.
-func (s *Service) authorize(r *request, asked []json.RawMessage) ([]authz, error) {
+func (s *Service) authorize(r *request, asked []json.RawMessage, profile string) ([]authz, error) {
 	if len(asked) == 0 || len(asked) > maxIdentifiers {
 		return nil, newProblem("malformed", "an order has 1 to %d identifiers", maxIdentifiers)
 	}
@@ -133,9 +133,22 @@ func (s *Service) authorize(r *request, asked []json.RawMessage) ([]authz, error
 	}
 	if len(rejected) > 0 {
 		reason := fmt.Errorf("%w: %s", policy.ErrName, strings.Join(rejected, ", "))
-		s.Policy.Refuse(r.ctx, s.query(r, audit.ACMEOrder), reason)
+		s.refuseOrder(r, asked, profile, reason)
 	}
 	return nil, refuseNames(bad)
+}
+
+// refuseOrder records the refusal with what was asked for, and returns reason.
+func (s *Service) refuseOrder(r *request, asked []json.RawMessage, profile string, reason error) error {
+	q := s.query(r, audit.ACMEOrder)
+	q.Details.Profile = profile
+	for _, raw := range asked[:min(len(asked), maxIdentifiers)] {
+		var id identifier
+		if readObject(raw, map[string]any{"type": &id.Type, "value": &id.Value}) == nil {
+			q.Details.Names = append(q.Details.Names, id.Value)
+		}
+	}
+	return s.Policy.Refuse(r.ctx, q, reason)
 }
 
 // refuseNames makes one problem of several.

@@ -22,6 +22,7 @@ import (
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/audit/audittest"
 )
 
 const origin = "https://ca.example"
@@ -44,6 +45,7 @@ func newWorld(t testing.TB) *world {
 		Revoked: func(context.Context) error { w.crl++; return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(w.Close)
+	t.Cleanup(func() { audittest.Check(t, w.authority.Events()) })
 	return w
 }
 

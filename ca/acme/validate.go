@@ -80,7 +80,7 @@ func (t task) claim(tx storage.Tx, now time.Time) (claim, error) {
 // two, the validation is repeated.
 func (s *Service) settle(ctx context.Context, t task, c claim, failed *problem) error {
 	now := s.Clock.Now()
-	q := policy.Query{Principal: policy.Agent(s.TrustDomain.ID(c.agent)), Action: audit.ACMEChallenge, Subject: string(c.agent), Time: now}
+	q := policy.Query{Principal: policy.Agent(s.TrustDomain.ID(c.agent)), Action: audit.ACMEChallenge, Subject: string(c.agent), Time: now, Details: audit.Details{Names: []string{c.name}}}
 	if failed == nil {
 		err := s.Policy.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 			return policy.Done{Reasons: []string{t.kind, c.name}}, t.succeed(tx, c, now)

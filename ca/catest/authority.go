@@ -15,6 +15,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -106,7 +107,7 @@ func (a *Authority) Rotate(p keys.Purpose, algorithm keys.Algorithm, lifetime ti
 // Ask is a request for a certificate as the server makes it.
 func Ask(name agents.Name, csr *ca.CSR) ca.Request {
 	return ca.Request{
-		Principal: policy.Agent(TrustDomain.ID(name)), Agent: name, CSR: csr, Proof: "a test",
+		Principal: policy.Agent(TrustDomain.ID(name)), Agent: name, CSR: csr, Proof: audit.Evidence{Code: "a test"},
 	}
 }
 

@@ -84,7 +84,7 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, er
 		return nil, s.refuse(r.Context(), invited, agent, err)
 	}
 	return s.CA.Issue(r.Context(), ca.Request{
-		Principal: invited, Agent: agent, CSR: csr, Profile: profile, Proof: "enrollment token",
+		Principal: invited, Agent: agent, CSR: csr, Profile: profile, Proof: audit.EnrollmentToken,
 		Claim: func(tx storage.Tx, _ *ca.Issued) error { return agents.Redeem(tx, e, s.Clock.Now()) },
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // ServeCertificates issues an agent's next certificate to a client that presents
@@ -56,11 +57,11 @@ func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, e
 // holder returns the agent whose certificate the client presented, and says
 // which certificate. If a certificate names an agent and cannot be used, the
 // refusal is recorded.
-func (s *Service) holder(r *http.Request) (agent agents.Name, proof string, err error) {
+func (s *Service) holder(r *http.Request) (agent agents.Name, proof audit.Evidence, err error) {
 	now := s.Clock.Now()
 	err = s.DB.View(r.Context(), func(tx storage.Tx) error {
 		_, c, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], now)
-		agent, proof = c.Agent, "client certificate "+c.ID.String()
+		agent, proof = c.Agent, audit.ClientCertificate(c.ID.String())
 		return err
 	})
 	if err != nil {

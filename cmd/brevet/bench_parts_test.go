@@ -93,7 +93,7 @@ func (p *parts) add(b *testing.B, name agents.Name) {
 func (p *parts) issue(b *testing.B, name agents.Name) {
 	_, err := p.ca.Issue(audit.WithRequest(b.Context(), "0123456789abcdef"), ca.Request{
 		Principal: policy.Agent(benchTrustDomain.ID(name)), Agent: name, CSR: p.csr,
-		Proof: "client certificate 0cf8f45f12f76a508027e925a2c2a0c037754589",
+		Proof: audit.ClientCertificate("0cf8f45f12f76a508027e925a2c2a0c037754589"),
 	})
 	if err != nil {
 		b.Error(err)
@@ -103,7 +103,7 @@ func (p *parts) issue(b *testing.B, name agents.Name) {
 func (p *parts) mint(b *testing.B) string {
 	t, err := p.tokens.Mint(audit.WithRequest(b.Context(), "0123456789abcdef"), tokens.Request{
 		Principal: policy.Agent(benchTrustDomain.ID("agent-0")), Agent: "agent-0",
-		Proof: "client certificate 0cf8f45f12f76a508027e925a2c2a0c037754589",
+		Proof: audit.ClientCertificate("0cf8f45f12f76a508027e925a2c2a0c037754589"),
 	})
 	if err != nil {
 		b.Fatal(err)

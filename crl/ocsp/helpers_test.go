@@ -16,6 +16,7 @@ import (
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/crl/ocsp"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -81,7 +82,7 @@ func (w *world) issue(name agents.Name) leaf {
 
 func (w *world) tryIssue(name agents.Name) (leaf, error) {
 	w.t.Helper()
-	issued, err := w.CA.Issue(context.Background(), ca.Request{Principal: w.actor(), Agent: name, CSR: w.csr, Proof: "a test"})
+	issued, err := w.CA.Issue(context.Background(), ca.Request{Principal: w.actor(), Agent: name, CSR: w.csr, Proof: audit.Evidence{Code: "a test"}})
 	if err != nil {
 		return leaf{}, err
 	}

@@ -204,7 +204,7 @@ func (c InitConfig) fill(ctx context.Context, db storage.DB, store keys.Source, 
 	if _, _, err := h.generate(keys.Audit, keys.Ed25519); err != nil {
 		return nil, err
 	}
-	q := policy.Query{Principal: operator(c.Actor), Action: audit.AuthorityInit, Subject: string(f.TrustDomain), Time: now}
+	q := policy.Query{Principal: operator(c.Actor), Action: audit.AuthorityInit, Subject: string(f.TrustDomain), Time: now, Details: audit.Details{To: string(f.TrustDomain)}}
 	point := policy.Point{DB: db}
 	return made, point.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		return policy.Done{}, h.record(tx)

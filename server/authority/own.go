@@ -19,6 +19,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // Own is the server's own certificate: issued and recorded like any other, to the agent
@@ -84,7 +85,7 @@ func (o *Own) Renew(ctx context.Context) error {
 		return err
 	}
 	issued, err := o.ca.Issue(storage.Urgent(ctx), ca.Request{
-		Principal: policy.System, Agent: agents.Authority, CSR: csr, Proof: "this server", Time: now,
+		Principal: policy.System, Agent: agents.Authority, CSR: csr, Proof: audit.ByServer, Time: now,
 	})
 	if err != nil {
 		return err

@@ -43,10 +43,15 @@ func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept 
 	if old != nil {
 		defer old.Close()
 	}
+	backup, err := os.Stat(file)
+	if err != nil {
+		return "", err
+	}
 	fresh := path + ".restoring"
 	defer os.Remove(fresh)
 	if err := prepare(ctx, dir, fresh, file, policy.Query{
 		Principal: operator(actor), Action: audit.AuthorityRestore, Subject: string(f.TrustDomain), Time: now,
+		Details: audit.Details{File: filepath.Base(file), Size: backup.Size()},
 	}); err != nil {
 		return "", err
 	}

@@ -56,7 +56,7 @@ func (s *Service) issue(ctx context.Context, p policy.Principal, in api.IssueReq
 		return out, s.Policy.Refuse(ctx, q, err)
 	}
 	issued, err := s.CA.Issue(ctx, ca.Request{
-		Principal: p, OnBehalfOf: s.TrustDomain.ID(name), Agent: name, CSR: csr, TTL: ttl, Profile: in.Profile, Proof: "an operator",
+		Principal: p, OnBehalfOf: s.TrustDomain.ID(name), Agent: name, CSR: csr, TTL: ttl, Profile: in.Profile, Proof: audit.ByOperator,
 	})
 	if err != nil {
 		return out, err

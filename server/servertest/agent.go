@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/audit/audittest"
 )
 
 // An Answer is what the authority answered: its status, its body, and the body
@@ -174,18 +177,22 @@ func Read(w *World, r *http.Response) Answer {
 	return a
 }
 
-// Events returns the entries of the audit log, as they stand in it.
+// Events returns the entries of the audit log, as they stand in it. It fails unless
+// their details are those that the table of actions lists.
 func (w *World) Events() []api.Event {
 	w.t.Helper()
 	var all []api.Event
+	var recorded []audit.Event
 	err := w.Admin.Events(w.t.Context(), api.EventFilter{}, func(line json.RawMessage) error {
 		var e api.Event
-		err := json.Unmarshal(line, &e)
-		all = append(all, e)
+		var r audit.Event
+		err := errors.Join(json.Unmarshal(line, &e), json.Unmarshal(line, &r))
+		all, recorded = append(all, e), append(recorded, r)
 		return err
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	audittest.Check(w.t, recorded)
 	return all
 }

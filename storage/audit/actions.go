@@ -68,47 +68,49 @@ type ActionSpec struct {
 	Meaning string
 	By      Role     // the roles that may ask for it; others are refused
 	Subject string   // what the subject is
-	Details []string // the members of Details that an event may have besides "codes", by their JSON names
+	Details []string // the members of Details that an event may have besides "codes", by their JSON names; none in the events of the server itself
 }
 
 const agentName = "the agent's name"
 
-var asked = []string{"peer", "principal", "person", "proof"}
-
-func and(more ...string) []string { return slices.Concat(more, asked) }
+// from returns the details of what may come over the network, among them the address
+// that it came from. Operators use a socket that has none.
+func from(more ...string) []string { return append(more, "peer") }
 
 // actions is the one table of them.
 var actions = []ActionSpec{
 	{CertificateIssue, "A certificate was asked for: at an enrollment, a renewal, by ACME, by an operator on behalf of the agent, or by the server for itself.",
-		Operator | Agent | System | Bearer, agentName, and("names", "profile", "not_after", "lifetime", "key_thumbprint")},
-	{CertificateRevoke, "One certificate was to be revoked: by an operator, by its agent, or by ACME with its own key.", Operator | Agent | Bearer, "the name of the certificate's agent", asked},
-	{CredentialRevoke, "A selection of credentials was to be revoked.", Operator, "what was selected by", and("selection", "counts")},
-	{TokenMint, "An access token was asked for.", Agent, agentName, and("scopes", "audiences", "not_after", "lifetime", "certificate", "key_thumbprint")},
-	{TokenRevoke, "One token was to be revoked.", Operator | Agent, "the name of the token's agent", asked},
-	{TokenIntrospect, "A token was to be introspected, and that was refused. Introspections that are allowed are not recorded.", Agent, "the name of the agent that asked", asked},
+		Operator | Agent | System | Bearer, agentName, from("names", "profile", "not_after", "lifetime", "key_thumbprint", "proof", "certificate")},
+	{CertificateRevoke, "One certificate was to be revoked: by an operator, by its agent, or by ACME with its own key.", Operator | Agent | Bearer, "the name of the certificate's agent", from()},
+	{CredentialRevoke, "A selection of credentials was to be revoked.", Operator, "what was selected by", []string{"selection", "counts"}},
+	{TokenMint, "An access token was asked for.", Agent, agentName, from("scopes", "audiences", "not_after", "lifetime", "proof", "certificate")},
+	{TokenRevoke, "One token was to be revoked.", Operator | Agent, "the name of the token's agent", from()},
+	{TokenIntrospect, "A token was to be introspected, and that was refused. Introspections that are allowed are not recorded.", Agent, "the name of the agent that asked", from()},
 
-	{AgentAdd, "An agent was to be registered.", Operator, agentName, and("change")},
-	{AgentReenroll, "An agent was to get a new enrollment token and ACME binding key.", Operator, agentName, asked},
-	{AgentSet, "The registration of an agent was to be changed.", Operator, agentName, and("change")},
-	{AgentResume, "A suspended agent was to be allowed to obtain credentials again.", Operator, agentName, asked},
-	{AgentSuspend, "All that an agent holds was to end, and it was to obtain nothing more until it is resumed.", Operator, agentName, and("counts")},
-	{AgentDecommission, "An agent was to end for good.", Operator, agentName, and("counts")},
+	{AgentAdd, "An agent was to be registered.", Operator, agentName, []string{"change"}},
+	{AgentReenroll, "An agent was to get a new enrollment token and ACME binding key.", Operator, agentName, nil},
+	{AgentSet, "The registration of an agent was to be changed.", Operator, agentName, []string{"change"}},
+	{AgentResume, "A suspended agent was to be allowed to obtain credentials again.", Operator, agentName, nil},
+	{AgentSuspend, "All that an agent holds was to end, and it was to obtain nothing more until it is resumed.", Operator, agentName, []string{"counts"}},
+	{AgentDecommission, "An agent was to end for good.", Operator, agentName, []string{"counts"}},
 
-	{ACMEAccountCreate, "An ACME account was to be opened for an agent.", Bearer, agentName, and("key_thumbprint")},
-	{ACMEAccountUpdate, "The contacts of an ACME account were to be changed.", Agent, agentName, asked},
-	{ACMEAccountKey, "An ACME account was to get a new key.", Agent, agentName, and("key_thumbprint")},
-	{ACMEAccountDeactivate, "An ACME account was to be deactivated.", Agent, agentName, asked},
-	{ACMEOrder, "An ACME order was refused. An order that is accepted is not recorded, but its certificate is.", Agent, agentName, and("names", "profile")},
-	{ACMEChallenge, "An ACME challenge was validated, or could not be.", Agent, agentName, and("names")},
-	{ACMEAuthorizationDeactivate, "An ACME authorization was to be deactivated.", Agent, agentName, and("names")},
-	{ACMERequest, "A request by ACME was refused because of the account or its agent.", Agent | Bearer, agentName, asked},
+	{ACMEAccountCreate, "An ACME account was to be opened for an agent.", Bearer, agentName, from("key_thumbprint")},
+	{ACMEAccountUpdate, "The contacts of an ACME account were to be changed.", Agent, agentName, from()},
+	{ACMEAccountKey, "An ACME account was to get a new key.", Agent, agentName, from("key_thumbprint")},
+	{ACMEAccountDeactivate, "An ACME account was to be deactivated.", Agent, agentName, from()},
+	{ACMEOrder, "An ACME order was refused. An order that is accepted is not recorded, but its certificate is.", Agent, agentName, from("names", "profile")},
+	{ACMEChallenge, "An ACME challenge was validated, or could not be.", Agent, agentName, from("names")},
+	{ACMEAuthorizationDeactivate, "An ACME authorization was to be deactivated.", Agent, agentName, from("names")},
+	{ACMERequest, "A request by ACME was refused because of the account or its agent.", Agent | Bearer, agentName, from()},
 
-	{KeyRotate, "A new key was to take the place of an old one.", Operator, "the key's purpose", and("from", "to")},
-	{AuthorityInit, "The authority was made.", Operator | System, "the trust domain", and("to")},
-	{AuthorityRestore, "The store was restored from a backup. This is the first event after those that the backup holds.", Operator | System, "the trust domain", and("file", "size")},
-	{ServerStart, "The server started.", System, "`brevet`", and("to")},
-	{ClockAccept, "An operator said at the start that the machine's clock is right, against what is on record.", Operator | System, "`brevet`", and("from", "to")},
-	{ClockStep, "The machine's clock stepped.", System, "`brevet`", and("from", "to")},
+	{KeyRotate, "A new key was to take the place of an old one.", Operator, "the key's purpose", []string{"from", "to"}},
+	{AuthorityInit, "The authority was made.", Operator | System, "the trust domain", []string{"to", "principal"}},
+	{AuthorityRestore, "The store was restored from a backup. This is the first event after those that the backup holds.", Operator | System, "the trust domain", []string{"file", "size", "principal"}},
+	// These have no details on purpose: earlier versions refuse events that have
+	// any, and the way back to them stays open until somebody acts.
+	{ServerStart, "The server started.", System, "`brevet`", nil},
+	{ClockAccept, "An operator said at the start that the machine's clock is right, against what is on record.", Operator | System, "`brevet`", nil},
+	{ClockStep, "The machine's clock stepped.", System, "`brevet`", nil},
 }
 
 // Allows reports whether somebody in the role may ask for this action at all.

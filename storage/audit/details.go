@@ -15,7 +15,7 @@ import (
 // its struct, with a new form of the store (package format), because earlier
 // versions of brevet refuse events that have it. Nothing secret belongs here.
 type Details struct {
-	// What was granted.
+	// What was granted, or what was asked for and refused.
 	Scopes    []string  `json:"scopes,omitempty"`
 	Audiences []string  `json:"audiences,omitempty"`
 	Names     []string  `json:"names,omitempty"` // DNS names and addresses
@@ -27,9 +27,9 @@ type Details struct {
 	Peer          string `json:"peer,omitempty"`           // network address
 	Principal     string `json:"principal,omitempty"`      // what kind of principal the actor is, where its form does not say so
 	Person        string `json:"person,omitempty"`         // the person who acted, where the actor is an account that people share
-	Proof         string `json:"proof,omitempty"`          // how it authenticated
+	Proof         string `json:"proof,omitempty"`          // the code of its evidence, see [Evidence]
 	KeyThumbprint string `json:"key_thumbprint,omitempty"` // SHA-256 of the public key that was certified or registered, in hex
-	Certificate   string `json:"certificate,omitempty"`    // serial of the certificate that a token is bound to, in hex
+	Certificate   string `json:"certificate,omitempty"`    // serial of the certificate that it authenticated with or that a token is bound to, in hex
 
 	// An operation on many credentials.
 	Selection *Selection `json:"selection,omitempty"`
@@ -37,10 +37,10 @@ type Details struct {
 
 	// What changed.
 	Change []FieldChange `json:"change,omitempty"` // of a registered agent
-	From   string        `json:"from,omitempty"`   // of keys, algorithms and versions
-	To     string        `json:"to,omitempty"`
-	File   string        `json:"file,omitempty"` // of a backup
-	Size   int64         `json:"size,omitempty"` // of that file, in octets
+	From   string        `json:"from,omitempty"`   // of keys and algorithms
+	To     string        `json:"to,omitempty"`     // of a new authority, its trust domain
+	File   string        `json:"file,omitempty"`   // of a backup, without its directory
+	Size   int64         `json:"size,omitempty"`   // of that file, in octets
 
 	// Codes are the decision's reasons for programs: see package policy.
 	Codes []string `json:"codes,omitempty"`

@@ -44,15 +44,41 @@ An event has these members:
 | ` + "`credential`" + ` | serial number of a certificate or jti of a token, in hexadecimal |
 | ` + "`details`" + ` | the same for programs; a member is left out if there is nothing to say |
 
-A refusal of any action has the member ` + "`codes`" + ` in its details. The events of
-earlier versions have no details.
+A refusal of any action has the member ` + "`codes`" + ` in its details. The code ` + "`other`" + `
+stands for a reason that has none of its own. The events of
+earlier versions have no details. Those of ` + "`system`" + `, such as a start, have none on
+purpose: after an upgrade the way back to version 0.1, which cannot read details,
+stays open until the first act. The member ` + "`person`" + ` is reserved.
 
+Details say what was granted. Those of a refusal say what was asked for: ` + "`names`" + `,
+` + "`profile`" + `, ` + "`scopes`" + ` and ` + "`audiences`" + `, as far as they had been read by then.
+
+The member ` + "`proof`" + ` is a code. ` + "`certificate`" + ` is the serial number of the certificate that the
+client authenticated with, or that its token is bound to.
+
+| proof | in the reasons |
+|---|---|
+` + proofs() + `
 | action | meaning | whose it is | subject | details |
 |---|---|---|---|---|
 `)
 	for _, a := range Actions() {
-		details := "`" + strings.Join(a.Details, "`, `") + "`"
+		details := "none"
+		if len(a.Details) > 0 {
+			details = "`" + strings.Join(a.Details, "`, `") + "`"
+		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", a.Action, a.Meaning, a.By, a.Subject, details)
+	}
+	return b.String()
+}
+
+// proofs returns the rows of the table of evidence. That of the server itself is not recorded.
+func proofs() string {
+	var b strings.Builder
+	for _, e := range evidence {
+		if e.code != codeServer {
+			fmt.Fprintf(&b, "| `%s` | %s |\n", e.code, e.words)
+		}
 	}
 	return b.String()
 }
@@ -73,7 +99,7 @@ func TestActionsAreDocumented(t *testing.T) {
 
 func TestTableOfActionsIsComplete(t *testing.T) {
 	known := members(reflect.TypeFor[Details]())
-	used := []string{"codes"}
+	used := []string{"codes", "person"} // of every refusal; of none yet
 	seen := map[Action]bool{}
 	for _, a := range Actions() {
 		if a.Meaning == "" || a.By == 0 || a.By.String() == "" || a.Subject == "" || seen[a.Action] || strings.Count(string(a.Action), ".") == 0 {

@@ -147,7 +147,7 @@ func TestTokenBoundToAKeyIsNoBearerToken(t *testing.T) {
 	const records = storage.Partitioned[tokens.Token]("tokens")
 	m := newAlone(t, "")
 	m.add(agents.Change{Scopes: []string{"brevet:introspect"}})
-	minted, err := m.Tokens.Mint(t.Context(), tokens.Request{Principal: policy.Agent("test"), Agent: "bot", Proof: "a test"})
+	minted, err := m.Tokens.Mint(t.Context(), tokens.Request{Principal: policy.Agent("test"), Agent: "bot", Proof: audit.Evidence{Code: "a test"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,11 +25,11 @@ type client struct {
 }
 
 // proof says how, for the audit log.
-func (c *client) proof() string {
+func (c *client) proof() audit.Evidence {
 	if c.claim != nil {
-		return "private_key_jwt"
+		return audit.PrivateKeyJWT
 	}
-	return "client certificate " + c.bound.Certificate.ID.String()
+	return audit.ClientCertificate(c.bound.Certificate.ID.String())
 }
 
 // authenticate returns the agent that a request comes from (RFC 6749, section 2.3;
@@ -56,8 +56,7 @@ func (s *Server) authenticate(ctx context.Context, r *http.Request, f form, acti
 	return &c, err
 }
 
-// deny records err if it is a refusal that concerns an agent, and returns it. It is
-// the only place in this package that records refusals.
+// deny records err if it is a refusal that concerns an agent, and returns it.
 func (s *Server) deny(ctx context.Context, who policy.Principal, action audit.Action, about agents.Name, err error) error {
 	q := policy.Query{Principal: who, Action: action, Subject: string(about), Time: s.Tokens.Clock.Now()}
 	return s.Tokens.Policy.Refuse(ctx, q, err)

@@ -47,7 +47,8 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) (*tokens.Minted, e
 	who := policy.Agent(s.Tokens.TrustDomain.ID(c.agent.Name))
 	wish, err := g.Wish(ctx, asked)
 	if err != nil {
-		return nil, s.deny(ctx, who, audit.TokenMint, c.agent.Name, err)
+		r := tokens.Request{Principal: who, Agent: c.agent.Name, Bound: c.bound, Proof: c.proof(), Scopes: asked.scopes, Audiences: asked.audiences}
+		return nil, s.Tokens.Refuse(ctx, r, err)
 	}
 	return s.Tokens.Mint(ctx, tokens.Request{
 		Principal: who, Agent: c.agent.Name, Bound: c.bound, Proof: c.proof(), Claim: both(c.claim, wish.Claim),

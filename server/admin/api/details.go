@@ -15,9 +15,9 @@ type Details struct {
 	Peer          string `json:"peer,omitempty"` // network address
 	Principal     string `json:"principal,omitempty"`
 	Person        string `json:"person,omitempty"`
-	Proof         string `json:"proof,omitempty"`          // how the actor authenticated
+	Proof         string `json:"proof,omitempty"`          // how the actor authenticated, as a code
 	KeyThumbprint string `json:"key_thumbprint,omitempty"` // SHA-256 of the public key, in hex
-	Certificate   string `json:"certificate,omitempty"`    // serial of the certificate that a token is bound to, in hex
+	Certificate   string `json:"certificate,omitempty"`    // serial of the certificate that the actor authenticated with or that a token is bound to, in hex
 
 	Selection *Selected `json:"selection,omitempty"`
 	Counts    *Counts   `json:"counts,omitempty"`

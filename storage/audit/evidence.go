@@ -1,0 +1,63 @@
+package audit
+
+// Evidence is how an actor proved who it is.
+type Evidence struct {
+	Code string // one of the codes below
+	ID   string // of the certificate or the order, if that is the evidence
+}
+
+// The codes of evidence. They are stored, so none is renamed.
+const (
+	codeEnrollmentToken   = "enrollment_token"
+	codeClientCertificate = "client_certificate"
+	codePrivateKeyJWT     = "private_key_jwt"
+	codeACMEOrder         = "acme_order"
+	codeOperator          = "operator"
+	codeServer            = "server"
+)
+
+// evidence says for people what each code means.
+var evidence = []struct{ code, words string }{
+	{codeEnrollmentToken, "enrollment token"},
+	{codeClientCertificate, "client certificate"},
+	{codePrivateKeyJWT, "private_key_jwt"},
+	{codeACMEOrder, "acme order"},
+	{codeOperator, "an operator"},
+	{codeServer, "this server"},
+}
+
+// Evidence that needs no identifier.
+var (
+	EnrollmentToken = Evidence{Code: codeEnrollmentToken}
+	PrivateKeyJWT   = Evidence{Code: codePrivateKeyJWT}
+	ByOperator      = Evidence{Code: codeOperator}
+	ByServer        = Evidence{Code: codeServer}
+)
+
+// ClientCertificate is the evidence of a client that has the key of a certificate.
+func ClientCertificate(serial string) Evidence { return Evidence{codeClientCertificate, serial} }
+
+// FulfilledOrder is the evidence of a client that fulfilled an ACME order.
+func FulfilledOrder(id string) Evidence { return Evidence{codeACMEOrder, id} }
+
+// String says it as the reasons of an event do.
+func (e Evidence) String() string {
+	words := e.Code
+	for _, v := range evidence {
+		if v.code == e.Code {
+			words = v.words
+		}
+	}
+	if e.ID != "" {
+		words += " " + e.ID
+	}
+	return words
+}
+
+// Certificate returns the serial of the certificate that is the evidence, or nothing.
+func (e Evidence) Certificate() string {
+	if e.Code == codeClientCertificate {
+		return e.ID
+	}
+	return ""
+}
