@@ -42,6 +42,8 @@ type World struct {
 	Clock       *Clock
 	Log         *Log
 
+	earlier bool // an earlier version made it
+
 	t    *testing.T
 	stop func() error
 
@@ -82,7 +84,7 @@ func New(t *testing.T, change ...func(*server.InitConfig)) *World {
 // addresses. The World does not know the identifiers of its root and issuer.
 func Open(t *testing.T, dir, listen, listenHTTP string, clock *Clock) *World {
 	t.Helper()
-	w := &World{Dir: dir, URL: "https://" + listen, HTTP: "http://" + listenHTTP, Admin: api.Dial(dir), Clock: clock, Log: new(Log), t: t}
+	w := &World{Dir: dir, URL: "https://" + listen, HTTP: "http://" + listenHTTP, Admin: api.Dial(dir), Clock: clock, Log: new(Log), t: t, earlier: true}
 	w.open()
 	return w
 }
