@@ -354,8 +354,8 @@ func TestManyRefusalsMakeTheAuthorityDeaf(t *testing.T) {
 	guess := func() servertest.Answer {
 		return w.PostJSON(w.Client(), "/v1/enroll", map[string]any{"token": agents.EnrollmentPrefix + strings.Repeat("A", 48), "csr": ""})
 	}
-	refusals := 0
-	for got := guess(); got.Status == http.StatusUnauthorized; got = guess() {
+	refusals, got := 0, guess()
+	for ; got.Status == http.StatusUnauthorized; got = guess() {
 		if refusals++; refusals > 1000 {
 			t.Fatal("a thousand guesses were listened to")
 		}
@@ -363,7 +363,6 @@ func TestManyRefusalsMakeTheAuthorityDeaf(t *testing.T) {
 	if refusals < 40 {
 		t.Errorf("it is deaf after %d refusals already", refusals)
 	}
-	got := guess()
 	refusedAs(t, "too many", got, http.StatusTooManyRequests, "wait a little")
 	if got.Header.Get("Retry-After") == "" {
 		t.Error("it does not say when to come back")
