@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -90,7 +91,11 @@ const maxBody = 1 << 20
 // decode fills in a request from the path, the query and the JSON body. An empty
 // body means {}.
 func decode(r *http.Request, into any) error {
-	if err := api.Bind(into, r.PathValue, r.URL.Query()); err != nil {
+	query, err := url.ParseQuery(r.URL.RawQuery) // r.URL.Query would leave out what it cannot read
+	if err != nil {
+		return fmt.Errorf("%w query: %v", agents.ErrInvalid, err)
+	}
+	if err := api.Bind(into, r.PathValue, query); err != nil {
 		return fmt.Errorf("%w %v", agents.ErrInvalid, err)
 	}
 	if r.Method == http.MethodGet {

@@ -103,6 +103,9 @@ func (s *Service) listCertificates(ctx context.Context, _ policy.Principal, in a
 	default:
 		return nil, fmt.Errorf("%w state %q: want active, revoked or expired", agents.ErrInvalid, in.State)
 	}
+	if err := checkAgent(in.Agent); err != nil {
+		return nil, err
+	}
 	list := []api.Certificate{}
 	err := s.DB.View(ctx, func(tx storage.Tx) error {
 		standing := agents.NewStanding(tx, s.Clock.Now())
@@ -124,6 +127,15 @@ func (s *Service) listCertificates(ctx context.Context, _ policy.Principal, in a
 		return nil
 	})
 	return list, err
+}
+
+// checkAgent checks the name of an agent by which a list is filtered; "" means all.
+func checkAgent(name string) error {
+	if name == "" {
+		return nil
+	}
+	_, err := agents.ParseName(name)
+	return err
 }
 
 func (s *Service) showCertificate(ctx context.Context, _ policy.Principal, in api.CertificateRequest) (out api.Certificate, err error) {
@@ -159,6 +171,9 @@ func (s *Service) revokeCertificate(ctx context.Context, p policy.Principal, in 
 }
 
 func (s *Service) listTokens(ctx context.Context, _ policy.Principal, in api.TokenFilter) ([]api.Token, error) {
+	if err := checkAgent(in.Agent); err != nil {
+		return nil, err
+	}
 	list := []api.Token{}
 	err := s.DB.View(ctx, func(tx storage.Tx) error {
 		standing := agents.NewStanding(tx, s.Clock.Now())

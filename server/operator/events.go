@@ -20,6 +20,9 @@ func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFil
 		ctx, cancel := s.untilStop(ctx)
 		defer cancel()
 		err := mayOperate(p)
+		if err == nil {
+			err = checkAgent(f.Agent)
+		}
 		var first int64
 		if err == nil {
 			first, err = s.firstEvent(ctx, f)
