@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server"
 	"github.com/brevet-ca/brevet/server/servertest"
@@ -229,7 +230,7 @@ func TestRestore(t *testing.T) {
 	}
 	number := w.World.CRL().Number
 	restore := func() (string, error) {
-		return server.Restore(context.Background(), w.Dir, file, "uid=7", w.Clock.Now())
+		return server.Restore(context.Background(), w.Dir, file, "", w.Clock.Now())
 	}
 	if kept, err := restore(); err == nil || !strings.Contains(err.Error(), "brevet.db") || kept != "" {
 		t.Errorf("while the server runs: %q, %v", kept, err)
@@ -254,7 +255,7 @@ func TestRestore(t *testing.T) {
 			t.Errorf("what happened since the backup is on record: %+v", e)
 		}
 		if e.Action == "authority.restore" {
-			found = e.Actor == "uid=7" && e.Subject == servertest.TrustDomain && e.Decision == "allow"
+			found = e.Actor == policy.UID(uint32(os.Getuid())).Actor && e.Subject == servertest.TrustDomain && e.Decision == "allow"
 		}
 	}
 	if !found {

@@ -33,9 +33,12 @@ var (
 	Anonymous = Bearer("anonymous")
 )
 
+// uidPrefix begins the actor of a KindUID, before the number.
+const uidPrefix = "uid="
+
 // UID is the operator whose process runs as uid.
 func UID(uid uint32) Principal {
-	return Principal{KindUID, "uid=" + strconv.FormatUint(uint64(uid), 10), audit.Operator}
+	return Principal{KindUID, uidPrefix + strconv.FormatUint(uint64(uid), 10), audit.Operator}
 }
 
 // Agent is the agent of a SPIFFE ID, which has proven to be it.
@@ -49,7 +52,7 @@ func Bearer(what string) Principal { return Principal{KindBearer, what, audit.Be
 func (p Principal) told() bool {
 	switch p.Kind {
 	case KindUID:
-		return strings.HasPrefix(p.Actor, "uid=")
+		return strings.HasPrefix(p.Actor, uidPrefix)
 	case KindAgent:
 		return strings.HasPrefix(p.Actor, "spiffe://")
 	case KindSystem, KindBearer:

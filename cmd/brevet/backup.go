@@ -124,7 +124,7 @@ func restore(c *cli.Context) error {
 		return err
 	}
 	name := c.Args().First()
-	kept, err := server.Restore(c.Context, dir, name, actor(), time.Now())
+	kept, err := server.Restore(c.Context, dir, name, "", time.Now())
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -87,7 +85,6 @@ func initAuthority(c *cli.Context) error {
 		Algorithm:      c.String("algorithm"),
 		PassphraseFile: c.String("passphrase-file"),
 		NoPassphrase:   c.Bool("no-passphrase"),
-		Actor:          actor(),
 	}
 	if config.NoPassphrase && config.PassphraseFile != "" {
 		return misuse(c, "--passphrase-file and --no-passphrase exclude each other")
@@ -135,6 +132,3 @@ func initAuthority(c *cli.Context) error {
 		p.line("and register an agent:      brevet agent add NAME --owner WHO --dir %s", dir)
 	})
 }
-
-// actor names, in the audit log, the user of commands that need no server.
-func actor() string { return fmt.Sprintf("uid=%d", os.Getuid()) }

@@ -60,7 +60,6 @@ func (c InitConfig) withDefaults() InitConfig {
 	c.Algorithm = cmp.Or(c.Algorithm, string(keys.ECDSAP256))
 	c.RootLifetime = cmp.Or(c.RootLifetime, rootLifetime)
 	c.IssuerLifetime = cmp.Or(c.IssuerLifetime, issuerLifetime)
-	c.Actor = cmp.Or(c.Actor, fmt.Sprintf("uid=%d", os.Getuid()))
 	return c
 }
 
@@ -211,8 +210,12 @@ func (c InitConfig) fill(ctx context.Context, db storage.DB, store keys.Source, 
 	}})
 }
 
-// operator is the user who runs the program in the authority's directory.
+// operator is the user who runs the program in the authority's directory. An actor of
+// "" means the user id of this process.
 func operator(actor string) policy.Principal {
+	if actor == "" {
+		return policy.UID(uint32(os.Getuid()))
+	}
 	return policy.Principal{Kind: policy.KindUID, Actor: actor, Role: audit.Operator}
 }
 

@@ -22,7 +22,7 @@ import (
 // Restore puts a backup in place of the store in dir. No server may be using that
 // store. Restore keeps it under another name, which it returns. The authority
 // forgets all that happened since the backup, revocations too; only the numbers of
-// CRLs continue.
+// CRLs continue. An actor of "" means the user id of this process.
 func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept string, err error) {
 	f, err := config.Read(dir)
 	if err != nil {
