@@ -46,6 +46,9 @@ const (
 // to at 1<<62).
 const maxSize = 1 << 48
 
+// usual is room for the JSON of most events.
+const usual = 800
+
 // Append adds e at the end of the log and returns it as recorded: with its position, in
 // UTC, with overlong strings cut and malformed ones repaired. The event is in the log
 // only once the caller's transaction is committed.
@@ -59,7 +62,7 @@ func Append(tx storage.Tx, e Event) (Event, error) {
 	}
 	e.Seq = size
 	n := hashes(size)
-	e, value, err := e.record(make([]byte, n*tlog.HashSize, n*tlog.HashSize+512))
+	e, value, err := e.record(make([]byte, n*tlog.HashSize, n*tlog.HashSize+usual))
 	if err != nil {
 		return Event{}, fmt.Errorf("recording event %q: %w", e.Action, err)
 	}

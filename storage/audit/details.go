@@ -90,10 +90,14 @@ type FieldChange struct {
 // maxList is how many items of a list an event keeps when it must be cut.
 const maxList = 16
 
-// recorded returns d as the log keeps it, or nil if d says nothing.
+// recorded returns d as the log keeps it, or nil if d says nothing. It is d itself
+// where that is the same, as it mostly is.
 func (d *Details) recorded() *Details {
-	if d == nil {
+	switch {
+	case d == nil || d.Selection == nil && d.Counts == nil && d.empty():
 		return nil
+	case d.kept():
+		return d
 	}
 	c := *d
 	c.Scopes, c.Audiences, c.Names, c.Codes = orNil(c.Scopes), orNil(c.Audiences), orNil(c.Names), orNil(c.Codes)
@@ -115,6 +119,14 @@ func (d *Details) recorded() *Details {
 	}
 	return &c
 }
+
+// kept reports whether the log would keep d as it is. It need not find out for all.
+func (d *Details) kept() bool {
+	return kept(d.Scopes) && kept(d.Audiences) && kept(d.Names) && kept(d.Codes) && kept(d.Change) &&
+		d.NotAfter == fit(d.NotAfter) && d.Selection == nil && d.Counts == nil
+}
+
+func kept[T any](list []T) bool { return list == nil || len(list) > 0 }
 
 // empty reports whether no member of d would be written.
 func (d *Details) empty() bool {

@@ -67,7 +67,7 @@ type DB struct {
 // View runs fn on a snapshot. Writing fails.
 func (db *DB) View(ctx context.Context, fn func(storage.Tx) error) error {
 	return db.view(ctx, func(b *bbolt.Tx) error {
-		t := &tx{b: b}
+		t := &tx{b: b, tables: new(tables)}
 		defer t.end()
 		return fn(t)
 	})

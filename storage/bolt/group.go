@@ -23,12 +23,13 @@ var errUndo = errors.New("undoing a transaction that failed")
 // A group is the transactions that share one commit. It has one holder at a
 // time: the committer or the member whose turn it is.
 type group struct {
-	b     *bbolt.Tx     // nil until the first member writes or reads
-	kept  int           // members whose writes b holds
-	spoil error         // if set, why b must not be committed
-	back  chan struct{} // a member hands the group back
-	done  chan struct{} // closed after the commit
-	err   error         // of the commit, once done is closed
+	b      *bbolt.Tx // nil until the first member writes or reads
+	tables tables
+	kept   int           // members whose writes b holds
+	spoil  error         // if set, why b must not be committed
+	back   chan struct{} // a member hands the group back
+	done   chan struct{} // closed after the commit
+	err    error         // of the commit, once done is closed
 }
 
 // Update runs fn in the calling goroutine when its turn comes: the committer
@@ -90,7 +91,7 @@ func (db *DB) run(g *group, urgent bool, fn func(storage.Tx) error) error {
 	if db.room.full != nil && !urgent {
 		return db.room.full
 	}
-	t := &tx{b: g.b}
+	t := &tx{b: g.b, tables: &g.tables}
 	defer t.end()
 	kept := false
 	defer func() {

@@ -28,16 +28,14 @@ const (
 	fillScattered = 0.55 // 0.5, bbolt's default, would mean "not decided yet" here
 )
 
-// plan chooses how full to leave the pages of a table, given one more key.
-func plan(b *bbolt.Bucket, key []byte) {
+// plan chooses how full to leave the pages of a table, given one more key, and the
+// one that comes after it or is the same.
+func plan(b *bbolt.Bucket, key, next []byte) {
 	if b.FillPercent == bbolt.DefaultFillPercent {
 		b.FillPercent = fillRising
 	}
-	if b.FillPercent == fillRising {
-		// Not Last: it never returns if the table's last page was emptied.
-		if next, _ := b.Cursor().Seek(key); next != nil && !bytes.Equal(next, key) {
-			b.FillPercent = fillScattered
-		}
+	if next != nil && !bytes.Equal(next, key) {
+		b.FillPercent = fillScattered
 	}
 }
 
@@ -45,17 +43,44 @@ func plan(b *bbolt.Bucket, key []byte) {
 // with the other members of its group.
 type tx struct {
 	b       *bbolt.Tx // nil once the closure has returned
-	tables  [8]table  // the first ones looked up: a closure reads few tables, but often
-	known   int       // how many of tables are in use
+	tables  *tables
 	changes []change
 	drops   []string // tables to drop if the closure succeeds
 	dropped bool     // one of them existed
+}
+
+// tables are those that were looked up in a bbolt transaction. Few are, but often.
+type tables struct {
+	first [12]table
+	known int // how many of first are in use
 }
 
 // A table is the result of looking one up.
 type table struct {
 	name   string
 	bucket *bbolt.Bucket // nil if the table does not exist
+	cursor *bbolt.Cursor // for all keys: a cursor of its own for each would be garbage
+}
+
+// forget is called when a table was made or dropped.
+func (t *tables) forget() { *t = tables{} }
+
+// seek returns the first key of an existing table that is not less than key, with its
+// value. It is nil if there is none.
+func (t *table) seek(key []byte) (next, value []byte) {
+	if t.cursor == nil {
+		t.cursor = t.bucket.Cursor()
+	}
+	return t.cursor.Seek(key)
+}
+
+// get returns the value of a key of an existing table, or nil.
+func (t *table) get(key []byte) []byte {
+	next, value := t.seek(key)
+	if !bytes.Equal(next, key) {
+		return nil
+	}
+	return value
 }
 
 // A change is a write that can be undone.
@@ -68,22 +93,34 @@ type change struct {
 
 func (t *tx) end() { t.b = nil }
 
-// bucket returns the table's bucket, or nil if the table does not exist.
-func (t *tx) bucket(name string) *bbolt.Bucket {
+// table looks a table up. It returns nil if it does not exist.
+func (t *tx) table(name string) *table {
 	if t.b == nil || slices.Contains(t.drops, name) {
 		return nil
 	}
-	for i := range t.tables[:t.known] {
-		if t.tables[i].name == name {
-			return t.tables[i].bucket
+	return t.tables.find(t.b, name).existing()
+}
+
+func (t *tables) find(b *bbolt.Tx, name string) *table {
+	for i := range t.first[:t.known] {
+		if t.first[i].name == name {
+			return &t.first[i]
 		}
 	}
-	b := t.b.Bucket([]byte(name))
-	if t.known < len(t.tables) {
-		t.tables[t.known] = table{name, b}
-		t.known++
+	found := table{name: name, bucket: b.Bucket([]byte(name))}
+	if t.known == len(t.first) {
+		return &table{name: found.name, bucket: found.bucket}
 	}
-	return b
+	t.first[t.known] = found
+	t.known++
+	return &t.first[t.known-1]
+}
+
+func (t *table) existing() *table {
+	if t.bucket == nil {
+		return nil
+	}
+	return t
 }
 
 // writable returns an error if the table cannot be written.
@@ -104,15 +141,12 @@ func (t *tx) Get(table, key string) ([]byte, error) {
 	if t.b == nil {
 		return nil, errEnded
 	}
-	b := t.bucket(table)
-	if b == nil {
-		return nil, storage.ErrNotFound
+	if found := t.table(table); found != nil {
+		if value := found.get([]byte(key)); value != nil {
+			return value, nil
+		}
 	}
-	value := b.Get([]byte(key))
-	if value == nil {
-		return nil, storage.ErrNotFound
-	}
-	return value, nil
+	return nil, storage.ErrNotFound
 }
 
 // Put implements [storage.Tx].
@@ -123,21 +157,25 @@ func (t *tx) Put(table, key string, value []byte) error {
 	if table == "" || key == "" {
 		return errNoName
 	}
-	b := t.bucket(table)
-	if b == nil {
-		var err error
-		if b, err = t.b.CreateBucket([]byte(table)); err != nil {
+	to := t.table(table)
+	if to == nil {
+		if _, err := t.b.CreateBucket([]byte(table)); err != nil {
 			return fmt.Errorf("making table %q: %w", table, err)
 		}
-		t.known = 0 // the cached look-up says that the table does not exist
+		t.tables.forget()
 		t.changes = append(t.changes, change{table: table, created: true})
+		to = t.table(table)
 	}
 	k := []byte(key)
-	plan(b, k)
-	t.changes = append(t.changes, change{table: table, key: k, old: b.Get(k)})
+	next, old := to.seek(k)
+	plan(to.bucket, k, next)
+	if !bytes.Equal(next, k) {
+		old = nil
+	}
+	t.changes = append(t.changes, change{table: table, key: k, old: old})
 	// bbolt keeps the value until the commit, so copy the caller's. It must not be
 	// nil, which Get would take for absent.
-	if err := b.Put(k, append([]byte{}, value...)); err != nil {
+	if err := to.bucket.Put(k, append([]byte{}, value...)); err != nil {
 		return fmt.Errorf("writing to table %q: %w", table, err)
 	}
 	return nil
@@ -148,17 +186,17 @@ func (t *tx) Delete(table, key string) error {
 	if err := t.writable(table); err != nil {
 		return err
 	}
-	b := t.bucket(table)
-	if b == nil {
+	from := t.table(table)
+	if from == nil {
 		return nil
 	}
 	k := []byte(key)
-	old := b.Get(k)
+	old := from.get(k)
 	if old == nil {
 		return nil
 	}
 	t.changes = append(t.changes, change{table: table, key: k, old: old})
-	if err := b.Delete(k); err != nil {
+	if err := from.bucket.Delete(k); err != nil {
 		return fmt.Errorf("deleting from table %q: %w", table, err)
 	}
 	return nil
@@ -167,11 +205,11 @@ func (t *tx) Delete(table, key string) error {
 // Scan implements [storage.Tx].
 func (t *tx) Scan(table, prefix string) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
-		b := t.bucket(table)
-		if b == nil {
+		in := t.table(table)
+		if in == nil {
 			return
 		}
-		p, c := []byte(prefix), b.Cursor()
+		p, c := []byte(prefix), in.bucket.Cursor() // its own: Get and Put may run between two keys
 		for k, v := c.Seek(p); k != nil && bytes.HasPrefix(k, p); k, v = c.Next() {
 			if !yield(string(k), v) {
 				return
@@ -188,7 +226,7 @@ func (t *tx) Drop(table string) error {
 	} else if err != nil {
 		return err
 	}
-	t.dropped = t.dropped || t.bucket(table) != nil
+	t.dropped = t.dropped || t.table(table) != nil
 	t.drops = append(t.drops, table)
 	return nil
 }
@@ -198,6 +236,9 @@ func (t *tx) wrote() bool { return len(t.changes) > 0 || t.dropped }
 
 // dropTables performs the drops of a closure that succeeded.
 func (t *tx) dropTables() error {
+	if len(t.drops) > 0 {
+		defer t.tables.forget()
+	}
 	for _, table := range t.drops {
 		err := t.b.DeleteBucket([]byte(table))
 		if err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
@@ -212,6 +253,7 @@ func (t *tx) undo() error {
 	for _, c := range slices.Backward(t.changes) {
 		var err error
 		if c.created {
+			t.tables.forget()
 			err = t.b.DeleteBucket([]byte(c.table))
 		} else if b := t.b.Bucket([]byte(c.table)); c.old == nil {
 			err = b.Delete(c.key)
