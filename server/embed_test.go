@@ -45,7 +45,7 @@ func TestListenersOfTheCaller(t *testing.T) {
 	go own.ServeTLS(other, "", "")
 	get(t, http.DefaultTransport, public.URL+"/healthz", "ok\n")
 	answer := httptest.NewRecorder()
-	s.Handler().ServeHTTP(answer, httptest.NewRequest("GET", "/roots.pem", nil))
+	s.Handler().ServeHTTP(answer, httptest.NewRequest("GET", "https://authority/roots.pem", nil))
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(answer.Body.Bytes())
 	trusting := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}

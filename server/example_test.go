@@ -59,7 +59,7 @@ func Example() {
 
 	roots := x509.NewCertPool()
 	w := httptest.NewRecorder()
-	s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/roots.pem", nil))
+	s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "https://authority/roots.pem", nil))
 	roots.AppendCertsFromPEM(w.Body.Bytes())
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	resp, err := client.Get(s.URL() + "/readyz")

@@ -14,15 +14,31 @@ import (
 )
 
 // Handler serves agents and resource servers, as Run does over HTTPS. A program may
-// mount it at the root of its own host once Ready is closed. It must then use
-// [Server.TLSConfig], because clients prove who they are in the TLS handshake.
-func (s *Server) Handler() http.Handler { return s.observed(s.relying.Handler(s.agentHandler())) }
+// mount it at the root of its own host. It must then use [Server.TLSConfig], because
+// clients prove who they are in the TLS handshake.
+//
+// The handler answers 503 until Ready is closed, and again once Run stops. It answers
+// 421 to requests that did not come over TLS, see [Config.BehindTLS].
+//
+// [Config.Timeouts] does not apply here, nor do the other bounds that Run sets. The
+// program's [http.Server] needs time limits (ReadHeaderTimeout, ReadTimeout,
+// WriteTimeout, IdleTimeout, and WriteByteTimeout of HTTP2) and MaxHeaderBytes, and its
+// listener needs a limit of connections. Without them a client can hold connections and
+// memory for as long as it likes. Run uses the times of [Timeouts], headers of 32 kB and
+// at most 16,384 connections, fewer if the process may open fewer files.
+func (s *Server) Handler() http.Handler {
+	h := s.agentHandler()
+	if !s.BehindTLS {
+		h = overTLS(h)
+	}
+	return s.observed(s.mounted.admit(h))
+}
 
 // PublicHandler serves public, signed documents (CRLs, OCSP answers, issuers), as Run
-// does over plain HTTP. Certificates name the address.
-func (s *Server) PublicHandler() http.Handler {
-	return s.observed(s.relying.Handler(s.publicHandler()))
-}
+// does over plain HTTP. Certificates name the address. It answers 503 when
+// [Server.Handler] does. Time limits, the size of headers and the number of connections
+// are for the program's [http.Server] to bound, as there.
+func (s *Server) PublicHandler() http.Handler { return s.observed(s.mounted.admit(s.publicHandler())) }
 
 // agentHandler serves agents and resource servers over HTTPS.
 func (s *Server) agentHandler() http.Handler {
@@ -43,7 +59,7 @@ func (s *Server) agentHandler() http.Handler {
 	mux.Handle(acme.Path, s.acme)
 	mux.Handle("GET /metrics", s.metrics)
 	s.health(mux)
-	return mux
+	return s.relying.Handler(mux)
 }
 
 // ocspByGET is the route of OCSP requests in base64.
@@ -56,7 +72,7 @@ func (s *Server) publicHandler() http.Handler {
 	mux.HandleFunc("GET /issuer/{file}", certificates{s.authority, s.Log}.issuer)
 	mux.Handle("POST "+ca.OCSPPath, s.ocsp)
 	s.health(mux)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.relying.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A request in base64 may have "//" in it, which the mux would clean away.
 		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.HasPrefix(r.URL.Path, ca.OCSPPath+"/") {
 			r.Pattern = ocspByGET
@@ -64,7 +80,7 @@ func (s *Server) publicHandler() http.Handler {
 			return
 		}
 		mux.ServeHTTP(w, r)
-	})
+	}))
 }
 
 func (s *Server) observed(next http.Handler) http.Handler { return s.metrics.Observe(s.Log, next) }

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"log/slog"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -89,14 +88,10 @@ func TestInitNeedsLittle(t *testing.T) {
 	if err != nil || made.Advertise != "https://127.0.0.1:8443" {
 		t.Fatalf("%+v, %v", made, err)
 	}
-	s, err := server.New(server.Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s, _, _ := embed(t, server.Config{Dir: dir})
 	for what, want := range map[string]time.Duration{"roots.pem": 87600 * time.Hour, "chain.pem": 2160 * time.Hour} {
 		w := httptest.NewRecorder()
-		s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/"+what, nil))
+		s.Handler().ServeHTTP(w, httptest.NewRequest("GET", "https://authority/"+what, nil))
 		block, _ := pem.Decode(w.Body.Bytes())
 		if block == nil {
 			t.Fatalf("%s is %q", what, w.Body)

@@ -20,13 +20,13 @@ type Listeners struct {
 	HTTP  net.Listener // see Server.PublicHandler
 }
 
-// Timeouts bound every connection: a slower client has no use for a credential that
-// lives for minutes. Zero members mean the values of brevet serve.
+// Timeouts bound every connection that Run accepts: a slower client has no use for a
+// credential that lives for minutes. Zero members mean the values of brevet serve.
 type Timeouts struct {
-	Header time.Duration // of the TLS handshake, too
-	Read   time.Duration
-	Write  time.Duration
-	Idle   time.Duration
+	Header time.Duration // 5s; of the TLS handshake, too
+	Read   time.Duration // 15s
+	Write  time.Duration // 30s
+	Idle   time.Duration // 2m
 }
 
 var defaults = Timeouts{Header: 5 * time.Second, Read: 15 * time.Second, Write: 30 * time.Second, Idle: 2 * time.Minute}
@@ -86,11 +86,11 @@ func (s *Server) listen() (open []endpoint, err error) {
 	network, err := s.network()
 	room := limit.NewRoom()
 	if l := network.HTTPS; l != nil {
-		srv := add(agentsHere, limit.Bounded(l, room), s.Handler())
+		srv := add(agentsHere, limit.Bounded(l, room), s.observed(s.agentHandler()))
 		srv.TLSConfig, srv.ConnContext = s.TLSConfig(), relying.ConnContext
 	}
 	if l := network.HTTP; l != nil {
-		add(publicHere, limit.Bounded(l, room), s.PublicHandler())
+		add(publicHere, limit.Bounded(l, room), s.observed(s.publicHandler()))
 	}
 	if err != nil {
 		return open, err

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Run serves until ctx is done, finishes the requests in flight, and closes
-// the listeners and the store.
+// Run serves until ctx is done, finishes the requests in flight, those of mounted
+// handlers included, and closes the listeners and the store.
 func (s *Server) Run(ctx context.Context) error {
 	endpoints, err := s.listen()
 	if err != nil {
@@ -29,14 +29,16 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.url = s.file.Advertise
 	s.Log.Info("ready", "https", listeningAt(endpoints, agentsHere), "http", listeningAt(endpoints, publicHere), "version", s.Version)
+	s.mounted.set(true)
 	close(s.ready)
 	select {
 	case <-ctx.Done():
 		err = nil
 	case err = <-failed:
 	}
+	s.mounted.set(false)
 	close(s.stopping)
-	shutdown(endpoints)
+	shutdown(endpoints, &s.mounted)
 	s.acme.Close()
 	stopLoops()
 	wait.Wait()
@@ -49,10 +51,11 @@ func (s *Server) Run(ctx context.Context) error {
 // shutdownTime is how long requests in flight are waited for.
 const shutdownTime = 10 * time.Second
 
-func shutdown(endpoints []endpoint) {
+func shutdown(endpoints []endpoint, m *mounted) {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
 	var wait sync.WaitGroup
+	wait.Go(func() { m.wait(ctx) })
 	for _, e := range endpoints {
 		wait.Go(func() {
 			if e.server.Shutdown(ctx) != nil {

@@ -1,7 +1,8 @@
 // Package server assembles the authority: it turns a directory into stores,
 // keys, handlers and loops, and serves agents over HTTPS, relying parties over
 // plain HTTP and operators over a unix socket. Programs embed it with [New]; they may
-// bring listeners of their own, or mount [Server.Handler] and [Server.PublicHandler].
+// bring listeners of their own, or mount [Server.Handler] and [Server.PublicHandler], and
+// then bound connections themselves.
 //
 // Plain HTTP carries only public, signed documents (CRLs, OCSP answers, CA
 // certificates). Only root and the user that the server runs as can open the socket;
@@ -46,6 +47,13 @@ type Config struct {
 	Timeouts       Timeouts         // of connections
 	Listeners      *Listeners       // of a program that embeds the server; nil means those that brevet.yaml names
 
+	// BehindTLS lets [Server.Handler] answer requests that did not come over TLS. A
+	// program sets it if a proxy of its own speaks TLS with the clients and nobody else
+	// reaches the handler. Such clients cannot authenticate with certificates. The
+	// limits for senders hold for the address in RemoteAddr, so the program must put the
+	// client's there.
+	BehindTLS bool
+
 	// External are policy engines of a program that embeds the server. All that agents
 	// and operators ask for must please each of them as well as the rules of the
 	// registry: an engine can refuse, ask for an approval, or grant less. One that
@@ -71,6 +79,7 @@ type Server struct {
 	relying   *relying.Observer
 	ready     chan struct{}
 	stopping  chan struct{}
+	mounted   mounted
 	url       string
 }
 
@@ -148,7 +157,7 @@ func (s *Server) assemble(k keys.Source) error {
 	return nil
 }
 
-// Ready is closed when the server answers.
+// Ready is closed when the server answers, mounted handlers included.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
 // URL returns where the server answers HTTPS, once it is ready.
