@@ -5,12 +5,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents/secret"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -38,10 +38,10 @@ func newBinding(expires [4]byte) Binding {
 	var raw [keyIDSize]byte
 	copy(raw[:], expires[:])
 	rand.Read(raw[len(expires):])
-	b := Binding{KeyID: base64.RawURLEncoding.EncodeToString(raw[:])}
+	b := Binding{KeyID: strict.ToBase64(raw[:])}
 	for {
 		rand.Read(b.salt[:])
-		text := base64.RawURLEncoding.EncodeToString(macKey(b.KeyID, b.salt[:]))
+		text := strict.ToBase64(macKey(b.KeyID, b.salt[:]))
 		if text[0] != '-' { // ACME clients would take that for a flag; no KeyID begins so before 2088
 			b.MACKey = secret.New(text)
 			return b
@@ -63,11 +63,11 @@ type keyID struct {
 
 // parseKeyID reads the identifier of a binding as it stands in a JWS.
 func parseKeyID(kid string) (keyID, error) {
-	if len(kid) != base64.RawURLEncoding.EncodedLen(keyIDSize) {
+	if len(kid) != strict.Base64Len(keyIDSize) {
 		return keyID{}, ErrBinding
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(kid)
-	if err != nil || len(raw) != keyIDSize || raw[0] >= 0x80 { // the decoder skips line breaks
+	raw, err := strict.Base64(kid)
+	if err != nil || raw[0] >= 0x80 {
 		return keyID{}, ErrBinding
 	}
 	var id CredentialID

@@ -4,13 +4,13 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents/secret"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -52,18 +52,18 @@ func NewEnrollment(now time.Time) (Enrollment, error) {
 func newEnrollment(raw []byte) Enrollment {
 	var id CredentialID
 	copy(id[:4], raw)
-	text := EnrollmentPrefix + base64.RawURLEncoding.EncodeToString(raw)
+	text := EnrollmentPrefix + strict.ToBase64(raw)
 	return Enrollment{Token: secret.New(text), Expires: id.Expires(), hash: sha256.Sum256([]byte(text))}
 }
 
 // ParseEnrollment reads a token.
 func ParseEnrollment(text string) (Enrollment, error) {
 	body, ok := strings.CutPrefix(text, EnrollmentPrefix)
-	if !ok || len(body) != base64.RawURLEncoding.EncodedLen(4+32) {
+	if !ok || len(body) != strict.Base64Len(4+32) {
 		return Enrollment{}, ErrEnrollment
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(body)
-	if err != nil || len(raw) != 4+32 || raw[0] >= 0x80 { // the decoder skips line breaks
+	raw, err := strict.Base64(body)
+	if err != nil || raw[0] >= 0x80 {
 		return Enrollment{}, ErrEnrollment
 	}
 	return newEnrollment(raw), nil

@@ -3,12 +3,12 @@ package client
 import (
 	"crypto"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/brevet-ca/brevet/pqc/jose"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 )
 
 // assertionLife is how long an assertion may be on its way.
@@ -29,7 +29,7 @@ func assertion(p *pair, issuer string, now time.Time) (string, error) {
 	rand.Read(jti)
 	claims, err := json.Marshal(jose.Claims{
 		Issuer: p.agent(), Subject: p.agent(), Audience: []string{issuer},
-		ID:       base64.RawURLEncoding.EncodeToString(jti),
+		ID:       strict.ToBase64(jti),
 		IssuedAt: now, Expiry: now.Add(assertionLife),
 	})
 	if err != nil {

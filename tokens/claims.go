@@ -1,6 +1,9 @@
 package tokens
 
-import "github.com/brevet-ca/brevet/agents"
+import (
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
+)
 
 // claims are those of RFC 9068, section 2.2. The introspection response has
 // the same (RFC 7662, section 2.2).
@@ -55,7 +58,7 @@ func (s *Service) claims(t Token) claims {
 	if t.Bound == nil {
 		return c
 	}
-	thumbprint := b64.EncodeToString(t.Bound.Thumbprint[:])
+	thumbprint := strict.ToBase64(t.Bound.Thumbprint[:])
 	switch t.Bound.Kind {
 	case ToCertificate:
 		c.Confirmation = &confirmation{X5TS256: thumbprint}

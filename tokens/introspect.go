@@ -11,6 +11,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -65,7 +66,7 @@ func Find(tx storage.Tx, text string) (Token, error) {
 	if !ok || strings.Contains(signature, ".") || len(text) > maxToken {
 		return Token{}, storage.ErrNotFound
 	}
-	payload, err := b64.AppendDecode(make([]byte, 0, 1024), []byte(encoded))
+	payload, err := strict.Base64(encoded)
 	if err != nil {
 		return Token{}, storage.ErrNotFound
 	}

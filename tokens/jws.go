@@ -2,13 +2,10 @@ package tokens
 
 import (
 	"crypto"
-	"encoding/base64"
 	"fmt"
 
 	"github.com/brevet-ca/brevet/pqc/jose"
 )
-
-var b64 = base64.RawURLEncoding
 
 // The types of JWT that are signed here. A verifier that wants one type refuses
 // the others (RFC 8725, section 3.11).

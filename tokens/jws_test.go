@@ -4,6 +4,8 @@ import (
 	"crypto/ed25519"
 	"strings"
 	"testing"
+
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 )
 
 // TestTypesOfJWT: a header names the type that was asked for, and no other type
@@ -18,7 +20,7 @@ func TestTypesOfJWT(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, err := s.sign(accessTokenType, []byte(`{}`))
-	header, _ := b64.DecodeString(strings.SplitN(text, ".", 2)[0])
+	header, _ := strict.Base64(strings.SplitN(text, ".", 2)[0])
 	if want := `{"alg":"EdDSA","kid":"00ff","typ":"at+jwt"}`; err != nil || string(header) != want {
 		t.Errorf("got %s, %v, want %s", header, err, want)
 	}

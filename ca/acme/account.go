@@ -2,7 +2,6 @@ package acme
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -170,7 +170,7 @@ func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answ
 	}
 	secret := make([]byte, 16)
 	rand.Read(secret)
-	a := account{ID: base64.RawURLEncoding.EncodeToString(secret), Key: r.key.jwk, Contact: contact, Status: statusValid}
+	a := account{ID: strict.ToBase64(secret), Key: r.key.jwk, Contact: contact, Status: statusValid}
 	q := policy.Query{Principal: policy.Bearer("external account binding"), Action: audit.ACMEAccountCreate, Subject: string(b.agent), Time: r.now, KeyThumbprint: r.key.hash()}
 	if b.refused != nil {
 		return nil, unbound(s.Policy.Refuse(r.ctx, q, b.refused))

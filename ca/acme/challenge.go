@@ -3,13 +3,13 @@ package acme
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/smallstep/certificates/acme"
 
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -28,7 +28,7 @@ func newChallenges(id identifier, wildcard bool) []challenge {
 	for i, kind := range kinds {
 		var token [32]byte // section 8.1 wants 128 bits at least
 		rand.Read(token[:])
-		list[i] = challenge{Type: string(kind), Token: base64.RawURLEncoding.EncodeToString(token[:]), Status: statusPending}
+		list[i] = challenge{Type: string(kind), Token: strict.ToBase64(token[:]), Status: statusPending}
 	}
 	return list
 }

@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"slices"
 
@@ -66,7 +65,7 @@ func newKey(public crypto.PublicKey) (*key, error) {
 
 func thumbprint(canonical []byte) string {
 	sum := sha256.Sum256(canonical)
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	return strict.ToBase64(sum[:])
 }
 
 // checkAlgorithm refuses algorithms that requests must not be signed with (RFC 8555,

@@ -4,7 +4,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/binary"
 	"net/http"
 	"sync"
@@ -47,7 +46,7 @@ func (n *nonces) make() string {
 	var plain, sealed [16]byte
 	binary.BigEndian.PutUint64(plain[8:], count)
 	n.block.Encrypt(sealed[:], plain[:])
-	return base64.RawURLEncoding.EncodeToString(sealed[:])
+	return strict.ToBase64(sealed[:])
 }
 
 // use consumes a nonce. It reports whether the nonce is one of the latest and was unused.

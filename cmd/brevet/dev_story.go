@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/client"
+	"github.com/brevet-ca/brevet/pqc/jose"
 	"github.com/brevet-ca/brevet/server"
 	"github.com/brevet-ca/brevet/server/admin/api"
 )
@@ -150,16 +150,12 @@ func (s *story) getToken(ctx context.Context) error {
 
 // payload returns the claims of a token, for show.
 func payload(token string) (map[string]any, error) {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return nil, errors.New("the token is not a JWT")
-	}
-	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	signed, err := jose.ParseCompact(token)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the token is not a JWT: %w", err)
 	}
 	var claims map[string]any
-	return claims, json.Unmarshal(text, &claims)
+	return claims, json.Unmarshal(signed.Payload, &claims)
 }
 
 func (s *story) callResource(ctx context.Context) error {
