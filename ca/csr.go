@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/components"
@@ -64,7 +63,7 @@ func ParseCSR(der []byte) (*CSR, error) {
 	if err := agents.CheckEncoding(r.RawSubjectPublicKeyInfo, r.PublicKey); err != nil {
 		return nil, fmt.Errorf("certificate request: %w", err)
 	}
-	if !slices.Contains(csrAlgorithms, r.SignatureAlgorithm) {
+	if !pkix.AcceptsClassical(r.SignatureAlgorithm) {
 		return nil, fmt.Errorf("%w certificate request: signature algorithm %s, want ECDSA or RSA with SHA-256 or more, Ed25519, ML-DSA or a composite", agents.ErrInvalid, r.SignatureAlgorithm)
 	}
 	if err := r.CheckSignature(); err != nil {
@@ -87,12 +86,6 @@ func parsePostQuantum(der []byte, pq *pqc.PublicKey) (*CSR, error) {
 		return nil, fmt.Errorf("%w certificate request: its signature is wrong: %v", agents.ErrInvalid, err)
 	}
 	return newCSR(r.X509, pq)
-}
-
-var csrAlgorithms = []x509.SignatureAlgorithm{
-	x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512, x509.PureEd25519,
-	x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA,
-	x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS, x509.SHA512WithRSAPSS,
 }
 
 // newCSR reads what a request asks for. pq is the key if it is a post-quantum one.

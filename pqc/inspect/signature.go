@@ -7,7 +7,6 @@ import (
 	stdpkix "crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
-	"slices"
 
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/jose"
@@ -31,18 +30,12 @@ func (i *Inspector) byKey(der []byte, classical x509.SignatureAlgorithm) (pkix.P
 	return 0, "", errors.New("it is not signed with the key that is given")
 }
 
-// sound are the classical signatures that are accepted with a key alone.
-var sound = []x509.SignatureAlgorithm{
-	x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512, x509.PureEd25519,
-	x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA, x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS, x509.SHA512WithRSAPSS,
-}
-
 func verifyX509(public crypto.PublicKey, tbs, identifier, signature []byte, classical x509.SignatureAlgorithm) bool {
 	if k, ok := public.(*pqc.PublicKey); ok { // another composite over the same keys must not do
 		return bytes.Equal(identifier, k.Algorithm().Identifier()) && k.Verify(tbs, signature)
 	}
 	c := x509.Certificate{PublicKey: public}
-	return slices.Contains(sound, classical) && c.CheckSignature(classical, tbs, signature) == nil
+	return pkix.AcceptsClassical(classical) && c.CheckSignature(classical, tbs, signature) == nil
 }
 
 // protectionOf says what signatures by the key rest on.

@@ -25,6 +25,17 @@ var null = []byte{5, 0}
 // SHA-1 are left out.
 var classicalAlgorithms = newClassicalAlgorithms()
 
+// AcceptsClassical reports whether classical signatures by the algorithm are accepted:
+// ECDSA or RSA with SHA-256 or more, and Ed25519.
+func AcceptsClassical(alg x509.SignatureAlgorithm) bool {
+	for _, accepted := range classicalAlgorithms {
+		if alg == accepted {
+			return true
+		}
+	}
+	return false
+}
+
 func newClassicalAlgorithms() map[string]x509.SignatureAlgorithm {
 	m := map[string]x509.SignatureAlgorithm{
 		string(identifier(oidECDSASHA256, nil)): x509.ECDSAWithSHA256,

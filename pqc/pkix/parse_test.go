@@ -210,6 +210,12 @@ func TestClassicalAlgorithms(t *testing.T) {
 			t.Errorf("%v: %v, %v", alg, p, err)
 		}
 	}
+	for alg := range x509.PureEd25519 + 2 { // the last of crypto/x509, and one that it may add
+		_, old := map[x509.SignatureAlgorithm]bool{x509.MD2WithRSA: true, x509.MD5WithRSA: true, x509.SHA1WithRSA: true, x509.DSAWithSHA1: true, x509.DSAWithSHA256: true, x509.ECDSAWithSHA1: true}[alg]
+		if want := alg != x509.UnknownSignatureAlgorithm && !old && alg <= x509.PureEd25519; AcceptsClassical(alg) != want {
+			t.Errorf("AcceptsClassical(%v) is %v", alg, !want)
+		}
+	}
 	sha1 := identifier([]int{1, 2, 840, 10045, 4, 1}, nil)
 	root := newCA(t, classicalMode, "root", nil)
 	parts := must(splitTBS(root.X509.RawTBSCertificate, certificateExtensions))(t)
