@@ -20,7 +20,6 @@ package ca
 import (
 	"bytes"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -40,7 +39,7 @@ type Config struct {
 	Policy      *policy.Point
 	Keys        keys.Source
 	TrustDomain agents.TrustDomain
-	BaseURL     string // of the plain HTTP listener, which serves CRLs, issuers' certificates and OCSP
+	BaseURL     string // of the plain HTTP listener, which serves CRLs, issuers' certificates and OCSP; no slash at its end
 	Profiles    map[string]ProfileConfig
 	Clock       *clock.Clock
 }
@@ -63,7 +62,7 @@ func New(c Config) (*CA, error) {
 	ca := &CA{
 		db: c.DB, policy: c.Policy, keys: c.Keys, td: c.TrustDomain, clock: c.Clock,
 		census:   components.NewCensus(c.DB, onRecord{}),
-		baseURL:  strings.TrimSuffix(c.BaseURL, "/"),
+		baseURL:  c.BaseURL,
 		profiles: map[string]*Profile{serverProfile: newServerProfile()},
 	}
 	if _, ok := c.Profiles[DefaultProfile]; !ok {

@@ -10,7 +10,6 @@ package tokens
 
 import (
 	"log/slog"
-	"strings"
 	"sync/atomic"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -44,7 +43,6 @@ type Service struct {
 
 // New returns a Service over the token keys that are active in the store.
 func New(c Config) (*Service, error) {
-	c.Issuer = strings.TrimSuffix(c.Issuer, "/")
 	s := &Service{Config: c}
 	return s, s.Reload()
 }

@@ -58,7 +58,7 @@ func parseLifetime(s string) (time.Duration, error) {
 
 // parseAdvertise accepts the https URL of an origin, at a host that can stand
 // in a certificate. As the issuer of tokens it has neither query nor fragment
-// (RFC 8414, section 2).
+// (RFC 8414, section 2). The slash at the end is dropped here, and nowhere else.
 func parseAdvertise(s string) (string, error) {
 	u, err := url.Parse(strings.ToLower(s))
 	if err != nil || u.Scheme != "https" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {

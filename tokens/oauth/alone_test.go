@@ -47,7 +47,7 @@ func newAlone(t testing.TB, postQuantum keys.Algorithm, audiences ...string) *al
 	m.store.Key(keys.TokensPQ, postQuantum)
 	log := slog.New(slog.DiscardHandler)
 	service, err := tokens.New(tokens.Config{
-		DB: m, Policy: &policy.Point{DB: m, Rules: policy.Rules{Authority: "https://ca.example"}}, Keys: m.store.Keys, TrustDomain: td, Issuer: "https://ca.example/", Clock: m.store.Clock(), Log: log, PostQuantum: audiences,
+		DB: m, Policy: &policy.Point{DB: m, Rules: policy.Rules{Authority: "https://ca.example"}}, Keys: m.store.Keys, TrustDomain: td, Issuer: "https://ca.example", Clock: m.store.Clock(), Log: log, PostQuantum: audiences,
 	})
 	if err != nil {
 		t.Fatal(err)
