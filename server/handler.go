@@ -57,7 +57,8 @@ func (s *Server) agentHandler() http.Handler {
 	mux.Handle("POST "+acme.Path+"new-account", limited(s.acme)) // strangers may call these two
 	mux.Handle("POST "+acme.Path+"revoke-cert", limited(s.acme))
 	mux.Handle(acme.Path, s.acme)
-	mux.Handle("GET /metrics", s.metrics)
+	// As a function: as a value in an interface, it would link all that metrics can do.
+	mux.HandleFunc("GET /metrics", s.metrics.ServeHTTP)
 	s.health(mux)
 	return s.relying.Handler(mux)
 }

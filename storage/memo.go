@@ -45,8 +45,8 @@ func (m *Memo[V]) Read(tx Tx, key string) (V, string, error) {
 	if known && d.raw == string(b) {
 		return d.value, d.raw, nil
 	}
-	v, err := m.decode(key, b)
-	if err != nil {
+	var v V
+	if err := decode(string(m.Table), key, b, &v); err != nil {
 		return v, "", err
 	}
 	m.mu.Lock()

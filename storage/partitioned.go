@@ -18,46 +18,48 @@ const partitions = Table[struct{}]("partitions")
 
 const hourFormat = "2006010215"
 
-func (p Partitioned[V]) table(expires time.Time) Table[V] {
+// partition returns the table of what expires in the hour given.
+func partition(p string, expires time.Time) string {
 	var name [64]byte
-	return Table[V](expires.UTC().AppendFormat(append(append(name[:0], p...), '/'), hourFormat))
+	return string(expires.UTC().AppendFormat(append(append(name[:0], p...), '/'), hourFormat))
 }
 
 // Put sets the value of key, which expires at the instant given.
 func (p Partitioned[V]) Put(tx Tx, expires time.Time, key string, v V) error {
-	t := p.table(expires)
-	known, err := partitions.Has(tx, string(t))
+	return putIn(tx, partition(string(p), expires), key, v)
+}
+
+func putIn(tx Tx, table, key string, v any) error {
+	known, err := partitions.Has(tx, table)
 	if err != nil {
 		return err
 	}
 	if !known {
-		if err := partitions.Put(tx, string(t), struct{}{}); err != nil {
+		if err := partitions.Put(tx, table, struct{}{}); err != nil {
 			return err
 		}
 	}
-	return t.Put(tx, key, v)
+	return put(tx, table, key, v)
 }
 
 // Create is Put for a key that must be new: else [ErrExists].
 func (p Partitioned[V]) Create(tx Tx, expires time.Time, key string, v V) error {
-	taken, err := p.table(expires).Has(tx, key)
-	if err != nil {
+	table := partition(string(p), expires)
+	if err := absent(tx, table, key); err != nil {
 		return err
 	}
-	if taken {
-		return ErrExists
-	}
-	return p.Put(tx, expires, key, v)
+	return putIn(tx, table, key, v)
 }
 
 // Get returns the value of key, which was put with the same expiry hour.
-func (p Partitioned[V]) Get(tx Tx, expires time.Time, key string) (V, error) {
-	return p.table(expires).Get(tx, key)
+func (p Partitioned[V]) Get(tx Tx, expires time.Time, key string) (v V, err error) {
+	err = get(tx, partition(string(p), expires), key, &v)
+	return v, err
 }
 
 // Delete removes key, which was put with the same expiry hour.
 func (p Partitioned[V]) Delete(tx Tx, expires time.Time, key string) error {
-	return p.table(expires).Delete(tx, key)
+	return tx.Delete(partition(string(p), expires), key)
 }
 
 // Since yields the records that expire in the hour of from or later, hour by
@@ -70,15 +72,23 @@ func (p Partitioned[V]) Since(tx Tx, from time.Time) iter.Seq2[V, error] {
 // SincePrefix is Since for the records whose key begins with prefix.
 func (p Partitioned[V]) SincePrefix(tx Tx, from time.Time, prefix string) iter.Seq2[V, error] {
 	return func(yield func(V, error) bool) {
-		first := string(p.table(from))
-		for name := range tx.Scan(string(partitions), string(p)+"/") {
-			if name < first {
-				continue
-			}
+		for name := range since(tx, string(p), from) {
 			for v, err := range Table[V](name).Scan(tx, prefix) {
 				if !yield(v, err) || err != nil {
 					return
 				}
+			}
+		}
+	}
+}
+
+// since yields the partitions of the hour of from and later.
+func since(tx Tx, p string, from time.Time) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		first := partition(p, from)
+		for name := range tx.Scan(string(partitions), p+"/") {
+			if name >= first && !yield(name) {
+				return
 			}
 		}
 	}

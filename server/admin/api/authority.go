@@ -80,7 +80,7 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 
 // Backup writes a copy of the store, as of one instant, to w.
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
-	body, err := open(ctx, c, Backup, struct{}{})
+	body, err := c.open(ctx, Backup.route, new(struct{}))
 	if err != nil {
 		return err
 	}

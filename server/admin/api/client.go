@@ -80,22 +80,27 @@ func (c *Client) explain(err error) error {
 }
 
 // ask has the server do an operation.
-func ask[Q, A any](ctx context.Context, c *Client, o Operation[Q, A], q Q) (A, error) {
-	var out A
-	body, err := open(ctx, c, o, q)
+func ask[Q, A any](ctx context.Context, c *Client, o Operation[Q, A], q Q) (out A, err error) {
+	err = c.call(ctx, o.route, &q, &out)
+	return out, err
+}
+
+// call sends a request and decodes the answer. It gets pointers to both.
+func (c *Client) call(ctx context.Context, route string, q, out any) error {
+	body, err := c.open(ctx, route, q)
 	if err != nil {
-		return out, err
+		return err
 	}
 	defer body.Close()
-	if err := json.NewDecoder(body).Decode(&out); err != nil {
-		return out, fmt.Errorf("reading the server's answer: %w", err)
+	if err := json.NewDecoder(body).Decode(out); err != nil {
+		return fmt.Errorf("reading the server's answer: %w", err)
 	}
-	return out, nil
+	return nil
 }
 
 // open sends a request and returns the body of a successful answer.
-func open[Q, A any](ctx context.Context, c *Client, o Operation[Q, A], q Q) (io.ReadCloser, error) {
-	method, path, query, hasBody := o.target(q)
+func (c *Client) open(ctx context.Context, route string, q any) (io.ReadCloser, error) {
+	method, path, query, hasBody := target(route, q)
 	if !hasBody {
 		return c.send(ctx, method, path, query, nil)
 	}

@@ -57,7 +57,7 @@ type ProofRequest struct {
 
 // Events calls f with the chosen entries in their order, as JSON documents.
 func (c *Client) Events(ctx context.Context, filter EventFilter, f func(json.RawMessage) error) error {
-	body, err := open(ctx, c, ListEvents, filter)
+	body, err := c.open(ctx, ListEvents.route, &filter)
 	if err != nil {
 		return err
 	}

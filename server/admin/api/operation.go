@@ -17,12 +17,14 @@ type Operation[Q, A any] struct{ route string }
 // Route returns the method and the path, as [net/http.ServeMux] takes them.
 func (o Operation[Q, A]) Route() string { return o.route }
 
-// target returns where a request goes, and whether it has a body.
-func (o Operation[Q, A]) target(q Q) (method, path string, query url.Values, body bool) {
-	method, path, _ = strings.Cut(o.route, " ")
+// target returns where a request goes over HTTP, and whether it has a body. It gets a
+// pointer to the request.
+func target(route string, q any) (method, path string, query url.Values, body bool) {
+	method, path, _ = strings.Cut(route, " ")
 	query = url.Values{}
-	left := reflect.TypeFor[Q]().NumField()
-	for f := range parameters(reflect.ValueOf(&q).Elem()) {
+	fields := reflect.ValueOf(q).Elem()
+	left := fields.NumField()
+	for f := range parameters(fields) {
 		left--
 		if f.path {
 			path = strings.Replace(path, "{"+f.name+"}", url.PathEscape(texts(f.value)[0]), 1)

@@ -24,7 +24,7 @@ func TestParametersArriveAsTheyWereSent(t *testing.T) {
 		{Name: "a", Number: 7, Owner: "me & you", Yes: true, Since: time.Unix(1, 5).UTC(), For: time.Minute, Labels: map[string]string{"k": "v=w", "l": ""}},
 		{Name: "b"},
 	} {
-		method, path, query, body := o.target(want)
+		method, path, query, body := target(o.route, &want)
 		if method != "POST" || path != "/things/"+want.Name+"/"+map[int64]string{7: "7", 0: "0"}[want.Number] || !body {
 			t.Errorf("%s %s, body %v", method, path, body)
 		}
@@ -40,7 +40,7 @@ func TestParametersArriveAsTheyWereSent(t *testing.T) {
 			t.Errorf("got %+v, %v, want %+v", got, err, want)
 		}
 	}
-	if _, _, _, body := ListAgents.target(Filter{}); body {
+	if _, _, _, body := target(ListAgents.route, new(Filter)); body {
 		t.Error("a list of agents has a body")
 	}
 }
