@@ -150,9 +150,8 @@ func (s *Server) assemble(k keys.Source) error {
 	})
 	s.metrics = telemetry.NewMetrics(s.gauges())
 	s.admin = admin.NewHandler(&operator.Service{
-		DB: s.db, Policy: s.policy, CA: a.CA, CRL: a.CRL, Tokens: a.Tokens, TrustDomain: td,
-		BaseURL: s.file.BaseURL(), Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping,
-		Keys: a, Checkpoints: a, Health: a,
+		DB: s.db, Policy: s.policy, Authority: a, TrustDomain: td, BaseURL: s.file.BaseURL(),
+		Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping,
 	})
 	return nil
 }

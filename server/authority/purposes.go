@@ -11,9 +11,6 @@ import (
 // auditOwner is the checkpoint signer's name in the table of purposes.
 const auditOwner = "audit"
 
-// Purposes returns the table that operators are shown keys by.
-func (*Authority) Purposes() keys.Purposes { return Purposes() }
-
 // Purposes returns what an authority has keys for, in the order of brevet key list.
 func Purposes() keys.Purposes {
 	return slices.Concat(ca.Purposes(), tokens.Purposes(), keys.Purposes{

@@ -25,7 +25,7 @@ func (s *Service) authorityOperations() []Operation {
 }
 
 func (s *Service) showCRL(_ context.Context, _ policy.Principal, in api.CRLRequest) (api.CRL, error) {
-	for _, l := range s.CRL.Current() {
+	for _, l := range s.Authority.CRL.Current() {
 		if in.Issuer == "" || in.Issuer == l.Issuer {
 			return s.list(l)
 		}
@@ -34,7 +34,7 @@ func (s *Service) showCRL(_ context.Context, _ policy.Principal, in api.CRLReque
 }
 
 func (s *Service) publishCRL(ctx context.Context, _ policy.Principal, _ struct{}) (api.CRL, error) {
-	lists, err := s.CRL.PublishRegular(ctx)
+	lists, err := s.Authority.CRL.PublishRegular(ctx)
 	if err != nil {
 		return api.CRL{}, err
 	}
@@ -69,11 +69,11 @@ func serialText(n *big.Int) string {
 }
 
 func (s *Service) status(ctx context.Context, _ policy.Principal, _ struct{}) (api.Status, error) {
-	st, err := s.Health.Status(ctx)
+	st, err := s.Authority.Status(ctx)
 	if err != nil {
 		return api.Status{}, err
 	}
-	if lists := s.CRL.Current(); len(lists) > 0 {
+	if lists := s.Authority.CRL.Current(); len(lists) > 0 {
 		st.CRL = s.summary(lists[0])
 	}
 	err = s.DB.View(ctx, func(tx storage.Tx) error {

@@ -55,7 +55,7 @@ func (s *Service) issue(ctx context.Context, p policy.Principal, in api.IssueReq
 		q := policy.Query{Principal: p, Action: audit.CertificateIssue, Subject: string(name), Time: s.Clock.Now()}
 		return out, s.Policy.Refuse(ctx, q, err)
 	}
-	issued, err := s.CA.Issue(ctx, ca.Request{
+	issued, err := s.Authority.CA.Issue(ctx, ca.Request{
 		Principal: p, OnBehalfOf: s.TrustDomain.ID(name), Agent: name, CSR: csr, TTL: ttl, Profile: in.Profile, Proof: audit.ByOperator,
 	})
 	if err != nil {
@@ -163,7 +163,7 @@ func (s *Service) revokeCertificate(ctx context.Context, p policy.Principal, in 
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	c, err := s.CA.Revoke(storage.Urgent(ctx), p, serial, why)
+	c, err := s.Authority.CA.Revoke(storage.Urgent(ctx), p, serial, why)
 	if err != nil {
 		return api.Receipt{}, err
 	}
@@ -218,7 +218,7 @@ func (s *Service) revokeToken(ctx context.Context, p policy.Principal, in api.To
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	t, err := s.Tokens.Revoke(storage.Urgent(ctx), p, jti, "", why)
+	t, err := s.Authority.Tokens.Revoke(storage.Urgent(ctx), p, jti, "", why)
 	if err != nil {
 		return api.Receipt{}, err
 	}
@@ -228,7 +228,7 @@ func (s *Service) revokeToken(ctx context.Context, p policy.Principal, in api.To
 func (s *Service) introspect(ctx context.Context, _ policy.Principal, in api.IntrospectRequest) (json.RawMessage, error) {
 	var out tokens.Introspection
 	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
-		out, err = s.Tokens.Introspect(tx, in.Token, s.Clock.Now())
+		out, err = s.Authority.Tokens.Introspect(tx, in.Token, s.Clock.Now())
 		return err
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -24,7 +25,7 @@ func (s *Service) keyOperations() []Operation {
 func (s *Service) listKeys(ctx context.Context, _ policy.Principal, _ struct{}) ([]api.Key, error) {
 	list := []api.Key{}
 	err := s.DB.View(ctx, func(tx storage.Tx) error {
-		all, err := s.Keys.Purposes().List(tx)
+		all, err := authority.Purposes().List(tx)
 		if err != nil {
 			return err
 		}
@@ -71,7 +72,7 @@ func (s *Service) dryRunKey(ctx context.Context, _ policy.Principal, in api.Rota
 	if err != nil {
 		return api.DryRun{}, err
 	}
-	return s.Keys.DryRun(ctx, purpose, a)
+	return s.Authority.DryRun(ctx, purpose, a)
 }
 
 // dryRunAll is the dry run of moving the whole authority to an algorithm: its
@@ -85,8 +86,8 @@ func (s *Service) dryRunAll(ctx context.Context, _ policy.Principal, in api.DryR
 	moved := func(spec keys.PurposeSpec) bool {
 		return (spec.Purpose == keys.Issuer || spec.Publishes == keys.JWKS) && spec.Check(a) == nil
 	}
-	for _, spec := range s.Keys.Purposes().With(moved) {
-		one, err := s.Keys.DryRun(ctx, spec.Purpose, a)
+	for _, spec := range authority.Purposes().With(moved) {
+		one, err := s.Authority.DryRun(ctx, spec.Purpose, a)
 		if err != nil {
 			return nil, err
 		}
@@ -100,12 +101,12 @@ func (s *Service) rotateKey(ctx context.Context, p policy.Principal, in api.Rota
 	if err != nil {
 		return out, err
 	}
-	id, err := s.Keys.Rotate(ctx, p, purpose, a)
+	id, err := s.Authority.Rotate(ctx, p, purpose, a)
 	if err != nil {
 		return out, err
 	}
 	err = s.DB.View(ctx, func(tx storage.Tx) error {
-		all, err := s.Keys.Purposes().List(tx)
+		all, err := authority.Purposes().List(tx)
 		if err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func (s *Service) verifyLog(ctx context.Context, _ policy.Principal, in api.Veri
 		if err != nil {
 			return err
 		}
-		signed, err := s.Checkpoints.Checkpoint(tx)
+		signed, err := s.Authority.Checkpoint(tx)
 		out = api.Verified{Entries: report.Size, Root: report.Root.String(), Checkpoint: string(signed)}
 		return err
 	})
@@ -40,7 +40,7 @@ func (s *Service) verifyLog(ctx context.Context, _ policy.Principal, in api.Veri
 }
 
 func (s *Service) checkpoints(tx storage.Tx, saved string) ([]audit.Checkpoint, error) {
-	verifiers, err := s.Checkpoints.Verifiers(tx)
+	verifiers, err := s.Authority.Verifiers(tx)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (s *Service) checkpoints(tx storage.Tx, saved string) ([]audit.Checkpoint, 
 func (s *Service) prove(ctx context.Context, _ policy.Principal, in api.ProofRequest) (json.RawMessage, error) {
 	var doc audit.Proof
 	err := s.DB.View(ctx, func(tx storage.Tx) error {
-		signed, err := s.Checkpoints.Checkpoint(tx)
+		signed, err := s.Authority.Checkpoint(tx)
 		if err != nil {
 			return err
 		}

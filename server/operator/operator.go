@@ -16,13 +16,10 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
-	"github.com/brevet-ca/brevet/ca"
-	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
-	"github.com/brevet-ca/brevet/storage/keys"
-	"github.com/brevet-ca/brevet/tokens"
 )
 
 // A Service does what operators ask for. Its fields are the parts of the
@@ -30,43 +27,13 @@ import (
 type Service struct {
 	DB          storage.DB
 	Policy      *policy.Point
-	CA          *ca.CA
-	CRL         *crl.Publisher
-	Tokens      *tokens.Service
-	Keys        Rotator
-	Checkpoints Checkpoints
-	Health      Health
+	Authority   *authority.Authority
 	TrustDomain agents.TrustDomain
 	BaseURL     string // where CRLs are published
 	Directory   string // URL of the ACME directory
 	Clock       *clock.Clock
 	Log         *slog.Logger
 	Stopping    <-chan struct{} // closed when the server is about to stop
-}
-
-// A Rotator makes new signing keys and makes them active. An algorithm of "" means
-// that of the old key.
-type Rotator interface {
-	// Purposes says what the authority has keys for.
-	Purposes() keys.Purposes
-	// Rotate returns the identifier of the new key.
-	Rotate(context.Context, policy.Principal, keys.Purpose, keys.Algorithm) (string, error)
-	// DryRun says what Rotate would do.
-	DryRun(context.Context, keys.Purpose, keys.Algorithm) (api.DryRun, error)
-}
-
-// Checkpoints are the signed states of the audit log.
-type Checkpoints interface {
-	// Checkpoint signs the log as it is in a transaction.
-	Checkpoint(storage.Tx) ([]byte, error)
-	// Verifiers returns what checks them: the log's keys, past and present.
-	Verifiers(storage.Tx) ([]audit.Verifier, error)
-}
-
-// A Health knows how the server is doing: the parts of a status that are not in the
-// store.
-type Health interface {
-	Status(context.Context) (api.Status, error)
 }
 
 // An Operation is what a transport needs to know about one operation.

@@ -80,7 +80,7 @@ func (s *Service) surveyed(ctx context.Context, chosen choice) finder {
 // no CRL could be published.
 func (s *Service) receipt(ctx context.Context, ended []holding, accounts int) api.Receipt {
 	rc := count(ended, s.Clock.Now(), accounts)
-	lists, err := s.CRL.Publish(context.WithoutCancel(ctx))
+	lists, err := s.Authority.CRL.Publish(context.WithoutCancel(ctx))
 	if err != nil {
 		s.Log.Error("the CRL could not be published; the revocation stands", "error", err)
 		rc.Warning = "revoked, but the CRL could not be published yet: " + err.Error()
