@@ -8,9 +8,6 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// Owner is this package's name in the table of purposes.
-const Owner = "tokens"
-
 // Purposes returns what the keys of tokens are for.
 func Purposes() keys.Purposes {
 	var postQuantum []keys.Algorithm
@@ -20,9 +17,9 @@ func Purposes() keys.Purposes {
 		}
 	}
 	return keys.Purposes{
-		{Purpose: keys.Tokens, Owner: Owner, Algorithms: keys.Algorithms(), Publishes: keys.JWKS, Announced: true},
+		{Purpose: keys.Tokens, Algorithms: keys.Algorithms(), Publishes: keys.JWKS, Announced: true},
 		{
-			Purpose: keys.TokensPQ, Owner: Owner, Algorithms: postQuantum, Publishes: keys.JWKS, Announced: true,
+			Purpose: keys.TokensPQ, Algorithms: postQuantum, Publishes: keys.JWKS, Announced: true,
 			First: "choose what it is with --algorithm, such as mldsa65, which more verifiers know, or mldsa65-ed25519-sha512",
 		},
 	}

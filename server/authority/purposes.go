@@ -1,20 +1,52 @@
 package authority
 
 import (
-	"slices"
+	"context"
+	"fmt"
 
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
-// auditOwner is the checkpoint signer's name in the table of purposes.
-const auditOwner = "audit"
+// An owner signs with the active keys of some purposes.
+type owner struct {
+	purposes keys.Purposes
+	reload   func(context.Context, *Authority) error // loads the active keys again
+}
+
+// owners are all of them, in the order of brevet key list.
+var owners = []owner{
+	{ca.Purposes(), reloadIssuers},
+	{tokens.Purposes(), func(_ context.Context, a *Authority) error { return a.Tokens.Reload() }},
+	// Checkpoints are signed notes, whose verifiers know Ed25519 alone.
+	{keys.Purposes{{Purpose: keys.Audit, Algorithms: []keys.Algorithm{keys.Ed25519}}}, func(_ context.Context, a *Authority) error { return a.loadAuditKey() }},
+}
 
 // Purposes returns what an authority has keys for, in the order of brevet key list.
-func Purposes() keys.Purposes {
-	return slices.Concat(ca.Purposes(), tokens.Purposes(), keys.Purposes{
-		// Checkpoints are signed notes, whose verifiers know Ed25519 alone.
-		{Purpose: keys.Audit, Owner: auditOwner, Algorithms: []keys.Algorithm{keys.Ed25519}},
-	})
+func Purposes() (all keys.Purposes) {
+	for _, o := range owners {
+		all = append(all, o.purposes...)
+	}
+	return all
+}
+
+// reload puts a key that was promoted to work.
+func (a *Authority) reload(ctx context.Context, p keys.Purpose) error {
+	for _, o := range owners {
+		if _, err := o.purposes.Of(p); err == nil {
+			return o.reload(ctx, a)
+		}
+	}
+	return fmt.Errorf("nobody signs with the %s key that was made", p)
+}
+
+// reloadIssuers also publishes the list of a new issuer.
+func reloadIssuers(ctx context.Context, a *Authority) error {
+	if err := a.CA.Reload(); err != nil {
+		return err
+	}
+	a.Clock.NotBefore(a.CA.Issuer().NotBefore)
+	_, err := a.CRL.PublishRegular(ctx)
+	return err
 }

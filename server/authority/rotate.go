@@ -14,7 +14,6 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
-	"github.com/brevet-ca/brevet/tokens"
 )
 
 // issuerLifetime is the lifetime of an issuer made by rotation, and of the first one if
@@ -220,26 +219,4 @@ func (next *successor) promote(tx storage.Tx, now time.Time) error {
 	}
 	_, err := Purposes().Promote(tx, next.key.ID, now)
 	return err
-}
-
-// reload puts a key that was promoted to work.
-func (a *Authority) reload(ctx context.Context, p keys.Purpose) error {
-	spec, err := Purposes().Of(p)
-	if err != nil {
-		return err
-	}
-	switch spec.Owner {
-	case tokens.Owner:
-		return a.Tokens.Reload()
-	case auditOwner:
-		return a.loadAuditKey()
-	case ca.Owner:
-		if err := a.CA.Reload(); err != nil {
-			return err
-		}
-		a.Clock.NotBefore(a.CA.Issuer().NotBefore)
-		_, err := a.CRL.PublishRegular(ctx)
-		return err
-	}
-	return fmt.Errorf("nobody signs with the %s key that was made", p)
 }

@@ -40,10 +40,10 @@ func (p Purpose) check() error {
 }
 
 // A PurposeSpec has the facts about the keys of one purpose. The package that signs
-// with them declares it, and the server lists all of them.
+// with them declares it, and the server lists all of them, each with the function
+// that loads the active key again after a rotation.
 type PurposeSpec struct {
 	Purpose Purpose
-	Owner   string // the package that signs with the active key, which loads it again after a rotation
 
 	// Algorithms are those that a key may have; nil means every one that there is.
 	Algorithms []Algorithm

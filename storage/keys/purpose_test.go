@@ -20,7 +20,7 @@ var testPurposes = Purposes{
 // needs a line in the table, no more, for its keys to be made, recorded and promoted.
 func TestPurposeIsAddedInOnePlace(t *testing.T) {
 	purposes := append(slices.Clone(testPurposes), PurposeSpec{
-		Purpose: "status-list", Owner: "tokens", Algorithms: []Algorithm{Ed25519, ECDSAP384}, PerAlgorithm: true, Publishes: JWKS, Announced: true,
+		Purpose: "status-list", Algorithms: []Algorithm{Ed25519, ECDSAP384}, PerAlgorithm: true, Publishes: JWKS, Announced: true,
 	})
 	db := openDB(t)
 	add := func(ps Purposes, a Algorithm, s State) (Key, error) {
