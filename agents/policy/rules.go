@@ -118,6 +118,19 @@ type Rules struct {
 	Authority string // the audience of tokens for the authority itself
 }
 
+// ErrNotOperator says that a principal is not an operator.
+var ErrNotOperator = agents.NewRefusal("not_an_operator", ErrDenied.Error()+": not an operator", ErrDenied)
+
+// MayOperate returns nil if p may use the operators' API. Operations that only read
+// need no more than that. Those that change something are also decided by
+// [Rules.Decide], each by its action.
+func MayOperate(p Principal) error {
+	if p.Role&audit.Operator == 0 {
+		return fmt.Errorf("%w: %s", ErrNotOperator, p.Actor)
+	}
+	return nil
+}
+
 // errRole says that an action is not for such a principal.
 var errRole = agents.NewRefusal("role", "denied: this is not for such a principal to do", ErrDenied)
 

@@ -65,7 +65,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusServiceUnavailable
 	case errors.Is(err, agents.ErrUnknown), errors.Is(err, storage.ErrNotFound):
 		status = http.StatusNotFound
-	case errors.Is(err, operator.ErrNotOperator):
+	case errors.Is(err, policy.ErrNotOperator):
 		status = http.StatusForbidden
 	case errors.Is(err, agents.ErrInvalid), errors.Is(err, keys.ErrInvalid):
 		status = http.StatusBadRequest

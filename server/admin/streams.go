@@ -5,8 +5,8 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
-	"github.com/brevet-ca/brevet/server/operator"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
@@ -44,7 +44,7 @@ func (h *Handler) backup(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	err := h.service.Backup(r.Context(), principal(r), w)
 	switch {
-	case errors.Is(err, operator.ErrNotOperator):
+	case errors.Is(err, policy.ErrNotOperator):
 		h.refuse(w, r, err)
 	case err != nil:
 		h.cutOff(r, "the backup failed", err)

@@ -93,7 +93,7 @@ func (s *Service) status(ctx context.Context, _ policy.Principal, _ struct{}) (a
 
 // Backup writes a copy of the store, as of one instant, to w.
 func (s *Service) Backup(ctx context.Context, p policy.Principal, w io.Writer) error {
-	if err := mayOperate(p); err != nil {
+	if err := policy.MayOperate(p); err != nil {
 		return err
 	}
 	return s.DB.Backup(ctx, w)

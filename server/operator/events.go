@@ -19,7 +19,7 @@ func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFil
 	return func(yield func([]audit.Event, error) bool) {
 		ctx, cancel := s.untilStop(ctx)
 		defer cancel()
-		err := mayOperate(p)
+		err := policy.MayOperate(p)
 		if err == nil {
 			err = checkAgent(f.Agent)
 		}

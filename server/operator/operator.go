@@ -43,11 +43,11 @@ type Operation struct {
 	Do func(ctx context.Context, p policy.Principal, decode func(request any) error) (answer any, err error)
 }
 
-// operation joins an operation of the API and the function that does it. This
-// is the one place that checks whether p may operate at all.
+// operation joins an operation of the API and the function that does it, and has the
+// rules of package policy say whether p may operate at all.
 func operation[Q, A any](o api.Operation[Q, A], do func(context.Context, policy.Principal, Q) (A, error)) Operation {
 	return Operation{o.Route(), func(ctx context.Context, p policy.Principal, decode func(any) error) (any, error) {
-		if err := mayOperate(p); err != nil {
+		if err := policy.MayOperate(p); err != nil {
 			return nil, err
 		}
 		var in Q

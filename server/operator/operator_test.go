@@ -3,6 +3,8 @@ package operator_test
 import (
 	"errors"
 	"io"
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -10,8 +12,9 @@ import (
 	"github.com/brevet-ca/brevet/server/operator"
 )
 
-// TestOperationsAreForOperators: a caller that is not an operator is refused before
-// its request is read. The service has no parts that could answer.
+// TestOperationsAreForOperators: every operation asks the rules of package policy
+// whether the caller is an operator, before it reads the request. The service has no
+// parts that could answer.
 func TestOperationsAreForOperators(t *testing.T) {
 	s := &operator.Service{}
 	for _, who := range []policy.Principal{{}, policy.Anonymous, policy.System, policy.Agent("spiffe://example.internal/agent/bot")} {
@@ -20,17 +23,31 @@ func TestOperationsAreForOperators(t *testing.T) {
 				t.Errorf("%s: the request was read", o.Route)
 				return errors.New("read")
 			})
-			if !errors.Is(err, operator.ErrNotOperator) {
+			if !errors.Is(err, policy.ErrNotOperator) {
 				t.Errorf("%s by %q: got %v", o.Route, who.Actor, err)
 			}
 		}
-		if err := s.Backup(t.Context(), who, io.Discard); !errors.Is(err, operator.ErrNotOperator) {
+		if err := s.Backup(t.Context(), who, io.Discard); !errors.Is(err, policy.ErrNotOperator) {
 			t.Errorf("backup by %q: got %v", who.Actor, err)
 		}
 		for some, err := range s.Events(t.Context(), who, api.EventFilter{}) {
-			if some != nil || !errors.Is(err, operator.ErrNotOperator) {
+			if some != nil || !errors.Is(err, policy.ErrNotOperator) {
 				t.Errorf("events by %q: got %v, %v", who.Actor, some, err)
 			}
 		}
+	}
+}
+
+// TestEveryWayInIsTried by TestOperationsAreForOperators: operations are in the table,
+// or they are one of two streams.
+func TestEveryWayInIsTried(t *testing.T) {
+	var ways []string
+	for m := range reflect.TypeFor[*operator.Service]().Methods() {
+		if slices.Contains(slices.Collect(m.Type.Ins()), reflect.TypeFor[policy.Principal]()) {
+			ways = append(ways, m.Name)
+		}
+	}
+	if want := []string{"Backup", "Events"}; !slices.Equal(ways, want) {
+		t.Errorf("%v take a principal beside the table, want %v: have the test above try them", ways, want)
 	}
 }
