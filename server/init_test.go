@@ -2,7 +2,9 @@ package server_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"net/http/httptest"
@@ -10,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -278,4 +281,31 @@ func TestAdvertisedAsLocalhost(t *testing.T) {
 		c.Listen, c.Advertise = ":"+port, "https://localhost:"+port
 	})
 	w.Get(w.Client(), "/healthz")
+}
+
+// TestInitsAtOnce: one of them makes the authority, and the others leave it alone.
+func TestInitsAtOnce(t *testing.T) {
+	config := initConfig(t)
+	made := make(chan *server.NewAuthority, 8)
+	var wait sync.WaitGroup
+	for range cap(made) {
+		wait.Go(func() {
+			if m, err := server.Init(t.Context(), config, time.Now()); err == nil {
+				made <- m
+			}
+		})
+	}
+	wait.Wait()
+	if len(made) != 1 {
+		t.Fatalf("%d authorities were made", len(made))
+	}
+	s, _, _ := embed(t, server.Config{Dir: config.Dir})
+	w := asked(s.Handler(), "GET", "https://authority/roots.pem", nil)
+	block, _ := pem.Decode(w.Body.Bytes())
+	if block == nil {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if sum := sha256.Sum256(block.Bytes); hex.EncodeToString(sum[:]) != (<-made).RootFingerprint {
+		t.Error("the root is another than the one that was made")
+	}
 }

@@ -98,16 +98,19 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err err
 	if err != nil {
 		return nil, err // another Init may be at work there
 	}
+	if err := refuseAuthority(c.Dir); err != nil { // of an Init that ended just now
+		return nil, errors.Join(err, db.Close())
+	}
 	defer func() {
 		if err != nil {
 			made, err = nil, errors.Join(err, undo())
 		}
 	}()
 	made, err = c.fill(ctx, db, keyfile.NewStore(c.Dir, passphrase), f, algorithm, now)
-	if err := errors.Join(err, db.Close()); err != nil {
-		return nil, err
+	if err == nil {
+		err = durable.WriteFile(filepath.Join(c.Dir, config.Name), text) // under the store's lock, see sweep
 	}
-	return made, durable.WriteFile(filepath.Join(c.Dir, config.Name), text)
+	return made, errors.Join(err, db.Close())
 }
 
 func (c InitConfig) draft() config.Draft {
@@ -154,17 +157,29 @@ func emptyDir(dir string) (undo func() error, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(dir, config.Name)); err == nil {
-		return nil, fmt.Errorf("%s holds an authority already: start it with brevet serve, or choose another --dir", dir)
-	}
-	left, err := filepath.Glob(filepath.Join(dir, "*.key"))
-	if err != nil {
+	if err := refuseAuthority(dir); err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(dir, config.Store)); err == nil || len(left) > 0 {
-		return nil, fmt.Errorf("%s holds part of an authority, from an init that was cut short: remove %s and *.key there and try again", dir, config.Store)
+	if _, err := os.Stat(filepath.Join(dir, config.Store)); err == nil {
+		return nil, partOfAuthority(dir)
 	}
 	return func() error { return clearDir(dir, fresh) }, nil
+}
+
+// refuseAuthority refuses a directory with an authority in it, or with keys of one.
+func refuseAuthority(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, config.Name)); err == nil {
+		return fmt.Errorf("%s holds an authority already: start it with brevet serve, or choose another --dir", dir)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*.key"))
+	if err == nil && len(left) > 0 {
+		err = partOfAuthority(dir)
+	}
+	return err
+}
+
+func partOfAuthority(dir string) error {
+	return fmt.Errorf("%s holds part of an authority, from an init that was cut short: remove %s and *.key there and try again", dir, config.Store)
 }
 
 // clearDir removes what Init makes in a directory that had none of it, and the directory

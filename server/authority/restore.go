@@ -36,7 +36,7 @@ func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept 
 	if _, err := os.Stat(kept); err == nil {
 		return "", fmt.Errorf("%s is left from an earlier restore: remove it, or move it away", kept)
 	}
-	old, err := openStore(path) // holds the lock, so that no server starts meanwhile
+	old, err := OpenStore(dir) // holds the lock, so that no server starts meanwhile
 	if err != nil && !errors.Is(err, errDamaged) {
 		return "", err
 	}
@@ -47,7 +47,7 @@ func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept 
 	if err != nil {
 		return "", err
 	}
-	fresh := path + ".restoring"
+	fresh := filepath.Join(dir, restoring)
 	defer os.Remove(fresh)
 	if err := prepare(ctx, dir, fresh, file, policy.Query{
 		Principal: operator(actor), Action: audit.AuthorityRestore, Subject: string(f.TrustDomain), Time: now,

@@ -10,6 +10,7 @@ package durable
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -48,6 +49,7 @@ type File struct {
 	*os.File
 	path   string
 	placed bool
+	link   func(from, to string) error
 }
 
 // Begin begins the file that is to be at path.
@@ -58,7 +60,7 @@ func Begin(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &File{File: f, path: path}, nil
+	return &File{File: f, path: path, link: os.Link}, nil
 }
 
 // Replace puts f in its place, whatever was there.
@@ -70,18 +72,18 @@ func (f *File) Replace() error {
 }
 
 // Create puts f in its place unless something is there: then its error is
-// [fs.ErrExist].
+// [fs.ErrExist]. It fails on a file system without hard links.
 func (f *File) Create() error {
 	if err := f.finish(); err != nil {
 		return err
 	}
 	// Unlike a rename, a link never replaces a file that came meanwhile.
-	err := os.Link(f.Name(), f.path)
+	err := f.link(f.Name(), f.path)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return err
-	case err != nil: // a file system without links
-		return f.rename()
+	case err != nil:
+		return fmt.Errorf("the file system must have hard links: %w", err)
 	}
 	return SyncDir(filepath.Dir(f.path)) // Discard removes the other name
 }
@@ -116,19 +118,34 @@ func Rename(from, to string) error {
 // Sweep removes what crashes have left beside path. No other writer of path may
 // be at work.
 func Sweep(path string) error {
-	dir, name := filepath.Split(path)
-	all, err := os.ReadDir(filepath.Clean(dir))
+	dir, base := filepath.Split(path)
+	return SweepDir(filepath.Clean(dir), func(name string) bool { return name == base })
+}
+
+// SweepDir removes what crashes have left in dir of the files whose names are mine. No
+// other writer of those files may be at work.
+func SweepDir(dir string, mine func(name string) bool) error {
+	all, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, entry := range all {
-		number, ok := strings.CutPrefix(entry.Name(), "."+name+".")
-		if !ok || strings.Trim(number, "0123456789") != "" {
+		if name, ok := placeOf(entry.Name()); !ok || !mine(name) || !entry.Type().IsRegular() {
 			continue
 		}
-		if err := os.Remove(dir + entry.Name()); err != nil {
+		if err := os.Remove(filepath.Join(dir, entry.Name())); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// placeOf returns the NAME of a temporary file .NAME.NUMBER.
+func placeOf(temporary string) (name string, ok bool) {
+	stem, dot := strings.CutPrefix(temporary, ".")
+	i := strings.LastIndexByte(stem, '.')
+	if !dot || i <= 0 || i == len(stem)-1 || strings.Trim(stem[i+1:], "0123456789") != "" {
+		return "", false
+	}
+	return stem[:i], true
 }

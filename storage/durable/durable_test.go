@@ -208,6 +208,12 @@ func TestSweep(t *testing.T) {
 			t.Errorf("left after the sweep: %v, %v; want all but what Begin made", all, err)
 		}
 	}
+	if err := os.MkdirAll(path+".d/.file.1", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.SweepDir(path+".d", func(string) bool { return true }); err != nil {
+		t.Errorf("of a directory with such a name: %v", err)
+	}
 	t.Chdir(dir)
 	if err := durable.Sweep("file"); err != nil {
 		t.Errorf("of a bare name: %v", err)

@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/storage/durable"
@@ -108,6 +109,10 @@ func (s *Store) Destroy(k keys.Key) error {
 	return durable.SyncDir(s.dir)
 }
 
+// Sweep removes what crashes have left of key files that were being written. Nobody
+// else may be using the store.
+func (s *Store) Sweep() error { return durable.SweepDir(s.dir, isKeyFile) }
+
 func (s *Store) ready() error {
 	if s.passphrase.none() {
 		return fmt.Errorf("the keys in %s need a passphrase: %w", s.dir, errNoPassphrase)
@@ -119,4 +124,11 @@ func (s *Store) ready() error {
 // that a new file never replaces another.
 func (s *Store) path(k keys.Key) string {
 	return filepath.Join(s.dir, string(k.Purpose)+"-"+k.ID[:16]+".key")
+}
+
+// isKeyFile reports whether path gives such names.
+func isKeyFile(name string) bool {
+	stem, ok := strings.CutSuffix(name, ".key")
+	i := strings.LastIndexByte(stem, '-')
+	return ok && i > 0 && len(stem[i+1:]) == 16 && strings.Trim(stem[i+1:], "0123456789abcdef") == ""
 }
