@@ -86,3 +86,16 @@ type Credential struct {
 	Issuer   string // the key that signed it, by its hexadecimal key identifier
 	IssuedAt time.Time
 }
+
+// ParseTTL reads the lifetime that is asked for a credential. It returns 0 for "",
+// which means the agent's or the profile's.
+func ParseTTL(s string) (time.Duration, error) {
+	if s == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%w ttl %q: want a duration such as 5m", ErrInvalid, clip(s))
+	}
+	return d, nil
+}

@@ -115,3 +115,18 @@ func FuzzParseCredentialID(f *testing.F) {
 		}
 	})
 }
+
+func TestParseTTL(t *testing.T) {
+	for text, want := range map[string]time.Duration{"": 0, "5m": 5 * time.Minute, "1h30m": 90 * time.Minute, "1ns": 1} {
+		if got, err := agents.ParseTTL(text); err != nil || got != want {
+			t.Errorf("%q: got %s, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"0s", "-5m", "long", "5", "30d", " 5m", strings.Repeat("9", 1000)} {
+		got, err := agents.ParseTTL(text)
+		refused(t, text, err, agents.ErrInvalid)
+		if got != 0 || len(err.Error()) > 200 {
+			t.Errorf("%.20q: got %s with an error of %d octets", text, got, len(err.Error()))
+		}
+	}
+}

@@ -32,14 +32,6 @@ func readJSON(w http.ResponseWriter, r *http.Request, fields map[string]any) err
 	return nil
 }
 
-// clip limits how much of its input an answer repeats.
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
-	}
-	return s
-}
-
 // writeJSON answers with a document that no cache keeps.
 func writeJSON(w http.ResponseWriter, doc any) {
 	w.Header().Set("Content-Type", "application/json")

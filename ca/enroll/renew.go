@@ -1,9 +1,7 @@
 package enroll
 
 import (
-	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -36,7 +34,7 @@ func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, e
 	if err := readJSON(w, r, map[string]any{"csr": &request, "ttl": &ttl, "profile": &profile}); err != nil {
 		return nil, err
 	}
-	lifetime, err := parseTTL(ttl)
+	lifetime, err := agents.ParseTTL(ttl)
 	if err != nil {
 		return nil, s.refuse(r.Context(), who, agent, err)
 	}
@@ -68,15 +66,4 @@ func (s *Service) holder(r *http.Request) (agent agents.Name, proof audit.Eviden
 		err = s.refuse(r.Context(), presenter, agent, err)
 	}
 	return agent, proof, err
-}
-
-func parseTTL(s string) (time.Duration, error) {
-	if s == "" {
-		return 0, nil
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("%w ttl %q: want a duration such as 5m", agents.ErrInvalid, clip(s))
-	}
-	return d, nil
 }

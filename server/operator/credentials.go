@@ -41,11 +41,9 @@ func (s *Service) issue(ctx context.Context, p policy.Principal, in api.IssueReq
 	if err != nil {
 		return out, err
 	}
-	var ttl time.Duration
-	if in.TTL != "" {
-		if ttl, err = time.ParseDuration(in.TTL); err != nil || ttl <= 0 {
-			return out, fmt.Errorf("%w ttl %q: want a duration such as 5m", agents.ErrInvalid, in.TTL)
-		}
+	ttl, err := agents.ParseTTL(in.TTL)
+	if err != nil {
+		return out, err
 	}
 	csr, err := ca.ParseCSRPEM([]byte(in.CSR))
 	if name == agents.Authority {

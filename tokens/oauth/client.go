@@ -39,7 +39,7 @@ func (c *client) proof() audit.Evidence {
 // then on the same snapshot, unless it is nil.
 func (s *Server) authenticate(ctx context.Context, r *http.Request, f form, action audit.Action, then func(storage.Tx, *client) error) (*client, error) {
 	if user, _, ok := r.BasicAuth(); ok || f.get("client_secret") != "" {
-		return nil, fmt.Errorf("%w: %q came with a client secret, which no agent has", ErrClient, clip(user))
+		return nil, fmt.Errorf("%w: %.80q came with a client secret, which no agent has", ErrClient, user)
 	}
 	now := s.Tokens.Clock.Now()
 	var c client
@@ -130,12 +130,4 @@ func (s *Server) bearer(tx storage.Tx, r *http.Request, now time.Time) (tokens.T
 		err = fmt.Errorf("%w: its certificate was not presented", errBearer) // RFC 8705, section 3
 	}
 	return t, a, err
-}
-
-// clip limits how much of its input a log repeats.
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
-	}
-	return s
 }
