@@ -26,8 +26,6 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
-
-	pqcpkix "github.com/brevet-ca/brevet/pqc/pkix"
 )
 
 // An authority is a small server that keeps the contract of a real one, and
@@ -52,12 +50,6 @@ type authority struct {
 }
 
 type certified struct{ agent string }
-
-type signer struct {
-	cert *x509.Certificate
-	key  crypto.Signer
-	by   *pqcpkix.Signer // if it is not key alone that signs
-}
 
 // A recording is all that the authority was sent, after TLS.
 type recording struct {
@@ -85,45 +77,9 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// sign returns a certificate for key.
-func (s *signer) sign(c *x509.Certificate, key crypto.PublicKey) *x509.Certificate {
-	if s.by != nil {
-		return s.signSPKI(c, key, nil)
-	}
-	parent := s.cert
-	if parent == nil {
-		parent = c
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, key, s.key)
-	if err != nil {
-		panic(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		panic(err)
-	}
-	return cert
-}
-
-func newCA(t testing.TB, name string, above *signer) *signer {
-	key, err := newKey()
-	check(t, err)
-	if above == nil {
-		above = &signer{key: key}
-	}
-	now := time.Now()
-	cert := above.sign(&x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(1000 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}, key.Public())
-	return &signer{cert: cert, key: key}
-}
-
 // newAuthority starts an authority on loopback.
 func newAuthority(t testing.TB) *authority {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	return startAuthority(t, l, endpoint{url: "https://" + l.Addr().String()}, newClassicalHierarchy(t))
+	return newHybridAuthority(t, classical)
 }
 
 // newPipedAuthority starts an authority that is reached without a network, so
@@ -131,13 +87,7 @@ func newAuthority(t testing.TB) *authority {
 func newPipedAuthority(t testing.TB) *authority {
 	p := pipe{make(chan net.Conn), make(chan struct{})}
 	t.Cleanup(func() { time.Sleep(10 * time.Second) }) // crypto/tls gives a closing connection 5 s
-	return startAuthority(t, p, endpoint{url: "https://127.0.0.1", dial: p.dial}, newClassicalHierarchy(t))
-}
-
-func newClassicalHierarchy(t testing.TB) hierarchy {
-	root := newCA(t, "root", nil)
-	issuing := newCA(t, "issuing", root)
-	return hierarchy{[]*signer{root}, issuing, issuing}
+	return startAuthority(t, p, endpoint{url: "https://127.0.0.1", dial: p.dial}, newHierarchy(t, classical))
 }
 
 func startAuthority(t testing.TB, l net.Listener, e endpoint, h hierarchy) *authority {
@@ -149,14 +99,14 @@ func startAuthority(t testing.TB, l net.Listener, e endpoint, h hierarchy) *auth
 	a.root, a.roots, a.issuing = h.roots[0], h.roots, h.issuing
 	key, err := newKey()
 	check(t, err)
-	own := h.https.sign(&x509.Certificate{
+	own := h.https.Sign(&x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "brevet"}, IPAddresses: []net.IP{{127, 0, 0, 1}},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(1000 * time.Hour),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, key.Public())
 	srv := &http.Server{Handler: a, ErrorLog: log.New(io.Discard, "", 0)}
 	go srv.Serve(tls.NewListener(l, &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{own.Raw, h.https.cert.Raw}, PrivateKey: key}},
+		Certificates: []tls.Certificate{{Certificate: [][]byte{own.Raw, h.https.Cert.Raw}, PrivateKey: key}},
 		ClientAuth:   tls.RequestClientCert,
 	}))
 	t.Cleanup(func() { srv.Close() })
@@ -208,10 +158,10 @@ func (a *authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch route {
 	case "GET /roots.pem":
 		for _, root := range a.roots {
-			w.Write(certificatesPEM(root.cert.Raw))
+			w.Write(certificatesPEM(root.Cert.Raw))
 		}
 	case "GET /chain.pem":
-		w.Write(certificatesPEM(a.issuing.cert.Raw))
+		w.Write(certificatesPEM(a.issuing.Cert.Raw))
 	case "POST /v1/enroll":
 		a.serveEnroll(w, body)
 	case "POST /v1/certificates":
@@ -345,11 +295,11 @@ func (a *authority) issue(w http.ResponseWriter, agent, csr string, life time.Du
 			by = other
 		}
 	}
-	cert := by.sign(t, key)
+	cert := by.Sign(t, key)
 	a.live[string(cert.Raw)] = certified{agent}
 	a.current[agent] = req.PublicKey
 	doc := map[string]string{
-		"certificate": string(certificatesPEM(cert.Raw)), "chain": string(certificatesPEM(a.issuing.cert.Raw)),
+		"certificate": string(certificatesPEM(cert.Raw)), "chain": string(certificatesPEM(a.issuing.Cert.Raw)),
 		"not_after": cert.NotAfter.Format(time.RFC3339),
 	}
 	if a.answer != nil {
@@ -428,7 +378,7 @@ func (a *authority) enroll(t testing.TB, dir string, names ...string) *Identity 
 func (a *authority) config(dir string, names ...string) EnrollConfig {
 	c := EnrollConfig{Server: a.url, Token: a.invite("bot"), Dir: dir, Names: names}
 	for _, root := range a.roots {
-		c.Fingerprints = append(c.Fingerprints, fingerprint(root.cert))
+		c.Fingerprints = append(c.Fingerprints, fingerprint(root.Cert))
 	}
 	return c
 }

@@ -79,7 +79,7 @@ func TestTLSTrustsThePinnedRootAlone(t *testing.T) {
 		conn.Close()
 		t.Error("a server of another authority was trusted")
 	}
-	id.TLSConfig().RootCAs.AddCert(foreign.root.cert) // a caller's change stays with the caller
+	id.TLSConfig().RootCAs.AddCert(foreign.root.Cert) // a caller's change stays with the caller
 	if err := id.Renew(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/brevet-ca/brevet/pqc/pkix"
 )
 
 // TestTwoCrashesLeaveAPair begins an enrollment, and no more, over what a
@@ -153,8 +155,10 @@ func saveForever(t *testing.T, d directory) {
 	for n := int64(1); ; n++ {
 		key, err := newKey()
 		check(t, err)
-		self := &signer{key: key}
-		p, err := newPair(key, []*x509.Certificate{self.sign(&x509.Certificate{SerialNumber: big.NewInt(n), NotAfter: time.Now().Add(time.Hour)}, key.Public())})
+		by, err := pkix.NewSigner(key)
+		check(t, err)
+		self := &signer{Key: key, Signer: by}
+		p, err := newPair(key, []*x509.Certificate{self.Sign(&x509.Certificate{SerialNumber: big.NewInt(n), NotAfter: time.Now().Add(time.Hour)}, key.Public())})
 		check(t, err)
 		check(t, d.save(p, nil))
 	}

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/brevet-ca/brevet/pqc/pkix/pkixtest"
 )
 
 func TestEnrollSavesWhatLoadFinds(t *testing.T) {
@@ -94,14 +96,14 @@ func TestTokenIsSentToNobodyElse(t *testing.T) {
 		{"the genuine root file", "the pinned root did not issue", func(c *EnrollConfig) {
 			c.Server = impostor.url
 			impostor.breakPath("/roots.pem", func(w http.ResponseWriter, _ *http.Request) {
-				w.Write(certificatesPEM(impostor.root.cert.Raw, genuine.root.cert.Raw))
+				w.Write(certificatesPEM(impostor.root.Cert.Raw, genuine.root.Cert.Raw))
 			})
 		}},
 		{"another name", "use the URL that the operator advertises", func(c *EnrollConfig) {
 			c.Server = strings.Replace(genuine.url, "127.0.0.1", "localhost", 1)
 		}},
 		{"a leaf for a root", "is not that of a root", func(c *EnrollConfig) {
-			leaf := genuine.issuing.sign(&x509.Certificate{SerialNumber: genuine.root.cert.SerialNumber}, genuine.root.key.Public())
+			leaf := genuine.issuing.Sign(&x509.Certificate{SerialNumber: genuine.root.Cert.SerialNumber}, genuine.root.Key.Public())
 			c.Server, c.Fingerprints = impostor.url, []Fingerprint{fingerprint(leaf)}
 			impostor.breakPath("/roots.pem", func(w http.ResponseWriter, _ *http.Request) { w.Write(certificatesPEM(leaf.Raw)) })
 		}},
@@ -154,11 +156,11 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 // TestPinsChooseRoots is about an authority that has two roots.
 func TestPinsChooseRoots(t *testing.T) {
 	a := newAuthority(t)
-	next := newCA(t, "next root", nil)
+	next := pkixtest.NewCA(t, classical, "next root", nil)
 	a.breakPath("/roots.pem", func(w http.ResponseWriter, _ *http.Request) {
-		w.Write(certificatesPEM(next.cert.Raw, a.root.cert.Raw))
+		w.Write(certificatesPEM(next.Cert.Raw, a.root.Cert.Raw))
 	})
-	for _, pins := range [][]Fingerprint{{fingerprint(a.root.cert)}, {fingerprint(a.root.cert), fingerprint(next.cert)}} {
+	for _, pins := range [][]Fingerprint{{fingerprint(a.root.Cert)}, {fingerprint(a.root.Cert), fingerprint(next.Cert)}} {
 		c := a.config(t.TempDir())
 		c.Fingerprints = pins
 		_, err := Enroll(t.Context(), c)
@@ -173,7 +175,7 @@ func TestPinsChooseRoots(t *testing.T) {
 
 // TestBadAnswersAreRefused gives each to an enrollment and to a renewal.
 func TestBadAnswersAreRefused(t *testing.T) {
-	foreign := newCA(t, "foreign", nil)
+	foreign := pkixtest.NewCA(t, classical, "foreign", nil)
 	other, err := newKey()
 	check(t, err)
 	member := func(name string, change func(string) string) func(*authority) {
@@ -202,7 +204,7 @@ func TestBadAnswersAreRefused(t *testing.T) {
 		{"another root", "no certificate is known of the issuer", alter(func(*x509.Certificate, *any) *signer { return foreign })},
 		{"its own chain", "no valid path to a root", func(a *authority) {
 			a.alter = func(*x509.Certificate, *any) *signer { return foreign }
-			member("chain", func(string) string { return string(certificatesPEM(foreign.cert.Raw)) })(a)
+			member("chain", func(string) string { return string(certificatesPEM(foreign.Cert.Raw)) })(a)
 		}},
 		{"no chain", "no certificate is known of the issuer", member("chain", func(string) string { return "" })},
 		{"expired", "clock of this machine", alter(func(c *x509.Certificate, _ *any) *signer { c.NotAfter = time.Now().Add(-time.Second); return nil })},

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"github.com/brevet-ca/brevet/pqc/pkix/pkixtest"
 )
 
 func TestParseFingerprint(t *testing.T) {
@@ -48,8 +50,8 @@ func FuzzParseFingerprint(f *testing.F) {
 // FuzzParseIssued: what is accepted, and printed again, is accepted again as
 // the same; and the checks that follow survive it.
 func FuzzParseIssued(f *testing.F) {
-	ca := newCA(f, "root", nil)
-	one := string(certificatesPEM(ca.cert.Raw))
+	ca := pkixtest.NewCA(f, classical, "root", nil)
+	one := string(certificatesPEM(ca.Cert.Raw))
 	encode := func(t *testing.T, i *issued) []byte {
 		var chain [][]byte
 		for _, c := range i.chain[1:] {
@@ -62,7 +64,7 @@ func FuzzParseIssued(f *testing.F) {
 		return body
 	}
 	for _, chain := range []string{"", one, one + one} {
-		body, err := json.Marshal(map[string]any{"certificate": one, "chain": chain, "not_after": ca.cert.NotAfter})
+		body, err := json.Marshal(map[string]any{"certificate": one, "chain": chain, "not_after": ca.Cert.NotAfter})
 		check(f, err)
 		f.Add(body)
 	}
@@ -72,7 +74,7 @@ func FuzzParseIssued(f *testing.F) {
 			return
 		}
 		if roots, err := newTrust(got.chain, false); err == nil {
-			got.check(ca.key, roots, time.Now())
+			got.check(ca.Key, roots, time.Now())
 		}
 		again, err := parseIssued(encode(t, got))
 		check(t, err)

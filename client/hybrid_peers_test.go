@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/pqc/pkix"
+	"github.com/brevet-ca/brevet/pqc/pkix/pkixtest"
 )
 
 // talk has a client connect to a server, and returns the first error of the
@@ -79,12 +80,12 @@ func TestHybridPeers(t *testing.T) {
 func TestHybridPeersRefuseClassicalOnes(t *testing.T) {
 	a := newHybridAuthority(t, alternative)
 	id := a.enroll(t, t.TempDir(), "127.0.0.1")
-	genuine := a.issuing.by
+	genuine := a.issuing.Signer
 	var err error
-	a.issuing.by, err = pkix.NewSigner(a.issuing.key)
+	a.issuing.Signer, err = pkix.NewSigner(a.issuing.Key)
 	check(t, err)
 	forged := a.enroll(t, t.TempDir(), "127.0.0.1")
-	a.issuing.by = genuine
+	a.issuing.Signer = genuine
 	check(t, talk(t, forged.TLSConfig(), id.TLSConfig()))
 	if err := talk(t, forged.HybridServerConfig(), id.HybridClientConfig("127.0.0.1")); !errors.Is(err, pkix.ErrNotHybrid) {
 		t.Errorf("by HybridClientConfig: %v", err)
@@ -125,10 +126,10 @@ func TestHybridPeersAskForTheUse(t *testing.T) {
 		only := func(u x509.ExtKeyUsage) *tls.Certificate {
 			key, err := newKey()
 			check(t, err)
-			c := a.issuing.sign(leafTemplate(t, func(c *x509.Certificate) {
+			c := a.issuing.Sign(pkixtest.Leaf(func(c *x509.Certificate) {
 				c.IPAddresses, c.ExtKeyUsage = []net.IP{net.IPv4(127, 0, 0, 1)}, []x509.ExtKeyUsage{u}
 			}), key.Public())
-			return &tls.Certificate{Certificate: [][]byte{c.Raw, a.issuing.cert.Raw}, PrivateKey: key}
+			return &tls.Certificate{Certificate: [][]byte{c.Raw, a.issuing.Cert.Raw}, PrivateKey: key}
 		}
 		for use, ok := range map[x509.ExtKeyUsage]bool{x509.ExtKeyUsageClientAuth: true, x509.ExtKeyUsageServerAuth: false} {
 			client, server := id.HybridClientConfig("127.0.0.1"), id.HybridServerConfig()

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/pqc/pkix"
+	"github.com/brevet-ca/brevet/pqc/pkix/pkixtest"
 )
 
 // hybridConfig is how to enroll and require hybrid signatures.
@@ -37,7 +38,7 @@ func TestHybridIdentity(t *testing.T) {
 	// The authority forgets its alternative key, or somebody else has taken its
 	// place who can forge classical signatures.
 	a.mu.Lock()
-	a.issuing.by, err = pkix.NewSigner(a.issuing.key)
+	a.issuing.Signer, err = pkix.NewSigner(a.issuing.Key)
 	a.mu.Unlock()
 	check(t, err)
 	before := again.Certificate()
@@ -104,7 +105,7 @@ func TestHybridHTTPSIsStripped(t *testing.T) {
 	h := newHierarchy(t, alternative)
 	forged := *h.https
 	var err error
-	forged.by, err = pkix.NewSigner(h.https.key)
+	forged.Signer, err = pkix.NewSigner(h.https.Key)
 	check(t, err)
 	h.https = &forged
 	l := newLoopback(t)
@@ -161,7 +162,7 @@ func TestOwnCertificateByCompositeIssuer(t *testing.T) {
 	for _, m := range []mode{composite, pure} {
 		a := newHybridAuthority(t, m)
 		id := a.enroll(t, t.TempDir())
-		impostor := newHybridCA(t, m, "issuing", newHybridCA(t, m, "root", nil))
+		impostor := pkixtest.NewCA(t, m, "issuing", pkixtest.NewCA(t, m, "root", nil))
 		a.mu.Lock()
 		a.alter = func(*x509.Certificate, *any) *signer { return impostor }
 		a.mu.Unlock()

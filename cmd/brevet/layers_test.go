@@ -58,6 +58,7 @@ var layers = map[string]string{
 	"storage":                  "",
 	"client":                   "pqc pqc/pkix storage/durable agents/secret pqc/jose pqc/jose/strict",
 	"pqc/inspect":              "pqc/pkix pqc/jose pqc/keycheck pqc/jose/strict pqc",
+	"pqc/pkix/pkixtest":        "pqc/pkix pqc",
 	"pqc/pkix":                 "pqc pqc/keycheck",
 	"pqc/jose":                 "pqc/jose/strict pqc",
 	"pqc/keycheck":             "pqc",

@@ -49,7 +49,7 @@ func FuzzInspectX509(f *testing.F) {
 	h := newHierarchy(f, composite)
 	i := inspectorOf(f, h)
 	i.RequireHybrid = true
-	leaf, list := leaf(f, h.issuing).Raw, h.issuing.crl(f, 1)
+	leaf, list := leaf(f, h.issuing).Raw, h.issuing.CRL(f, 1)
 	for _, at := range []uint16{0, 1, 4, 20, 100, 300, 2000, 2500} {
 		f.Add(at, byte(0), []byte{0x80})
 		f.Add(at, byte(1), []byte{})

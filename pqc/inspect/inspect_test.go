@@ -14,33 +14,22 @@ import (
 
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/pkix"
+	"github.com/brevet-ca/brevet/pqc/pkix/pkixtest"
 )
-
-// leafTemplate is a certificate for an agent, valid now.
-func leafTemplate(t testing.TB, changes ...func(*x509.Certificate)) *x509.Certificate {
-	c := &x509.Certificate{
-		SerialNumber: serialNumber(t), Subject: stdpkix.Name{CommonName: "bot"}, DNSNames: []string{"bot.corp.example"},
-		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
-	}
-	for _, change := range changes {
-		change(c)
-	}
-	return c
-}
 
 func leaf(t testing.TB, by *signer, changes ...func(*x509.Certificate)) *x509.Certificate {
 	t.Helper()
 	key, err := newKey()
 	check(t, err)
-	return by.signSPKI(leafTemplate(t, changes...), key.Public(), nil)
+	return by.SignSPKI(pkixtest.Leaf(changes...), key.Public(), nil)
 }
 
 // inspectorOf trusts the first root of a hierarchy.
 func inspectorOf(t testing.TB, h hierarchy) *Inspector {
 	t.Helper()
 	i := &Inspector{Time: time.Now()}
-	check(t, i.AddRoots(certificatesPEM(h.roots[0].cert.Raw)))
-	check(t, i.AddChain(h.issuing.cert.Raw))
+	check(t, i.AddRoots(certificatesPEM(h.roots[0].Cert.Raw)))
+	check(t, i.AddChain(h.issuing.Cert.Raw))
 	return i
 }
 
@@ -74,12 +63,12 @@ func TestInspectCertificate(t *testing.T) {
 		t.Run(string(m), func(t *testing.T) {
 			h := newHierarchy(t, m)
 			c := leaf(t, h.issuing)
-			root := fingerprint(h.roots[0].cert)
+			root := fingerprint(h.roots[0].Cert)
 			good(t, inspectorOf(t, h).Certificate(c.Raw), want.name, want.protection, root)
 			good(t, inspectorOf(t, h).Certificate(append([]byte("what this is\n"), certificatesPEM(c.Raw)...)), want.name, want.protection, root)
 			alone := &Inspector{Time: time.Now(), Host: "bot.corp.example"}
-			check(t, alone.AddRoots(h.roots[0].cert.Raw))
-			good(t, alone.Certificate(certificatesPEM(c.Raw, h.issuing.cert.Raw)), want.name, want.protection, root)
+			check(t, alone.AddRoots(h.roots[0].Cert.Raw))
+			good(t, alone.Certificate(certificatesPEM(c.Raw, h.issuing.Cert.Raw)), want.name, want.protection, root)
 			refused(t, alone.Certificate(c.Raw), "no certificate is known of the issuer")
 
 			strict := inspectorOf(t, h)
@@ -89,17 +78,17 @@ func TestInspectCertificate(t *testing.T) {
 			} else {
 				good(t, strict.Certificate(c.Raw), want.name, want.protection, root)
 			}
-			more := certificatesPEM(c.Raw, h.issuing.cert.Raw, leaf(t, h.issuing).Raw)
+			more := certificatesPEM(c.Raw, h.issuing.Cert.Raw, leaf(t, h.issuing).Raw)
 			good(t, alone.Certificate(more), want.name, want.protection, root+"; 1 more in the file was not checked")
-			bundle := certificatesPEM(h.roots[0].cert.Raw, c.Raw, c.Raw)
+			bundle := certificatesPEM(h.roots[0].Cert.Raw, c.Raw, c.Raw)
 			good(t, (&Inspector{Time: time.Now()}).Certificate(bundle), want.name, want.protection, "no trust; 2 more in the file were not checked")
-			if v := alone.Certificate(certificatesPEM(c.Raw, h.issuing.cert.Raw)); strings.Contains(v.Trust, "not checked") {
+			if v := alone.Certificate(certificatesPEM(c.Raw, h.issuing.Cert.Raw)); strings.Contains(v.Trust, "not checked") {
 				t.Errorf("all of the file was checked, and it says %q", v.Trust)
 			}
 			nobody := &Inspector{Time: time.Now()}
 			refused(t, nobody.Certificate(c.Raw), "who is trusted is not known")
-			good(t, nobody.Certificate(h.roots[0].cert.Raw), want.name, want.protection, "this is no trust")
-			refused(t, inspectorOf(t, h).Certificate(h.roots[0].cert.Raw), "itself among the roots")
+			good(t, nobody.Certificate(h.roots[0].Cert.Raw), want.name, want.protection, "this is no trust")
+			refused(t, inspectorOf(t, h).Certificate(h.roots[0].Cert.Raw), "itself among the roots")
 		})
 	}
 }
@@ -114,13 +103,13 @@ func TestInspectRefusesCertificates(t *testing.T) {
 
 	// Signed with the right classical key and nothing, or another key, beside it.
 	stripped, swapped := *h.issuing, *h.issuing
-	stripped.by, err = pkix.NewSigner(h.issuing.key)
+	stripped.Signer, err = pkix.NewSigner(h.issuing.Key)
 	check(t, err)
-	swapped.by, err = pkix.NewAlternativeSigner(h.issuing.key, another)
+	swapped.Signer, err = pkix.NewAlternativeSigner(h.issuing.Key, another)
 	check(t, err)
 	// An issuer whose certificate binds no alternative key.
-	unbound := newHybridCA(t, alternative, "unbound", h.roots[0], func(c *x509.Certificate) { c.ExtraExtensions = nil })
-	mixed := newHybridCA(t, classical, "mixed", h.roots[0])
+	unbound := pkixtest.NewCA(t, alternative, "unbound", h.roots[0], func(c *x509.Certificate) { c.ExtraExtensions = nil })
+	mixed := pkixtest.NewCA(t, classical, "mixed", h.roots[0])
 
 	for name, tc := range map[string]struct {
 		cert   *x509.Certificate
@@ -130,8 +119,8 @@ func TestInspectRefusesCertificates(t *testing.T) {
 	}{
 		"stripped":    {cert: leaf(t, &stripped), want: "there is no alternative one", lax: true},
 		"swapped":     {cert: leaf(t, &swapped), want: "the alternative signature is not of the alternative key"},
-		"decorative":  {cert: leaf(t, unbound), change: func(i *Inspector) { check(t, i.AddChain(unbound.cert.Raw)) }, want: "decoration", lax: true},
-		"downgraded":  {cert: leaf(t, mixed), change: func(i *Inspector) { check(t, i.AddChain(mixed.cert.Raw)) }, want: "there is no alternative one", lax: true},
+		"decorative":  {cert: leaf(t, unbound), change: func(i *Inspector) { check(t, i.AddChain(unbound.Cert.Raw)) }, want: "decoration", lax: true},
+		"downgraded":  {cert: leaf(t, mixed), change: func(i *Inspector) { check(t, i.AddChain(mixed.Cert.Raw)) }, want: "there is no alternative one", lax: true},
 		"expired":     {cert: leaf(t, h.issuing, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Second) }), want: "it expired at"},
 		"of tomorrow": {cert: c, change: func(i *Inspector) { i.Time = time.Now().Add(-24 * time.Hour) }, want: "it is valid from"},
 		"wrong host":  {cert: c, change: func(i *Inspector) { i.Host = "shop.example" }, want: "not shop.example"},
@@ -159,20 +148,20 @@ func TestInspectRefusesCertificates(t *testing.T) {
 }
 
 func TestInspectSelfSigned(t *testing.T) {
-	old := newHybridCA(t, alternative, "old", nil, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
+	old := pkixtest.NewCA(t, alternative, "old", nil, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
 	i := &Inspector{Time: time.Now()}
-	refused(t, i.Certificate(old.cert.Raw), "it expired at")
-	root := newHybridCA(t, classical, "root", nil)
+	refused(t, i.Certificate(old.Cert.Raw), "it expired at")
+	root := pkixtest.NewCA(t, classical, "root", nil)
 	i.Host = "a.example"
-	refused(t, i.Certificate(root.cert.Raw), "not valid for any names")
+	refused(t, i.Certificate(root.Cert.Raw), "not valid for any names")
 	i = &Inspector{Time: time.Now(), RequireHybrid: true}
-	refused(t, i.Certificate(root.cert.Raw), pkix.ErrNotHybrid.Error())
+	refused(t, i.Certificate(root.Cert.Raw), pkix.ErrNotHybrid.Error())
 	i = &Inspector{Time: time.Now()}
-	check(t, i.AddCRLs(root.crl(t, 1)))
-	refused(t, i.Certificate(root.cert.Raw), "only with roots")
-	impostor := newHybridCA(t, composite, "root", root)
+	check(t, i.AddCRLs(root.CRL(t, 1)))
+	refused(t, i.Certificate(root.Cert.Raw), "only with roots")
+	impostor := pkixtest.NewCA(t, composite, "root", root)
 	i = &Inspector{Time: time.Now()}
-	refused(t, i.Certificate(impostor.cert.Raw), "signature")
+	refused(t, i.Certificate(impostor.Cert.Raw), "signature")
 }
 
 func TestInspectCSR(t *testing.T) {
@@ -203,7 +192,7 @@ func TestInspectCSR(t *testing.T) {
 }
 
 func TestInspectRefusesFiles(t *testing.T) {
-	c := newHybridCA(t, pure, "root", nil).cert
+	c := pkixtest.NewCA(t, pure, "root", nil).Cert
 	text := certificatesPEM(c.Raw)
 	key, err := newKey()
 	check(t, err)
@@ -229,16 +218,16 @@ func TestInspectRefusesFiles(t *testing.T) {
 		refused(t, check([]byte("  junk")), "neither PEM nor DER")
 	}
 	refused(t, i.CSR(text), `want "CERTIFICATE REQUEST"`)
-	crl := pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: newHybridCA(t, classical, "root", nil).crl(t, 1)})
+	crl := pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: pkixtest.NewCA(t, classical, "root", nil).CRL(t, 1)})
 	refused(t, i.CRL(append(crl, crl...)), "want one")
 }
 
 // signedAs returns c as it would be if its key had signed it and said this algorithm.
 func signedAs(t *testing.T, c *x509.Certificate, algorithm []byte, sign func(tbs []byte) ([]byte, error)) []byte {
 	t.Helper()
-	fields := elements(c.RawTBSCertificate) // version, serial number, signature, ...
+	fields := pkixtest.Elements(c.RawTBSCertificate) // version, serial number, signature, ...
 	fields[2].FullBytes = algorithm
-	tbs := joined(fields)
+	tbs := pkixtest.Join(fields)
 	sig, err := sign(tbs)
 	check(t, err)
 	der, err := asn1.Marshal(struct {

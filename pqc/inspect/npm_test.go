@@ -16,6 +16,7 @@ import (
 
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/pkix"
+	"github.com/brevet-ca/brevet/pqc/pkix/pkixtest"
 )
 
 // npmDir is where make peers puts jose and @noble, and a node that knows ML-DSA.
@@ -87,20 +88,20 @@ func TestNPMVerifiesOurs(t *testing.T) {
 // with what is signed changed, and with each half of the signature changed.
 func certificateCases(t *testing.T) (cases []foreignCase) {
 	add := func(kind, name string, der []byte, by *signer, changes ...int) {
-		cases = append(cases, foreignCase{Kind: kind, Cert: der, Issuer: by.cert.Raw, name: name, want: true})
+		cases = append(cases, foreignCase{Kind: kind, Cert: der, Issuer: by.Cert.Raw, name: name, want: true})
 		for _, at := range append(changes, bytes.Index(der, []byte("example"))) {
 			changed := bytes.Clone(der)
 			changed[at] ^= 1
-			cases = append(cases, foreignCase{Kind: kind, Cert: changed, Issuer: by.cert.Raw, name: fmt.Sprintf("%s, octet %d changed", name, at), want: false})
+			cases = append(cases, foreignCase{Kind: kind, Cert: changed, Issuer: by.Cert.Raw, name: fmt.Sprintf("%s, octet %d changed", name, at), want: false})
 		}
 	}
 	for alg, key := range vectorKeys(t) {
 		by := rootBy(t, func(s *signer) (err error) {
-			s.by, err = pkix.NewSigner(key)
+			s.Signer, err = pkix.NewSigner(key)
 			return err
 		})
-		c, list := leaf(t, by).Raw, by.crl(t, 1)
-		request, err := pkix.CreateCSR(&x509.CertificateRequest{DNSNames: []string{"a.example"}}, by.by)
+		c, list := leaf(t, by).Raw, by.CRL(t, 1)
+		request, err := pkix.CreateCSR(&x509.CertificateRequest{DNSNames: []string{"a.example"}}, by.Signer)
 		check(t, err)
 		last := len(c) - 1 // of the traditional half, or of the only one
 		add("signed", alg.String()+" certificate", c, by, last, last-alg.SignatureSize()+200)
@@ -115,7 +116,7 @@ func certificateCases(t *testing.T) (cases []foreignCase) {
 		spki := base64.StdEncoding.EncodeToString(pqc.MarshalPKIXPublicKey(key.PublicKey()))
 		cases = append(cases, foreignCase{Kind: "key", Key: pkcs8, name: alg.String() + " private key", want: spki})
 	}
-	alt := newHybridCA(t, alternative, "root", nil)
+	alt := pkixtest.NewCA(t, alternative, "root", nil)
 	add("alternative", "alternative signature", leaf(t, alt).Raw, alt)
 	add("openssl", "alternative signature, outside", leaf(t, alt).Raw, alt)
 	return cases
@@ -149,13 +150,13 @@ func vectorKeys(t *testing.T) map[pqc.Algorithm]*pqc.PrivateKey {
 func rootBy(t *testing.T, set func(*signer) error) *signer {
 	s := &signer{}
 	var err error
-	s.key, err = newKey()
+	s.Key, err = newKey()
 	check(t, err)
 	check(t, set(s))
-	s.cert = s.signSPKI(leafTemplate(t, func(c *x509.Certificate) {
+	s.Cert = s.SignSPKI(pkixtest.Leaf(func(c *x509.Certificate) {
 		c.Subject.CommonName = "root.example"
 		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
-	}), s.key.Public(), s.by.PublicKey())
+	}), s.Key.Public(), s.Signer.PublicKey())
 	return s
 }
 
