@@ -59,6 +59,15 @@ func CheckKey(key any) error {
 	return nil
 }
 
+// CheckKeySize refuses keys of a size that no agent should use. It costs nothing: see
+// [keycheck.Rules.Size].
+func CheckKeySize(key any) error {
+	if err := keycheck.Agents.Size(key); err != nil {
+		return fmt.Errorf("%w key: %v", ErrInvalid, err)
+	}
+	return nil
+}
+
 // CheckEncoding refuses a SubjectPublicKeyInfo that is not the one DER encoding
 // of key: see [keycheck.Encoding].
 func CheckEncoding(spki []byte, key any) error {

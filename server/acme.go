@@ -6,7 +6,6 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca/acme"
-	"github.com/brevet-ca/brevet/server/limit"
 	"github.com/brevet-ca/brevet/server/relying"
 )
 
@@ -16,8 +15,6 @@ func (s *Server) newACME() *acme.Service {
 		DB: s.db, Policy: s.policy, CA: s.authority.CA, TrustDomain: s.file.TrustDomain, URL: s.file.Advertise, Challenges: s.file.ACME,
 		Clock: s.clock, Log: s.Log,
 		Revoked: func(ctx context.Context) error { _, err := s.authority.CRL.Publish(ctx); return err },
-		Blocked: func(n agents.Name) bool { return s.gate.Blocked(limit.Sender{Agent: n}) },
-		Failed:  func(n agents.Name) { s.gate.Failed(limit.Sender{Agent: n}) },
 		Served: func(r *http.Request, n agents.Name, issuer string) {
 			s.relying.Request(r, n, issuer, relying.ACME)
 		},

@@ -4,12 +4,9 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/ca/enroll"
-	"github.com/brevet-ca/brevet/server/limit"
-	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
@@ -54,8 +51,7 @@ func (s *Server) agentHandler() http.Handler {
 	mux.Handle("POST "+oauth.TokenPath, limited(http.HandlerFunc(s.oauth.ServeToken)))
 	mux.Handle("POST "+oauth.IntrospectPath, limited(http.HandlerFunc(s.oauth.ServeIntrospect)))
 	mux.Handle("POST "+oauth.RevokePath, limited(http.HandlerFunc(s.oauth.ServeRevoke)))
-	mux.Handle("POST "+acme.Path+"new-account", limited(s.acme)) // strangers may call these two
-	mux.Handle("POST "+acme.Path+"revoke-cert", limited(s.acme))
+	mux.Handle("POST "+acme.Path, limited(s.acme))
 	mux.Handle(acme.Path, s.acme)
 	// As a function: as a value in an interface, it would link all that metrics can do.
 	mux.HandleFunc("GET /metrics", s.metrics.ServeHTTP)
@@ -85,29 +81,3 @@ func (s *Server) publicHandler() http.Handler {
 }
 
 func (s *Server) observed(next http.Handler) http.Handler { return s.metrics.Observe(s.Log, next) }
-
-// newGate returns a gate that turns away senders that were refused too often.
-func (s *Server) newGate() *limit.Gate {
-	return &limit.Gate{Limiter: limit.New(s.Now), Proven: s.proven, Refuse: func(w http.ResponseWriter, r *http.Request) {
-		kind := "about:blank"
-		if strings.HasPrefix(r.URL.Path, acme.Path) {
-			kind = acme.RateLimited
-		}
-		enroll.WriteProblem(w, kind, http.StatusTooManyRequests, "too many refused requests came from this address; wait a little")
-	}}
-}
-
-// proven returns the agent whose current certificate the client presented.
-func (s *Server) proven(r *http.Request) (agent agents.Name) {
-	err := s.db.View(r.Context(), func(tx storage.Tx) error {
-		p, err := presented(tx, r, s.clock.Now())
-		if err == nil && p != nil {
-			agent = p.Agent.Name
-		}
-		return err
-	})
-	if err != nil {
-		return ""
-	}
-	return agent
-}

@@ -1,8 +1,15 @@
 package server_test
 
 import (
+	"crypto/x509"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/servertest"
@@ -27,4 +34,64 @@ func TestDenialsAreBounded(t *testing.T) {
 	if answer := good.Renew(); answer.Status != http.StatusOK {
 		t.Errorf("another agent at the address: %d %s", answer.Status, answer.Body)
 	}
+}
+
+// TestNeighboursAreServed: strangers use up the limit of an address. Those there who
+// prove to be an agent go on, in whatever way they prove it. Strangers are told to wait
+// in the form of each protocol.
+func TestNeighboursAreServed(t *testing.T) {
+	w := servertest.New(t)
+	reader := w.Enroll("reader", agents.Change{Scopes: []string{"brevet:introspect"}})
+	worker := w.Enroll("worker", agents.Change{Scopes: []string{"a"}, Audiences: []string{"https://api.example"}})
+	newcomer := w.Add("newcomer", agents.Change{})
+	n := 0
+	ask := func(a *servertest.Agent) servertest.Answer {
+		n++
+		assertion, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{
+			"iss": a.Leaf.Subject.CommonName, "sub": a.Leaf.Subject.CommonName, "aud": w.URL, "exp": w.Clock.Now().Add(time.Minute).Unix(), "jti": strconv.Itoa(n),
+		}).SignedString(a.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.PostForm(w.Client(), "/oauth/token", url.Values{
+			"grant_type": {"client_credentials"}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {assertion},
+		})
+	}
+	got := ask(reader)
+	servertest.Want(t, "a bearer token", got, http.StatusOK, "access_token")
+	bearer, token := got.JSON["access_token"].(string), worker.Token(url.Values{"grant_type": {"client_credentials"}}).JSON["access_token"].(string)
+
+	for range 60 {
+		w.PostJSON(w.Client(), "/v1/enroll", map[string]any{})
+	}
+	servertest.Want(t, "a stranger enrolling", w.PostJSON(w.Client(), "/v1/enroll", map[string]any{}), http.StatusTooManyRequests, `"status":429`)
+	limited := w.PostForm(w.Client(), "/oauth/token", url.Values{"grant_type": {"client_credentials"}})
+	servertest.Want(t, "a stranger asking for a token", limited, http.StatusTooManyRequests, `"error":"temporarily_unavailable"`)
+	if limited.Header.Get("Retry-After") == "" || limited.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("the OAuth error has the headers %v", limited.Header)
+	}
+	limited = w.Post(w.Client(), "/acme/new-account", "application/jose+json", "{}")
+	servertest.Want(t, "a stranger opening an account", limited, http.StatusTooManyRequests, "urn:ietf:params:acme:error:rateLimited")
+	if limited.Header.Get("Retry-After") == "" {
+		t.Error("the ACME error has no Retry-After")
+	}
+
+	servertest.Want(t, "by an assertion", ask(worker), http.StatusOK, "access_token")
+	servertest.Want(t, "by a certificate", worker.Renew(), http.StatusOK, "certificate")
+	request, err := http.NewRequest("POST", w.URL+"/oauth/introspect", strings.NewReader(url.Values{"token": {token}}.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Authorization", "Bearer "+bearer)
+	response, err := w.Client().Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	servertest.Want(t, "by a bearer token", servertest.Read(w, response), http.StatusOK, `"active":true`)
+	enroll := func() servertest.Answer {
+		return w.PostJSON(w.Client(), "/v1/enroll", map[string]any{"token": newcomer.Enrollment.Token, "csr": worker.CSR(&x509.CertificateRequest{})})
+	}
+	servertest.Want(t, "by an enrollment token", enroll(), http.StatusOK, "certificate")
+	servertest.Want(t, "by a used one", enroll(), http.StatusTooManyRequests, "wait a little")
 }

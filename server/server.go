@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/acme"
@@ -75,7 +76,7 @@ type Server struct {
 	oauth     *oauth.Server
 	admin     *admin.Handler
 	metrics   *telemetry.Metrics
-	gate      *limit.Gate
+	gate      limit.Gate
 	relying   *relying.Observer
 	ready     chan struct{}
 	stopping  chan struct{}
@@ -140,7 +141,7 @@ func (s *Server) assemble(k keys.Source) error {
 		return err
 	}
 	a := s.authority
-	s.gate = s.newGate()
+	s.gate = limit.Gate{Counters: admission.New(s.Now)}
 	s.ocsp = ocsp.NewResponder(s.db, a.CA, s.clock, s.Log)
 	s.acme = s.newACME()
 	s.oauth = oauth.New(oauth.Config{Tokens: a.Tokens, Log: s.Log, Grants: []oauth.Grant{oauth.ClientCredentials{}}, Certificate: presented})

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -78,13 +79,13 @@ func (p *Point) Do(ctx context.Context, q Query, a Act) error {
 			return err
 		}
 	}
-	return p.refuse(&asked, &Decision{}, "", errOutdated)
+	return p.refuse(ctx, &asked, &Decision{}, "", errOutdated)
 }
 
 func (p *Point) try(ctx context.Context, q *Query, a Act) error {
 	d, err := p.decide(ctx, q, a.Ask)
 	if err != nil {
-		return p.refuseKnown(q, err)
+		return p.refuseKnown(ctx, q, err)
 	}
 	err = cmp.Or(d.err(), a.fulfils(d.Obligations))
 	if err == nil && a.Prepare != nil {
@@ -94,7 +95,7 @@ func (p *Point) try(ctx context.Context, q *Query, a Act) error {
 		if !IsDenial(err) {
 			return err
 		}
-		return p.refuse(q, &d, "", err)
+		return p.refuse(ctx, q, &d, "", err)
 	}
 	return p.commit(ctx, q, &d, a)
 }
@@ -105,14 +106,14 @@ func (p *Point) try(ctx context.Context, q *Query, a Act) error {
 // recorded, and only if q has a subject: strangers cannot fill the log.
 func (p *Point) Refuse(ctx context.Context, q Query, reason error) error {
 	q.complete(ctx)
-	return p.refuseKnown(&q, reason)
+	return p.refuseKnown(ctx, &q, reason)
 }
 
-func (p *Point) refuseKnown(q *Query, reason error) error {
+func (p *Point) refuseKnown(ctx context.Context, q *Query, reason error) error {
 	if q.Subject == "" || !IsDenial(reason) {
 		return reason
 	}
-	return p.refuse(q, &Decision{}, "", reason)
+	return p.refuse(ctx, q, &Decision{}, "", reason)
 }
 
 // commit makes the change and its event one transaction.
@@ -137,14 +138,18 @@ func (p *Point) commit(ctx context.Context, q *Query, d *Decision, a Act) error 
 	case refusal == errAgain:
 		return errAgain
 	}
-	return p.refuse(q, d, done.Subject, refusal)
+	return p.refuse(ctx, q, d, done.Subject, refusal)
 }
 
 // refuse records that q was refused because of reason, and returns reason, or an
 // [Unrecorded] if it could not be recorded. A caller that has given up (its
 // context is done) is still recorded. No refusal is urgent, whatever was
-// refused: strangers could make any number of them.
-func (p *Point) refuse(q *Query, d *Decision, subject string, reason error) error {
+// refused: strangers could make any number of them. Nothing is recorded of a request that
+// is over its sender's limit.
+func (p *Point) refuse(ctx context.Context, q *Query, d *Decision, subject string, reason error) error {
+	if !admission.Of(ctx).Refused() {
+		return reason
+	}
 	no := *d
 	if no.Effect != audit.Ask || !errors.Is(reason, ErrApproval) {
 		if no.Effect, no.Reasons = audit.Deny, codes(reason); no.Reasons == nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -50,6 +51,9 @@ func FaultOf(err error) agents.Fault {
 // RetryAfter returns how long the client should wait before it asks again, if err is
 // not its own fault; otherwise 0. No such error counts against the client.
 func RetryAfter(err error) time.Duration {
+	if errors.Is(err, admission.ErrLimited) {
+		return admission.RetryAfter
+	}
 	switch FaultOf(err) {
 	case agents.NotNow:
 		return maxAnswer

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
@@ -135,11 +136,11 @@ func (s *Service) findAccount(r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := admission.Prove(r.ctx, a.Agent); err != nil {
+		return nil, err
+	}
 	if r.account = a; dead == nil {
 		return s.showAccount(a), nil
-	}
-	if err := s.unblocked(a.Agent); err != nil {
-		return nil, err
 	}
 	return nil, s.Policy.Refuse(r.ctx, s.query(r, audit.ACMERequest), dead)
 }
@@ -174,6 +175,9 @@ func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answ
 	q := policy.Query{Principal: policy.Bearer("external account binding"), Action: audit.ACMEAccountCreate, Subject: string(b.agent), Time: r.now, KeyThumbprint: r.key.hash()}
 	if b.refused != nil {
 		return nil, unbound(s.Policy.Refuse(r.ctx, q, b.refused))
+	}
+	if err := admission.Prove(r.ctx, b.agent); err != nil {
+		return nil, err
 	}
 	// A cutoff that comes before the account is recorded ends it, too.
 	now, err := s.Clock.Issuing()

@@ -51,11 +51,6 @@ type Config struct {
 	Revoked     func(context.Context) error // publishes the CRL
 	Log         *slog.Logger
 
-	// Blocked reports whether an agent's accounts have been refused too often
-	// lately; Failed counts a refusal. nil means no bound.
-	Blocked func(agents.Name) bool
-	Failed  func(agents.Name)
-
 	// Served, if set, is called after each successful request by an agent's account, with
 	// the issuer if the answer was a certificate.
 	Served func(r *http.Request, n agents.Name, issuer string)

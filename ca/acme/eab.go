@@ -33,7 +33,7 @@ func (s *Service) parseBinding(r *request, raw json.RawMessage) (*binding, error
 		p.algorithms = slices.Sorted(maps.Keys(macs))
 		return nil, p
 	}
-	inner, err := parseKey(j.payload)
+	inner, err := parseUnchecked(j.payload) // it must be the key that signed the request
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,6 @@ func TestStandingUnknown(t *testing.T) {
 		c := w.open("bot", agents.Change{})
 		order := c.order("bot.example.internal")
 		before := w.events(audit.Allow)
-		w.Failed = func(agents.Name) { t.Errorf("%s: counted against the agent", table) }
 		w.Service.DB = &brokenDB{w.Service.DB, table}
 		for _, x := range [][2]string{
 			{c.path(), ""}, {c.path(), `{"contact":[]}`}, {"/acme/new-order", orderOf("bot.example.internal")}, {order, ""},

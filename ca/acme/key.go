@@ -24,6 +24,29 @@ type key struct {
 // parseKey reads a JWK (RFC 7517). It must be a public key that is not weak. There is
 // one way to write a key, so each key has one thumbprint.
 func parseKey(jwk []byte) (*key, error) {
+	k, err := parseUnchecked(jwk)
+	if err != nil {
+		return nil, err
+	}
+	return k, k.check()
+}
+
+// readKey reads the key that came with a request, and verifies that it made the signature.
+// Whether an RSA key is weak is found out last: it takes ten times as long as a
+// verification, so it is only done for those who have the private key.
+func (s *Service) readKey(r *request, j *jws) (err error) {
+	if r.key, err = parseUnchecked(j.header.jwk); err != nil {
+		return err
+	}
+	if err := j.verify(r.key); err != nil {
+		return err
+	}
+	return r.key.check()
+}
+
+// parseUnchecked is parseKey for a key that may be weak, but has no size that would make
+// a verification slow.
+func parseUnchecked(jwk []byte) (*key, error) {
 	if _, err := strict.ParseObject(jwk); err != nil {
 		return nil, newProblem("malformed", "jwk is not one JSON object whose members are all different")
 	}
@@ -44,12 +67,20 @@ func parseKey(jwk []byte) (*key, error) {
 	return k, nil
 }
 
+// check refuses weak keys.
+func (k *key) check() error {
+	if err := agents.CheckKey(k.public); err != nil {
+		return newProblem("badPublicKey", "%v", err)
+	}
+	return nil
+}
+
 func newKey(public crypto.PublicKey) (*key, error) {
 	k := &key{public: public}
-	if err := agents.CheckKey(public); err != nil {
+	err := agents.CheckKeySize(public)
+	if err != nil {
 		return nil, newProblem("badPublicKey", "%v", err)
 	}
-	var err error
 	if k.alg, err = jose.Algorithm(public); err != nil || !slices.Contains(algorithms, k.alg) {
 		return nil, newProblem("badPublicKey", "want a key of the kind EC, OKP (Ed25519) or RSA")
 	}

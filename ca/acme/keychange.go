@@ -73,7 +73,7 @@ func (s *Service) parseKeyChange(r *request) (*key, error) {
 	if err := readObject(j.payload, map[string]any{"account": &account, "oldKey": &old}); err != nil {
 		return nil, newProblem("malformed", "the inner payload: %v", err)
 	}
-	before, err := parseKey(old)
+	before, err := parseUnchecked(old)
 	if err != nil {
 		return nil, err
 	}

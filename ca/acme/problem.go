@@ -10,14 +10,12 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 )
 
 const problemPrefix = "urn:ietf:params:acme:error:"
-
-// RateLimited is the problem type for a client that was refused too often.
-const RateLimited = problemPrefix + "rateLimited"
 
 // A problem is an error in the form of a problem document (RFC 9457) with a type of RFC
 // 8555, section 6.7.
@@ -80,6 +78,10 @@ func asProblem(err error) *problem {
 		return p
 	}
 	switch {
+	case errors.Is(err, admission.ErrLimited):
+		p := newProblem("rateLimited", "%v", admission.ErrLimited)
+		p.RetryAfter = admission.RetryAfter
+		return p
 	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap
 		return later("the request could not be completed; try again shortly", err)
 	case errors.Is(err, policy.ErrName):

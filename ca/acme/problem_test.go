@@ -10,6 +10,8 @@ import (
 	"go/token"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"os"
 	"reflect"
 	"slices"
@@ -19,6 +21,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
@@ -172,43 +175,70 @@ func TestUnrouted(t *testing.T) {
 	}
 }
 
-// TestBlocked: an agent that was refused too often is refused without a record, and
-// only after it has proven its identity.
-func TestBlocked(t *testing.T) {
-	w := newWorld(t)
-	blocked, failed := false, 0
-	w.Blocked = func(n agents.Name) bool { return n == "bot" && blocked }
-	w.Failed = func(agents.Name) { failed++ }
-	c := w.open("bot", agents.Change{})
-	c.post("/acme/new-order", orderOf("x.example")).is(t, "a name", "rejectedIdentifier")
-	c.post("/acme/new-order", orderOf("bot.example.internal")).is(t, "its name", "")
-	forged := c.message(c.path(), "")
-	forged.sign = func([]byte) []byte { return make([]byte, 64) }
-	forged.send().is(t, "a wrong signature", "malformed")
-	if failed != 1 {
-		t.Errorf("%d failures were counted, want that of the name", failed)
+// limited puts the Service behind a gate.
+func (w *world) limited() {
+	counters := admission.New(func() time.Time { return w.now })
+	w.gate = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			counted := counters.Admit(netip.MustParseAddr("192.0.2.1"))
+			next.ServeHTTP(rw, r.WithContext(admission.With(r.Context(), counted)))
+			counted.End(rw.(*httptest.ResponseRecorder).Code >= 400 && rw.Header().Get("Retry-After") == "")
+		})
 	}
-	blocked = true
+}
+
+// TestRefusedTooOften: an agent that was refused too often is told so without a record,
+// and only after it has proven its identity.
+func TestRefusedTooOften(t *testing.T) {
+	w := newWorld(t)
+	w.limited()
+	c, other := w.open("bot", agents.Change{}), w.open("other", agents.Change{})
+	for c.post("/acme/new-order", orderOf("x.example")).problem.Type == "rejectedIdentifier" {
+	}
 	events := len(w.events("deny"))
+	if events != 50 {
+		t.Errorf("%d refusals were recorded, want 50", events)
+	}
 	for range 3 {
 		got := c.post(c.path(), "")
-		if got.is(t, "while blocked", "rateLimited"); got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") == "" {
+		if got.is(t, "while over the limit", "rateLimited"); got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") == "" {
 			t.Errorf("%d %v", got.status, got.header)
 		}
 	}
+	forged := c.message(c.path(), "")
+	forged.sign = func([]byte) []byte { return make([]byte, 64) }
+	forged.send().is(t, "a wrong signature", "malformed")
+	other.post(other.path(), "").is(t, "a neighbour", "")
 	w.authority.Update(func(tx storage.Tx) error {
 		_, err := agents.Suspend(tx, "bot", agents.Unspecified, w.now)
 		return err
 	})
-	c.post(c.path(), "").is(t, "suspended and blocked", "rateLimited")
+	c.post(c.path(), "").is(t, "suspended and over the limit", "rateLimited")
 	(&user{w: w, signer: c.signer}).post("/acme/new-account", "{}").is(t, "looking up the account", "rateLimited")
 	if n := len(w.events("deny")); n != events {
-		t.Errorf("%d refusals were recorded while blocked", n-events)
+		t.Errorf("%d refusals were recorded over the limit", n-events)
 	}
-	w.now = w.now.Add(time.Second)
-	if blocked = false; c.post(c.path(), "").problem.Type != "unauthorized" {
+	if w.now = w.now.Add(11 * time.Second); c.post(c.path(), "").problem.Type != "unauthorized" {
 		t.Error("a suspended account answers")
 	}
+}
+
+// TestStrangersAtTheAddress use up the limit. Accounts there go on, and new ones can be
+// opened; nobody is told rateLimited for a nonce of before a restart.
+func TestStrangersAtTheAddress(t *testing.T) {
+	w := newWorld(t)
+	w.limited()
+	c := w.open("bot", agents.Change{})
+	stranger := w.user()
+	for range 60 {
+		stranger.post("/acme/new-account", "{}")
+	}
+	stranger.post("/acme/new-account", "{}").is(t, "a stranger", "rateLimited")
+	c.post(c.path(), "").is(t, "an account", "")
+	w.open("newcomer", agents.Change{})
+	old := c.message(c.path(), "")
+	old.header["nonce"] = "AAAAAAAAAAAAAAAAAAAAAA"
+	old.send().is(t, "an old nonce", "badNonce")
 }
 
 // TestSubproblems orders several names that are wrong, each in its way (RFC

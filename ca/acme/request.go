@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
@@ -70,23 +71,13 @@ func (s *Service) signed(e endpoint, kid, jwk bool) http.Handler {
 	})
 }
 
-// serve runs the endpoint and counts refusals against its agent.
+// serve runs the endpoint.
 func (s *Service) serve(e endpoint, r *request) (*answer, error) {
 	a, err := e(s, r)
-	switch {
-	case r.account == nil:
-	case err == nil && s.Served != nil:
+	if err == nil && r.account != nil && s.Served != nil {
 		s.Served(r.http, r.account.Agent, a.issuer)
-	case err != nil && asProblem(err).Status < 500 && policy.RetryAfter(err) == 0:
-		s.failed(r.account.Agent)
 	}
 	return a, err
-}
-
-func (s *Service) failed(n agents.Name) {
-	if s.Failed != nil {
-		s.Failed(n)
-	}
 }
 
 // authenticate reads a request and finds out who signed it (RFC 8555, section 6.2).
@@ -115,10 +106,7 @@ func (s *Service) authenticate(w http.ResponseWriter, hr *http.Request, kid, jwk
 		return nil, newProblem("badNonce", "the nonce was used before, or is not one of this server; try again with the new one")
 	}
 	if h.jwk != nil {
-		if r.key, err = parseKey(h.jwk); err != nil {
-			return nil, err
-		}
-		return r, j.verify(r.key)
+		return r, s.readKey(r, j)
 	}
 	return r, s.identify(r, j)
 }
@@ -161,24 +149,13 @@ func (s *Service) identify(r *request, j *jws) error {
 	if err := j.verify(r.key); err != nil {
 		return err
 	}
-	if err := s.unblocked(r.account.Agent); err != nil {
+	if err := admission.Prove(r.ctx, r.account.Agent); err != nil {
 		return err
 	}
 	if policy.IsDenial(dead) {
-		s.failed(r.account.Agent)
 		return s.Policy.Refuse(r.ctx, s.query(r, audit.ACMERequest), dead)
 	}
 	return dead
-}
-
-// unblocked returns an error if the agent was refused too often lately.
-func (s *Service) unblocked(n agents.Name) error {
-	if s.Blocked == nil || !s.Blocked(n) {
-		return nil
-	}
-	p := newProblem("rateLimited", "too many requests of this agent were refused; wait a little")
-	p.RetryAfter = 10 * time.Second
-	return p
 }
 
 // alive returns nil if the account may still be used, as of tx.
@@ -262,6 +239,13 @@ func (s *Service) reply(w http.ResponseWriter, a *answer) {
 // the client is told.
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := asProblem(err)
+	counted := admission.Of(r.Context())
+	if p.Type == "badNonce" { // as after a restart: the client asks again with the new one
+		counted.Pardon()
+	}
+	if counted.Over() && p.Status < 500 {
+		p = asProblem(admission.ErrLimited)
+	}
 	level := s.Log.Info
 	if p.Status >= 500 {
 		level = s.Log.Error

@@ -34,11 +34,12 @@ type world struct {
 	authority *catest.Authority
 	now       time.Time
 	crl       int // how often it was published
+	gate      func(http.Handler) http.Handler
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, now: catest.Start}
+	w := &world{t: t, now: catest.Start, gate: func(h http.Handler) http.Handler { return h }}
 	w.authority = catest.New(t, catest.Plan{Now: func() time.Time { return w.now }})
 	w.Service = New(Config{
 		DB: w.authority.DB, Policy: &policy.Point{DB: w.authority.DB}, CA: w.authority.CA, TrustDomain: domain, URL: origin, Clock: w.authority.Clock(),
@@ -85,7 +86,7 @@ func (w *world) send(method, path, kind string, body []byte) *answered {
 	r := httptest.NewRequest(method, path, strings.NewReader(string(body)))
 	r.Header.Set("Content-Type", kind)
 	rec := httptest.NewRecorder()
-	http.HandlerFunc(w.route).ServeHTTP(rec, r)
+	w.gate(http.HandlerFunc(w.route)).ServeHTTP(rec, r)
 	a := &answered{status: rec.Code, header: rec.Header(), body: rec.Body.Bytes()}
 	if a.status >= 400 {
 		if err := json.Unmarshal(a.body, &a.problem); err != nil || a.header.Get("Content-Type") != "application/problem+json" || !strings.Contains(string(a.body), problemPrefix) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
@@ -76,8 +77,10 @@ func (s *Service) revocable(r *request, cert *x509.Certificate) (agents.Credenti
 		if c, err = ca.Find(tx, cert); err != nil {
 			return err
 		}
-		may, err = s.mayRevoke(tx, r, c)
-		return err
+		if may, err = s.mayRevoke(tx, r, c); err != nil || !may {
+			return err
+		}
+		return admission.Prove(r.ctx, c.Agent)
 	})
 	switch {
 	case errors.Is(err, ca.ErrNotOurs):

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
@@ -98,8 +99,10 @@ func (s *Service) invited(ctx context.Context, e agents.Enrollment) (agents.Name
 		if name, err = agents.Invited(tx, e); err != nil {
 			return err
 		}
-		_, err = agents.Enrollable(tx, e, s.Clock.Now())
-		return err
+		if _, err = agents.Enrollable(tx, e, s.Clock.Now()); err != nil {
+			return err
+		}
+		return admission.Prove(ctx, name)
 	})
 	if err == nil || name == "" {
 		return name, err

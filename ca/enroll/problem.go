@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -34,6 +35,10 @@ func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
 		status, detail = http.StatusForbidden, policy.Told(err)
 	case policy.IsUnavailable(err):
 		detail = "the authority can issue nothing at the moment, to anybody; try again in a minute, and tell its operator if that does not help"
+	}
+	if errors.Is(err, admission.ErrLimited) || status < 500 && admission.Of(r.Context()).Over() {
+		w.Header().Set("Retry-After", strconv.Itoa(int(admission.RetryAfter.Seconds())))
+		status, detail = http.StatusTooManyRequests, admission.ErrLimited.Error()
 	}
 	level := s.Log.Info
 	if status >= 500 {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
@@ -60,7 +61,10 @@ func (s *Service) holder(r *http.Request) (agent agents.Name, proof audit.Eviden
 	err = s.DB.View(r.Context(), func(tx storage.Tx) error {
 		_, c, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], now)
 		agent, proof = c.Agent, audit.ClientCertificate(c.ID.String())
-		return err
+		if err != nil {
+			return err
+		}
+		return admission.Prove(r.Context(), agent)
 	})
 	if err != nil {
 		err = s.refuse(r.Context(), presenter, agent, err)

@@ -1,12 +1,13 @@
 package limit
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
 
-	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/admission"
 )
 
 type recorder struct{ *httptest.ResponseRecorder }
@@ -18,22 +19,58 @@ func TestAskAgainIsNoFailure(t *testing.T) {
 	for _, c := range []struct {
 		status  int
 		retry   string
-		blocked bool
-	}{{401, "", true}, {400, "", true}, {503, "5", false}, {503, "", false}, {400, "60", false}, {403, "60", false}} {
-		g := Gate{Limiter: New(time.Now), Proven: func(*http.Request) agents.Name { return "" }, Refuse: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }}
-		h := g.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		limited bool
+	}{{401, "", true}, {400, "", true}, {404, "", true}, {200, "", false}, {503, "5", false}, {503, "", false}, {400, "60", false}, {403, "60", false}} {
+		g := Gate{admission.New(time.Now)}
+		over := false
+		h := g.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if c.retry != "" {
 				w.Header().Set("Retry-After", c.retry)
 			}
+			over = admission.Of(r.Context()).Over()
 			w.WriteHeader(c.status)
 		}))
-		var last recorder
-		for range failureBurst + 2 {
-			last = recorder{httptest.NewRecorder()}
-			h.ServeHTTP(last, httptest.NewRequest("POST", "/", nil))
+		for range 60 {
+			h.ServeHTTP(recorder{httptest.NewRecorder()}, httptest.NewRequest("POST", "/", nil))
 		}
-		if (last.Code == 429) != c.blocked {
-			t.Errorf("after many of %d, Retry-After %q: %d", c.status, c.retry, last.Code)
+		if over != c.limited {
+			t.Errorf("after many of %d, Retry-After %q: over its limit: %v", c.status, c.retry, over)
+		}
+	}
+}
+
+// TestHeldRequestsAreCounted: requests that are open at the same time use up the
+// limit as well as those that come one after the other.
+func TestHeldRequestsAreCounted(t *testing.T) {
+	g := Gate{admission.New(time.Now)}
+	const n = 400
+	listened := 0
+	var open func(int)
+	open = func(more int) {
+		g.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !admission.Of(r.Context()).Over() {
+				listened++
+			}
+			if more > 0 {
+				open(more - 1) // before this one ends
+			}
+			w.WriteHeader(401)
+		})).ServeHTTP(recorder{httptest.NewRecorder()}, httptest.NewRequest("POST", "/", nil))
+	}
+	open(n)
+	if listened < 50 || listened > 60 {
+		t.Errorf("%d of %d requests held open were within the limit, want 50", listened, n)
+	}
+}
+
+func TestAddressOfAClient(t *testing.T) {
+	for remote, want := range map[string]string{
+		"10.0.0.1:80": "10.0.0.1", "[::ffff:10.0.0.1]:80": "10.0.0.1", "[2001:db8:1:2:3:4:5:6]:80": "2001:db8:1:2::", "[2001:db8:1:2::9]:80": "2001:db8:1:2::", "[fe80::1%eth0]:80": "fe80::", "@": "invalid IP", "": "invalid IP",
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = remote
+		if got := fmt.Sprint(Address(r)); got != want {
+			t.Errorf("%q counts as %s, want %s", remote, got, want)
 		}
 	}
 }

@@ -1,3 +1,6 @@
+// Package limit bounds the work that strangers can cause: how many requests of one sender
+// may be refused in a while (see package admission), and how many connections are open at
+// once.
 package limit
 
 import (

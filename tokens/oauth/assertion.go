@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
@@ -40,14 +41,29 @@ type assertion struct {
 	expires time.Time
 }
 
+var errUsed = fmt.Errorf("%w: the assertion was used before", ErrClient)
+
 // claim uses the assertion up.
 func (a assertion) claim(tx storage.Tx) error {
-	key := sha256.Sum256([]byte(string(a.agent) + "\x00" + a.id))
-	err := used.Create(tx, a.expires, string(key[:]), struct{}{})
+	err := used.Create(tx, a.expires, a.key(), struct{}{})
 	if errors.Is(err, storage.ErrExists) {
-		return fmt.Errorf("%w: the assertion was used before", ErrClient)
+		return errUsed
 	}
 	return err
+}
+
+// unused fails if the assertion was used up already.
+func (a assertion) unused(tx storage.Tx) error {
+	_, err := used.Get(tx, a.expires, a.key())
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	return cmp.Or(err, errUsed)
+}
+
+func (a assertion) key() string {
+	sum := sha256.Sum256([]byte(string(a.agent) + "\x00" + a.id))
+	return string(sum[:])
 }
 
 // checkAssertion checks a client assertion (RFC 7523, section 3). clientID is

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -45,7 +46,10 @@ func (s *Server) authenticate(ctx context.Context, r *http.Request, f form, acti
 	var c client
 	var claimed agents.Name
 	err := s.Tokens.DB.View(ctx, func(tx storage.Tx) (err error) {
-		if c, claimed, err = s.identify(tx, r, f, now); err != nil || then == nil {
+		if c, claimed, err = s.identify(tx, r, f, now); err != nil {
+			return err
+		}
+		if err := admission.Prove(ctx, c.agent.Name); err != nil || then == nil {
 			return err
 		}
 		return then(tx, &c)
@@ -88,6 +92,9 @@ func (s *Server) identify(tx storage.Tx, r *http.Request, f form, now time.Time)
 		return c, "", fmt.Errorf("%w: client_assertion_type must be %s", ErrClient, assertionType)
 	}
 	a, err := s.checkAssertion(tx, text, f.get("client_id"), now)
+	if err == nil {
+		err = a.unused(tx) // a copy of one proves nothing
+	}
 	if err != nil {
 		return c, a.agent, err
 	}

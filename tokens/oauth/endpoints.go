@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -50,6 +51,9 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Intr
 	if r.Header.Get("Authorization") != "" && f.get("client_assertion") == "" {
 		err = s.Tokens.DB.View(ctx, func(tx storage.Tx) error {
 			t, a, err := s.bearer(tx, r, now)
+			if err == nil {
+				err = admission.Prove(ctx, a.Name)
+			}
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/tokens"
@@ -38,6 +39,8 @@ func toProtocol(err error) *protocolError {
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.Is(err, admission.ErrLimited):
+		return limited
 	case errors.Is(err, tokens.ErrNoSigner):
 		return &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "tokens for this resource need a post-quantum signature, and the authority has no key for it yet"}
 	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap
@@ -58,6 +61,10 @@ func toProtocol(err error) *protocolError {
 
 var unavailable = &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "the request could not be completed; try again shortly"}
 
+// limited is the error for a sender that was refused too often. RFC 6749 has no code for it.
+// This one is in RFC 6749, section 4.1.2.1, and says what to do.
+var limited = &protocolError{http.StatusTooManyRequests, "temporarily_unavailable", admission.ErrLimited.Error()}
+
 // refused translates a refusal that has no code of its own. RFC 6749, section 5.2 has
 // unauthorized_client for a client that proved who it is and may not do this;
 // access_denied is for the authorization endpoint alone (section 4.1.2.1). An
@@ -77,6 +84,9 @@ func refused(f agents.Fault) *protocolError {
 // refuse answers with the error's translation and logs its reason.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := toProtocol(err)
+	if p.status < 500 && admission.Of(r.Context()).Over() {
+		p, err = limited, fmt.Errorf("%w (%w)", admission.ErrLimited, err)
+	}
 	level := s.Log.Info
 	if p.status >= 500 {
 		level = s.Log.Error

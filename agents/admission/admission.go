@@ -1,0 +1,165 @@
+// Package admission counts requests against the limits of those who send them.
+//
+// A [Request] is counted before any work is done for it: as one of a stranger, against the
+// network address that it came from and, with IPv6, against the networks of 64, 56 and 48
+// bits around it. The count is returned when the request proves to come from a registered
+// agent, which then is counted by itself, so that it is never stopped by its neighbours
+// at the address. A request of an address that is over its limit may still prove
+// that; unless it does, it is refused with [ErrLimited] whatever else is wrong with it,
+// and nothing is recorded.
+//
+// Only refused requests use up a limit. Counts are kept in memory: each node has its
+// own, and a restart forgets them.
+package admission
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+)
+
+// ErrLimited says that too many requests of the same sender were refused lately.
+var ErrLimited = errors.New("too many refused requests came from this address or agent; wait a little")
+
+// RetryAfter is how long a sender that is over its limit is told to wait.
+const RetryAfter = 10 * time.Second
+
+// Counters hold the counts of all senders.
+type Counters struct {
+	now       func() time.Time
+	strangers table
+	agents    table // apart, so that no number of strangers makes us forget an agent
+}
+
+// New returns Counters that use the clock now.
+func New(now func() time.Time) *Counters {
+	return &Counters{now: now, strangers: newTable(), agents: newTable()}
+}
+
+// agentLimit bounds the refused requests of one agent.
+var agentLimit = limit{burst: 50, every: time.Second / 5}
+
+// Admit counts a request from a network address.
+func (c *Counters) Admit(from netip.Addr) *Request {
+	r := &Request{counters: c}
+	r.networks, r.n = networksOf(&c.strangers, from)
+	r.counted = c.strangers.take(c.now(), r.networks[:r.n])
+	r.over = !r.counted
+	return r
+}
+
+// Refused counts a refusal of what an agent asked for, and reports whether it is within
+// the agent's limit.
+func (c *Counters) Refused(n agents.Name) bool {
+	return c.agents.take(c.now(), []count{c.agents.count(string(n), agentLimit)})
+}
+
+// blocked reports whether the agent is over its limit.
+func (c *Counters) blocked(n agents.Name) bool {
+	return !c.agents.has(c.now(), c.agents.count(string(n), agentLimit))
+}
+
+// A Request is one that was counted. The methods of a nil Request limit nothing.
+type Request struct {
+	counters *Counters
+
+	mu       sync.Mutex // protects what follows
+	networks [4]count
+	n        int
+	counted  bool        // the networks hold a count for it
+	over     bool        // they had no room for it
+	agent    agents.Name // that it proved to come from
+	recorded bool        // a refusal was counted against the agent
+}
+
+// Prove says that the request comes from an agent: it was made with a certificate,
+// a key or a secret of the agent. The stranger's count is returned. The error is ErrLimited
+// if the agent is over its own limit.
+func (r *Request) Prove(n agents.Name) error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.giveBack()
+	r.agent, r.over = n, false
+	if r.counters.blocked(n) {
+		return ErrLimited
+	}
+	return nil
+}
+
+// Pardon returns the count of a request whose refusal is not the sender's fault.
+func (r *Request) Pardon() {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.giveBack()
+	r.over = false
+}
+
+func (r *Request) giveBack() {
+	if r.counted {
+		r.counters.strangers.give(r.networks[:r.n])
+		r.counted = false
+	}
+}
+
+// Over reports whether the request is of a stranger that is over its limit.
+func (r *Request) Over() bool {
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
+}
+
+// Refused counts a refusal of the request, and reports whether it may be recorded. What
+// a stranger's request costs was counted at the beginning.
+func (r *Request) Refused() bool {
+	if r == nil {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.agent == "" {
+		return !r.over
+	}
+	r.recorded = true
+	return r.counters.Refused(r.agent)
+}
+
+// End ends the request. It counts a failure against the agent unless a refusal
+// was counted already.
+func (r *Request) End(failed bool) {
+	if !failed {
+		r.Pardon()
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.agent != "" && !r.recorded {
+		r.counters.Refused(r.agent)
+	}
+}
+
+type key struct{}
+
+// With returns a context that carries r.
+func With(ctx context.Context, r *Request) context.Context { return context.WithValue(ctx, key{}, r) }
+
+// Of returns the request that ctx carries, or nil.
+func Of(ctx context.Context) *Request {
+	r, _ := ctx.Value(key{}).(*Request)
+	return r
+}
+
+// Prove is [Request.Prove] of the request that ctx carries.
+func Prove(ctx context.Context, n agents.Name) error { return Of(ctx).Prove(n) }
