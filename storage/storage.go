@@ -29,7 +29,9 @@ var (
 
 // A DB is a transactional store. Its methods may be called concurrently.
 type DB interface {
-	// View runs fn on a consistent snapshot. fn must not write.
+	// View runs fn on a consistent snapshot of what is durable. It shows every
+	// Update that returned before, and nothing that a crash could undo. fn must not
+	// write.
 	View(ctx context.Context, fn func(Tx) error) error
 
 	// Update runs fn in a transaction that is atomic, and durable when Update

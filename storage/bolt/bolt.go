@@ -12,9 +12,9 @@
 // so every page in use is checked first. Pages have no checksum, so values that changed
 // on the disk go unnoticed.
 //
-// A View may see a commit a moment before its fsync returns; the Update that
-// made it returns after. Update must not be called from within View or Update:
-// it would wait for itself.
+// A View shows only what is durable: while a commit waits for the disk, Views see the
+// state before it (see horizon). Update must not be called from within View or Update: it
+// would wait for itself.
 package bolt
 
 import (
@@ -49,11 +49,13 @@ type DB struct {
 	stopped chan struct{}
 	commit  func(*bbolt.Tx) error
 	flush   func() error
+	mapped  int // bytes of the file that are mapped at least
 	room    room
 	mended  time.Time // the last attempt to mend that failed
 
 	commits, transactions atomic.Uint64
 
+	horizon atomic.Pointer[horizon]       // what Views see
 	broken  atomic.Pointer[error]         // why nothing can be done, see settle
 	trouble atomic.Pointer[error]         // see Trouble
 	changed atomic.Pointer[chan struct{}] // see Changed; nil while nobody waits
@@ -62,28 +64,6 @@ type DB struct {
 	mu     sync.Mutex
 	closed bool
 	users  sync.WaitGroup // calls under way; none is added once closed
-}
-
-// View runs fn on a snapshot. Writing fails.
-func (db *DB) View(ctx context.Context, fn func(storage.Tx) error) error {
-	return db.view(ctx, func(b *bbolt.Tx) error {
-		t := &tx{b: b, tables: new(tables)}
-		defer t.end()
-		return fn(t)
-	})
-}
-
-func (db *DB) view(ctx context.Context, fn func(*bbolt.Tx) error) error {
-	if err := db.enter(ctx); err != nil {
-		return err
-	}
-	defer db.users.Done()
-	db.reading.RLock()
-	defer db.reading.RUnlock()
-	if broken := db.broken.Load(); broken != nil {
-		return *broken
-	}
-	return db.bolt.View(fn)
 }
 
 // enter begins a call on db, unless ctx is done or db is closed. The caller ends it

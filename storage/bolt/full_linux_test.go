@@ -16,7 +16,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/bolt"
 )
 
-func init() { children["full"] = fillUp }
+func init() { children["full"], children["narrow"] = fillUp, openNarrow }
 
 // TestCommitFailureLeavesStoreUsable lets a child run into the limit of a
 // file's size, which the system enforces on root too.
@@ -136,4 +136,40 @@ func onlyHolds(db *bolt.DB, n int) error {
 		}
 		return nil
 	})
+}
+
+// TestNarrowAddressSpace opens a store in a process whose address space is limited.
+func TestNarrowAddressSpace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "brevet.db")
+	for range 2 { // a new file, and then an old one
+		lines, kill := start(t, "narrow", path)
+		if lines.Scan(); lines.Text() != "done" {
+			t.Errorf("the child said %q", lines.Text())
+		}
+		kill()
+	}
+}
+
+func openNarrow(path string) error {
+	pages, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return err
+	}
+	var used uint64
+	if _, err := fmt.Sscan(string(pages), &used); err != nil {
+		return err
+	}
+	limit := used*uint64(os.Getpagesize()) + 4<<30
+	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
+		return err
+	}
+	db, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Update(context.Background(), put("t", "k", nil)), db.Close()); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stdout, "done")
+	return nil
 }

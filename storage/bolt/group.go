@@ -25,6 +25,7 @@ var errUndo = errors.New("undoing a transaction that failed")
 type group struct {
 	b      *bbolt.Tx // nil until the first member writes or reads
 	tables tables
+	size   int64         // of what was put, even if it was undone
 	kept   int           // members whose writes b holds
 	spoil  error         // if set, why b must not be committed
 	back   chan struct{} // a member hands the group back
@@ -95,6 +96,7 @@ func (db *DB) run(g *group, urgent bool, fn func(storage.Tx) error) error {
 	defer t.end()
 	kept := false
 	defer func() {
+		g.size += t.size
 		if !kept {
 			g.spoil = errUndo // stays, should undo panic
 			g.spoil = t.undo()
@@ -168,12 +170,16 @@ func (db *DB) finish(g *group) error {
 		return g.b.Rollback()
 	}
 	id := g.b.ID()
+	db.hide(g)
 	if err := db.commit(g.b); err != nil {
 		if err := db.settle(id, err); err != nil {
 			return err
 		}
-	} else if db.room.full == nil {
-		db.setTrouble(nil)
+	} else {
+		db.show(id)
+		if db.room.full == nil {
+			db.setTrouble(nil)
+		}
 	}
 	db.commits.Add(1)
 	db.transactions.Add(uint64(g.kept))

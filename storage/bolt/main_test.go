@@ -96,6 +96,10 @@ func (p place) Open() (storage.DB, error) {
 
 func (p place) Restore(backup []byte) error { return os.WriteFile(string(p), backup, 0o600) }
 
+func (p place) Stall(db storage.DB) (waiting <-chan struct{}, release func()) {
+	return db.(checked).Stall()
+}
+
 func TestSuite(t *testing.T) {
 	storagetest.Run(t, func(t testing.TB) storagetest.Place { return place(filepath.Join(t.TempDir(), "store")) })
 }

@@ -25,16 +25,17 @@ type Options struct {
 	LockTimeout time.Duration
 }
 
-// mapSize returns how much address space the file's map takes at first. It costs no
-// memory. While the file is smaller than the map, a writer never waits for readers. A
-// file that outgrows it must be mapped again, which waits for every running View and
-// Backup. A 32-bit process has only 2 to 4 GB of addresses, so there the map starts
-// small.
-func mapSize() int {
+// mapSizes returns how much address space the file's map may take at first, the largest
+// size first. It costs no memory. While the file is smaller than the map, a writer never
+// waits for readers. A file that outgrows it must be mapped again, which waits for every
+// running View and Backup. A process whose address space is limited gets the second size.
+// A 32-bit process has only 2 to 4 GB of addresses, so there the map starts small.
+func mapSizes() []int {
 	if strconv.IntSize == 32 {
-		return 1 << 28
+		return []int{1 << 28}
 	}
-	return 1 << 30
+	large := int64(1) << 37 // 39-bit address spaces of arm64 have room for it, too
+	return []int{int(large), 1 << 30}
 }
 
 // maxSize returns the size that the file may reach; 0 means any. On 32 bits a commit
@@ -57,15 +58,7 @@ func Open(path string, o Options) (*DB, error) {
 			return nil, advise(err)
 		}
 	}
-	b, file, err := open(path, bbolt.Options{
-		Timeout:         o.LockTimeout,
-		InitialMmapSize: mapSize(),
-		MaxSize:         maxSize(),
-		FreelistType:    bbolt.FreelistMapType,
-		// Do not write the list of free pages with each commit: opening walks all
-		// pages anyway and rebuilds it.
-		NoFreelistSync: true,
-	})
+	b, file, mapped, err := openMapped(path, o)
 	if err != nil {
 		return nil, advise(err)
 	}
@@ -85,6 +78,7 @@ func Open(path string, o Options) (*DB, error) {
 		stopped: make(chan struct{}),
 		commit:  (*bbolt.Tx).Commit,
 		flush:   b.Sync,
+		mapped:  mapped,
 		room:    room{take: writeZeros},
 	}
 	if err := db.prepare(); err != nil {
@@ -100,7 +94,31 @@ func (db *DB) prepare() error {
 	if err := db.confirm(); err != nil && !isFull(err) {
 		return err
 	}
+	id, err := db.lastID()
+	if err != nil {
+		return err
+	}
+	db.horizon.Store(&horizon{durable: id, over: over})
 	return db.findRoom()
+}
+
+// openMapped opens the file for writing, and tells how much of it is mapped.
+func openMapped(path string, o Options) (b *bbolt.DB, file *os.File, mapped int, err error) {
+	for _, mapped = range mapSizes() {
+		b, file, err = open(path, bbolt.Options{
+			Timeout:         o.LockTimeout,
+			InitialMmapSize: mapped,
+			MaxSize:         maxSize(),
+			FreelistType:    bbolt.FreelistMapType,
+			// Do not write the list of free pages with each commit: opening walks all
+			// pages anyway and rebuilds it.
+			NoFreelistSync: true,
+		})
+		if !errors.Is(err, syscall.ENOMEM) {
+			break
+		}
+	}
+	return b, file, mapped, err
 }
 
 // open opens a bbolt file and also returns its os.File. It turns those of bbolt's panics

@@ -15,16 +15,15 @@ import (
 // a reader could see something that a crash undoes, and the next commit would use pages
 // that the previous state needs.
 func (db *DB) settle(id int, cause error) error {
-	b, err := db.bolt.Begin(false)
-	if err == nil {
-		last := b.ID()
-		if err = b.Rollback(); err == nil && last != id {
-			db.setTrouble(db.commitError(cause))
-			return db.commitError(cause)
-		}
+	durable := db.horizon.Load().durable
+	if last, err := db.lastID(); err == nil && last != id {
+		db.show(durable)
+		db.setTrouble(db.commitError(cause))
+		return db.commitError(cause)
 	}
 	broken := fmt.Errorf("the database %s cannot be used: a commit failed with its outcome unknown (%w); check the disk, brevet tries again by itself", db.path, cause)
 	db.broken.Store(&broken)
+	db.show(durable) // not the commit in question; Views fail from now on
 	if db.mend() {
 		return nil
 	}
@@ -43,6 +42,11 @@ func (db *DB) mend() bool {
 	if db.confirm() != nil {
 		return false
 	}
+	id, err := db.lastID()
+	if err != nil {
+		return false
+	}
+	db.show(id)
 	db.mended = time.Time{}
 	db.broken.Store(nil)
 	db.setTrouble(nil)

@@ -45,6 +45,7 @@ type tx struct {
 	b       *bbolt.Tx // nil once the closure has returned
 	tables  *tables
 	changes []change
+	size    int64    // of what was put, with what bbolt adds to it
 	drops   []string // tables to drop if the closure succeeds
 	dropped bool     // one of them existed
 }
@@ -173,6 +174,7 @@ func (t *tx) Put(table, key string, value []byte) error {
 		old = nil
 	}
 	t.changes = append(t.changes, change{table: table, key: k, old: old})
+	t.size += int64(len(table) + len(key) + len(value) + 64)
 	// bbolt keeps the value until the commit, so copy the caller's. It must not be
 	// nil, which Get would take for absent.
 	if err := to.bucket.Put(k, append([]byte{}, value...)); err != nil {

@@ -43,6 +43,7 @@ func Run(t *testing.T, factory func(testing.TB) Place) {
 		{"Context", s.context},
 		{"Close", s.close},
 		{"Snapshot", s.snapshot},
+		{"Durable", s.durable},
 		{"Counter", s.counter},
 		{"Group", s.group},
 		{"Transfers", s.transfers},
