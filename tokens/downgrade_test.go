@@ -1,13 +1,17 @@
 package tokens_test
 
 import (
+	"encoding/base64"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/tokens/tokenstest"
 )
+
+var b64url = base64.RawURLEncoding
 
 // TestTokenOfAnotherAlgorithm: what says another algorithm than it was signed
 // with, or was put together from two, is neither genuine nor active.
@@ -36,7 +40,7 @@ func TestTokenOfAnotherAlgorithm(t *testing.T) {
 		return parts[0] + "." + parts[1] + "." + b64url.EncodeToString(slices.Concat(first, second))
 	}
 	published := m.published()
-	if !genuine(t, token, published) || !genuine(t, another, published) {
+	if !tokenstest.Genuine(t, token, published) || !tokenstest.Genuine(t, another, published) {
 		t.Fatal("a good one is not genuine")
 	}
 	bad := map[string]string{
@@ -51,16 +55,16 @@ func TestTokenOfAnotherAlgorithm(t *testing.T) {
 		"the signature of a classical one":          parts[0] + "." + parts[1] + "." + strings.Split(classical, ".")[2],
 		"a classical one with the header of this":   parts[0] + "." + strings.Join(strings.Split(classical, ".")[1:], "."),
 		"this one with the header of a classical":   strings.Split(classical, ".")[0] + "." + parts[1] + "." + parts[2],
-		"saying none, without a signature":          strings.Join(strings.Split(saying(t, token, "none"), ".")[:2], ".") + ".",
-		"saying what its first half alone would":    strings.Join(strings.Split(saying(t, token, "ML-DSA-65"), ".")[:2], ".") + "." + b64url.EncodeToString(signature[:mldsa]),
-		"saying what its second half alone would":   strings.Join(strings.Split(saying(t, token, "EdDSA"), ".")[:2], ".") + "." + b64url.EncodeToString(signature[mldsa:]),
-		"saying what its second half is now called": strings.Join(strings.Split(saying(t, token, "Ed25519"), ".")[:2], ".") + "." + b64url.EncodeToString(signature[mldsa:]),
+		"saying none, without a signature":          strings.Join(strings.Split(tokenstest.Saying(t, token, "none"), ".")[:2], ".") + ".",
+		"saying what its first half alone would":    strings.Join(strings.Split(tokenstest.Saying(t, token, "ML-DSA-65"), ".")[:2], ".") + "." + b64url.EncodeToString(signature[:mldsa]),
+		"saying what its second half alone would":   strings.Join(strings.Split(tokenstest.Saying(t, token, "EdDSA"), ".")[:2], ".") + "." + b64url.EncodeToString(signature[mldsa:]),
+		"saying what its second half is now called": strings.Join(strings.Split(tokenstest.Saying(t, token, "Ed25519"), ".")[:2], ".") + "." + b64url.EncodeToString(signature[mldsa:]),
 	}
 	for _, alg := range []string{"none", "", "ES256", "EdDSA", "HS256", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87", "ML-DSA-44-Ed25519", "ml-dsa-65-ed25519", "ML-DSA-65-ES256"} {
-		bad["saying "+alg] = saying(t, token, alg)
+		bad["saying "+alg] = tokenstest.Saying(t, token, alg)
 	}
 	for what, text := range bad {
-		if genuine(t, text, published) {
+		if tokenstest.Genuine(t, text, published) {
 			t.Errorf("%s: genuine", what)
 		}
 		if m.active(text) {

@@ -21,6 +21,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/storage/keys/file"
 	"github.com/brevet-ca/brevet/tokens"
+	"github.com/brevet-ca/brevet/tokens/tokenstest"
 )
 
 const td = catest.TrustDomain
@@ -80,29 +81,6 @@ func (m *mint) suspend() { m.store.Suspend("bot") }
 
 var wanted = tokens.Request{Principal: policy.Agent("test"), Agent: "bot", Proof: audit.Evidence{Code: "a test"}}
 
-// nothingMinted checks that a refusal left its event and nothing else.
-func (m *mint) nothingMinted(t *testing.T, what string) {
-	t.Helper()
-	err := m.DB.View(t.Context(), func(tx storage.Tx) error {
-		for token, err := range tokens.Since(tx, time.Time{}) {
-			t.Errorf("%s: on record is %+v, %v", what, token, err)
-		}
-		n := 0
-		for e, err := range audit.Since(tx, 0) {
-			if n++; err != nil || e.Decision != audit.Deny || e.Action != "token.mint" || e.Subject != "bot" || e.Credential != "" {
-				t.Errorf("%s: recorded is %+v, %v", what, e, err)
-			}
-		}
-		if n != 1 {
-			t.Errorf("%s: %d events", what, n)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 var registered = agents.Change{Scopes: []string{"a", "b"}, Audiences: []string{"https://api.example"}}
 
 func TestTokenIsThrownAwayIf(t *testing.T) {
@@ -130,7 +108,7 @@ func TestTokenIsThrownAwayIf(t *testing.T) {
 			if token, err := m.Mint(t.Context(), r); !errors.Is(err, c.want) || !policy.IsDenial(err) {
 				t.Errorf("got %v, %v, want %v", token, err, c.want)
 			}
-			m.nothingMinted(t, what)
+			tokenstest.NothingMinted(t, m.DB, what)
 			if d := m.store.Events()[0].Details; !slices.Equal(d.Scopes, []string{"a"}) || !slices.Equal(d.Audiences, r.Audiences) {
 				t.Errorf("the refusal does not say what was asked for: %+v", d)
 			}
@@ -159,7 +137,7 @@ func TestTokenIsMintedAnewIf(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if text := part(t, minted.Text.Reveal(), 1); !slices.Equal(minted.Scopes, c.scopes) || text["scope"] != agents.JoinScopes(c.scopes) {
+			if text := tokenstest.Part(t, minted.Text.Reveal(), 1); !slices.Equal(minted.Scopes, c.scopes) || text["scope"] != agents.JoinScopes(c.scopes) {
 				t.Errorf("it has %v and says %v, want %v", minted.Scopes, text["scope"], c.scopes)
 			}
 			if end := m.now.Add(c.lives).Truncate(time.Second); !minted.ID.Expires().Equal(end) {
@@ -187,7 +165,7 @@ func TestMintClaimThatFails(t *testing.T) {
 	if _, err := m.Mint(t.Context(), r); !errors.Is(err, policy.ErrDenied) {
 		t.Errorf("got %v", err)
 	}
-	m.nothingMinted(t, "a claim")
+	tokenstest.NothingMinted(t, m.DB, "a claim")
 }
 
 func TestMintWithoutAStore(t *testing.T) {
@@ -210,7 +188,7 @@ func TestTokenRecord(t *testing.T) {
 		}
 		text := minted.Text.Reveal()
 		want := tokens.Token{
-			Credential: agents.Credential{ID: minted.ID, Agent: "bot", Issuer: part(t, text, 0)["kid"].(string), IssuedAt: m.now}, Kind: tokens.AccessToken, Subject: "bot",
+			Credential: agents.Credential{ID: minted.ID, Agent: "bot", Issuer: tokenstest.Part(t, text, 0)["kid"].(string), IssuedAt: m.now}, Kind: tokens.AccessToken, Subject: "bot",
 			Hash: sha256.Sum256([]byte(text)), Audiences: []string{"https://api.example"}, Scopes: []agents.Scope{"a", "b"},
 		}
 		err = m.DB.View(t.Context(), func(tx storage.Tx) error {

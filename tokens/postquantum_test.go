@@ -12,25 +12,14 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/catest"
-	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
+	"github.com/brevet-ca/brevet/tokens/tokenstest"
 )
 
 const bankURL = "https://bank.example" // an audience that wants post-quantum signatures
-
-// inJOSE are the algorithms that tokens may have, by their names there.
-func inJOSE() map[string]pqc.Algorithm {
-	all := map[string]pqc.Algorithm{}
-	for _, a := range pqc.Algorithms() {
-		if a.JOSE() != "" {
-			all[a.JOSE()] = a
-		}
-	}
-	return all
-}
 
 // published returns the keys that resource servers are given, as they were
 // written, by kid.
@@ -74,30 +63,10 @@ func for_(audiences ...string) tokens.Request {
 	return r
 }
 
-// genuine verifies a token as a resource server does: with the key that the
-// token names, if that is for the algorithm that the token names.
-func genuine(t testing.TB, token string, published map[string]json.RawMessage) bool {
-	t.Helper()
-	parts := strings.Split(token, ".")
-	var header struct{ Alg, Kid string }
-	var decoded [3][]byte
-	for i, part := range parts {
-		var err error
-		if decoded[i], err = b64url.DecodeString(part); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := json.Unmarshal(decoded[0], &header); err != nil {
-		t.Fatal(err)
-	}
-	key, err := pqc.ParseJWK(published[header.Kid])
-	return err == nil && key.VerifyJWS(header.Alg, []byte(parts[0]+"."+parts[1]), decoded[2])
-}
-
 // TestPostQuantumTokens of every algorithm verify with what is published, and
 // introspect; other audiences are not concerned.
 func TestPostQuantumTokens(t *testing.T) {
-	for name, alg := range inJOSE() {
+	for name, alg := range tokenstest.PostQuantum() {
 		t.Run(name, func(t *testing.T) {
 			m := newHybridMint(t, keys.ECDSAP256, keys.Algorithm(alg.Flag()), bankURL)
 			m.add(agents.Change{Scopes: []string{"a"}, Audiences: []string{bankURL, "https://api.example"}})
@@ -106,7 +75,7 @@ func TestPostQuantumTokens(t *testing.T) {
 				t.Fatal(err)
 			}
 			text := minted.Text.Reveal()
-			header := part(t, text, 0)
+			header := tokenstest.Part(t, text, 0)
 			if header["alg"] != name || header["typ"] != "at+jwt" || header["kid"] != minted.Issuer || len(header) != 3 {
 				t.Errorf("header %v", header)
 			}
@@ -117,12 +86,12 @@ func TestPostQuantumTokens(t *testing.T) {
 			if jwk["kty"] != "AKP" || jwk["alg"] != name || jwk["use"] != "sig" || jwk["kid"] != minted.Issuer || len(jwk["pub"]) != b64url.EncodedLen(alg.PublicKeySize()) || len(jwk) != 5 {
 				t.Errorf("published is %v", jwk)
 			}
-			if !genuine(t, text, m.published()) || !m.active(text) {
+			if !tokenstest.Genuine(t, text, m.published()) || !m.active(text) {
 				t.Error("it is not genuine, or not active")
 			}
 			t.Logf("the token has %d octets", len(text))
 			classical, err := m.Mint(t.Context(), for_("https://api.example"))
-			if err != nil || part(t, classical.Text.Reveal(), 0)["alg"] != "ES256" {
+			if err != nil || tokenstest.Part(t, classical.Text.Reveal(), 0)["alg"] != "ES256" {
 				t.Errorf("for another audience: %v, %v", classical, err)
 			}
 			if !m.active(classical.Text.Reveal()) {

@@ -40,6 +40,7 @@ var layers = map[string]string{
 	"crl/ocsp":                 "crl ca agents/clock agents storage storage/audit",
 	"crl":                      "ca agents/clock agents storage",
 	"tokens/oauth":             "agents/admission tokens agents/policy agents storage/audit storage pqc pqc/jose",
+	"tokens/tokenstest":        "tokens storage/audit storage pqc",
 	"tokens":                   "agents/policy agents/clock agents storage/audit storage/keys storage pqc agents/secret pqc/jose pqc/jose/strict",
 	"ca":                       "agents/policy agents/components agents/clock agents storage/audit storage/keys storage pqc/pkix pqc",
 	"agents/policy":            "agents/admission agents/clock agents storage/audit storage",

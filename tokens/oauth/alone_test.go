@@ -13,7 +13,6 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/catest"
-	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -70,29 +69,6 @@ func (m *alone) ask(f url.Values) *httptest.ResponseRecorder {
 	return w
 }
 
-// nothingMinted checks that a refusal left its event and nothing else.
-func (m *alone) nothingMinted(t *testing.T, what string) {
-	t.Helper()
-	err := m.DB.View(t.Context(), func(tx storage.Tx) error {
-		for token, err := range tokens.Since(tx, time.Time{}) {
-			t.Errorf("%s: on record is %+v, %v", what, token, err)
-		}
-		n := 0
-		for e, err := range audit.Since(tx, 0) {
-			if n++; err != nil || e.Decision != audit.Deny || e.Action != "token.mint" || e.Subject != "bot" || e.Credential != "" {
-				t.Errorf("%s: recorded is %+v, %v", what, e, err)
-			}
-		}
-		if n != 1 {
-			t.Errorf("%s: %d events", what, n)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // served returns what the endpoint of keys answers to a GET of path.
 func (m *alone) served(path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
@@ -108,37 +84,6 @@ func (m *alone) published(path string) int {
 		m.t.Fatal(err)
 	}
 	return len(set.Keys)
-}
-
-// genuine verifies a token as a resource server does: with the key that the
-// token names, if that is for the algorithm that the token names.
-func genuine(t testing.TB, token string, published map[string]json.RawMessage) bool {
-	t.Helper()
-	parts := strings.Split(token, ".")
-	var header struct{ Alg, Kid string }
-	var decoded [3][]byte
-	for i, part := range parts {
-		var err error
-		if decoded[i], err = b64url.DecodeString(part); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := json.Unmarshal(decoded[0], &header); err != nil {
-		t.Fatal(err)
-	}
-	key, err := pqc.ParseJWK(published[header.Kid])
-	return err == nil && key.VerifyJWS(header.Alg, []byte(parts[0]+"."+parts[1]), decoded[2])
-}
-
-// inJOSE are the post-quantum algorithms of keys and tokens, by their names there.
-func inJOSE() map[string]pqc.Algorithm {
-	all := map[string]pqc.Algorithm{}
-	for _, a := range pqc.Algorithms() {
-		if a.JOSE() != "" {
-			all[a.JOSE()] = a
-		}
-	}
-	return all
 }
 
 // TestTokenBoundToAKeyIsNoBearerToken: without a proof of the key (RFC 9449) it

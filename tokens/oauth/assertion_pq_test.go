@@ -20,6 +20,7 @@ import (
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/tokens/tokenstest"
 )
 
 // claims of a good assertion of bot.
@@ -110,7 +111,7 @@ func TestPostQuantumAssertions(t *testing.T) {
 	m := newAlone(t, "")
 	all := map[string]*pqc.PrivateKey{}
 	var registered []string
-	for name, alg := range inJOSE() {
+	for name, alg := range tokenstest.PostQuantum() {
 		all[name] = newPQ(t, alg)
 		registered = append(registered, pqPEM(all[name]))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/tokens/oauth"
+	"github.com/brevet-ca/brevet/tokens/tokenstest"
 )
 
 // A fixed grant asks for the same whatever the client asks for.
@@ -52,7 +53,7 @@ func TestAnotherGrant(t *testing.T) {
 
 	status, answer := ask(m.assertion(key), "scope", "a", "thing", "x")
 	token, _ := answer["access_token"].(string)
-	if status != http.StatusOK || answer["scope"] != "b" || part(t, token, 1)["client_id"] != "bot" {
+	if status != http.StatusOK || answer["scope"] != "b" || tokenstest.Part(t, token, 1)["client_id"] != "bot" {
 		t.Errorf("got %d %v", status, answer)
 	}
 	if len(g.asked) != 1 || g.asked[0].Agent().Name != "bot" || g.asked[0].Parameter("thing") != "x" || agents.JoinScopes(g.asked[0].Scopes()) != "a" || len(g.asked[0].Audiences()) != 0 {

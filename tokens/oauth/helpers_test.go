@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"maps"
@@ -220,18 +219,4 @@ func asserting(assertion string, pairs ...string) url.Values {
 // granting are those of a token request.
 func granting(assertion string, pairs ...string) url.Values {
 	return with(asserting(assertion, pairs...), "grant_type", "client_credentials")
-}
-
-// part decodes the header (0) or the payload (1) of a JWT.
-func part(t *testing.T, token string, i int) map[string]any {
-	t.Helper()
-	raw, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[i])
-	if err != nil {
-		t.Fatal(err)
-	}
-	var m map[string]any
-	if err := json.Unmarshal(raw, &m); err != nil {
-		t.Fatal(err)
-	}
-	return m
 }

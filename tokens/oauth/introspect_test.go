@@ -14,6 +14,7 @@ import (
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/tokens/tokenstest"
 )
 
 // inactive is all that is said of a token that may not be used (RFC 7662,
@@ -24,7 +25,7 @@ func TestIntrospectionToTheLetter(t *testing.T) {
 	w := newWorld(t)
 	token := w.token(w.reader)
 	got := w.api.Introspect(token)
-	want := part(t, token, 1)
+	want := tokenstest.Part(t, token, 1)
 	want["active"], want["token_type"] = true, "Bearer"
 	if got.Status != http.StatusOK || !reflect.DeepEqual(got.JSON, want) || got.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("got %s, want %v", got.Body, want)
@@ -68,7 +69,7 @@ func TestTokensThatAreInactive(t *testing.T) {
 	foreign := other.Enroll("reader", agents.Change{Scopes: []string{"invoices:read"}, Audiences: []string{apiURL}})
 	elsewhere := foreign.Token(nil).JSON["access_token"].(string)
 	key := newKey(t)
-	claims := part(t, token, 1)
+	claims := tokenstest.Part(t, token, 1)
 	for what, text := range map[string]string{
 		"junk": "junk", "dots": "..", "more dots": "....", "a space before": " " + token, "a line after": token + "\n", "another's": elsewhere,
 		"without its signature": parts[0] + "." + parts[1] + ".", "another signature": parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])),
@@ -248,7 +249,7 @@ func TestRevocation(t *testing.T) {
 		t.Fatalf("got %+v, %v", list, err)
 	}
 	for _, one := range list {
-		if revoked := one.ID == part(t, token, 1)["jti"]; revoked != (one.State == "revoked") || revoked && one.Reason != "superseded" {
+		if revoked := one.ID == tokenstest.Part(t, token, 1)["jti"]; revoked != (one.State == "revoked") || revoked && one.Reason != "superseded" {
 			t.Errorf("listed as %+v", one)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/tokens/tokenstest"
 )
 
 // npmDir is where make peers puts jose and @noble, and a node that knows ML-DSA.
@@ -61,7 +62,7 @@ func TestOthersVerifyTokens(t *testing.T) {
 			parts := strings.Split(token, ".")
 			i := len(token) - 2000
 			flipped := token[:i] + map[bool]string{true: "A", false: "B"}[token[i] != 'A'] + token[i+1:]
-			bad := []string{flipped, saying(t, token, "ML-DSA-44"), saying(t, token, "ES256"), saying(t, token, "none"), parts[0] + "." + parts[1] + ".", classical}
+			bad := []string{flipped, tokenstest.Saying(t, token, "ML-DSA-44"), tokenstest.Saying(t, token, "ES256"), tokenstest.Saying(t, token, "none"), parts[0] + "." + parts[1] + ".", classical}
 			for i, got := range w.elsewhere(bankURL, alg, append(bad, token)...) {
 				if i < len(bad) && !strings.HasPrefix(got, "refused: ") {
 					t.Errorf("bad token %d: %s", i, got)
@@ -71,7 +72,7 @@ func TestOthersVerifyTokens(t *testing.T) {
 				}
 			}
 			isFor(t, w.elsewhere(apiURL, "ES256", classical)[0], classical)
-			if got := w.elsewhere(bankURL, "ML-DSA-44", token, saying(t, token, "ML-DSA-44")); !strings.HasPrefix(got[0], "refused: ") || !strings.HasPrefix(got[1], "refused: ") {
+			if got := w.elsewhere(bankURL, "ML-DSA-44", token, tokenstest.Saying(t, token, "ML-DSA-44")); !strings.HasPrefix(got[0], "refused: ") || !strings.HasPrefix(got[1], "refused: ") {
 				t.Errorf("by who wants ML-DSA-44: %s", got)
 			}
 		})
@@ -82,20 +83,7 @@ func TestOthersVerifyTokens(t *testing.T) {
 func isFor(t *testing.T, said, token string) {
 	t.Helper()
 	var claims map[string]any
-	if err := json.Unmarshal([]byte(said), &claims); err != nil || claims["client_id"] != "both" || claims["jti"] != part(t, token, 1)["jti"] {
-		t.Errorf("of a good token of %v: %s", part(t, token, 0)["alg"], said)
+	if err := json.Unmarshal([]byte(said), &claims); err != nil || claims["client_id"] != "both" || claims["jti"] != tokenstest.Part(t, token, 1)["jti"] {
+		t.Errorf("of a good token of %v: %s", tokenstest.Part(t, token, 0)["alg"], said)
 	}
-}
-
-// saying returns the token with another algorithm in its header.
-func saying(t *testing.T, token, alg string) string {
-	t.Helper()
-	header := part(t, token, 0)
-	header["alg"] = alg
-	b, err := json.Marshal(header)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(token, ".")
-	return b64url.EncodeToString(b) + "." + rest
 }

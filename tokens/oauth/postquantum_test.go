@@ -9,6 +9,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/tokens/tokenstest"
 )
 
 const bankURL = "https://bank.example" // an audience that wants post-quantum signatures
@@ -59,7 +60,7 @@ func TestAlgorithmFollowsTheAudience(t *testing.T) {
 				t.Fatal(err)
 			}
 			if token, ok := answer["access_token"].(string); ok {
-				if got := part(t, token, 0)["alg"]; got != c.want {
+				if got := tokenstest.Part(t, token, 0)["alg"]; got != c.want {
 					t.Errorf("got %v, want %s", got, c.want)
 				}
 				return
@@ -67,7 +68,7 @@ func TestAlgorithmFollowsTheAudience(t *testing.T) {
 			if answer["error"] != c.want || (w.Code == http.StatusServiceUnavailable) != (c.want == "temporarily_unavailable") {
 				t.Errorf("got %d %v, want %s", w.Code, answer, c.want)
 			}
-			m.nothingMinted(t, what)
+			tokenstest.NothingMinted(t, m.DB, what)
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/servertest"
+	"github.com/brevet-ca/brevet/tokens/tokenstest"
 )
 
 // newPostQuantumWorld is a world in which the bank's tokens, and the
@@ -52,24 +53,24 @@ func TestPostQuantumTokenLives(t *testing.T) {
 	teller := w.Enroll("teller", agents.Change{Scopes: []string{"a"}, Audiences: []string{bankURL}, TTL: new(time.Hour)})
 	token := w.token(teller)
 	hash := sha256.Sum256(teller.Leaf.Raw)
-	if cnf, _ := part(t, token, 1)["cnf"].(map[string]any); part(t, token, 0)["alg"] != "ML-DSA-87" || cnf["x5t#S256"] != b64url.EncodeToString(hash[:]) {
-		t.Errorf("header %v, claims %v", part(t, token, 0), part(t, token, 1))
+	if cnf, _ := tokenstest.Part(t, token, 1)["cnf"].(map[string]any); tokenstest.Part(t, token, 0)["alg"] != "ML-DSA-87" || cnf["x5t#S256"] != b64url.EncodeToString(hash[:]) {
+		t.Errorf("header %v, claims %v", tokenstest.Part(t, token, 0), tokenstest.Part(t, token, 1))
 	}
 	var published struct{ Keys []json.RawMessage }
 	if err := json.Unmarshal([]byte(w.Get(w.Client(), "/oauth/jwks")), &published); err != nil || len(published.Keys) != 2 {
 		t.Fatalf("published are %d keys, %v", len(published.Keys), err)
 	}
-	keys := map[string]json.RawMessage{part(t, token, 0)["kid"].(string): published.Keys[1]}
-	if !genuine(t, token, keys) || !w.active(token) {
+	keys := map[string]json.RawMessage{tokenstest.Part(t, token, 0)["kid"].(string): published.Keys[1]}
+	if !tokenstest.Genuine(t, token, keys) || !w.active(token) {
 		t.Error("it is not genuine, or not active")
 	}
-	if other := w.token(w.reader); part(t, other, 0)["alg"] != "ES256" || !w.active(other) {
+	if other := w.token(w.reader); tokenstest.Part(t, other, 0)["alg"] != "ES256" || !w.active(other) {
 		t.Error("a token for another audience")
 	}
 
 	// As a bearer token, in a header.
 	self := w.token(w.api)
-	if len(self) < 6000 || part(t, self, 0)["alg"] != "ML-DSA-87" {
+	if len(self) < 6000 || tokenstest.Part(t, self, 0)["alg"] != "ML-DSA-87" {
 		t.Errorf("the authority's own has %d octets", len(self))
 	}
 	asBearer := func(c *http.Client) servertest.Answer {
@@ -95,8 +96,8 @@ func TestPostQuantumTokenLives(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := w.token(teller)
-	if part(t, next, 0)["alg"] != "ML-DSA-44-Ed25519" || !w.active(next) || !w.active(token) {
-		t.Errorf("after a rotation: %v", part(t, next, 0))
+	if tokenstest.Part(t, next, 0)["alg"] != "ML-DSA-44-Ed25519" || !w.active(next) || !w.active(token) {
+		t.Errorf("after a rotation: %v", tokenstest.Part(t, next, 0))
 	}
 	if got := len(w.served("/oauth/jwks")["keys"].([]any)); got != 3 {
 		t.Errorf("%d keys are published", got)
@@ -138,14 +139,14 @@ func TestPostQuantumKeyIsMissing(t *testing.T) {
 	if _, err := w.Admin.RotateKeyTo(t.Context(), "tokens-pq", "mldsa65"); err != nil {
 		t.Fatal(err)
 	}
-	if token := w.token(teller, "resource", bankURL); part(t, token, 0)["alg"] != "ML-DSA-65" || !w.active(token) {
+	if token := w.token(teller, "resource", bankURL); tokenstest.Part(t, token, 0)["alg"] != "ML-DSA-65" || !w.active(token) {
 		t.Error("with a key")
 	}
 	key, err := w.Admin.RotateKey(t.Context(), "tokens-pq")
 	if err != nil || key.Algorithm != "mldsa65" {
 		t.Errorf("another of the same algorithm: %+v, %v", key, err)
 	}
-	if key, err := w.Admin.RotateKeyTo(t.Context(), "tokens", "ed25519"); err != nil || part(t, w.token(teller, "resource", apiURL), 0)["alg"] != "EdDSA" {
+	if key, err := w.Admin.RotateKeyTo(t.Context(), "tokens", "ed25519"); err != nil || tokenstest.Part(t, w.token(teller, "resource", apiURL), 0)["alg"] != "EdDSA" {
 		t.Errorf("another classical algorithm: %+v, %v", key, err)
 	}
 }

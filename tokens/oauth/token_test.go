@@ -17,6 +17,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/tokens/tokenstest"
 )
 
 // served returns a JSON document that anybody may read.
@@ -98,7 +99,7 @@ func TestAccessTokenToTheLetter(t *testing.T) {
 		if in := got.JSON["expires_in"].(float64); in > c.seconds || in < c.seconds-5 {
 			t.Errorf("%s: expires in %v s, want %v", what, in, c.seconds)
 		}
-		if header := part(t, text, 0); header["typ"] != "at+jwt" || header["alg"] != "ES256" || header["kid"] == nil || len(header) != 3 {
+		if header := tokenstest.Part(t, text, 0); header["typ"] != "at+jwt" || header["alg"] != "ES256" || header["kid"] == nil || len(header) != 3 {
 			t.Errorf("%s: header %v", what, header)
 		}
 		audience := apiURL
@@ -142,14 +143,14 @@ func TestTokenNeverOutlives(t *testing.T) {
 	w := newWorld(t)
 	end := w.Clock.Now().Add(2 * time.Minute)
 	ending := w.Enroll("ending", agents.Change{Scopes: []string{"a"}, Audiences: []string{apiURL}, Expires: &end})
-	if exp := part(t, w.token(ending), 1)["exp"].(float64); int64(exp) > end.Unix() {
+	if exp := tokenstest.Part(t, w.token(ending), 1)["exp"].(float64); int64(exp) > end.Unix() {
 		t.Errorf("it ends at %v, its agent at %d", exp, end.Unix())
 	}
 	short := w.Enroll("short", agents.Change{Scopes: []string{"a"}, Audiences: []string{apiURL}, TTL: new(time.Minute)})
 	if _, err := w.Admin.SetAgent(t.Context(), "short", api.Change{TTL: new(10 * time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	if exp := part(t, w.token(short), 1)["exp"].(float64); int64(exp) > short.Leaf.NotAfter.Unix() {
+	if exp := tokenstest.Part(t, w.token(short), 1)["exp"].(float64); int64(exp) > short.Leaf.NotAfter.Unix() {
 		t.Errorf("it ends at %v, its certificate at %d", exp, short.Leaf.NotAfter.Unix())
 	}
 	key := newKey(t)
@@ -174,7 +175,7 @@ func TestServedKeys(t *testing.T) {
 			t.Errorf("the key has the member %q", name)
 		}
 	}
-	if jwk["kty"] != "EC" || jwk["crv"] != "P-256" || jwk["alg"] != "ES256" || jwk["use"] != "sig" || jwk["kid"] != part(t, w.token(w.reader), 0)["kid"] {
+	if jwk["kty"] != "EC" || jwk["crv"] != "P-256" || jwk["alg"] != "ES256" || jwk["use"] != "sig" || jwk["kid"] != tokenstest.Part(t, w.token(w.reader), 0)["kid"] {
 		t.Errorf("got %v", jwk)
 	}
 }
