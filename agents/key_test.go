@@ -7,9 +7,8 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
-	"os"
-	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -17,11 +16,11 @@ import (
 
 // TestCheckKey: what is weak, package keycheck tests.
 func TestCheckKey(t *testing.T) {
-	if err := agents.CheckKey(readRSA(t, "rsa4096.pem")); err != nil {
+	if err := agents.CheckKey(rsaKey()); err != nil {
 		t.Error(err)
 	}
 	for what, key := range map[string]any{
-		"nothing": nil, "P-224": &newECDSA(t, elliptic.P224()).PublicKey, "a small exponent": &rsa.PublicKey{N: readRSA(t, "rsa2048.pem").N, E: 3},
+		"nothing": nil, "P-224": &newECDSA(t, elliptic.P224()).PublicKey, "a small exponent": &rsa.PublicKey{N: rsaKey().N, E: 3},
 	} {
 		refused(t, what, agents.CheckKey(key), agents.ErrInvalid)
 	}
@@ -36,19 +35,14 @@ func newECDSA(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
 	return key
 }
 
-func readRSA(t testing.TB, name string) *rsa.PublicKey {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("../pqc/keycheck/testdata", name))
+// rsaKey is one for the whole run: they take long to make.
+var rsaKey = sync.OnceValue(func() *rsa.PublicKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	block, _ := pem.Decode(text)
-	key, err := x509.ParsePKIXPublicKey(block.Bytes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key.(*rsa.PublicKey)
-}
+	return &key.PublicKey
+})
 
 func publicPEM(t testing.TB, key any) string {
 	t.Helper()
@@ -78,7 +72,7 @@ func notPublicKeys(t testing.TB) map[string]string {
 		"a private key":      as("PRIVATE KEY", private),
 		"private inside":     as("PUBLIC KEY", private),
 		"a certificate":      as("CERTIFICATE", block.Bytes),
-		"PKCS #1":            as("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(readRSA(t, "rsa2048.pem"))),
+		"PKCS #1":            as("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(rsaKey())),
 		"two keys":           good + good,
 		"text after it":      good + "more",
 		"an octet after it":  as("PUBLIC KEY", append(append([]byte{}, block.Bytes...), 0)),
@@ -110,7 +104,7 @@ func FuzzParsePublicKey(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Add([]byte(publicPEM(f, &newECDSA(f, elliptic.P256()).PublicKey)))
-	f.Add([]byte(publicPEM(f, readRSA(f, "rsa2048.pem"))))
+	f.Add([]byte(publicPEM(f, rsaKey())))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		key, err := agents.ParsePublicKey(text)
 		if err != nil {
