@@ -70,6 +70,16 @@ func CutAgent(tx storage.Tx, n Name, c Cutoff) error     { return cut(tx, "agent
 func CutOwner(tx storage.Tx, who string, c Cutoff) error { return cut(tx, "owner/"+who, c) }
 func CutIssuer(tx storage.Tx, id string, c Cutoff) error { return cut(tx, "issuer/"+id, c) }
 
+// IssuerCutoff returns the cutoff of an issuing key, if there is one. A CA with a cutoff
+// is revoked itself: its root's CRL lists it.
+func IssuerCutoff(tx storage.Tx, id string) (c Cutoff, found bool, err error) {
+	c, err = cutoffs.Get(tx, "issuer/"+id)
+	if errors.Is(err, storage.ErrNotFound) {
+		return Cutoff{}, false, nil
+	}
+	return c, err == nil, err
+}
+
 func cut(tx storage.Tx, what string, c Cutoff) error {
 	old, err := cutoffs.Get(tx, what)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {

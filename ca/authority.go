@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/storage"
@@ -80,7 +81,7 @@ const (
 const caBackdate = time.Hour
 
 // NewRoot makes the self-signed certificate of a root, which allows one CA below it
-// (RFC 5280, section 4.2.1.9).
+// (RFC 5280, section 4.2.1.9). Its key may also sign OCSP answers about that CA.
 func NewRoot(name string, s Signer, lifetime time.Duration, now time.Time) (Authority, error) {
 	return newRoot(name+rootSuffix, s, nil, lifetime, now)
 }
@@ -104,13 +105,13 @@ func newRoot(name string, s Signer, more []byte, lifetime time.Duration, now tim
 	return newAuthority(s, &TBSCertificate{
 		Issuer: subject, Subject: subject, PublicKey: s.PublicKey(),
 		NotBefore: now.Add(-caBackdate), NotAfter: now.Add(lifetime),
-		Extensions: join(keyUsage(0x06), basicConstraints(1), subjectKeyID(id), more, alternative),
+		Extensions: join(keyUsage(0x86), basicConstraints(1), subjectKeyID(id), more, alternative),
 	}, hex.EncodeToString(id), hex.EncodeToString(id))
 }
 
 // NewIssuing makes the certificate of an issuing CA with the key k, signed by
-// root. Its name carries the beginning of its key identifier, so that one
-// issuer can be told from the next by eye.
+// root. It says where the root's CRL is. Its name carries the beginning of its key
+// identifier, so that one issuer can be told from the next by eye.
 func NewIssuing(name string, k keys.Key, root *Issuer, lifetime time.Duration, now time.Time) (Authority, error) {
 	id, err := keys.SubjectKeyID(k.Public)
 	if err != nil {
@@ -131,7 +132,7 @@ func NewIssuing(name string, k keys.Key, root *Issuer, lifetime time.Duration, n
 	return newAuthority(root.Signer, &TBSCertificate{
 		Issuer: root.subject, Subject: commonName(fmt.Sprintf("%s %s %x", name, kind, id[:4])), PublicKey: k.Public,
 		NotBefore: now.Add(-caBackdate), NotAfter: end,
-		Extensions: join(keyUsage(0x86), basicConstraints(0), subjectKeyID(id), AuthorityKeyID(root.KeyID), more),
+		Extensions: join(keyUsage(0x86), basicConstraints(0), subjectKeyID(id), root.extensions, more),
 	}, hex.EncodeToString(id), root.ID)
 }
 
@@ -147,8 +148,11 @@ func newAuthority(s Signer, t *TBSCertificate, id, root string) (Authority, erro
 	return Authority{ID: id, Root: root, Certificate: der, NotAfter: t.NotAfter}, nil
 }
 
-// RootIssuer returns a root as the issuer of issuing CAs.
-func RootIssuer(a Authority, s Signer) (*Issuer, error) { return newIssuer([]Authority{a}, s, "") }
+// RootIssuer returns a root as the issuer of issuing CAs, of its CRL, and of OCSP
+// answers about those CAs. All of this is published at baseURL, as in [Config].
+func RootIssuer(a Authority, s Signer, baseURL string) (*Issuer, error) {
+	return newIssuer([]Authority{a}, s, strings.TrimSuffix(baseURL, "/"))
+}
 
 // PutAuthority records a root or an issuing CA.
 func PutAuthority(tx storage.Tx, a Authority) error { return authorities.Put(tx, a.ID, a) }

@@ -13,12 +13,12 @@
 // This package has its own encoder for certificates: crypto/x509 builds each by
 // reflection and verifies its signature, which costs more than to sign. Package
 // pqc/pkix makes the signatures, classical and post-quantum. Not built: policy
-// mappings, name constraints, CRLs of the root (after the compromise of an issuing
-// CA, make a new root).
+// mappings, name constraints.
 package ca
 
 import (
 	"bytes"
+	"crypto/x509"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -90,6 +90,9 @@ type Issuer struct {
 	NotBefore time.Time
 	NotAfter  time.Time
 
+	// SignsOCSP says that its keyUsage allows it. Roots of earlier versions do not.
+	SignsOCSP bool
+
 	subject    []byte // the issuer field of what it signs
 	extensions []byte // authority key identifier, CRL distribution point, AIA
 }
@@ -112,6 +115,7 @@ func newIssuer(line []Authority, s Signer, baseURL string) (*Issuer, error) {
 	i := &Issuer{
 		ID: a.ID, KeyID: cert.SubjectKeyId, Chain: [][]byte{a.Certificate}, Signer: s,
 		NotBefore: cert.NotBefore, NotAfter: cert.NotAfter, subject: cert.RawSubject,
+		SignsOCSP: cert.KeyUsage&x509.KeyUsageDigitalSignature != 0,
 	}
 	if err := i.extend(line[1:]); err != nil {
 		return nil, err
@@ -119,7 +123,11 @@ func newIssuer(line []Authority, s Signer, baseURL string) (*Issuer, error) {
 	i.extensions = append(i.extensions, AuthorityKeyID(i.KeyID)...)
 	if baseURL != "" {
 		i.extensions = append(i.extensions, crlDistribution(baseURL+CRLPath(i.ID))...)
-		i.extensions = append(i.extensions, authorityInfo(baseURL+OCSPPath, baseURL+CertificatePath(i.ID))...)
+		ocsp := ""
+		if i.SignsOCSP {
+			ocsp = baseURL + OCSPPath
+		}
+		i.extensions = append(i.extensions, authorityInfo(ocsp, baseURL+CertificatePath(i.ID))...)
 	}
 	return i, nil
 }
@@ -148,10 +156,10 @@ func (i *Issuer) Certificate() []byte { return i.Chain[0] }
 // Subject returns the issuer's DER Name.
 func (i *Issuer) Subject() []byte { return i.subject }
 
-// CRLPath and CertificatePath return where an issuer's CRL and certificate are
-// published on the plain HTTP listener.
+// CRLPath and CertificatePath return where the CRL and the certificate of a root or an
+// issuer are published on the plain HTTP listener.
 func CRLPath(issuer string) string         { return "/crl/" + issuer + ".crl" }
 func CertificatePath(issuer string) string { return "/issuer/" + issuer + ".cer" }
 
-// OCSPPath is where OCSP is answered there, for all issuers.
+// OCSPPath is where OCSP is answered there, for all roots and issuers.
 const OCSPPath = "/ocsp"

@@ -192,7 +192,7 @@ func TestCertificatesOfTheAuthority(t *testing.T) {
 			cn          string
 			lifetime    time.Duration
 		}{
-			"root":    {w.root, w.root, 1, x509.KeyUsageCertSign | x509.KeyUsageCRLSign, "Example Root CA", 10 * 365 * 24 * time.Hour},
+			"root":    {w.root, w.root, 1, x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature, "Example Root CA", 10 * 365 * 24 * time.Hour},
 			"issuing": {w.issuer, w.root, 0, x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature, fmt.Sprintf("Example Issuing CA %x", w.issuer.SubjectKeyId[:4]), 90 * 24 * time.Hour},
 		} {
 			if err := c.cert.CheckSignatureFrom(c.above); err != nil {
@@ -206,6 +206,13 @@ func TestCertificatesOfTheAuthority(t *testing.T) {
 			}
 			if n := c.cert.SerialNumber; n.Sign() != 1 || n.BitLen() != 127 {
 				t.Errorf("%s %s: serial number %x", algorithm, what, n)
+			}
+			if c.cert != w.root {
+				base, root := catest.BaseURL, hex.EncodeToString(w.root.SubjectKeyId)
+				if !slices.Equal(c.cert.CRLDistributionPoints, []string{base + ca.CRLPath(root)}) || !slices.Equal(c.cert.OCSPServer, []string{base + ca.OCSPPath}) ||
+					!slices.Equal(c.cert.IssuingCertificateURL, []string{base + ca.CertificatePath(root)}) {
+					t.Errorf("%s %s: CRL at %s, OCSP at %s, root at %s", algorithm, what, c.cert.CRLDistributionPoints, c.cert.OCSPServer, c.cert.IssuingCertificateURL)
+				}
 			}
 			if want := start.Add(c.lifetime).Truncate(time.Second); !c.cert.NotAfter.Equal(want) || !c.cert.NotBefore.Equal(start.Add(-time.Hour).Truncate(time.Second)) {
 				t.Errorf("%s %s: valid from %s to %s", algorithm, what, c.cert.NotBefore, c.cert.NotAfter)
@@ -231,7 +238,7 @@ func TestIssuerDoesNotOutliveItsRoot(t *testing.T) {
 	if parsed := parse(t, root.Certificate); parsed.NotAfter.Year() != 2066 || !parsed.NotAfter.Equal(root.NotAfter) {
 		t.Errorf("the root ends at %s, want %s", parsed.NotAfter, root.NotAfter)
 	}
-	above := must(ca.RootIssuer(root, signer))(t)
+	above := must(ca.RootIssuer(root, signer, catest.BaseURL))(t)
 	issuing := must(ca.NewIssuing("Long", key, above, 50*365*24*time.Hour, w.now))(t)
 	if !issuing.NotAfter.Equal(root.NotAfter) || !parse(t, issuing.Certificate).NotAfter.Equal(root.NotAfter) {
 		t.Errorf("the issuer ends at %s, its root at %s", issuing.NotAfter, root.NotAfter)

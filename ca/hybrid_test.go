@@ -97,10 +97,10 @@ func TestAlternativeKeyOfIssuer(t *testing.T) {
 	id := w.CA.Issuer().ID
 	key := must(w.Keys.Signer(w.key(id)))(t).(keys.AlternativeSigner)
 	root := must(ca.NewSigner(key.Signer))(t) // of the classical half alone
-	_, err := ca.RootIssuer(ca.Authority{ID: id, Certificate: w.issuer.Raw}, root)
+	_, err := ca.RootIssuer(ca.Authority{ID: id, Certificate: w.issuer.Raw}, root, "")
 	refused(t, "the classical half alone", err, nil, "is not the one in its certificate")
 	key.Alternative = pqKey(t, pqc.MLDSA44)
-	_, err = ca.RootIssuer(ca.Authority{ID: id, Certificate: w.issuer.Raw}, must(ca.NewSigner(key))(t))
+	_, err = ca.RootIssuer(ca.Authority{ID: id, Certificate: w.issuer.Raw}, must(ca.NewSigner(key))(t), "")
 	refused(t, "another alternative key", err, nil, "is not the one in its certificate")
 }
 

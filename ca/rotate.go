@@ -20,15 +20,7 @@ func (ca *CA) NextIssuer(ctx context.Context, k keys.Key, lifetime time.Duration
 	if err != nil {
 		return Authority{}, err
 	}
-	private, err := ca.keys.Signer(key)
-	if err != nil {
-		return Authority{}, err
-	}
-	s, err := NewSigner(private)
-	if err != nil {
-		return Authority{}, err
-	}
-	issuer, err := RootIssuer(root, s)
+	issuer, err := ca.open(key, root)
 	if err != nil {
 		return Authority{}, err
 	}

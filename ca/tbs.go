@@ -179,12 +179,14 @@ func crlDistribution(url string) []byte {
 	})
 }
 
-// authorityInfo says where OCSP is answered and where the issuer's certificate
-// is (RFC 5280, section 4.2.2.1).
+// authorityInfo says where OCSP is answered, if it is, and where the issuer's
+// certificate is (RFC 5280, section 4.2.2.1).
 func authorityInfo(ocspURL, issuerURL string) []byte {
 	return extension(oidAIA, notCritical, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			addAccess(b, oidOCSP, ocspURL)
+			if ocspURL != "" {
+				addAccess(b, oidOCSP, ocspURL)
+			}
 			addAccess(b, oidCAIssuers, issuerURL)
 		})
 	})

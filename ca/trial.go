@@ -87,7 +87,7 @@ func (ca *CA) trialIssuer(ctx context.Context, p keys.Purpose, a keys.Algorithm)
 	if err != nil {
 		return nil, err
 	}
-	above, err := RootIssuer(root, rootSigner)
+	above, err := RootIssuer(root, rootSigner, ca.baseURL)
 	if err != nil {
 		return nil, err
 	}

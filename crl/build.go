@@ -31,7 +31,9 @@ type List struct {
 
 // Add lists a certificate as revoked (RFC 5280, section 5.1.2.6). The part after the
 // serial number is the same for all certificates of one cutoff, and is encoded once.
-func (l *List) Add(serial agents.CredentialID, c agents.Cutoff) error {
+// The serial number has at most 20 octets; it is positive and minimal, as all of this
+// authority's are.
+func (l *List) Add(serial []byte, c agents.Cutoff) error {
 	if l.Len == 0 || c != l.last {
 		why, err := encodeReason(c)
 		if err != nil {
@@ -41,7 +43,7 @@ func (l *List) Add(serial agents.CredentialID, c agents.Cutoff) error {
 	}
 	size := 2 + len(serial) + len(l.why) // below 128, so that its length takes one octet
 	l.entries = append(l.entries, 0x30, byte(size), 0x02, byte(len(serial)))
-	l.entries = append(l.entries, serial[:]...) // positive and minimal, see agents.CredentialID
+	l.entries = append(l.entries, serial...)
 	l.entries = append(l.entries, l.why...)
 	l.Len++
 	return nil

@@ -92,7 +92,7 @@ func fill(tx storage.Tx, drafts []*draft, now time.Time) error {
 		if at := cutoff.Date().Truncate(time.Second); at.After(d.latest) {
 			d.latest = at
 		}
-		if err := d.Add(c.ID, cutoff); err != nil {
+		if err := d.Add(c.ID[:], cutoff); err != nil {
 			return err
 		}
 	}

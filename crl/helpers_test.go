@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/catest"
@@ -40,6 +41,11 @@ func newWorld(t *testing.T, algorithm keys.Algorithm) *world {
 
 // restart replaces the publisher, as a new start of the server does.
 func (w *world) restart() { w.Publisher = crl.NewPublisher(w.DB, w.CA, w.Clock()) }
+
+// setBack returns a clock that shows a time before the latest on record.
+func setBack() *clock.Clock {
+	return clock.New(func() time.Time { return start.Add(-time.Hour) }, start)
+}
 
 func (w *world) at(t time.Time) { w.clock.Store(&t) }
 func (w *world) now() time.Time { return *w.clock.Load() }

@@ -5,8 +5,10 @@
 // publishers may share one store: the number of a list is compared and taken in
 // the transaction that stores it.
 //
-// Every certificate of one issuer is covered by one complete list. Delta,
-// indirect and partitioned CRLs are not implemented.
+// Every certificate of one issuer is covered by one complete list. The issuers are
+// covered by the lists of their roots, which are stored, because a root's key may be
+// kept elsewhere: see [Publisher.PublishRoots]. Delta, indirect and partitioned CRLs are
+// not implemented.
 package crl
 
 import (
@@ -37,7 +39,12 @@ type Publisher struct {
 	ca    *ca.CA
 	clock *clock.Clock
 
+	// Answers makes the OCSP answers that roots sign along with their lists; nil for none.
+	Answers Answers
+
 	current atomic.Pointer[[]*CRL]
+	roots   atomic.Pointer[[]RootState]
+	signing sync.Mutex // one call of PublishRoots at a time
 
 	mu      sync.Mutex
 	running *round // the current publication

@@ -66,5 +66,23 @@ func Leap(tx storage.Tx) error {
 			return err
 		}
 	}
+	return leapRoots(tx)
+}
+
+// leapRoots also makes the roots sign again as soon as their keys are here.
+func leapRoots(tx storage.Tx) error {
+	var all []RootLists
+	for l, err := range rootTable.Scan(tx, "") {
+		if err != nil {
+			return err
+		}
+		all = append(all, l)
+	}
+	for _, l := range all {
+		l.Number, l.Facts = l.Number+leap, nil
+		if err := l.Record(tx); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -18,11 +18,18 @@ func (s *Server) gauges() map[string]func() float64 {
 			return 0
 		}
 	}
+	rootCRL := func() float64 {
+		if end := s.authority.RootCRLEnds(); !end.IsZero() {
+			return until(end)
+		}
+		return 0
+	}
 	return map[string]func() float64{
 		"brevet_store_bytes":             func() float64 { return float64(storage.StatsOf(s.db).Size) },
 		"brevet_store_commits":           func() float64 { return float64(storage.StatsOf(s.db).Commits) },
 		"brevet_audit_events":            func() float64 { return float64(s.authority.Events()) },
 		"brevet_issuer_expiry_seconds":   func() float64 { return until(s.authority.IssuerEnds()) },
+		"brevet_root_crl_expiry_seconds": rootCRL,
 		"brevet_crl_number":              list(func(c *crl.CRL) float64 { return float64(c.Number) }),
 		"brevet_crl_next_update_seconds": list(func(c *crl.CRL) float64 { return until(c.NextUpdate) }),
 	}

@@ -5,6 +5,8 @@ import (
 	"runtime/pprof"
 	"sync"
 	"time"
+
+	"github.com/brevet-ca/brevet/crl"
 )
 
 // A loop is work that goes on in the background.
@@ -22,6 +24,7 @@ func (s *Server) loops() []loop {
 	return []loop{
 		{"clock", 0, s.authority.WatchClock},
 		{"crl", 0, func(ctx context.Context) { s.authority.CRL.Run(ctx, unpublished) }},
+		{"root-crl", crl.Interval, s.publishRoots},
 		{"renew", time.Minute, s.renew},
 		{"checkpoint", time.Minute, s.saveCheckpoint},
 		{"relying", time.Minute, func(ctx context.Context) { s.saveRelying(ctx, false) }},
@@ -49,6 +52,12 @@ func (l loop) start(ctx context.Context, wait *sync.WaitGroup) {
 			}
 		})
 	})
+}
+
+func (s *Server) publishRoots(ctx context.Context) {
+	if err := s.authority.CRL.PublishRoots(ctx, false); err != nil && ctx.Err() == nil {
+		s.Log.Error("a root could not sign its CRL; the last one stays, trying again in 5m", "error", err)
+	}
 }
 
 func (s *Server) renew(ctx context.Context) {

@@ -48,7 +48,7 @@ func (c certificates) issuer(w http.ResponseWriter, r *http.Request) {
 		c.unreadable(w, r, err)
 		return
 	}
-	der, ok := p.Issuers[id]
+	der, ok := p.ByID[id]
 	if !ok || id == r.PathValue("file") {
 		http.NotFound(w, r)
 		return

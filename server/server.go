@@ -142,7 +142,7 @@ func (s *Server) assemble(k keys.Source) error {
 	}
 	a := s.authority
 	s.gate = limit.Gate{Counters: admission.New(s.Now)}
-	s.ocsp = ocsp.NewResponder(s.db, a.CA, s.clock, s.Log)
+	s.ocsp = ocsp.NewResponder(s.db, a.CA, a.CRL, s.clock, s.Log)
 	s.acme = s.newACME()
 	s.oauth = oauth.New(oauth.Config{Tokens: a.Tokens, Log: s.Log, Grants: []oauth.Grant{oauth.ClientCredentials{}}, Certificate: presented})
 	s.enroll = enroll.New(enroll.Config{

@@ -55,7 +55,7 @@ func New(t testing.TB, p Plan) *Authority {
 	issuerKey, _ := a.Generate(keys.Issuer, p.Algorithm)
 	root, err := ca.NewRoot("Example", rootSigner, cmp.Or(p.RootLifetime, 10*365*24*time.Hour), a.Now())
 	a.check(err)
-	above, err := ca.RootIssuer(root, rootSigner)
+	above, err := ca.RootIssuer(root, rootSigner, BaseURL)
 	a.check(err)
 	issuing, err := ca.NewIssuing("Example", issuerKey, above, cmp.Or(p.IssuerLifetime, 90*24*time.Hour), a.Now())
 	a.check(err)

@@ -5,6 +5,7 @@ package catest
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -36,6 +37,8 @@ type Store struct {
 	Keys keys.Source
 	Now  func() time.Time
 	T    testing.TB // a fuzz target is a test of its own
+
+	dir string // of the key files
 }
 
 // NewStore makes an empty one, which ends with the test.
@@ -47,7 +50,7 @@ func NewStore(t testing.TB, now func() time.Time) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return &Store{DB: strict(t, db), Keys: file.NewStore(dir, file.NoPassphrase), Now: now, T: t}
+	return &Store{DB: strict(t, db), Keys: file.NewStore(dir, file.NoPassphrase), Now: now, T: t, dir: dir}
 }
 
 // Clock returns a clock that believes what the test says of the time.
@@ -112,6 +115,26 @@ func (s *Store) Add(name agents.Name, c agents.Change) agents.Enrollment {
 		return err
 	})
 	return e
+}
+
+// Away takes the files of a purpose's keys out of the directory, until back is called.
+func (s *Store) Away(p keys.Purpose) (back func()) {
+	s.T.Helper()
+	files, err := filepath.Glob(filepath.Join(s.dir, string(p)+"-*.key"))
+	s.check(err)
+	if len(files) == 0 {
+		s.T.Fatalf("there is no %s key", p)
+	}
+	elsewhere := s.T.TempDir()
+	move := func(path, to string) { s.check(os.Rename(path, filepath.Join(to, filepath.Base(path)))) }
+	for _, path := range files {
+		move(path, elsewhere)
+	}
+	return func() {
+		for _, path := range files {
+			move(filepath.Join(elsewhere, filepath.Base(path)), s.dir)
+		}
+	}
 }
 
 // Suspend suspends an agent whose key is compromised.

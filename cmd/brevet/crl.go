@@ -15,15 +15,15 @@ func crlCommand() *cli.Command {
 		Usage:    "show and publish certificate revocation lists",
 		Description: `A CRL names the certificates of an issuer that were revoked and have not expired
 (RFC 5280). A new one is published with each revocation and, before the last one
-ends, by itself.`,
+ends, by itself. The root has a CRL of its issuers, which may be used for longer.`,
 		Subcommands: []*cli.Command{
 			{
 				Name:      "show",
 				Usage:     "show what a published CRL says",
 				ArgsUsage: "[ISSUER]",
 				Description: `Shows the list that is published now: its number, its time and what it revokes.
-ISSUER is the hexadecimal key identifier of an issuer, as brevet key list shows;
-without it, the active one's.
+ISSUER is the hexadecimal key identifier of an issuer or a root, as brevet key list
+shows; without it, the active issuer's.
 
 Examples:
   $ brevet crl show
@@ -36,6 +36,11 @@ Examples:
 				Description: `Signs and publishes a new list of each issuer now, and shows the active issuer's.
 You seldom need this, because every revocation publishes. Use it after a
 revocation that warned that its CRL is late.
+
+The root signs new lists, too, if its key file is in the directory. If you keep that
+file elsewhere, put it back for this command at least twice a year: the root then
+signs a list that may be used for 180 days. brevet status warns 30 days before the
+last one ends.
 
 Example:
   $ brevet crl publish`,

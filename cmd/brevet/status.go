@@ -53,6 +53,9 @@ func (p *page) status(st api.Status, health string) {
 	for _, problem := range st.Problems {
 		t.styled(red, "Problem:", problem)
 	}
+	for _, warning := range st.Warnings {
+		t.styled(yellow, "Warning:", warning)
+	}
 	t.pair("Version", st.Version)
 	t.pair("Running", "since "+p.end(st.Started))
 	var agents []string
@@ -72,6 +75,7 @@ func (p *page) status(st api.Status, health string) {
 	t.pair("Server until", p.end(st.ServerExpires))
 	t.pair("Issuer until", p.end(st.IssuerExpires))
 	t.pair("Root until", p.end(st.RootExpires))
+	t.pair("Root CRL until", orDash(p.end(st.RootCRLExpires)))
 	whose := "Root SHA-256"
 	for _, fingerprint := range st.RootFingerprint {
 		t.pair(whose, fingerprint)

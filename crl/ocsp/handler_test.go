@@ -152,7 +152,7 @@ func TestRefusalsAreUnsigned(t *testing.T) {
 func TestOperatorLearnsWhyAnAnswerFailed(t *testing.T) {
 	w := newWorld(t, keys.ECDSAP256)
 	var log strings.Builder
-	w.Responder = ocsp.NewResponder(w.DB, w.CA, w.Clock(), slog.New(slog.NewTextHandler(&log, nil)))
+	w.Responder = ocsp.NewResponder(w.DB, w.CA, w.crl, w.Clock(), slog.New(slog.NewTextHandler(&log, nil)))
 	l := w.issue("bot")
 	ask, request := w.served(), w.request(l, crypto.SHA1)
 	w.check(w.DB.Close())

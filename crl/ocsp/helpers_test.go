@@ -38,10 +38,16 @@ func newWorld(t testing.TB, algorithm keys.Algorithm) *world {
 	t.Helper()
 	w := &world{t: t, clock: start, csr: catest.CSR(t)}
 	w.Authority = catest.New(t, catest.Plan{Root: keys.ECDSAP256, Algorithm: algorithm, Now: w.now})
-	w.crl = crl.NewPublisher(w.DB, w.CA, w.Clock())
-	w.Responder = ocsp.NewResponder(w.DB, w.CA, w.Clock(), slog.New(slog.DiscardHandler))
+	w.start()
 	w.add("bot")
 	return w
+}
+
+// start starts what answers.
+func (w *world) start() {
+	w.crl = crl.NewPublisher(w.DB, w.CA, w.Clock())
+	w.crl.Answers = ocsp.Ahead
+	w.Responder = ocsp.NewResponder(w.DB, w.CA, w.crl, w.Clock(), slog.New(slog.DiscardHandler))
 }
 
 func (w *world) now() time.Time          { return w.clock }

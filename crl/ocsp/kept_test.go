@@ -115,7 +115,7 @@ func TestFirstQuestionsShareTheIssuers(t *testing.T) {
 	w := newWorld(t, "ecdsa-p256")
 	request := w.request(w.issue("bot"), crypto.SHA1)
 	for range 100 {
-		fresh := ocsp.NewResponder(w.DB, w.CA, w.Clock(), slog.New(slog.DiscardHandler))
+		fresh := ocsp.NewResponder(w.DB, w.CA, w.crl, w.Clock(), slog.New(slog.DiscardHandler))
 		var answers sync.Map
 		var wait sync.WaitGroup
 		for range 8 {

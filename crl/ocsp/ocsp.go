@@ -9,6 +9,9 @@
 // X.509 defines it for certificates and CRLs only. A relying party that requires
 // hybrid signatures of such an issuer must use the CRL.
 //
+// Answers about issuers are signed by their root, ahead of any question and along with
+// the root's CRL ([Ahead]), because the root's key may be kept elsewhere.
+//
 // The certificate must be on record. A request about any other, such as a made-up
 // serial number, gets an unsigned error (RFC 5019, section 2.2.3), and so does a
 // request about more than one certificate. Nonces (RFC 9654) are ignored: answers are
@@ -43,15 +46,16 @@ var (
 type Responder struct {
 	db      storage.DB
 	ca      *ca.CA
+	lists   *crl.Publisher
 	clock   *clock.Clock
 	log     *slog.Logger
 	issuers atomic.Pointer[[]*issuer]
 	kept    kept
 }
 
-// NewResponder returns a Responder.
-func NewResponder(db storage.DB, authority *ca.CA, clk *clock.Clock, log *slog.Logger) *Responder {
-	return &Responder{db: db, ca: authority, clock: clk, log: log}
+// NewResponder returns a Responder. The publisher has the answers of roots.
+func NewResponder(db storage.DB, authority *ca.CA, lists *crl.Publisher, clk *clock.Clock, log *slog.Logger) *Responder {
+	return &Responder{db: db, ca: authority, lists: lists, clock: clk, log: log}
 }
 
 // A status is what an answer says of a certificate: good, unless it is revoked.
@@ -74,6 +78,11 @@ func (r *Responder) Respond(ctx context.Context, request []byte) (*Response, err
 		return nil, err
 	}
 	serial, ok := id.credential()
+	if i == nil {
+		if a := r.ahead(id); a != nil {
+			return a, nil
+		}
+	}
 	if i == nil || !ok {
 		return nil, ErrUnauthorized
 	}

@@ -42,20 +42,29 @@ func (f fact) sign(date time.Time) (*Response, error) {
 		this = at
 	}
 	r := &Response{ProducedAt: date, ThisUpdate: this, NextUpdate: f.bound(date, this.Add(crl.Lifetime))}
+	return r, f.signInto(r)
+}
+
+// signInto adds to r the answer that states f at r's times.
+func (f fact) signInto(r *Response) error {
 	data, err := f.responseData(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	basic, err := f.issuer.Signer.SignOCSP(data)
 	if err != nil {
-		return nil, fmt.Errorf("signing an OCSP response of issuer %s: %w", f.issuer.ID, err)
+		return fmt.Errorf("signing an OCSP response of issuer %s: %w", f.issuer.ID, err)
 	}
 	if r.DER, err = successful(basic); err != nil {
-		return nil, err
+		return err
 	}
-	sum := sha256.Sum256(r.DER)
-	r.ETag = `"` + hex.EncodeToString(sum[:16]) + `"`
-	return r, nil
+	r.ETag = etag(r.DER)
+	return nil
+}
+
+func etag(der []byte) string {
+	sum := sha256.Sum256(der)
+	return `"` + hex.EncodeToString(sum[:16]) + `"`
 }
 
 // bound returns t, or the end of the certificate if that is earlier and still ahead.

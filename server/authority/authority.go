@@ -15,6 +15,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/crl/ocsp"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
@@ -78,6 +79,7 @@ func Open(c Config) (*Authority, error) {
 	a.warnOfProfiles()
 	c.Clock.NotBefore(a.CA.Issuer().NotBefore)
 	a.CRL = crl.NewPublisher(c.DB, a.CA, c.Clock)
+	a.CRL.Answers = ocsp.Ahead
 	a.Own = &Own{ca: a.CA, clock: c.Clock, log: c.Log, names: c.File.Names()}
 	return a, nil
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/crl/ocsp"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -17,8 +19,12 @@ type hierarchy struct {
 	name  string
 	now   time.Time
 
+	baseURL string // of the plain HTTP listener
+
 	keys        []keys.Key
 	authorities []ca.Authority
+	above       []*ca.Issuer // the roots
+	lists       []crl.RootLists
 }
 
 func (h *hierarchy) generate(p keys.Purpose, a keys.Algorithm) (keys.Key, ca.Signer, error) {
@@ -52,14 +58,14 @@ func (h *hierarchy) make(rootPurpose, issuerPurpose keys.Purpose, a keys.Algorit
 	if root, err = newRoot(h.name, s, h.RootLifetime, h.now); err != nil {
 		return root, issuing, err
 	}
-	above, err := ca.RootIssuer(root, s)
+	above, err := ca.RootIssuer(root, s, h.baseURL)
 	if err != nil {
 		return root, issuing, err
 	}
 	if issuing, err = ca.NewIssuing(h.name, issuer, above, h.IssuerLifetime, h.now); err != nil {
 		return root, issuing, err
 	}
-	h.authorities = append(h.authorities, root, issuing)
+	h.authorities, h.above = append(h.authorities, root, issuing), append(h.above, above)
 	return root, issuing, nil
 }
 
@@ -73,5 +79,30 @@ func (h *hierarchy) record(tx storage.Tx) error {
 	for _, a := range h.authorities {
 		errs = append(errs, ca.PutAuthority(tx, a))
 	}
+	for _, l := range h.lists {
+		errs = append(errs, l.Record(tx))
+	}
 	return errors.Join(errs...)
+}
+
+// sign has the roots sign their first CRLs: from now on their keys may be kept elsewhere.
+func (h *hierarchy) sign() error {
+	for _, root := range h.above {
+		var issued []ca.Authority
+		for _, a := range h.authorities {
+			if a.Root == root.ID && a.ID != root.ID {
+				issued = append(issued, a)
+			}
+		}
+		about, err := crl.Good(issued)
+		if err != nil {
+			return err
+		}
+		lists, err := crl.SignRoot(root, about, crl.RootLists{}, h.now, ocsp.Ahead)
+		if err != nil {
+			return err
+		}
+		h.lists = append(h.lists, lists)
+	}
+	return nil
 }

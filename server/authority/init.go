@@ -63,8 +63,8 @@ func (c InitConfig) withDefaults() InitConfig {
 	return c
 }
 
-// Init makes a new authority in c.Dir: keys, a root and an issuing CA, the store,
-// and at last brevet.yaml. A directory without that file is not an authority's. If
+// Init makes a new authority in c.Dir: keys, a root with its first CRL and an issuing
+// CA, the store, and at last brevet.yaml. A directory without that file is not an authority's. If
 // Init fails, it removes what it made. After a crash, the next Init says what to
 // remove. The zero time means now.
 func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err error) {
@@ -199,7 +199,7 @@ func clearDir(dir string, fresh bool) error {
 
 // fill makes the keys and certificates and records them in one transaction.
 func (c InitConfig) fill(ctx context.Context, db storage.DB, store keys.Source, f *config.File, alg keys.Algorithm, now time.Time) (*Made, error) {
-	h := hierarchy{InitConfig: c, store: store, name: cmp.Or(c.Name, defaultName(f.TrustDomain)), now: now}
+	h := hierarchy{InitConfig: c, store: store, name: cmp.Or(c.Name, defaultName(f.TrustDomain)), now: now, baseURL: f.BaseURL()}
 	root, issuing, err := h.make(keys.Root, keys.Issuer, alg, ca.NewRoot)
 	if err != nil {
 		return nil, err
@@ -216,6 +216,9 @@ func (c InitConfig) fill(ctx context.Context, db storage.DB, store keys.Source, 
 		return nil, err
 	}
 	if _, _, err := h.generate(keys.Audit, keys.Ed25519); err != nil {
+		return nil, err
+	}
+	if err := h.sign(); err != nil {
 		return nil, err
 	}
 	q := policy.Query{Principal: operator(c.Actor), Action: audit.AuthorityInit, Subject: string(f.TrustDomain), Time: now, Details: audit.Details{To: string(f.TrustDomain)}}

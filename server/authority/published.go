@@ -10,20 +10,20 @@ import (
 
 // Published are the CA certificates on record. They are public.
 type Published struct {
-	Roots   [][]byte          // DER; the root above the agents' issuers comes first
-	Issuers map[string][]byte // DER, by identifier
+	Roots [][]byte          // DER; the root above the agents' issuers comes first
+	ByID  map[string][]byte // roots and issuers in DER, by identifier
 }
 
 // Published returns the CA certificates on record.
 func (a *Authority) Published(ctx context.Context) (p Published, err error) {
 	err = a.DB.View(ctx, func(tx storage.Tx) error {
 		roots, issuers, err := hierarchies(tx)
-		p = Published{Issuers: map[string][]byte{}}
+		p = Published{ByID: map[string][]byte{}}
 		for _, root := range roots {
 			p.Roots = append(p.Roots, root.Certificate)
 		}
-		for _, i := range issuers {
-			p.Issuers[i.ID] = i.Certificate
+		for _, a := range append(roots, issuers...) {
+			p.ByID[a.ID] = a.Certificate
 		}
 		return err
 	})

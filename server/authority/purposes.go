@@ -47,6 +47,9 @@ func reloadIssuers(ctx context.Context, a *Authority) error {
 		return err
 	}
 	a.Clock.NotBefore(a.CA.Issuer().NotBefore)
+	if err := a.CRL.PublishRoots(ctx, false); err != nil {
+		a.Log.Error("the root signed the issuer, but not its CRL; trying again soon", "error", err)
+	}
 	_, err := a.CRL.PublishRegular(ctx)
 	return err
 }

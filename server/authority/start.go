@@ -24,6 +24,9 @@ func (a *Authority) Start(ctx context.Context) error {
 	if err := a.acceptClock(ctx); err != nil {
 		return err
 	}
+	if err := a.CRL.PublishRoots(ctx, false); err != nil {
+		a.Log.Error("a root could not sign its CRL; the last one stays", "error", err)
+	}
 	if _, err := a.CRL.PublishRegular(ctx); err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (a *Authority) Problems(ctx context.Context) []string {
 func (a *Authority) Status(ctx context.Context) (api.Status, error) {
 	st := api.Status{
 		Version: a.Version, TrustDomain: string(a.File.TrustDomain), Advertise: a.File.Advertise, Started: a.started.UTC(),
-		Problems: a.Problems(ctx), Events: a.Events(), StoreBytes: storage.StatsOf(a.DB).Size, IssuerExpires: a.IssuerEnds(),
+		Problems: a.Problems(ctx), Warnings: a.Warnings(), Events: a.Events(), RootCRLExpires: a.RootCRLEnds(), StoreBytes: storage.StatsOf(a.DB).Size, IssuerExpires: a.IssuerEnds(),
 	}
 	st.Healthy = len(st.Problems) == 0
 	if c := a.Own.Current(); c != nil {

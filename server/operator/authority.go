@@ -30,10 +30,18 @@ func (s *Service) showCRL(_ context.Context, _ policy.Principal, in api.CRLReque
 			return s.list(l)
 		}
 	}
+	for _, l := range s.Authority.CRL.RootLists() {
+		if in.Issuer == l.Issuer {
+			return s.list(l)
+		}
+	}
 	return api.CRL{}, fmt.Errorf("CRL of issuer %q: %w", in.Issuer, storage.ErrNotFound)
 }
 
 func (s *Service) publishCRL(ctx context.Context, _ policy.Principal, _ struct{}) (api.CRL, error) {
+	if err := s.Authority.CRL.PublishRoots(ctx, true); err != nil {
+		return api.CRL{}, err
+	}
 	lists, err := s.Authority.CRL.PublishRegular(ctx)
 	if err != nil {
 		return api.CRL{}, err
@@ -63,6 +71,9 @@ func (s *Service) summary(l *crl.CRL) api.CRL {
 }
 
 func serialText(n *big.Int) string {
+	if n.BitLen() <= 128 {
+		return fmt.Sprintf("%032x", n) // an issuer's
+	}
 	var id agents.CredentialID
 	n.FillBytes(id[:])
 	return id.String()

@@ -50,6 +50,7 @@ type Status struct {
 	RootFingerprint []string       `json:"root_fingerprints"` // SHA-256 of the DER, in hexadecimal
 	Healthy         bool           `json:"healthy"`
 	Problems        []string       `json:"problems,omitempty"`
+	Warnings        []string       `json:"warnings,omitempty"` // about what will be a problem for others
 	Started         time.Time      `json:"started"`
 	Agents          map[string]int `json:"agents"`       // by state
 	Certificates    int            `json:"certificates"` // active ones
@@ -60,6 +61,7 @@ type Status struct {
 	CRL             CRL            `json:"crl"`
 	IssuerExpires   time.Time      `json:"issuer_expires"`
 	RootExpires     time.Time      `json:"root_expires"`
+	RootCRLExpires  time.Time      `json:"root_crl_expires"` // the last list that the root has signed
 	ServerExpires   time.Time      `json:"server_certificate_expires"`
 }
 

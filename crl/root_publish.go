@@ -1,0 +1,161 @@
+package crl
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// A RootState is a root with what is published of it.
+type RootState struct {
+	RootLists
+	Online bool // its key is here
+	Late   bool // the lists do not say of its issuers what the store says
+}
+
+// Roots returns the roots as of the last [Publisher.PublishRoots].
+func (p *Publisher) Roots() []RootState {
+	if all := p.roots.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
+// Answer returns the OCSP answer of a root to a question with this DER CertID, and the
+// list that says the same. It is nil if no root has one that may be used now.
+func (p *Publisher) Answer(certID []byte) (*Answer, *RootState) {
+	now := p.clock.Shown()
+	for n, r := range p.Roots() {
+		for i, a := range r.Current.Answers {
+			if bytes.Equal(a.CertID, certID) && now.Before(r.Current.NextUpdate) {
+				return &r.Current.Answers[i], &p.Roots()[n]
+			}
+		}
+	}
+	return nil, nil
+}
+
+// PublishRoots has the roots sign that are due, or all whose keys are here, and
+// publishes what the store then has of each. A root whose key is not here
+// is not an error: the list that it signed ahead takes over when half of the last
+// one's lifetime is over.
+func (p *Publisher) PublishRoots(ctx context.Context, all bool) error {
+	p.signing.Lock()
+	defer p.signing.Unlock()
+	var err error
+	for range maxAttempts {
+		if err = p.publishRoots(storage.Urgent(ctx), all); !errors.Is(err, errOvertaken) {
+			break
+		}
+	}
+	return err
+}
+
+// A rootDraft is a root whose next lists are being made.
+type rootDraft struct {
+	ca.Root
+	last  RootLists
+	about []Statement
+	facts []byte
+}
+
+func (p *Publisher) publishRoots(ctx context.Context, all bool) error {
+	date := p.clock.Shown().UTC().Truncate(time.Second)
+	var drafts []rootDraft
+	err := p.db.View(ctx, func(tx storage.Tx) (err error) {
+		drafts, err = draftRoots(tx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("publishing the CRLs of roots: %w", err)
+	}
+	var states []RootState
+	var errs []error
+	for _, d := range drafts {
+		online, err := p.ca.Online(d.Root)
+		errs = append(errs, err)
+		next := d.last
+		if all && online || d.last.due(d.facts, date) {
+			next, err = p.nextRoot(d, online, date)
+			errs = append(errs, err)
+		}
+		if next.Number != d.last.Number || next.Current.Number != d.last.Current.Number {
+			if err := p.db.Update(ctx, d.replace(next)); err != nil {
+				return fmt.Errorf("storing the CRL of root %s: %w", d.ID, err)
+			}
+		}
+		next.Root = d.ID
+		states = append(states, RootState{next, online, !bytes.Equal(next.Facts, d.facts)})
+	}
+	p.roots.Store(&states)
+	return errors.Join(errs...)
+}
+
+func draftRoots(tx storage.Tx) (drafts []rootDraft, err error) {
+	roots, err := ca.Roots(tx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range roots {
+		d := rootDraft{Root: r}
+		if d.last, err = rootTable.Get(tx, r.ID); err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return nil, err
+		}
+		if d.about, err = statements(tx, r.Issued); err != nil {
+			return nil, err
+		}
+		if d.facts, err = digest(d.about); err != nil {
+			return nil, err
+		}
+		drafts = append(drafts, d)
+	}
+	return drafts, nil
+}
+
+// nextRoot returns the lists that come after the last ones, which are the last ones if
+// nobody can sign. It returns usable lists with an error, too.
+func (p *Publisher) nextRoot(d rootDraft, online bool, date time.Time) (RootLists, error) {
+	var err error
+	if online {
+		var next RootLists
+		if next, err = p.signRoot(d, date); err == nil {
+			return next, nil
+		}
+	}
+	last := d.last
+	if half := last.Current.NextUpdate.Add(-RootLifetime / 2); last.Ahead != nil && !date.Before(half) {
+		last.Current, last.Ahead = *last.Ahead, nil
+	}
+	return last, err
+}
+
+// signRoot does not sign by a clock that is wrong: these lists would live too long.
+func (p *Publisher) signRoot(d rootDraft, date time.Time) (RootLists, error) {
+	if err := p.clock.Check(); err != nil {
+		return d.last, fmt.Errorf("the CRL of root %s is not signed: %w", d.ID, err)
+	}
+	root, err := p.ca.Open(d.Root)
+	if err != nil {
+		return d.last, fmt.Errorf("the CRL of root %s is not signed: %w", d.ID, err)
+	}
+	return SignRoot(root, d.about, d.last, date, p.Answers)
+}
+
+// replace stores lists in the place of the last ones, if those are still the last.
+func (d rootDraft) replace(next RootLists) func(storage.Tx) error {
+	return func(tx storage.Tx) error {
+		stored, err := rootTable.Get(tx, d.ID)
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+		if stored.Number != d.last.Number || stored.Current.Number != d.last.Current.Number {
+			return fmt.Errorf("%w: CRL %d of root %s is signed", errOvertaken, stored.Number, d.ID)
+		}
+		return next.Record(tx)
+	}
+}
