@@ -31,7 +31,7 @@ func details(q *Query, d *Decision, given *audit.Details) *audit.Details {
 	all.Peer, all.Proof = cmp.Or(all.Peer, q.Peer), cmp.Or(all.Proof, q.Proof.Code)
 	all.Certificate = cmp.Or(all.Certificate, q.Proof.Certificate())
 	all.KeyThumbprint = cmp.Or(all.KeyThumbprint, q.KeyThumbprint)
-	all.Codes = d.Reasons
+	all.Codes, all.Chain = d.Reasons, q.Chain
 	if !q.Principal.told() {
 		all.Principal = string(q.Principal.Kind)
 	}

@@ -116,6 +116,25 @@ func TestPeerComesFromTheContext(t *testing.T) {
 	}
 }
 
+// TestDelegationIsRecorded, and external engines are told of it.
+func TestDelegationIsRecorded(t *testing.T) {
+	chain := []string{"uid=7", "spiffe://example.internal/agent/boss"}
+	for _, want := range []audit.Decision{audit.Allow, audit.Deny} {
+		db := openDB(t)
+		e := &answering{d: policy.Decision{Effect: want}}
+		p, q := policy.Point{DB: db, External: []policy.Engine{e}}, change("bot")
+		q.Chain = chain
+		err := p.Do(t.Context(), q, policy.Act{})
+		_, events := left(t, db)
+		if (err == nil) != (want == audit.Allow) || len(events) != 1 || events[0].Decision != want || events[0].Details == nil || !slices.Equal(events[0].Details.Chain, chain) {
+			t.Errorf("got %v and %+v, want %s with the chain %q", err, events, want, chain)
+		}
+		if !slices.Equal(e.query.Chain, chain) {
+			t.Errorf("the engine was asked about %+v", e.query)
+		}
+	}
+}
+
 // TestRolesAreHeld tries every action as everybody.
 func TestRolesAreHeld(t *testing.T) {
 	p := policy.Point{DB: openDB(t)}
@@ -143,10 +162,12 @@ type answering struct {
 	d     policy.Decision
 	err   error
 	asked int
+	query policy.Query // the last
 }
 
-func (a *answering) Decide(ctx context.Context, _ *policy.Query, _ *agents.Facts) (policy.Decision, error) {
+func (a *answering) Decide(ctx context.Context, q *policy.Query, _ *agents.Facts) (policy.Decision, error) {
 	a.asked++
+	a.query = *q
 	select {
 	case <-time.After(a.after):
 		return a.d, a.err

@@ -38,7 +38,7 @@ type Query struct {
 	Proof         audit.Evidence // how the asker proved who it is
 	Peer          string         // the network address; "" means that of the context
 	KeyThumbprint string         // SHA-256 of the public key to be certified or registered, in hex
-	Chain         []string       // those who delegated, the first of them first
+	Chain         []string       // those who delegated to the principal, the first of them first
 
 	// Details are what the event says beside all this.
 	Details audit.Details

@@ -44,13 +44,16 @@ type Details struct {
 
 	// Codes are the decision's reasons for programs: see package policy.
 	Codes []string `json:"codes,omitempty"`
+
+	// Chain names those who delegated to the actor, the first of them first.
+	Chain []string `json:"chain,omitempty"`
 }
 
 // Clone returns a copy that shares nothing with d.
 func (d *Details) Clone() Details {
 	c := *d
 	c.Scopes, c.Audiences, c.Names = slices.Clone(d.Scopes), slices.Clone(d.Audiences), slices.Clone(d.Names)
-	c.Change, c.Codes = slices.Clone(d.Change), slices.Clone(d.Codes)
+	c.Change, c.Codes, c.Chain = slices.Clone(d.Change), slices.Clone(d.Codes), slices.Clone(d.Chain)
 	if d.Selection != nil {
 		c.Selection = new(*d.Selection)
 		c.Selection.Labels = slices.Clone(d.Selection.Labels)
@@ -101,7 +104,7 @@ func (d *Details) recorded() *Details {
 	}
 	c := *d
 	c.Scopes, c.Audiences, c.Names, c.Codes = orNil(c.Scopes), orNil(c.Audiences), orNil(c.Names), orNil(c.Codes)
-	c.Change = orNil(c.Change)
+	c.Change, c.Chain = orNil(c.Change), orNil(c.Chain)
 	c.NotAfter = fit(c.NotAfter)
 	if c.Selection != nil {
 		s := *c.Selection
@@ -122,7 +125,7 @@ func (d *Details) recorded() *Details {
 
 // kept reports whether the log would keep d as it is. It need not find out for all.
 func (d *Details) kept() bool {
-	return kept(d.Scopes) && kept(d.Audiences) && kept(d.Names) && kept(d.Codes) && kept(d.Change) &&
+	return kept(d.Scopes) && kept(d.Audiences) && kept(d.Names) && kept(d.Codes) && kept(d.Change) && kept(d.Chain) &&
 		d.NotAfter == fit(d.NotAfter) && d.Selection == nil && d.Counts == nil
 }
 
@@ -130,7 +133,7 @@ func kept[T any](list []T) bool { return list == nil || len(list) > 0 }
 
 // empty reports whether no member of d would be written.
 func (d *Details) empty() bool {
-	return len(d.Scopes)+len(d.Audiences)+len(d.Names)+len(d.Change)+len(d.Codes) == 0 &&
+	return len(d.Scopes)+len(d.Audiences)+len(d.Names)+len(d.Change)+len(d.Codes)+len(d.Chain) == 0 &&
 		cmp.Or(d.Profile, d.Peer, d.Principal, d.Person, d.Proof, d.KeyThumbprint, d.Certificate, d.From, d.To, d.File) == "" &&
 		d.NotAfter.IsZero() && d.Lifetime == 0 && d.Size == 0 && d.Selection == nil && d.Counts == nil
 }
@@ -164,6 +167,7 @@ func (d *Details) each(f func(string) string) *Details {
 		*s = f(*s)
 	}
 	c.Scopes, c.Audiences, c.Names, c.Codes = eachOf(c.Scopes, f), eachOf(c.Audiences, f), eachOf(c.Names, f), eachOf(c.Codes, f)
+	c.Chain = eachOf(c.Chain, f)
 	if c.Selection != nil {
 		s := *c.Selection
 		s.Agent, s.Owner, s.Issuer, s.Labels = f(s.Agent), f(s.Owner), f(s.Issuer), eachOf(s.Labels, f)
@@ -196,6 +200,7 @@ func (d *Details) shorter() *Details {
 	}
 	c := *d
 	c.Scopes, c.Audiences, c.Names, c.Codes = fewer(c.Scopes), fewer(c.Audiences), fewer(c.Names), fewer(c.Codes)
+	c.Chain = fewer(c.Chain)
 	if c.Selection != nil {
 		s := *c.Selection
 		s.Labels = fewer(s.Labels)

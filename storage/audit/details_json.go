@@ -106,6 +106,7 @@ func appendDetails(b []byte, d *Details) []byte {
 	o = o.string("file", d.File)
 	o = o.int("size", d.Size)
 	o = o.list("codes", d.Codes)
+	o = o.list("chain", d.Chain)
 	return o.end()
 }
 

@@ -88,6 +88,7 @@ func (s *scanner) details() *Details {
 	s.text("file", &d.File)
 	s.int("size", &d.Size)
 	s.list("codes", &d.Codes)
+	s.list("chain", &d.Chain)
 	s.skip("}")
 	return &d
 }

@@ -48,7 +48,11 @@ A refusal of any action has the member ` + "`codes`" + ` in its details. The cod
 stands for a reason that has none of its own. The events of
 earlier versions have no details. Those of ` + "`system`" + `, such as a start, have none on
 purpose: after an upgrade the way back to version 0.1, which cannot read details,
-stays open until the first act. The member ` + "`person`" + ` is reserved.
+stays open until the first act.
+
+Nothing sets two members yet. ` + "`person`" + ` is reserved for the person who acted, where the
+actor is an account that people share, and ` + "`chain`" + ` for those who delegated to the actor,
+the first of them first.
 
 Details say what was granted. Those of a refusal say what was asked for: ` + "`names`" + `,
 ` + "`profile`" + `, ` + "`scopes`" + ` and ` + "`audiences`" + `, as far as they had been read by then.
@@ -99,7 +103,7 @@ func TestActionsAreDocumented(t *testing.T) {
 
 func TestTableOfActionsIsComplete(t *testing.T) {
 	known := members(reflect.TypeFor[Details]())
-	used := []string{"codes", "person"} // of every refusal; of none yet
+	used := []string{"codes", "person", "chain"} // of every refusal; of none yet
 	seen := map[Action]bool{}
 	for _, a := range Actions() {
 		if a.Meaning == "" || a.By == 0 || a.By.String() == "" || a.Subject == "" || seen[a.Action] || strings.Count(string(a.Action), ".") == 0 {
