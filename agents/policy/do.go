@@ -153,7 +153,7 @@ func (p *Point) refuse(ctx context.Context, q *Query, d *Decision, subject strin
 	no := *d
 	if no.Effect != audit.Ask || !errors.Is(reason, ErrApproval) {
 		if no.Effect, no.Reasons = audit.Deny, codes(reason); no.Reasons == nil {
-			no.Reasons = []string{"other"} // such as an error that only one protocol has
+			no.Reasons = []string{"other"} // such as an error of the store
 		}
 	}
 	e := event(q, &no, Done{Subject: subject, Reasons: []string{reason.Error()}})

@@ -66,12 +66,19 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
-// codes returns the code of a refusal, for the audit log.
-func codes(err error) []string {
+// codes returns the code of a refusal, for the audit log, and that of an error of one
+// protocol, such as a problem of ACME, which has a code without being a [Refusal].
+func codes(err error) (all []string) {
 	if r, ok := errors.AsType[Refusal](err); ok {
-		return []string{r.RefusalCode()}
+		all = append(all, r.RefusalCode())
 	}
-	return nil
+	if p, ok := errors.AsType[interface {
+		error
+		ProtocolCode() string
+	}](err); ok {
+		all = append(all, p.ProtocolCode())
+	}
+	return all
 }
 
 // IsUnavailable reports whether err says that the authority can issue nothing

@@ -150,4 +150,7 @@ func (p *proving) ends(status, problem string, d audit.Decision, reason string) 
 	if e.Action != "acme.challenge" || e.Decision != d || e.Subject != "bot" || e.Actor != "spiffe://example.internal/agent/bot" || !strings.Contains(strings.Join(e.Reasons, " "), reason) {
 		p.t.Errorf("event %+v", e)
 	}
+	if codes := e.Details.Codes; d == audit.Deny && codes[0] == "challenge_failed" && (len(codes) != 2 || codes[1] != newProblem(problem, "").ProtocolCode()) {
+		p.t.Errorf("the event has the codes %q, want that of %s, too", codes, problem)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -230,6 +231,11 @@ func TestKeyChange(t *testing.T) {
 	}
 	if denied := w.events(audit.Deny); len(denied) != 2 {
 		t.Errorf("the audit log has the refusals %v, want the two conflicts", denied)
+	}
+	for _, e := range w.authority.Events() {
+		if e.Decision == audit.Deny && !slices.Equal(e.Details.Codes, []string{"acme_malformed"}) {
+			t.Errorf("a conflict is recorded with the codes %q", e.Details.Codes)
+		}
 	}
 
 	c.post("/acme/key-change", c.keyChange(next, nil)).is(t, "all as it should be", "")

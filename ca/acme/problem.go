@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/admission"
@@ -44,6 +45,20 @@ func newProblem(typ, format string, args ...any) *problem {
 }
 
 func (p *problem) Error() string { return p.Type + ": " + p.Detail }
+
+// ProtocolCode is the type as the audit log writes codes: "acme_bad_csr" for badCSR.
+// [policy.Point.Do] looks for it.
+func (p *problem) ProtocolCode() string {
+	var code strings.Builder
+	code.WriteString("acme_")
+	for i, c := range p.Type {
+		if i > 0 && unicode.IsUpper(c) && unicode.IsLower(rune(p.Type[i-1])) {
+			code.WriteByte('_')
+		}
+		code.WriteRune(unicode.ToLower(c))
+	}
+	return code.String()
+}
 
 type problemDocument struct {
 	Type        string      `json:"type"`

@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,6 +70,24 @@ func TestProblemWithoutStatus(t *testing.T) {
 	for _, err := range []error{newProblem("unheard-of", "x"), &problem{Type: "malformed"}, &problem{Type: "unheard-of"}, &problem{Type: "dns", Status: 200}} {
 		if p := asProblem(err); p.Status < 400 || p.Status > 599 {
 			t.Errorf("%+v has status %d", err, p.Status)
+		}
+	}
+}
+
+// TestCodesOfProblems are what the audit log has: lower case with underscores, and
+// another one for each type.
+func TestCodesOfProblems(t *testing.T) {
+	seen := map[string]bool{}
+	for typ := range problemStatus {
+		code := newProblem(typ, "x").ProtocolCode()
+		if seen[code] || !regexp.MustCompile(`^acme(_[a-z]+)+$`).MatchString(code) {
+			t.Errorf("the code of %s is %q", typ, code)
+		}
+		seen[code] = true
+	}
+	for _, code := range []string{"acme_bad_csr", "acme_order_not_ready", "acme_malformed", "acme_external_account_required"} {
+		if !seen[code] {
+			t.Errorf("no problem has the code %s", code)
 		}
 	}
 }

@@ -44,7 +44,8 @@ An event has these members:
 | ` + "`credential`" + ` | serial number of a certificate or jti of a token, in hexadecimal |
 | ` + "`details`" + ` | the same for programs; a member is left out if there is nothing to say |
 
-A refusal of any action has the member ` + "`codes`" + ` in its details. The code ` + "`other`" + `
+A refusal of any action has the member ` + "`codes`" + ` in its details. The code of an ACME
+problem begins with ` + "`acme_`" + `, such as ` + "`acme_bad_csr`" + ` for ` + "`badCSR`" + `. The code ` + "`other`" + `
 stands for a reason that has none of its own. The events of
 earlier versions have no details. Those of ` + "`system`" + `, such as a start, have none on
 purpose: after an upgrade the way back to version 0.1, which cannot read details,
