@@ -90,7 +90,7 @@ func TestCensusStaysSmall(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	w.now = w.now.Add(8 * time.Minute) // they are over, but for a clock that is set back
+	w.now = w.now.Add(8 * time.Minute) // they have expired, unless the clock is set back
 	f := newFamily(t)
 	if err := w.ask("one", f.classical); err != nil {
 		t.Fatal(err)

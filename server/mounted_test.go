@@ -115,8 +115,8 @@ func TestMountedHandlersAnswerWhileTheServerRuns(t *testing.T) {
 	closed("after Run")
 }
 
-// TestAgentsNeedTLS unless the program says that a proxy spoke it with them. What is
-// public and signed does not need it.
+// TestAgentsNeedTLS unless the program says that a proxy spoke it with them. Public,
+// signed documents do not need it.
 func TestAgentsNeedTLS(t *testing.T) {
 	dir := newAuthority(t)
 	s, stop, done := embed(t, server.Config{Dir: dir})

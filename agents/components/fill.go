@@ -16,7 +16,7 @@ const completeKey = "yes"
 // A Use is a key that is registered or certified.
 type Use struct {
 	Key    Key
-	Holder string    // who has it registered
+	Holder string    // the agent or account that registered it
 	Until  time.Time // or when its certificate expires, if Holder is empty
 }
 

@@ -54,7 +54,7 @@ func (g *Granted) tell(to *audit.Details, begins time.Time) {
 // tell adds what was asked for.
 func (q *Query) tell(to *audit.Details) { tell(to, q.Names, q.Profile, q.Scopes, q.Audiences) }
 
-// tell adds the rights. If there are none of a kind, what the details say already stays.
+// tell adds the rights. It leaves the details of a kind as they are if it has none of that kind.
 func tell(to *audit.Details, names []agents.Identifier, profile string, scopes []agents.Scope, audiences []string) {
 	if len(names) > 0 {
 		to.Names = values(names)

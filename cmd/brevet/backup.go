@@ -26,11 +26,12 @@ The copy is checked before it gets its name; FILE must not exist. Only its owner
 may read it.
 
 The backup has ONLY the store: agents, credentials on record, revocations, CA
-certificates, the audit log, and the relying parties of the last 31 days (agents
-or addresses, and their software). The private keys (*.key) and brevet.yaml in
---dir are not in it, and it is useless without them. Copy those once, and the keys
-again after brevet key rotate, to another place: anybody who has a backup and the
-unsealed keys has the authority.
+certificates, the relying parties of the last 31 days (agents or addresses, and
+their software), and the audit log, which keeps for good the addresses from which
+agents and others asked for something ("peer"). The private keys (*.key) and
+brevet.yaml in --dir are not in it, and it is useless without them. Copy those
+once, and the keys again after brevet key rotate, to another place: anybody who
+has a backup and the unsealed keys has the authority.
 
 Example:
   $ brevet backup /backup/brevet-$(date +%F).db`,

@@ -15,7 +15,7 @@ import (
 // its struct, with a new form of the store (package format), because earlier
 // versions of brevet refuse events that have it. Nothing secret belongs here.
 type Details struct {
-	// What was granted, or what was asked for and refused.
+	// These were granted, or asked for and refused.
 	Scopes    []string  `json:"scopes,omitempty"`
 	Audiences []string  `json:"audiences,omitempty"`
 	Names     []string  `json:"names,omitempty"` // DNS names and addresses

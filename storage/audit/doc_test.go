@@ -46,10 +46,11 @@ An event has these members:
 
 A refusal of any action has the member ` + "`codes`" + ` in its details. The code of an ACME
 problem begins with ` + "`acme_`" + `, such as ` + "`acme_bad_csr`" + ` for ` + "`badCSR`" + `. The code ` + "`other`" + `
-stands for a reason that has none of its own. The events of
-earlier versions have no details. Those of ` + "`system`" + `, such as a start, have none on
-purpose: after an upgrade the way back to version 0.1, which cannot read details,
-stays open until the first act.
+stands for a reason that has none of its own.
+
+Events that version 0.1 recorded have no details, because it cannot read them. Nor have
+those of ` + "`system`" + `, such as a start: so you can go back from an upgrade to version 0.1
+until the first event of an agent or operator.
 
 Nothing sets two members yet. ` + "`person`" + ` is reserved for the person who acted, where the
 actor is an account that people share, and ` + "`chain`" + ` for those who delegated to the actor,
@@ -77,7 +78,7 @@ client authenticated with, or that its token is bound to.
 	return b.String()
 }
 
-// proofs returns the rows of the table of evidence. That of the server itself is not recorded.
+// proofs returns the rows of the table of evidence. Evidence of the server itself is left out, because it is not recorded.
 func proofs() string {
 	var b strings.Builder
 	for _, e := range evidence {

@@ -67,7 +67,7 @@ type table struct {
 func (t *tables) forget() { *t = tables{} }
 
 // seek returns the first key of an existing table that is not less than key, with its
-// value. It is nil if there is none.
+// value. next is nil after the last key.
 func (t *table) seek(key []byte) (next, value []byte) {
 	if t.cursor == nil {
 		t.cursor = t.bucket.Cursor()
