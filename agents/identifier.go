@@ -47,6 +47,21 @@ func ParseIP(s string) (Identifier, error) {
 	return Identifier{Type: "ip", Value: text, Challenge: challenge}, nil
 }
 
+// ParseIdentifier reads a name of type "dns" or "ip" as orders, requests and files have
+// it. DNS names are compared in lower case (RFC 4343), addresses in their one spelling
+// (RFC 8738, section 3).
+func ParseIdentifier(kind, value string) (Identifier, error) {
+	switch {
+	case strings.Contains(value, ","):
+		return Identifier{}, fmt.Errorf("%w name %q: it is neither a DNS name nor an IP address", ErrInvalid, clip(value))
+	case kind == "dns":
+		return ParseDNS(strings.ToLower(value))
+	case kind == "ip":
+		return ParseIP(value)
+	}
+	return Identifier{}, fmt.Errorf("%w type of name %q: want dns or ip", ErrInvalid, clip(kind))
+}
+
 func cutChallenge(s string) (value string, challenge bool, err error) {
 	value, option, found := strings.Cut(s, ",")
 	if found && option != "challenge" {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // ErrInvalid says that input from a person or a program is not well-formed. The
@@ -79,8 +80,11 @@ func (td TrustDomain) ParseID(id string) (Name, error) {
 // (RFC 1123, section 2.1; RFC 5280, section 4.2.1.6). Internationalized names
 // are given in their ASCII form.
 func checkHost(s string) error {
-	if len(s) > 253 {
-		return errors.New("it has more than 253 characters")
+	if err := checkSpelling(s); err != nil {
+		return err
+	}
+	if len(s) > maxHost {
+		return fmt.Errorf("it has more than %d characters", maxHost)
 	}
 	labels := strings.Split(s, ".")
 	for _, l := range labels {
@@ -90,6 +94,28 @@ func checkHost(s string) error {
 	}
 	if last := labels[len(labels)-1]; strings.Trim(last, "0123456789") == "" {
 		return errors.New("its last label is a number, as in an IP address")
+	}
+	return nil
+}
+
+// maxHost is how long a DNS name can be, without the dot at its end (RFC 1035, section
+// 2.3.4).
+const maxHost = 253
+
+// checkSpelling says how a name is to be written that people write in other ways.
+func checkSpelling(s string) error {
+	fixed, dot := strings.CutSuffix(s, ".")
+	switch {
+	case fixed == "":
+		return errors.New("it is empty")
+	case !utf8.ValidString(s):
+		return errors.New("it is not UTF-8")
+	case toASCII(fixed) != strings.ToLower(fixed):
+		return fmt.Errorf("write it as %s", clip(toASCII(fixed)))
+	case dot:
+		return fmt.Errorf("write it without the dot at its end, as %s", clip(strings.ToLower(fixed)))
+	case strings.ToLower(s) != s:
+		return fmt.Errorf("write it in lower case, as %s", clip(strings.ToLower(s)))
 	}
 	return nil
 }

@@ -21,22 +21,31 @@ type Certificate struct {
 	Fingerprint       [32]byte            // SHA-256 of the DER certificate
 	KeyHash           [32]byte            // SHA-256 of its SubjectPublicKeyInfo
 	Profile           string              //
-	Names             []agents.Identifier // besides those that every certificate of the agent has
+	Names             []agents.Identifier // DNS names and addresses, besides the agent's host name
+	HostName          bool                // whether it also has the agent's host name
 }
 
 // certificates holds the records by serial number. They are dropped some time
 // after they have expired.
 const certificates = storage.Partitioned[Certificate]("certificates")
 
-// recordVersion is the first octet of a stored Certificate. The layout of the
-// rest is fixed: a change takes a new version, and both versions are read until
-// the old records have expired.
-const recordVersion = 1
+// The version is the first octet of a stored Certificate. The layout of the rest is
+// fixed: a change takes a new version, and both versions are read until the old records
+// have expired. Both were in use before brevet 0.2, which stores events with details,
+// so the store says which program can read it.
+const (
+	withHostName = 1 // the certificate has the agent's host name
+	namesAlone   = 2 // it does not
+)
 
 // MarshalBinary returns the stored form, a quarter of the size of the certificate.
 func (c Certificate) MarshalBinary() ([]byte, error) {
 	b := cryptobyte.NewBuilder(make([]byte, 0, 192))
-	b.AddUint8(recordVersion)
+	if c.HostName {
+		b.AddUint8(withHostName)
+	} else {
+		b.AddUint8(namesAlone)
+	}
 	var notBefore [8]byte
 	binary.BigEndian.PutUint64(notBefore[:], uint64(c.NotBefore.Unix()))
 	c.Credential.AddTo(b, notBefore[:], c.Fingerprint[:], c.KeyHash[:])
@@ -53,9 +62,10 @@ func (c *Certificate) UnmarshalBinary(data []byte) error {
 	s := cryptobyte.String(data)
 	var version uint8
 	var notBefore [8]byte
-	if !s.ReadUint8(&version) || version != recordVersion {
-		return fmt.Errorf("certificate record of version %d: this program reads version %d", version, recordVersion)
+	if !s.ReadUint8(&version) || version != withHostName && version != namesAlone {
+		return fmt.Errorf("certificate record of version %d: this program reads versions %d and %d", version, withHostName, namesAlone)
 	}
+	c.HostName = version == withHostName
 	if !c.Credential.ReadFrom(&s, notBefore[:], c.Fingerprint[:], c.KeyHash[:]) || !agents.ReadText(&s, &c.Profile) {
 		return errors.New("certificate record is cut off")
 	}

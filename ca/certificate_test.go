@@ -256,6 +256,7 @@ func TestRecordOfACertificate(t *testing.T) {
 		Credential: agents.Credential{ID: issued.ID, Agent: "api", Issuer: hex.EncodeToString(w.issuer.SubjectKeyId), IssuedAt: w.now},
 		NotBefore:  w.now.Add(-30 * time.Second).Truncate(time.Second), Fingerprint: sha256.Sum256(issued.DER),
 		KeyHash: sha256.Sum256(request.PublicKey), Profile: "default", Names: []agents.Identifier{{Type: "dns", Value: "api.example.com"}, {Type: "ip", Value: "10.0.0.1"}},
+		HostName: true,
 	}
 	got := w.Certificates()
 	if len(got) != 1 || !reflect.DeepEqual(got[0], want) || !reflect.DeepEqual(issued.Certificate, want) {
@@ -317,8 +318,8 @@ func TestCertificateRecordIsReadWhole(t *testing.T) {
 	if err := got.UnmarshalBinary(whole); err != nil || !reflect.DeepEqual(got, c) {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	whole[0] = 2
-	refused(t, "of another version", got.UnmarshalBinary(whole), nil, "version 2")
+	whole[0] = 3
+	refused(t, "of another version", got.UnmarshalBinary(whole), nil, "version 3")
 	if _, err := (ca.Certificate{Credential: agents.Credential{Issuer: "no hex"}}).MarshalBinary(); err == nil {
 		t.Error("an issuer that is no identifier was stored")
 	}
@@ -337,7 +338,7 @@ func TestStoredCertificateIsRead(t *testing.T) {
 	want := ca.Certificate{
 		Credential: agents.Credential{Agent: "build-bot", Issuer: "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334", IssuedAt: time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)},
 		NotBefore:  time.Date(2026, 3, 14, 15, 8, 26, 0, time.UTC), Profile: "default",
-		Names: []agents.Identifier{{Type: "dns", Value: "api.example"}, {Type: "ip", Value: "192.0.2.7"}},
+		Names: []agents.Identifier{{Type: "dns", Value: "api.example"}, {Type: "ip", Value: "192.0.2.7"}}, HostName: true,
 	}
 	if want.ID, err = agents.ParseCredentialID("0bad5f00ffeeddccbbaa99887766554433221100"); err != nil {
 		t.Fatal(err)

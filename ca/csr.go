@@ -3,11 +3,11 @@ package ca
 import (
 	"bytes"
 	"crypto/x509"
+	xpkix "crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net/netip"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/components"
@@ -22,10 +22,11 @@ const MaxCSR = 16 << 10
 // A CSR is a PKCS #10 request (RFC 2986) whose signature and key were checked.
 // Its names are wishes: only the registry gives names.
 type CSR struct {
-	PublicKey []byte // SubjectPublicKeyInfo
-	CN        string
-	Names     []agents.Identifier
-	URIs      []string
+	PublicKey  []byte // SubjectPublicKeyInfo
+	CN         string
+	Names      []agents.Identifier // the alternative names, in lower case, each once; see Asked
+	URIs       []string
+	MustStaple bool // the certificate shall have the TLS feature status_request (RFC 7633)
 
 	components components.Key // of the key
 }
@@ -90,36 +91,38 @@ func parsePostQuantum(der []byte, pq *pqc.PublicKey) (*CSR, error) {
 
 // newCSR reads what a request asks for. pq is the key if it is a post-quantum one.
 func newCSR(r *x509.CertificateRequest, pq *pqc.PublicKey) (*CSR, error) {
-	c := &CSR{PublicKey: r.RawSubjectPublicKeyInfo, CN: r.Subject.CommonName}
+	c := &CSR{PublicKey: r.RawSubjectPublicKeyInfo}
 	var err error
+	if c.CN, err = readCommonName(r.Subject); err != nil {
+		return nil, fmt.Errorf("%w certificate request: %w", agents.ErrInvalid, err)
+	}
 	if c.components, err = components.Parsed(c.PublicKey, pq); err != nil {
 		return nil, fmt.Errorf("%w certificate request: %v", agents.ErrInvalid, err)
 	}
-	if len(r.EmailAddresses) > 0 {
-		return nil, fmt.Errorf("%w certificate request: agents have no e-mail addresses", agents.ErrInvalid)
-	}
-	if n := len(r.DNSNames) + len(r.IPAddresses) + len(r.URIs); n > 100 {
-		return nil, fmt.Errorf("%w certificate request: %d names, want at most 100", agents.ErrInvalid, n)
-	}
-	for _, name := range r.DNSNames {
-		c.Names = append(c.Names, agents.Identifier{Type: "dns", Value: name})
-	}
-	for _, raw := range r.IPAddresses {
-		ip, ok := netip.AddrFromSlice(raw)
-		if !ok {
-			return nil, fmt.Errorf("%w certificate request: an IP address of %d octets", agents.ErrInvalid, len(raw))
+	asked, err := wishes(r.RawTBSCertificateRequest)
+	for _, w := range asked {
+		if err == nil {
+			err = c.take(w)
 		}
-		c.Names = append(c.Names, agents.Identifier{Type: "ip", Value: ip.String()})
 	}
-	for _, u := range r.URIs {
-		c.URIs = append(c.URIs, u.String())
-	}
-	for _, e := range r.Extensions {
-		if e.Id.Equal(oidBasicConstraints) && asksForCA(e.Value) {
-			return nil, fmt.Errorf("%w certificate request: it asks for a CA certificate, and agents are not CAs", agents.ErrInvalid)
-		}
+	if err != nil {
+		return nil, fmt.Errorf("%w certificate request: %w", agents.ErrInvalid, err)
 	}
 	return c, nil
+}
+
+// readCommonName refuses a second one, which would be left out.
+func readCommonName(subject xpkix.Name) (string, error) {
+	n := 0
+	for _, a := range subject.Names {
+		if a.Type.Equal(oidCommonName) {
+			n++
+		}
+	}
+	if n > 1 {
+		return "", fmt.Errorf("its subject has %d common names; put one, and further names among the alternative names", n)
+	}
+	return subject.CommonName, nil
 }
 
 // asksForCA reads BasicConstraints (RFC 5280, section 4.2.1.9). It reports true if

@@ -70,7 +70,7 @@ func badRequests(t testing.TB) map[string]badRequest {
 		"P-224":                 {csrDER(t, newECDSA(t, elliptic.P224()), nil), "want the curve"},
 		"RSA of 1024 bits":      {csrDER(t, weak, nil), "RSA has 1024 bits"},
 		"an e-mail address":     {csrDER(t, key, &x509.CertificateRequest{EmailAddresses: []string{"root@example.com"}}), "e-mail"},
-		"too many names":        {csrDER(t, key, &x509.CertificateRequest{DNSNames: names(101)}), "101 names"},
+		"too many names":        {csrDER(t, key, &x509.CertificateRequest{DNSNames: names(101)}), "more than 100 names"},
 		"CA:TRUE":               {csrDER(t, key, extension(basicConstraintsID, 0x30, 3, 1, 1, 0xff)), "asks for a CA"},
 		"CA:TRUE, pathlen:0":    {csrDER(t, key, extension(basicConstraintsID, 0x30, 6, 1, 1, 0xff, 2, 1, 0)), "asks for a CA"},
 		"CA in BER":             {csrDER(t, key, extension(basicConstraintsID, 0x30, 3, 1, 1, 1)), "asks for a CA"},
@@ -78,6 +78,13 @@ func badRequests(t testing.TB) map[string]badRequest {
 		"constraints unread":    {csrDER(t, key, extension(basicConstraintsID, 0xff)), "asks for a CA"},
 		"an address of 5":       {csrDER(t, key, extension(asn1.ObjectIdentifier{2, 5, 29, 17}, 0x30, 7, 0x87, 5, 1, 2, 3, 4, 5)), "certificate request"},
 		"a name that is no IA5": {csrDER(t, key, extension(asn1.ObjectIdentifier{2, 5, 29, 17}, 0x30, 4, 0x82, 2, 0xc3, 0xa9)), "certificate request"},
+		"a name with a dot":     {csrDER(t, key, &x509.CertificateRequest{DNSNames: []string{"api.example.com."}}), "without the dot at its end"},
+		"a name with a NUL":     {csrDER(t, key, &x509.CertificateRequest{DNSNames: []string{"api.example.com\x00.evil.example"}}), "invalid DNS name"},
+		"a name with an option": {csrDER(t, key, &x509.CertificateRequest{DNSNames: []string{"api.example.com,challenge"}}), "neither a DNS name"},
+		"an empty name":         {csrDER(t, key, &x509.CertificateRequest{DNSNames: []string{"", "api.example.com"}}), "it is empty"},
+		"a long name":           {csrDER(t, key, &x509.CertificateRequest{DNSNames: []string{strings.Repeat("x", 10_000)}}), "more than 253"},
+		"an address as a name":  {csrDER(t, key, &x509.CertificateRequest{DNSNames: []string{"10.0.0.1"}}), "last label is a number"},
+		"every address":         {csrDER(t, key, &x509.CertificateRequest{IPAddresses: []net.IP{{0, 0, 0, 0}}}), "invalid IP address"},
 	}
 }
 
@@ -95,9 +102,8 @@ func TestParseCSRAccepts(t *testing.T) {
 	for what, der := range map[string][]byte{
 		"P-256": csrDER(t, key, nil), "P-384 with SHA-512": csrDER(t, newECDSA(t, elliptic.P384()), &x509.CertificateRequest{SignatureAlgorithm: x509.ECDSAWithSHA512}),
 		"Ed25519": csrDER(t, newEd25519(t), nil), "RSA": csrDER(t, rsaKey(), nil), "RSA-PSS": csrDER(t, rsaKey(), &x509.CertificateRequest{SignatureAlgorithm: x509.SHA256WithRSAPSS}),
-		"CA:FALSE":                  csrDER(t, key, extension(basicConstraintsID, 0x30, 0)),
-		"an extension nobody reads": csrDER(t, key, extension(commentID, 0x16, 2, 'h', 'i')),
-		"a hundred names":           csrDER(t, key, &x509.CertificateRequest{DNSNames: names(100)}),
+		"CA:FALSE":        csrDER(t, key, extension(basicConstraintsID, 0x30, 0)),
+		"a hundred names": csrDER(t, key, &x509.CertificateRequest{DNSNames: names(100)}),
 	} {
 		if _, err := ca.ParseCSR(der); err != nil {
 			t.Errorf("%s: %v", what, err)

@@ -55,7 +55,12 @@ func resign(t *testing.T, key *ecdsa.PrivateKey, before, spki []byte) []byte {
 	r := must(x509.ParseCertificateRequest(csrDER(t, key, nil)))(t)
 	var tbs asn1.RawValue
 	must(asn1.Unmarshal(r.RawTBSCertificateRequest, &tbs))(t)
-	whole := must(asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: bytes.Replace(tbs.Bytes, before, spki, 1)}))(t)
+	return signInfo(t, key, must(asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: bytes.Replace(tbs.Bytes, before, spki, 1)}))(t))
+}
+
+// signInfo makes a request of its DER CertificationRequestInfo.
+func signInfo(t *testing.T, key *ecdsa.PrivateKey, whole []byte) []byte {
+	t.Helper()
 	digest := sha256.Sum256(whole)
 	sig := must(key.Sign(rand.Reader, digest[:], crypto.SHA256))(t)
 	return must(asn1.Marshal(struct {

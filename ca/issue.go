@@ -1,7 +1,6 @@
 package ca
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -27,7 +26,8 @@ type Request struct {
 	TTL        time.Duration  // 0 means the agent's or the profile's
 	Profile    string         // "" means the default one
 	Proof      audit.Evidence // how the asker proved who it is, for the audit log
-	CommonName string         // of the subject, one of the names; "" means the agent's name
+	Exact      bool           // the certificate has the names of the CSR and CommonName, and no other
+	CommonName string         // of the subject, one of the names; "" means the agent's name, or none if Exact
 	Time       time.Time      // for the authority's own certificate: when it begins, if not now
 
 	// Proven are identifiers that the agent has just proven to control.
@@ -106,6 +106,9 @@ func (i *issuance) sign(ctx context.Context, d *policy.Decision) error {
 	if i.none != nil {
 		return i.none
 	}
+	if i.CSR.MustStaple && i.ca.baseURL == "" {
+		return fmt.Errorf("%w certificate request: it asks for status_request (must-staple), and this authority answers no OCSP", agents.ErrInvalid)
+	}
 	id, err := agents.NewCredentialID(d.Granted.NotAfter)
 	if err != nil {
 		return err
@@ -113,9 +116,9 @@ func (i *issuance) sign(ctx context.Context, d *policy.Decision) error {
 	c := Certificate{
 		Credential: agents.Credential{ID: id, Agent: i.Agent, Issuer: i.issuer.ID, IssuedAt: i.begin},
 		NotBefore:  i.begin.Add(-i.profile.backdate).Truncate(time.Second),
-		KeyHash:    i.CSR.components.Whole, Profile: i.profile.name, Names: d.Granted.Names,
+		KeyHash:    i.CSR.components.Whole, Profile: i.profile.name, Names: d.Granted.Names, HostName: i.hostName(i.ca.td),
 	}
-	der, err := i.issuer.sign(c, i.profile, i.ca.td, cmp.Or(i.CommonName, string(i.Agent)), i.CSR.PublicKey)
+	der, err := i.issuer.sign(c, i.profile, i.ca.td, i.Request)
 	if err != nil {
 		return fmt.Errorf("signing certificate %s: %w", id, err)
 	}
@@ -180,40 +183,43 @@ func (ca *CA) profile(r Request) (*Profile, error) {
 	return p, nil
 }
 
-// asked returns the names that the request asks for, besides those that every
-// certificate of the agent has.
+// asked returns the names that the request asks for, besides those that every agent has.
 func (r Request) asked(td agents.TrustDomain) []agents.Identifier {
-	var asked []agents.Identifier
-	for _, n := range r.CSR.Names {
-		if (n.Type != "dns" || n.Value != td.Host(r.Agent)) && !slices.Contains(asked, n) {
-			asked = append(asked, n)
-		}
-	}
-	return asked
+	names, _ := r.CSR.Asked(td, r.Agent) // check tells of the error
+	return slices.DeleteFunc(slices.Clone(names), func(n agents.Identifier) bool { return n == host(td, r.Agent) })
+}
+
+// hostName reports whether the certificate will have the agent's host name.
+func (r Request) hostName(td agents.TrustDomain) bool {
+	names, _ := r.CSR.Asked(td, r.Agent)
+	return !r.Exact || slices.Contains(names, host(td, r.Agent))
+}
+
+func host(td agents.TrustDomain, n agents.Name) agents.Identifier {
+	return agents.Identifier{Type: "dns", Value: td.Host(n)}
 }
 
 // check refuses a request for URIs or common names that the certificate will not
 // have.
 func (r Request) check(td agents.TrustDomain) error {
-	for _, uri := range r.CSR.URIs {
-		if uri != td.ID(r.Agent) {
-			return fmt.Errorf("%w: %.100s", policy.ErrName, uri)
-		}
+	names, err := r.CSR.Asked(td, r.Agent)
+	if err != nil {
+		return err
 	}
-	for _, cn := range []string{r.CSR.CN, r.CommonName} {
-		if cn != "" && cn != string(r.Agent) && cn != td.Host(r.Agent) &&
-			!slices.ContainsFunc(r.asked(td), func(n agents.Identifier) bool { return n.Value == cn }) {
-			return fmt.Errorf("%w: the subject's common name %.100q; leave it out or put the agent's name", policy.ErrName, cn)
-		}
+	if cn := r.CommonName; cn != "" && cn != string(r.Agent) && !slices.ContainsFunc(append(slices.Clip(names), host(td, r.Agent)), func(n agents.Identifier) bool { return n.Value == cn }) {
+		return fmt.Errorf("%w: the common name %.100q", policy.ErrName, cn)
 	}
 	return nil
 }
 
-// sign encodes and signs the certificate of c. The subject is a common name;
-// the agent's SPIFFE ID and host name always stand among the alternative names.
-func (i *Issuer) sign(c Certificate, p *Profile, td agents.TrustDomain, cn string, spki []byte) ([]byte, error) {
-	dns := []string{td.Host(c.Agent)}
+// sign encodes and signs the certificate of c for the request r. The agent's SPIFFE ID
+// always stands among the alternative names.
+func (i *Issuer) sign(c Certificate, p *Profile, td agents.TrustDomain, r Request) ([]byte, error) {
+	var dns []string
 	var ips []netip.Addr
+	if c.HostName {
+		dns = append(dns, td.Host(c.Agent))
+	}
 	for _, n := range c.Names {
 		if n.Type == "dns" {
 			dns = append(dns, n.Value)
@@ -225,13 +231,20 @@ func (i *Issuer) sign(c Certificate, p *Profile, td agents.TrustDomain, cn strin
 		}
 		ips = append(ips, ip)
 	}
-	ski, err := keys.SubjectKeyID(spki)
+	ski, err := keys.SubjectKeyID(r.CSR.PublicKey)
 	if err != nil {
 		return nil, err
 	}
+	cn := r.CommonName
+	if cn == "" && !r.Exact {
+		cn = string(r.Agent)
+	}
+	extensions := join(p.usages, subjectKeyID(ski), subjectAltName(cn == "", td.ID(c.Agent), dns, ips), i.extensions)
+	if r.CSR.MustStaple {
+		extensions = join(extensions, tlsFeature())
+	}
 	return i.Signer.SignCertificate(&TBSCertificate{
 		Serial: c.ID[:], Issuer: i.subject, NotBefore: c.NotBefore, NotAfter: c.ID.Expires(),
-		Subject: commonName(cn), PublicKey: spki,
-		Extensions: join(p.usages, subjectKeyID(ski), subjectAltName(td.ID(c.Agent), dns, ips), i.extensions),
+		Subject: commonName(cn), PublicKey: r.CSR.PublicKey, Extensions: extensions,
 	})
 }

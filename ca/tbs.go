@@ -106,10 +106,14 @@ func extension(oid asn1.ObjectIdentifier, crit bool, fill cryptobyte.BuilderCont
 	return b.BytesOrPanic()
 }
 
-// commonName returns the Name whose only attribute is the common name.
+// commonName returns the Name whose only attribute is the common name, or the empty
+// Name for "".
 func commonName(cn string) []byte {
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		if cn == "" {
+			return
+		}
 		b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				b.AddASN1ObjectIdentifier(oidCommonName)
@@ -140,6 +144,11 @@ func extKeyUsage(usages ...asn1.ObjectIdentifier) []byte {
 			}
 		})
 	})
+}
+
+// tlsFeature says that servers staple an OCSP response (RFC 7633).
+func tlsFeature() []byte {
+	return extension(oidTLSFeature, notCritical, func(b *cryptobyte.Builder) { b.AddBytes(statusRequest) })
 }
 
 func basicConstraints(pathLen int64) []byte {
@@ -199,9 +208,10 @@ func addAccess(b *cryptobyte.Builder, method asn1.ObjectIdentifier, url string) 
 	})
 }
 
-// subjectAltName lists a URI, DNS names and addresses (RFC 5280, section 4.2.1.6).
-func subjectAltName(uri string, dns []string, ips []netip.Addr) []byte {
-	return extension(oidSubjectAltName, notCritical, func(b *cryptobyte.Builder) {
+// subjectAltName lists a URI, DNS names and addresses. It must be critical if the
+// subject is empty (RFC 5280, section 4.2.1.6).
+func subjectAltName(crit bool, uri string, dns []string, ips []netip.Addr) []byte {
+	return extension(oidSubjectAltName, crit, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			addContext(b, 6, []byte(uri))
 			for _, name := range dns {

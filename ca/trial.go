@@ -31,7 +31,7 @@ func (ca *CA) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (*Tri
 		return nil, fmt.Errorf("trying out a %s of algorithm %s: %w", p, a, err)
 	}
 	now := ca.clock.Now()
-	like := Certificate{Credential: agents.Credential{Agent: "agent"}}
+	like := Certificate{Credential: agents.Credential{Agent: "agent"}, HostName: true}
 	profile := ca.profiles[DefaultProfile]
 	if p == keys.HTTPSIssuer {
 		like.Agent, profile = agents.Authority, ca.profiles[serverProfile]
@@ -62,7 +62,7 @@ func (ca *CA) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (*Tri
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := issuer.sign(like, profile, ca.td, string(like.Agent), spki)
+	leaf, err := issuer.sign(like, profile, ca.td, Request{Agent: like.Agent, CSR: &CSR{PublicKey: spki}})
 	return &Trial{issuer, leaf}, err
 }
 

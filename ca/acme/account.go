@@ -229,6 +229,9 @@ func (s *Service) updateAccount(r *request) (*answer, error) {
 	if err := r.read(map[string]any{"contact": &contact, "status": &status}); err != nil {
 		return nil, err
 	}
+	if o, err := strict.ParseObject(r.payload); err == nil && string(o["contact"]) == "[]" {
+		contact = []string{} // removes the contacts: here the empty list says something (section 7.3.2)
+	}
 	if status != "" && status != statusDeactivated && status != statusValid {
 		return nil, newProblem("malformed", "an account's status can only be set to deactivated")
 	}

@@ -102,7 +102,8 @@ func TestBindingsRefused(t *testing.T) {
 		t.Errorf("the last refusal is %s", got[len(got)-1])
 	}
 	for payload, want := range map[string]string{
-		`{}`: "externalAccountRequired", `{"externalAccountBinding":null}`: "malformed", `{"externalAccountBinding":7}`: "malformed",
+		`{}`: "externalAccountRequired", `{"externalAccountBinding":null,"contact":null}`: "externalAccountRequired",
+		`{"externalAccountBinding":{"protected":"","payload":"","signature":""},"contact":[]}`: "externalAccountRequired", `{"externalAccountBinding":7}`: "malformed",
 		`{"onlyReturnExisting":true}`: "accountDoesNotExist", `{"onlyReturnExisting":"true"}`: "malformed", ``: "malformed", `[]`: "malformed",
 		`{"contact":["tel:+41"]}`: "unsupportedContact", `{"contact":["mailto:a@x.example,b@x.example"]}`: "invalidContact",
 		`{"contact":["mailto:a@x.example?subject=x"]}`: "invalidContact", `{"contact":["mailto:A <a@x.example>"]}`: "invalidContact",

@@ -3,10 +3,10 @@ package acme
 import (
 	"crypto/x509"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/pqc/jose"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
@@ -67,31 +67,13 @@ func (s *Service) parseCSR(r *request, o *order, text string) (*ca.CSR, error) {
 	return csr, s.checkNames(r, o, csr)
 }
 
-// checkNames compares a CSR with its order. It leaves in the CSR only the names to be
-// added to those that every certificate of the agent has.
+// checkNames compares a CSR with its order.
 func (s *Service) checkNames(r *request, o *order, csr *ca.CSR) error {
-	var asked []agents.Identifier
-	for _, id := range csr.Names {
-		id.Value = strings.ToLower(id.Value)
-		if !slices.Contains(asked, id) {
-			asked = append(asked, id)
-		}
+	asked, err := csr.Asked(s.TrustDomain, r.agent.Name)
+	if err != nil {
+		return newProblem("badCSR", "%s", policy.Told(err))
 	}
 	names := o.names()
-	csr.CN = strings.ToLower(csr.CN)
-	own := []string{"", string(r.agent.Name), s.TrustDomain.Host(r.agent.Name)}
-	i := slices.IndexFunc(names, func(n agents.Identifier) bool { return n.Value == csr.CN })
-	switch {
-	case i >= 0 && !slices.Contains(asked, names[i]):
-		asked = append(asked, names[i]) // section 7.4: a name may be in the common name alone
-	case i < 0 && !slices.Contains(own, csr.CN):
-		return newProblem("badCSR", "the request asks for the common name %.100q, which is not in the order", csr.CN)
-	}
-	for _, uri := range csr.URIs {
-		if uri != s.TrustDomain.ID(r.agent.Name) {
-			return newProblem("badCSR", "the request asks for %.100q, which is not in the order", uri)
-		}
-	}
 	for _, n := range names {
 		if !slices.Contains(asked, n) {
 			return newProblem("badCSR", "the request lacks %.100q, which is in the order", n.Value)
@@ -102,7 +84,6 @@ func (s *Service) checkNames(r *request, o *order, csr *ca.CSR) error {
 			return newProblem("badCSR", "the request asks for %.100q, which is not in the order", n.Value)
 		}
 	}
-	csr.Names = asked
 	return nil
 }
 
@@ -143,7 +124,7 @@ func (s *Service) issue(r *request, o *order, csr *ca.CSR) (*order, error) {
 	}
 	var done *order
 	_, err := s.CA.Issue(r.ctx, ca.Request{
-		Principal: s.principal(r), Agent: r.account.Agent, CSR: csr, TTL: ttl, Profile: profile, CommonName: o.commonName(),
+		Principal: s.principal(r), Agent: r.account.Agent, CSR: csr, TTL: ttl, Profile: profile, Exact: true, CommonName: o.commonName(),
 		Proof: audit.FulfilledOrder(o.ID.String()), Proven: o.proven(),
 		Claim: func(tx storage.Tx, issued *ca.Issued) (err error) {
 			done, err = s.claim(tx, r, o.ID, issued)
@@ -153,16 +134,20 @@ func (s *Service) issue(r *request, o *order, csr *ca.CSR) (*order, error) {
 	return done, err
 }
 
-// commonName is the first name of the order. Clients read the names to renew, and the
-// name under which they file a certificate, from the certificate, and first from its
-// common name (certbot, lego, Caddy). So it must be a name that they ordered. RFC 5280
-// allows 64 characters (ub-common-name); for longer names it is the agent's name.
+// commonName is the first DNS name of the order that can be one. Clients read the names
+// to renew, and the name under which they file a certificate, from the certificate, and
+// first from its common name (certbot, lego, Caddy). So it must be a name that they
+// ordered, or absent. RFC 5280 allows 64 characters (ub-common-name).
 func (o *order) commonName() string {
-	if name := o.Authz[0].name(); len(name) <= 64 {
-		return name
+	for _, n := range o.names() {
+		if n.Type == "dns" && len(n.Value) <= maxCommonName {
+			return n.Value
+		}
 	}
 	return ""
 }
+
+const maxCommonName = 64
 
 // claim makes the order valid, in the transaction that records its certificate.
 func (s *Service) claim(tx storage.Tx, r *request, id agents.CredentialID, issued *ca.Issued) (*order, error) {

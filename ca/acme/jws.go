@@ -71,14 +71,14 @@ func (f *filled) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// readObject reads one JSON object into fields by their exact names, and ignores
-// members that fields does not name.
+// readObject reads one JSON object into fields by their exact names. It ignores
+// members that fields does not name, and those that are empty ([strict.Object.Present]).
 func readObject(data []byte, fields map[string]any) error {
 	o, err := strict.ParseObject(data)
 	if err != nil {
 		return err
 	}
-	return o.Read(fields)
+	return o.Present().Read(fields)
 }
 
 // verify checks the signature with the one algorithm of the key (RFC 7518,

@@ -123,10 +123,10 @@ func (s *Service) authorize(r *request, asked []json.RawMessage, profile string)
 			}
 			continue
 		}
-		if slices.ContainsFunc(list, func(a authz) bool { return a.identifier == az.identifier && a.Wildcard == az.Wildcard }) {
-			return nil, newProblem("malformed", "the identifier %.100q comes twice", id.Value)
+		// Clients that merge lists of names send one twice (lego, acme.sh, dehydrated).
+		if !slices.ContainsFunc(list, func(a authz) bool { return a.identifier == az.identifier && a.Wildcard == az.Wildcard }) {
+			list = append(list, az)
 		}
-		list = append(list, az)
 	}
 	if len(bad) == 0 {
 		return list, nil
@@ -187,17 +187,10 @@ func (s *Service) authorization(a agents.Agent, asked identifier) (authz, error)
 	return az, nil
 }
 
-// parseIdentifier reads a name as a client sent it. DNS names are compared in
-// lower case (RFC 4343), addresses in their one spelling (RFC 8738, section 3).
+// parseIdentifier reads a name as a client sent it.
 func parseIdentifier(asked identifier) (agents.Identifier, error) {
-	if strings.Contains(asked.Value, ",") {
-		return agents.Identifier{}, newProblem("malformed", "the identifier %.100q is neither a DNS name nor an IP address", asked.Value)
+	if asked.Type != "dns" && asked.Type != "ip" {
+		return agents.Identifier{}, newProblem("unsupportedIdentifier", "identifiers of type %.40q are not supported: use dns or ip", asked.Type)
 	}
-	switch asked.Type {
-	case "dns":
-		return agents.ParseDNS(strings.ToLower(asked.Value))
-	case "ip":
-		return agents.ParseIP(asked.Value)
-	}
-	return agents.Identifier{}, newProblem("unsupportedIdentifier", "identifiers of type %.40q are not supported: use dns or ip", asked.Type)
+	return agents.ParseIdentifier(asked.Type, asked.Value)
 }

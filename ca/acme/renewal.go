@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,7 +74,7 @@ func renewalWindow(c ca.Certificate, atOnce bool) window {
 
 // named returns the certificate of an ARI identifier: the base64url of the
 // authority key identifier, a dot, and the base64url of the serial number
-// (RFC 9773, section 4.1). If the certificate is not on record, only its ID is set.
+// (RFC 9773, section 4.1).
 func (s *Service) named(tx storage.Tx, text string) (ca.Certificate, error) {
 	bad := newProblem("malformed", "want the certificate's authority key identifier and serial number, in base64url with a dot between them")
 	left, right, _ := strings.Cut(text, ".")
@@ -88,7 +89,6 @@ func (s *Service) named(tx storage.Tx, text string) (ca.Certificate, error) {
 	none.Status = http.StatusNotFound
 	c, err := ca.Get(tx, serial)
 	if errors.Is(err, storage.ErrNotFound) {
-		c.ID = serial
 		return c, none
 	}
 	if err != nil {
@@ -104,44 +104,38 @@ func (s *Service) named(tx storage.Tx, text string) (ca.Certificate, error) {
 // replaced it, until the certificate expires.
 const replacements = storage.Partitioned[agents.CredentialID]("acme_replacements")
 
-// replaceable returns the serial number of the certificate that a new order replaces,
-// if it may (RFC 9773, section 5): it belongs to the same agent, shares a name with the
-// order, and no order has replaced it yet. If it has expired and left the store, the
-// order replaces nothing and goes on: a device that was off for hours, whose client
-// always names its last certificate, must get its next one.
+// replaceable returns the serial number of the certificate that a new order replaces.
+// The certificate must be on record and unexpired, belong to the account's agent and
+// share a name with the order. If it does not, the result is nil, and the order goes on
+// without the member replaces, which is not echoed (RFC 9773, section 5): a client that
+// moves here from another authority names the certificate that it has from there, and
+// a device that was off for hours an expired one. If an order has replaced the
+// certificate already, that is an error.
 func (s *Service) replaceable(r *request, o *order, text string) (*agents.CredentialID, error) {
-	var c ca.Certificate
-	err := s.DB.View(r.ctx, func(tx storage.Tx) (err error) {
-		if c, err = s.named(tx, text); err != nil {
+	var serial *agents.CredentialID
+	err := s.DB.View(r.ctx, func(tx storage.Tx) error {
+		c, err := s.named(tx, text)
+		if p, ok := errors.AsType[*problem](err); ok && p.Type == "malformed" {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
-		if c.Agent != r.account.Agent || !s.sharesName(c, o) {
-			return newProblem("unauthorized", "the order replaces a certificate that is not this agent's, or that shares no name with it")
+		if c.Agent != r.account.Agent || !r.now.Before(c.ID.Expires()) || !s.sharesName(c, o) {
+			return nil
 		}
+		serial = &c.ID
 		return unreplaced(tx, c.ID)
 	})
-	if p, ok := errors.AsType[*problem](err); ok && p.Status == http.StatusNotFound {
-		if c.Agent == "" && !r.now.Before(c.ID.Expires()) {
-			return nil, nil
-		}
-		p.Status = http.StatusBadRequest // 404 would mean that the endpoint does not exist
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &c.ID, nil
+	return serial, err
 }
 
 func (s *Service) sharesName(c ca.Certificate, o *order) bool {
-	own := agents.Identifier{Type: "dns", Value: s.TrustDomain.Host(c.Agent)} // every certificate of the agent has it
-	for _, n := range o.names() {
-		for _, has := range append(c.Names, own) {
-			if n.Type == has.Type && n.Value == has.Value {
-				return true
-			}
-		}
+	has := c.Names
+	if c.HostName {
+		has = append(slices.Clip(has), agents.Identifier{Type: "dns", Value: s.TrustDomain.Host(c.Agent)})
 	}
-	return false
+	return slices.ContainsFunc(o.names(), func(n agents.Identifier) bool { return slices.Contains(has, n) })
 }
 
 func unreplaced(tx storage.Tx, serial agents.CredentialID) error {

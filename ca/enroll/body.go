@@ -17,7 +17,7 @@ const maxBody = 32 << 10
 
 // readJSON reads the body of a request as one JSON object into fields by their
 // exact names. Unknown and repeated names are errors: two readers of the same
-// body must not understand it differently.
+// body must not understand it differently. Members that are empty are absent.
 func readJSON(w http.ResponseWriter, r *http.Request, fields map[string]any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return fmt.Errorf("%w body: send it as application/json", agents.ErrInvalid)
@@ -26,7 +26,14 @@ func readJSON(w http.ResponseWriter, r *http.Request, fields map[string]any) err
 	if err != nil {
 		return fmt.Errorf("%w body: it could not be read, or has more than %d octets", agents.ErrInvalid, maxBody)
 	}
-	if err := strict.Decode(body, fields); err != nil {
+	o, err := strict.ParseObject(body)
+	if err == nil {
+		err = o.Only(fields)
+	}
+	if err == nil {
+		err = o.Present().Read(fields)
+	}
+	if err != nil {
 		return fmt.Errorf("%w body: %v", agents.ErrInvalid, err)
 	}
 	return nil

@@ -242,14 +242,17 @@ func TestParseKeyRefuses(t *testing.T) {
 		{"no modulus", `{"kty":"RSA","e":"AQAB"}`, "want n and e"},
 		{"for encryption", with(`"use":"enc"`), "not for verifying"},
 		{"for signing only", with(`"key_ops":["sign"]`), "not for verifying"},
-		{"for nothing", with(`"key_ops":[]`), "not for verifying"},
 		{"for another algorithm", with(`"alg":"ES384"`), "such a key can be for ES256"},
-		{"for no algorithm", with(`"alg":""`), "such a key can be for ES256"},
 		{"for RSA", `{"kty":"RSA","e":"AQAB","alg":"RS1","n":"` + n + `"}`, "such a key can be for RS256"},
 		{"a kid that is no string", with(`"kid":1`), `"kid" has the wrong type`},
 	} {
 		if _, err := jose.ParseKey([]byte(tc.text)); err == nil || !strings.Contains(err.Error(), tc.because) {
 			t.Errorf("%s: got %v, want %q", tc.what, err, tc.because)
+		}
+	}
+	for _, empty := range []string{`"use":null,"alg":null,"key_ops":null,"kid":null`, `"use":"","alg":"","key_ops":[],"kid":""`} {
+		if k, err := jose.ParseKey([]byte(with(empty))); err != nil || k.Algorithm != jose.ES256 {
+			t.Errorf("with %s: %+v, %v", empty, k, err)
 		}
 	}
 	if _, err := jose.ParseKey([]byte(with(`"kid":"a","priv":"AA"`))); !errors.Is(err, jose.ErrSecret) {

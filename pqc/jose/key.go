@@ -43,7 +43,7 @@ func ParseKey(jwk []byte) (Key, error) {
 	if err != nil {
 		return k, fmt.Errorf("JWK: %w", err)
 	}
-	if err := o.Read(map[string]any{"kid": &k.ID}); err != nil {
+	if err := o.Present().Read(map[string]any{"kid": &k.ID}); err != nil {
 		return k, fmt.Errorf("JWK: %w", err)
 	}
 	if slices.ContainsFunc(secret, o.Has) {
@@ -61,7 +61,7 @@ func ParseKey(jwk []byte) (Key, error) {
 // readUse reads what the key is for.
 func (k *Key) readUse(o strict.Object) error {
 	alg, use, operations := k.Algorithm, "sig", []string{"verify"}
-	if err := o.Read(map[string]any{"alg": &alg, "use": &use, "key_ops": &operations}); err != nil {
+	if err := o.Present().Read(map[string]any{"alg": &alg, "use": &use, "key_ops": &operations}); err != nil {
 		return fmt.Errorf("JWK: %w", err)
 	}
 	if use != "sig" || !slices.Contains(operations, "verify") {

@@ -80,8 +80,11 @@ func (s *Service) certificate(standing *agents.Standing, c ca.Certificate) (api.
 	st, cutoff, err := state(standing, c.Credential, s.Clock.Now())
 	out := api.Certificate{
 		Serial: c.ID.String(), Agent: string(c.Agent), State: st, Issuer: c.Issuer, IssuedAt: c.IssuedAt, NotBefore: c.NotBefore,
-		NotAfter: c.ID.Expires(), Profile: c.Profile, Names: []string{s.TrustDomain.ID(c.Agent), s.TrustDomain.Host(c.Agent)},
+		NotAfter: c.ID.Expires(), Profile: c.Profile, Names: []string{s.TrustDomain.ID(c.Agent)},
 		Fingerprint: hex.EncodeToString(c.Fingerprint[:]),
+	}
+	if c.HostName {
+		out.Names = append(out.Names, s.TrustDomain.Host(c.Agent))
 	}
 	for _, n := range c.Names {
 		out.Names = append(out.Names, n.Value)

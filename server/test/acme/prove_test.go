@@ -67,11 +67,7 @@ func TestACMEChallenges(t *testing.T) {
 				t.Errorf("%v by %v: %v", test.names, test.by, err)
 				return
 			}
-			var ids []acme.AuthzID
-			for _, name := range test.names {
-				ids = append(ids, acme.AuthzID{Value: name})
-			}
-			a.checkChain(derChain(t, chains[0].ChainPEM), key, ids)
+			a.checkChain(derChain(t, chains[0].ChainPEM), key, idsOf(test.names))
 		})
 	}
 	all.Wait()

@@ -9,7 +9,9 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,8 +128,8 @@ func (a *acmeAgent) finish(c *acme.Client, o *acme.Order) tls.Certificate {
 }
 
 // checkChain checks that a certificate is what ACME and this authority
-// promise: it verifies, and has the names ordered, those of the agent, and no
-// other.
+// promise: it verifies, and has the names ordered (RFC 8555, section 7.4), the SPIFFE
+// ID of the agent, and no other.
 func (a *acmeAgent) checkChain(chain [][]byte, key crypto.Signer, ids []acme.AuthzID) tls.Certificate {
 	a.t.Helper()
 	leaf, err := x509.ParseCertificate(chain[0])
@@ -152,10 +154,14 @@ func (a *acmeAgent) checkChain(chain [][]byte, key crypto.Signer, ids []acme.Aut
 		a.t.Errorf("the certificate has the URIs %v", leaf.URIs)
 	}
 	// Clients take it for the name to renew.
-	if cn := leaf.Subject.CommonName; len(ids) > 0 && !strings.EqualFold(cn, ids[0].Value) {
-		a.t.Errorf("the certificate has the common name %s, want the first name ordered, %s", cn, ids[0].Value)
+	cn := ""
+	if i := slices.IndexFunc(ids, func(id acme.AuthzID) bool { return id.Type == "dns" }); i >= 0 {
+		cn = ids[i].Value
 	}
-	want := map[string]bool{a.own(): true}
+	if !strings.EqualFold(leaf.Subject.CommonName, cn) {
+		a.t.Errorf("the certificate has the common name %s, want the first DNS name ordered, %s", leaf.Subject.CommonName, cn)
+	}
+	want := map[string]bool{}
 	for _, id := range ids {
 		want[id.Value] = true
 	}
@@ -169,6 +175,18 @@ func (a *acmeAgent) checkChain(chain [][]byte, key crypto.Signer, ids []acme.Aut
 		a.t.Errorf("the certificate lacks %v", want)
 	}
 	return tls.Certificate{Certificate: chain, PrivateKey: key, Leaf: leaf}
+}
+
+// idsOf returns the identifiers of names and addresses.
+func idsOf(names []string) (ids []acme.AuthzID) {
+	for _, name := range names {
+		if net.ParseIP(name) != nil {
+			ids = append(ids, acme.IPIDs(name)...)
+		} else {
+			ids = append(ids, acme.DomainIDs(name)...)
+		}
+	}
+	return ids
 }
 
 // obtain orders and gets a certificate for names that need no challenge.
