@@ -139,3 +139,19 @@ func list[T any](l []T) []T {
 	}
 	return l
 }
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// tableOr prints t. If t has no rows, it prints why.
+func (p *page) tableOr(none string, t table) {
+	if len(t.rows) == 1 {
+		p.line("%s", none)
+		return
+	}
+	p.table(t)
+}

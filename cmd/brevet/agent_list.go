@@ -1,0 +1,64 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server/admin/api"
+)
+
+func agentListCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "list",
+		Usage: "list agents",
+		Description: `Lists the agents that match all flags, by name. --stale finds agents that have
+not obtained a certificate for that long: probably you no longer run them, and
+would not notice if somebody else did.
+
+Examples:
+  $ brevet agent list --owner payments --label env=prod
+  $ brevet agent list --stale 30d --quiet | xargs -n1 brevet agent suspend`,
+		Flags: []cli.Flag{
+			text("state", "only those in `active|suspended|decommissioned`"),
+			text("owner", "only those of this owner: `WHO`"),
+			texts("label", "only those with this label: `K=V`"),
+			text("stale", "only those without a new certificate for this `DURATION`, such as 30d"),
+		},
+		Action: agentList,
+	}
+}
+
+func agentList(c *cli.Context) error {
+	f := api.Filter{State: c.String("state"), Owner: c.String("owner")}
+	var err error
+	if f.Labels, err = labelsOf(c, false); err != nil {
+		return err
+	}
+	if f.Stale, err = durationOf(c, "stale"); err != nil {
+		return err
+	}
+	if c.IsSet("stale") && f.Stale == 0 {
+		return misuse(c, "--stale 0: want a duration such as 30d")
+	}
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	agents, err := server.Agents(c.Context, f)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, a := range agents {
+		names = append(names, a.Name)
+	}
+	return answer(c, list(agents), names, func(p *page) {
+		var t table
+		t.styled(bold, "NAME", "STATE", "OWNER", "SCOPES", "CERTIFICATE UNTIL")
+		for _, a := range agents {
+			t.styled(stateStyle(a.State), a.Name, a.State, a.Owner, orDash(strings.Join(a.Scopes, " ")), orDash(p.end(a.CertExpires)))
+		}
+		p.tableOr("No agents.", t)
+	})
+}

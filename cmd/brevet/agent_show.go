@@ -1,0 +1,68 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server/admin/api"
+)
+
+func agentShowCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "show",
+		Usage:     "show one agent",
+		ArgsUsage: "NAME",
+		Description: `Shows what is registered about an agent, its current certificate, and how many
+ACME accounts it has.
+
+Example:
+  $ brevet agent show build-bot`,
+		Action: agentShow,
+	}
+}
+
+func agentShow(c *cli.Context) error {
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	a, err := server.Agent(c.Context, c.Args().First())
+	if err != nil {
+		return err
+	}
+	return answer(c, a, []string{a.Name}, func(p *page) { p.agent(a) })
+}
+
+// agent prints all that is known about an agent.
+func (p *page) agent(a api.Shown) {
+	var t table
+	t.pair("Name", a.Name)
+	t.pair("ID", a.ID)
+	t.styled(stateStyle(a.State), "State:", a.State)
+	t.pair("Owner", a.Owner)
+	t.pair("Purpose", a.Purpose)
+	for _, k := range slices.Sorted(maps.Keys(a.Labels)) {
+		t.pair("Label", k+"="+a.Labels[k])
+	}
+	t.pair("Scopes", strings.Join(a.Scopes, " "))
+	t.pair("Audiences", strings.Join(a.Audiences, " "))
+	t.pair("DNS names", strings.Join(a.DNS, " "))
+	t.pair("Addresses", strings.Join(a.IPs, " "))
+	if a.Keys > 0 {
+		t.pair("Keys", count(a.Keys, "key")+" for private_key_jwt")
+	}
+	t.pair("Lifetime", a.TTL)
+	t.pair("Expires", p.end(a.Expires))
+	t.pair("Registered", at(a.Created))
+	t.pair("Changed", at(a.Changed))
+	t.pair("Certificate", a.Certificate)
+	t.pair("  issued", at(a.Certified))
+	t.pair("  until", p.end(a.CertExpires))
+	if a.ACMEAccounts > 0 {
+		t.pair("ACME", count(a.ACMEAccounts, "account"))
+	}
+	p.table(t)
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/client"
+)
+
+func clientEnrollCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "enroll",
+		Usage: "trade an enrollment token for a first certificate",
+		Description: `Makes a private key, sends a request with the one-time token that the operator
+got from "brevet agent add", and saves the identity in --out, with mode 0600. An
+earlier identity there is replaced once the new one is complete.
+
+The agent trusts the server by the fingerprint of its root, and sends the token to
+nobody else. It reads the token from a file, from standard input (-) or from the
+variable BREVET_ENROLLMENT_TOKEN; never from the command line, which others can
+read.
+
+With --require-hybrid, now and at each renewal, every signature up to the root must
+rest on ML-DSA, both for the agent's own certificate and for that of the authority's
+HTTPS. HTTPS has such signatures if the authority adds an alternative signature
+(brevet init --algorithm ecdsa-p256+mldsa65). With a composite or ML-DSA issuer it
+has none, because TLS cannot verify those, and the enrollment fails; it also fails
+with a classical authority.
+
+Exit status 1 means that there is no new identity. If the message says that the
+token may be used up, ask for another one: brevet agent reenroll.
+
+Examples:
+  $ brevet client enroll --server https://brevet.example.org:8443 --fingerprint 3b1f… \
+      --token-file token --out /etc/build-bot
+  $ ssh ca1 brevet agent reenroll build-bot --quiet | brevet client enroll \
+      --server https://brevet.example.org:8443 --fingerprint 3b1f… --token-file - --out /etc/build-bot`,
+		Flags: []cli.Flag{
+			needed("server", "`URL` that the authority advertises"),
+			&cli.StringSliceFlag{Name: "fingerprint", Required: true, Usage: "`ROOT_SHA256` of the authority's root in hexadecimal, as brevet init and brevet status print it; with a comma between, if there are two"},
+			text("token-file", "`FILE` with the enrollment token, or - for standard input; else the token is in $"+tokenVariable),
+			needed("out", "`DIR` to save the identity in; made if it is not there"),
+			texts("dns", "`NAME` to have in the certificate, of those registered for the agent"),
+			texts("ip", "`ADDRESS` to have in the certificate, of those registered for the agent"),
+			text("profile", "`PROFILE` of the authority to get this certificate and the next ones by; else default"),
+			yes("require-hybrid", "take only chains whose signatures rest on ML-DSA throughout, from now on"),
+		},
+		Action: clientEnroll,
+	}
+}
+
+// tokenVariable may hold the enrollment token.
+const tokenVariable = "BREVET_ENROLLMENT_TOKEN"
+
+func clientEnroll(c *cli.Context) error {
+	config := client.EnrollConfig{
+		Server: c.String("server"), Dir: c.String("out"), Names: append(c.StringSlice("dns"), c.StringSlice("ip")...),
+		Profile: c.String("profile"), RequireHybrid: c.Bool("require-hybrid"),
+	}
+	for _, s := range strings.Split(strings.Join(c.StringSlice("fingerprint"), ","), ",") {
+		f, err := client.ParseFingerprint(s)
+		if err != nil {
+			return misuse(c, "--fingerprint: %v", err)
+		}
+		config.Fingerprints = append(config.Fingerprints, f)
+	}
+	token, err := enrollmentToken(c)
+	if err != nil {
+		return err
+	}
+	config.Token = client.NewSecret(token)
+	id, err := client.Enroll(c.Context, config)
+	if err != nil {
+		return err
+	}
+	return identity(c, id, config.Dir, "is enrolled")
+}
+
+func enrollmentToken(c *cli.Context) (string, error) {
+	source, token := "$"+tokenVariable, os.Getenv(tokenVariable)
+	if c.IsSet("token-file") {
+		source = c.String("token-file")
+		text, err := input(c, source)
+		if err != nil {
+			return "", err
+		}
+		token = string(text)
+	}
+	token = strings.TrimSpace(token)
+	switch {
+	case token == "" && !c.IsSet("token-file"):
+		return "", misuse(c, "no enrollment token: give --token-file FILE, or - for standard input, or $%s", tokenVariable)
+	case token == "":
+		return "", fmt.Errorf("%s holds no enrollment token: the operator gets one from brevet agent add or brevet agent reenroll", source)
+	}
+	return token, nil
+}
