@@ -30,11 +30,22 @@ type Handler struct {
 	mux     http.ServeMux
 }
 
+// earlier are the routes under which the command line of version 0.1 asks for
+// operations that have another route now.
+var earlier = map[string]string{
+	api.DryRunKey.Route(): "POST /keys/{purpose}/rehearse",
+	api.DryRunAll.Route(): "POST /rehearse",
+}
+
 // NewHandler returns a Handler for a service.
 func NewHandler(s *operator.Service) *Handler {
 	h := &Handler{service: s, log: s.Log}
 	for _, o := range s.Operations() {
-		h.mux.HandleFunc(o.Route, func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, o) })
+		serve := func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, o) }
+		h.mux.HandleFunc(o.Route, serve)
+		if old, ok := earlier[o.Route]; ok {
+			h.mux.HandleFunc(old, serve)
+		}
 	}
 	h.mux.HandleFunc(api.ListEvents.Route(), h.events)
 	h.mux.HandleFunc(api.Backup.Route(), h.backup)
