@@ -29,6 +29,7 @@ type Details struct {
 	Size   int64         `json:"size,omitempty"` // in octets
 
 	Codes []string `json:"codes,omitempty"` // the decision's reasons for programs
+	Chain []string `json:"chain,omitempty"` // those who delegated to the actor, the first of them first
 }
 
 // Selected says by what an operator chose credentials.
