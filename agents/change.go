@@ -112,7 +112,7 @@ func merge(labels, change map[string]string) map[string]string {
 func (c Change) applyLists(tx storage.Tx, td TrustDomain, a *Agent) (err error) {
 	if c.Scopes != nil {
 		before := a.Scopes
-		if a.Scopes, err = parseAll(c.Scopes, ParseScope); err != nil {
+		if a.Scopes, err = parseAll(c.Scopes, parseScope); err != nil {
 			return err
 		}
 		if err := newlyGranted(before, a.Scopes); err != nil {

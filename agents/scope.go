@@ -17,8 +17,8 @@ const (
 	ScopeAdmin      Scope = "brevet:admin"      // permits nothing; see [newlyGranted]
 )
 
-// ParseScope returns s as a scope.
-func ParseScope(s string) (Scope, error) {
+// parseScope returns s as a scope.
+func parseScope(s string) (Scope, error) {
 	if s == "" || len(s) > 128 {
 		return "", fmt.Errorf("%w scope %q: want 1 to 128 characters", ErrInvalid, clip(s))
 	}
@@ -47,7 +47,7 @@ func newlyGranted(before, now []Scope) error {
 func ParseScopes(s string) ([]Scope, error) {
 	var scopes []Scope
 	for word := range strings.SplitSeq(s, " ") {
-		scope, err := ParseScope(word)
+		scope, err := parseScope(word)
 		if err != nil {
 			return nil, err
 		}

@@ -97,12 +97,12 @@ func newRoot(name string, s Signer, more []byte, lifetime time.Duration, now tim
 	if err != nil {
 		return Authority{}, err
 	}
-	alternative, err := alternativeKey(s.Alternative())
+	alternative, err := alternativeKey(s.alternative())
 	if err != nil {
 		return Authority{}, err
 	}
 	subject := commonName(name)
-	return newAuthority(s, &TBSCertificate{
+	return newAuthority(s, &tbsCertificate{
 		Issuer: subject, Subject: subject, PublicKey: s.PublicKey(),
 		NotBefore: now.Add(-caBackdate), NotAfter: now.Add(lifetime),
 		Extensions: join(keyUsage(0x86), basicConstraints(1), subjectKeyID(id), more, alternative),
@@ -129,19 +129,19 @@ func NewIssuing(name string, k keys.Key, root *Issuer, lifetime time.Duration, n
 	if end.After(root.NotAfter) {
 		end = root.NotAfter
 	}
-	return newAuthority(root.Signer, &TBSCertificate{
+	return newAuthority(root.Signer, &tbsCertificate{
 		Issuer: root.subject, Subject: commonName(fmt.Sprintf("%s %s %x", name, kind, id[:4])), PublicKey: k.Public,
 		NotBefore: now.Add(-caBackdate), NotAfter: end,
 		Extensions: join(keyUsage(0x86), basicConstraints(0), subjectKeyID(id), root.extensions, more),
 	}, hex.EncodeToString(id), root.ID)
 }
 
-func newAuthority(s Signer, t *TBSCertificate, id, root string) (Authority, error) {
+func newAuthority(s Signer, t *tbsCertificate, id, root string) (Authority, error) {
 	t.Serial = make([]byte, 16)
 	rand.Read(t.Serial)
 	t.Serial[0] = t.Serial[0]&0x7f | 0x40 // positive, and 16 octets long
 	t.NotBefore, t.NotAfter = t.NotBefore.Truncate(time.Second), t.NotAfter.Truncate(time.Second)
-	der, err := s.SignCertificate(t)
+	der, err := s.signCertificate(t)
 	if err != nil {
 		return Authority{}, fmt.Errorf("signing the certificate of CA %s: %w", id, err)
 	}

@@ -109,7 +109,7 @@ func newIssuer(line []Authority, s Signer, baseURL string) (*Issuer, error) {
 	if k := parsed.AlternativeKey(); k != nil {
 		alternative = pqc.MarshalPKIXPublicKey(k)
 	}
-	if !bytes.Equal(cert.RawSubjectPublicKeyInfo, s.PublicKey()) || !bytes.Equal(alternative, s.Alternative()) {
+	if !bytes.Equal(cert.RawSubjectPublicKeyInfo, s.PublicKey()) || !bytes.Equal(alternative, s.alternative()) {
 		return nil, fmt.Errorf("the key of issuer %s is not the one in its certificate", a.ID)
 	}
 	i := &Issuer{

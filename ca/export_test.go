@@ -4,3 +4,9 @@ package ca
 func (ca *CA) CensusSize() int {
 	return ca.census.Size()
 }
+
+// TBSCertificate is tbsCertificate.
+type TBSCertificate = tbsCertificate
+
+// SignCertificate is signCertificate.
+func (s Signer) SignCertificate(t *TBSCertificate) ([]byte, error) { return s.signCertificate(t) }

@@ -243,7 +243,7 @@ func (i *Issuer) sign(c Certificate, p *Profile, td agents.TrustDomain, r Reques
 	if r.CSR.MustStaple {
 		extensions = join(extensions, tlsFeature())
 	}
-	return i.Signer.SignCertificate(&TBSCertificate{
+	return i.Signer.signCertificate(&tbsCertificate{
 		Serial: c.ID[:], Issuer: i.subject, NotBefore: c.NotBefore, NotAfter: c.ID.Expires(),
 		Subject: commonName(cn), PublicKey: r.CSR.PublicKey, Extensions: extensions,
 	})

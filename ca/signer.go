@@ -26,18 +26,18 @@ func NewSigner(key crypto.Signer) (Signer, error) {
 // PublicKey returns the DER SubjectPublicKeyInfo of the signing key.
 func (s Signer) PublicKey() []byte { return s.pkix.PublicKey() }
 
-// Alternative returns the DER SubjectPublicKeyInfo of the key of alternative
+// alternative returns the DER SubjectPublicKeyInfo of the key of alternative
 // signatures, or nil.
-func (s Signer) Alternative() []byte {
+func (s Signer) alternative() []byte {
 	if k := s.pkix.Alternative(); k != nil {
 		return pqc.MarshalPKIXPublicKey(k)
 	}
 	return nil
 }
 
-// SignCertificate returns the DER certificate for t.
-func (s Signer) SignCertificate(t *TBSCertificate) ([]byte, error) {
-	tbs, err := t.Marshal(s.pkix.Algorithm())
+// signCertificate returns the DER certificate for t.
+func (s Signer) signCertificate(t *tbsCertificate) ([]byte, error) {
+	tbs, err := t.marshal(s.pkix.Algorithm())
 	if err != nil {
 		return nil, err
 	}

@@ -9,10 +9,10 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// A TBSCertificate is a certificate that is not signed yet (RFC 5280, section
+// A tbsCertificate is a certificate that is not signed yet (RFC 5280, section
 // 4.1.2). Its parts are already DER: most are the same for every certificate of an
 // issuer and are prepared once.
-type TBSCertificate struct {
+type tbsCertificate struct {
 	Serial     []byte // big-endian, positive, at most 20 octets
 	Issuer     []byte // Name
 	NotBefore  time.Time
@@ -22,9 +22,9 @@ type TBSCertificate struct {
 	Extensions []byte // Extension after Extension
 }
 
-// Marshal returns the DER of the TBSCertificate to be signed with the
+// marshal returns the DER of the tbsCertificate to be signed with the
 // algorithm, a DER AlgorithmIdentifier.
-func (t *TBSCertificate) Marshal(algorithm []byte) ([]byte, error) {
+func (t *tbsCertificate) marshal(algorithm []byte) ([]byte, error) {
 	b := cryptobyte.NewBuilder(make([]byte, 0, 1024))
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.Tag(0).Constructed().ContextSpecific(), func(b *cryptobyte.Builder) {

@@ -16,9 +16,9 @@ var (
 	oidReasonCode = asn1.ObjectIdentifier{2, 5, 29, 21}
 )
 
-// A List is a CRL that is not signed yet. Entries are kept as DER, so that a
+// A list is a CRL that is not signed yet. Entries are kept as DER, so that a
 // long list costs a copy and one signature.
-type List struct {
+type list struct {
 	Number     int64
 	ThisUpdate time.Time
 	NextUpdate time.Time
@@ -29,11 +29,11 @@ type List struct {
 	why     []byte // the end of an entry for last
 }
 
-// Add lists a certificate as revoked (RFC 5280, section 5.1.2.6). The part after the
+// add lists a certificate as revoked (RFC 5280, section 5.1.2.6). The part after the
 // serial number is the same for all certificates of one cutoff, and is encoded once.
 // The serial number has at most 20 octets; it is positive and minimal, as all of this
 // authority's are.
-func (l *List) Add(serial []byte, c agents.Cutoff) error {
+func (l *list) add(serial []byte, c agents.Cutoff) error {
 	if l.Len == 0 || c != l.last {
 		why, err := encodeReason(c)
 		if err != nil {
@@ -65,8 +65,8 @@ func encodeReason(c agents.Cutoff) ([]byte, error) {
 	return b.Bytes()
 }
 
-// Sign returns the DER CertificateList, signed by the issuer (RFC 5280, section 5.1).
-func (l *List) Sign(i *ca.Issuer) ([]byte, error) {
+// encode returns the DER CertificateList, signed by the issuer (RFC 5280, section 5.1).
+func (l *list) encode(i *ca.Issuer) ([]byte, error) {
 	return i.Signer.SignCRL(func(algorithm []byte) ([]byte, error) {
 		b := cryptobyte.NewBuilder(make([]byte, 0, len(l.entries)+512))
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {

@@ -16,7 +16,7 @@ type draft struct {
 	date   time.Time // when it is made
 	from   time.Time // certificates that expired before are not listed
 	latest time.Time // the time of the latest revocation on it
-	List
+	list
 }
 
 func newDraft(tx storage.Tx, issuer *ca.Issuer, date time.Time, doubt time.Duration) (*draft, error) {
@@ -24,7 +24,7 @@ func newDraft(tx storage.Tx, issuer *ca.Issuer, date time.Time, doubt time.Durat
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return nil, err
 	}
-	d := &draft{issuer: issuer, last: last, date: date, from: date, List: List{Number: last.Number + 1, NextUpdate: date.Add(Lifetime)}}
+	d := &draft{issuer: issuer, last: last, date: date, from: date, list: list{Number: last.Number + 1, NextUpdate: date.Add(Lifetime)}}
 	if last.Regular.Before(d.from) {
 		d.from = last.Regular
 	}
@@ -57,7 +57,7 @@ func (d *draft) sign(regular bool) (*CRL, error) {
 		c.Regular = d.date
 	}
 	var err error
-	c.DER, err = d.Sign(d.issuer)
+	c.DER, err = d.encode(d.issuer)
 	return c, err
 }
 
@@ -92,7 +92,7 @@ func fill(tx storage.Tx, drafts []*draft, now time.Time) error {
 		if at := cutoff.Date().Truncate(time.Second); at.After(d.latest) {
 			d.latest = at
 		}
-		if err := d.Add(c.ID[:], cutoff); err != nil {
+		if err := d.add(c.ID[:], cutoff); err != nil {
 			return err
 		}
 	}

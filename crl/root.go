@@ -124,7 +124,7 @@ func SignRoot(root *ca.Issuer, about []Statement, last RootLists, date time.Time
 	var lists [2]RootList
 	for n, lifetime := range []time.Duration{RootLifetime, AheadLifetime} {
 		next.Number = last.Number + 1 + int64(n)
-		d := draft{issuer: root, last: CRL{ThisUpdate: last.Current.ThisUpdate}, date: date, List: List{Number: next.Number, NextUpdate: date.Add(lifetime)}}
+		d := draft{issuer: root, last: CRL{ThisUpdate: last.Current.ThisUpdate}, date: date, list: list{Number: next.Number, NextUpdate: date.Add(lifetime)}}
 		if lists[n], err = d.signRoot(about); err == nil && answers != nil {
 			lists[n].Answers, err = answers(root, about, lists[n], date)
 		}
@@ -147,7 +147,7 @@ func (d *draft) signRoot(about []Statement) (RootList, error) {
 		if at := s.Cutoff.Date().Truncate(time.Second); at.After(d.latest) {
 			d.latest = at
 		}
-		if err := d.Add(s.Serial, s.Cutoff); err != nil {
+		if err := d.add(s.Serial, s.Cutoff); err != nil {
 			return RootList{}, err
 		}
 	}

@@ -28,6 +28,6 @@ func (p *Publisher) Trial(ctx context.Context, issuer string, i *ca.Issuer) (int
 		return 0, err
 	}
 	d.ThisUpdate = d.thisUpdate()
-	der, err := d.Sign(i)
+	der, err := d.encode(i)
 	return len(der), err
 }

@@ -57,11 +57,6 @@ func (p Partitioned[V]) Get(tx Tx, expires time.Time, key string) (v V, err erro
 	return v, err
 }
 
-// Delete removes key, which was put with the same expiry hour.
-func (p Partitioned[V]) Delete(tx Tx, expires time.Time, key string) error {
-	return tx.Delete(partition(string(p), expires), key)
-}
-
 // Since yields the records that expire in the hour of from or later, hour by
 // hour, and within one by key. Some may have expired before from. It ends
 // after the first error.

@@ -24,7 +24,7 @@ type Request struct {
 	Principal  policy.Principal // who asks
 	OnBehalfOf string           // for whom, if not for itself
 	Agent      agents.Name
-	Scopes     []agents.Scope // none means what the registry grants, see policy.Scopes
+	Scopes     []agents.Scope // none means what the registry grants, see policy.Rules
 	Audiences  []string       // none means the only one there is
 	Bound      *Binding       // the certificate the token is bound to, if any
 	Proof      audit.Evidence // how the client proved who it is, for the audit log

@@ -28,8 +28,8 @@ type Query struct {
 	// The principal asks for these.
 	Names     []agents.Identifier
 	Proven    []agents.Identifier // those that the agent has just proven to control
-	Scopes    []agents.Scope      // none means what the registry grants, see [Scopes]
-	Audiences []string            // none means the only one there is, see [Audiences]
+	Scopes    []agents.Scope      // none means what the registry grants, see tokenScopes
+	Audiences []string            // none means the only one there is, see tokenAudiences
 	Profile   string
 	Lifetime  time.Duration // 0 means what is usual
 	Limits    Limits

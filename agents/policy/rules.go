@@ -38,11 +38,11 @@ func Names(a agents.Agent, asked, proven []agents.Identifier) error {
 
 func own(s agents.Scope) bool { return strings.HasPrefix(string(s), "brevet:") }
 
-// Scopes returns the scopes of a token. If the client asked for scopes, these are
+// tokenScopes returns the scopes of a token. If the client asked for scopes, these are
 // they, provided that the agent has all of them. Otherwise they are all that the
 // agent has; scopes for the authority itself, brevet:*, are among them only if the
 // agent has no others.
-func Scopes(a agents.Agent, asked []agents.Scope) ([]agents.Scope, error) {
+func tokenScopes(a agents.Agent, asked []agents.Scope) ([]agents.Scope, error) {
 	for _, s := range asked {
 		if !slices.Contains(a.Scopes, s) {
 			return nil, fmt.Errorf("%w: %s", ErrScope, s)
@@ -60,10 +60,10 @@ func Scopes(a agents.Agent, asked []agents.Scope) ([]agents.Scope, error) {
 	return a.Scopes, nil
 }
 
-// Audiences returns the audiences of a token: those asked for if the agent has
+// tokenAudiences returns the audiences of a token: those asked for if the agent has
 // all of them, or else the only one that it has. The authority itself is an
 // audience for exactly the tokens whose scopes are its own, brevet:*.
-func Audiences(a agents.Agent, authority string, scopes []agents.Scope, asked []string) ([]string, error) {
+func tokenAudiences(a agents.Agent, authority string, scopes []agents.Scope, asked []string) ([]string, error) {
 	given := a.Audiences
 	switch {
 	case slices.ContainsFunc(scopes, own) && slices.ContainsFunc(scopes, func(s agents.Scope) bool { return !own(s) }):
@@ -171,10 +171,10 @@ func (r Rules) grant(q *Query, facts *agents.Facts) (g Granted, err error) {
 	}
 	g.Names, g.Profile = q.Names, q.Profile
 	if q.Action == audit.TokenMint {
-		if g.Scopes, err = Scopes(*a, q.Scopes); err != nil {
+		if g.Scopes, err = tokenScopes(*a, q.Scopes); err != nil {
 			return g, err
 		}
-		if g.Audiences, err = Audiences(*a, r.Authority, g.Scopes, q.Audiences); err != nil {
+		if g.Audiences, err = tokenAudiences(*a, r.Authority, g.Scopes, q.Audiences); err != nil {
 			return g, err
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -78,7 +79,11 @@ func TestConfigurationInREADMEs(t *testing.T) {
 		}
 		for _, text := range shown {
 			text, _, _ := strings.Cut(text, mark.end)
-			if _, err := config.Parse([]byte(mark.before + dedent(text))); err != nil {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, config.Name), []byte(mark.before+dedent(text)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := config.Read(dir); err != nil {
 				t.Errorf("%s: %v in\n%s", file, err, text)
 			}
 		}

@@ -67,16 +67,16 @@ func Read(dir string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := Parse(text)
+	f, err := parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s:%w", path, err)
 	}
 	return f, nil
 }
 
-// Parse reads the text of a brevet.yaml. An unknown key or a bad value is an error
+// parse reads the text of a brevet.yaml. An unknown key or a bad value is an error
 // that begins with line and column.
-func Parse(text []byte) (*File, error) {
+func parse(text []byte) (*File, error) {
 	f := &File{Listen: defaultListen, ListenHTTP: defaultListenHTTP, Profiles: map[string]ca.ProfileConfig{}}
 	if len(text) > maxConfig {
 		return nil, fmt.Errorf("1:1: the file has more than %d bytes", maxConfig)

@@ -36,7 +36,7 @@ tokens: {post_quantum: ["https://api.example", "urn:example:bank"]}
 `
 
 func TestParse(t *testing.T) {
-	least, err := Parse([]byte(leastFile))
+	least, err := parse([]byte(leastFile))
 	if err != nil || least.Listen != "127.0.0.1:8443" || least.ListenHTTP != "127.0.0.1:8080" || least.Keys.Plain || least.Log.Level != slog.LevelInfo || len(least.Profiles) != 0 || !reflect.DeepEqual(least.ACME, acme.ChallengeConfig{}) {
 		t.Errorf("got %+v, %v", least, err)
 	}
@@ -49,7 +49,7 @@ func TestParse(t *testing.T) {
 	}
 	want.Tokens.PostQuantum = []string{"https://api.example", "urn:example:bank"}
 	want.Keys.PassphraseFile, want.Log.Level, want.Log.JSON = "/etc/brevet/passphrase", slog.LevelWarn, true
-	if got, err := Parse([]byte(fullFile)); err != nil || !reflect.DeepEqual(got, want) {
+	if got, err := parse([]byte(fullFile)); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
 	if got := want.BaseURL(); got != "http://ca.example" {
@@ -131,7 +131,7 @@ func TestParseSaysWhere(t *testing.T) {
 		{"port 0", leastFile + "acme: {tls_port: 0}\n", `3:8: port "0": want 1 to 65535`},
 		{"an unknown key of acme", leastFile + "acme: {dns: 127.0.0.1:53}\n", `3:8: unknown key "dns": want one of allow, http_port, resolver, tls_port`},
 	} {
-		f, err := Parse([]byte(c.text))
+		f, err := parse([]byte(c.text))
 		if err == nil || !strings.Contains(err.Error(), c.want) || c.want[0] >= '0' && c.want[0] <= '9' && !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s", c.what, err, c.want)
 		}
@@ -147,7 +147,7 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		got, err := Parse(text)
+		got, err := parse(text)
 		if err != nil {
 			if got != nil || strings.TrimSpace(err.Error()) == "" {
 				t.Errorf("%q: got %+v, %v", text, got, err)
@@ -170,7 +170,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := Parse(written)
+		again, err := parse(written)
 		if err != nil || !reflect.DeepEqual(got, again) {
 			t.Errorf("%q was read as %+v; that, written as %s, is read as %+v, %v", text, got, written, again, err)
 		}
@@ -210,7 +210,7 @@ func TestNamesOfTheServer(t *testing.T) {
 		{"https://localhost:8443", "127.0.0.1:8443", "[localhost localhost] [127.0.0.1]"},
 		{"https://localhost:8443", ":8443", "[localhost] []"},
 	} {
-		f, err := Parse(fmt.Appendf(nil, "trust_domain: example.internal\nadvertise: %q\nlisten: %q\n", c.advertise, c.listen))
+		f, err := parse(fmt.Appendf(nil, "trust_domain: example.internal\nadvertise: %q\nlisten: %q\n", c.advertise, c.listen))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -48,7 +48,7 @@ func (d Draft) File() ([]byte, *File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := Parse(text)
+	f, err := parse(text)
 	if err != nil {
 		var p placed
 		if errors.As(err, &p) {

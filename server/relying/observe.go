@@ -41,7 +41,7 @@ func ConnContext(ctx context.Context, _ net.Conn) context.Context {
 // changes nothing about the connection.
 func KeepOffer(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if o, ok := hello.Context().Value(offerKey{}).(*offer); ok {
-		o.takes = TLSSignatures(hello.SignatureSchemes)
+		o.takes = tlsSignatures(hello.SignatureSchemes)
 	}
 	return nil, nil
 }
@@ -58,7 +58,7 @@ func (o *Observer) Handler(next http.Handler) http.Handler {
 		use := o.Uses[r.Pattern]
 		if use == JWKS && r.URL.RawQuery != "" {
 			if alg := r.URL.Query().Get("alg"); alg != "" {
-				use = JWKSOf(alg) // one of few, or it would not have been answered
+				use = jwksOf(alg) // one of few, or it would not have been answered
 			}
 		}
 		n, issuer := o.presenter(r, use)

@@ -13,6 +13,7 @@
 package relying
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"slices"
 	"strings"
@@ -41,8 +42,8 @@ const (
 	JWKS          Use = "jwks"          // fetched the keys of tokens, all of them
 )
 
-// JWKSOf is fetching the keys for one JWS algorithm only.
-func JWKSOf(alg string) Use { return JWKS + ":" + Use(alg) }
+// jwksOf is fetching the keys for one JWS algorithm only.
+func jwksOf(alg string) Use { return JWKS + ":" + Use(alg) }
 
 // A Party is a relying party. It is stored as JSON: fields may be added, and none
 // changes its meaning.
@@ -104,17 +105,17 @@ type Signatures []keys.Algorithm
 // draft-ietf-tls-mldsa-03). Composites have no code points yet.
 var schemes = []struct {
 	algorithm keys.Algorithm
-	scheme    uint16
+	scheme    tls.SignatureScheme
 }{
 	{keys.ECDSAP256, 0x0403}, {keys.ECDSAP384, 0x0503}, {keys.Ed25519, 0x0807},
 	{"mldsa44", 0x0904}, {"mldsa65", 0x0905}, {"mldsa87", 0x0906},
 }
 
-// TLSSignatures returns which algorithms are among a client's signature schemes.
-func TLSSignatures[S ~uint16](offered []S) Signatures {
+// tlsSignatures returns which algorithms are among a client's signature schemes.
+func tlsSignatures(offered []tls.SignatureScheme) Signatures {
 	var s Signatures
 	for _, known := range schemes {
-		if slices.Contains(offered, S(known.scheme)) {
+		if slices.Contains(offered, known.scheme) {
 			s = append(s, known.algorithm)
 		}
 	}
@@ -129,7 +130,7 @@ func software(userAgent string) (name string, hybrid bool) {
 	if len(first) > maxSoftware || strings.ContainsFunc(first, strange) {
 		return "", false
 	}
-	return first, strings.HasPrefix(first, "brevet-") && strings.Contains(rest, RequiresHybrid)
+	return first, strings.HasPrefix(first, "brevet-") && strings.Contains(rest, requiresHybrid)
 }
 
 const maxSoftware = 40 // octets
@@ -139,6 +140,6 @@ func strange(r rune) bool {
 	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-._+/", r))
 }
 
-// RequiresHybrid is what the agents of package client that require hybrid
+// requiresHybrid is what the agents of package client that require hybrid
 // signatures say in their User-Agent.
-const RequiresHybrid = "require-hybrid"
+const requiresHybrid = "require-hybrid"

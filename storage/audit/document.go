@@ -36,7 +36,7 @@ func Prove(tx storage.Tx, seq int64, checkpoint []byte) (Proof, error) {
 	if err != nil {
 		return Proof{}, fmt.Errorf("proving entry %d: %w", seq, err)
 	}
-	p, err := ProveInclusion(tx, seq, c.Size)
+	p, err := proveInclusion(tx, seq, c.Size)
 	if err != nil {
 		return Proof{}, err
 	}
@@ -57,7 +57,7 @@ func (p Proof) Check(verifiers ...Verifier) (Event, Checkpoint, error) {
 	if e.Seq != p.Seq {
 		return Event{}, Checkpoint{}, fmt.Errorf("proof is for entry %d but holds entry %d", p.Seq, e.Seq)
 	}
-	if err := CheckInclusion(p.Hashes, c, e); err != nil {
+	if err := checkInclusion(p.Hashes, c, e); err != nil {
 		return Event{}, Checkpoint{}, err
 	}
 	return e, c, nil
@@ -65,16 +65,16 @@ func (p Proof) Check(verifiers ...Verifier) (Event, Checkpoint, error) {
 
 // CheckProof checks a proof in JSON: see [Proof.Check].
 func CheckProof(doc []byte, verifiers ...Verifier) (Event, Checkpoint, error) {
-	p, err := ParseProof(doc)
+	p, err := parseProof(doc)
 	if err != nil {
 		return Event{}, Checkpoint{}, err
 	}
 	return p.Check(verifiers...)
 }
 
-// ParseProof reads a proof in JSON without checking it. Each member must appear once,
+// parseProof reads a proof in JSON without checking it. Each member must appear once,
 // under its exact name, so that all readers see the same proof.
-func ParseProof(doc []byte) (Proof, error) {
+func parseProof(doc []byte) (Proof, error) {
 	if len(doc) > maxProof {
 		return Proof{}, fmt.Errorf("proof has more than %d bytes", maxProof)
 	}

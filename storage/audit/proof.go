@@ -9,9 +9,9 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// ProveInclusion returns the proof that the log at a size has the event at a
+// proveInclusion returns the proof that the log at a size has the event at a
 // position: RFC 6962, section 2.1.1.
-func ProveInclusion(tx storage.Tx, seq, size int64) (tlog.RecordProof, error) {
+func proveInclusion(tx storage.Tx, seq, size int64) (tlog.RecordProof, error) {
 	now, err := Size(tx)
 	if err != nil {
 		return nil, err
@@ -22,8 +22,8 @@ func ProveInclusion(tx storage.Tx, seq, size int64) (tlog.RecordProof, error) {
 	return tlog.ProveRecord(size, seq, reader(tx))
 }
 
-// CheckInclusion checks that exactly e is in the log of c.
-func CheckInclusion(p tlog.RecordProof, c Checkpoint, e Event) error {
+// checkInclusion checks that exactly e is in the log of c.
+func checkInclusion(p tlog.RecordProof, c Checkpoint, e Event) error {
 	if c.Size < 0 || c.Size > maxSize {
 		return fmt.Errorf("checkpoint has size %d, which no log has", c.Size)
 	}

@@ -33,8 +33,8 @@ func (p Passphrase) none() bool { return p.text.Reveal() == "" && !p.plain }
 // beginning of a longer text, and could not open the keys.
 const maxPassphrase = 1023
 
-// NewPassphrase returns text as a passphrase: one line of at most 1023 bytes.
-func NewPassphrase(text []byte) (Passphrase, error) {
+// newPassphrase returns text as a passphrase: one line of at most 1023 bytes.
+func newPassphrase(text []byte) (Passphrase, error) {
 	switch {
 	case len(text) == 0:
 		return Passphrase{}, errors.New("the passphrase is empty")
@@ -64,7 +64,7 @@ func ReadPassphrase(source string) (Passphrase, error) {
 	if err != nil {
 		return Passphrase{}, fmt.Errorf("reading the passphrase: %w", err)
 	}
-	p, err := NewPassphrase(bytes.TrimSuffix(text, []byte("\n")))
+	p, err := newPassphrase(bytes.TrimSuffix(text, []byte("\n")))
 	if err != nil {
 		return p, fmt.Errorf("reading %s: %w", source, err)
 	}

@@ -24,9 +24,9 @@ const (
 )
 
 var (
-	// ErrPassphrase says that a key file did not unseal. PBES2 cannot tell a
+	// errPassphrase says that a key file did not unseal. PBES2 cannot tell a
 	// wrong passphrase from a damaged file.
-	ErrPassphrase = errors.New("wrong passphrase, or the file is damaged")
+	errPassphrase = errors.New("wrong passphrase, or the file is damaged")
 
 	errNoPassphrase = errors.New("give --passphrase-file, or say --no-passphrase if keys are to lie unsealed")
 
@@ -127,11 +127,11 @@ func unseal(der, passphrase []byte) (crypto.Signer, error) {
 	}
 	plain, err := pemutil.DecryptPKCS8PrivateKey(der, passphrase)
 	if err != nil {
-		return nil, ErrPassphrase
+		return nil, errPassphrase
 	}
 	key, err := parsePrivate(plain)
 	if err != nil {
-		return nil, ErrPassphrase // one wrong passphrase in 256 leaves valid padding
+		return nil, errPassphrase // one wrong passphrase in 256 leaves valid padding
 	}
 	return key, nil
 }
@@ -189,7 +189,7 @@ func parseSealed(der []byte) (sealed, error) {
 	case kdf.Params.Iterations < 1 || kdf.Params.Iterations > maxIterations:
 		return s, fmt.Errorf("asks for %d iterations of PBKDF2: want 1 to %d", kdf.Params.Iterations, maxIterations)
 	case len(cipher.IV) != aes.BlockSize || len(s.Data) == 0 || len(s.Data)%aes.BlockSize != 0:
-		return s, ErrPassphrase
+		return s, errPassphrase
 	}
 	return s, nil
 }

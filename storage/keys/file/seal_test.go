@@ -101,8 +101,8 @@ func TestWrongPassphraseWithValidPadding(t *testing.T) {
 	text := sealCheaply(t, signer, phrase, nil)
 	for i := range 2000 {
 		got, err := decode(text, false, passphrase(t, string(rune('A'+i))))
-		if err != ErrPassphrase || got != nil {
-			t.Fatalf("passphrase %d: got %v, %v; want ErrPassphrase", i, got, err)
+		if err != errPassphrase || got != nil {
+			t.Fatalf("passphrase %d: got %v, %v; want errPassphrase", i, got, err)
 		}
 	}
 }

@@ -72,7 +72,7 @@ func (s *Store) Signer(k keys.Key) (crypto.Signer, error) {
 		return nil, err
 	}
 	signer, err := decode(text, len(k.Alternative) > 0, s.passphrase)
-	if errors.Is(err, ErrPassphrase) {
+	if errors.Is(err, errPassphrase) {
 		return nil, fmt.Errorf("cannot unseal %s: %w", path, err)
 	}
 	if err != nil {

@@ -160,8 +160,8 @@ func TestRefusedFiles(t *testing.T) {
 			if err != nil && !strings.Contains(err.Error(), s.dir) {
 				t.Errorf("%q does not say where the file is", err)
 			}
-			if errors.Is(err, ErrPassphrase) != (test.want == "wrong passphrase") {
-				t.Errorf("%q is ErrPassphrase: %v", err, errors.Is(err, ErrPassphrase))
+			if errors.Is(err, errPassphrase) != (test.want == "wrong passphrase") {
+				t.Errorf("%q is errPassphrase: %v", err, errors.Is(err, errPassphrase))
 			}
 			if _, several := keys.Signers(s, k, k); (several == nil) != (err == nil) {
 				t.Errorf("Signers: %v; Signer: %v", several, err)

@@ -1,0 +1,4 @@
+package agents
+
+// ParseScope is parseScope, for tests.
+var ParseScope = parseScope
