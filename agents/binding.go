@@ -140,11 +140,11 @@ func Bindable(tx storage.Tx, kid string, now time.Time) (a Agent, mac []byte, er
 
 // Bind uses the key up. Call it in the transaction that records the account, so
 // that a key opens only one account.
-func Bind(tx storage.Tx, kid string, now time.Time) (Agent, error) {
+func Bind(tx storage.Tx, kid string, now time.Time) error {
 	a, _, err := Bindable(tx, kid, now)
 	if err != nil {
-		return a, err
+		return err
 	}
 	a.Binding = nil
-	return a, a.put(tx)
+	return a.put(tx)
 }

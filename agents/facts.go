@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -61,6 +62,17 @@ func ReadFacts(tx storage.Tx, n Name) (Facts, error) {
 		return f, err
 	}
 	return f, f.cutoff(tx, "owner/"+f.Agent.Owner, &f.Versions.owner)
+}
+
+// Standing is [NewStanding] for the transaction that f was read in. It does not read
+// again what f says.
+func (f Facts) Standing(tx storage.Tx, now time.Time) *Standing {
+	s := NewStanding(tx, now)
+	if n := f.Agent.Name; n != "" {
+		s.agents.put(n, known{agent: f.Agent})
+		s.cutoffs.put(n, f.Cutoff)
+	}
+	return s
 }
 
 // cutoff adds a cutoff that covers what the agent holds.

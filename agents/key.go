@@ -110,14 +110,24 @@ func (c Change) KeyComponents() ([]components.Key, error) {
 	return all, nil
 }
 
-// Keys returns the public keys that prove the agent's identity at now: the
-// registered ones and those in its latest certificates that are alive.
-func Keys(tx storage.Tx, a Agent, now time.Time) ([]PublicKey, error) {
+// A Key is a public key that proves the identity of an agent.
+type Key struct {
+	Public      PublicKey
+	Agent       Name
+	Certificate Credential // that has the key; zero if the key is registered
+}
+
+// Keys returns the keys that prove the agent's identity at now: the registered ones and
+// those in its latest certificates that are alive.
+func Keys(tx storage.Tx, a Agent, now time.Time) ([]Key, error) {
 	recent, err := certified.Get(tx, string(a.Name))
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return nil, err
 	}
-	keys := slices.Clip(a.Keys)
+	var keys []Key
+	for _, k := range a.Keys {
+		keys = append(keys, Key{Public: k, Agent: a.Name})
+	}
 	standing := NewStanding(tx, now)
 	for entry, err := range recent.entries() {
 		if err != nil {
@@ -125,8 +135,27 @@ func Keys(tx storage.Tx, a Agent, now time.Time) ([]PublicKey, error) {
 		}
 		c := readCurrent(entry)
 		if _, err := standing.Check(c.Credential); err == nil {
-			keys = append(keys, c.Key)
+			keys = append(keys, Key{c.Key, a.Name, c.Credential})
 		}
 	}
 	return keys, nil
+}
+
+// errKeyRemoved says that the key that a client proved to have is no longer the agent's.
+var errKeyRemoved = NewRefusalOf(Proof, "key_removed", "the key is not registered any more", nil)
+
+// CheckKey returns nil if the key still proves its agent's identity.
+func (s *Standing) CheckKey(k Key) error {
+	if k.Certificate != (Credential{}) {
+		_, err := s.Check(k.Certificate)
+		return err
+	}
+	a, err := s.agent(k.Agent)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(a.Keys, func(has PublicKey) bool { return bytes.Equal(has, k.Public) }) {
+		return fmt.Errorf("%w: %s", errKeyRemoved, a.Name)
+	}
+	return a.Usable(s.now)
 }

@@ -26,7 +26,8 @@ type Standing struct {
 	tx      storage.Tx
 	now     time.Time
 	agents  met[Name, known]
-	cutoffs met[holder, Cutoff]
+	cutoffs met[Name, Cutoff]   // of an agent or its owner, the latest
+	issuers met[string, Cutoff] // of an issuing key
 }
 
 // met remembers what was looked up. The first two entries need no map, and most
@@ -60,13 +61,6 @@ func (m *met[K, V]) put(k K, v V) {
 		m.more = map[K]V{}
 	}
 	m.more[k] = v
-}
-
-// A holder is what cutoffs are looked up by.
-type holder struct {
-	agent  Name
-	owner  string
-	issuer string
 }
 
 type known struct {
@@ -112,7 +106,7 @@ func (s *Standing) CheckHolder(n Name, since time.Time) (Agent, error) {
 	if err != nil {
 		return Agent{}, err
 	}
-	cutoff, err := s.latest(holder{agent: n, owner: a.Owner})
+	cutoff, err := s.latest(a)
 	if err != nil {
 		return Agent{}, err
 	}
@@ -136,7 +130,14 @@ func (s *Standing) Cutoff(c Credential) (Cutoff, bool, error) {
 	if err != nil {
 		return Cutoff{}, false, err
 	}
-	latest, err := s.latest(holder{c.Agent, a.Owner, c.Issuer})
+	latest, err := s.latest(a)
+	if err != nil {
+		return Cutoff{}, false, err
+	}
+	issuer, err := s.ofIssuer(c.Issuer)
+	if issuer.At.After(latest.At) {
+		latest = issuer
+	}
 	return latest, err == nil && !c.IssuedAt.After(latest.At), err
 }
 
@@ -164,14 +165,14 @@ func (s *Standing) agent(n Name) (Agent, error) {
 	return k.agent, k.err
 }
 
-// latest returns the latest cutoff that covers credentials issued to h. Without one
-// it returns the zero Cutoff, which kills nothing.
-func (s *Standing) latest(h holder) (Cutoff, error) {
-	latest, ok := s.cutoffs.get(h)
+// latest returns the latest cutoff of the agent and its owner. Without one it returns the
+// zero Cutoff, which kills nothing.
+func (s *Standing) latest(a Agent) (Cutoff, error) {
+	latest, ok := s.cutoffs.get(a.Name)
 	if ok {
 		return latest, nil
 	}
-	for _, what := range [...]string{"agent/" + string(h.agent), "owner/" + h.owner, "issuer/" + h.issuer} {
+	for _, what := range [...]string{"agent/" + string(a.Name), "owner/" + a.Owner} {
 		c, err := cutoffs.Get(s.tx, what)
 		if err != nil && !errors.Is(err, storage.ErrNotFound) {
 			return c, err
@@ -180,6 +181,20 @@ func (s *Standing) latest(h holder) (Cutoff, error) {
 			latest = c
 		}
 	}
-	s.cutoffs.put(h, latest)
+	s.cutoffs.put(a.Name, latest)
 	return latest, nil
+}
+
+// ofIssuer is latest for an issuing key.
+func (s *Standing) ofIssuer(id string) (Cutoff, error) {
+	c, ok := s.issuers.get(id)
+	if ok {
+		return c, nil
+	}
+	c, err := cutoffs.Get(s.tx, "issuer/"+id)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return c, err
+	}
+	s.issuers.put(id, c)
+	return c, nil
 }

@@ -311,9 +311,9 @@ func TestKeysOfAnAgent(t *testing.T) {
 			t.Helper()
 			got, err := agents.Keys(tx, a, at)
 			all := []string{string(a.Keys[0])}
-			same := slices.EqualFunc(got, append(all, keys...), func(a agents.PublicKey, b string) bool { return string(a) == b })
+			same := slices.EqualFunc(got, append(all, keys...), func(a agents.Key, b string) bool { return string(a.Public) == b })
 			if err != nil || !same {
-				t.Errorf("%s: got %q, %v, want the registered one and %q", what, got, err, keys)
+				t.Errorf("%s: got %v, %v, want the registered one and %q", what, got, err, keys)
 			}
 		}
 		certify := func(name agents.Name, key string, lifetime time.Duration) agents.Credential {
@@ -361,7 +361,7 @@ func TestDamagedRecordIsNoAbsence(t *testing.T) {
 				t.Errorf("%q: got %+v, %v", bad, got, err)
 			}
 			if got, err := agents.Keys(tx, a, now); err == nil {
-				t.Errorf("%q: got %q", bad, got)
+				t.Errorf("%q: got %v", bad, got)
 			}
 		})
 	}

@@ -38,7 +38,7 @@ func TestAuthenticate(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := w.Revoke(t.Context(), catest.Ask("api", nil).Principal, issued.ID, agents.KeyCompromise); err != nil {
+	if _, err := w.Revoke(t.Context(), catest.Operator, issued.ID, agents.KeyCompromise); err != nil {
 		t.Fatal(err)
 	}
 	_, c, err = w.authenticate(cert)

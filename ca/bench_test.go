@@ -7,7 +7,6 @@ import (
 	"crypto/elliptic"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -22,7 +21,7 @@ func BenchmarkIssue(b *testing.B) {
 	} {
 		w := newWorld(b, func(p *catest.Plan) { p.Algorithm = algorithm })
 		w.Add("api", agents.Change{})
-		r := ca.Request{Principal: policy.Bearer("bench"), Agent: "api", CSR: csr(b, newECDSA(b, elliptic.P256()), nil), Proof: audit.ClientCertificate("")}
+		r := ca.Request{Claim: catest.Claim("api").By(audit.ClientCertificate("")), CSR: csr(b, newECDSA(b, elliptic.P256()), nil)}
 		issue := func(b *testing.B) {
 			if _, err := w.Issue(context.Background(), r); err != nil {
 				b.Error(err)

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/pqc"
@@ -38,7 +37,7 @@ func TestPostQuantumLeaf(t *testing.T) {
 		for _, a := range []pqc.Algorithm{pqc.MLDSA44, pqc.MLDSA87, pqc.MLDSA44Ed25519SHA512, pqc.MLDSA65ECDSAP256SHA512, pqc.MLDSA87RSA4096PSSSHA512} {
 			key := pqKey(t, a)
 			csr := must(ca.ParseCSR(pqCSR(t, key, &x509.CertificateRequest{DNSNames: []string{"api.example.internal"}})))(t)
-			issued, err := w.Issue(t.Context(), ca.Request{Principal: policy.Bearer("test"), Agent: "api", CSR: csr})
+			issued, err := w.Issue(t.Context(), catest.Ask("api", csr))
 			if err != nil {
 				t.Fatalf("%s by %s: %v", a, issuer, err)
 			}

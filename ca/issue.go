@@ -19,23 +19,21 @@ import (
 
 // A Request asks for a certificate.
 type Request struct {
-	Principal  policy.Principal // who asks
-	OnBehalfOf string           // for whom, if not for itself
-	Agent      agents.Name
+	Claim      policy.Claim // the agent that asks, or for which an operator asks
+	OnBehalfOf string       // for whom, if not for itself
 	CSR        *CSR
-	TTL        time.Duration  // 0 means the agent's or the profile's
-	Profile    string         // "" means the default one
-	Proof      audit.Evidence // how the asker proved who it is, for the audit log
-	Exact      bool           // the certificate has the names of the CSR and CommonName, and no other
-	CommonName string         // of the subject, one of the names; "" means the agent's name, or none if Exact
-	Time       time.Time      // for the authority's own certificate: when it begins, if not now
+	TTL        time.Duration // 0 means the agent's or the profile's
+	Profile    string        // "" means the default one
+	Exact      bool          // the certificate has the names of the CSR and CommonName, and no other
+	CommonName string        // of the subject, one of the names; "" means the agent's name, or none if Exact
+	Time       time.Time     // for the authority's own certificate: when it begins, if not now
 
 	// Proven are identifiers that the agent has just proven to control.
 	Proven []agents.Identifier
-	// Claim, if set, runs in the transaction that records the certificate. It uses
-	// up the token or order that the certificate was issued for. Like every such
-	// function it may run twice.
-	Claim func(storage.Tx, *Issued) error
+	// Consume, if set, runs in the transaction that records the certificate, after the
+	// claim was checked there. It uses up the order that the certificate was issued for.
+	// Like every such function it may run twice.
+	Consume func(storage.Tx, *Issued) error
 }
 
 // An Issued is a certificate as the agent gets it.
@@ -67,11 +65,14 @@ func (ca *CA) Issue(ctx context.Context, r Request) (*Issued, error) {
 	return i.made, nil
 }
 
+// agent is who gets the certificate.
+func (r Request) agent() agents.Name { return r.Claim.Agent() }
+
 // query asks whether the certificate may be had. Its limits follow in ask.
 func (r Request) query(now, begin time.Time) policy.Query {
 	return policy.Query{
-		Principal: r.Principal, OnBehalfOf: r.OnBehalfOf, Action: audit.CertificateIssue, Subject: string(r.Agent),
-		Time: now, Begins: begin, Agent: r.Agent, Proven: r.Proven, Lifetime: r.TTL, Proof: r.Proof,
+		Claim: r.Claim, Principal: r.Claim.Principal(), OnBehalfOf: r.OnBehalfOf, Action: audit.CertificateIssue, Subject: string(r.agent()),
+		Time: now, Begins: begin, Agent: r.agent(), Proven: r.Proven, Lifetime: r.TTL, Proof: r.Claim.Proof(),
 		KeyThumbprint: hex.EncodeToString(r.CSR.components.Whole[:]),
 	}
 }
@@ -90,7 +91,7 @@ type issuance struct {
 
 // ask adds the names and the limits of the profile to the query.
 func (i *issuance) ask(_ storage.Tx, q *policy.Query) (err error) {
-	if i.profile, err = i.ca.profile(i.Request); err != nil {
+	if i.profile, err = i.ca.profile(i.agent(), i.Profile); err != nil {
 		return err
 	}
 	i.issuer, i.none = i.ca.issuer(i.profile)
@@ -114,7 +115,7 @@ func (i *issuance) sign(ctx context.Context, d *policy.Decision) error {
 		return err
 	}
 	c := Certificate{
-		Credential: agents.Credential{ID: id, Agent: i.Agent, Issuer: i.issuer.ID, IssuedAt: i.begin},
+		Credential: agents.Credential{ID: id, Agent: i.agent(), Issuer: i.issuer.ID, IssuedAt: i.begin},
 		NotBefore:  i.begin.Add(-i.profile.backdate).Truncate(time.Second),
 		KeyHash:    i.CSR.components.Whole, Profile: i.profile.name, Names: d.Granted.Names, HostName: i.hostName(i.ca.td),
 	}
@@ -130,15 +131,15 @@ func (i *issuance) sign(ctx context.Context, d *policy.Decision) error {
 
 // record records the certificate. It checks that the new credential is alive: its
 // agent or its issuer may have been cut off meanwhile.
-func (i *issuance) record(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+func (i *issuance) record(tx storage.Tx, d *policy.Decision) (policy.Done, error) {
 	cert := i.made
-	done := policy.Done{Credential: cert.ID.String(), Reasons: []string{i.Proof.String()}}
-	if i.Claim != nil {
-		if err := i.Claim(tx, cert); err != nil {
+	done := policy.Done{Credential: cert.ID.String(), Reasons: []string{i.Claim.Proof().String()}}
+	if i.Consume != nil {
+		if err := i.Consume(tx, cert); err != nil {
 			return done, err
 		}
 	}
-	if _, err := agents.NewStanding(tx, i.begin).Check(cert.Credential); err != nil {
+	if _, err := d.Standing().Check(cert.Credential); err != nil {
 		return done, err
 	}
 	if err := i.CSR.components.Certify(tx, cert.ID.Expires(), i.begin, i.cleared); err != nil {
@@ -155,7 +156,7 @@ func (i *issuance) record(tx storage.Tx, _ *policy.Decision) (policy.Done, error
 // authority renews its own certificate even then: otherwise it could not tell
 // agents why they have to wait.
 func (ca *CA) times(r Request) (now, begin time.Time, err error) {
-	if r.Agent != agents.Authority {
+	if r.agent() != agents.Authority {
 		now, err = ca.clock.Issuing()
 		return now, now, err
 	}
@@ -166,18 +167,17 @@ func (ca *CA) times(r Request) (now, begin time.Time, err error) {
 	return now, begin, nil
 }
 
-// profile returns the profile asked for. The authority's own certificate has a
+// profile returns the profile that the agent n asks for. The authority's own certificate has a
 // profile of its own, and no other.
-func (ca *CA) profile(r Request) (*Profile, error) {
-	name := r.Profile
+func (ca *CA) profile(n agents.Name, name string) (*Profile, error) {
 	switch {
-	case r.Agent == agents.Authority:
+	case n == agents.Authority:
 		name = serverProfile
 	case name == "":
 		name = DefaultProfile
 	}
 	p, ok := ca.profiles[name]
-	if !ok || name == serverProfile && r.Agent != agents.Authority {
+	if !ok || name == serverProfile && n != agents.Authority {
 		return nil, fmt.Errorf("%w profile %.40q: this authority has no such profile", agents.ErrInvalid, name)
 	}
 	return p, nil
@@ -185,14 +185,14 @@ func (ca *CA) profile(r Request) (*Profile, error) {
 
 // asked returns the names that the request asks for, besides those that every agent has.
 func (r Request) asked(td agents.TrustDomain) []agents.Identifier {
-	names, _ := r.CSR.Asked(td, r.Agent) // check tells of the error
-	return slices.DeleteFunc(slices.Clone(names), func(n agents.Identifier) bool { return n == host(td, r.Agent) })
+	names, _ := r.CSR.Asked(td, r.agent()) // check tells of the error
+	return slices.DeleteFunc(slices.Clone(names), func(n agents.Identifier) bool { return n == host(td, r.agent()) })
 }
 
 // hostName reports whether the certificate will have the agent's host name.
 func (r Request) hostName(td agents.TrustDomain) bool {
-	names, _ := r.CSR.Asked(td, r.Agent)
-	return !r.Exact || slices.Contains(names, host(td, r.Agent))
+	names, _ := r.CSR.Asked(td, r.agent())
+	return !r.Exact || slices.Contains(names, host(td, r.agent()))
 }
 
 func host(td agents.TrustDomain, n agents.Name) agents.Identifier {
@@ -202,11 +202,11 @@ func host(td agents.TrustDomain, n agents.Name) agents.Identifier {
 // check refuses a request for URIs or common names that the certificate will not
 // have.
 func (r Request) check(td agents.TrustDomain) error {
-	names, err := r.CSR.Asked(td, r.Agent)
+	names, err := r.CSR.Asked(td, r.agent())
 	if err != nil {
 		return err
 	}
-	if cn := r.CommonName; cn != "" && cn != string(r.Agent) && !slices.ContainsFunc(append(slices.Clip(names), host(td, r.Agent)), func(n agents.Identifier) bool { return n.Value == cn }) {
+	if cn := r.CommonName; cn != "" && cn != string(r.agent()) && !slices.ContainsFunc(append(slices.Clip(names), host(td, r.agent())), func(n agents.Identifier) bool { return n.Value == cn }) {
 		return fmt.Errorf("%w: the common name %.100q", policy.ErrName, cn)
 	}
 	return nil
@@ -237,7 +237,7 @@ func (i *Issuer) sign(c Certificate, p *Profile, td agents.TrustDomain, r Reques
 	}
 	cn := r.CommonName
 	if cn == "" && !r.Exact {
-		cn = string(r.Agent)
+		cn = string(c.Agent)
 	}
 	extensions := join(p.usages, subjectKeyID(ski), subjectAltName(cn == "", td.ID(c.Agent), dns, ips), i.extensions)
 	if r.CSR.MustStaple {

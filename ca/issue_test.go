@@ -325,13 +325,13 @@ func TestClaimThatFailsLeavesNothing(t *testing.T) {
 	w.Add("api", agents.Change{})
 	r := catest.Ask("api", csr(t, newECDSA(t, elliptic.P256()), nil))
 	e := must(agents.NewEnrollment(w.now))(t)
-	r.Claim = func(tx storage.Tx, _ *ca.Issued) error { return agents.Redeem(tx, e, w.now) } // it was never given out
+	r.Consume = func(tx storage.Tx, _ *ca.Issued) error { return agents.Redeem(tx, e, w.now) } // it was never given out
 	_, err := w.Issue(t.Context(), r)
 	refused(t, "a claim", err, agents.ErrEnrollment, "")
 	w.nothingIssued(t, "a claim", 1)
 
 	marks := storage.Table[string]("marks")
-	r.Claim = func(tx storage.Tx, _ *ca.Issued) error { return marks.Put(tx, "k", "claimed") }
+	r.Consume = func(tx storage.Tx, _ *ca.Issued) error { return marks.Put(tx, "k", "claimed") }
 	w.db.afterView = func() { w.Suspend("api") }
 	_, err = w.Issue(t.Context(), r)
 	refused(t, "a good claim of a suspended agent", err, agents.ErrNotActive, "")
@@ -364,7 +364,7 @@ func TestRevokeOneCertificate(t *testing.T) {
 	w.Add("api", agents.Change{})
 	first, _ := w.mustIssue("api")
 	second, _ := w.mustIssue("api")
-	who := policy.UID(0)
+	who := catest.Operator
 	if _, err := w.Revoke(t.Context(), who, first.ID, agents.KeyCompromise); err != nil {
 		t.Fatal(err)
 	}

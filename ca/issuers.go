@@ -42,7 +42,7 @@ func (ca *CA) Issuers() []*Issuer { return ca.issuers.Load().all }
 // IssuerOf returns the issuer that signs certificates of a profile now, or an error
 // that is [ErrNoIssuer].
 func (ca *CA) IssuerOf(profile string) (*Issuer, error) {
-	p, err := ca.profile(Request{Profile: profile})
+	p, err := ca.profile("", profile)
 	if err != nil {
 		return nil, err
 	}

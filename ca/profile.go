@@ -108,7 +108,7 @@ func (ca *CA) Profiles() map[string]ProfileConfig {
 // CheckLifetime returns nil if the agent could now have a certificate of the
 // profile that lives for ttl. If ttl is 0, it means the usual lifetime.
 func (ca *CA) CheckLifetime(a agents.Agent, profile string, ttl time.Duration, now time.Time) error {
-	p, err := ca.profile(Request{Agent: a.Name, Profile: profile})
+	p, err := ca.profile(a.Name, profile)
 	if err != nil {
 		return err
 	}

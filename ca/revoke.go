@@ -12,10 +12,10 @@ import (
 
 // Revoke kills one certificate that is on record and has not expired. It does
 // not publish the CRL.
-func (ca *CA) Revoke(ctx context.Context, p policy.Principal, serial agents.CredentialID, why agents.Reason) (Certificate, error) {
+func (ca *CA) Revoke(ctx context.Context, claim policy.Claim, serial agents.CredentialID, why agents.Reason) (Certificate, error) {
 	now := ca.clock.Now()
 	var c Certificate
-	q := policy.Query{Principal: p, Action: audit.CertificateRevoke, Time: now}
+	q := policy.Query{Claim: claim, Principal: claim.Principal(), Action: audit.CertificateRevoke, Time: now}
 	err := ca.policy.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		done := policy.Done{Credential: serial.String(), Reasons: []string{why.String()}}
 		var err error

@@ -62,7 +62,7 @@ func (ca *CA) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (*Tri
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := issuer.sign(like, profile, ca.td, Request{Agent: like.Agent, CSR: &CSR{PublicKey: spki}})
+	leaf, err := issuer.sign(like, profile, ca.td, Request{CSR: &CSR{PublicKey: spki}})
 	return &Trial{issuer, leaf}, err
 }
 

@@ -9,11 +9,9 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
-	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/crl"
-	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -59,14 +57,14 @@ func (w *world) check(err error) {
 
 func (w *world) issue(name agents.Name) agents.Credential {
 	w.t.Helper()
-	issued, err := w.CA.Issue(context.Background(), ca.Request{Principal: policy.Bearer("test"), Agent: name, CSR: w.csr, Proof: audit.Evidence{Code: "a test"}})
+	issued, err := w.CA.Issue(context.Background(), catest.Ask(name, w.csr))
 	w.check(err)
 	return issued.Credential
 }
 
 func (w *world) revoke(c agents.Credential, why agents.Reason) {
 	w.t.Helper()
-	_, err := w.CA.Revoke(context.Background(), policy.Bearer("test"), c.ID, why)
+	_, err := w.CA.Revoke(context.Background(), catest.Operator, c.ID, why)
 	w.check(err)
 }
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -29,7 +29,7 @@ func TestPublishersShareOneStore(t *testing.T) {
 		}
 		wait.Go(func() {
 			for _, c := range creds {
-				if _, err := w.CA.Revoke(t.Context(), policy.Bearer("test"), c.ID, agents.Superseded); err != nil {
+				if _, err := w.CA.Revoke(t.Context(), catest.Operator, c.ID, agents.Superseded); err != nil {
 					t.Error(err)
 				}
 				lists, err := p.Publish(t.Context())

@@ -21,18 +21,16 @@ const (
 
 // A Request asks for an access token.
 type Request struct {
-	Principal  policy.Principal // who asks
-	OnBehalfOf string           // for whom, if not for itself
-	Agent      agents.Name
+	Claim      policy.Claim   // the agent that asks, or for which an operator asks
+	OnBehalfOf string         // for whom, if not for itself
 	Scopes     []agents.Scope // none means what the registry grants, see policy.Rules
 	Audiences  []string       // none means the only one there is
 	Bound      *Binding       // the certificate the token is bound to, if any
-	Proof      audit.Evidence // how the client proved who it is, for the audit log
 
-	// Claim, if set, runs in the transaction that records the token. It uses up the
-	// assertion or code that the client presented for the token. Like every such
-	// function it may run twice.
-	Claim func(storage.Tx) error
+	// Consume, if set, runs in the transaction that records the token, after the claim was
+	// checked there. It uses up the code that the client presented for the token. Like
+	// every such function it may run twice.
+	Consume func(storage.Tx) error
 }
 
 // A Minted token is a token as the client gets it.
@@ -65,8 +63,8 @@ func (s *Service) Refuse(ctx context.Context, r Request, reason error) error {
 // query asks whether the token may be had.
 func (r Request) query(now time.Time) policy.Query {
 	q := policy.Query{
-		Principal: r.Principal, OnBehalfOf: r.OnBehalfOf, Action: audit.TokenMint, Subject: string(r.Agent), Time: now,
-		Agent: r.Agent, Scopes: r.Scopes, Audiences: r.Audiences, Proof: r.Proof,
+		Claim: r.Claim, Principal: r.Claim.Principal(), OnBehalfOf: r.OnBehalfOf, Action: audit.TokenMint, Subject: string(r.Claim.Agent()), Time: now,
+		Agent: r.Claim.Agent(), Scopes: r.Scopes, Audiences: r.Audiences, Proof: r.Claim.Proof(),
 		Limits: policy.Limits{Default: defaultLifetime, Max: maxLifetime, Of: "its certificate"},
 	}
 	if r.Bound != nil && r.Bound.Kind == ToCertificate {
@@ -87,7 +85,7 @@ type minting struct {
 // sign signs what was granted.
 func (m *minting) sign(_ context.Context, d *policy.Decision) error {
 	t := Token{
-		Credential: agents.Credential{Agent: m.Agent, IssuedAt: m.now}, Kind: AccessToken, Subject: m.Agent, Bound: m.Bound, Scopes: d.Granted.Scopes, Audiences: d.Granted.Audiences,
+		Credential: agents.Credential{Agent: m.Claim.Agent(), IssuedAt: m.now}, Kind: AccessToken, Subject: m.Claim.Agent(), Bound: m.Bound, Scopes: d.Granted.Scopes, Audiences: d.Granted.Audiences,
 	}
 	signer, err := m.s.signer(t.Audiences)
 	if err != nil {
@@ -115,15 +113,15 @@ func (m *minting) sign(_ context.Context, d *policy.Decision) error {
 
 // record records the token. It checks that the new credential is alive: its agent,
 // its signing key or its certificate may have been cut off meanwhile.
-func (m *minting) record(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+func (m *minting) record(tx storage.Tx, d *policy.Decision) (policy.Done, error) {
 	t := m.made.Token
-	done := policy.Done{Credential: t.ID.String(), Reasons: []string{m.Proof.String()}}
-	if m.Claim != nil {
-		if err := m.Claim(tx); err != nil {
+	done := policy.Done{Credential: t.ID.String(), Reasons: []string{m.Claim.Proof().String()}}
+	if m.Consume != nil {
+		if err := m.Consume(tx); err != nil {
 			return done, err
 		}
 	}
-	if _, err := t.check(agents.NewStanding(tx, m.now)); err != nil {
+	if _, err := t.check(d.Standing()); err != nil {
 		return done, err
 	}
 	return done, minted.Put(tx, t.ID.Expires(), t.ID.Key(), t)

@@ -79,7 +79,7 @@ func (m *mint) set(c agents.Change) {
 
 func (m *mint) suspend() { m.store.Suspend("bot") }
 
-var wanted = tokens.Request{Principal: policy.Agent("test"), Agent: "bot", Proof: audit.Evidence{Code: "a test"}}
+var wanted = tokens.Request{Claim: catest.Claim("bot")}
 
 var registered = agents.Change{Scopes: []string{"a", "b"}, Audiences: []string{"https://api.example"}}
 
@@ -161,7 +161,7 @@ func TestMintClaimThatFails(t *testing.T) {
 	m := newMint(t, keys.Ed25519)
 	m.add(registered)
 	r := wanted
-	r.Claim = func(storage.Tx) error { return policy.ErrDenied }
+	r.Consume = func(storage.Tx) error { return policy.ErrDenied }
 	if _, err := m.Mint(t.Context(), r); !errors.Is(err, policy.ErrDenied) {
 		t.Errorf("got %v", err)
 	}

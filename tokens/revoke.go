@@ -13,12 +13,12 @@ import (
 // ErrHolder says that an agent asked for the end of a token that is not its own.
 var ErrHolder = agents.NewRefusal("not_the_holder", policy.ErrDenied.Error()+": the token belongs to another agent", policy.ErrDenied)
 
-// Revoke kills one token that is on record and alive. If holder is not empty,
-// the token must be that agent's (RFC 7009, section 2.1).
-func (s *Service) Revoke(ctx context.Context, p policy.Principal, jti agents.CredentialID, holder agents.Name, why agents.Reason) (Token, error) {
+// Revoke kills one token that is on record and alive. An agent may revoke only its own
+// tokens (RFC 7009, section 2.1); an operator, who claims to be none, any.
+func (s *Service) Revoke(ctx context.Context, c policy.Claim, jti agents.CredentialID, why agents.Reason) (Token, error) {
 	now := s.Clock.Now()
 	var t Token
-	q := policy.Query{Principal: p, Action: audit.TokenRevoke, Time: now}
+	q := policy.Query{Claim: c, Principal: c.Principal(), Action: audit.TokenRevoke, Time: now}
 	err := s.Policy.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		done := policy.Done{Credential: jti.String(), Reasons: []string{why.String()}}
 		var err error
@@ -26,7 +26,7 @@ func (s *Service) Revoke(ctx context.Context, p policy.Principal, jti agents.Cre
 			return done, err
 		}
 		done.Subject = string(t.Agent)
-		if holder != "" && t.Agent != holder {
+		if holder := c.Agent(); holder != "" && t.Agent != holder {
 			return done, fmt.Errorf("%w: %s", ErrHolder, jti)
 		}
 		return done, agents.Revoke(tx, t.Credential, agents.Cutoff{At: now, Reason: why})

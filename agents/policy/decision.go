@@ -17,7 +17,12 @@ type Decision struct {
 	Refusal     error          // why not, unless Effect is allow
 	Versions    agents.Versions
 	expires     time.Time // when the answers of external engines lapse; the zero time means never
+	standing    *agents.Standing
 }
+
+// Standing tells, in the transaction that records the decision, which credentials may be
+// used when what is granted begins.
+func (d *Decision) Standing() *agents.Standing { return d.standing }
 
 // An Obligation comes with a decision to allow. A caller that does not know it, or
 // cannot fulfil it, must not act.

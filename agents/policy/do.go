@@ -62,8 +62,8 @@ type Done struct {
 var errAgain = errors.New("what was decided on has changed")
 
 // Do decides on a snapshot, prepares outside of any transaction, and then makes
-// the change and records its event in one transaction, if the decision still holds
-// there. If it does not, Do starts over once.
+// the change and records its event in one transaction, if the decision and the claim
+// of q still hold there. If the decision does not, Do starts over once.
 //
 // If any phase refuses, nothing of the change remains, and the refusal is
 // recorded in a transaction of its own: inside the failed one it would be rolled
@@ -121,8 +121,11 @@ func (p *Point) commit(ctx context.Context, q *Query, d *Decision, a Act) error 
 	var done Done
 	var refusal error
 	err := p.DB.Update(ctx, func(tx storage.Tx) error {
-		done = Done{}
-		if refusal = p.still(ctx, tx, q, d); refusal == nil && a.Change != nil {
+		done = Done{Subject: cmp.Or(q.Subject, string(q.Claim.agent))} // until the change says more
+		if refusal = p.still(ctx, tx, q, d); refusal == nil {
+			refusal = q.claimed(tx, d.standing)
+		}
+		if refusal == nil && a.Change != nil {
 			done, refusal = a.Change(tx, d)
 		}
 		if refusal != nil {

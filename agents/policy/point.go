@@ -66,6 +66,7 @@ func (p *Point) still(ctx context.Context, tx storage.Tx, q *Query, d *Decision)
 		return errAgain
 	}
 	facts, err := read(tx, q)
+	d.standing = facts.Standing(tx, q.begins())
 	if err != nil || facts.Versions == d.Versions {
 		return err
 	}

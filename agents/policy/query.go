@@ -21,6 +21,10 @@ type Query struct {
 	Begins     time.Time // when what is granted begins, if not then
 	Request    string    // correlates the event with logs and responses; "" means that of the context
 
+	// Claim says how the principal proved to be who it is. The transaction that records
+	// the decision checks it again.
+	Claim Claim
+
 	// Agent is the registered agent whose rights decide. "" means that the
 	// principal's role alone does; nothing is granted then.
 	Agent agents.Name

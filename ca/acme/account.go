@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -61,11 +62,29 @@ func getAccount(tx storage.Tx, id string) (*account, error) {
 func (a *account) put(tx storage.Tx) error { return accounts.Put(tx, a.ID, *a) }
 
 // standing returns the account's agent, or why the account is dead.
-func (a *account) standing(tx storage.Tx, now time.Time) (agents.Agent, error) {
+func (a *account) standing(s *agents.Standing) (agents.Agent, error) {
 	if a.Status != statusValid {
 		return agents.Agent{Name: a.Agent}, fmt.Errorf("%w: the account was %s", agents.ErrNotActive, a.Status)
 	}
-	return agents.NewStanding(tx, now).CheckHolder(a.Agent, a.Created)
+	return s.CheckHolder(a.Agent, a.Created)
+}
+
+var errOtherKey = agents.NewRefusalOf(agents.Proof, "account_key_changed", "the account has another key by now", nil)
+
+// claimOf is the claim of whoever signed with the key that a has now: the account is
+// alive, and still has that key.
+func (s *Service) claimOf(a *account) policy.Claim {
+	return policy.NewClaim(policy.Agent(s.TrustDomain.ID(a.Agent)), a.Agent, audit.Evidence{}, func(tx storage.Tx, st *agents.Standing) error {
+		now, err := getAccount(tx, a.ID)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(now.Key, a.Key) {
+			return errOtherKey
+		}
+		_, err = now.standing(st)
+		return err
+	})
 }
 
 func byThumbprint(tx storage.Tx, k *key) (*account, error) {
@@ -129,7 +148,7 @@ func (s *Service) findAccount(r *request) (*answer, error) {
 	var dead error
 	err := s.DB.View(r.ctx, func(tx storage.Tx) (err error) {
 		if a, err = byThumbprint(tx, r.key); err == nil {
-			_, dead = a.standing(tx, r.now)
+			_, dead = a.standing(agents.NewStanding(tx, r.now))
 		}
 		return err
 	})
@@ -185,12 +204,11 @@ func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answ
 		return nil, err
 	}
 	q.Time = now
+	a.Agent, a.Created = b.agent, now
+	q.Claim = policy.NewClaim(q.Principal, b.agent, audit.Evidence{}, func(tx storage.Tx, _ *agents.Standing) error {
+		return agents.Bind(tx, b.kid, now)
+	})
 	err = s.Policy.Do(r.ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
-		agent, err := agents.Bind(tx, b.kid, now)
-		if err != nil {
-			return policy.Done{}, err
-		}
-		a.Agent, a.Created = agent.Name, now
 		if err := r.key.enter(tx, a.ID, now); err != nil {
 			return policy.Done{}, err
 		}
@@ -246,9 +264,6 @@ func (s *Service) updateAccount(r *request) (*answer, error) {
 	}
 	var changed account
 	err := s.Policy.Do(r.ctx, s.query(r, action), policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
-		if err := r.alive(tx, s.Clock.Now()); err != nil {
-			return policy.Done{}, err
-		}
 		a, err := getAccount(tx, r.account.ID)
 		if err != nil {
 			return policy.Done{}, err

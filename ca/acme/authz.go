@@ -96,9 +96,6 @@ func (s *Service) deactivateAuthz(r *request) (*answer, error) {
 		if o, n, err = s.findAuthz(tx, r); err != nil {
 			return policy.Done{}, err
 		}
-		if err := r.alive(tx, s.Clock.Now()); err != nil {
-			return policy.Done{}, err
-		}
 		if st := o.Authz[n].Status; st != statusPending && st != statusValid {
 			return policy.Done{}, newProblem("malformed", "the authorization is %s already", st)
 		}

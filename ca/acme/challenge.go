@@ -124,11 +124,8 @@ func (s *Service) begin(r *request, t task) (o *order, c *challenge, err error) 
 		return nil, nil, err
 	}
 	var begun bool
-	err = s.DB.Update(r.ctx, func(tx storage.Tx) (err error) {
+	err = s.update(r, func(tx storage.Tx) (err error) {
 		begun = false
-		if err := r.alive(tx, s.Clock.Now()); err != nil {
-			return err
-		}
 		if o, _, c, err = s.findChallenge(tx, r); err != nil || c.Status != statusPending || !reserved {
 			return err
 		}

@@ -124,10 +124,9 @@ func (s *Service) issue(r *request, o *order, csr *ca.CSR) (*order, error) {
 	}
 	var done *order
 	_, err := s.CA.Issue(r.ctx, ca.Request{
-		Principal: s.principal(r), Agent: r.account.Agent, CSR: csr, TTL: ttl, Profile: profile, Exact: true, CommonName: o.commonName(),
-		Proof: audit.FulfilledOrder(o.ID.String()), Proven: o.proven(),
-		Claim: func(tx storage.Tx, issued *ca.Issued) (err error) {
-			done, err = s.claim(tx, r, o.ID, issued)
+		Claim: r.claim.By(audit.FulfilledOrder(o.ID.String())), CSR: csr, TTL: ttl, Profile: profile, Exact: true, CommonName: o.commonName(), Proven: o.proven(),
+		Consume: func(tx storage.Tx, issued *ca.Issued) (err error) {
+			done, err = s.fulfil(tx, r, o.ID, issued)
 			return err
 		},
 	})
@@ -149,12 +148,9 @@ func (o *order) commonName() string {
 
 const maxCommonName = 64
 
-// claim makes the order valid, in the transaction that records its certificate.
-func (s *Service) claim(tx storage.Tx, r *request, id agents.CredentialID, issued *ca.Issued) (*order, error) {
+// fulfil makes the order valid, in the transaction that records its certificate.
+func (s *Service) fulfil(tx storage.Tx, r *request, id agents.CredentialID, issued *ca.Issued) (*order, error) {
 	now := s.Clock.Now()
-	if err := r.alive(tx, now); err != nil {
-		return nil, err
-	}
 	o, err := getOrder(tx, r.account.ID, id)
 	if err != nil {
 		return nil, err

@@ -21,15 +21,9 @@ func (s *Service) changeKey(r *request) (*answer, error) {
 	q := s.query(r, audit.ACMEAccountKey)
 	q.KeyThumbprint = next.hash()
 	err = s.Policy.Do(r.ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
-		if err := r.alive(tx, s.Clock.Now()); err != nil {
-			return policy.Done{}, err
-		}
 		a, err := getAccount(tx, r.account.ID)
 		if err != nil {
 			return policy.Done{}, err
-		}
-		if a.key.thumbprint != r.key.thumbprint {
-			return policy.Done{}, newProblem("unauthorized", "the account has another key by now")
 		}
 		holder, err := thumbprints.Get(tx, next.thumbprint)
 		if err == nil {

@@ -62,7 +62,7 @@ func (s *Service) newOrder(r *request) (*answer, error) {
 			return nil, err
 		}
 	}
-	if err := s.DB.Update(r.ctx, o.put); err != nil {
+	if err := s.update(r, o.put); err != nil {
 		return nil, err
 	}
 	doc := s.document(o, now)

@@ -33,6 +33,7 @@ type request struct {
 	key     *key         // that signed
 	account *account     // nil if the key came with the request
 	agent   agents.Agent // of the account
+	claim   policy.Claim // zero if a key that came with the request proves nothing yet
 }
 
 // An answer is the response of an endpoint.
@@ -136,7 +137,7 @@ func (s *Service) identify(r *request, j *jws) error {
 		if r.account, err = getAccount(tx, id); err != nil {
 			return err
 		}
-		r.agent, dead = r.account.standing(tx, r.now)
+		r.agent, dead = r.account.standing(agents.NewStanding(tx, r.now))
 		return nil
 	})
 	if errors.Is(err, storage.ErrNotFound) {
@@ -152,19 +153,26 @@ func (s *Service) identify(r *request, j *jws) error {
 	if err := admission.Prove(r.ctx, r.account.Agent); err != nil {
 		return err
 	}
+	r.claim = s.claimOf(r.account)
 	if policy.IsDenial(dead) {
 		return s.Policy.Refuse(r.ctx, s.query(r, audit.ACMERequest), dead)
 	}
 	return dead
 }
 
-// alive returns nil if the account may still be used, as of tx.
-func (r *request) alive(tx storage.Tx, now time.Time) error {
-	a, err := getAccount(tx, r.account.ID)
-	if err != nil {
-		return err
+// update makes a change without an event of its own, if the account that signed may
+// still be used in its transaction. Otherwise the refusal is recorded.
+func (s *Service) update(r *request, change func(storage.Tx) error) error {
+	var dead error
+	err := s.DB.Update(r.ctx, func(tx storage.Tx) error {
+		if dead = r.claim.Check(tx, agents.NewStanding(tx, s.Clock.Now())); dead != nil {
+			return dead
+		}
+		return change(tx)
+	})
+	if dead != nil && errors.Is(err, dead) {
+		return s.Policy.Refuse(r.ctx, s.query(r, audit.ACMERequest), dead)
 	}
-	_, err = a.standing(tx, now)
 	return err
 }
 
@@ -195,7 +203,7 @@ func (s *Service) principal(r *request) policy.Principal {
 
 // query asks whether the request may do something to its own agent.
 func (s *Service) query(r *request, action audit.Action) policy.Query {
-	q := policy.Query{Principal: s.principal(r), Action: action, Time: r.now}
+	q := policy.Query{Claim: r.claim, Principal: s.principal(r), Action: action, Time: r.now}
 	if r.account != nil {
 		q.Subject = string(r.account.Agent)
 	}

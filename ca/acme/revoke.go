@@ -38,8 +38,12 @@ func (s *Service) revoke(r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	claim := r.claim
+	if r.account == nil {
+		claim = s.claimOfKey(r, serial)
+	}
 	// A full disk must not stop a revocation.
-	_, err = s.CA.Revoke(storage.Urgent(r.ctx), s.principal(r), serial, why)
+	_, err = s.CA.Revoke(storage.Urgent(r.ctx), claim, serial, why)
 	switch {
 	case errors.Is(err, agents.ErrRevoked):
 		return nil, newProblem("alreadyRevoked", "the certificate is revoked already")
@@ -101,10 +105,25 @@ func (s *Service) revocable(r *request, cert *x509.Certificate) (agents.Credenti
 	return c.ID, err
 }
 
+// claimOfKey is the claim of whoever signed with the key of a certificate.
+func (s *Service) claimOfKey(r *request, serial agents.CredentialID) policy.Claim {
+	return policy.NewClaim(s.principal(r), "", audit.Evidence{}, func(tx storage.Tx, _ *agents.Standing) error {
+		c, err := ca.Get(tx, serial)
+		if err == nil && !hasKey(c, r.key) {
+			err = fmt.Errorf("%w: certificate %s has another key", policy.ErrDenied, serial)
+		}
+		return err
+	})
+}
+
+func hasKey(c ca.Certificate, k *key) bool {
+	hash := sha256.Sum256(k.spki)
+	return subtle.ConstantTimeCompare(hash[:], c.KeyHash[:]) == 1
+}
+
 func (s *Service) mayRevoke(tx storage.Tx, r *request, c ca.Certificate) (bool, error) {
 	if r.account == nil {
-		hash := sha256.Sum256(r.key.spki)
-		return subtle.ConstantTimeCompare(hash[:], c.KeyHash[:]) == 1, nil
+		return hasKey(c, r.key), nil
 	}
 	if c.Agent != r.account.Agent {
 		return false, nil

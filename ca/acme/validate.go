@@ -15,8 +15,9 @@ import (
 // A claim says what an agent proves with a task.
 type claim struct {
 	proof
-	agent agents.Name
-	name  string // as in a certificate
+	agent   agents.Name
+	name    string // as in a certificate
+	account policy.Claim
 }
 
 // validate finds out whether the account controls the name of the task, and records the
@@ -24,7 +25,7 @@ type claim struct {
 func (s *Service) validate(ctx context.Context, t task) {
 	var c claim
 	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
-		c, err = t.claim(tx, s.Clock.Now())
+		c, err = s.claimed(tx, t)
 		return err
 	})
 	var failed *problem
@@ -61,8 +62,9 @@ func (t task) find(tx storage.Tx, now time.Time) (*order, *challenge, error) {
 	return o, c, nil
 }
 
-func (t task) claim(tx storage.Tx, now time.Time) (claim, error) {
-	o, c, err := t.find(tx, now)
+// claimed returns what the account of a task claims.
+func (s *Service) claimed(tx storage.Tx, t task) (claim, error) {
+	o, c, err := t.find(tx, s.Clock.Now())
 	if err != nil {
 		return claim{}, err
 	}
@@ -71,7 +73,7 @@ func (t task) claim(tx storage.Tx, now time.Time) (claim, error) {
 		return claim{}, err
 	}
 	az := o.Authz[t.authz]
-	return claim{proof{az.identifier, c.Type, c.Token, a.Key}, a.Agent, az.name()}, nil
+	return claim{proof{az.identifier, c.Type, c.Token, a.Key}, a.Agent, az.name(), s.claimOf(a)}, nil
 }
 
 // settle records the result of a task. A success counts only if the agent may have the
@@ -80,7 +82,7 @@ func (t task) claim(tx storage.Tx, now time.Time) (claim, error) {
 // two, the validation is repeated.
 func (s *Service) settle(ctx context.Context, t task, c claim, failed *problem) error {
 	now := s.Clock.Now()
-	q := policy.Query{Principal: policy.Agent(s.TrustDomain.ID(c.agent)), Action: audit.ACMEChallenge, Subject: string(c.agent), Time: now, Details: audit.Details{Names: []string{c.name}}}
+	q := policy.Query{Claim: c.account, Principal: c.account.Principal(), Action: audit.ACMEChallenge, Subject: string(c.agent), Time: now, Details: audit.Details{Names: []string{c.name}}}
 	if failed == nil {
 		err := s.Policy.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 			return policy.Done{Reasons: []string{t.kind, c.name}}, t.succeed(tx, c, now)
@@ -100,18 +102,14 @@ func (s *Service) settle(ctx context.Context, t task, c claim, failed *problem) 
 	return s.DB.Update(ctx, func(tx storage.Tx) error { return t.fail(tx, failed, now) })
 }
 
-// succeed makes the challenge and its authorization valid, if the account and its agent
-// may still be used and the name still belongs to the agent.
+// succeed makes the challenge and its authorization valid, if the name still belongs to
+// the agent. The account's claim was checked before.
 func (t task) succeed(tx storage.Tx, c claim, now time.Time) error {
 	o, ch, err := t.find(tx, now)
 	if err != nil {
 		return err
 	}
-	a, err := getAccount(tx, t.account)
-	if err != nil {
-		return err
-	}
-	agent, err := a.standing(tx, now)
+	agent, err := agents.Get(tx, c.agent)
 	if err != nil {
 		return err
 	}

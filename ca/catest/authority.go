@@ -106,9 +106,15 @@ func (a *Authority) Rotate(p keys.Purpose, algorithm keys.Algorithm, lifetime ti
 
 // Ask is a request for a certificate as the server makes it.
 func Ask(name agents.Name, csr *ca.CSR) ca.Request {
-	return ca.Request{
-		Principal: policy.Agent(TrustDomain.ID(name)), Agent: name, CSR: csr, Proof: audit.Evidence{Code: "a test"},
-	}
+	return ca.Request{Claim: Claim(name), CSR: csr}
+}
+
+// Operator is the claim of an operator, who acts for no agent.
+var Operator = policy.NewClaim(policy.UID(0), "", audit.ByOperator, nil)
+
+// Claim is the claim of an agent that proves nothing and is believed.
+func Claim(name agents.Name) policy.Claim {
+	return policy.NewClaim(policy.Agent(TrustDomain.ID(name)), name, audit.Evidence{Code: "a test"}, func(storage.Tx, *agents.Standing) error { return nil })
 }
 
 // CSR makes a request for a fresh key on P-256.

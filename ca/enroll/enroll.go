@@ -85,8 +85,10 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, er
 		return nil, s.refuse(r.Context(), invited, agent, err)
 	}
 	return s.CA.Issue(r.Context(), ca.Request{
-		Principal: invited, Agent: agent, CSR: csr, Profile: profile, Proof: audit.EnrollmentToken,
-		Claim: func(tx storage.Tx, _ *ca.Issued) error { return agents.Redeem(tx, e, s.Clock.Now()) },
+		Claim: policy.NewClaim(invited, agent, audit.EnrollmentToken, func(tx storage.Tx, _ *agents.Standing) error {
+			return agents.Redeem(tx, e, s.Clock.Now())
+		}),
+		CSR: csr, Profile: profile,
 	})
 }
 

@@ -26,48 +26,39 @@ func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, e
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return nil, errNoCertificate
 	}
-	agent, proof, err := s.holder(r)
+	claim, err := s.holder(r)
 	if err != nil {
 		return nil, err
 	}
-	who := policy.Agent(s.TrustDomain.ID(agent))
 	var request, ttl, profile string
 	if err := readJSON(w, r, map[string]any{"csr": &request, "ttl": &ttl, "profile": &profile}); err != nil {
 		return nil, err
 	}
 	lifetime, err := agents.ParseTTL(ttl)
 	if err != nil {
-		return nil, s.refuse(r.Context(), who, agent, err)
+		return nil, s.refuse(r.Context(), claim.Principal(), claim.Agent(), err)
 	}
 	csr, err := ca.ParseCSRPEM([]byte(request))
 	if err != nil {
-		return nil, s.refuse(r.Context(), who, agent, err)
+		return nil, s.refuse(r.Context(), claim.Principal(), claim.Agent(), err)
 	}
-	return s.CA.Issue(r.Context(), ca.Request{
-		Principal: who, Agent: agent, CSR: csr, TTL: lifetime, Profile: profile, Proof: proof,
-		// The body may have come long after the certificate was looked at.
-		Claim: func(tx storage.Tx, _ *ca.Issued) error {
-			_, _, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], s.Clock.Now())
-			return err
-		},
-	})
+	return s.CA.Issue(r.Context(), ca.Request{Claim: claim, CSR: csr, TTL: lifetime, Profile: profile})
 }
 
-// holder returns the agent whose certificate the client presented, and says
-// which certificate. If a certificate names an agent and cannot be used, the
-// refusal is recorded.
-func (s *Service) holder(r *http.Request) (agent agents.Name, proof audit.Evidence, err error) {
+// holder returns the claim of a client that presented a certificate. If the certificate
+// names an agent and cannot be used, the refusal is recorded.
+func (s *Service) holder(r *http.Request) (policy.Claim, error) {
 	now := s.Clock.Now()
-	err = s.DB.View(r.Context(), func(tx storage.Tx) error {
-		_, c, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], now)
-		agent, proof = c.Agent, audit.ClientCertificate(c.ID.String())
-		if err != nil {
+	var c ca.Certificate
+	err := s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
+		if _, c, err = ca.Authenticate(tx, r.TLS.PeerCertificates[0], now); err != nil {
 			return err
 		}
-		return admission.Prove(r.Context(), agent)
+		return admission.Prove(r.Context(), c.Agent)
 	})
 	if err != nil {
-		err = s.refuse(r.Context(), presenter, agent, err)
+		return policy.Claim{}, s.refuse(r.Context(), presenter, c.Agent, err)
 	}
-	return agent, proof, err
+	who := policy.Agent(s.TrustDomain.ID(c.Agent))
+	return policy.NewClaim(who, c.Agent, audit.ClientCertificate(c.ID.String()), policy.Alive(c.Credential)), nil
 }

@@ -90,10 +90,20 @@ func (p *parts) add(b *testing.B, name agents.Name) {
 	}
 }
 
+// presenting is the claim of an agent that presented a certificate.
+func presenting(b *testing.B, name agents.Name) policy.Claim {
+	now := time.Now()
+	id, err := agents.NewCredentialID(now.Add(time.Hour))
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := agents.Credential{ID: id, Agent: name, Issuer: "00ff", IssuedAt: now}
+	return policy.NewClaim(policy.Agent(benchTrustDomain.ID(name)), name, audit.ClientCertificate(id.String()), policy.Alive(c))
+}
+
 func (p *parts) issue(b *testing.B, name agents.Name) {
 	_, err := p.ca.Issue(audit.WithRequest(b.Context(), "0123456789abcdef"), ca.Request{
-		Principal: policy.Agent(benchTrustDomain.ID(name)), Agent: name, CSR: p.csr,
-		Proof: audit.ClientCertificate("0cf8f45f12f76a508027e925a2c2a0c037754589"),
+		Claim: presenting(b, name), CSR: p.csr,
 	})
 	if err != nil {
 		b.Error(err)
@@ -102,8 +112,7 @@ func (p *parts) issue(b *testing.B, name agents.Name) {
 
 func (p *parts) mint(b *testing.B) string {
 	t, err := p.tokens.Mint(audit.WithRequest(b.Context(), "0123456789abcdef"), tokens.Request{
-		Principal: policy.Agent(benchTrustDomain.ID("agent-0")), Agent: "agent-0",
-		Proof: audit.ClientCertificate("0cf8f45f12f76a508027e925a2c2a0c037754589"),
+		Claim: presenting(b, "agent-0"),
 	})
 	if err != nil {
 		b.Fatal(err)

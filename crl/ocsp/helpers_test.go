@@ -11,12 +11,10 @@ import (
 	xocsp "golang.org/x/crypto/ocsp"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/crl/ocsp"
-	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -50,10 +48,9 @@ func (w *world) start() {
 	w.Responder = ocsp.NewResponder(w.DB, w.CA, w.crl, w.Clock(), slog.New(slog.DiscardHandler))
 }
 
-func (w *world) now() time.Time          { return w.clock }
-func (w *world) pass(d time.Duration)    { w.clock = w.clock.Add(d) }
-func (w *world) second() time.Time       { return w.clock.Truncate(time.Second) }
-func (w *world) actor() policy.Principal { return policy.Bearer("test") }
+func (w *world) now() time.Time       { return w.clock }
+func (w *world) pass(d time.Duration) { w.clock = w.clock.Add(d) }
+func (w *world) second() time.Time    { return w.clock.Truncate(time.Second) }
 
 func (w *world) check(err error) {
 	w.t.Helper()
@@ -88,7 +85,7 @@ func (w *world) issue(name agents.Name) leaf {
 
 func (w *world) tryIssue(name agents.Name) (leaf, error) {
 	w.t.Helper()
-	issued, err := w.CA.Issue(context.Background(), ca.Request{Principal: w.actor(), Agent: name, CSR: w.csr, Proof: audit.Evidence{Code: "a test"}})
+	issued, err := w.CA.Issue(context.Background(), catest.Ask(name, w.csr))
 	if err != nil {
 		return leaf{}, err
 	}
@@ -99,7 +96,7 @@ func (w *world) tryIssue(name agents.Name) (leaf, error) {
 
 func (w *world) revoke(l leaf, why agents.Reason) {
 	w.t.Helper()
-	_, err := w.CA.Revoke(context.Background(), w.actor(), l.ID, why)
+	_, err := w.CA.Revoke(context.Background(), catest.Operator, l.ID, why)
 	w.check(err)
 }
 

@@ -85,7 +85,7 @@ func (o *Own) Renew(ctx context.Context) error {
 		return err
 	}
 	issued, err := o.ca.Issue(storage.Urgent(ctx), ca.Request{
-		Principal: policy.System, Agent: agents.Authority, CSR: csr, Proof: audit.ByServer, Time: now,
+		Claim: policy.NewClaim(policy.System, agents.Authority, audit.ByServer, nil), CSR: csr, Time: now,
 	})
 	if err != nil {
 		return err

@@ -54,7 +54,7 @@ func (s *Service) issue(ctx context.Context, p policy.Principal, in api.IssueReq
 		return out, s.Policy.Refuse(ctx, q, err)
 	}
 	issued, err := s.Authority.CA.Issue(ctx, ca.Request{
-		Principal: p, OnBehalfOf: s.TrustDomain.ID(name), Agent: name, CSR: csr, TTL: ttl, Profile: in.Profile, Proof: audit.ByOperator,
+		Claim: policy.NewClaim(p, name, audit.ByOperator, nil), OnBehalfOf: s.TrustDomain.ID(name), CSR: csr, TTL: ttl, Profile: in.Profile,
 	})
 	if err != nil {
 		return out, err
@@ -164,7 +164,7 @@ func (s *Service) revokeCertificate(ctx context.Context, p policy.Principal, in 
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	c, err := s.Authority.CA.Revoke(storage.Urgent(ctx), p, serial, why)
+	c, err := s.Authority.CA.Revoke(storage.Urgent(ctx), policy.NewClaim(p, "", audit.ByOperator, nil), serial, why)
 	if err != nil {
 		return api.Receipt{}, err
 	}
@@ -219,7 +219,7 @@ func (s *Service) revokeToken(ctx context.Context, p policy.Principal, in api.To
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	t, err := s.Authority.Tokens.Revoke(storage.Urgent(ctx), p, jti, "", why)
+	t, err := s.Authority.Tokens.Revoke(storage.Urgent(ctx), policy.NewClaim(p, "", audit.ByOperator, nil), jti, why)
 	if err != nil {
 		return api.Receipt{}, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/server/operator"
 	"github.com/brevet-ca/brevet/server/servertest"
 	"github.com/brevet-ca/brevet/storage"
@@ -93,7 +94,7 @@ func (p *parts) change(action audit.Action, do func(storage.Tx) error) {
 }
 
 func (p *parts) issue(n agents.Name) (id agents.CredentialID) {
-	issued, err := p.ca.Issue(p.t.Context(), ca.Request{Principal: policy.Bearer("x"), Agent: n, CSR: p.csr, TTL: time.Minute})
+	issued, err := p.ca.Issue(p.t.Context(), ca.Request{Claim: catest.Claim(n), CSR: p.csr, TTL: time.Minute})
 	if err == nil {
 		return issued.ID
 	}
@@ -104,7 +105,7 @@ func (p *parts) issue(n agents.Name) (id agents.CredentialID) {
 }
 
 func (p *parts) mint(n agents.Name) (id agents.CredentialID) {
-	t, err := p.tokens.Mint(p.t.Context(), tokens.Request{Principal: policy.Agent("x"), Agent: n})
+	t, err := p.tokens.Mint(p.t.Context(), tokens.Request{Claim: catest.Claim(n)})
 	if err == nil {
 		return t.ID
 	}
@@ -179,7 +180,7 @@ func TestWritersDoNotWaitForSurveys(t *testing.T) {
 		p.issue("bot")
 		p.mint("bot")
 		p.issue("stranger") // a refusal
-		if _, err := p.ca.Revoke(t.Context(), policy.UID(0), last, agents.Superseded); err != nil {
+		if _, err := p.ca.Revoke(t.Context(), catest.Operator, last, agents.Superseded); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -212,11 +213,11 @@ func TestSurveysAreBroughtUpToDate(t *testing.T) {
 			p.now = p.now.Add(time.Duration(random.IntN(40)) * time.Second)
 		case 7:
 			if len(certs) > 0 {
-				p.ca.Revoke(t.Context(), policy.UID(0), certs[random.IntN(len(certs))], agents.Superseded)
+				p.ca.Revoke(t.Context(), catest.Operator, certs[random.IntN(len(certs))], agents.Superseded)
 			}
 		case 8:
 			if len(jtis) > 0 {
-				p.tokens.Revoke(t.Context(), policy.UID(0), jtis[random.IntN(len(jtis))], "", agents.Superseded)
+				p.tokens.Revoke(t.Context(), catest.Operator, jtis[random.IntN(len(jtis))], agents.Superseded)
 			}
 		case 9:
 			if random.IntN(4) == 0 {

@@ -14,7 +14,6 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
 	"github.com/brevet-ca/brevet/tokens/oauth"
@@ -92,7 +91,7 @@ func TestTokenBoundToAKeyIsNoBearerToken(t *testing.T) {
 	const records = storage.Partitioned[tokens.Token]("tokens")
 	m := newAlone(t, "")
 	m.add(agents.Change{Scopes: []string{"brevet:introspect"}})
-	minted, err := m.Tokens.Mint(t.Context(), tokens.Request{Principal: policy.Agent("test"), Agent: "bot", Proof: audit.Evidence{Code: "a test"}})
+	minted, err := m.Tokens.Mint(t.Context(), tokens.Request{Claim: catest.Claim("bot")})
 	if err != nil {
 		t.Fatal(err)
 	}

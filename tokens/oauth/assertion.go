@@ -39,12 +39,17 @@ type assertion struct {
 	agent   agents.Name
 	id      string
 	expires time.Time
+	signer  agents.Key
 }
 
 var errUsed = fmt.Errorf("%w: the assertion was used before", ErrClient)
 
-// claim uses the assertion up.
-func (a assertion) claim(tx storage.Tx) error {
+// check returns nil if the key that signed still proves who the agent is. It is a
+// [policy.Check].
+func (a assertion) check(_ storage.Tx, s *agents.Standing) error { return s.CheckKey(a.signer) }
+
+// use uses the assertion up. It is a [policy.Check].
+func (a assertion) use(tx storage.Tx, _ *agents.Standing) error {
 	err := used.Create(tx, a.expires, a.key(), struct{}{})
 	if errors.Is(err, storage.ErrExists) {
 		return errUsed
@@ -97,8 +102,9 @@ func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, now time.T
 	if err != nil {
 		return a, err
 	}
-	for _, spki := range candidates {
-		if signed.by(spki) {
+	for _, k := range candidates {
+		if signed.by(k.Public) {
+			a.signer = k
 			return a, nil
 		}
 	}

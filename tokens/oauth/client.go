@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,17 +21,29 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // A client is an agent that has proven who it is, and how.
 type client struct {
-	agent agents.Agent
-	bound *tokens.Binding        // its certificate, if it presented one
-	claim func(storage.Tx) error // uses its assertion up; nil if it presented only a certificate
+	agent  agents.Agent
+	bound  *tokens.Binding // its certificate, if it presented one
+	proof  audit.Evidence
+	checks []policy.Check // whether what it presented may still be used
+	use    policy.Check   // uses up its assertion, if it presented one
 }
 
-// proof says how, for the audit log.
-func (c *client) proof() audit.Evidence {
-	if c.claim != nil {
-		return audit.PrivateKeyJWT
-	}
-	return audit.ClientCertificate(c.bound.Certificate.ID.String())
+// claim returns the claim of a client, which uses its assertion up.
+func (s *Server) claim(c *client) policy.Claim {
+	who := policy.Agent(s.Tokens.TrustDomain.ID(c.agent.Name))
+	return policy.NewClaim(who, c.agent.Name, c.proof, func(tx storage.Tx, st *agents.Standing) error {
+		for _, check := range append(slices.Clip(c.checks), c.use) {
+			if check == nil {
+				continue
+			}
+			if err := check(tx, st); policy.IsDenial(err) && !errors.Is(err, ErrClient) {
+				return fmt.Errorf("%w: %w", ErrClient, err)
+			} else if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // authenticate returns the agent that a request comes from (RFC 6749, section 2.3;
@@ -79,6 +92,7 @@ func (s *Server) identify(tx storage.Tx, r *http.Request, f form, now time.Time)
 	if cert != nil {
 		c.agent = cert.Agent
 		c.bound = &tokens.Binding{Kind: tokens.ToCertificate, Certificate: cert.Credential, Thumbprint: cert.Thumbprint}
+		c.proof, c.checks = audit.ClientCertificate(cert.Credential.ID.String()), []policy.Check{policy.Alive(cert.Credential)}
 	}
 	text := f.get("client_assertion")
 	switch id := f.get("client_id"); {
@@ -102,7 +116,7 @@ func (s *Server) identify(tx storage.Tx, r *http.Request, f form, now time.Time)
 		return c, a.agent, fmt.Errorf("%w: the assertion and the client certificate name different agents", ErrClient)
 	}
 	c.agent, err = agents.Get(tx, a.agent)
-	c.claim = a.claim
+	c.proof, c.checks, c.use = audit.PrivateKeyJWT, append(c.checks, a.check), a.use
 	return c, a.agent, err
 }
 

@@ -77,10 +77,18 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Intr
 // the client was authenticated; it may be nil.
 func (s *Server) authenticateOnce(ctx context.Context, r *http.Request, f form, action audit.Action, then func(storage.Tx, *client) error) (*client, error) {
 	c, err := s.authenticate(ctx, r, f, action, then)
-	if err != nil || c.claim == nil {
+	if err != nil || c.use == nil {
 		return c, err
 	}
-	return c, s.Tokens.DB.Update(ctx, c.claim)
+	err = s.Tokens.DB.Update(ctx, func(tx storage.Tx) error {
+		return s.claim(c).Check(tx, agents.NewStanding(tx, s.Tokens.Clock.Now()))
+	})
+	if err != nil {
+		return nil, s.deny(ctx, policy.Anonymous, action, c.agent.Name, err)
+	}
+	used := *c
+	used.use = nil
+	return &used, nil
 }
 
 // ServeRevoke is the revocation endpoint (RFC 7009, section 2). Agents revoke
@@ -118,7 +126,10 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Tokens.Revoke(storage.Urgent(r.Context()), policy.Agent(s.Tokens.TrustDomain.ID(c.agent.Name)), t.ID, c.agent.Name, agents.Superseded)
+	_, err = s.Tokens.Revoke(storage.Urgent(r.Context()), s.claim(c), t.ID, agents.Superseded)
+	if errors.Is(err, ErrClient) {
+		return err // it ended meanwhile
+	}
 	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, tokens.ErrHolder) || policy.FaultOf(err) == agents.Proof {
 		return nil // it had ended, or is another's, which this client may not learn
 	}

@@ -49,10 +49,10 @@ type Wish struct {
 	Scopes    []agents.Scope // none means what the registry grants
 	Audiences []string       // none means the only one there is
 
-	// Claim, if set, uses up what the client presented, such as a code. It runs in
+	// Consume, if set, uses up what the client presented, such as a code. It runs in
 	// the transaction that records the token, may run twice, and touches nothing
 	// else.
-	Claim func(storage.Tx) error
+	Consume func(storage.Tx) error
 }
 
 // maxResources is how many resources one token may be for.

@@ -77,15 +77,15 @@ func TestAnotherGrant(t *testing.T) {
 		t.Errorf("a scope that the agent has not: %d %v", status, answer)
 	}
 	g.wish.Scopes = []agents.Scope{"b"}
-	g.wish.Claim = func(storage.Tx) error { return policy.ErrDenied }
+	g.wish.Consume = func(storage.Tx) error { return policy.ErrDenied }
 	if status, answer := ask(m.assertion(key)); status == http.StatusOK {
 		t.Errorf("a claim that fails: %d %v", status, answer)
 	}
-	g.wish.Claim = nil
+	g.wish.Consume = nil
 
 	// The assertion is used up beside what the grant claims.
 	assertion := m.assertion(key)
-	g.wish.Claim = func(storage.Tx) error { return nil }
+	g.wish.Consume = func(storage.Tx) error { return nil }
 	if status, answer := ask(assertion); status != http.StatusOK {
 		t.Errorf("a claim: %d %v", status, answer)
 	}

@@ -4,8 +4,6 @@ import (
 	"net/http"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/policy"
-	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/tokens"
 )
@@ -44,30 +42,11 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) (*tokens.Minted, e
 	if err != nil {
 		return nil, err
 	}
-	who := policy.Agent(s.Tokens.TrustDomain.ID(c.agent.Name))
+	want := tokens.Request{Claim: s.claim(c), Bound: c.bound, Scopes: asked.scopes, Audiences: asked.audiences}
 	wish, err := g.Wish(ctx, asked)
 	if err != nil {
-		r := tokens.Request{Principal: who, Agent: c.agent.Name, Bound: c.bound, Proof: c.proof(), Scopes: asked.scopes, Audiences: asked.audiences}
-		return nil, s.Tokens.Refuse(ctx, r, err)
+		return nil, s.Tokens.Refuse(ctx, want, err)
 	}
-	return s.Tokens.Mint(ctx, tokens.Request{
-		Principal: who, Agent: c.agent.Name, Bound: c.bound, Proof: c.proof(), Claim: both(c.claim, wish.Claim),
-		Scopes: wish.Scopes, Audiences: wish.Audiences,
-	})
-}
-
-// both returns a function that calls two others. Each may be nil.
-func both(a, b func(storage.Tx) error) func(storage.Tx) error {
-	if a == nil {
-		return b
-	}
-	if b == nil {
-		return a
-	}
-	return func(tx storage.Tx) error {
-		if err := a(tx); err != nil {
-			return err
-		}
-		return b(tx)
-	}
+	want.Scopes, want.Audiences, want.Consume = wish.Scopes, wish.Audiences, wish.Consume
+	return s.Tokens.Mint(ctx, want)
 }
