@@ -14,21 +14,15 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/catest"
+	"github.com/brevet-ca/brevet/server/test/peer"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 // openssl runs the real program. Without it the test is skipped, but not in CI.
 func openssl(t *testing.T, args ...string) string {
 	t.Helper()
-	path, err := exec.LookPath("openssl")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("openssl is missing: what it makes of our certificates is untested")
-		}
-		t.Skip("SKIPPED: openssl is missing, so what it makes of our certificates is untested")
-	}
 	var stderr bytes.Buffer
-	cmd := exec.Command(path, args...)
+	cmd := exec.Command(peer.Find(t, "openssl"), args...)
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/test/peer"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -336,13 +337,7 @@ func TestTenThousandEntries(t *testing.T) {
 
 // TestOpenSSLReadsOurLists, empty ones too.
 func TestOpenSSLReadsOurLists(t *testing.T) {
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("openssl is missing: what it makes of our CRLs is untested")
-		}
-		t.Skip("SKIPPED: openssl is missing, so what it makes of our CRLs is untested")
-	}
+	openssl := peer.Find(t, "openssl")
 	for _, algorithm := range keys.Algorithms() {
 		w := newWorld(t, algorithm)
 		w.Add("bot", agents.Change{})

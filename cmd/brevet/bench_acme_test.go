@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/server/admin/api"
-	"github.com/brevet-ca/brevet/server/servertest/script"
+	"github.com/brevet-ca/brevet/server/test/peer"
 )
 
 // BenchmarkACME measures whole orders for a name that needs no challenge
@@ -31,9 +31,7 @@ func BenchmarkACME(b *testing.B) {
 		b.Run(fmt.Sprintf("accounts=%d", accounts), func(b *testing.B) {
 			if accounts < 32 {
 				b.Run("pebble", func(b *testing.B) {
-					if ok, err := script.Condition("need:pebble"); !ok {
-						b.Skip("SKIPPED: pebble is missing: make peers installs it ", err)
-					}
+					peer.Find(b, "pebble")
 					rate, err := loadACME(b, startPebble(b, accounts))
 					if err != nil {
 						b.Skip("SKIPPED: Pebble failed, which it rarely does: ", err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/test/peer"
 )
 
 func TestCompletion(t *testing.T) {
@@ -54,13 +55,7 @@ func TestCompletion(t *testing.T) {
 
 // TestCompletionInBash has a real bash run the script over this program.
 func TestCompletionInBash(t *testing.T) {
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("bash is missing: the completion script is untested")
-		}
-		t.Skip("SKIPPED: bash is missing, so the completion script is untested")
-	}
+	bash := peer.Find(t, "bash")
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

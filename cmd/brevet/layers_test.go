@@ -23,7 +23,7 @@ var layers = map[string]string{
 	"server/test/storm":        "",
 	"server/test/upgrade":      "",
 	"server/test/rawacme":      "server/servertest",
-	"server/servertest/script": "server/admin/api",
+	"server/servertest/script": "server/admin/api server/test/peer",
 	"server/servertest":        "server server/admin/api ca agents storage/bolt storage/audit storage/audit/audittest storage pqc/pkix",
 	"server":                   "agents/admission ca/acme server/admin server/operator server/admin/api server/relying server/config server/limit server/telemetry crl/ocsp crl tokens/oauth tokens ca agents/policy agents/clock agents storage/keys storage ca/enroll server/authority storage/keys/file storage/audit",
 	"server/limit":             "agents/admission",
@@ -66,6 +66,7 @@ var layers = map[string]string{
 	"pqc/keycheck":             "pqc",
 	"pqc":                      "pqc/jose/strict",
 	"pqc/jose/strict":          "",
+	"server/test/peer":         "",
 }
 
 // doors says through which packages third-party code comes in.

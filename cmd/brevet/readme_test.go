@@ -8,19 +8,14 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/server/config"
-	"github.com/brevet-ca/brevet/server/servertest/script"
+	"github.com/brevet-ca/brevet/server/test/peer"
 )
 
 // TestTourInREADME pastes the README's tour into a shell, on ports that are
 // free.
 func TestTourInREADME(t *testing.T) {
 	for _, program := range []string{"bash", "openssl"} {
-		if ok, err := script.Condition("need:" + program); !ok {
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Skipf("SKIPPED: %s is missing", program)
-		}
+		peer.Find(t, program)
 	}
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {

@@ -44,7 +44,7 @@ type life struct {
 // wrote: output, logs, files, names of files, and command lines.
 func TestSecretsInNoForm(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("it looks at /proc")
+		t.Skip("it looks at /proc, which only Linux has")
 	}
 	base, err := os.MkdirTemp("", "bv")
 	if err != nil {

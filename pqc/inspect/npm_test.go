@@ -17,6 +17,7 @@ import (
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/pqc/pkix/pkixtest"
+	"github.com/brevet-ca/brevet/server/test/peer"
 )
 
 // npmDir is where make peers puts jose and @noble, and a node that knows ML-DSA.
@@ -33,10 +34,7 @@ func node(t *testing.T, cases any) []any {
 	}
 	_, missing := os.Stat(filepath.Join(npmDir, "node_modules", "jose"))
 	if _, err := exec.LookPath(program); err != nil || missing != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("node, or jose and @noble from npm, are missing: run make peers")
-		}
-		t.Skip("SKIPPED: needs node, and jose and @noble from npm: run make peers")
+		peer.Missing(t, "node, or jose or @noble from npm, is missing: run make peers")
 	}
 	in, err := json.Marshal(cases)
 	check(t, err)

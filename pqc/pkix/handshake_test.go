@@ -9,11 +9,12 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/brevet-ca/brevet/server/test/peer"
 )
 
 // serveTLS serves HTTPS with a chain of certificates until the test ends.
@@ -74,13 +75,6 @@ func TestOthersConnect(t *testing.T) {
 
 func curl(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	path, err := exec.LookPath("curl")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("curl is missing: make peers installs it")
-		}
-		t.Skip("SKIPPED: curl is missing: make peers installs it")
-	}
-	out, err := exec.Command(path, args...).CombinedOutput()
+	out, err := exec.Command(peer.Find(t, "curl"), args...).CombinedOutput()
 	return string(out), err
 }

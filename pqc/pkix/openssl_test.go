@@ -9,19 +9,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/brevet-ca/brevet/server/test/peer"
 )
 
 // openssl runs the real program. Without it the test is skipped, but not in CI.
 func openssl(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	path, err := exec.LookPath("openssl")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("openssl is missing: what it makes of our certificates is untested")
-		}
-		t.Skip("SKIPPED: openssl is missing, so what it makes of our certificates is untested")
-	}
-	out, err := exec.Command(path, args...).CombinedOutput()
+	out, err := exec.Command(peer.Find(t, "openssl"), args...).CombinedOutput()
 	return string(out), err
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/test/peer"
 )
 
 // Run plays the stories in a directory, each as a test.
@@ -64,7 +65,7 @@ func Condition(cond string) (bool, error) {
 	if program == "namespace" {
 		err = exec.Command("unshare", "--map-root-user", "--mount", "true").Run()
 	}
-	if err != nil && os.Getenv("CI") == "true" {
+	if err != nil && peer.Demanded() {
 		return false, err
 	}
 	return err == nil, nil

@@ -14,13 +14,14 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server"
 	"github.com/brevet-ca/brevet/server/servertest"
+	"github.com/brevet-ca/brevet/server/test/peer"
 )
 
 // TestOpenSSLAndCurlAgree has the programs that everybody uses judge an
 // agent's certificate before and after the agent is suspended.
 func TestOpenSSLAndCurlAgree(t *testing.T) {
-	servertest.Peer(t, "openssl")
-	servertest.Peer(t, "curl")
+	peer.Find(t, "openssl")
+	peer.Find(t, "curl")
 	for _, algorithm := range []string{"ecdsa-p256", "ecdsa-p384", "ed25519", "ecdsa-p256+mldsa65", "ed25519+mldsa87"} {
 		t.Run(algorithm, func(t *testing.T) {
 			w := servertest.New(t, func(c *server.InitConfig) { c.Algorithm = algorithm })

@@ -11,12 +11,13 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server"
 	"github.com/brevet-ca/brevet/server/servertest"
+	"github.com/brevet-ca/brevet/server/test/peer"
 )
 
 // TestOpenSSLAndCurlAskOCSP before and after the agent is suspended.
 func TestOpenSSLAndCurlAskOCSP(t *testing.T) {
-	servertest.Peer(t, "openssl")
-	servertest.Peer(t, "curl")
+	peer.Find(t, "openssl")
+	peer.Find(t, "curl")
 	for _, algorithm := range []string{"ecdsa-p256", "ecdsa-p384", "ed25519", "ecdsa-p256+mldsa65"} {
 		t.Run(algorithm, func(t *testing.T) {
 			w := servertest.New(t, func(c *server.InitConfig) { c.Algorithm = algorithm })

@@ -16,6 +16,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server"
 	"github.com/brevet-ca/brevet/server/servertest"
+	"github.com/brevet-ca/brevet/server/test/peer"
 )
 
 // TestOpenIDClientReachesEachKind has the OAuth library that most of JavaScript
@@ -24,7 +25,7 @@ import (
 func TestOpenIDClientReachesEachKind(t *testing.T) {
 	const modules = "../../../bin/npm"
 	if _, err := os.Stat(modules + "/node_modules/openid-client"); err != nil {
-		servertest.Missing(t, "openid-client is missing: run make peers")
+		peer.Missing(t, "openid-client is missing: run make peers")
 	}
 	node := newNode(t)
 	for _, algorithm := range []string{"ecdsa-p256", "ecdsa-p256+mldsa65", "mldsa65", "mldsa65-ecdsa-p256-sha512", "mldsa44-ed25519-sha512"} {

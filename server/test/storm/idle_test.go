@@ -51,7 +51,7 @@ var short = os.Getenv("BREVET_LONG") == ""
 // certificates in ordinary time, and each is closed when its time is over.
 func TestTenThousandIdleConnections(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("it looks at /proc")
+		t.Skip("it looks at /proc, which only Linux has")
 	}
 	n, idle := 10_000, 12*time.Second
 	if short {

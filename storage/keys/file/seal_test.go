@@ -118,7 +118,7 @@ func FuzzKeyFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if block, _ := pem.Decode(text); block != nil && block.Type == sealedType {
 			if s, err := parseSealed(block.Bytes); err == nil && s.Algorithm.Params.KDF.Params.Iterations > 1000 {
-				t.Skip("costs what it says")
+				t.Skip("so many iterations take long")
 			}
 		}
 		for _, p := range []Passphrase{p, NoPassphrase} {

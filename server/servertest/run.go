@@ -1,28 +1,10 @@
 package servertest
 
 import (
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 )
-
-// Peer finds a program that a test talks to. CI demands it.
-func Peer(t *testing.T, name string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		Missing(t, name+" is missing: make peers installs it")
-	}
-}
-
-// Missing skips a test that lacks something. CI demands it.
-func Missing(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip("SKIPPED: " + why)
-}
 
 // Run runs a program, whose success must be as expected, and returns what it
 // printed.
