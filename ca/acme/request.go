@@ -2,13 +2,10 @@ package acme
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -34,51 +31,6 @@ type request struct {
 	account *account     // nil if the key came with the request
 	agent   agents.Agent // of the account
 	claim   policy.Claim // zero if a key that came with the request proves nothing yet
-}
-
-// An answer is the response of an endpoint.
-type answer struct {
-	status      int // 0 means 200
-	location    string
-	links       []string // values of Link headers, besides index
-	retryAfter  time.Duration
-	contentType string // "" means JSON
-	body        any    // as JSON, or octets as they are; nil for none
-	issuer      string // of the certificate in body, if it is one
-}
-
-type endpoint func(*Service, *request) (*answer, error)
-
-// byAccount, byKey and byEither serve an endpoint to requests signed by an account, by
-// a key in the request, or by either.
-func (s *Service) byAccount(e endpoint) http.Handler { return s.signed(e, true, false) }
-func (s *Service) byKey(e endpoint) http.Handler     { return s.signed(e, false, true) }
-func (s *Service) byEither(e endpoint) http.Handler  { return s.signed(e, true, true) }
-
-func (s *Service) signed(e endpoint, kid, jwk bool) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
-		s.mark(w)
-		r, err := s.authenticate(w, hr, kid, jwk)
-		if err != nil {
-			s.refuse(w, hr, err)
-			return
-		}
-		a, err := s.serve(e, r)
-		if err != nil {
-			s.refuse(w, hr, err)
-			return
-		}
-		s.reply(w, a)
-	})
-}
-
-// serve runs the endpoint.
-func (s *Service) serve(e endpoint, r *request) (*answer, error) {
-	a, err := e(s, r)
-	if err == nil && r.account != nil && s.Served != nil {
-		s.Served(r.http, r.account.Agent, a.issuer)
-	}
-	return a, err
 }
 
 // authenticate reads a request and finds out who signed it (RFC 8555, section 6.2).
@@ -209,97 +161,3 @@ func (s *Service) query(r *request, action audit.Action) policy.Query {
 	}
 	return q
 }
-
-// mark adds the header fields that every answer has.
-func (s *Service) mark(w http.ResponseWriter) {
-	w.Header().Set("Replay-Nonce", s.nonces.make())
-	w.Header().Set("Link", fmt.Sprintf("<%s>;rel=\"index\"", s.URL+DirectoryPath))
-	w.Header().Set("Cache-Control", "no-store")
-}
-
-func (s *Service) reply(w http.ResponseWriter, a *answer) {
-	h := w.Header()
-	for _, l := range a.links {
-		h.Add("Link", l)
-	}
-	if a.location != "" {
-		h.Set("Location", a.location)
-	}
-	setRetryAfter(h, a.retryAfter)
-	body, raw := a.body.([]byte)
-	if !raw && a.body != nil {
-		var err error
-		if body, err = json.Marshal(a.body); err != nil {
-			s.Log.Error("failed", "error", err)
-			w.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		a.contentType = "application/json"
-	}
-	if len(body) > 0 {
-		h.Set("Content-Type", a.contentType)
-	}
-	w.WriteHeader(max(a.status, http.StatusOK))
-	w.Write(body)
-}
-
-// refuse answers with a problem document and logs the reason, which may say more than
-// the client is told.
-func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	p := asProblem(err)
-	counted := admission.Of(r.Context())
-	if p.Type == "badNonce" { // as after a restart: the client asks again with the new one
-		counted.Pardon()
-	}
-	if counted.Over() && p.Status < 500 {
-		p = asProblem(admission.ErrLimited)
-	}
-	level := s.Log.Info
-	if p.Status >= 500 {
-		level = s.Log.Error
-	}
-	level("refused", "request", audit.RequestOf(r.Context()), "route", r.Pattern, "status", p.Status, "reason", err.Error())
-	if p.Location != "" {
-		w.Header().Set("Location", p.Location)
-	}
-	setRetryAfter(w.Header(), p.RetryAfter)
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	json.NewEncoder(w).Encode(p)
-}
-
-func setRetryAfter(h http.Header, d time.Duration) {
-	if d > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(max(d, time.Second).Seconds())))
-	}
-}
-
-// route serves a request. If there is no endpoint for it, the answer is a problem, too;
-// it is 405 where a POST is wanted (RFC 8555, section 6.3).
-func (s *Service) route(w http.ResponseWriter, r *http.Request) {
-	h, pattern := s.mux.Handler(r)
-	if pattern != "" {
-		s.mux.ServeHTTP(w, r)
-		return
-	}
-	a := &unrouted{header: http.Header{}}
-	h.ServeHTTP(a, r)
-	p := newProblem("malformed", "there is nothing here; the directory lists what there is")
-	if p.Status = http.StatusNotFound; a.status == http.StatusMethodNotAllowed {
-		allow := a.header.Get("Allow")
-		w.Header().Set("Allow", allow)
-		p.Status, p.Detail = a.status, "use "+allow+"; what accounts may see is read by POST-as-GET"
-	}
-	s.mark(w)
-	s.refuse(w, r, p)
-}
-
-// An unrouted receives the answer of the ServeMux when it has no handler.
-type unrouted struct {
-	header http.Header
-	status int
-}
-
-func (a *unrouted) Header() http.Header         { return a.header }
-func (a *unrouted) Write(b []byte) (int, error) { return len(b), nil }
-func (a *unrouted) WriteHeader(status int)      { a.status = status }
