@@ -80,6 +80,19 @@ func (e endpoint) post(ctx context.Context, c *tls.Config, path, kind string, bo
 // does. Redirects are not followed: the authority sends none, and nobody else may see
 // the request.
 func (e endpoint) do(r *http.Request, c *tls.Config) ([]byte, error) {
+	a, err := e.exchange(r, c, maxAnswer)
+	return a.body, err
+}
+
+// A document is what is at a URL now.
+type document struct {
+	body []byte // nil if it has not changed
+	etag string
+}
+
+// exchange is do for answers of another size, and for questions whether a document has
+// changed.
+func (e endpoint) exchange(r *http.Request, c *tls.Config, limit int64) (document, error) {
 	ctx, cancel := context.WithTimeoutCause(r.Context(), timeout, fmt.Errorf("no answer within %s", timeout))
 	defer cancel()
 	r.Header.Set("User-Agent", "brevet-client"+e.more)
@@ -91,22 +104,25 @@ func (e endpoint) do(r *http.Request, c *tls.Config) ([]byte, error) {
 	}
 	resp, err := t.RoundTrip(r.WithContext(ctx))
 	if err != nil && !sent.Load() {
-		return nil, unsent{e.explain(ctx, err)}
+		return document{}, unsent{e.explain(ctx, err)}
 	}
 	if err != nil {
-		return nil, e.broken(ctx, err)
+		return document{}, e.broken(ctx, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	known := r.Header.Get("If-None-Match")
 	switch {
+	case resp.StatusCode == http.StatusNotModified && known != "":
+		return document{etag: known}, nil
 	case resp.StatusCode != http.StatusOK:
-		return nil, e.refusal(resp, body, time.Now())
+		return document{}, e.refusal(resp, body, time.Now())
 	case err != nil:
-		return nil, e.broken(ctx, err)
-	case len(body) > maxAnswer:
-		return nil, fmt.Errorf("%s answers with more than %d octets: is that the URL of a brevet authority?", e.url, maxAnswer)
+		return document{}, e.broken(ctx, err)
+	case int64(len(body)) > limit:
+		return document{}, fmt.Errorf("%s answers with more than %d octets: is that the URL of a brevet authority?", e.url, limit)
 	}
-	return body, nil
+	return document{body, resp.Header.Get("ETag")}, nil
 }
 
 // broken is the error of a request that was sent and got no usable answer: nobody

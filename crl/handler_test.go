@@ -10,6 +10,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -25,6 +26,7 @@ func (w *world) served() func(method, path string, header ...string) answer {
 	w.t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /crl/{file}", func(rw http.ResponseWriter, r *http.Request) { w.ServeHTTP(rw, r) })
+	mux.HandleFunc("GET "+crl.BundlePath, func(rw http.ResponseWriter, r *http.Request) { w.ServeBundle(rw, r) })
 	srv := httptest.NewServer(mux)
 	w.t.Cleanup(srv.Close)
 	return func(method, path string, header ...string) answer {

@@ -7,7 +7,8 @@
 //
 // Every certificate of one issuer is covered by one complete list. The issuers are
 // covered by the lists of their roots, which are stored, because a root's key may be
-// kept elsewhere: see [Publisher.PublishRoots]. Delta, indirect and partitioned CRLs are
+// kept elsewhere: see [Publisher.PublishRoots]. Servers that load a file get lists of
+// their own, with the same entries: see [Publisher.Bundle]. Delta, indirect and partitioned CRLs are
 // not implemented.
 package crl
 
@@ -42,7 +43,14 @@ type Publisher struct {
 	// Answers makes the OCSP answers that roots sign along with their lists; nil for none.
 	Answers Answers
 
+	// ForFiles is the time from the making of a list for files to its nextUpdate, see
+	// [Publisher.Bundle]; 0 means a day.
+	ForFiles time.Duration
+
 	current atomic.Pointer[[]*CRL]
+	wanted  atomic.Bool // lists for files are, see Bundle
+	files   atomic.Pointer[[]*forFiles]
+	bundle  bundled
 	roots   atomic.Pointer[[]RootState]
 	signing sync.Mutex // one call of PublishRoots at a time
 
@@ -129,8 +137,12 @@ func (p *Publisher) buildAll(regular bool) ([]*CRL, error) {
 	for range maxAttempts {
 		began := time.Now()
 		var crls []*CRL
-		if crls, err = p.build(regular); err == nil {
+		var files []*forFiles
+		if crls, files, err = p.build(regular); err == nil {
 			p.current.Store(&crls)
+			if files != nil {
+				p.files.Store(&files)
+			}
 			return crls, nil
 		}
 		if !errors.Is(err, errOvertaken) {
@@ -143,7 +155,8 @@ func (p *Publisher) buildAll(regular bool) ([]*CRL, error) {
 
 // build makes the lists of all issuers: computed on one snapshot, signed outside of any
 // transaction, then stored before anybody sees them, if they still follow the last ones.
-func (p *Publisher) build(regular bool) ([]*CRL, error) {
+// The lists for files come before the others, so that the highest number is in the record.
+func (p *Publisher) build(regular bool) ([]*CRL, []*forFiles, error) {
 	// Several callers may wait for the result. A full disk must not hold a list back,
 	// or relying parties would not learn of a revocation.
 	ctx := storage.Urgent(context.Background())
@@ -162,15 +175,19 @@ func (p *Publisher) build(regular bool) ([]*CRL, error) {
 		return fill(tx, drafts, now)
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	files, err := p.signForFiles(drafts)
+	if err != nil {
+		return nil, nil, err
 	}
 	crls := make([]*CRL, len(drafts))
 	for i, d := range drafts {
 		if crls[i], err = d.sign(regular); err != nil {
-			return nil, fmt.Errorf("signing that of %s: %w", d.issuer.ID, err)
+			return nil, nil, fmt.Errorf("signing that of %s: %w", d.issuer.ID, err)
 		}
 	}
-	return crls, p.db.Update(ctx, func(tx storage.Tx) error { return record(tx, drafts, crls) })
+	return crls, files, p.db.Update(ctx, func(tx storage.Tx) error { return record(tx, drafts, crls) })
 }
 
 // Run publishes regularly until ctx is done. After a failure it calls failed and soon

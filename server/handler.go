@@ -7,6 +7,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/ca/enroll"
+	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
@@ -43,6 +44,7 @@ func (s *Server) agentHandler() http.Handler {
 	certs := certificates{s.authority, s.Log}
 	mux.HandleFunc("GET /roots.pem", certs.roots)
 	mux.HandleFunc("GET /chain.pem", certs.chain)
+	mux.HandleFunc("GET "+crl.BundlePath, s.authority.CRL.ServeBundle)
 	mux.Handle("POST "+enroll.Path, limited(http.HandlerFunc(s.enroll.ServeEnroll)))
 	mux.Handle("POST "+enroll.CertificatesPath, limited(http.HandlerFunc(s.enroll.ServeCertificates)))
 	mux.HandleFunc("GET /.well-known/oauth-authorization-server", s.oauth.ServeMetadata)
@@ -66,6 +68,7 @@ const ocspByGET = "GET " + ca.OCSPPath + "/{request}"
 func (s *Server) publicHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /crl/{file}", s.authority.CRL)
+	mux.HandleFunc("GET "+crl.BundlePath, s.authority.CRL.ServeBundle)
 	mux.HandleFunc("GET /issuer/{file}", certificates{s.authority, s.Log}.issuer)
 	mux.Handle("POST "+ca.OCSPPath, s.ocsp)
 	s.health(mux)

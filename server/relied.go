@@ -7,6 +7,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/ca/enroll"
+	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/tokens/oauth"
@@ -17,6 +18,7 @@ var relied = map[string]relying.Use{
 	"GET /chain.pem":                  relying.Chain,
 	"GET /issuer/{file}":              relying.Chain,
 	"GET /crl/{file}":                 relying.CRL,
+	"GET " + crl.BundlePath:           relying.CRL,
 	"POST " + ca.OCSPPath:             relying.OCSP,
 	ocspByGET:                         relying.OCSP,
 	"POST " + enroll.CertificatesPath: relying.Certificate,

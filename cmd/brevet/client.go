@@ -17,6 +17,7 @@ the agent trusts (roots.pem) and the URL of the authority (client.json).
 			clientEnrollCommand(),
 			clientCertCommand(),
 			clientTokenCommand(),
+			clientCRLCommand(),
 			clientRunCommand(),
 		},
 	}

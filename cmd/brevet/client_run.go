@@ -21,7 +21,9 @@ func clientRunCommand() *cli.Command {
 		Usage: "keep the certificate, and a token, fresh until stopped",
 		Description: `Renews the certificate whenever two thirds of its life are over, and tries again
 if that fails. With --token-file it also keeps a fresh access token in that file,
-with mode 0600, and replaces the file as a whole. It stops at SIGTERM or SIGINT with
+with mode 0600, and replaces the file as a whole. With --crl-file it keeps the CRLs of
+the authority's issuers and roots in that file, in PEM, for servers that load a file
+of CRLs: it asks each minute whether they have changed. It stops at SIGTERM or SIGINT with
 exit status 0. It stops with 1 when only a new enrollment helps: the agent was
 suspended, or the machine was off for longer than the certificate was valid.
 
@@ -32,12 +34,14 @@ else happens. Several processes may run over one directory.
 Examples:
   $ brevet client run --dir /etc/shop --exec 'systemctl reload nginx'
   $ brevet client run --dir /etc/build-bot --token-file /run/build-bot/token \
-      --scope artifacts:write --audience https://artifacts.example.org`,
+      --scope artifacts:write --audience https://artifacts.example.org
+  $ brevet client run --dir /etc/shop --crl-file /etc/nginx/crl.pem --exec 'systemctl reload nginx'`,
 		Flags: []cli.Flag{
 			identityFlag(),
 			text("token-file", "`FILE` to keep an access token in"),
 			texts("scope", "`SCOPE` that the token is to have"),
 			texts("audience", "`URL` of the resource server that the token is for"),
+			text("crl-file", "`FILE` to keep the authority's CRLs in"),
 			text("exec", "`COMMAND` to run after each change"),
 		},
 		Action: clientRun,
@@ -53,7 +57,7 @@ func clientRun(c *cli.Context) error {
 		return err
 	}
 	k := keeper{
-		id: id, tokenFile: c.String("token-file"), request: tokenRequest(c), command: c.String("exec"),
+		id: id, tokenFile: c.String("token-file"), crlFile: c.String("crl-file"), request: tokenRequest(c), command: c.String("exec"),
 		log: logger(c, slog.LevelInfo, false), out: c.App.Writer, changed: make(chan struct{}, 1),
 	}
 	k.log.Info("running", "agent", id.Agent(), "until", id.Certificate().NotAfter)
@@ -68,6 +72,7 @@ func clientRun(c *cli.Context) error {
 type keeper struct {
 	id        *client.Identity
 	tokenFile string // "" for no token
+	crlFile   string // "" for no CRLs
 	request   client.TokenRequest
 	command   string // "" for none
 	log       *slog.Logger
@@ -84,6 +89,9 @@ func (k keeper) run(ctx context.Context) error {
 	if k.tokenFile != "" {
 		source := k.id.TokenSource(k.request)
 		wait.Go(func() { cancel(source.Run(ctx, k.minted)) })
+	}
+	if k.crlFile != "" {
+		wait.Go(func() { cancel(k.id.WatchCRLs(ctx, k.listed)) })
 	}
 	wait.Go(func() { k.execute(ctx) })
 	wait.Wait()
@@ -108,6 +116,19 @@ func (k keeper) minted(t *client.Token, err error) {
 		return
 	}
 	k.log.Info("new access token", "file", k.tokenFile, "until", t.Expires)
+	k.change()
+}
+
+// listed writes a file that everybody may read: CRLs are public.
+func (k keeper) listed(text []byte, err error) {
+	if err == nil {
+		err = durable.WritePublic(k.crlFile, text)
+	}
+	if err != nil {
+		k.log.Error("getting the CRLs", "error", err)
+		return
+	}
+	k.log.Info("new CRLs", "file", k.crlFile)
 	k.change()
 }
 

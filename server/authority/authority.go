@@ -79,7 +79,7 @@ func Open(c Config) (*Authority, error) {
 	a.warnOfProfiles()
 	c.Clock.NotBefore(a.CA.Issuer().NotBefore)
 	a.CRL = crl.NewPublisher(c.DB, a.CA, c.Clock)
-	a.CRL.Answers = ocsp.Ahead
+	a.CRL.Answers, a.CRL.ForFiles = ocsp.Ahead, c.File.CRL.Bundle
 	a.Own = &Own{ca: a.CA, clock: c.Clock, log: c.Log, names: c.File.Names()}
 	return a, nil
 }

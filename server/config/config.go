@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -49,7 +50,10 @@ type File struct {
 		Level slog.Level
 		JSON  bool
 	}
-	ACME   acme.ChallengeConfig
+	ACME acme.ChallengeConfig
+	CRL  struct {
+		Bundle time.Duration // lifetime of the lists in the bundle, see crl.Publisher; 0 means its default
+	}
 	Tokens struct {
 		PostQuantum []string // audiences, see tokens.Config
 	}
@@ -94,6 +98,7 @@ func parse(text []byte) (*File, error) {
 		"keys":         f.readKeys,
 		"log":          f.readLog,
 		"acme":         f.readACME,
+		"crl":          f.readCRL,
 		"tokens":       f.readTokens,
 	})
 	if err != nil {

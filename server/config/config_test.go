@@ -32,6 +32,7 @@ keys:
   passphrase_file: /etc/brevet/passphrase
 log: {level: warn, format: json}
 acme: {resolver: "[::1]:53", allow: [127.0.0.0/8, "::1/128"], http_port: 8081, tls_port: 8444}
+crl: {bundle_lifetime: 36h}
 tokens: {post_quantum: ["https://api.example", "urn:example:bank"]}
 `
 
@@ -47,6 +48,7 @@ func TestParse(t *testing.T) {
 	want.ACME = acme.ChallengeConfig{
 		Resolver: "[::1]:53", Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, HTTPPort: 8081, TLSPort: 8444,
 	}
+	want.CRL.Bundle = 36 * time.Hour
 	want.Tokens.PostQuantum = []string{"https://api.example", "urn:example:bank"}
 	want.Keys.PassphraseFile, want.Log.Level, want.Log.JSON = "/etc/brevet/passphrase", slog.LevelWarn, true
 	if got, err := parse([]byte(fullFile)); err != nil || !reflect.DeepEqual(got, want) {
@@ -69,7 +71,7 @@ func TestParseSaysWhere(t *testing.T) {
 		{"a list", "- a\n", "1:1: want keys and values here"},
 		{"a word", "brevet\n", "1:1: want keys and values here"},
 		{"nothing needed", "listen: :1\n", "1:1: trust_domain and advertise must be there"},
-		{"an unknown key", leastFile + "advertize: https://x.example\n", `3:1: unknown key "advertize": want one of acme, advertise, keys, listen,`},
+		{"an unknown key", leastFile + "advertize: https://x.example\n", `3:1: unknown key "advertize": want one of acme, advertise, crl, keys, listen,`},
 		{"an unknown key in upper case", leastFile + "Listen: :1\n", `3:1: unknown key "Listen"`},
 		{"an unknown key below", leastFile + "keys:\n  plane: true\n", `4:3: unknown key "plane": want one of passphrase_file, plain`},
 		{"an unknown key in a profile", leastFile + "profiles:\n  batch:\n    ttl: 5m\n", `5:5: unknown key "ttl"`},
@@ -112,6 +114,7 @@ func TestParseSaysWhere(t *testing.T) {
 		{"a limit below the lifetime", leastFile + "profiles:\n  p: {lifetime: 1h, max_lifetime: 5m}\n", `4:6: profile "p"`},
 		{"the authority's own profile", leastFile + "profiles:\n  server: {}\n", "4:11: profile \"server\": the name is taken"},
 		{"a profile twice", leastFile + "profiles:\n  p: {}\n  p: {}\n", `5:3: key "p" comes twice`},
+		{"a bundle of minutes", leastFile + "crl: {bundle_lifetime: 10m}\n", `3:7: bundle_lifetime "10m": want 1h to 744h`},
 		{"a loud log", leastFile + "log: {level: loud}\n", `3:7: level "loud": want debug, info, warn or error`},
 		{"a log in colour", leastFile + "log: {format: colour}\n", `3:7: format "colour": want json or text`},
 		{"a resolver's name", leastFile + "acme: {resolver: dns.example:53}\n", `3:8: resolver "dns.example:53": want the IP:PORT of a DNS server`},
@@ -165,7 +168,7 @@ func FuzzParse(f *testing.F) {
 			"trust_domain": string(got.TrustDomain), "advertise": got.Advertise, "listen": got.Listen, "listen_http": got.ListenHTTP, "profiles": profiles,
 			"keys": map[string]any{"plain": got.Keys.Plain, "passphrase_file": got.Keys.PassphraseFile},
 			"log":  map[string]string{"level": got.Log.Level.String(), "format": map[bool]string{true: "json", false: "text"}[got.Log.JSON]},
-			"acme": acmeKeys(got.ACME), "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
+			"acme": acmeKeys(got.ACME), "crl": crlKeys(got.CRL.Bundle), "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -175,6 +178,13 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q was read as %+v; that, written as %s, is read as %+v, %v", text, got, written, again, err)
 		}
 	})
+}
+
+func crlKeys(bundle time.Duration) map[string]any {
+	if bundle == 0 {
+		return nil
+	}
+	return map[string]any{"bundle_lifetime": bundle.String()}
 }
 
 // acmeKeys has the keys of c that are set.

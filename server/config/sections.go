@@ -71,6 +71,13 @@ func (f *File) readACME(n *yaml.Node) error {
 	})
 }
 
+// readCRL reads how long the lists for servers that load a file may be used.
+func (f *File) readCRL(n *yaml.Node) error {
+	return readMap(n, map[string]func(*yaml.Node) error{
+		"bundle_lifetime": parsed(&f.CRL.Bundle, parseBundleLifetime),
+	})
+}
+
 // readTokens reads which audiences get tokens with which kind of signature.
 func (f *File) readTokens(n *yaml.Node) error {
 	return readMap(n, map[string]func(*yaml.Node) error{

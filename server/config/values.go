@@ -56,6 +56,16 @@ func parseLifetime(s string) (time.Duration, error) {
 	return d, nil
 }
 
+// parseBundleLifetime accepts what leaves time to fetch and load a list, and what still
+// ends.
+func parseBundleLifetime(s string) (time.Duration, error) {
+	d, err := parseLifetime(s)
+	if err == nil && (d < time.Hour || d > 31*24*time.Hour) {
+		err = fmt.Errorf("bundle_lifetime %q: want 1h to 744h", s)
+	}
+	return d, err
+}
+
 // parseAdvertise accepts the https URL of an origin, at a host that can stand
 // in a certificate. As the issuer of tokens it has neither query nor fragment
 // (RFC 8414, section 2). The slash at the end is dropped here, and nowhere else.

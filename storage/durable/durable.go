@@ -3,7 +3,7 @@
 // there once the disk has all of it. A crash before that leaves the old file and
 // perhaps the new one under its temporary name. Nothing reads that; [Sweep] removes it.
 //
-// Files have mode 0600. The package trusts the disk to keep what fsync reported
+// Files have mode 0600, except for those of [WritePublic]. The package trusts the disk to keep what fsync reported
 // as kept.
 package durable
 
@@ -21,6 +21,11 @@ import (
 // WriteFile makes path hold text, in place of what it held before.
 func WriteFile(path string, text []byte) error { return write(path, bytes.NewReader(text)) }
 
+// WritePublic is WriteFile for what everybody may read.
+func WritePublic(path string, text []byte) error {
+	return write(path, bytes.NewReader(text), func(f *File) error { return f.Chmod(0o644) })
+}
+
 // CopyFile makes path hold what the file from holds.
 func CopyFile(path, from string) error {
 	in, err := os.Open(from)
@@ -31,7 +36,7 @@ func CopyFile(path, from string) error {
 	return write(path, in)
 }
 
-func write(path string, from io.Reader) error {
+func write(path string, from io.Reader, prepare ...func(*File) error) error {
 	f, err := Begin(path)
 	if err != nil {
 		return err
@@ -39,6 +44,11 @@ func write(path string, from io.Reader) error {
 	defer f.Discard()
 	if _, err := io.Copy(f, from); err != nil {
 		return err
+	}
+	for _, prepare := range prepare {
+		if err := prepare(f); err != nil {
+			return err
+		}
 	}
 	return f.Replace()
 }

@@ -219,3 +219,17 @@ func TestSweep(t *testing.T) {
 		t.Errorf("of a bare name: %v", err)
 	}
 }
+
+func TestWritePublicIsReadable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	for _, text := range []string{"first", "second"} {
+		if err := durable.WritePublic(path, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		info, err2 := os.Stat(path)
+		if err != nil || err2 != nil || string(got) != text || info.Mode().Perm() != 0o644 {
+			t.Errorf("%q, %v, %v %v", got, info.Mode(), err, err2)
+		}
+	}
+}
