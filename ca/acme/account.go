@@ -2,18 +2,12 @@ package acme
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
-	"net/mail"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
@@ -105,131 +99,6 @@ func (s *Service) accountURL(id string) string { return s.url("account", id) }
 
 func (s *Service) showAccount(a *account) *answer {
 	return &answer{location: s.accountURL(a.ID), body: &accountDocument{Status: a.Status, Contact: a.Contact, Orders: s.accountURL(a.ID) + "/orders"}}
-}
-
-// newAccount opens an account, or finds the one that the key has (RFC 8555,
-// section 7.3).
-func (s *Service) newAccount(r *request) (*answer, error) {
-	var contact []string
-	var existing bool
-	var binding json.RawMessage
-	err := r.read(map[string]any{"contact": &contact, "onlyReturnExisting": &existing, "externalAccountBinding": &binding})
-	if err != nil {
-		return nil, err
-	}
-	found, err := s.findAccount(r)
-	if !errors.Is(err, storage.ErrNotFound) {
-		return found, err
-	}
-	if existing {
-		return nil, newProblem("accountDoesNotExist", "no account has this key")
-	}
-	if err := checkContact(contact); err != nil {
-		return nil, err
-	}
-	if binding == nil {
-		return nil, newProblem("externalAccountRequired", "an account needs the external account binding key that brevet agent add or reenroll prints")
-	}
-	a, err := s.open(r, contact, binding)
-	if err != nil {
-		// The client may be retrying while its first attempt succeeds.
-		if found, err := s.findAccount(r); err == nil {
-			return found, nil
-		}
-	}
-	return a, err
-}
-
-// findAccount shows the account of the request's key (RFC 8555, section 7.3.1), or
-// fails with [storage.ErrNotFound]. An attempt with a dead account is recorded.
-func (s *Service) findAccount(r *request) (*answer, error) {
-	var a *account
-	var dead error
-	err := s.DB.View(r.ctx, func(tx storage.Tx) (err error) {
-		if a, err = byThumbprint(tx, r.key); err == nil {
-			_, dead = a.standing(agents.NewStanding(tx, r.now))
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if err := admission.Prove(r.ctx, a.Agent); err != nil {
-		return nil, err
-	}
-	if r.account = a; dead == nil {
-		return s.showAccount(a), nil
-	}
-	return nil, s.Policy.Refuse(r.ctx, s.query(r, audit.ACMERequest), dead)
-}
-
-// checkContact accepts mailto URLs of one address (RFC 8555, section 7.3).
-func checkContact(contact []string) error {
-	if len(contact) > 10 {
-		return newProblem("invalidContact", "at most 10 contacts")
-	}
-	for _, c := range contact {
-		address, ok := strings.CutPrefix(c, "mailto:")
-		if !ok {
-			return newProblem("unsupportedContact", "contacts are mailto URLs")
-		}
-		a, err := mail.ParseAddress(address)
-		if err != nil || a.Address != address || len(c) > 256 || strings.ContainsAny(address, "?,") {
-			return newProblem("invalidContact", "the contact is not a mailto URL of one address")
-		}
-	}
-	return nil
-}
-
-// open makes an account, in the transaction that consumes its binding.
-func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answer, error) {
-	b, err := s.parseBinding(r, raw)
-	if err != nil {
-		return nil, err
-	}
-	secret := make([]byte, 16)
-	rand.Read(secret)
-	a := account{ID: strict.ToBase64(secret), Key: r.key.jwk, Contact: contact, Status: statusValid}
-	q := policy.Query{Principal: policy.Bearer("external account binding"), Action: audit.ACMEAccountCreate, Subject: string(b.agent), Time: r.now, KeyThumbprint: r.key.hash()}
-	if b.refused != nil {
-		return nil, unbound(s.Policy.Refuse(r.ctx, q, b.refused))
-	}
-	if err := admission.Prove(r.ctx, b.agent); err != nil {
-		return nil, err
-	}
-	// A cutoff that comes before the account is recorded ends it, too.
-	now, err := s.Clock.Issuing()
-	if err != nil {
-		return nil, err
-	}
-	q.Time = now
-	a.Agent, a.Created = b.agent, now
-	q.Claim = policy.NewClaim(q.Principal, b.agent, audit.Evidence{}, func(tx storage.Tx, _ *agents.Standing) error {
-		return agents.Bind(tx, b.kid, now)
-	})
-	err = s.Policy.Do(r.ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
-		if err := r.key.enter(tx, a.ID, now); err != nil {
-			return policy.Done{}, err
-		}
-		return policy.Done{Reasons: []string{"acme account " + a.ID}}, accounts.Create(tx, a.ID, a)
-	}})
-	if err != nil {
-		return nil, unbound(err)
-	}
-	answer := s.showAccount(&a)
-	answer.status, answer.body.(*accountDocument).Binding = 201, raw // section 7.3.4
-	return answer, nil
-}
-
-// unbound gives the same answer for every key that cannot be used. Its status counts
-// against the client's address, because the refusal is recorded.
-func unbound(err error) error {
-	if errors.Is(err, agents.ErrBinding) || errors.Is(err, storage.ErrExists) || errors.Is(err, agents.ErrUnknown) {
-		p := newProblem("unauthorized", "%v", agents.ErrBinding)
-		p.Status = http.StatusUnauthorized
-		return p
-	}
-	return err
 }
 
 // updateAccount shows, changes or deactivates an account (sections 7.3.2 and
