@@ -52,11 +52,17 @@ const minLifetime = time.Minute
 // assumptions fail.
 const maxProfile = 31 * 24 * time.Hour
 
+// Longest returns the longest that a certificate of the profile may live.
+func (c ProfileConfig) Longest() time.Duration {
+	if c.MaxLifetime == 0 {
+		return max(time.Hour, c.Lifetime)
+	}
+	return c.MaxLifetime
+}
+
 // NewProfile checks c and returns the profile that the authority follows.
 func NewProfile(name string, c ProfileConfig) (*Profile, error) {
-	if c.MaxLifetime == 0 {
-		c.MaxLifetime = max(time.Hour, c.Lifetime)
-	}
+	c.MaxLifetime = c.Longest()
 	if c.Lifetime == 0 {
 		c.Lifetime = min(5*time.Minute, c.MaxLifetime)
 	}

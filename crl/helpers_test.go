@@ -42,7 +42,7 @@ func (w *world) restart() { w.Publisher = crl.NewPublisher(w.DB, w.CA, w.Clock()
 
 // setBack returns a clock that shows a time before the latest on record.
 func setBack() *clock.Clock {
-	return clock.New(func() time.Time { return start.Add(-time.Hour) }, start)
+	return clock.New(func() time.Time { return start.Add(-time.Hour) }, clock.Record{Latest: start}, time.Hour)
 }
 
 func (w *world) at(t time.Time) { w.clock.Store(&t) }

@@ -117,15 +117,15 @@ func New(c Config) (*Server, error) {
 // assemble examines the store and then makes the parts that rely on it.
 func (s *Server) assemble(k keys.Source) error {
 	ctx, td := context.Background(), s.file.TrustDomain
-	latest, err := authority.Examine(ctx, s.db, s.Dir, td)
+	onRecord, err := authority.Examine(ctx, s.db, s.Dir, td)
 	if err != nil {
 		return err
 	}
 	var overruled time.Time
 	if s.AcceptClock {
-		latest, overruled = time.Time{}, latest
+		onRecord, overruled = clock.Record{}, onRecord.End()
 	}
-	s.clock = clock.New(s.Now, latest)
+	s.clock = clock.New(s.Now, onRecord, s.file.LongestProfile())
 	if err := s.clock.Check(); err != nil {
 		s.Log.Error("the clock is wrong", "error", err)
 	}

@@ -64,7 +64,7 @@ func TestSweepingKeepsUp(t *testing.T) {
 			if has(t, s, expires) {
 				t.Error("not dropped three hours after it expired")
 			}
-			s.clock = clock.New(m.now, m.now().Add(-2*time.Minute))
+			s.clock = clock.New(m.now, clock.Record{Latest: m.now().Add(-2 * time.Minute)}, time.Hour)
 			s.sweeper = newSweeper(s.db, s.clock, s.log)
 		}
 	})
@@ -83,7 +83,7 @@ func newSweepWorld(t *testing.T) (*sweepWorld, *machine) {
 		t.Fatal(err)
 	}
 	m := new(machine)
-	return &sweepWorld{newSweeper(db, clock.New(m.now, time.Time{}), slog.New(slog.DiscardHandler))}, m
+	return &sweepWorld{newSweeper(db, clock.New(m.now, clock.Record{}, time.Hour), slog.New(slog.DiscardHandler))}, m
 }
 
 // sweepFor sweeps every five minutes, as the server's loop does.

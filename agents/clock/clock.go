@@ -12,14 +12,17 @@ import (
 )
 
 const (
-	// Tolerance is how far the machine's clock may step before anybody minds: more
-	// than NTP corrects on a machine that is looked after.
+	// Tolerance is how far the machine's clock may be set back in total, or ahead unnoticed,
+	// before anybody minds: more than NTP corrects on a machine that is looked after.
 	Tolerance = 5 * time.Minute
-	// longest is the longest that tokens and most certificates live.
-	longest = time.Hour
-	// maxDoubt limits how much longer records are kept because the clock stepped
-	// ahead, and for how long the step counts as possibly wrong.
-	maxDoubt = 24 * time.Hour
+	// leastDoubt is the shortest time for which a step ahead counts as possibly wrong.
+	leastDoubt = 24 * time.Hour
+	// leastWait is the shortest time past the latest on record after which a clock that
+	// was set back is believed again. Tokens live no longer than this.
+	leastWait = time.Hour
+	// drift is the part of a time by which a monotonic clock may be wrong: one second in a
+	// quarter of an hour. Clocks of computers are better than a tenth of that.
+	drift = 1000
 )
 
 // ErrUnavailable says that nothing is issued to anybody now, because the machine's
@@ -27,32 +30,34 @@ const (
 var ErrUnavailable = errors.New("nothing can be issued now")
 
 // A Clock is the authority's time. It shows what the machine's clock shows, unless
-// that was set back by more than [Tolerance]: back from the latest time on record at
-// the start, or later from what a monotonic clock expects. While the machine's clock
-// is set back, the authority's time runs on as if it had not been, so that nothing
-// that was revoked or expired comes back to life. Nothing is issued until the
-// machine's clock is right again or has passed the end of what was issued before.
+// that was set back by more than [Tolerance] in total, in however many steps: back from
+// the latest time on record at the start, or later from the latest that it showed and
+// the time that has passed since by a monotonic clock. While the machine's clock is set
+// back, the authority's time runs on as if it had not been, so that nothing that was
+// revoked or expired comes back to life. Nothing is issued until the machine's clock is
+// right again or has passed the end of what was issued before.
 //
 // A step ahead looks the same as sleep or the correction of a slow clock. A Clock
-// believes it and reports it through Steps. Records of what expired by the step are
-// kept for as long again, see [Clock.Earliest].
+// believes it and reports it through Steps. For as long as the longest credential lives,
+// records of what expired by the step are kept, see [Clock.Earliest].
 //
 // The methods may be called concurrently.
 type Clock struct {
 	machine  func() time.Time
-	believed bool      // always, whatever it shows
-	started  time.Time // for its monotonic reading
+	believed bool          // always, whatever it shows
+	longest  time.Duration // that a credential lives
+	started  time.Time     // for its monotonic reading
 	steps    chan Step
 
 	mu     sync.Mutex
-	seen   moment    // what the machine's clock showed at the last look
-	sure   moment    // the authority's time then
-	latest time.Time // the latest that the machine's clock was believed to show
-	floor  time.Time // Shown returns nothing before this that the machine's clock shows
-	back   bool      // the machine's clock is not believed
-	resume time.Time // when it is again
-	doubt  time.Duration
-	until  time.Duration // when the doubt ends, by the monotonic clock
+	seen   moment        // what the machine's clock showed at the last look
+	sure   moment        // the time that it must have been then at least, or nearly
+	latest time.Time     // the latest that the machine's clock was believed to show
+	floor  time.Time     // Shown returns nothing before this that the machine's clock shows
+	back   bool          // the machine's clock is not believed
+	resume time.Time     // when it is again
+	crept  time.Duration // by how much small steps have set the clock ahead
+	jumps  []jump        // ahead, in their order
 }
 
 // A moment is a time, and how long after the start it was.
@@ -61,18 +66,23 @@ type moment struct {
 	after time.Duration
 }
 
-// New returns the clock of an authority on a machine, given the latest time on
-// record. The zero time means that no time is on record.
-func New(machine func() time.Time, latest time.Time) *Clock {
-	c := &Clock{machine: machine, started: time.Now(), steps: make(chan Step, 1), latest: latest}
+// New returns the clock of an authority on a machine, given what is on record of the time
+// and how long credentials live at most.
+func New(machine func() time.Time, on Record, longest time.Duration) *Clock {
+	c := &Clock{machine: machine, longest: longest, started: time.Now(), steps: make(chan Step, 1), latest: on.Latest}
 	shown := machine().Round(0)
 	c.seen.time, c.sure.time = shown, shown
-	switch gap := shown.Sub(latest); {
-	case latest.IsZero():
+	for _, j := range on.Jumps {
+		c.doubt(j.By, min(j.Left, c.doubtFor()))
+	}
+	switch gap := shown.Sub(on.End()); {
+	case on.Latest.IsZero():
 	case gap < -Tolerance:
-		c.sure.time, c.back, c.resume = latest, true, latest.Add(longest)
+		c.sure.time, c.back, c.resume = on.End(), true, c.trusted(on.Latest)
+	case gap < 0:
+		c.sure.time = on.End()
 	case gap > Tolerance: // we were stopped, or the clock is ahead
-		c.doubt, c.until = min(gap, maxDoubt), maxDoubt
+		c.doubt(gap, c.doubtFor())
 	}
 	return c
 }
@@ -125,16 +135,6 @@ func (c *Clock) NotBefore(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.floor = t
-}
-
-// Doubt returns the clock uncertainty: how far ahead the clock may be unnoticed.
-func (c *Clock) Doubt() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.started) >= c.until {
-		return 0
-	}
-	return c.doubt
 }
 
 // Earliest returns the earliest time that it may be. A credential that has expired

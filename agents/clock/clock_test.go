@@ -26,7 +26,9 @@ func TestClockSteps(t *testing.T) {
 		latest time.Duration // on record at the start, from then
 	}{
 		{name: "none", steps: []time.Duration{0, 0}, back: []bool{false, false}},
-		{name: "small ones", steps: []time.Duration{4 * time.Minute, -4 * time.Minute, -4 * time.Minute}, back: []bool{false, false, false}},
+		{name: "small ones", steps: []time.Duration{4 * time.Minute, -4 * time.Minute, 4 * time.Minute, -4 * time.Minute}, back: []bool{false, false, false, false}},
+		{name: "back in small ones", steps: []time.Duration{-4 * time.Minute, -4 * time.Minute, 4 * time.Minute}, back: []bool{false, true, false}, noted: 1},
+		{name: "ahead in small ones", steps: []time.Duration{4 * time.Minute, 4 * time.Minute}, back: []bool{false, false}, doubt: 8*time.Minute - 600*time.Millisecond, noted: 1},
 		{name: "back", steps: []time.Duration{-3 * h, 0, 0}, back: []bool{true, true, true}, noted: 1},
 		{name: "back and right again", steps: []time.Duration{-3 * h, 3 * h}, back: []bool{true, false}, noted: 2},
 		{name: "back and nearly right again", steps: []time.Duration{-3 * h, 3*h - 4*time.Minute}, back: []bool{true, false}, noted: 2},
@@ -39,6 +41,7 @@ func TestClockSteps(t *testing.T) {
 		{name: "start behind the record", latest: 3 * h, steps: []time.Duration{0, 0}, back: []bool{true, true}},
 		{name: "start behind the record, and set right", latest: 3 * h, steps: []time.Duration{3 * h}, back: []bool{false}, noted: 1},
 		{name: "start a little behind", latest: 4 * time.Minute, steps: []time.Duration{0}, back: []bool{false}},
+		{name: "start a little behind, and back", latest: 4 * time.Minute, steps: []time.Duration{-4 * time.Minute}, back: []bool{true}, noted: 1},
 		{name: "start long after the record", latest: -3 * h, steps: []time.Duration{0}, back: []bool{false}, doubt: 3 * h},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -48,7 +51,7 @@ func TestClockSteps(t *testing.T) {
 				if test.latest != 0 {
 					latest = time.Now().Add(test.latest)
 				}
-				c := New(m.now, latest)
+				c := New(m.now, Record{Latest: latest}, time.Hour)
 				noted, last := 0, c.Now()
 				for i, step := range test.steps {
 					m.ahead += step
@@ -78,7 +81,7 @@ func TestClockSteps(t *testing.T) {
 				if got := c.Doubt(); got != test.doubt {
 					t.Errorf("doubt %s, want %s", got, test.doubt)
 				}
-				time.Sleep(maxDoubt)
+				time.Sleep(leastDoubt)
 				if got := c.Doubt(); got != 0 {
 					t.Errorf("doubt %s a day later", got)
 				}
@@ -92,10 +95,10 @@ func TestClockSteps(t *testing.T) {
 func TestClockCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m machine
-		c := New(m.now, time.Time{})
+		c := New(m.now, Record{}, time.Hour)
 		before := c.Now()
 		m.ahead = -3 * time.Hour
-		for m.now().Before(before.Add(longest)) {
+		for m.now().Before(before.Add(time.Hour)) {
 			if _, err := c.Issuing(); err == nil {
 				t.Fatalf("issuing at %s, set back at %s", m.now(), before)
 			}
@@ -114,7 +117,7 @@ func TestClockCatchesUp(t *testing.T) {
 func TestClockThatIsOftenCorrected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m machine
-		c := New(m.now, time.Time{})
+		c := New(m.now, Record{}, time.Hour)
 		for range 1000 {
 			time.Sleep(time.Hour)
 			m.ahead -= time.Second
@@ -130,7 +133,7 @@ func TestClockThatIsOftenCorrected(t *testing.T) {
 
 func TestClockSaysWhatToDo(t *testing.T) {
 	m := machine{-3 * time.Hour}
-	c := New(m.now, time.Now())
+	c := New(m.now, Record{Latest: time.Now()}, time.Hour)
 	_, err := c.Issuing()
 	if err == nil || !strings.Contains(err.Error(), "2h59m59s less") && !strings.Contains(err.Error(), "3h0m0s less") || !strings.Contains(err.Error(), "--accept-clock") || strings.Contains(err.Error(), "\n") {
 		t.Error(err)
@@ -149,7 +152,7 @@ func TestSlowLookAtTheClock(t *testing.T) {
 			meanwhile = func() {}
 			f()
 			return shown
-		}, time.Time{})
+		}, Record{}, time.Hour)
 		meanwhile = func() {
 			m.ahead = 6 * time.Hour
 			time.Sleep(time.Millisecond)
@@ -169,7 +172,7 @@ func TestSlowLookAtTheClock(t *testing.T) {
 func TestClockShowsOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m machine
-		c := New(m.now, time.Time{})
+		c := New(m.now, Record{}, time.Hour)
 		c.NotBefore(m.now().Add(-time.Hour))
 		right := c.Now()
 		m.ahead = -30 * time.Minute

@@ -88,7 +88,7 @@ func TestNoAccountsForNow(t *testing.T) {
 	w := newWorld(t)
 	had := w.open("had", agents.Change{})
 	right := w.Clock
-	w.Clock = clock.New(right.Now, w.now.Add(10*time.Minute)) // set back since the latest time on record
+	w.Clock = clock.New(right.Now, clock.Record{Latest: w.now.Add(10 * time.Minute)}, time.Hour) // set back since the latest time on record
 	c, e := w.user(), w.authority.Add("bot", agents.Change{})
 	got := c.post("/acme/new-account", c.binding(e, nil))
 	if got.is(t, "for now", "serverInternal"); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {

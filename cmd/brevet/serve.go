@@ -28,10 +28,10 @@ on admin.sock in --dir, which only the user it runs as, and root, may open. It l
 to standard error as brevet.yaml says; --verbose logs more, --quiet only what is
 wrong, and --json as JSON.
 
-If the clock was set back, or shows a time before the latest in the audit log, the
-server issues nothing; revocation and introspection go on. It issues again when the
-clock is right, or an hour past the latest time on record. If the clock is right
-now and was ahead before, start once with --accept-clock.
+If the clock was set back, or shows a time before the latest on record, the server
+issues nothing; revocation and introspection go on. It issues again when the clock is
+right, or shows that time and the longest lifetime of a certificate (an hour at least).
+If the clock is right now and was ahead before, start once with --accept-clock.
 
 Under systemd (Type=notify) it says when it is ready and when it stops, and takes
 the passphrase from the credential brevet-passphrase.

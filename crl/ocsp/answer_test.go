@@ -227,7 +227,7 @@ func TestAnswerOutlivesNeitherItsTimeNorTheCertificate(t *testing.T) {
 func TestAnswersAreDatedForOthers(t *testing.T) {
 	w := newWorld(t, keys.Ed25519)
 	l := w.issue("bot")
-	setBack := clock.New(func() time.Time { return start.Add(-time.Hour) }, start)
+	setBack := clock.New(func() time.Time { return start.Add(-time.Hour) }, clock.Record{Latest: start}, time.Hour)
 	w.Responder = ocsp.NewResponder(w.DB, w.CA, w.crl, setBack, slog.New(slog.DiscardHandler))
 	if got := w.ask(l); !got.ProducedAt.Equal(start.Add(-time.Hour).Truncate(time.Second)) {
 		t.Errorf("of %s", got.ProducedAt)

@@ -53,7 +53,7 @@ func (a *Authority) SaveCheckpoint(ctx context.Context) error {
 		return err
 	}
 	return a.DB.Update(ctx, func(tx storage.Tx) error {
-		return errors.Join(audit.Save(tx, signed), noteTime(tx, a.Clock.Latest()))
+		return errors.Join(audit.Save(tx, signed), a.noteClock(tx))
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -15,19 +16,30 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// times holds the latest time that it was here, under one key.
+// One table holds what is on record of the time, under two keys. Versions that know
+// only the first read and write that.
 const (
 	times     = storage.Table[time.Time]("clock")
 	latestKey = "latest"
+	doubts    = storage.Table[doubt]("clock")
+	doubtKey  = "doubt"
 )
 
-// noteTime records the latest time.
-func noteTime(tx storage.Tx, latest time.Time) error { return times.Put(tx, latestKey, latest) }
+// A doubt is a [clock.Record] without its latest time.
+type doubt struct {
+	Least time.Time    `json:"least"`
+	Jumps []clock.Jump `json:"jumps,omitempty"`
+}
+
+// noteTime records the time.
+func noteTime(tx storage.Tx, r clock.Record) error {
+	return errors.Join(times.Put(tx, latestKey, r.Latest), doubts.Put(tx, doubtKey, doubt{r.Least, r.Jumps}))
+}
 
 // Examine looks at the store before anything relies on it. It checks that the store
 // is an authority's. By a few hashes it also checks that the audit log is the one
-// that its last checkpoint was signed for. It returns the latest time on record.
-func Examine(ctx context.Context, db storage.DB, dir string, td agents.TrustDomain) (latest time.Time, err error) {
+// that its last checkpoint was signed for. It returns what is on record of the time.
+func Examine(ctx context.Context, db storage.DB, dir string, td agents.TrustDomain) (on clock.Record, err error) {
 	path := filepath.Join(dir, config.Store)
 	err = db.View(ctx, func(tx storage.Tx) error {
 		if err := format.Check(tx); err != nil {
@@ -41,10 +53,10 @@ func Examine(ctx context.Context, db storage.DB, dir string, td agents.TrustDoma
 		if err := checkLog(tx, td); err != nil {
 			return fmt.Errorf("the audit log in %s is not what was recorded: %w; keep the file as evidence and restore a backup with brevet restore FILE", path, err)
 		}
-		latest, err = latestTime(tx)
+		on, err = timeOnRecord(tx)
 		return err
 	})
-	return latest, err
+	return on, err
 }
 
 // checkLog compares the audit log with the checkpoint saved in the store.
@@ -56,20 +68,25 @@ func checkLog(tx storage.Tx, td agents.TrustDomain) error {
 	return audit.CheckSaved(tx, list...)
 }
 
-// latestTime returns the latest time on record: that of the newest event, or
-// one noted since. It is the zero time if nothing is on record.
-func latestTime(tx storage.Tx) (time.Time, error) {
+// timeOnRecord returns what is on record of the time. The latest time is that of the
+// newest event, or one noted since.
+func timeOnRecord(tx storage.Tx) (clock.Record, error) {
 	latest, err := times.Get(tx, latestKey)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
-		return latest, err
+		return clock.Record{}, err
 	}
+	d, err := doubts.Get(tx, doubtKey)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return clock.Record{}, err
+	}
+	on := clock.Record{Latest: latest, Least: d.Least, Jumps: d.Jumps}
 	size, err := audit.Size(tx)
 	if err != nil || size == 0 {
-		return latest, err
+		return on, err
 	}
 	newest, err := audit.Get(tx, size-1)
-	if err == nil && newest.Time.After(latest) {
-		latest = newest.Time
+	if err == nil && newest.Time.After(on.Latest) {
+		on.Latest = newest.Time
 	}
-	return latest, err
+	return on, err
 }

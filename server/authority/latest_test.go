@@ -2,9 +2,11 @@ package authority
 
 import (
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/bolt"
@@ -25,7 +27,7 @@ func TestLatestTimeOnRecord(t *testing.T) {
 	}{
 		{func(storage.Tx) error { return nil }, time.Time{}},
 		{func(tx storage.Tx) error { return appendAt(tx, at) }, at},
-		{func(tx storage.Tx) error { return noteTime(tx, at.Add(time.Hour)) }, at.Add(time.Hour)},
+		{func(tx storage.Tx) error { return noteTime(tx, clock.Record{Latest: at.Add(time.Hour)}) }, at.Add(time.Hour)},
 		{func(tx storage.Tx) error { return appendAt(tx, at.Add(2*time.Hour)) }, at.Add(2 * time.Hour)},
 	} {
 		var got time.Time
@@ -33,7 +35,8 @@ func TestLatestTimeOnRecord(t *testing.T) {
 			if err := step.write(tx); err != nil {
 				return err
 			}
-			got, err = latestTime(tx)
+			on, err := timeOnRecord(tx)
+			got = on.Latest
 			return err
 		})
 		if err != nil || !got.Equal(step.want) {
@@ -45,4 +48,26 @@ func TestLatestTimeOnRecord(t *testing.T) {
 func appendAt(tx storage.Tx, at time.Time) error {
 	_, err := audit.Append(tx, audit.Event{Time: at, Actor: "test", Action: audit.ServerStart, Decision: audit.Allow})
 	return err
+}
+
+// TestDoubtOnRecord: a restart does not forget that the clock may be ahead.
+func TestDoubtOnRecord(t *testing.T) {
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "db"), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	want := clock.Record{Latest: at, Least: at.Add(time.Minute), Jumps: []clock.Jump{{By: 6 * time.Hour, Left: time.Hour}}}
+	var got clock.Record
+	err = db.Update(t.Context(), func(tx storage.Tx) error {
+		err := noteTime(tx, want)
+		if err == nil {
+			got, err = timeOnRecord(tx)
+		}
+		return err
+	})
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v %v, want %+v", got, err, want)
+	}
 }

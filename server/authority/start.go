@@ -2,6 +2,7 @@ package authority
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,7 +18,9 @@ import (
 // disk, because revocation and introspection are needed most in trouble.
 func (a *Authority) Start(ctx context.Context) error {
 	ctx, now := storage.Urgent(ctx), a.Clock.Now()
-	err := a.record(ctx, audit.ServerStart, now, "version "+a.Version, func(tx storage.Tx) error { return a.register(tx, now) })
+	err := a.record(ctx, audit.ServerStart, now, "version "+a.Version, func(tx storage.Tx) error {
+		return errors.Join(a.register(tx, now), a.noteClock(tx)) // what the clock makes of the last record
+	})
 	if err != nil {
 		return fmt.Errorf("registering the server's own names: %w", err)
 	}

@@ -18,8 +18,11 @@ func (a *Authority) acceptClock(ctx context.Context) error {
 		return nil
 	}
 	why := fmt.Sprintf("on record was %s, which was wrong", a.Overruled.UTC().Format(time.RFC3339))
-	return a.record(ctx, audit.ClockAccept, now, why, func(tx storage.Tx) error { return noteTime(tx, now) })
+	return a.record(ctx, audit.ClockAccept, now, why, a.noteClock)
 }
+
+// noteClock records the time of the authority's clock.
+func (a *Authority) noteClock(tx storage.Tx) error { return noteTime(tx, a.Clock.Record()) }
 
 // WatchClock logs and records the clock's steps, and renews what they made invalid.
 func (a *Authority) WatchClock(ctx context.Context) {
@@ -38,7 +41,7 @@ func (a *Authority) stepped(ctx context.Context, st clock.Step) {
 	if err := a.Clock.Check(); err != nil {
 		a.Log.Error("the clock is wrong", "error", err)
 	}
-	if err := a.record(ctx, audit.ClockStep, a.Clock.Now(), st.String(), nil); err != nil {
+	if err := a.record(ctx, audit.ClockStep, a.Clock.Now(), st.String(), a.noteClock); err != nil {
 		a.Log.Error("the clock's step could not be recorded", "error", err)
 	}
 	if !a.listsValid() {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -28,6 +29,15 @@ func (f *File) readProfiles(n *yaml.Node) error {
 		f.Profiles[name] = c
 		return nil
 	})
+}
+
+// LongestProfile returns the longest that a certificate may live.
+func (f *File) LongestProfile() time.Duration {
+	longest := ca.ProfileConfig{}.Longest()
+	for _, c := range f.Profiles {
+		longest = max(longest, c.Longest())
+	}
+	return longest
 }
 
 func (f *File) readKeys(n *yaml.Node) error {
