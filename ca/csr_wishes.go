@@ -13,11 +13,11 @@ import (
 
 // The rule for what a request asks for: an extension is granted, or is what every
 // certificate here has, or the request is refused with the reason. Nothing is left out
-// silently: clients that compare a certificate with their request would renew for ever.
+// silently: clients that compare a certificate with their request would never stop renewing.
 //
 // Usages are the profile's. A request may name those that TLS knows; the certificate
-// has digitalSignature and the usages of the profile. Of the subject, only the common
-// name is read.
+// has digitalSignature and the usages of the profile. Only the
+// common name of the subject is read.
 
 var (
 	oidExtensionRequest          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 14}     // RFC 2985, section 5.4.2

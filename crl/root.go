@@ -13,7 +13,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A root signs anew each day while its key is here. Its list may be used for a week, so
+// A root signs a new list each day while its key is here. Its list may be used for a week, so
 // that a key that is not here for some days does no harm. Along with each list it signs
 // one ahead, which has the same entries and may be used for half a year. The authority
 // publishes that one if the key is kept elsewhere.

@@ -121,8 +121,8 @@ func (r *Request) Over() bool {
 	return r.over
 }
 
-// Refused counts a refusal of the request, and reports whether it may be recorded. What
-// a stranger's request costs was counted at the beginning.
+// Refused counts a refusal of the request, and reports whether it may be recorded. The
+// cost of a stranger's request was counted at the beginning.
 func (r *Request) Refused() bool {
 	if r == nil {
 		return true

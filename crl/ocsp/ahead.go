@@ -15,8 +15,8 @@ import (
 const aheadHashes = 2
 
 // Ahead signs the answers of a root about its issuers. The root's key is not here when
-// somebody asks, so each answer is signed for each way to ask. There are none if the
-// root's keyUsage forbids it, or if an issuer has ended.
+// somebody asks, so each answer is signed for each way to ask. It signs none if
+// the root's keyUsage forbids it, or if an issuer has ended.
 func Ahead(root *ca.Issuer, about []crl.Statement, list crl.RootList, date time.Time) ([]crl.Answer, error) {
 	if !root.SignsOCSP {
 		return nil, nil

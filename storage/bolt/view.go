@@ -125,8 +125,8 @@ var over = make(chan struct{})
 func init() { close(over) }
 
 // mayKeep reports whether a snapshot may be kept while g is committed. A commit that
-// outgrows the map waits for all read transactions, and so would wait for the snapshot
-// for ever. A commit writes each page in use at most once more. Splitting pages, which
+// outgrows the map waits for all read transactions, and so would never end while the
+// snapshot is kept. A commit writes each page in use at most once more. Splitting pages, which
 // are then at least half full, and rounding take less than 6 times as much, so 8 times
 // includes the old pages. In a store that is too large for this, Views that begin
 // during the last fsync of a commit wait for it.
