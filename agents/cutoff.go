@@ -46,6 +46,18 @@ type Cutoff struct {
 	At     time.Time `json:"at"`
 	Reason Reason    `json:"reason"`
 	Made   time.Time `json:"made,omitzero"` // when it was decided, if not at At
+
+	// Compromised is At of the latest cutoff for a compromised key, if another cutoff
+	// for another reason came after it.
+	Compromised time.Time `json:"compromised,omitzero"`
+}
+
+// compromised returns the instant up to which keys may be compromised.
+func (c Cutoff) compromised() time.Time {
+	if c.Reason == KeyCompromise && c.At.After(c.Compromised) {
+		return c.At
+	}
+	return c.Compromised
 }
 
 // Date returns when the revocation happened, for CRLs and people.
@@ -85,8 +97,19 @@ func cut(tx storage.Tx, what string, c Cutoff) error {
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return err
 	}
+	compromised := c.compromised()
+	if before := old.compromised(); before.After(compromised) {
+		compromised = before
+	}
 	if err == nil && !c.At.After(old.At) {
-		return nil
+		if !compromised.After(old.compromised()) {
+			return nil
+		}
+		c = old
+	}
+	c.Compromised = time.Time{}
+	if compromised.After(c.compromised()) {
+		c.Compromised = compromised
 	}
 	return cutoffs.Put(tx, what, c)
 }

@@ -116,6 +116,25 @@ func (s *Standing) CheckHolder(n Name, since time.Time) (Agent, error) {
 	return a, a.Usable(s.now)
 }
 
+// Compromised reports whether a cutoff for a compromised key covers what the agent has
+// held since an instant. Later cutoffs for other reasons do not change that.
+func (s *Standing) Compromised(n Name, since time.Time) (bool, error) {
+	a, err := s.agent(n)
+	if err != nil {
+		return false, err
+	}
+	for _, what := range [...]string{"agent/" + string(n), "owner/" + a.Owner} {
+		c, err := cutoffs.Get(s.tx, what)
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return false, err
+		}
+		if err == nil && !since.After(c.compromised()) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // Cutoff returns what killed the credential, if anything has: its own revocation,
 // or else the latest cutoff that covers it.
 func (s *Standing) Cutoff(c Credential) (Cutoff, bool, error) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -17,12 +16,11 @@ import (
 // An account belongs to one agent and never to another (RFC 8555, section 7.1.2). It
 // is stored as JSON: fields may be added, and none changes its meaning.
 type account struct {
-	ID      string          `json:"id"`
-	Agent   agents.Name     `json:"agent"`
-	Key     json.RawMessage `json:"key"` // JWK
-	Contact []string        `json:"contact,omitempty"`
-	Status  string          `json:"status"` // valid, deactivated by its client, revoked by an operator
-	Created time.Time       `json:"created"`
+	Account
+	Key         json.RawMessage `json:"key"` // JWK
+	Contact     []string        `json:"contact,omitempty"`
+	Status      string          `json:"status"`                // valid, deactivated by its client, revoked by an operator
+	Compromised bool            `json:"compromised,omitempty"` // why it was revoked
 
 	key *key // Key, parsed
 }
@@ -59,20 +57,20 @@ func (a *account) standing(s *agents.Standing) (agents.Agent, error) {
 	if a.Status != statusValid {
 		return agents.Agent{Name: a.Agent}, fmt.Errorf("%w: the account was %s", agents.ErrNotActive, a.Status)
 	}
-	return s.CheckHolder(a.Agent, a.Created)
+	return a.Check(s)
 }
 
 var errOtherKey = agents.NewRefusalOf(agents.Proof, "account_key_changed", "the account has another key by now", nil)
 
 // claimOf is the claim of whoever signed with the key that a has now: the account is
-// alive, and still has that key.
+// alive, still has that key, and did not end and open again meanwhile.
 func (s *Service) claimOf(a *account) policy.Claim {
 	return policy.NewClaim(policy.Agent(s.TrustDomain.ID(a.Agent)), a.Agent, audit.Evidence{}, func(tx storage.Tx, st *agents.Standing) error {
 		now, err := getAccount(tx, a.ID)
 		if err != nil {
 			return err
 		}
-		if !bytes.Equal(now.Key, a.Key) {
+		if !bytes.Equal(now.Key, a.Key) || !now.Since().Equal(a.Since()) {
 			return errOtherKey
 		}
 		_, err = now.standing(st)

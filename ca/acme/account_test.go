@@ -225,7 +225,7 @@ func TestDeadAccounts(t *testing.T) {
 		},
 		"deactivated": func(c *user, _ storage.Tx) error { return nil },
 		"ended": func(c *user, tx storage.Tx) error {
-			return End(tx, strings.TrimPrefix(c.path(), "/acme/account/"))
+			return End(tx, strings.TrimPrefix(c.path(), "/acme/account/"), agents.Superseded)
 		},
 	} {
 		c := w.open(name, agents.Change{Owner: new(string(name)), DNS: []string{string(name) + ".example,challenge"}})

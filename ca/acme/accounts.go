@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"fmt"
 	"iter"
 	"time"
 
@@ -8,12 +9,40 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// An Account is one that was opened and was not ended individually. agents.Standing
-// says whether it can be used.
+// An Account is one that was opened and was not ended individually. Check says whether
+// it can be used.
 type Account struct {
-	ID      string      `json:"id"`
-	Agent   agents.Name `json:"agent"`
-	Created time.Time   `json:"created"`
+	ID       string      `json:"id"`
+	Agent    agents.Name `json:"agent"`
+	Created  time.Time   `json:"created"`
+	Reopened time.Time   `json:"reopened,omitzero"`
+}
+
+// uncompromised returns nil if no cutoff for a compromised key covers anything that the
+// agent held since the account was first opened.
+func (a Account) uncompromised(s *agents.Standing) error {
+	compromised, err := s.Compromised(a.Agent, a.Created)
+	if err == nil && compromised {
+		err = fmt.Errorf("%w: agent %s was cut off for it", errCompromised, a.Agent)
+	}
+	return err
+}
+
+// Check returns the agent of an account that may be used.
+func (a Account) Check(s *agents.Standing) (agents.Agent, error) {
+	agent, err := s.CheckHolder(a.Agent, a.Since())
+	if err == nil && !a.Reopened.IsZero() {
+		err = a.uncompromised(s)
+	}
+	return agent, err
+}
+
+// Since returns when the account was opened, for the last time if it was opened again.
+func (a Account) Since() time.Time {
+	if a.Reopened.IsZero() {
+		return a.Created
+	}
+	return a.Reopened
 }
 
 // summaries are the accounts without their keys: parsing keys is the expensive part.
@@ -36,13 +65,14 @@ func Accounts(tx storage.Tx) iter.Seq2[Account, error] {
 	}
 }
 
-// End ends one account. It cannot be undone.
-func End(tx storage.Tx, id string) error {
+// End ends one account. Only a new external account binding key of its agent can open it
+// again, and none can if a key was compromised.
+func End(tx storage.Tx, id string, why agents.Reason) error {
 	a, err := getAccount(tx, id)
 	if err != nil {
 		return err
 	}
 	ended := *a
-	ended.Status = statusRevoked
+	ended.Status, ended.Compromised = statusRevoked, ended.Compromised || why == agents.KeyCompromise
 	return ended.put(tx)
 }

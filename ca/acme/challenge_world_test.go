@@ -50,7 +50,7 @@ func newProving(t *testing.T) *proving {
 	p := &proving{target: newTarget(t), now: time.Now().Truncate(time.Second)}
 	p.store = catest.NewStore(t, func() time.Time { return p.now })
 	p.db = &fullDB{DB: p.store.DB}
-	p.account = &account{ID: strings.Repeat("a", 22), Agent: "bot", Key: p.jwk, Status: statusValid, Created: p.now.Add(-time.Minute)}
+	p.account = &account{Account: Account{ID: strings.Repeat("a", 22), Agent: "bot", Created: p.now.Add(-time.Minute)}, Key: p.jwk, Status: statusValid}
 	var err error
 	if p.order, err = agents.NewCredentialID(p.now.Add(orderLifetime)); err != nil {
 		t.Fatal(err)

@@ -26,11 +26,17 @@ func (s *Service) newAccount(r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.findAccount(r)
-	if !errors.Is(err, storage.ErrNotFound) {
-		return found, err
-	}
-	if existing {
+	found, dead, err := s.findAccount(r)
+	switch {
+	case err == nil && binding != nil && !existing:
+		return s.comeBack(r, found, dead, contact, binding)
+	case err == nil && dead != nil:
+		return nil, s.Policy.Refuse(r.ctx, s.query(r, audit.ACMERequest), dead)
+	case err == nil:
+		return s.showAccount(found), nil
+	case !errors.Is(err, storage.ErrNotFound):
+		return nil, err
+	case existing:
 		return nil, newProblem("accountDoesNotExist", "no account has this key")
 	}
 	if err := checkContact(contact); err != nil {
@@ -42,34 +48,30 @@ func (s *Service) newAccount(r *request) (*answer, error) {
 	a, err := s.open(r, contact, binding)
 	if err != nil {
 		// The client may be retrying while its first attempt succeeds.
-		if found, err := s.findAccount(r); err == nil {
-			return found, nil
+		if found, dead, err := s.findAccount(r); err == nil && dead == nil {
+			return s.showAccount(found), nil
 		}
 	}
 	return a, err
 }
 
-// findAccount shows the account of the request's key (RFC 8555, section 7.3.1), or
-// fails with [storage.ErrNotFound]. An attempt with a dead account is recorded.
-func (s *Service) findAccount(r *request) (*answer, error) {
-	var a *account
-	var dead error
-	err := s.DB.View(r.ctx, func(tx storage.Tx) (err error) {
+// findAccount returns the account of the request's key (RFC 8555, section 7.3.1) and why
+// it is dead, if it is. It fails with [storage.ErrNotFound] if there is no account.
+func (s *Service) findAccount(r *request) (a *account, dead, err error) {
+	err = s.DB.View(r.ctx, func(tx storage.Tx) (err error) {
 		if a, err = byThumbprint(tx, r.key); err == nil {
 			_, dead = a.standing(agents.NewStanding(tx, r.now))
 		}
 		return err
 	})
+	if err == nil && dead != nil && !policy.IsDenial(dead) {
+		err = dead
+	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := admission.Prove(r.ctx, a.Agent); err != nil {
-		return nil, err
-	}
-	if r.account = a; dead == nil {
-		return s.showAccount(a), nil
-	}
-	return nil, s.Policy.Refuse(r.ctx, s.query(r, audit.ACMERequest), dead)
+	r.account = a
+	return a, dead, admission.Prove(r.ctx, a.Agent)
 }
 
 // checkContact accepts mailto URLs of one address (RFC 8555, section 7.3).
@@ -98,8 +100,8 @@ func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answ
 	}
 	secret := make([]byte, 16)
 	rand.Read(secret)
-	a := account{ID: strict.ToBase64(secret), Key: r.key.jwk, Contact: contact, Status: statusValid}
-	q := policy.Query{Principal: policy.Bearer("external account binding"), Action: audit.ACMEAccountCreate, Subject: string(b.agent), Time: r.now, KeyThumbprint: r.key.hash()}
+	a := account{Account: Account{ID: strict.ToBase64(secret)}, Key: r.key.jwk, Contact: contact, Status: statusValid}
+	q := b.query(r)
 	if b.refused != nil {
 		return nil, unbound(s.Policy.Refuse(r.ctx, q, b.refused))
 	}
@@ -111,11 +113,8 @@ func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answ
 	if err != nil {
 		return nil, err
 	}
-	q.Time = now
 	a.Agent, a.Created = b.agent, now
-	q.Claim = policy.NewClaim(q.Principal, b.agent, audit.Evidence{}, func(tx storage.Tx, _ *agents.Standing) error {
-		return agents.Bind(tx, b.kid, now)
-	})
+	b.use(&q, now)
 	err = s.Policy.Do(r.ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		if err := r.key.enter(tx, a.ID, now); err != nil {
 			return policy.Done{}, err

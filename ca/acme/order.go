@@ -94,10 +94,16 @@ func (s *Service) findOrder(tx storage.Tx, r *request) (*order, error) {
 		return nil, none
 	}
 	o, err := getOrder(tx, r.account.ID, id)
-	if errors.Is(err, storage.ErrNotFound) {
+	if errors.Is(err, storage.ErrNotFound) || err == nil && !o.of(r.account) {
 		return nil, none
 	}
 	return o, err
+}
+
+// of reports whether the order was made since the account was opened, for the last time
+// if it was opened again. What was proven before the account ended counts no more.
+func (o *order) of(a *account) bool {
+	return !o.ID.Expires().Add(-orderLifetime).Before(a.Since().Truncate(time.Second))
 }
 
 // status is computed from the record and the time.

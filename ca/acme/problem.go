@@ -124,7 +124,7 @@ func later(detail string, err error) *problem {
 func refused(err error) *problem {
 	switch policy.FaultOf(err) {
 	case agents.Proof:
-		p := newProblem("unauthorized", "the account or its agent is not active; ask the operator to enroll the agent anew")
+		p := newProblem("unauthorized", "the account or its agent is not active; when the operator has run brevet agent reenroll, register again with the external account binding key that it prints: the account key may stay the same")
 		p.Status = http.StatusUnauthorized
 		return p
 	case agents.Approval:

@@ -205,7 +205,9 @@ func TestDeathInFlight(t *testing.T) {
 	own := "bot.example.internal"
 	order := c.order(own)
 	fire := func() {
-		w.authority.Update(func(tx storage.Tx) error { return End(tx, strings.TrimPrefix(c.path(), "/acme/account/")) })
+		w.authority.Update(func(tx storage.Tx) error {
+			return End(tx, strings.TrimPrefix(c.path(), "/acme/account/"), agents.Superseded)
+		})
 	}
 	w.DB = &hookedDB{DB: w.DB, views: 2, hook: fire} // one View finds the signer, one the order
 	c.finalize(order, own).is(t, "finalizing", "unauthorized")

@@ -142,6 +142,9 @@ func (s *Service) mayRevoke(tx storage.Tx, r *request, c ca.Certificate) (bool, 
 		if err != nil {
 			return false, err
 		}
+		if !o.of(r.account) {
+			continue
+		}
 		if o.Serial != nil && *o.Serial == c.ID {
 			return true, nil
 		}

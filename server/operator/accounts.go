@@ -10,7 +10,7 @@ import (
 )
 
 // accounts returns the ACME accounts that may be used now and that chosen accepts,
-// given their agent and when they were opened.
+// given their agent and when they were opened for the last time.
 func accounts(tx storage.Tx, now time.Time, chosen func(agents.Agent, time.Time) bool) ([]acme.Account, error) {
 	var found []acme.Account
 	standing := agents.NewStanding(tx, now)
@@ -18,12 +18,12 @@ func accounts(tx storage.Tx, now time.Time, chosen func(agents.Agent, time.Time)
 		if err != nil {
 			return nil, err
 		}
-		a, err := standing.CheckHolder(account.Agent, account.Created)
+		a, err := account.Check(standing)
 		switch {
 		case policy.IsDenial(err):
 		case err != nil:
 			return nil, err
-		case chosen(a, account.Created):
+		case chosen(a, account.Since()):
 			found = append(found, account)
 		}
 	}
@@ -36,12 +36,12 @@ func (s selection) choosesAccount(a agents.Agent, created time.Time) bool {
 }
 
 // endAccounts ends the accounts one by one, if no cutoff ends them.
-func (s selection) endAccounts(tx storage.Tx, chosen []acme.Account) error {
+func (s selection) endAccounts(tx storage.Tx, chosen []acme.Account, why agents.Reason) error {
 	if s.IssuedSince.IsZero() {
 		return nil
 	}
 	for _, a := range chosen {
-		if err := acme.End(tx, a.ID); err != nil {
+		if err := acme.End(tx, a.ID, why); err != nil {
 			return err
 		}
 	}

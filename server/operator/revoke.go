@@ -139,7 +139,7 @@ func (s *Service) revoke(ctx context.Context, p policy.Principal, in api.Selecti
 		if err := choose(tx, now, held); err != nil {
 			return err
 		}
-		if err := chosen.endAccounts(tx, opened); err != nil {
+		if err := chosen.endAccounts(tx, opened, why); err != nil {
 			return err
 		}
 		d.Counts = counts(count(ended, now, len(opened)))
