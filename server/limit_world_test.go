@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"crypto/x509"
+	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -61,21 +63,30 @@ func TestNeighboursAreServed(t *testing.T) {
 	servertest.Want(t, "a bearer token", got, http.StatusOK, "access_token")
 	bearer, token := got.JSON["access_token"].(string), worker.Token(url.Values{"grant_type": {"client_credentials"}}).JSON["access_token"].(string)
 
-	for range 60 {
-		w.PostJSON(w.Client(), "/v1/enroll", map[string]any{})
+	strangers := func() { // again and again, because some time passes
+		for range 1000 {
+			if w.PostJSON(w.Client(), "/v1/enroll", map[string]any{}).Status == http.StatusTooManyRequests {
+				return
+			}
+		}
+		t.Fatal("a thousand requests of strangers were listened to")
 	}
+	strangers()
 	servertest.Want(t, "a stranger enrolling", w.PostJSON(w.Client(), "/v1/enroll", map[string]any{}), http.StatusTooManyRequests, `"status":429`)
+	strangers()
 	limited := w.PostForm(w.Client(), "/oauth/token", url.Values{"grant_type": {"client_credentials"}})
 	servertest.Want(t, "a stranger asking for a token", limited, http.StatusTooManyRequests, `"error":"temporarily_unavailable"`)
 	if limited.Header.Get("Retry-After") == "" || limited.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("the OAuth error has the headers %v", limited.Header)
 	}
+	strangers()
 	limited = w.Post(w.Client(), "/acme/new-account", "application/jose+json", "{}")
 	servertest.Want(t, "a stranger opening an account", limited, http.StatusTooManyRequests, "urn:ietf:params:acme:error:rateLimited")
 	if limited.Header.Get("Retry-After") == "" {
 		t.Error("the ACME error has no Retry-After")
 	}
 
+	strangers()
 	servertest.Want(t, "by an assertion", ask(worker), http.StatusOK, "access_token")
 	servertest.Want(t, "by a certificate", worker.Renew(), http.StatusOK, "certificate")
 	request, err := http.NewRequest("POST", w.URL+"/oauth/introspect", strings.NewReader(url.Values{"token": {token}}.Encode()))
@@ -93,5 +104,40 @@ func TestNeighboursAreServed(t *testing.T) {
 		return w.PostJSON(w.Client(), "/v1/enroll", map[string]any{"token": newcomer.Enrollment.Token, "csr": worker.CSR(&x509.CertificateRequest{})})
 	}
 	servertest.Want(t, "by an enrollment token", enroll(), http.StatusOK, "certificate")
+	strangers()
 	servertest.Want(t, "by a used one", enroll(), http.StatusTooManyRequests, "wait a little")
+}
+
+// TestRefusalsBehindASuccess: RFC 7009 has the server answer 200 to what it refuses. The
+// number of events is bounded all the same.
+func TestRefusalsBehindASuccess(t *testing.T) {
+	w := servertest.New(t)
+	bot := w.Enroll("bot", agents.Change{Scopes: []string{"a"}, Audiences: []string{"https://api.example"}})
+	form := url.Values{"token": {bot.Token(url.Values{"grant_type": {"client_credentials"}}).JSON["access_token"].(string)}}
+	before := len(w.Events())
+	got := map[int]int{}
+	for range 400 {
+		got[w.PostForm(bot.HTTP, "/oauth/revoke", form).Status]++
+	}
+	if n := len(w.Events()) - before; n > 100 || got[http.StatusOK] < 50 || got[http.StatusTooManyRequests] == 0 {
+		t.Errorf("400 revocations of one token wrote %d events; answers %v", n, got)
+	}
+}
+
+// TestStrangersFillNoLog: what they are refused about an agent becomes a count.
+func TestStrangersFillNoLog(t *testing.T) {
+	w := servertest.New(t)
+	w.Add("bot", agents.Change{})
+	before := len(w.Events())
+	const n = 300
+	assertion := "eyJhbGciOiJFUzI1NiJ9." + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"iss":"bot","sub":"bot","aud":%q,"jti":"1","exp":%d}`, w.URL, w.Clock.Now().Add(time.Minute).Unix())) + "." + strings.Repeat("A", 86)
+	for range n {
+		w.PostForm(w.Client(), "/oauth/token", url.Values{
+			"grant_type": {"client_credentials"}, "client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {assertion},
+		})
+	}
+	events := w.Events()[before:]
+	if len(events) != 1 || events[0].Subject != "bot" || events[0].Details.Counts == nil || events[0].Details.Counts.Refusals != n {
+		t.Errorf("%d refusals wrote %+v", n, events)
+	}
 }

@@ -26,6 +26,7 @@ func (s *Server) loops() []loop {
 		{"crl", 0, func(ctx context.Context) { s.authority.CRL.Run(ctx, unpublished) }},
 		{"root-crl", crl.Interval, s.publishRoots},
 		{"renew", time.Minute, s.renew},
+		{"refusals", time.Minute, s.flush},
 		{"checkpoint", time.Minute, s.saveCheckpoint},
 		{"relying", time.Minute, func(ctx context.Context) { s.saveRelying(ctx, false) }},
 		{"sweep", 5 * time.Minute, newSweeper(s.db, s.clock, s.Log).run},
@@ -63,6 +64,13 @@ func (s *Server) publishRoots(ctx context.Context) {
 func (s *Server) renew(ctx context.Context) {
 	if err := s.authority.Own.Renew(ctx); err != nil && ctx.Err() == nil {
 		s.Log.Error("renewing the server's certificate failed; trying again in a minute", "error", err)
+	}
+}
+
+// flush records the refusals that were only counted, even if the server is stopping.
+func (s *Server) flush(ctx context.Context) {
+	if err := s.policy.Flush(context.WithoutCancel(ctx), s.clock.Now()); err != nil {
+		s.Log.Error("refusals of the last minute are lost", "error", err)
 	}
 }
 

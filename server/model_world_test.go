@@ -377,8 +377,10 @@ func (a *world) revokedSerials() map[string]bool {
 	return revoked
 }
 
-// log returns the entries of the audit log from a position on.
+// log returns the entries of the audit log from a position on, with the refusals that
+// were only counted so far.
 func (a *world) log(from int64) (all []audit.Event) {
+	a.flush(context.Background())
 	err := a.db.View(context.Background(), func(tx storage.Tx) error {
 		all = nil
 		for e, err := range audit.Since(tx, from) {

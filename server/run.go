@@ -42,6 +42,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.acme.Close()
 	stopLoops()
 	wait.Wait()
+	s.flush(context.Background())
 	s.saveCheckpoint(context.Background())
 	s.saveRelying(context.Background(), true)
 	s.Log.Info("stopped")

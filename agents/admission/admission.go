@@ -111,6 +111,16 @@ func (r *Request) giveBack() {
 	}
 }
 
+// Proven reports whether the request proved to come from an agent.
+func (r *Request) Proven() bool {
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.agent != ""
+}
+
 // Over reports whether the request is of a stranger that is over its limit.
 func (r *Request) Over() bool {
 	if r == nil {

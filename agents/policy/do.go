@@ -17,7 +17,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -145,14 +144,10 @@ func (p *Point) commit(ctx context.Context, q *Query, d *Decision, a Act) error 
 }
 
 // refuse records that q was refused because of reason, and returns reason, or an
-// [Unrecorded] if it could not be recorded. A caller that has given up (its
-// context is done) is still recorded. No refusal is urgent, whatever was
-// refused: strangers could make any number of them. Nothing is recorded of a request that
-// is over its sender's limit.
+// [Unrecorded] if it could not be recorded. This is where the number of refusals on
+// record is bounded, whatever the client is told: see countsOnly. A caller that has given
+// up (its context is done) is still recorded. No refusal is urgent.
 func (p *Point) refuse(ctx context.Context, q *Query, d *Decision, subject string, reason error) error {
-	if !admission.Of(ctx).Refused() {
-		return reason
-	}
 	no := *d
 	if no.Effect != audit.Ask || !errors.Is(reason, ErrApproval) {
 		if no.Effect, no.Reasons = audit.Deny, codes(reason); no.Reasons == nil {
@@ -160,6 +155,10 @@ func (p *Point) refuse(ctx context.Context, q *Query, d *Decision, subject strin
 		}
 	}
 	e := event(q, &no, Done{Subject: subject, Reasons: []string{reason.Error()}})
+	if countsOnly(ctx, q, &e) {
+		p.pending.add(counted{e, e.Time, 1})
+		return reason
+	}
 	err := p.DB.Update(context.Background(), func(tx storage.Tx) error {
 		_, err := audit.Append(tx, e)
 		return err

@@ -13,6 +13,8 @@ type Point struct {
 	DB       storage.DB
 	Rules    Rules
 	External []Engine // may narrow what the built-in rules grant
+
+	pending pending // refusals that are to be recorded
 }
 
 // Decide answers q from what the store holds now. It changes and records nothing.

@@ -91,6 +91,9 @@ func TestRefuse(t *testing.T) {
 		p := policy.Point{DB: db}
 		q := policy.Query{Principal: policy.Bearer("enrollment token"), Action: audit.CertificateIssue, Subject: c.subject, Time: now}
 		err := p.Refuse(audit.WithPeer(audit.WithRequest(t.Context(), "0123456789abcdef"), "192.0.2.7"), q, c.reason)
+		if err := p.Flush(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
 		_, events := left(t, db)
 		if err != c.reason || len(events) != c.recorded {
 			t.Errorf("%s: got %v and %+v", what, err, events)

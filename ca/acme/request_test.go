@@ -46,7 +46,7 @@ func newWorld(t testing.TB) *world {
 		Revoked: func(context.Context) error { w.crl++; return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(w.Close)
-	t.Cleanup(func() { audittest.Check(t, w.authority.Events()) })
+	t.Cleanup(func() { audittest.Check(t, w.recorded()) })
 	return w
 }
 
@@ -61,10 +61,19 @@ func must[T any](v T, err error) func(testing.TB) T {
 	}
 }
 
+// recorded returns the audit log, with the refusals that were only counted so far.
+func (w *world) recorded() []audit.Event {
+	w.t.Helper()
+	if err := w.Policy.Flush(context.Background(), w.now); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.authority.Events()
+}
+
 // events returns the audit log's entries of a decision, as "action subject".
 func (w *world) events(d audit.Decision) (all []string) {
 	w.t.Helper()
-	for _, e := range w.authority.Events() {
+	for _, e := range w.recorded() {
 		if e.Decision == d {
 			all = append(all, string(e.Action)+" "+e.Subject)
 		}

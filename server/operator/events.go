@@ -25,6 +25,7 @@ func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFil
 		}
 		var first int64
 		if err == nil {
+			s.flush(ctx)
 			first, err = s.firstEvent(ctx, f)
 		}
 		if err != nil {
@@ -44,6 +45,14 @@ func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFil
 			}
 		}
 		yield(nil, nil)
+	}
+}
+
+// flush puts the refusals into the log that were only counted so far. A full disk does not
+// keep an operator from reading the log without them.
+func (s *Service) flush(ctx context.Context) {
+	if err := s.Policy.Flush(ctx, s.Clock.Now()); err != nil {
+		s.Log.Warn("refusals of the last minute are not in the log yet", "error", err)
 	}
 }
 

@@ -23,6 +23,7 @@ func (s *Service) logOperations() []Operation {
 // verifyLog checks the whole log: against itself, the checkpoint in the store,
 // and the one that the operator saved.
 func (s *Service) verifyLog(ctx context.Context, _ policy.Principal, in api.VerifyRequest) (out api.Verified, err error) {
+	s.flush(ctx)
 	err = s.DB.View(ctx, func(tx storage.Tx) error {
 		checkpoints, err := s.checkpoints(tx, in.Checkpoint)
 		if err != nil {

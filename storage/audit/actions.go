@@ -74,8 +74,9 @@ type ActionSpec struct {
 const agentName = "the agent's name"
 
 // from returns the details of what may come over the network, among them the address
-// that it came from. Operators use a socket that has none.
-func from(more ...string) []string { return append(more, "peer") }
+// that it came from and how many refusals were counted together. Operators use a socket
+// that has no address.
+func from(more ...string) []string { return append(more, "peer", "counts") }
 
 // actions is the one table of them.
 var actions = []ActionSpec{

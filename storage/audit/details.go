@@ -74,12 +74,13 @@ type Selection struct {
 	IssuedSince  time.Time `json:"issued_since,omitzero"`
 }
 
-// Counts say how many of each were ended.
+// Counts say how many of each were ended, or how many requests were refused.
 type Counts struct {
 	Agents       int64 `json:"agents,omitempty"`
 	Certificates int64 `json:"certificates,omitempty"`
 	Tokens       int64 `json:"tokens,omitempty"`
 	Accounts     int64 `json:"accounts,omitempty"` // of ACME
+	Refusals     int64 `json:"refusals,omitempty"` // that one event stands for
 }
 
 // A FieldChange is a field of an agent with its old and its new value. Keys are

@@ -127,6 +127,7 @@ func appendCounts(b []byte, c *Counts) []byte {
 	o = o.int("certificates", c.Certificates)
 	o = o.int("tokens", c.Tokens)
 	o = o.int("accounts", c.Accounts)
+	o = o.int("refusals", c.Refusals)
 	return o.end()
 }
 

@@ -111,6 +111,7 @@ func (s *scanner) counts() *Counts {
 	s.int("certificates", &c.Certificates)
 	s.int("tokens", &c.Tokens)
 	s.int("accounts", &c.Accounts)
+	s.int("refusals", &c.Refusals)
 	s.skip("}")
 	return &c
 }
