@@ -108,14 +108,17 @@ func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answ
 	if err := admission.Prove(r.ctx, b.agent); err != nil {
 		return nil, err
 	}
-	// A cutoff that comes before the account is recorded ends it, too.
+	// A cutoff that comes before the account is recorded would end it.
 	now, err := s.Clock.Issuing()
 	if err != nil {
 		return nil, err
 	}
 	a.Agent, a.Created = b.agent, now
 	b.use(&q, now)
-	err = s.Policy.Do(r.ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+	err = s.Policy.Do(r.ctx, q, policy.Act{Change: func(tx storage.Tx, d *policy.Decision) (policy.Done, error) {
+		if _, err := a.standing(d.Standing()); err != nil {
+			return policy.Done{}, err
+		}
 		if err := r.key.enter(tx, a.ID, now); err != nil {
 			return policy.Done{}, err
 		}

@@ -69,7 +69,7 @@ func (s *Service) reopen(r *request, a *account, b *binding, contact []string, r
 	q := b.query(r)
 	b.use(&q, now)
 	var opened account
-	err = s.Policy.Do(r.ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+	err = s.Policy.Do(r.ctx, q, policy.Act{Change: func(tx storage.Tx, d *policy.Decision) (policy.Done, error) {
 		current, err := byThumbprint(tx, r.key)
 		if err != nil {
 			return policy.Done{}, err
@@ -81,6 +81,9 @@ func (s *Service) reopen(r *request, a *account, b *binding, contact []string, r
 		opened.Status, opened.Reopened = statusValid, now
 		if contact != nil {
 			opened.Contact = contact
+		}
+		if _, err := opened.standing(d.Standing()); err != nil {
+			return policy.Done{}, err
 		}
 		return policy.Done{Reasons: []string{"acme account " + a.ID + " opened again"}}, opened.put(tx)
 	}})

@@ -12,18 +12,18 @@ import (
 )
 
 // authenticators are the files that may say that a client proved to be an agent, and how
-// often each does. Whoever adds a way to authenticate adds it to the generated test of
-// server/test/claims, too.
+// often each does. If you add a way to authenticate, add it to TestNothingOutrunsAnEnd in
+// package server, too.
 var authenticators = []string{
 	"ca/acme/account.go an account's key",
-	"ca/acme/account.go the key of an external account binding",
+	"ca/acme/reopen.go the key of an external account binding",
 	"ca/acme/revoke.go the key of a certificate, which may end it",
 	"ca/enroll/enroll.go an enrollment token",
 	"ca/enroll/renew.go a client certificate",
 	"server/authority/own.go the server itself",
-	"server/operator/credentials.go an operator, for an agent",
-	"server/operator/credentials.go an operator, to revoke a certificate",
-	"server/operator/credentials.go an operator, to revoke a token",
+	"server/operator/certificates.go an operator, for an agent",
+	"server/operator/certificates.go an operator, to revoke a certificate",
+	"server/operator/tokens.go an operator, to revoke a token",
 	"tokens/oauth/client.go a client certificate, a client assertion, or both",
 }
 
