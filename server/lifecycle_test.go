@@ -97,7 +97,7 @@ func TestRotatedTokenKey(t *testing.T) {
 	t.Parallel() // it waits for a server to stop
 	w := newReading(t)
 	before := w.Get(w.Client(), "/oauth/jwks")
-	key, err := w.Admin.RotateKey(t.Context(), "tokens")
+	key, err := w.Admin.RotateKeyNow(t.Context(), "tokens", "")
 	if err != nil || key.State != "active" || key.Purpose != "tokens" {
 		t.Fatalf("%+v, %v", key, err)
 	}

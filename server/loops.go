@@ -25,6 +25,7 @@ func (s *Server) loops() []loop {
 		{"clock", 0, s.authority.WatchClock},
 		{"crl", 0, func(ctx context.Context) { s.authority.CRL.Run(ctx, unpublished) }},
 		{"root-crl", crl.Interval, s.publishRoots},
+		{"keys", 10 * time.Second, s.promoteKeys},
 		{"renew", time.Minute, s.renew},
 		{"refusals", time.Minute, s.flush},
 		{"checkpoint", time.Minute, s.saveCheckpoint},
@@ -58,6 +59,12 @@ func (l loop) start(ctx context.Context, wait *sync.WaitGroup) {
 func (s *Server) publishRoots(ctx context.Context) {
 	if err := s.authority.CRL.PublishRoots(ctx, false); err != nil && ctx.Err() == nil {
 		s.Log.Error("a root could not sign its CRL; the last one stays, trying again in 5m", "error", err)
+	}
+}
+
+func (s *Server) promoteKeys(ctx context.Context) {
+	if err := s.authority.PromoteDue(ctx); err != nil && ctx.Err() == nil {
+		s.Log.Error("a key could not take over; trying again in 5m", "error", err)
 	}
 }
 

@@ -67,7 +67,8 @@ func TestExternalEngineIsAskedByEachPart(t *testing.T) {
 		audit.TokenMint:         {"127.0.0.1", func() error { return bot.Token(url.Values{}).Is(http.StatusOK) }},
 		audit.ACMEAccountCreate: {"127.0.0.1", open},
 		audit.AgentSet:          {"", func() error { return only(w.Admin.SetAgent(t.Context(), "bot", api.Change{Owner: new("eve")})) }},
-		audit.KeyRotate:         {"", func() error { return only(w.Admin.RotateKey(t.Context(), "tokens")) }},
+		audit.KeyAnnounce:       {"", func() error { return only(w.Admin.RotateKey(t.Context(), "tokens")) }},
+		audit.KeyRotate:         {"", func() error { return only(w.Admin.RotateKeyNow(t.Context(), "tokens", "")) }},
 	} {
 		if c.try() == nil {
 			t.Errorf("%s was allowed", action)

@@ -2,11 +2,19 @@ package tokens
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
+
+// CacheLifetime is how long others may cache the JWK Set.
+const CacheLifetime = 5 * time.Minute
+
+// announced is how long a key is in the JWK Set before it signs. Half a minute is for the
+// time between making and publishing it.
+const announced = CacheLifetime + 30*time.Second
 
 // Purposes returns what the keys of tokens are for.
 func Purposes() keys.Purposes {
@@ -17,9 +25,9 @@ func Purposes() keys.Purposes {
 		}
 	}
 	return keys.Purposes{
-		{Purpose: keys.Tokens, Algorithms: keys.Algorithms(), Publishes: keys.JWKS, Announced: true},
+		{Purpose: keys.Tokens, Algorithms: keys.Algorithms(), Publishes: keys.JWKS, Announced: announced},
 		{
-			Purpose: keys.TokensPQ, Algorithms: postQuantum, Publishes: keys.JWKS, Announced: true,
+			Purpose: keys.TokensPQ, Algorithms: postQuantum, Publishes: keys.JWKS, Announced: announced,
 			First: "choose what it is with --algorithm, such as mldsa65, which more verifiers know, or mldsa65-ed25519-sha512",
 		},
 	}

@@ -33,9 +33,14 @@ Example:
 			},
 			{
 				Name:      "rotate",
-				Usage:     "make a new key and sign with it from now on",
+				Usage:     "make a new key that takes the place of the old one",
 				ArgsUsage: "[" + rotated + "]",
 				Description: `Makes a new key of the same algorithm, and the authority signs with it from now on.
+Relying parties cache the public keys of tokens for five minutes: a new key for tokens
+is published first, and signs five and a half minutes later. With --now it signs at
+once, also if it is announced already; until the caches end, relying parties refuse its
+tokens.
+
 Signatures of the old key stay valid: its public key stays published, and so does
 a retired issuer's CRL. If a key was stolen, also revoke what it signed.
 
@@ -90,6 +95,7 @@ Examples:
   $ brevet key rotate tokens-pq --algorithm mldsa65`,
 				Flags: []cli.Flag{
 					text("algorithm", "`ALGORITHM` of the new key, if it is an issuer's or signs tokens"),
+					&cli.BoolFlag{Name: "now", Usage: "let a key for tokens sign at once, before relying parties know it"},
 					&cli.BoolFlag{Name: "dry-run", Aliases: []string{"rehearse"}, Usage: "say what the rotation would do and which relying parties would break; change nothing"},
 				},
 				Action: keyRotate,
@@ -135,12 +141,20 @@ func keyRotate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	k, err := server.RotateKeyTo(c.Context, c.Args().First(), c.String("algorithm"))
+	rotate := server.RotateKeyTo
+	if c.Bool("now") {
+		rotate = server.RotateKeyNow
+	}
+	k, err := rotate(c.Context, c.Args().First(), c.String("algorithm"))
 	if err != nil {
 		return err
 	}
 	return answer(c, k, []string{k.ID}, func(p *page) {
-		p.line("The %s key is now %s (%s).", k.Purpose, k.ID, k.Algorithm)
+		if k.SignsFrom.IsZero() {
+			p.line("The %s key is now %s (%s).", k.Purpose, k.ID, k.Algorithm)
+		} else {
+			p.line("The %s key %s (%s) is published, and signs from %s on.", k.Purpose, k.ID, k.Algorithm, p.end(k.SignsFrom))
+		}
 		p.line("Its file in the authority's directory is in no earlier copy of the keys: copy it, too.")
 		for _, remark := range k.Remarks {
 			p.line("%s", remark)

@@ -52,6 +52,7 @@ type Authority struct {
 	started  time.Time
 	audit    atomic.Pointer[audit.Signer]
 	rotating sync.Mutex
+	failed   atomic.Pointer[time.Time] // when PromoteDue last failed, by the machine's clock
 }
 
 // Open unseals the keys of an authority, all at the same time: a start takes little

@@ -20,28 +20,39 @@ import (
 // no other is given.
 const issuerLifetime = 90 * 24 * time.Hour
 
-// Rotate makes a new key, of the same algorithm if alg is "", and makes it active.
+// A Rotation is what an operator asks for.
+type Rotation struct {
+	Purpose   keys.Purpose
+	Algorithm keys.Algorithm // "" means that of the old key
+	Now       bool           // a key that others cache signs at once, without being announced
+}
+
+// Rotate makes a new key and makes it active. If others cache the public keys of the
+// purpose, the key is only announced, and [Authority.PromoteDue] makes it active later.
 // Signatures of the old key stay valid: an old issuer's CRL is still published, and
 // an old token key stays in the JWK Set. Rotate returns the new key's identifier.
 //
 // One rotation at a time: a plan must still hold when it is carried out, and
 // keys that were loaded earlier must not replace those that were loaded later.
-func (a *Authority) Rotate(ctx context.Context, by policy.Principal, p keys.Purpose, alg keys.Algorithm) (string, error) {
+func (a *Authority) Rotate(ctx context.Context, by policy.Principal, asked Rotation) (string, error) {
 	a.rotating.Lock()
 	defer a.rotating.Unlock()
-	r := rotation{Authority: a, purpose: p, wanted: alg, now: a.Clock.Now()}
-	q := policy.Query{Principal: by, Action: audit.KeyRotate, Subject: string(p), Time: r.now}
-	if err := a.Policy.Do(ctx, q, policy.Act{Prepare: r.prepare, Change: r.promote}); err != nil {
+	r := rotation{Authority: a, Rotation: asked, now: a.Clock.Now()}
+	q := policy.Query{Principal: by, Action: audit.KeyRotate, Subject: string(asked.Purpose), Time: r.now}
+	act := policy.Act{Prepare: r.prepare, Change: r.promote}
+	if spec, err := Purposes().Of(asked.Purpose); err == nil && spec.Announced > 0 && !asked.Now {
+		q.Action, act.Change = audit.KeyAnnounce, r.announce
+	}
+	if err := a.Policy.Do(ctx, q, act); err != nil {
 		return "", err
 	}
-	return r.successors[0].key.ID, a.reload(ctx, p)
+	return r.successors[0].key.ID, a.reload(ctx, asked.Purpose)
 }
 
 // A rotation is the state of one rotation under way.
 type rotation struct {
 	*Authority
-	purpose    keys.Purpose
-	wanted     keys.Algorithm
+	Rotation
 	now        time.Time
 	plan       plan
 	successors []*successor
@@ -49,12 +60,15 @@ type rotation struct {
 
 // prepare plans the rotation and makes the keys.
 func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) {
-	if r.plan, err = r.Authority.plan(ctx, r.purpose, r.wanted); err != nil {
+	if r.plan, err = r.Authority.plan(ctx, r.Purpose, r.Algorithm); err != nil {
 		return err
 	}
-	r.successors = []*successor{{purpose: r.purpose, algorithm: r.plan.algorithm}}
+	r.successors = []*successor{{purpose: r.Purpose, algorithm: r.plan.algorithm}}
 	if r.plan.sibling {
 		r.successors = append(r.successors, &successor{purpose: keys.HTTPSIssuer, algorithm: keys.ECDSAP256})
+	}
+	if announced, err := r.pending(ctx); err != nil || announced {
+		return err
 	}
 	for _, next := range r.successors {
 		if err := r.Authority.prepare(ctx, next, r.now); err != nil {
@@ -64,13 +78,19 @@ func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) 
 	return nil
 }
 
-// promote makes the keys active.
-func (r *rotation) promote(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+// done says what changes place with what.
+func (r *rotation) done() policy.Done {
 	from, to := r.plan.old.ID, r.successors[0].key.ID
 	done := policy.Done{Reasons: []string{"from " + cmp.Or(from, "none") + " to " + to}, Details: &audit.Details{From: from, To: to}}
 	if r.plan.perAlgorithm {
 		done.Reasons = append(done.Reasons, "of algorithm "+string(r.plan.algorithm))
 	}
+	return done
+}
+
+// promote makes the keys active.
+func (r *rotation) promote(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+	done := r.done()
 	for _, next := range r.successors {
 		if err := next.promote(tx, r.now); err != nil {
 			return done, err
@@ -209,14 +229,16 @@ func (a *Authority) prepare(ctx context.Context, next *successor, now time.Time)
 }
 
 func (next *successor) promote(tx storage.Tx, now time.Time) error {
-	if _, err := Purposes().Record(tx, next.key, keys.StateNext, now); err != nil {
-		return err
+	if next.key.State == "" { // not announced before
+		if _, err := Purposes().Record(tx, next.key, keys.StateNext, now); err != nil {
+			return err
+		}
 	}
 	if next.certificate != nil {
 		if err := ca.PutAuthority(tx, *next.certificate); err != nil {
 			return err
 		}
 	}
-	_, err := Purposes().Promote(tx, next.key.ID, now)
+	_, err := Purposes().PromoteEarly(tx, next.key.ID, now)
 	return err
 }

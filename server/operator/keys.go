@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
+	"github.com/brevet-ca/brevet/tokens"
 )
 
 func (s *Service) keyOperations() []Operation {
@@ -59,16 +61,16 @@ func newKey(k keys.Key, ends time.Time) api.Key {
 }
 
 // rotation returns the purpose to rotate, and the new algorithm, if one is given.
-func rotation(in api.RotateRequest) (p keys.Purpose, a keys.Algorithm, err error) {
-	p = keys.Purpose(in.Purpose) // which the rotation looks up
-	if in.Algorithm != "" {
-		a, err = keys.ParseAlgorithm(in.Algorithm)
+func rotation(purpose, algorithm string) (p keys.Purpose, a keys.Algorithm, err error) {
+	p = keys.Purpose(purpose) // which the rotation looks up
+	if algorithm != "" {
+		a, err = keys.ParseAlgorithm(algorithm)
 	}
 	return p, a, err
 }
 
-func (s *Service) dryRunKey(ctx context.Context, _ policy.Principal, in api.RotateRequest) (api.DryRun, error) {
-	purpose, a, err := rotation(in)
+func (s *Service) dryRunKey(ctx context.Context, _ policy.Principal, in api.DryRunKeyRequest) (api.DryRun, error) {
+	purpose, a, err := rotation(in.Purpose, in.Algorithm)
 	if err != nil {
 		return api.DryRun{}, err
 	}
@@ -97,11 +99,11 @@ func (s *Service) dryRunAll(ctx context.Context, _ policy.Principal, in api.DryR
 }
 
 func (s *Service) rotateKey(ctx context.Context, p policy.Principal, in api.RotateRequest) (out api.Rotated, err error) {
-	purpose, a, err := rotation(in)
+	purpose, a, err := rotation(in.Purpose, in.Algorithm)
 	if err != nil {
 		return out, err
 	}
-	id, err := s.Authority.Rotate(ctx, p, purpose, a)
+	id, err := s.Authority.Rotate(ctx, p, authority.Rotation{Purpose: purpose, Algorithm: a, Now: in.Now})
 	if err != nil {
 		return out, err
 	}
@@ -116,7 +118,14 @@ func (s *Service) rotateKey(ctx context.Context, p policy.Principal, in api.Rota
 		}
 		ends, err := caEnds(tx)
 		out = api.Rotated{Key: newKey(k, ends[k.ID]), Remarks: remarks(k, all)}
-		return err
+		spec, err2 := authority.Purposes().Of(purpose)
+		switch {
+		case spec.Announced > 0 && k.State == keys.StateNext:
+			out.SignsFrom = spec.SignsFrom(k)
+		case spec.Announced > 0 && s.Clock.Now().Before(spec.SignsFrom(k)):
+			out.Remarks = append(out.Remarks, fmt.Sprintf("It was not announced: relying parties that have cached the public keys refuse what it signs, for %s at most.", tokens.CacheLifetime))
+		}
+		return errors.Join(err, err2)
 	})
 	return out, err
 }

@@ -34,6 +34,7 @@ const (
 	ACMEAuthorizationDeactivate Action = "acme.authorization.deactivate"
 	ACMERequest                 Action = "acme.request"
 
+	KeyAnnounce      Action = "key.announce"
 	KeyRotate        Action = "key.rotate"
 	AuthorityInit    Action = "authority.init"
 	AuthorityRestore Action = "authority.restore"
@@ -104,7 +105,8 @@ var actions = []ActionSpec{
 	{ACMEAuthorizationDeactivate, "An ACME authorization was to be deactivated.", Agent, agentName, from("names")},
 	{ACMERequest, "A request by ACME was refused because of the account or its agent.", Agent | Bearer, agentName, from()},
 
-	{KeyRotate, "A new key was to take the place of an old one.", Operator, "the key's purpose", []string{"from", "to"}},
+	{KeyAnnounce, "A new key was to be published, which takes the place of the old one once nobody has an older copy of the public keys.", Operator, "the key's purpose", []string{"from", "to"}},
+	{KeyRotate, "A new key took the place of an old one, or was to: by an operator, or by the server when the key was announced for long enough.", Operator | System, "the key's purpose", []string{"from", "to"}},
 	{AuthorityInit, "The authority was made.", Operator | System, "the trust domain", []string{"to", "principal"}},
 	{AuthorityRestore, "The store was restored from a backup. This is the first event after those that the backup holds.", Operator | System, "the trust domain", []string{"file", "size", "principal"}},
 	// These have no details on purpose: earlier versions refuse events that have

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Purpose is what a key signs. It is part of the names of records and files.
@@ -58,9 +59,9 @@ type PurposeSpec struct {
 
 	Rotation  Rotation
 	Publishes Publication
-	// Announced says that others cache the public key, so that it is published
-	// while it is [StateNext], before it signs.
-	Announced bool
+	// Announced is how long a key is published while it is [StateNext], before it
+	// signs, because others cache the public keys. 0 means that nobody does.
+	Announced time.Duration
 	// Offline says that the authority can start and serve without the private half,
 	// which may be kept elsewhere.
 	Offline bool
@@ -95,6 +96,9 @@ func (s PurposeSpec) Check(a Algorithm) error {
 	}
 	return err
 }
+
+// SignsFrom returns when a next key may become active, for [Purposes.Promote].
+func (s PurposeSpec) SignsFrom(k Key) time.Time { return k.Created.Add(s.Announced) }
 
 // rivals reports whether only one of two keys of the purpose can be active.
 func (s PurposeSpec) rivals(a, b Key) bool { return !s.PerAlgorithm || a.Algorithm == b.Algorithm }

@@ -20,7 +20,7 @@ var testPurposes = Purposes{
 // needs a line in the table, no more, for its keys to be made, recorded and promoted.
 func TestPurposeIsAddedInOnePlace(t *testing.T) {
 	purposes := append(slices.Clone(testPurposes), PurposeSpec{
-		Purpose: "status-list", Algorithms: []Algorithm{Ed25519, ECDSAP384}, PerAlgorithm: true, Publishes: JWKS, Announced: true,
+		Purpose: "status-list", Algorithms: []Algorithm{Ed25519, ECDSAP384}, PerAlgorithm: true, Publishes: JWKS, Announced: time.Minute,
 	})
 	db := openDB(t)
 	add := func(ps Purposes, a Algorithm, s State) (Key, error) {
@@ -46,7 +46,10 @@ func TestPurposeIsAddedInOnePlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	update(t, db, func(tx storage.Tx) error {
-		_, err := purposes.Promote(tx, next.ID, now.Add(time.Hour))
+		if _, err := purposes.Promote(tx, next.ID, now.Add(time.Minute-1)); !errors.Is(err, ErrTransition) || !strings.Contains(err.Error(), "may sign from") {
+			t.Errorf("before it was announced for long enough: %v", err)
+		}
+		_, err := purposes.Promote(tx, next.ID, now.Add(time.Minute))
 		return err
 	})
 	update(t, db, func(tx storage.Tx) error {

@@ -93,9 +93,27 @@ func (s PurposeSpec) rival(tx storage.Tx, k Key) (Key, error) {
 }
 
 // Promote makes a next key the active one of its purpose, or of its purpose and
-// algorithm, and retires the one that was. The caller has seen [Source.Signer]
-// load it: a key whose private half is lost must not become the one that signs.
+// algorithm, and retires the one that was. It refuses a key that must be announced for
+// longer. The caller has seen [Source.Signer] load it: a key whose private half is lost
+// must not become the one that signs.
 func (ps Purposes) Promote(tx storage.Tx, id string, now time.Time) (Key, error) {
+	k, err := Get(tx, id)
+	if err != nil {
+		return Key{}, err
+	}
+	spec, err := ps.Of(k.Purpose)
+	if err != nil {
+		return Key{}, err
+	}
+	if from := spec.SignsFrom(k); spec.Announced > 0 && now.Before(from) {
+		return Key{}, fmt.Errorf("%w: key %s is announced and may sign from %s on", ErrTransition, id, from.UTC().Format(time.RFC3339))
+	}
+	return ps.PromoteEarly(tx, id, now)
+}
+
+// PromoteEarly is Promote for a key that was not announced for long enough: those who
+// have cached the public keys cannot verify what it signs.
+func (ps Purposes) PromoteEarly(tx storage.Tx, id string, now time.Time) (Key, error) {
 	k, err := Get(tx, id)
 	if err != nil {
 		return Key{}, err

@@ -9,7 +9,7 @@ import (
 // not before.
 func TestRetiredKeyLeavesTheJWKS(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.Admin.RotateKey(t.Context(), "tokens"); err != nil {
+	if _, err := w.Admin.RotateKeyNow(t.Context(), "tokens", ""); err != nil {
 		t.Fatal(err)
 	}
 	want := func(n int) {

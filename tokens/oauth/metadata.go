@@ -58,6 +58,6 @@ func (s *Server) ServeJWKS(w http.ResponseWriter, r *http.Request) {
 // publish sends a document that caches may keep for a few minutes. Keys are
 // announced longer than that before they sign.
 func publish(w http.ResponseWriter, doc any) {
-	w.Header().Set("Cache-Control", "public, max-age=300")
+	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(tokens.CacheLifetime.Seconds())))
 	answer(w, http.StatusOK, doc)
 }

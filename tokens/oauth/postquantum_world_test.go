@@ -20,7 +20,7 @@ import (
 func newPostQuantumWorld(t *testing.T, algorithm string) *world {
 	t.Helper()
 	w := newWorld(t)
-	if _, err := w.Admin.RotateKeyTo(t.Context(), "tokens-pq", algorithm); err != nil {
+	if _, err := w.Admin.RotateKeyNow(t.Context(), "tokens-pq", algorithm); err != nil {
 		t.Fatal(err)
 	}
 	w.wants(bankURL, w.URL)
@@ -92,7 +92,7 @@ func TestPostQuantumTokenLives(t *testing.T) {
 	refused(t, "with the bearer token alone", w.calm(asBearer(w.Client())), http.StatusUnauthorized, "invalid_token", "")
 
 	// After a rotation, and to its end.
-	if _, err := w.Admin.RotateKeyTo(t.Context(), "tokens-pq", "mldsa44-ed25519-sha512"); err != nil {
+	if _, err := w.Admin.RotateKeyNow(t.Context(), "tokens-pq", "mldsa44-ed25519-sha512"); err != nil {
 		t.Fatal(err)
 	}
 	next := w.token(teller)
@@ -129,24 +129,24 @@ func TestPostQuantumKeyIsMissing(t *testing.T) {
 	}
 	w.token(teller, "resource", apiURL)
 	for _, algorithm := range []string{"", "ecdsa-p256", "mldsa65-ecdsa-p256-sha512", "ecdsa-p256+mldsa65"} {
-		if key, err := w.Admin.RotateKeyTo(t.Context(), "tokens-pq", algorithm); err == nil {
+		if key, err := w.Admin.RotateKeyNow(t.Context(), "tokens-pq", algorithm); err == nil {
 			t.Errorf("%q: got %+v", algorithm, key)
 		}
 	}
-	if key, err := w.Admin.RotateKeyTo(t.Context(), "tokens", "mldsa65"); err == nil {
+	if key, err := w.Admin.RotateKeyNow(t.Context(), "tokens", "mldsa65"); err == nil {
 		t.Errorf("a post-quantum key for everybody: %+v", key)
 	}
-	if _, err := w.Admin.RotateKeyTo(t.Context(), "tokens-pq", "mldsa65"); err != nil {
+	if _, err := w.Admin.RotateKeyNow(t.Context(), "tokens-pq", "mldsa65"); err != nil {
 		t.Fatal(err)
 	}
 	if token := w.token(teller, "resource", bankURL); tokenstest.Part(t, token, 0)["alg"] != "ML-DSA-65" || !w.active(token) {
 		t.Error("with a key")
 	}
-	key, err := w.Admin.RotateKey(t.Context(), "tokens-pq")
+	key, err := w.Admin.RotateKeyNow(t.Context(), "tokens-pq", "")
 	if err != nil || key.Algorithm != "mldsa65" {
 		t.Errorf("another of the same algorithm: %+v, %v", key, err)
 	}
-	if key, err := w.Admin.RotateKeyTo(t.Context(), "tokens", "ed25519"); err != nil || tokenstest.Part(t, w.token(teller, "resource", apiURL), 0)["alg"] != "EdDSA" {
+	if key, err := w.Admin.RotateKeyNow(t.Context(), "tokens", "ed25519"); err != nil || tokenstest.Part(t, w.token(teller, "resource", apiURL), 0)["alg"] != "EdDSA" {
 		t.Errorf("another classical algorithm: %+v, %v", key, err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 var (
 	ListKeys  = Operation[struct{}, []Key]{"GET /keys"}
 	RotateKey = Operation[RotateRequest, Rotated]{"POST /keys/{purpose}/rotate"}
-	DryRunKey = Operation[RotateRequest, DryRun]{"POST /keys/{purpose}/dry-run"}
+	DryRunKey = Operation[DryRunKeyRequest, DryRun]{"POST /keys/{purpose}/dry-run"}
 	DryRunAll = Operation[DryRunRequest, []DryRun]{"POST /keys/dry-run"}
 )
 
@@ -29,12 +29,20 @@ type Key struct {
 type RotateRequest struct {
 	Purpose   string `path:"purpose" json:"-"`
 	Algorithm string `query:"algorithm" json:"-"` // "" means that of the old one
+	Now       bool   `query:"now" json:"-"`       // do not announce a key first that others cache
 }
 
-// A Rotated key is a key that has just become active.
+// A Rotated key is a key that has just become active, or is announced.
 type Rotated struct {
 	Key
-	Remarks []string `json:"remarks,omitempty"` // what the operator should know about it
+	SignsFrom time.Time `json:"signs_from,omitzero"` // if it is only announced
+	Remarks   []string  `json:"remarks,omitempty"`   // what the operator should know about it
+}
+
+// A DryRunKeyRequest is about a rotation that is not carried out.
+type DryRunKeyRequest struct {
+	Purpose   string `path:"purpose" json:"-"`
+	Algorithm string `query:"algorithm" json:"-"` // "" means that of the old one
 }
 
 // A DryRunRequest is about all keys that could have the algorithm.
@@ -80,19 +88,25 @@ func (c *Client) Keys(ctx context.Context) ([]Key, error) {
 	return ask(ctx, c, ListKeys, struct{}{})
 }
 
-// RotateKey makes a new key of a purpose, like the old one, and makes it active.
+// RotateKey makes a new key of a purpose, like the old one. It makes the key active, or
+// announces it if others cache the public keys.
 func (c *Client) RotateKey(ctx context.Context, purpose string) (Rotated, error) {
 	return c.RotateKeyTo(ctx, purpose, "")
 }
 
 // RotateKeyTo is RotateKey for a key of another algorithm than the old one.
 func (c *Client) RotateKeyTo(ctx context.Context, purpose, algorithm string) (Rotated, error) {
-	return ask(ctx, c, RotateKey, RotateRequest{purpose, algorithm})
+	return ask(ctx, c, RotateKey, RotateRequest{Purpose: purpose, Algorithm: algorithm})
+}
+
+// RotateKeyNow is RotateKeyTo for a key that becomes active without being announced.
+func (c *Client) RotateKeyNow(ctx context.Context, purpose, algorithm string) (Rotated, error) {
+	return ask(ctx, c, RotateKey, RotateRequest{Purpose: purpose, Algorithm: algorithm, Now: true})
 }
 
 // DryRunKey says what RotateKeyTo would do, and changes nothing.
 func (c *Client) DryRunKey(ctx context.Context, purpose, algorithm string) (DryRun, error) {
-	return ask(ctx, c, DryRunKey, RotateRequest{purpose, algorithm})
+	return ask(ctx, c, DryRunKey, DryRunKeyRequest{purpose, algorithm})
 }
 
 // DryRun is DryRunKey for all keys that could have the algorithm.

@@ -147,7 +147,7 @@ func (l *load) resume(a *crashAgent) {
 func (l *load) rotate(purpose string) {
 	op := operation{"key.rotate", purpose}
 	l.request(op)
-	if _, err := l.admin.RotateKey(l.ctx(), purpose); l.lost("rotating a key", err) {
+	if _, err := l.admin.RotateKeyNow(l.ctx(), purpose, ""); l.lost("rotating a key", err) {
 		return
 	}
 	l.saw("change")

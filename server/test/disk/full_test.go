@@ -76,7 +76,7 @@ func TestFullDiskStopsWhatIsIssued(t *testing.T) {
 	} {
 		servertest.WantLine(t, what, err, "the disk is full", "room", w.Dir)
 	}
-	if err := second(w.Admin.RotateKey(ctx, "tokens")); err == nil || strings.Contains(err.Error(), "\n") {
+	if err := second(w.Admin.RotateKeyNow(ctx, "tokens", "")); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("key rotate: %v", err)
 	}
 	servertest.Want(t, "readyz", w.World.Readyz(), http.StatusServiceUnavailable, "the disk is full")

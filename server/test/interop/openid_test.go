@@ -70,7 +70,7 @@ func TestOpenIDClientReachesEachKind(t *testing.T) {
 // postQuantumTokens has tokens for https://api.example signed with algorithm.
 func postQuantumTokens(t *testing.T, w *servertest.World, algorithm string) {
 	t.Helper()
-	if _, err := w.Admin.RotateKeyTo(t.Context(), "tokens-pq", algorithm); err != nil {
+	if _, err := w.Admin.RotateKeyNow(t.Context(), "tokens-pq", algorithm); err != nil {
 		t.Fatal(err)
 	}
 	w.Configure("tokens: {post_quantum: [https://api.example]}\n")

@@ -24,6 +24,7 @@ var always = map[audit.Action][]string{
 	audit.ACMEChallenge:               {"names"},
 	audit.ACMEAuthorizationDeactivate: {"names"},
 
+	audit.KeyAnnounce:      {"to"},
 	audit.KeyRotate:        {"to"},
 	audit.AuthorityInit:    {"to"},
 	audit.AuthorityRestore: {"file", "size"},

@@ -1,0 +1,120 @@
+package authority
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// nextKey returns the key of a purpose that is announced, if there is one.
+func nextKey(tx storage.Tx, p keys.Purpose) (k keys.Key, found bool, err error) {
+	all, err := keys.List(tx, p)
+	if i := slices.IndexFunc(all, func(k keys.Key) bool { return k.State == keys.StateNext }); i >= 0 {
+		return all[i], true, err
+	}
+	return keys.Key{}, false, err
+}
+
+// pending looks for a key that is announced already. A rotation without delay promotes
+// it, and any other is refused: there is one successor at a time.
+func (r *rotation) pending(ctx context.Context) (found bool, err error) {
+	var k keys.Key
+	err = r.DB.View(ctx, func(tx storage.Tx) (err error) {
+		k, found, err = nextKey(tx, r.Purpose)
+		return err
+	})
+	if err != nil || !found {
+		return false, err
+	}
+	if !r.Now || r.Algorithm != "" && r.Algorithm != k.Algorithm {
+		spec, err := Purposes().Of(r.Purpose)
+		if err != nil {
+			return false, err
+		}
+		return false, fmt.Errorf("%w: the %s key %s (%s) is announced and signs from %s on; brevet key rotate %s --now makes it sign at once",
+			agents.ErrTransition, r.Purpose, k.ID, k.Algorithm, spec.SignsFrom(k).UTC().Format(time.RFC3339), r.Purpose)
+	}
+	_, err = r.Keys.Signer(k)
+	r.successors[0].key, r.plan.algorithm = k, k.Algorithm
+	return true, err
+}
+
+// announce records the key as the next one. It is published from then on.
+func (r *rotation) announce(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+	done, k := r.done(), r.successors[0].key
+	spec, err := Purposes().Of(r.Purpose)
+	if err != nil {
+		return done, err
+	}
+	if _, found, err := nextKey(tx, r.Purpose); err != nil {
+		return done, err
+	} else if found {
+		return done, fmt.Errorf("%w: another %s key was announced meanwhile", agents.ErrTransition, r.Purpose)
+	}
+	done.Reasons = append(done.Reasons, "it signs from "+spec.SignsFrom(k).UTC().Format(time.RFC3339)+" on")
+	_, err = Purposes().Record(tx, k, keys.StateNext, r.now)
+	return done, err
+}
+
+// PromoteDue makes the keys active that were announced for long enough. After a failure,
+// which is recorded if it is a refusal, it does nothing for some minutes.
+func (a *Authority) PromoteDue(ctx context.Context) error {
+	const pause = 5 * time.Minute
+	if failed := a.failed.Load(); failed != nil && time.Since(*failed) < pause {
+		return nil
+	}
+	err := a.promoteAllDue(ctx)
+	if err != nil {
+		a.failed.Store(new(time.Now()))
+	}
+	return err
+}
+
+func (a *Authority) promoteAllDue(ctx context.Context) error {
+	var errs []error
+	for _, s := range Purposes() {
+		if s.Announced == 0 {
+			continue
+		}
+		var k keys.Key
+		var found bool
+		err := a.DB.View(ctx, func(tx storage.Tx) (err error) {
+			k, found, err = nextKey(tx, s.Purpose)
+			return err
+		})
+		if err == nil && found && !a.Clock.Now().Before(s.SignsFrom(k)) {
+			err = a.promoteDue(ctx, k)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (a *Authority) promoteDue(ctx context.Context, k keys.Key) error {
+	a.rotating.Lock()
+	defer a.rotating.Unlock()
+	now := a.Clock.Now()
+	q := policy.Query{Principal: policy.System, Action: audit.KeyRotate, Subject: string(k.Purpose), Time: now}
+	err := a.Policy.Do(storage.Urgent(ctx), q, policy.Act{
+		Prepare: func(context.Context, *policy.Decision) error {
+			_, err := a.Keys.Signer(k)
+			return err
+		},
+		Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+			_, err := Purposes().Promote(tx, k.ID, now)
+			return policy.Done{Reasons: []string{"to " + k.ID + ", which was announced at " + k.Created.UTC().Format(time.RFC3339)}}, err
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("the %s key %s was announced and cannot take over: %w", k.Purpose, k.ID, err)
+	}
+	return a.reload(ctx, k.Purpose)
+}
