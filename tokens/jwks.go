@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -25,32 +26,57 @@ type KeySet struct {
 // algorithm, unless it is empty.
 func JWKS(tx storage.Tx, alg string, now time.Time) (KeySet, error) {
 	set := KeySet{Keys: []json.RawMessage{}}
+	err := eachPublished(tx, now, func(_ keys.Key, key jose.Key) error {
+		if alg != "" && alg != key.Algorithm {
+			return nil
+		}
+		text, err := key.MarshalJSON()
+		set.Keys = append(set.Keys, text)
+		return err
+	})
+	return set, err
+}
+
+// SigningAlgorithms returns the JOSE names of the algorithms that the keys in the JWK Set
+// are for, those of the active keys first. Some relying parties accept no others.
+func SigningAlgorithms(tx storage.Tx, now time.Time) ([]string, error) {
+	var active, all []string
+	err := eachPublished(tx, now, func(k keys.Key, key jose.Key) error {
+		if all = append(all, key.Algorithm); k.State == keys.StateActive {
+			active = append(active, key.Algorithm)
+		}
+		return nil
+	})
+	var names []string
+	for _, name := range append(active, all...) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
+// eachPublished calls fn with each key that is published.
+func eachPublished(tx storage.Tx, now time.Time, fn func(keys.Key, jose.Key) error) error {
 	all, err := Purposes().List(tx)
 	if err != nil {
-		return set, err
+		return err
 	}
 	for _, k := range all {
 		if k.State == keys.StateRetired && now.After(k.Retired.Add(maxLifetime+agents.ClockTolerance)) {
 			continue
 		}
-		public, err := publicKey(k)
+		key := jose.Key{ID: k.ID}
+		if key.Public, err = publicKey(k); err == nil {
+			if key.Algorithm, err = jose.Algorithm(key.Public); err == nil {
+				err = fn(k, key)
+			}
+		}
 		if err != nil {
-			return set, fmt.Errorf("token key %s: %w", k.ID, err)
+			return fmt.Errorf("token key %s: %w", k.ID, err)
 		}
-		key := jose.Key{ID: k.ID, Public: public}
-		if key.Algorithm, err = jose.Algorithm(public); err != nil {
-			return set, fmt.Errorf("token key %s: %w", k.ID, err)
-		}
-		if alg != "" && alg != key.Algorithm {
-			continue
-		}
-		text, err := key.MarshalJSON()
-		if err != nil {
-			return set, fmt.Errorf("token key %s: %w", k.ID, err)
-		}
-		set.Keys = append(set.Keys, text)
 	}
-	return set, nil
+	return nil
 }
 
 func publicKey(k keys.Key) (crypto.PublicKey, error) {

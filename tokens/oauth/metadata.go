@@ -12,7 +12,18 @@ import (
 // ServeMetadata serves the authorization server's metadata (RFC 8414, section
 // 2; OpenID Connect Discovery 1.0, section 3, asks for the same document under
 // its own name, with some members that mean nothing without people).
+//
+// What depends on keys is computed from those that the JWK Set has at the moment.
 func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) {
+	var signing []string
+	err := s.Tokens.DB.View(r.Context(), func(tx storage.Tx) (err error) {
+		signing, err = tokens.SigningAlgorithms(tx, s.Tokens.Clock.Now())
+		return err
+	})
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
 	methods := []string{"private_key_jwt", "tls_client_auth"}
 	publish(w, map[string]any{
 		"issuer":                                s.Tokens.Issuer,
@@ -30,7 +41,7 @@ func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 		"revocation_endpoint_auth_signing_alg_values_supported":    assertionAlgorithms,
 		"tls_client_certificate_bound_access_tokens":               true, // RFC 8705, section 3.3
 		"subject_types_supported":                                  []string{"public"},
-		"id_token_signing_alg_values_supported":                    []string{"ES256"},
+		"id_token_signing_alg_values_supported":                    signing,
 	})
 }
 

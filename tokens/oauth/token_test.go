@@ -205,7 +205,7 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("%s: algorithms %v", endpoint, algorithms)
 		}
 	}
-	if list, _ := oidc["id_token_signing_alg_values_supported"].([]any); len(list) == 0 {
+	if list := oidc["id_token_signing_alg_values_supported"]; !reflect.DeepEqual(list, []any{"ES256"}) {
 		t.Errorf("id_token_signing_alg_values_supported is required: %v", list)
 	}
 }
