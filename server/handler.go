@@ -22,8 +22,9 @@ import (
 // program's [http.Server] needs time limits (ReadHeaderTimeout, ReadTimeout,
 // WriteTimeout, IdleTimeout, and WriteByteTimeout of HTTP2) and MaxHeaderBytes, and its
 // listener needs a limit of connections. Without them a client can hold connections and
-// memory for as long as it likes. Run uses the times of [Timeouts], headers of 32 kB and
-// at most 16,384 connections, fewer if the process may open fewer files.
+// memory for as long as it likes. Run uses the times of [Timeouts], headers of 32 kB, 32
+// streams for each connection and at most 16,384 connections, fewer if the process may
+// open fewer files. Each address has a share of them.
 func (s *Server) Handler() http.Handler {
 	h := s.agentHandler()
 	if !s.BehindTLS {
@@ -58,7 +59,7 @@ func (s *Server) agentHandler() http.Handler {
 	// As a function: as a value in an interface, it would link all that metrics can do.
 	mux.HandleFunc("GET /metrics", s.metrics.ServeHTTP)
 	s.health(mux)
-	return s.relying.Handler(mux)
+	return s.relying.Handler(s.bodies.Handler(mux))
 }
 
 // ocspByGET is the route of OCSP requests in base64.
@@ -72,7 +73,7 @@ func (s *Server) publicHandler() http.Handler {
 	mux.HandleFunc("GET /issuer/{file}", certificates{s.authority, s.Log}.issuer)
 	mux.Handle("POST "+ca.OCSPPath, s.ocsp)
 	s.health(mux)
-	return s.relying.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.relying.Handler(s.bodies.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A request in base64 may have "//" in it, which the mux would clean away.
 		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.HasPrefix(r.URL.Path, ca.OCSPPath+"/") {
 			r.Pattern = ocspByGET
@@ -80,7 +81,7 @@ func (s *Server) publicHandler() http.Handler {
 			return
 		}
 		mux.ServeHTTP(w, r)
-	}))
+	})))
 }
 
 func (s *Server) observed(next http.Handler) http.Handler { return s.metrics.Observe(s.Log, next) }

@@ -26,12 +26,22 @@ type Timeouts struct {
 	Header time.Duration // 5s; of the TLS handshake, too
 	Read   time.Duration // 15s
 	Write  time.Duration // 30s
-	Idle   time.Duration // 2m
+	Idle   time.Duration // 2m; over plain HTTP 10s at most
 }
 
 var defaults = Timeouts{Header: 5 * time.Second, Read: 15 * time.Second, Write: 30 * time.Second, Idle: 2 * time.Minute}
 
+// publicIdle is how long a connection over plain HTTP may idle: clients that fetch a list
+// there come back in minutes.
+const publicIdle = 10 * time.Second
+
 const maxHeader = 32 << 10 // a token with a post-quantum signature has 8 kB
+
+// Bounds of a connection with HTTP/2. The largest body that is read has 64 kB.
+const (
+	maxStreams = 32
+	maxReceive = 64 << 10
+)
 
 // An endpoint is a listener and the server that answers there.
 type endpoint struct {
@@ -84,13 +94,18 @@ func (s *Server) listen() (open []endpoint, err error) {
 		return e.server
 	}
 	network, err := s.network()
-	room := limit.NewRoom()
-	if l := network.HTTPS; l != nil {
-		srv := add(agentsHere, limit.Bounded(l, room), s.observed(s.agentHandler()))
-		srv.TLSConfig, srv.ConnContext = s.TLSConfig(), relying.ConnContext
+	room := limit.Connections() // three quarters of it are for agents
+	if network.HTTPS != nil {
+		l := limit.NewListener(network.HTTPS, room-room/4)
+		s.listeners = append(s.listeners, l)
+		srv := add(agentsHere, l, s.observed(s.agentHandler()))
+		srv.TLSConfig, srv.ConnContext, srv.ConnState = s.TLSConfig(), relying.ConnContext, l.ConnState
 	}
-	if l := network.HTTP; l != nil {
-		add(publicHere, limit.Bounded(l, room), s.observed(s.publicHandler()))
+	if network.HTTP != nil {
+		l := limit.NewListener(network.HTTP, room/4)
+		s.listeners = append(s.listeners, l)
+		srv := add(publicHere, l, s.observed(s.publicHandler()))
+		srv.ConnState, srv.IdleTimeout = l.ConnState, min(srv.IdleTimeout, publicIdle)
 	}
 	if err != nil {
 		return open, err
@@ -128,6 +143,9 @@ func (s *Server) server(h http.Handler) *http.Server {
 		Handler: h, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: header, ReadTimeout: read, WriteTimeout: write, IdleTimeout: idle, MaxHeaderBytes: maxHeader,
 		// WriteTimeout ends a stream of HTTP/2, not the connection whose peer reads nothing.
-		HTTP2: &http.HTTP2Config{WriteByteTimeout: write},
+		// A client with more requests at once opens another connection, whose number is bounded.
+		HTTP2: &http.HTTP2Config{
+			WriteByteTimeout: write, MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: maxReceive, MaxReceiveBufferPerConnection: 2 * maxReceive,
+		},
 	}
 }

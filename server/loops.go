@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/limit"
 )
 
 // A loop is work that goes on in the background.
@@ -21,7 +22,7 @@ func (s *Server) loops() []loop {
 	unpublished := func(err error) {
 		s.Log.Error("the CRL could not be published; trying again in 10s", "error", err)
 	}
-	return []loop{
+	loops := []loop{
 		{"clock", 0, s.authority.WatchClock},
 		{"crl", 0, func(ctx context.Context) { s.authority.CRL.Run(ctx, unpublished) }},
 		{"root-crl", crl.Interval, s.publishRoots},
@@ -32,6 +33,10 @@ func (s *Server) loops() []loop {
 		{"relying", time.Minute, func(ctx context.Context) { s.saveRelying(ctx, false) }},
 		{"sweep", 5 * time.Minute, newSweeper(s.db, s.clock, s.Log).run},
 	}
+	if s.LimitMemory {
+		loops = append(loops, loop{"memory", time.Second, func(context.Context) { limit.Memory(s.listeners) }})
+	}
+	return loops
 }
 
 // start starts the loop, which ends soon after ctx is done.

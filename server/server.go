@@ -48,6 +48,10 @@ type Config struct {
 	Timeouts       Timeouts         // of connections
 	Listeners      *Listeners       // of a program that embeds the server; nil means those that brevet.yaml names
 
+	// LimitMemory has Run set the memory limit of the process (package runtime/debug), by
+	// the number of open connections, unless GOMEMLIMIT is set. brevet serve does.
+	LimitMemory bool
+
 	// BehindTLS lets [Server.Handler] answer requests that did not come over TLS. A
 	// program sets it if a proxy of its own speaks TLS with the clients and nobody else
 	// reaches the handler. Such clients cannot authenticate with certificates. The
@@ -77,6 +81,8 @@ type Server struct {
 	admin     *admin.Handler
 	metrics   *telemetry.Metrics
 	gate      limit.Gate
+	bodies    limit.Bodies
+	listeners []*limit.Listener // of Run
 	relying   *relying.Observer
 	ready     chan struct{}
 	stopping  chan struct{}

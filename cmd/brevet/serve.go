@@ -61,7 +61,7 @@ func serve(c *cli.Context) error {
 	// Libraries that write to package log are not worth a line by default: the
 	// metrics library complains at each reading if the kernel tells it too little.
 	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer())
-	s, err := server.New(server.Config{Dir: dir, PassphraseFile: c.String("passphrase-file"), AcceptClock: c.Bool("accept-clock"), Version: version(), Log: log})
+	s, err := server.New(server.Config{Dir: dir, PassphraseFile: c.String("passphrase-file"), AcceptClock: c.Bool("accept-clock"), LimitMemory: true, Version: version(), Log: log})
 	if err != nil {
 		return err
 	}

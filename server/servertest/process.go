@@ -39,7 +39,7 @@ func Main(m *testing.M, change ...func(*server.Config)) {
 // SIGTERM or until the test that started it is gone.
 func serveUntilKilled(dir string, change []func(*server.Config)) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	c := server.Config{Dir: dir, Version: "to be killed", Log: log}
+	c := server.Config{Dir: dir, Version: "to be killed", Log: log, LimitMemory: true}
 	for _, f := range change {
 		f(&c)
 	}
