@@ -71,10 +71,12 @@ func newSet[PK, SK any](
 	return &parameterSet{
 		level: level, publicKeySize: publicKeySize, signatureSize: signatureSize,
 		expand: func(seed *[seedSize]byte) (mldsaPublic, mldsaPrivate) {
+			defer clearVectors()
 			pk, sk := expand(seed)
 			return &circlPublic[PK, SK]{f, pk}, &circlPrivate[PK, SK]{f, sk}
 		},
 		unpack: func(b []byte) (mldsaPublic, error) {
+			defer clearVectors()
 			pk := new(PK)
 			if err := unpack(pk, b); err != nil {
 				return nil, fmt.Errorf("ML-DSA-%d public key: %w", level, err)
@@ -92,6 +94,7 @@ type circlPublic[PK, SK any] struct {
 func (p *circlPublic[PK, SK]) bytes() []byte { return p.f.pack(p.pk) }
 
 func (p *circlPublic[PK, SK]) verify(message, context, sig []byte) bool {
+	defer clearVectors()
 	return p.f.verify(p.pk, message, context, sig)
 }
 
@@ -101,6 +104,7 @@ type circlPrivate[PK, SK any] struct {
 }
 
 func (p *circlPrivate[PK, SK]) sign(message, context []byte, hedged bool) ([]byte, error) {
+	defer clearVectors()
 	sig := make([]byte, p.f.signatureSize)
 	if err := p.f.signTo(p.sk, message, context, hedged, sig); err != nil {
 		return nil, fmt.Errorf("signing with ML-DSA: %w", err)
