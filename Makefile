@@ -69,7 +69,7 @@ cross: ## that every platform builds
 # jose needs a node from 24.7 on for ML-DSA: npm has it as a package, too.
 NPM      = jose@6.2.18 @noble/post-quantum@0.7.1 openid-client@6.9.0
 NPM_NODE = node -e 'crypto.subtle.generateKey("ML-DSA-44", false, ["sign"]).catch(() => console.log("node-" + process.platform + "-" + process.arch + "@24.11.0"))' 2>/dev/null
-PEERS = openssl curl node:nodejs npm unshare:util-linux certbot lego dehydrated uacme pebble pebble-challtestsrv:pebble
+PEERS = openssl curl node:nodejs npm unshare:util-linux ocsptool:gnutls-bin certbot lego dehydrated uacme pebble pebble-challtestsrv:pebble
 
 peers: ## installs the programs that interoperability tests talk to, where it can
 	@for p in $(PEERS); do command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; done; \

@@ -122,7 +122,7 @@ func TestMicrosoftExtensionRequest(t *testing.T) {
 }
 
 // TestExactCertificate: a certificate that was ordered has the names of the order and no
-// other, besides the SPIFFE ID. Its common name is one of them, or there is none.
+// other, besides the SPIFFE ID. Its common name is one of them, or absent.
 func TestExactCertificate(t *testing.T) {
 	w := newWorld(t)
 	long := strings.Repeat("x", 60) + ".example.com"

@@ -74,13 +74,17 @@ func (s *Server) publicHandler() http.Handler {
 	mux.Handle("POST "+ca.OCSPPath, s.ocsp)
 	s.health(mux)
 	return s.relying.Handler(s.bodies.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next := http.Handler(s.ocsp)
+		switch {
 		// A request in base64 may have "//" in it, which the mux would clean away.
-		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.HasPrefix(r.URL.Path, ca.OCSPPath+"/") {
+		case (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.HasPrefix(r.URL.Path, ca.OCSPPath+"/"):
 			r.Pattern = ocspByGET
-			s.ocsp.ServeHTTP(w, r)
-			return
+		case r.Method == http.MethodPost && r.URL.Path == ca.OCSPPath+"/": // as some clients write it
+			r.Pattern = "POST " + ca.OCSPPath
+		default:
+			next = mux
 		}
-		mux.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})))
 }
 

@@ -28,7 +28,7 @@ func TestWhoAsksOCSPReliesOnTheIssuer(t *testing.T) {
 	}
 	url := a.Leaf.OCSPServer[0]
 	for software, send := range map[string][3]string{
-		"poster/1": {"POST", url, string(request)}, "getter/1": {"GET", url + "/" + base64.StdEncoding.EncodeToString(request), ""},
+		"poster/1": {"POST", url, string(request)}, "slash/1": {"POST", url + "/", string(request)}, "getter/1": {"GET", url + "/" + base64.StdEncoding.EncodeToString(request), ""},
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), send[0], send[1], strings.NewReader(send[2]))
 		if err != nil {

@@ -21,6 +21,9 @@ func (s *Server) TLSConfig() *tls.Config {
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: s.authority.Own.Get,
 		ClientAuth:     tls.RequestClientCert,
+		// Package tls refuses a client whose protocols it does not know; some offer
+		// http/1.0 alone.
+		NextProtos: []string{"h2", "http/1.1", "http/1.0"},
 
 		GetConfigForClient: relying.KeepOffer,
 	}

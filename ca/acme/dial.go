@@ -145,38 +145,3 @@ func (d *dialer) check(address string) error {
 	}
 	return nil
 }
-
-// thisNetwork is refused as a whole: RFC 1122, section 3.2.1.3.
-var thisNetwork = netip.MustParsePrefix("0.0.0.0/8")
-
-// metadata are addresses, other than the common link-local one, at which cloud
-// providers hand credentials to their machines.
-var metadata = netip.MustParseAddr("fd00:ec2::254")
-
-// refusedAddress says why the authority does not connect to a: a service there trusts
-// this machine, or is this machine. Private networks are allowed, because agents live
-// in them.
-func (d *dialer) refusedAddress(a netip.Addr) string {
-	switch {
-	case a.IsLoopback():
-		return "a loopback address"
-	case a.IsUnspecified(), thisNetwork.Contains(a):
-		return "unspecified"
-	case a.IsLinkLocalUnicast(), a == metadata:
-		return "a link-local address"
-	case a.IsMulticast(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return "a multicast address"
-	}
-	own, err := d.own()
-	if err != nil {
-		return "perhaps an address of its own: " + err.Error()
-	}
-	for _, o := range own {
-		if n, ok := o.(*net.IPNet); ok {
-			if b, ok := netip.AddrFromSlice(n.IP); ok && b.Unmap() == a {
-				return "an address of its own"
-			}
-		}
-	}
-	return ""
-}

@@ -31,7 +31,7 @@ func (s *Service) newAccount(r *request) (*answer, error) {
 	case err == nil && binding != nil && !existing:
 		return s.comeBack(r, found, dead, contact, binding)
 	case err == nil && dead != nil:
-		return nil, s.Policy.Refuse(r.ctx, s.query(r, audit.ACMERequest), dead)
+		return nil, s.refuseDead(r, found, dead, existing)
 	case err == nil:
 		return s.showAccount(found), nil
 	case !errors.Is(err, storage.ErrNotFound):
@@ -53,6 +53,17 @@ func (s *Service) newAccount(r *request) (*answer, error) {
 		}
 	}
 	return a, err
+}
+
+// refuseDead refuses a dead account. If a new binding can open it again, a client
+// that only looks for it is told that it does not exist: clients that look first
+// (uacme) then send the binding.
+func (s *Service) refuseDead(r *request, a *account, dead error, existing bool) error {
+	err := s.Policy.Refuse(r.ctx, s.query(r, audit.ACMERequest), dead)
+	if p := asProblem(err); existing && p.Type == "unauthorized" && a.Status != statusDeactivated {
+		return newProblem("accountDoesNotExist", "%s", p.Detail)
+	}
+	return err
 }
 
 // findAccount returns the account of the request's key (RFC 8555, section 7.3.1) and why

@@ -101,7 +101,7 @@ func (s *Service) findOrder(tx storage.Tx, r *request) (*order, error) {
 }
 
 // of reports whether the order was made since the account was opened, for the last time
-// if it was opened again. What was proven before the account ended counts no more.
+// if it was opened again. Proofs from before the account ended do not count.
 func (o *order) of(a *account) bool {
 	return !o.ID.Expires().Add(-orderLifetime).Before(a.Since().Truncate(time.Second))
 }

@@ -96,8 +96,10 @@ func (s *Service) reopen(r *request, a *account, b *binding, contact []string, r
 		return nil, unbound(err)
 	}
 	answer := s.showAccount(&opened)
-	answer.body.(*accountDocument).Binding = raw
-	return answer, nil // 200 and not 201: the account exists (section 7.3.1)
+	// 201, as for a new account: clients take 200 for an account that needs no binding
+	// (section 7.3.1), and uacme for a failure.
+	answer.status, answer.body.(*accountDocument).Binding = http.StatusCreated, raw
+	return answer, nil
 }
 
 var errDeactivated = agents.NewRefusal("account_deactivated", policy.ErrDenied.Error()+": the client deactivated the account", policy.ErrDenied)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
@@ -60,17 +61,27 @@ func read(w http.ResponseWriter, req *http.Request) ([]byte, error) {
 		}
 		return der, nil
 	}
-	// The path is already decoded. A request has one spelling: without this check the
-	// decoder would skip line ends.
-	text := strings.TrimPrefix(req.URL.Path, ca.OCSPPath+"/")
-	if len(text) > base64.StdEncoding.EncodedLen(maxRequest) || strings.ContainsAny(text, "\r\n") {
+	// The path is already decoded. Clients also write base64url, and leave the padding
+	// out.
+	text := unpadded(urlSafe.Replace(strings.TrimPrefix(req.URL.Path, ca.OCSPPath+"/")))
+	if len(text) > base64.RawURLEncoding.EncodedLen(maxRequest) {
 		return nil, ErrMalformed
 	}
-	der, err := base64.StdEncoding.Strict().DecodeString(text)
+	der, err := strict.Base64(text)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return der, nil
+}
+
+var urlSafe = strings.NewReplacer("+", "-", "/", "_")
+
+// unpadded drops the padding of base64, if it has the right length.
+func unpadded(text string) string {
+	if short := strings.TrimRight(text, "="); len(text)%4 == 0 && len(text)-len(short) <= 2 {
+		return short
+	}
+	return text
 }
 
 // refuse answers with an unsigned status. "Not on record" is a normal answer for HTTP;

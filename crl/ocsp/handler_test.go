@@ -62,7 +62,10 @@ const requestID = "0123456789abcdef"
 // write it that escape less.
 func spellings(request []byte) []string {
 	text := base64.StdEncoding.EncodeToString(request)
-	return []string{ca.OCSPPath + "/" + url.QueryEscape(text), ca.OCSPPath + "/" + url.PathEscape(text), ca.OCSPPath + "/" + text}
+	return []string{
+		ca.OCSPPath + "/" + url.QueryEscape(text), ca.OCSPPath + "/" + url.PathEscape(text), ca.OCSPPath + "/" + text,
+		ca.OCSPPath + "/" + base64.RawStdEncoding.EncodeToString(request), ca.OCSPPath + "/" + base64.URLEncoding.EncodeToString(request), ca.OCSPPath + "/" + base64.RawURLEncoding.EncodeToString(request),
+	}
 }
 
 func TestAnswerIsServed(t *testing.T) {

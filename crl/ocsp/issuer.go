@@ -54,9 +54,6 @@ func digest(hash crypto.Hash, data []byte) []byte {
 	return h.Sum(nil)
 }
 
-// keyHash is the issuer's ResponderID: always by SHA-1 (RFC 6960, section 4.2.1).
-func (i *issuer) keyHash() []byte { return i.hashed[0].key }
-
 // issuer returns the issuer that a request names, or nil if it is not ours.
 func (r *Responder) issuer(id certID) (*issuer, error) {
 	if id.hash < 0 {

@@ -80,7 +80,8 @@ func (f fact) bound(date, t time.Time) time.Time {
 func (f fact) responseData(r *Response) ([]byte, error) {
 	b := cryptobyte.NewBuilder(make([]byte, 0, 256))
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(explicit(2), func(b *cryptobyte.Builder) { b.AddASN1OctetString(f.issuer.keyHash()) })
+		// The responder is named by its name: GnuTLS does not find it by its key.
+		b.AddASN1(explicit(1), func(b *cryptobyte.Builder) { b.AddBytes(f.issuer.Subject()) })
 		b.AddASN1GeneralizedTime(r.ProducedAt)
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {

@@ -32,6 +32,9 @@ func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 					http.Error(rec, "internal error", http.StatusInternalServerError)
 				}
 			}
+			if rec.status == 0 && p == nil {
+				rec.status = http.StatusOK // package http answers so for a handler that says nothing
+			}
 			took := time.Since(begin)
 			asked.Pattern = r.Pattern // whoever calls this handler may want the route, too
 			m.count(r.Pattern, rec.status, took)

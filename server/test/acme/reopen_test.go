@@ -1,7 +1,6 @@
 package acme_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -23,11 +22,7 @@ func (a *acmeAgent) again(c *acme.Client) (*acme.Account, error) {
 	}
 	a.bindable(in)
 	back := a.xClient(c.Key)
-	account, err := a.register(back)
-	if errors.Is(err, acme.ErrAccountAlreadyExists) { // the library's word for 200
-		account, err = back.GetReg(a.t.Context(), "")
-	}
-	return account, err
+	return a.register(back)
 }
 
 // endings are the ways in which an operator can end an account, without and with the

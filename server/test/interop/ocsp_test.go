@@ -76,3 +76,28 @@ func openSSLAndCurlAskOCSP(t *testing.T, w *servertest.World) {
 		t.Errorf("about a made-up certificate: %s", out)
 	}
 }
+
+// TestGnuTLSAsksOCSP: GnuTLS finds the signer by the name in the answer.
+func TestGnuTLSAsksOCSP(t *testing.T) {
+	peer.Find(t, "ocsptool")
+	w := servertest.New(t)
+	a := w.Enroll("reader", agents.Change{})
+	d := t.TempDir()
+	cert, issuer := filepath.Join(d, "cert"), filepath.Join(d, "issuer")
+	for name, text := range map[string]string{cert: string(ca.PEM(a.Leaf.Raw)), issuer: w.Get(w.Client(), "/chain.pem")} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"good", "revoked"} {
+		out := servertest.Run(t, true, "ocsptool", "--ask="+w.HTTP+ca.OCSPPath, "--load-cert", cert, "--load-issuer", issuer)
+		if !strings.Contains(out, "Verifying OCSP Response: Success") || !strings.Contains(out, "Certificate Status: "+want) {
+			t.Errorf("want %s: %s", want, out)
+		}
+		if want == "good" {
+			if _, err := w.Admin.Suspend(t.Context(), "reader", "superseded"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
