@@ -12,7 +12,7 @@ import (
 // prepare makes the directory and saves key in it as the new key. If the directory
 // cannot be written to, that shows before the enrollment token is used up.
 func (d directory) prepare(key []byte) error {
-	if err := os.MkdirAll(string(d), 0o700); err != nil {
+	if err := durable.MakeDir(string(d)); err != nil {
 		return err
 	}
 	return d.locked(func() error { return d.writeNewKey(key) })

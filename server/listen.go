@@ -110,7 +110,7 @@ func (s *Server) listen() (open []endpoint, err error) {
 	if err != nil {
 		return open, err
 	}
-	l, err := admin.Listen(s.Dir)
+	l, err := admin.Listen(s.Dir, s.Log)
 	if err != nil {
 		return open, err
 	}

@@ -81,7 +81,7 @@ func newAuthority(t testing.TB, change ...func(*InitConfig)) *world {
 // fromHere serves every request as if it came over a unix socket that this
 // process has opened: the user id that the kernel tells of makes an operator.
 func fromHere(t testing.TB, h http.Handler) http.Handler {
-	l, err := admin.Listen(t.TempDir())
+	l, err := admin.Listen(t.TempDir(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

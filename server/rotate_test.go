@@ -2,6 +2,9 @@ package server_test
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,5 +77,34 @@ func TestHandshakesAfterTheIssuerEnded(t *testing.T) {
 	}
 	if events := w.Events(); len(events) != before {
 		t.Errorf("%d handshakes wrote %d events, such as %+v", 20, len(events)-before, events[len(events)-1])
+	}
+}
+
+// TestFailedRotationLeavesNoKey: a rotation for which the root cannot sign leaves the files
+// as they were.
+func TestFailedRotationLeavesNoKey(t *testing.T) {
+	w := servertest.New(t)
+	files := func() []string {
+		found, err := filepath.Glob(w.File("*.key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	root, err := filepath.Glob(w.File("root-*.key"))
+	if err != nil || len(root) != 1 {
+		t.Fatalf("root keys %v, %v", root, err)
+	}
+	if err := os.Rename(root[0], w.File("elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	before := files()
+	for _, algorithm := range []string{"", "mldsa44"} { // mldsa44 makes an https-issuer, too
+		if _, err := w.Admin.RotateKeyTo(t.Context(), "issuer", algorithm); err == nil {
+			t.Error("an issuer without a root")
+		}
+		if after := files(); !slices.Equal(after, before) {
+			t.Errorf("rotation to %q left %v, want %v", algorithm, after, before)
+		}
 	}
 }

@@ -5,7 +5,7 @@
 // then bound connections themselves.
 //
 // Plain HTTP carries only public, signed documents (CRLs, OCSP answers, CA
-// certificates). Only root and the user that the server runs as can open the socket;
+// certificates). The socket answers only root and the user that the server runs as;
 // the audit log has the peer's user id.
 package server
 
@@ -108,6 +108,9 @@ func New(c Config) (*Server, error) {
 	}
 	if c.Log == nil {
 		c.Log = file.Logger(os.Stderr)
+	}
+	if err := authority.CheckDir(c.Dir); err != nil {
+		return nil, err
 	}
 	db, err := authority.OpenStore(c.Dir)
 	if err != nil {

@@ -131,7 +131,11 @@ func restore(c *cli.Context) error {
 	}
 	doc := map[string]any{"dir": dir, "restored": name, "kept": kept}
 	return answer(c, doc, []string{kept}, func(p *page) {
-		p.line("Restored %s. The store that was there is now %s.", name, kept)
+		if kept == "" {
+			p.line("Restored %s. There was no store before.", name)
+		} else {
+			p.line("Restored %s. The store that was there is now %s.", name, kept)
+		}
 		p.line("What happened since the backup is forgotten, revocations too: revoke again what must stay revoked.")
 	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 func certCommand() *cli.Command {
@@ -181,7 +183,7 @@ func certIssue(c *cli.Context) error {
 	pem := issued.Certificate + issued.Chain
 	out := c.String("out")
 	if out != "" {
-		if err := os.WriteFile(out, []byte(pem), 0o644); err != nil {
+		if err := saveCertificate(out, []byte(pem)); err != nil {
 			return fmt.Errorf("the certificate was issued but could not be written: %w", err)
 		}
 	}
@@ -190,4 +192,18 @@ func certIssue(c *cli.Context) error {
 		return err
 	}
 	return answer(c, issued, nil, func(p *page) { p.line("Wrote %s, valid until %s.", out, p.end(issued.NotAfter)) })
+}
+
+// saveCertificate writes to a file, in place of what was there under that name, or to
+// something else that exists, such as /dev/stdout.
+func saveCertificate(name string, pem []byte) error {
+	if info, err := os.Stat(name); err != nil || info.Mode().IsRegular() {
+		return durable.WritePublic(name, pem)
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(pem)
+	return errors.Join(err, f.Close())
 }

@@ -1,7 +1,7 @@
 // Package admin carries the operations of package operator over HTTP, on a unix
-// socket in the authority's directory. Only root and the user that the server runs
-// as can open the socket. There is no other authentication; the peer's user id is
-// the actor in the audit log.
+// socket in the authority's directory. The socket answers only root and the user that
+// the server runs as, see [Listen]. There is no other authentication; the peer's user id
+// is the actor in the audit log.
 package admin
 
 import (

@@ -50,6 +50,9 @@ func Examine(ctx context.Context, db storage.DB, dir string, td agents.TrustDoma
 		} else if err != nil {
 			return err
 		}
+		if err := checkTrustDomain(tx, td); err != nil {
+			return fmt.Errorf("%s in %s does not fit %s: %w", config.Name, dir, config.Store, err)
+		}
 		if err := checkLog(tx, td); err != nil {
 			return fmt.Errorf("the audit log in %s is not what was recorded: %w; keep the file as evidence and restore a backup with brevet restore FILE", path, err)
 		}
@@ -57,6 +60,20 @@ func Examine(ctx context.Context, db storage.DB, dir string, td agents.TrustDoma
 		return err
 	})
 	return on, err
+}
+
+// checkTrustDomain compares the trust domain of brevet.yaml with that of the store, which is
+// in the first event. The keys of the log have the trust domain in their names, so that a
+// wrong one would look like a wrong log.
+func checkTrustDomain(tx storage.Tx, td agents.TrustDomain) error {
+	first, err := audit.Get(tx, 0)
+	if err != nil || first.Action != audit.AuthorityInit {
+		return nil // checkLog judges the log
+	}
+	if first.Subject != string(td) {
+		return fmt.Errorf("the store is of trust domain %s and brevet.yaml says %s; a trust domain cannot be changed: write trust_domain: %[1]s", first.Subject, td)
+	}
+	return nil
 }
 
 // checkLog compares the audit log with the checkpoint saved in the store.

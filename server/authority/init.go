@@ -31,7 +31,6 @@ type InitConfig struct {
 	TrustDomain    string
 	Name           string        // of the CAs; "" means one made of the trust domain
 	Advertise      string        // "" means https at Listen
-	AdvertiseHTTP  string        // where relying parties reach ListenHTTP; "" means the host of Advertise
 	Listen         string        // "" means 127.0.0.1:8443
 	ListenHTTP     string        // "" means 127.0.0.1:8080
 	Algorithm      string        // of the root and the issuer, see keys.ParseAlgorithm; "" means ecdsa-p256
@@ -95,7 +94,7 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err err
 	if err != nil {
 		return nil, err
 	}
-	db, err := OpenStore(c.Dir)
+	db, err := makeStore(c.Dir)
 	if err != nil {
 		return nil, err // another Init may be at work there
 	}
@@ -116,7 +115,7 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err err
 
 func (c InitConfig) draft() config.Draft {
 	return config.Draft{
-		TrustDomain: c.TrustDomain, Advertise: c.Advertise, AdvertiseHTTP: c.AdvertiseHTTP, Listen: c.Listen, ListenHTTP: c.ListenHTTP, NoPassphrase: c.NoPassphrase, PassphraseFile: c.PassphraseFile,
+		TrustDomain: c.TrustDomain, Advertise: c.Advertise, Listen: c.Listen, ListenHTTP: c.ListenHTTP, NoPassphrase: c.NoPassphrase, PassphraseFile: c.PassphraseFile,
 	}
 }
 
@@ -155,7 +154,10 @@ func (c InitConfig) checkLifetimes() error {
 func emptyDir(dir string) (undo func() error, err error) {
 	_, err = os.Stat(dir)
 	fresh := errors.Is(err, os.ErrNotExist)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MakeDir(dir); err != nil {
+		return nil, err
+	}
+	if err := checkOwner(dir); err != nil {
 		return nil, err
 	}
 	if err := refuseAuthority(dir); err != nil {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/config"
@@ -20,7 +22,7 @@ import (
 )
 
 // Restore puts a backup in place of the store in dir. No server may be using that
-// store. Restore keeps it under another name, which it returns. The authority
+// store. Restore keeps it, if there is one, under another name, which it returns. The authority
 // forgets all that happened since the backup, revocations too; only the numbers of
 // CRLs continue. An actor of "" means the user id of this process.
 func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept string, err error) {
@@ -28,7 +30,7 @@ func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept 
 	if err != nil {
 		return "", err
 	}
-	if err := VerifyBackup(file); err != nil {
+	if err := errors.Join(checkOwner(dir), VerifyBackup(file)); err != nil {
 		return "", err
 	}
 	path := filepath.Join(dir, config.Store)
@@ -37,7 +39,7 @@ func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept 
 		return "", fmt.Errorf("%s is left from an earlier restore: remove it, or move it away", kept)
 	}
 	old, err := OpenStore(dir) // holds the lock, so that no server starts meanwhile
-	if err != nil && !errors.Is(err, errDamaged) {
+	if err != nil && !errors.Is(err, errDamaged) && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
 	if old != nil {
@@ -55,7 +57,9 @@ func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept 
 	}); err != nil {
 		return "", err
 	}
-	if err := os.Rename(path, kept); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Rename(path, kept); errors.Is(err, fs.ErrNotExist) {
+		kept = ""
+	} else if err != nil {
 		return "", err
 	}
 	return kept, durable.Rename(fresh, path)
@@ -77,6 +81,9 @@ func prepare(ctx context.Context, dir, fresh, file string, q policy.Query) error
 	point := policy.Point{DB: db}
 	err = point.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		done := policy.Done{Reasons: []string{"what happened since the backup is forgotten"}}
+		if err := checkTrustDomain(tx, agents.TrustDomain(q.Subject)); err != nil {
+			return done, fmt.Errorf("the backup is not of this authority: %w", err)
+		}
 		if err := hasKeys(tx, keyfile.NewStore(dir, keyfile.NoPassphrase)); err != nil {
 			return done, err
 		}

@@ -44,6 +44,9 @@ func (a *Authority) Rotate(ctx context.Context, by policy.Principal, asked Rotat
 		q.Action, act.Change = audit.KeyAnnounce, r.announce
 	}
 	if err := a.Policy.Do(ctx, q, act); err != nil {
+		if left := r.discard(context.WithoutCancel(ctx)); left != nil {
+			return "", errors.Join(err, left)
+		}
 		return "", err
 	}
 	return r.successors[0].key.ID, a.reload(ctx, asked.Purpose)
@@ -86,6 +89,30 @@ func (r *rotation) done() policy.Done {
 		done.Reasons = append(done.Reasons, "of algorithm "+string(r.plan.algorithm))
 	}
 	return done
+}
+
+// discard destroys the keys of a rotation that failed: nothing was signed with them. It
+// keeps a key if it is on record, or if the store is in trouble, so that the outcome of the
+// last commit may be unknown.
+func (r *rotation) discard(ctx context.Context) error {
+	if storage.Trouble(r.DB) != nil {
+		return nil
+	}
+	var errs []error
+	for _, next := range r.successors {
+		if next.key.ID == "" {
+			continue
+		}
+		err := r.DB.View(ctx, func(tx storage.Tx) error {
+			_, err := keys.Get(tx, next.key.ID)
+			return err
+		})
+		if errors.Is(err, storage.ErrNotFound) {
+			err = r.Keys.Destroy(next.key)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // promote makes the keys active.

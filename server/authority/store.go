@@ -3,6 +3,7 @@ package authority
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/brevet-ca/brevet/server/config"
@@ -17,13 +18,31 @@ import (
 // errDamaged says that a store cannot be read.
 var errDamaged = bolt.ErrDamaged
 
-// OpenStore opens the store of the authority in dir, or makes it, and removes what
-// crashes have left in dir.
+// OpenStore opens the store of the authority in dir and removes what crashes have left in
+// dir. It never makes a store: an empty one would forget every revocation.
 func OpenStore(dir string) (storage.DB, error) {
-	db, err := openStore(filepath.Join(dir, config.Store)) // holds the lock
+	path := filepath.Join(dir, config.Store)
+	db, err := bolt.Open(path, bolt.Options{MustExist: true}) // holds the lock
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the store %s is missing: put the file back, or restore a backup with brevet restore FILE: %w", path, err)
+	}
 	if err != nil {
 		return nil, err
 	}
+	return swept(dir, db)
+}
+
+// makeStore makes the store of a new authority in dir.
+func makeStore(dir string) (storage.DB, error) {
+	db, err := bolt.Open(filepath.Join(dir, config.Store), bolt.Options{}) // holds the lock
+	if err != nil {
+		return nil, err
+	}
+	return swept(dir, db)
+}
+
+// swept returns db, whose lock is held, after sweep.
+func swept(dir string, db storage.DB) (storage.DB, error) {
 	if err := sweep(dir); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -48,7 +67,7 @@ func sweep(dir string) error {
 const restoring = config.Store + ".restoring"
 
 func openStore(path string) (storage.DB, error) {
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(path, bolt.Options{MustExist: true})
 	if err != nil {
 		return nil, err
 	}

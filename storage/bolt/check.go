@@ -42,7 +42,7 @@ func Verify(path string) error {
 		return err
 	}
 	// bbolt's own check comes second, because it panics on what inspect finds.
-	b, _, err := open(path, bbolt.Options{ReadOnly: true, PreLoadFreelist: true, FreelistType: bbolt.FreelistMapType})
+	b, _, err := open(path, false, bbolt.Options{ReadOnly: true, PreLoadFreelist: true, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func inspect(path string, lockTimeout time.Duration) error {
 	if info.Size() == 0 {
 		return fmt.Errorf("%w: the file is empty (remove it if nothing was ever kept in it)", damaged(path))
 	}
-	b, file, err := open(path, bbolt.Options{ReadOnly: true, Timeout: lockTimeout})
+	b, file, err := open(path, false, bbolt.Options{ReadOnly: true, Timeout: lockTimeout})
 	if err != nil {
 		return err
 	}

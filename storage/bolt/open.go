@@ -23,6 +23,10 @@ type Options struct {
 	// one second: enough for a process that is just ending, and not long enough to
 	// make a person wonder.
 	LockTimeout time.Duration
+
+	// MustExist makes Open fail with [fs.ErrNotExist] if there is no file, rather than make
+	// one.
+	MustExist bool
 }
 
 // mapSizes returns how much address space the file's map may take at first, the largest
@@ -53,12 +57,15 @@ func maxSize() int {
 func Open(path string, o Options) (*DB, error) {
 	_, err := os.Stat(path)
 	fresh := errors.Is(err, fs.ErrNotExist)
+	if fresh && o.MustExist {
+		return nil, fmt.Errorf("opening the database %s: %w", path, fs.ErrNotExist)
+	}
 	if !fresh {
 		if err := inspect(path, o.LockTimeout); err != nil {
 			return nil, advise(err)
 		}
 	}
-	b, file, mapped, err := openMapped(path, o)
+	b, file, mapped, err := openMapped(path, fresh, o)
 	if err != nil {
 		return nil, advise(err)
 	}
@@ -103,9 +110,9 @@ func (db *DB) prepare() error {
 }
 
 // openMapped opens the file for writing, and tells how much of it is mapped.
-func openMapped(path string, o Options) (b *bbolt.DB, file *os.File, mapped int, err error) {
+func openMapped(path string, fresh bool, o Options) (b *bbolt.DB, file *os.File, mapped int, err error) {
 	for _, mapped = range mapSizes() {
-		b, file, err = open(path, bbolt.Options{
+		b, file, err = open(path, fresh, bbolt.Options{
 			Timeout:         o.LockTimeout,
 			InitialMmapSize: mapped,
 			MaxSize:         maxSize(),
@@ -117,14 +124,24 @@ func openMapped(path string, o Options) (b *bbolt.DB, file *os.File, mapped int,
 		if !errors.Is(err, syscall.ENOMEM) {
 			break
 		}
+		fresh = false
 	}
 	return b, file, mapped, err
+}
+
+// openOrMake makes a fresh file or opens one. bbolt itself would make a fresh file where a
+// link leads, and it would make a file that was removed just now.
+func openOrMake(path string, fresh bool, flag int, perm os.FileMode) (*os.File, error) {
+	if fresh {
+		return durable.New(path)
+	}
+	return os.OpenFile(path, flag&^os.O_CREATE, perm)
 }
 
 // open opens a bbolt file and also returns its os.File. It turns those of bbolt's panics
 // that can be recovered into errors. After such a panic bbolt keeps the file and its
 // lock until the process ends.
-func open(path string, o bbolt.Options) (b *bbolt.DB, file *os.File, err error) {
+func open(path string, fresh bool, o bbolt.Options) (b *bbolt.DB, file *os.File, err error) {
 	// A page that points outside the file causes a memory fault; make it a panic.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -136,7 +153,7 @@ func open(path string, o bbolt.Options) (b *bbolt.DB, file *os.File, err error) 
 		o.Timeout = time.Second
 	}
 	o.OpenFile = func(name string, flag int, perm os.FileMode) (*os.File, error) {
-		f, err := os.OpenFile(name, flag, perm)
+		f, err := openOrMake(name, fresh, flag, perm)
 		file = f
 		return f, err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -265,4 +266,23 @@ func useDamaged(t *testing.T, path string, file []byte) error {
 		t.Error(err)
 	}
 	return nil
+}
+
+// TestOpenMakesNothingUnasked: a file that must exist is not made, and no file is made where
+// a link leads.
+func TestOpenMakesNothingUnasked(t *testing.T) {
+	dir := t.TempDir()
+	path, target := filepath.Join(dir, "db"), filepath.Join(dir, "target")
+	if _, err := bolt.Open(path, bolt.Options{MustExist: true}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file: got %v", err)
+	}
+	if err := os.Symlink(target, path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bolt.Open(path, bolt.Options{}); err == nil {
+		t.Error("a file was made where a link leads")
+	}
+	if _, err := os.Lstat(target); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("where the link leads: %v", err)
+	}
 }

@@ -3,8 +3,9 @@
 // there once the disk has all of it. A crash before that leaves the old file and
 // perhaps the new one under its temporary name. Nothing reads that; [Sweep] removes it.
 //
-// Files have mode 0600, except for those of [WritePublic]. The package trusts the disk to keep what fsync reported
-// as kept.
+// Files have mode 0600, except for those of [WritePublic]. A file that root makes in
+// somebody's directory belongs to the owner of that directory. The package trusts the disk
+// to keep what fsync reported as kept.
 package durable
 
 import (
@@ -66,7 +67,7 @@ type File struct {
 func Begin(path string) (*File, error) {
 	// CreateTemp opens with O_EXCL, so two writers never share a file, and it does
 	// not follow a link that somebody planted there.
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	f, err := given(path)(os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*"))
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ type Source interface {
 	// out whether it is the right one.
 	Has(k Key) (bool, error)
 
-	// Destroy forgets the private half of a retired key. A key that has no private
+	// Destroy forgets the private half of a retired key, or of one that never came on record. A key that has no private
 	// half any more is not an error. Call [Remove] afterwards.
 	Destroy(k Key) error
 }

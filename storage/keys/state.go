@@ -152,9 +152,10 @@ func Remove(tx storage.Tx, id string) error {
 	return table.Delete(tx, tableKey(k.Purpose, k.ID))
 }
 
-// Removable tells whether k may be destroyed and removed.
+// Removable tells whether k may be destroyed and removed: it is retired, or it never came
+// on record.
 func (k Key) Removable() error {
-	if k.State != StateRetired {
+	if k.State != StateRetired && k.State != "" {
 		return fmt.Errorf("%w: key %s is %s; only a %s key can be removed", ErrTransition, k.ID, k.State, StateRetired)
 	}
 	return nil

@@ -97,7 +97,7 @@ func (s *Store) Has(k keys.Key) (bool, error) {
 	return err == nil, err
 }
 
-// Destroy removes the file of a retired key, if it is there. [keys.Remove] comes
+// Destroy removes the file of a retired key, or of one that never came on record, if it is there. [keys.Remove] comes
 // after it. Destroy cannot reach copies in backups or in free blocks of the disk.
 func (s *Store) Destroy(k keys.Key) error {
 	if err := errors.Join(k.Check(), k.Removable()); err != nil {

@@ -345,6 +345,16 @@ func TestRemoval(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	unrecorded, _, err := s.Generate(keys.Tokens, keys.ECDSAP256, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Destroy(unrecorded); err != nil {
+		t.Errorf("Destroy of a key that never came on record: %v", err)
+	}
+	if there, err := s.Has(unrecorded); err != nil || there {
+		t.Errorf("after Destroy its file is there: %t, %v", there, err)
+	}
 	var old keys.Key
 	update(t, db, func(tx storage.Tx) error {
 		_, err := purposes.Promote(tx, ks[1].ID, now)

@@ -1,0 +1,116 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/brevet-ca/brevet/server/admin/api"
+)
+
+// The socket is bound in a directory of its own, mode 0700, and then moved to its place.
+// The names are so short that the limit for paths of sockets holds for the last one.
+const (
+	nursery = ".sock"
+	bound   = "s"
+)
+
+// Listen opens the socket in dir. Its mode is 0600 from the first moment at which others
+// could reach it. The caller holds the lock of the store beside it, so nobody else serves
+// the socket: one that exists is left from a crash.
+//
+// The listener refuses the connections of all users but root and the one that this
+// process runs as, before it reads anything: the mode of a socket can be changed, and an
+// open one can be handed on.
+func Listen(dir string, log *slog.Logger) (net.Listener, error) {
+	path := filepath.Join(dir, api.SocketName)
+	if len(path) > 100 {
+		return nil, fmt.Errorf("the path of the admin socket, %s, is too long for a unix socket (100 bytes): choose a shorter --dir", path)
+	}
+	l, err := bind(dir, path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the admin socket: %w", err)
+	}
+	return &listener{UnixListener: l, path: path, log: log}, nil
+}
+
+// bind makes the socket. What a crash has left of an earlier one goes first.
+func bind(dir, path string) (*net.UnixListener, error) {
+	closed := filepath.Join(dir, nursery)
+	inside := filepath.Join(closed, bound)
+	if err := errors.Join(remove(inside), remove(closed), os.Mkdir(closed, 0o700)); err != nil {
+		return nil, err
+	}
+	defer os.Remove(closed)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: inside, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false) // it would look for the first name
+	if err := errors.Join(os.Chmod(inside, 0o600), os.Rename(inside, path)); err != nil {
+		l.Close()
+		return nil, errors.Join(err, remove(inside))
+	}
+	return l, nil
+}
+
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// A listener accepts operators only.
+type listener struct {
+	*net.UnixListener
+	path   string
+	log    *slog.Logger
+	warned time.Time
+	once   sync.Once
+}
+
+// Accept waits for a connection of an operator.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.UnixListener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		uid, err := peerUID(c)
+		if err == nil && mayConnect(uid, os.Geteuid()) {
+			return c, nil
+		}
+		c.Close()
+		l.warn(uid, err)
+	}
+}
+
+// mayConnect reports whether a process of the user uid may talk to a server of the user
+// own.
+func mayConnect(uid, own int) bool { return uid == 0 || uid == own }
+
+// warn logs a refused connection. It does so once a minute, since anybody on the machine
+// may be able to cause one.
+func (l *listener) warn(uid int, err error) {
+	if now := time.Now(); now.Sub(l.warned) > time.Minute {
+		l.warned = now
+		l.log.Warn("refused a connection to the admin socket, which is for root and the server's user", "uid", uid, "error", err)
+	}
+}
+
+// Close closes the socket and removes its name, once.
+func (l *listener) Close() error {
+	err := l.UnixListener.Close()
+	l.once.Do(func() { err = errors.Join(err, remove(l.path)) })
+	return err
+}
+
+// Addr returns where the socket is now.
+func (l *listener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
