@@ -2,6 +2,7 @@ package admission
 
 import (
 	"hash/maphash"
+	"math"
 	"sync"
 	"time"
 )
@@ -28,6 +29,7 @@ type table struct {
 
 	mu      sync.Mutex
 	entries [][ways]entry
+	last    time.Duration // the latest time at which somebody was counted
 }
 
 const (
@@ -43,7 +45,7 @@ type entry struct {
 }
 
 func newTable() table {
-	return table{seed: maphash.MakeSeed(), zero: time.Now(), entries: make([][ways]entry, sets)}
+	return table{seed: maphash.MakeSeed(), zero: time.Now(), entries: make([][ways]entry, sets), last: math.MinInt64 / 2}
 }
 
 func (t *table) count(sender string, l limit) count {
@@ -65,15 +67,23 @@ func (t *table) find(sender uint64) *entry {
 	return least
 }
 
-// down returns when the count of a sender will have run down: now at the earliest, and
-// no later than one that was just used up. Otherwise a clock that was set back would
-// block the sender until it has caught up.
+// now returns the time since the table's zero. A clock that is set back goes on from
+// there: counts run down at the same rate, and nobody is blocked for it.
+func (t *table) now(at time.Time) time.Duration {
+	now := at.Sub(t.zero)
+	if now < t.last-time.Second { // less is a caller that was overtaken
+		t.zero = t.zero.Add(now - t.last)
+	}
+	t.last = max(t.last, now)
+	return t.last
+}
+
+// down returns when the count of a sender will have run down: now at the earliest.
 func (t *table) down(now time.Duration, c count) time.Duration {
 	e := t.find(c.sender)
 	if e.sender != c.sender || e.down < now {
 		return now
 	}
-	e.down = min(e.down, now+time.Duration(c.limit.burst)*c.limit.every)
 	return e.down
 }
 
@@ -85,14 +95,14 @@ func (t *table) room(now time.Duration, c count) bool {
 func (t *table) has(at time.Time, c count) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.room(at.Sub(t.zero), c)
+	return t.room(t.now(at), c)
 }
 
 // take adds all counts, or none if one of the senders has no room.
 func (t *table) take(at time.Time, counts []count) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := at.Sub(t.zero)
+	now := t.now(at)
 	for _, c := range counts {
 		if !t.room(now, c) {
 			return false
