@@ -82,6 +82,15 @@ func CutAgent(tx storage.Tx, n Name, c Cutoff) error     { return cut(tx, "agent
 func CutOwner(tx storage.Tx, who string, c Cutoff) error { return cut(tx, "owner/"+who, c) }
 func CutIssuer(tx storage.Tx, id string, c Cutoff) error { return cut(tx, "issuer/"+id, c) }
 
+// forGood is after the end of every credential.
+var forGood = epoch.Add(1 << 31 * time.Second)
+
+// EndIssuer kills for good whatever an issuing key signed or will sign: it is compromised,
+// so what is signed later is dead, too.
+func EndIssuer(tx storage.Tx, id string, now time.Time) error {
+	return CutIssuer(tx, id, Cutoff{At: forGood, Reason: KeyCompromise, Made: now})
+}
+
 // IssuerCutoff returns the cutoff of an issuing key, if there is one. A CA with a cutoff
 // is revoked itself: its root's CRL lists it.
 func IssuerCutoff(tx storage.Tx, id string) (c Cutoff, found bool, err error) {
@@ -90,6 +99,12 @@ func IssuerCutoff(tx storage.Tx, id string) (c Cutoff, found bool, err error) {
 		return Cutoff{}, false, nil
 	}
 	return c, err == nil, err
+}
+
+// IssuerCompromised reports whether EndIssuer has ended an issuing key.
+func IssuerCompromised(tx storage.Tx, id string) (bool, error) {
+	c, found, err := IssuerCutoff(tx, id)
+	return found && !c.At.Before(forGood), err
 }
 
 func cut(tx storage.Tx, what string, c Cutoff) error {

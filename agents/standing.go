@@ -95,6 +95,20 @@ func (s *Standing) Check(c Credential) (Agent, error) {
 	return a, a.Usable(s.now)
 }
 
+// CheckOrphan is Check for a certificate whose issuer's key is compromised: it passes if
+// nothing else has ended the certificate. The caller has compared the whole certificate
+// with its record, which no other certificate of the stolen key matches.
+func (s *Standing) CheckOrphan(c Credential) (Agent, error) {
+	cutoff, err := s.ofIssuer(c.Issuer)
+	if err != nil {
+		return Agent{}, err
+	}
+	if cutoff.Reason == KeyCompromise {
+		c.Issuer = "" // which has no cutoff
+	}
+	return s.Check(c)
+}
+
 // CheckHolder is Check for something that no issuing key signed, such as an ACME
 // account, which the agent has held since an instant. A cutoff that ends the
 // credentials issued at that instant ends it, too.

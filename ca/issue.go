@@ -139,6 +139,9 @@ func (i *issuance) record(tx storage.Tx, d *policy.Decision) (policy.Done, error
 			return done, err
 		}
 	}
+	if err := stopped(tx, cert.Credential.Issuer); err != nil {
+		return done, err
+	}
 	if _, err := d.Standing().Check(cert.Credential); err != nil {
 		return done, err
 	}

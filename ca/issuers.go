@@ -63,6 +63,27 @@ func (ca *CA) issuer(p *Profile) (*Issuer, error) {
 	return nil, fmt.Errorf("%w %q, whose algorithm is %s; an operator makes one with brevet key rotate %s --algorithm %[3]s", ErrNoIssuer, p.name, p.algorithm, keys.ProfileIssuer)
 }
 
+// Former returns an issuer that was retired, for its last list.
+func (ca *CA) Former(ctx context.Context, k keys.Key) (*Issuer, error) {
+	var line []Authority
+	err := ca.db.View(ctx, func(tx storage.Tx) (err error) {
+		line, err = lineage(tx, k.ID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	private, err := ca.keys.Signer(k)
+	if err != nil {
+		return nil, err
+	}
+	s, err := NewSigner(private)
+	if err != nil {
+		return nil, err
+	}
+	return newIssuer(line, s, ca.baseURL)
+}
+
 // A certified is an issuing key and its certificate, with the CAs above it.
 type certified struct {
 	key  keys.Key
@@ -149,7 +170,12 @@ func (ca *CA) atWork(tx storage.Tx) (issuing []certified, https string, err erro
 		return nil, "", err
 	}
 	for _, k := range all {
-		if k.State == keys.StateRetired && ca.clock.Now().Before(k.Retired.Add(maxProfile)) {
+		if k.State != keys.StateRetired || !ca.clock.Now().Before(k.Retired.Add(maxProfile)) {
+			continue
+		}
+		if compromised, err := agents.IssuerCompromised(tx, k.ID); err != nil {
+			return nil, "", err
+		} else if !compromised { // else it signs no more lists, see Former
 			ks = append(ks, k)
 		}
 	}

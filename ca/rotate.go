@@ -27,6 +27,15 @@ func (ca *CA) NextIssuer(ctx context.Context, k keys.Key, lifetime time.Duration
 	return NewIssuing(name, k, issuer, lifetime, ca.clock.Now())
 }
 
+// RootOnline reports whether the key of the root above the issuers of a purpose is here.
+func (ca *CA) RootOnline(ctx context.Context, p keys.Purpose) (bool, error) {
+	key, _, _, err := ca.above(ctx, p)
+	if err != nil {
+		return false, err
+	}
+	return ca.keys.Has(key)
+}
+
 // above returns the root above the issuers of a purpose, and the authority's name.
 func (ca *CA) above(ctx context.Context, p keys.Purpose) (key keys.Key, root Authority, name string, err error) {
 	err = ca.db.View(ctx, func(tx storage.Tx) (err error) {

@@ -108,7 +108,7 @@ func (p *Publisher) Bundle(ctx context.Context) (Bundle, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.files != files || b.roots != roots {
-		b.files, b.roots, b.Bundle = files, roots, newBundle(*files, *roots)
+		b.files, b.roots, b.Bundle = files, roots, newBundle(*files, p.Stored())
 	}
 	now := p.clock.Shown()
 	for _, r := range *roots {
@@ -119,7 +119,7 @@ func (p *Publisher) Bundle(ctx context.Context) (Bundle, error) {
 	return b.Bundle, nil
 }
 
-func newBundle(files []*forFiles, roots []RootState) Bundle {
+func newBundle(files []*forFiles, stored []*CRL) Bundle {
 	var b Bundle
 	var text bytes.Buffer
 	add := func(der []byte, end time.Time) {
@@ -131,8 +131,8 @@ func newBundle(files []*forFiles, roots []RootState) Bundle {
 	for _, f := range files {
 		add(f.DER, f.NextUpdate)
 	}
-	for _, r := range roots {
-		add(r.Current.DER, r.Current.NextUpdate)
+	for _, l := range stored {
+		add(l.DER, l.NextUpdate)
 	}
 	b.PEM = text.Bytes()
 	hash := sha256.Sum256(b.PEM)

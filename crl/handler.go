@@ -12,7 +12,7 @@ import (
 // revalidate it each time, which costs a few bytes with the ETag, so that a revocation
 // shows at once.
 func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	crls := slices.Concat(p.Current(), p.RootLists())
+	crls := slices.Concat(p.Current(), p.Stored())
 	i := slices.IndexFunc(crls, func(c *CRL) bool { return r.PathValue("file") == c.Issuer+".crl" })
 	switch {
 	case crls == nil:
@@ -36,8 +36,8 @@ func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", c.ThisUpdate, bytes.NewReader(c.DER))
 }
 
-// RootLists returns the lists of roots that are published.
-func (p *Publisher) RootLists() (all []*CRL) {
+// rootLists returns the lists of roots that are published.
+func (p *Publisher) rootLists() (all []*CRL) {
 	for _, r := range p.Roots() {
 		if l := r.Current; l.Number > 0 {
 			all = append(all, &CRL{

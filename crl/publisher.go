@@ -52,7 +52,8 @@ type Publisher struct {
 	files   atomic.Pointer[[]*forFiles]
 	bundle  bundled
 	roots   atomic.Pointer[[]RootState]
-	signing sync.Mutex // one call of PublishRoots at a time
+	last    atomic.Pointer[[]*CRL] // of issuers whose keys are destroyed
+	signing sync.Mutex             // one call of PublishRoots at a time
 
 	mu      sync.Mutex
 	running *round // the current publication

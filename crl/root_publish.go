@@ -41,7 +41,7 @@ func (p *Publisher) Answer(certID []byte) (*Answer, *RootState) {
 }
 
 // PublishRoots has the roots sign that are due, or all whose keys are here, and
-// publishes what the store then has of each. A root whose key is not here
+// publishes what the store then has of each, and the last lists of other issuers. A root whose key is not here
 // is not an error: the list that it signed ahead takes over when half of the last
 // one's lifetime is over.
 func (p *Publisher) PublishRoots(ctx context.Context, all bool) error {
@@ -67,8 +67,11 @@ type rootDraft struct {
 func (p *Publisher) publishRoots(ctx context.Context, all bool) error {
 	date := p.clock.Shown().UTC().Truncate(time.Second)
 	var drafts []rootDraft
+	var last []*CRL
 	err := p.db.View(ctx, func(tx storage.Tx) (err error) {
-		drafts, err = draftRoots(tx)
+		if last, err = lastLists(tx, date); err == nil {
+			drafts, err = draftRoots(tx)
+		}
 		return err
 	})
 	if err != nil {
@@ -92,6 +95,7 @@ func (p *Publisher) publishRoots(ctx context.Context, all bool) error {
 		next.Root = d.ID
 		states = append(states, RootState{next, online, !bytes.Equal(next.Facts, d.facts)})
 	}
+	p.last.Store(&last)
 	p.roots.Store(&states)
 	return errors.Join(errs...)
 }

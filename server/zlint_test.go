@@ -83,7 +83,7 @@ func (l *linter) world(algorithm keys.Algorithm) {
 		if err != nil {
 			l.t.Fatal(err)
 		}
-		for i, list := range append(all, a.authority.CRL.RootLists()...) {
+		for i, list := range append(all, a.authority.CRL.Stored()...) {
 			l.list(fmt.Sprintf("%s: CRL %s, of issuer %d", algorithm, what, i), list.DER)
 		}
 	}

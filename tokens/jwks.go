@@ -21,7 +21,8 @@ type KeySet struct {
 }
 
 // JWKS returns the public keys that verify tokens: the active ones, the next ones
-// ahead of time, and retired ones until the last token that they signed is dead.
+// ahead of time, and retired ones until the last token that they signed is dead. A key
+// that is compromised is not among them.
 // Each key is for one algorithm, which it names. alg selects the keys of that
 // algorithm, unless it is empty.
 func JWKS(tx storage.Tx, alg string, now time.Time) (KeySet, error) {
@@ -64,6 +65,11 @@ func eachPublished(tx storage.Tx, now time.Time, fn func(keys.Key, jose.Key) err
 	}
 	for _, k := range all {
 		if k.State == keys.StateRetired && now.After(k.Retired.Add(maxLifetime+agents.ClockTolerance)) {
+			continue
+		}
+		if compromised, err := agents.IssuerCompromised(tx, k.ID); err != nil {
+			return err
+		} else if compromised {
 			continue
 		}
 		key := jose.Key{ID: k.ID}

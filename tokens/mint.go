@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/agents/secret"
 	"github.com/brevet-ca/brevet/storage"
@@ -111,6 +112,10 @@ func (m *minting) sign(_ context.Context, d *policy.Decision) error {
 	return nil
 }
 
+// errStopped says that the key that signed is compromised. The client may try again at
+// once, with another key.
+var errStopped = fmt.Errorf("%w: the key of tokens was replaced meanwhile", clock.ErrUnavailable)
+
 // record records the token. It checks that the new credential is alive: its agent,
 // its signing key or its certificate may have been cut off meanwhile.
 func (m *minting) record(tx storage.Tx, d *policy.Decision) (policy.Done, error) {
@@ -120,6 +125,11 @@ func (m *minting) record(tx storage.Tx, d *policy.Decision) (policy.Done, error)
 		if err := m.Consume(tx); err != nil {
 			return done, err
 		}
+	}
+	if compromised, err := agents.IssuerCompromised(tx, t.Issuer); err != nil {
+		return done, err
+	} else if compromised {
+		return done, errStopped
 	}
 	if _, err := t.check(d.Standing()); err != nil {
 		return done, err

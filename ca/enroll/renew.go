@@ -51,7 +51,7 @@ func (s *Service) holder(r *http.Request) (policy.Claim, error) {
 	now := s.Clock.Now()
 	var c ca.Certificate
 	err := s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
-		if _, c, err = ca.Authenticate(tx, r.TLS.PeerCertificates[0], now); err != nil {
+		if _, c, err = ca.AuthenticateOrphan(tx, r.TLS.PeerCertificates[0], now); err != nil {
 			return err
 		}
 		return admission.Prove(r.Context(), c.Agent)
@@ -60,5 +60,5 @@ func (s *Service) holder(r *http.Request) (policy.Claim, error) {
 		return policy.Claim{}, s.refuse(r.Context(), presenter, c.Agent, err)
 	}
 	who := policy.Agent(s.TrustDomain.ID(c.Agent))
-	return policy.NewClaim(who, c.Agent, audit.ClientCertificate(c.ID.String()), policy.Alive(c.Credential)), nil
+	return policy.NewClaim(who, c.Agent, audit.ClientCertificate(c.ID.String()), ca.Renews(c.Credential)), nil
 }

@@ -42,7 +42,21 @@ once, also if it is announced already; until the caches end, relying parties ref
 tokens.
 
 Signatures of the old key stay valid: its public key stays published, and so does
-a retired issuer's CRL. If a key was stolen, also revoke what it signed.
+a retired issuer's CRL.
+
+If the key was stolen, give --compromised. A new key signs at once, and all that the old
+one signed is dead for good, forgeries included. A token key leaves /oauth/jwks, and
+introspection refuses its tokens; whoever only verifies signatures accepts them until
+its copy of the key set ends, after five minutes at most. An issuer is revoked by the
+root's CRL, and its certificates are on its last CRL. Agents renew once with the
+certificate that they have, because the authority compares the whole certificate with
+its record, which no forgery matches. The receipt counts what was alive, and names the
+last moment at which any of it can work. The file of the old key is destroyed; remove
+copies of it from where you keep them.
+
+If the root's key file is kept elsewhere, --compromised stops an issuer: it signs
+nothing more, and brevet status says so until you put the root's file back and run
+brevet key rotate issuer. Its HTTPS certificate then ends within the hour.
 
 Rotate the issuer before its certificate expires (brevet status), and the
 https-issuer and profile-issuers if there are any. The root cannot be rotated:
@@ -89,12 +103,14 @@ The new key is in a new file in --dir: copy it to where you keep the others.
 
 Examples:
   $ brevet key rotate issuer
+  $ brevet key rotate tokens --compromised
   $ brevet key rotate --algorithm mldsa65 --dry-run
   $ brevet key rotate issuer --algorithm ecdsa-p256+mldsa65
   $ brevet key rotate profile-issuer --algorithm mldsa65-ecdsa-p256-sha512
   $ brevet key rotate tokens-pq --algorithm mldsa65`,
 				Flags: []cli.Flag{
 					text("algorithm", "`ALGORITHM` of the new key, if it is an issuer's or signs tokens"),
+					&cli.BoolFlag{Name: "compromised", Usage: "the old key is stolen: end all that it signed, and destroy it"},
 					&cli.BoolFlag{Name: "now", Usage: "let a key for tokens sign at once, before relying parties know it"},
 					&cli.BoolFlag{Name: "dry-run", Aliases: []string{"rehearse"}, Usage: "say what the rotation would do and which relying parties would break; change nothing"},
 				},
@@ -142,7 +158,10 @@ func keyRotate(c *cli.Context) error {
 		return err
 	}
 	rotate := server.RotateKeyTo
-	if c.Bool("now") {
+	switch {
+	case c.Bool("compromised"):
+		rotate = server.RotateCompromisedKey
+	case c.Bool("now"):
 		rotate = server.RotateKeyNow
 	}
 	k, err := rotate(c.Context, c.Args().First(), c.String("algorithm"))
@@ -150,6 +169,14 @@ func keyRotate(c *cli.Context) error {
 		return err
 	}
 	return answer(c, k, []string{k.ID}, func(p *page) {
+		if k.Ended != nil {
+			p.line("All that the old key signed is dead: %s.", holdings(*k.Ended))
+			p.deadAfter(*k.Ended)
+		}
+		if k.ID == "" {
+			p.line("%s", strings.Join(k.Remarks, " "))
+			return
+		}
 		if k.SignsFrom.IsZero() {
 			p.line("The %s key is now %s (%s).", k.Purpose, k.ID, k.Algorithm)
 		} else {

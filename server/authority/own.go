@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -67,10 +68,25 @@ func (o *Own) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 func (o *Own) Renew(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	now := o.clock.Shown()
-	if renew, _ := due(o.current.Load(), now); !renew {
+	if renew, _ := due(o.current.Load(), o.clock.Shown()); !renew {
 		return nil
 	}
+	return o.replace(ctx)
+}
+
+// Replace replaces the server's certificate if another issuer has taken the place of the
+// one that signed it, or if there is none.
+func (o *Own) Replace(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if c := o.current.Load(); c != nil && bytes.Equal(c.Leaf.AuthorityKeyId, o.ca.HTTPSIssuer().KeyID) {
+		return nil
+	}
+	return o.replace(ctx)
+}
+
+func (o *Own) replace(ctx context.Context) error {
+	now := o.clock.Shown()
 	// A request in vain would be recorded as a denial, urgently. The handshakes of
 	// strangers come here, and they must not decide how often that happens.
 	if issuer := o.ca.HTTPSIssuer(); !now.Before(issuer.NotAfter) {

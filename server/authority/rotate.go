@@ -25,6 +25,11 @@ type Rotation struct {
 	Purpose   keys.Purpose
 	Algorithm keys.Algorithm // "" means that of the old key
 	Now       bool           // a key that others cache signs at once, without being announced
+
+	// Compromised says that the old key is stolen: all that it signed is dead for good, and
+	// its private half is destroyed. Counts is what that ends, for the audit log.
+	Compromised bool
+	Counts      audit.Counts
 }
 
 // Rotate makes a new key and makes it active. If others cache the public keys of the
@@ -40,7 +45,11 @@ func (a *Authority) Rotate(ctx context.Context, by policy.Principal, asked Rotat
 	r := rotation{Authority: a, Rotation: asked, now: a.Clock.Now()}
 	q := policy.Query{Principal: by, Action: audit.KeyRotate, Subject: string(asked.Purpose), Time: r.now}
 	act := policy.Act{Prepare: r.prepare, Change: r.promote}
-	if spec, err := Purposes().Of(asked.Purpose); err == nil && spec.Announced > 0 && !asked.Now {
+	spec, err := Purposes().Of(asked.Purpose)
+	switch {
+	case asked.Compromised:
+		r.Now, q.Action, ctx = true, audit.KeyCompromise, storage.Urgent(ctx)
+	case err == nil && spec.Announced > 0 && !asked.Now:
 		q.Action, act.Change = audit.KeyAnnounce, r.announce
 	}
 	if err := a.Policy.Do(ctx, q, act); err != nil {
@@ -49,7 +58,16 @@ func (a *Authority) Rotate(ctx context.Context, by policy.Principal, asked Rotat
 		}
 		return "", err
 	}
-	return r.successors[0].key.ID, a.reload(ctx, asked.Purpose)
+	err = a.reload(ctx, asked.Purpose)
+	return r.id(), errors.Join(err, a.destroyCompromised(ctx))
+}
+
+// id returns the identifier of the new key, or "" if there is none yet.
+func (r *rotation) id() string {
+	if len(r.successors) == 0 {
+		return ""
+	}
+	return r.successors[0].key.ID
 }
 
 // A rotation is the state of one rotation under way.
@@ -73,6 +91,9 @@ func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) 
 	if announced, err := r.pending(ctx); err != nil || announced {
 		return err
 	}
+	if stop, err := r.withoutRoot(ctx); err != nil || stop {
+		return err
+	}
 	for _, next := range r.successors {
 		if err := r.Authority.prepare(ctx, next, r.now); err != nil {
 			return err
@@ -83,8 +104,11 @@ func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) 
 
 // done says what changes place with what.
 func (r *rotation) done() policy.Done {
-	from, to := r.plan.old.ID, r.successors[0].key.ID
-	done := policy.Done{Reasons: []string{"from " + cmp.Or(from, "none") + " to " + to}, Details: &audit.Details{From: from, To: to}}
+	from, to := r.plan.old.ID, r.id()
+	done := policy.Done{Reasons: []string{"from " + cmp.Or(from, "none") + " to " + cmp.Or(to, "none")}, Details: &audit.Details{From: from, To: to}}
+	if r.Compromised {
+		done.Details.Counts = &r.Counts
+	}
 	if r.plan.perAlgorithm {
 		done.Reasons = append(done.Reasons, "of algorithm "+string(r.plan.algorithm))
 	}
@@ -122,6 +146,9 @@ func (r *rotation) promote(tx storage.Tx, _ *policy.Decision) (policy.Done, erro
 		if err := next.promote(tx, r.now); err != nil {
 			return done, err
 		}
+	}
+	if r.Compromised {
+		return done, agents.EndIssuer(tx, r.plan.old.ID, r.now)
 	}
 	return done, nil
 }

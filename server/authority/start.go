@@ -9,6 +9,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -27,6 +28,9 @@ func (a *Authority) Start(ctx context.Context) error {
 	if err := a.acceptClock(ctx); err != nil {
 		return err
 	}
+	if err := a.destroyCompromised(ctx); err != nil {
+		a.Log.Error("a compromised key could not be ended; the next start tries again", "error", err)
+	}
 	if err := a.CRL.PublishRoots(ctx, false); err != nil {
 		a.Log.Error("a root could not sign its CRL; the last one stays", "error", err)
 	}
@@ -34,7 +38,7 @@ func (a *Authority) Start(ctx context.Context) error {
 		return err
 	}
 	err = a.Own.Renew(ctx)
-	if err != nil && !a.Clock.Shown().Before(a.CA.HTTPSIssuer().NotAfter) {
+	if errors.Is(err, ca.ErrStopped) || err != nil && !a.Clock.Shown().Before(a.CA.HTTPSIssuer().NotAfter) {
 		a.Log.Error("there is no HTTPS until the issuer is rotated, which the operators' socket is open for", "error", err)
 		return nil
 	}

@@ -30,7 +30,7 @@ func (s *Service) showCRL(_ context.Context, _ policy.Principal, in api.CRLReque
 			return s.list(l)
 		}
 	}
-	for _, l := range s.Authority.CRL.RootLists() {
+	for _, l := range s.Authority.CRL.Stored() {
 		if in.Issuer == l.Issuer {
 			return s.list(l)
 		}

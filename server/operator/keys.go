@@ -103,10 +103,19 @@ func (s *Service) rotateKey(ctx context.Context, p policy.Principal, in api.Rota
 	if err != nil {
 		return out, err
 	}
-	id, err := s.Authority.Rotate(ctx, p, authority.Rotation{Purpose: purpose, Algorithm: a, Now: in.Now})
+	asked := authority.Rotation{Purpose: purpose, Algorithm: a, Now: in.Now, Compromised: in.Compromised}
+	if in.Compromised {
+		return s.rotateCompromised(ctx, p, asked)
+	}
+	id, err := s.Authority.Rotate(ctx, p, asked)
 	if err != nil {
 		return out, err
 	}
+	return s.rotated(ctx, purpose, id)
+}
+
+// rotated describes a new key.
+func (s *Service) rotated(ctx context.Context, purpose keys.Purpose, id string) (out api.Rotated, err error) {
 	err = s.DB.View(ctx, func(tx storage.Tx) error {
 		all, err := authority.Purposes().List(tx)
 		if err != nil {

@@ -34,6 +34,7 @@ const (
 	ACMEAuthorizationDeactivate Action = "acme.authorization.deactivate"
 	ACMERequest                 Action = "acme.request"
 
+	KeyCompromise    Action = "key.compromise"
 	KeyAnnounce      Action = "key.announce"
 	KeyRotate        Action = "key.rotate"
 	AuthorityInit    Action = "authority.init"
@@ -105,6 +106,7 @@ var actions = []ActionSpec{
 	{ACMEAuthorizationDeactivate, "An ACME authorization was to be deactivated.", Agent, agentName, from("names")},
 	{ACMERequest, "A request by ACME was refused because of the account or its agent.", Agent | Bearer, agentName, from()},
 
+	{KeyCompromise, "A key was to count as stolen, so that all that it signed is dead, and a new one was to take its place. Without a root at hand there is no new issuer yet.", Operator, "the key's purpose", []string{"from", "to", "counts"}},
 	{KeyAnnounce, "A new key was to be published, which takes the place of the old one once nobody has an older copy of the public keys.", Operator, "the key's purpose", []string{"from", "to"}},
 	{KeyRotate, "A new key took the place of an old one, or was to: by an operator, or by the server when the key was announced for long enough.", Operator | System, "the key's purpose", []string{"from", "to"}},
 	{AuthorityInit, "The authority was made.", Operator | System, "the trust domain", []string{"to", "principal"}},

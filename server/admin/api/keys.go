@@ -30,12 +30,17 @@ type RotateRequest struct {
 	Purpose   string `path:"purpose" json:"-"`
 	Algorithm string `query:"algorithm" json:"-"` // "" means that of the old one
 	Now       bool   `query:"now" json:"-"`       // do not announce a key first that others cache
+
+	// Compromised says that the old key is stolen: what it signed is dead for good, and it is
+	// destroyed.
+	Compromised bool `query:"compromised" json:"-"`
 }
 
 // A Rotated key is a key that has just become active, or is announced.
 type Rotated struct {
 	Key
 	SignsFrom time.Time `json:"signs_from,omitzero"` // if it is only announced
+	Ended     *Receipt  `json:"ended,omitempty"`     // what a compromised key had signed
 	Remarks   []string  `json:"remarks,omitempty"`   // what the operator should know about it
 }
 
@@ -102,6 +107,13 @@ func (c *Client) RotateKeyTo(ctx context.Context, purpose, algorithm string) (Ro
 // RotateKeyNow is RotateKeyTo for a key that becomes active without being announced.
 func (c *Client) RotateKeyNow(ctx context.Context, purpose, algorithm string) (Rotated, error) {
 	return ask(ctx, c, RotateKey, RotateRequest{Purpose: purpose, Algorithm: algorithm, Now: true})
+}
+
+// RotateCompromisedKey makes a new key in the place of one that is stolen. All that the old
+// one signed is dead, and it is destroyed. If the root's key is kept elsewhere, an issuer
+// is stopped and the answer has no new key.
+func (c *Client) RotateCompromisedKey(ctx context.Context, purpose, algorithm string) (Rotated, error) {
+	return ask(ctx, c, RotateKey, RotateRequest{Purpose: purpose, Algorithm: algorithm, Compromised: true})
 }
 
 // DryRunKey says what RotateKeyTo would do, and changes nothing.

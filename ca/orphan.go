@@ -1,0 +1,63 @@
+package ca
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// orphans holds the certificates that were renewed although their issuer was
+// compromised, until they expire.
+const orphans = storage.Partitioned[agents.CredentialID]("orphans")
+
+// AuthenticateOrphan is [Authenticate] for a renewal: a certificate that is dead only
+// because its issuer's key is compromised renews once. So agents go on when an issuer is
+// stolen. The thief cannot make such a certificate, because the record has the hash of the
+// whole one.
+func AuthenticateOrphan(tx storage.Tx, cert *x509.Certificate, now time.Time) (agents.Agent, Certificate, error) {
+	a, c, err := Authenticate(tx, cert, now)
+	if !errors.Is(err, agents.ErrRevoked) {
+		return a, c, err
+	}
+	if _, used := orphans.Get(tx, c.ID.Expires(), c.ID.Key()); !errors.Is(used, storage.ErrNotFound) {
+		return a, c, errors.Join(err, used)
+	}
+	a, err = agents.NewStanding(tx, now).CheckOrphan(c.Credential)
+	return a, c, err
+}
+
+// Renews is the check of a claim by [AuthenticateOrphan]. It uses up the one renewal of a
+// certificate whose issuer is compromised.
+func Renews(c agents.Credential) policy.Check {
+	return func(tx storage.Tx, s *agents.Standing) error {
+		_, err := s.Check(c)
+		if !errors.Is(err, agents.ErrRevoked) {
+			return err
+		}
+		if _, orphan := s.CheckOrphan(c); orphan != nil {
+			return orphan
+		}
+		if used := orphans.Create(tx, c.ID.Expires(), c.ID.Key(), c.ID); !errors.Is(used, storage.ErrExists) {
+			return used
+		}
+		return err
+	}
+}
+
+// ErrStopped says that the key of the issuer is compromised. It is not a refusal of the
+// agent, which may try again when there is another issuer.
+var ErrStopped = fmt.Errorf("%w: the key of the issuer is compromised, and another takes its place", clock.ErrUnavailable)
+
+// stopped returns an error if the key of an issuer is compromised.
+func stopped(tx storage.Tx, issuer string) error {
+	if compromised, err := agents.IssuerCompromised(tx, issuer); err != nil || !compromised {
+		return err
+	}
+	return ErrStopped
+}

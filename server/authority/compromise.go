@@ -1,0 +1,128 @@
+package authority
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// Outgoing returns the key that a rotation would replace.
+func (a *Authority) Outgoing(ctx context.Context, p keys.Purpose, alg keys.Algorithm) (keys.Key, error) {
+	plan, err := a.plan(ctx, p, alg)
+	return plan.old, err
+}
+
+// withoutRoot reports whether a compromised issuer is only to be stopped, because the key
+// of the root that must sign the next one is kept elsewhere. It refuses what cannot be
+// called compromised.
+func (r *rotation) withoutRoot(ctx context.Context) (bool, error) {
+	spec, err := Purposes().Of(r.Purpose)
+	switch {
+	case err != nil || !r.Compromised:
+		return false, err
+	case spec.Publishes == keys.Nothing:
+		return false, fmt.Errorf("%w purpose: a stolen %s key forges checkpoints, and no credential; rotate it, and compare the log with checkpoints that you keep elsewhere", agents.ErrInvalid, r.Purpose)
+	case r.plan.old.ID == "":
+		return false, fmt.Errorf("%w purpose: there is no %s key yet", agents.ErrInvalid, r.Purpose)
+	case spec.Rotation != keys.ByRoot:
+		return false, nil
+	}
+	online, err := r.CA.RootOnline(ctx, r.Purpose)
+	if err != nil || online {
+		return false, err
+	}
+	r.successors = nil
+	return true, nil
+}
+
+// destroyCompromised destroys the private halves of retired keys that are compromised.
+// Before, an issuer signs its last CRL, and its root signs a CRL that revokes it. If a crash
+// comes in between, the next start goes on.
+func (a *Authority) destroyCompromised(ctx context.Context) error {
+	found, err := a.compromised(ctx)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	for _, k := range found {
+		spec, err := Purposes().Of(k.Purpose)
+		if err != nil {
+			return err
+		}
+		if spec.Rotation != keys.ByRoot {
+			continue
+		}
+		issuer, err := a.CA.Former(ctx, k)
+		if err == nil {
+			err = a.CRL.PublishLast(ctx, issuer)
+		}
+		if err != nil {
+			return fmt.Errorf("publishing the last CRL of the compromised %s %s: %w", k.Purpose, k.ID, err)
+		}
+	}
+	if err := errors.Join(reloadIssuers(ctx, a), a.Own.Replace(ctx)); err != nil {
+		return err
+	}
+	for _, k := range found {
+		if err := a.Keys.Destroy(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compromised returns the retired keys that are compromised and whose private halves are
+// still here.
+func (a *Authority) compromised(ctx context.Context) (found []keys.Key, err error) {
+	err = a.DB.View(ctx, func(tx storage.Tx) error {
+		found = nil
+		all, err := Purposes().List(tx)
+		if err != nil {
+			return err
+		}
+		for _, k := range all {
+			if k.State != keys.StateRetired {
+				continue
+			}
+			compromised, err := agents.IssuerCompromised(tx, k.ID)
+			if err != nil {
+				return err
+			}
+			if compromised {
+				found = append(found, k)
+			}
+		}
+		return nil
+	})
+	var here []keys.Key
+	for _, k := range found {
+		has, err2 := a.Keys.Has(k)
+		if err = errors.Join(err, err2); has {
+			here = append(here, k)
+		}
+	}
+	return here, err
+}
+
+// stoppedIssuers says which active issuers are compromised, because the root's key was not
+// here to sign others.
+func (a *Authority) stoppedIssuers(ctx context.Context) (problems []string) {
+	a.DB.View(ctx, func(tx storage.Tx) error {
+		problems = nil
+		all, err := ca.Purposes().List(tx)
+		for _, k := range all {
+			if k.State != keys.StateActive {
+				continue
+			}
+			if compromised, err := agents.IssuerCompromised(tx, k.ID); err == nil && compromised {
+				problems = append(problems, fmt.Sprintf("the %s %s is compromised, and nothing is issued by it: put the root's key file into the directory and run brevet key rotate %[1]s --algorithm %s", k.Purpose, k.ID, k.Algorithm))
+			}
+		}
+		return err
+	})
+	return problems
+}
