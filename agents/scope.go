@@ -2,7 +2,6 @@ package agents
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -43,10 +42,14 @@ func newlyGranted(before, now []Scope) error {
 	return nil
 }
 
-// ParseScopes returns the scopes of a space-delimited list (RFC 6749, section 3.3).
+// ParseScopes returns the scopes of a space-delimited list (RFC 6749, section 3.3). It
+// ignores spaces that delimit nothing, which clients write when they join lists.
 func ParseScopes(s string) ([]Scope, error) {
 	var scopes []Scope
 	for word := range strings.SplitSeq(s, " ") {
+		if word == "" {
+			continue
+		}
 		scope, err := parseScope(word)
 		if err != nil {
 			return nil, err
@@ -54,6 +57,9 @@ func ParseScopes(s string) ([]Scope, error) {
 		if !slices.Contains(scopes, scope) {
 			scopes = append(scopes, scope)
 		}
+	}
+	if len(scopes) == 0 {
+		return nil, fmt.Errorf("%w scope: no scope is named", ErrInvalid)
 	}
 	return scopes, nil
 }
@@ -72,17 +78,3 @@ func JoinScopes(scopes []Scope) string {
 	}
 	return b.String()
 }
-
-// ParseAudience checks that s can name a protected resource: an absolute URI
-// without a fragment (RFC 8707, section 2).
-func ParseAudience(s string) (string, error) {
-	u, err := url.Parse(s)
-	if err != nil || len(s) > 512 || strings.ContainsFunc(s, notInURI) || !u.IsAbs() || (u.Host == "" && u.Opaque == "") {
-		return "", fmt.Errorf("%w audience %q: want an absolute URI without a fragment, such as https://api.example (RFC 8707, section 2)", ErrInvalid, clip(s))
-	}
-	return s, nil
-}
-
-// notInURI reports whether no URI has this character (RFC 3986, section 2), or
-// only one with a fragment.
-func notInURI(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"<>\\^`{|}#", r) }

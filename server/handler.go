@@ -43,14 +43,16 @@ func (s *Server) PublicHandler() http.Handler { return s.observed(s.mounted.admi
 func (s *Server) agentHandler() http.Handler {
 	limited, mux := s.gate.Handler, http.NewServeMux()
 	certs := certificates{s.authority, s.Log}
-	mux.HandleFunc("GET /roots.pem", certs.roots)
-	mux.HandleFunc("GET /chain.pem", certs.chain)
-	mux.HandleFunc("GET "+crl.BundlePath, s.authority.CRL.ServeBundle)
+	openly(mux, "/roots.pem", certs.roots)
+	openly(mux, "/chain.pem", certs.chain)
+	openly(mux, crl.BundlePath, s.authority.CRL.ServeBundle)
 	mux.Handle("POST "+enroll.Path, limited(http.HandlerFunc(s.enroll.ServeEnroll)))
 	mux.Handle("POST "+enroll.CertificatesPath, limited(http.HandlerFunc(s.enroll.ServeCertificates)))
-	mux.HandleFunc("GET /.well-known/oauth-authorization-server", s.oauth.ServeMetadata)
-	mux.HandleFunc("GET /.well-known/openid-configuration", s.oauth.ServeMetadata)
-	mux.HandleFunc("GET "+oauth.JWKSPath, s.oauth.ServeJWKS)
+	openly(mux, "/.well-known/oauth-authorization-server", s.oauth.ServeMetadata)
+	openly(mux, "/.well-known/openid-configuration", s.oauth.ServeMetadata)
+	openly(mux, oauth.JWKSPath, s.oauth.ServeJWKS)
+	mux.HandleFunc("GET "+oauth.AuthorizePath, s.oauth.ServeAuthorize)
+	mux.HandleFunc("POST "+oauth.AuthorizePath, s.oauth.ServeAuthorize)
 	mux.Handle("POST "+oauth.TokenPath, limited(http.HandlerFunc(s.oauth.ServeToken)))
 	mux.Handle("POST "+oauth.IntrospectPath, limited(http.HandlerFunc(s.oauth.ServeIntrospect)))
 	mux.Handle("POST "+oauth.RevokePath, limited(http.HandlerFunc(s.oauth.ServeRevoke)))
@@ -68,9 +70,9 @@ const ocspByGET = "GET " + ca.OCSPPath + "/{request}"
 // publicHandler serves public, signed documents over plain HTTP.
 func (s *Server) publicHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /crl/{file}", s.authority.CRL)
-	mux.HandleFunc("GET "+crl.BundlePath, s.authority.CRL.ServeBundle)
-	mux.HandleFunc("GET /issuer/{file}", certificates{s.authority, s.Log}.issuer)
+	openly(mux, "/crl/{file}", s.authority.CRL.ServeHTTP)
+	openly(mux, crl.BundlePath, s.authority.CRL.ServeBundle)
+	openly(mux, "/issuer/{file}", certificates{s.authority, s.Log}.issuer)
 	mux.Handle("POST "+ca.OCSPPath, s.ocsp)
 	s.health(mux)
 	return s.relying.Handler(s.bodies.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

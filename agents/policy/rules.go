@@ -61,7 +61,9 @@ func tokenScopes(a agents.Agent, asked []agents.Scope) ([]agents.Scope, error) {
 }
 
 // tokenAudiences returns the audiences of a token: those asked for if the agent has
-// all of them, or else the only one that it has. The authority itself is an
+// all of them, or else the only one that it has. They are written as in the registry,
+// whatever form of the same URI the client used: there the operator wrote what the
+// resource server expects, and it is what introspection compares. The authority itself is an
 // audience for exactly the tokens whose scopes are its own, brevet:*.
 func tokenAudiences(a agents.Agent, authority string, scopes []agents.Scope, asked []string) ([]string, error) {
 	given := a.Audiences
@@ -77,12 +79,20 @@ func tokenAudiences(a agents.Agent, authority string, scopes []agents.Scope, ask
 		}
 		return given, nil
 	}
+	granted := make([]string, 0, len(asked))
 	for _, aud := range asked {
-		if !slices.Contains(given, aud) {
+		i := slices.Index(given, aud)
+		if i < 0 {
+			i = slices.IndexFunc(given, func(has string) bool { return agents.SameAudience(has, aud) })
+		}
+		if i < 0 {
 			return nil, fmt.Errorf("%w: %.100s", ErrAudience, aud)
 		}
+		if !slices.Contains(granted, given[i]) {
+			granted = append(granted, given[i])
+		}
 	}
-	return asked, nil
+	return granted, nil
 }
 
 // Lifetime returns when a credential of the agent ends: after the lifetime asked

@@ -13,8 +13,8 @@ import (
 )
 
 // algorithms are those that requests may be signed with (RFC 8555, section 6.2). Each
-// key has exactly one.
-var algorithms = []string{"ES256", "ES384", "ES512", "EdDSA", "RS256"}
+// key has exactly one, which for Ed25519 keys has two names.
+var algorithms = []string{"ES256", "ES384", "ES512", "EdDSA", "RS256", "Ed25519"}
 
 // A jws is a flattened JSON Web Signature (RFC 7515, section 7.2.2) whose signature has
 // not been verified yet.
@@ -84,7 +84,7 @@ func readObject(data []byte, fields map[string]any) error {
 // verify checks the signature with the one algorithm of the key (RFC 7518,
 // section 3; RFC 8037, section 3.1).
 func (j *jws) verify(k *key) error {
-	if j.header.alg != k.alg {
+	if !jose.Same(j.header.alg, k.alg) {
 		return newProblem("malformed", "alg %.20q is not the algorithm of the key, which is %s", j.header.alg, k.alg)
 	}
 	if !jose.Verify(k.public, k.alg, j.signed, j.signature) {

@@ -62,7 +62,7 @@ func parseUnchecked(jwk []byte) (*key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if read.Algorithm != k.alg { // an RSA key for anything but RS256
+	if !jose.Same(read.Algorithm, k.alg) { // an RSA key for anything but RS256
 		return nil, newProblem("badPublicKey", "by its alg, jwk is not a key for signatures of %s", k.alg)
 	}
 	return k, nil

@@ -111,7 +111,7 @@ func pqcJWSCommand() *cli.Command {
 		Description: `Checks the JWS in each FILE (compact or JSON, one signature; - is standard input)
 with the public keys in --key. A key is used only with its own algorithm, whatever
 the header asks for: ML-DSA-44, ML-DSA-65 and ML-DSA-87, their composites with
-Ed25519, ES256, ES384, ES512, EdDSA and RS256, or another RSA algorithm that the key
+Ed25519, ES256, ES384, ES512, EdDSA (or Ed25519) and RS256, or another RSA algorithm that the key
 names.
 If the payload has exp or nbf, as tokens do, the time must lie between.
 

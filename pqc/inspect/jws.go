@@ -20,8 +20,8 @@ type signature struct {
 // JWS checks a JSON Web Signature (RFC 7515) with the keys, in compact or in JSON
 // serialization with one signature. Each key is used with its own algorithm
 // alone, whatever the header asks for: ML-DSA-44, -65 and -87 (RFC 9964), the
-// composites of them that package pqc has, ES256, ES384, ES512, EdDSA, RS256 and, if
-// a JWK says so, RS384, RS512, PS256, PS384 or PS512. If the payload is a claims set,
+// composites of them that package pqc has, ES256, ES384, ES512, EdDSA (or Ed25519, its
+// new name), RS256 and, if a JWK says so, RS384, RS512, PS256, PS384 or PS512. If the payload is a claims set,
 // it must be valid at the time (RFC 7519, section 4.1).
 func (i *Inspector) JWS(file []byte) Verdict {
 	var v Verdict
@@ -56,7 +56,7 @@ func (i *Inspector) verifyJWS(s *signature) (*jose.Key, error) {
 			continue
 		}
 		pinned = append(pinned, k.Algorithm)
-		if k.Algorithm == "" || k.Algorithm != s.Algorithm {
+		if k.Algorithm == "" || !jose.Same(k.Algorithm, s.Algorithm) {
 			continue
 		}
 		tried = true

@@ -180,7 +180,7 @@ func jwsCases(t *testing.T) (cases []foreignCase) {
 // TestWeVerifyNPMs is the other direction.
 func TestWeVerifyNPMs(t *testing.T) {
 	var cases []foreignCase
-	for _, alg := range []string{"ML-DSA-44", "ML-DSA-65", "ML-DSA-87", "ES256", "ES384", "EdDSA", "RS256"} {
+	for _, alg := range []string{"ML-DSA-44", "ML-DSA-65", "ML-DSA-87", "ES256", "ES384", "EdDSA", "Ed25519", "RS256"} {
 		cases = append(cases, foreignCase{Kind: "sign", Alg: alg})
 	}
 	for i, answer := range node(t, cases) {

@@ -12,7 +12,8 @@ import (
 	"github.com/brevet-ca/brevet/pqc"
 )
 
-// The classical algorithms (RFC 7518, section 3.1; RFC 8037, section 3.1).
+// The classical algorithms (RFC 7518, section 3.1; RFC 8037, section 3.1; RFC 9864,
+// section 2.2: Ed25519 is the new name of EdDSA with such a key).
 const (
 	ES256 = "ES256"
 	ES384 = "ES384"
@@ -24,6 +25,8 @@ const (
 	PS256 = "PS256"
 	PS384 = "PS384"
 	PS512 = "PS512"
+
+	Ed25519 = "Ed25519"
 )
 
 // hashes are the hash functions of the classical algorithms. EdDSA takes the
@@ -40,7 +43,7 @@ var rsaAlgorithms = []string{RS256, RS384, RS512, PS256, PS384, PS512}
 
 // Classical returns the names of the classical algorithms that [Verify] knows.
 func Classical() []string {
-	return append([]string{ES256, ES384, ES512, EdDSA}, rsaAlgorithms...)
+	return append([]string{ES256, ES384, ES512, EdDSA, Ed25519}, rsaAlgorithms...)
 }
 
 // PostQuantum returns the names of the algorithms of package pqc that have one
@@ -82,12 +85,17 @@ func Algorithm(public crypto.PublicKey) (string, error) {
 	return "", fmt.Errorf("keys of type %T have no algorithm in JOSE here", public)
 }
 
-// Fits reports whether a key may be used with an algorithm: its own, or for RSA
-// any of the six.
+// Fits reports whether a key may be used with an algorithm: its own, under each of its
+// names, or for RSA any of the six.
 func Fits(public crypto.PublicKey, alg string) bool {
 	if _, ok := public.(*rsa.PublicKey); ok {
 		return slices.Contains(rsaAlgorithms, alg)
 	}
 	own, err := Algorithm(public)
-	return err == nil && own == alg
+	return err == nil && Same(own, alg)
+}
+
+// Same reports whether two names are of one algorithm. Only Ed25519 has two.
+func Same(a, b string) bool {
+	return a == b || (a == EdDSA || a == Ed25519) && (b == EdDSA || b == Ed25519)
 }

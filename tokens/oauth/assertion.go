@@ -3,14 +3,12 @@ package oauth
 import (
 	"cmp"
 	"crypto/sha256"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/jose"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -42,7 +40,9 @@ type assertion struct {
 	signer  agents.Key
 }
 
-var errUsed = fmt.Errorf("%w: the assertion was used before", ErrClient)
+var errUsed = &proven{errors.New("the assertion was used before: each request needs one of its own, with another jti")}
+
+var errNotActive = &proven{fmt.Errorf("%w; ask its operator", agents.ErrNotActive)}
 
 // check returns nil if the key that signed still proves who the agent is. It is a
 // [policy.Check].
@@ -63,7 +63,7 @@ func (a assertion) unused(tx storage.Tx) error {
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil
 	}
-	return cmp.Or(err, errUsed)
+	return cmp.Or[error](err, errUsed)
 }
 
 func (a assertion) key() string {
@@ -74,6 +74,9 @@ func (a assertion) key() string {
 // checkAssertion checks a client assertion (RFC 7523, section 3). clientID is
 // the parameter client_id, or empty. If the check fails after the assertion has
 // named its agent, checkAssertion still returns that agent.
+//
+// The signature is checked before everything that only the agent may learn. From then
+// on the client has proven to have a key of the agent, and is told why it is refused.
 func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, now time.Time) (assertion, error) {
 	if len(text) > maxAssertion {
 		return assertion{}, fmt.Errorf("%w: the assertion has %d octets", ErrClient, len(text))
@@ -92,76 +95,20 @@ func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, now time.T
 		return assertion{}, fmt.Errorf("%w: %w", ErrClient, err)
 	}
 	a := assertion{agent: name, id: c.ID, expires: c.Expiry}
-	if err := agent.Usable(now); err != nil {
-		return a, fmt.Errorf("%w: %w", ErrClient, err)
-	}
-	if err := s.checkClaims(c, now); err != nil {
-		return a, fmt.Errorf("%w: %v", ErrClient, err)
-	}
 	candidates, err := agents.Keys(tx, agent, now)
 	if err != nil {
 		return a, err
 	}
-	for _, k := range candidates {
-		if signed.by(k.Public) {
-			a.signer = k
-			return a, nil
-		}
+	i := slices.IndexFunc(candidates, func(k agents.Key) bool { return signed.by(k.Public) })
+	if i < 0 {
+		return a, fmt.Errorf("%w: none of the agent's %d keys made the assertion's signature", ErrClient, len(candidates))
 	}
-	return a, fmt.Errorf("%w: none of the agent's %d keys made the assertion's signature", ErrClient, len(candidates))
-}
-
-// A signedAssertion is an assertion whose signature has not been checked yet, only
-// its form.
-type signedAssertion struct {
-	*jose.Signed
-	claims jose.Claims
-}
-
-func parseAssertion(text string) (signedAssertion, error) {
-	signed, err := jose.ParseCompact(text)
-	if err != nil {
-		return signedAssertion{}, fmt.Errorf("%w: the assertion: %v", ErrClient, err)
+	a.signer = candidates[i]
+	if err := agent.Usable(now); err != nil {
+		return a, fmt.Errorf("%w (%w)", errNotActive, err)
 	}
-	if !slices.Contains(assertionAlgorithms, signed.Algorithm) {
-		return signedAssertion{}, fmt.Errorf("%w: the assertion's alg %.40q is not one of %v", ErrClient, signed.Algorithm, assertionAlgorithms)
+	if err := s.checkClaims(signed, now); err != nil {
+		return a, &proven{err}
 	}
-	claims, err := jose.ParseClaims(signed.Payload)
-	if err != nil {
-		return signedAssertion{}, fmt.Errorf("%w: the assertion's claims: %v", ErrClient, err)
-	}
-	return signedAssertion{signed, claims}, nil
-}
-
-// by reports whether this key made the signature. The header only names the
-// algorithm; the key comes from the registry.
-func (s signedAssertion) by(spki agents.PublicKey) bool {
-	if slices.Contains(postQuantum, s.Algorithm) { // the other keys are not unpacked
-		key, err := pqc.ParsePKIXPublicKey(spki)
-		return err == nil && s.Verify(key)
-	}
-	key, err := x509.ParsePKIXPublicKey(spki)
-	return err == nil && s.Verify(key)
-}
-
-var postQuantum = jose.PostQuantum()
-
-func (s *Server) checkClaims(c jose.Claims, now time.Time) error {
-	if c.Expiry.IsZero() || c.ID == "" || len(c.ID) > 256 {
-		return errors.New("the assertion needs exp and a jti of at most 256 octets")
-	}
-	expires := c.Expiry
-	switch {
-	case !slices.Contains(c.Audience, s.Tokens.Issuer) && !slices.Contains(c.Audience, s.Tokens.Issuer+TokenPath):
-		return fmt.Errorf("the assertion's aud must be %s", s.Tokens.Issuer)
-	case !now.Before(expires.Add(clockSkew)):
-		return fmt.Errorf("the assertion expired at %s", expires.UTC().Format(time.RFC3339))
-	case expires.After(now.Add(assertionLifetime + clockSkew)):
-		return fmt.Errorf("the assertion's exp lies more than %s ahead", assertionLifetime)
-	case c.NotBefore.After(now.Add(clockSkew)):
-		return errors.New("the assertion's nbf lies ahead")
-	case c.IssuedAt.After(now.Add(clockSkew)):
-		return errors.New("the assertion's iat lies ahead")
-	}
-	return nil
+	return a, nil
 }

@@ -97,7 +97,7 @@ func (s *Server) identify(tx storage.Tx, r *http.Request, f form, now time.Time)
 	text := f.get("client_assertion")
 	switch id := f.get("client_id"); {
 	case text == "" && cert == nil:
-		return c, "", fmt.Errorf("%w: neither an assertion nor a client certificate came", ErrClient)
+		return c, "", fmt.Errorf("%w: neither an assertion nor a client certificate", errNothing)
 	case text == "" && id != "" && id != string(c.agent.Name):
 		return c, c.agent.Name, fmt.Errorf("%w: client_id is not the name of the certificate's agent", ErrClient)
 	case text == "":
@@ -124,11 +124,11 @@ func (s *Server) identify(tx storage.Tx, r *http.Request, f form, now time.Time)
 var errBearer = &protocolError{http.StatusUnauthorized, "invalid_token", "the bearer token cannot be used here: it is unknown, ended, for another audience, or bound to another certificate"}
 
 // bearer returns the agent whose own access token for this authority the
-// request carries (RFC 6750, section 2.1), or ErrClient if it carries none.
+// request carries (RFC 6750, section 2.1), or errNothing if it carries none.
 func (s *Server) bearer(tx storage.Tx, r *http.Request, now time.Time) (tokens.Token, agents.Agent, error) {
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || text == "" {
-		return tokens.Token{}, agents.Agent{}, fmt.Errorf("%w: no bearer token came", ErrClient)
+		return tokens.Token{}, agents.Agent{}, fmt.Errorf("%w: no bearer token", errNothing)
 	}
 	t, a, err := s.Tokens.Active(tx, text, now)
 	if errors.Is(err, storage.ErrNotFound) || policy.IsDenial(err) {

@@ -33,14 +33,28 @@ func invalidRequest(description string) error {
 // are told no more: not whether the agent exists, nor what it is.
 var ErrClient = agents.NewRefusalOf(agents.Proof, "client_unauthenticated", "client authentication failed", nil)
 
+// A proven refusal is that of a client that has proven to have a key of the agent it
+// names. Such a client is told why it is refused: its developer needs to know, and it
+// learns nothing about others.
+type proven struct{ reason error }
+
+func (p *proven) Error() string   { return ErrClient.Error() + ": " + p.reason.Error() }
+func (p *proven) Unwrap() []error { return []error{ErrClient, p.reason} }
+
+// errNothing says that a client did not try to authenticate in a way that is known here.
+var errNothing = fmt.Errorf("%w: nothing came to authenticate with", ErrClient)
+
 // toProtocol translates an error into the one that the client sees.
 func toProtocol(err error) *protocolError {
 	var p *protocolError
+	var known *proven
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.Is(err, admission.ErrLimited):
 		return limited
+	case errors.As(err, &known):
+		return &protocolError{http.StatusUnauthorized, "invalid_client", "client authentication failed: " + known.reason.Error()}
 	case errors.Is(err, tokens.ErrNoSigner):
 		return &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "tokens for this resource need a post-quantum signature, and the authority has no key for it yet"}
 	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap
@@ -95,10 +109,30 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if wait := policy.RetryAfter(err); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
 	}
-	if p.status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="brevet", error=%q`, p.code)) // RFC 6750, section 3
+	if c := challenge(r, err, p); c != "" {
+		w.Header().Set("WWW-Authenticate", c)
 	}
 	answer(w, p.status, map[string]string{"error": p.code, "error_description": describe(p.description)})
+}
+
+// challenge returns the WWW-Authenticate of a refusal, or "". A client that tried to
+// authenticate in the Authorization header gets a challenge of the scheme that it used
+// (RFC 6749, section 5.2; RFC 6750, section 3). No HTTP scheme carries an assertion or a
+// certificate, so a client that presented one gets no challenge: libraries show a
+// challenge to their users in place of the error.
+func challenge(r *http.Request, err error, p *protocolError) string {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	switch {
+	case p.status != http.StatusUnauthorized && p.status != http.StatusForbidden:
+		return ""
+	case strings.EqualFold(scheme, "Basic"):
+		return `Basic realm="brevet"`
+	case strings.EqualFold(scheme, "Bearer"):
+		return fmt.Sprintf(`Bearer realm="brevet", error=%q`, p.code)
+	case errors.Is(err, errNothing) && r.URL.Path == IntrospectPath:
+		return `Bearer realm="brevet"` // without error, RFC 6750, section 3.1
+	}
+	return ""
 }
 
 // describe makes text fit for an error_description, which RFC 6749, section 5.2

@@ -115,8 +115,16 @@ func (j judge) accepts(text, clientID string, a assertion) string {
 	if !ok {
 		audiences = []any{claims["aud"]}
 	}
-	if !slices.Contains(audiences, any(fuzzIssuer)) && !slices.Contains(audiences, any(fuzzIssuer+TokenPath)) {
+	aud := ""
+	if len(audiences) == 1 {
+		aud, _ = audiences[0].(string)
+	}
+	if strings.TrimSuffix(strings.Replace(strings.ToLower(aud), ":443", "", 1), "/") != fuzzIssuer {
 		return "it is for another audience"
+	}
+	typ, isText := header["typ"].(string)
+	if _, ok := header["typ"]; ok && !(isText && slices.Contains([]string{"jwt", "client-authentication+jwt"}, strings.TrimPrefix(strings.ToLower(typ), "application/"))) {
+		return "it is a JWT of another kind"
 	}
 	if jti == "" || len(jti) > 256 || a.id != jti || a.agent != "bot" || !a.expires.Equal(expires) {
 		return "what it says was read as something else"
@@ -155,7 +163,7 @@ func (j judge) verifies(alg string, message, signature []byte) bool {
 			return false
 		}
 		return ecdsa.Verify(j.p256, hash[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
-	case "EdDSA":
+	case "EdDSA", "Ed25519":
 		return ed25519.Verify(j.edwards, message, signature)
 	case "RS256":
 		return rsa.VerifyPKCS1v15(j.rsa, crypto.SHA256, hash[:], signature) == nil
@@ -199,7 +207,7 @@ func FuzzAssertion(f *testing.F) {
 			if r, s, err = ecdsa.Sign(rand.Reader, p256, hash[:]); err == nil {
 				signature = append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
 			}
-		case strings.Contains(header, "EdDSA"):
+		case strings.Contains(header, "EdDSA"), strings.Contains(header, "Ed25519"):
 			signature = ed25519.Sign(edwards, []byte(text))
 		case strings.Contains(header, "ML-DSA"):
 			signature, err = mldsa.Sign(nil, []byte(text), nil)
@@ -213,12 +221,12 @@ func FuzzAssertion(f *testing.F) {
 	}
 	// The fuzzer cannot sign, so what it makes of these parts is signed too.
 	claims := `{"iss":"bot","sub":"bot","aud":"https://authority.example","jti":"x","exp":1773501000}`
-	for _, header := range []string{`{"alg":"ES256"}`, `{"alg":"EdDSA"}`, `{"alg":"RS256"}`, `{"alg":"ML-DSA-44"}`, `{"alg":"ML-DSA-44","kid":"x","crit":null}`, `{"alg":"ML-DSA-65"}`, `{"alg":"ML-DSA-44","alg":"ES256"}`, `{"alg":"ES256","alg":"none"}`, `{"alg":"ES256","crit":["b64"],"b64":false}`, `{"alg":"none"}`, `{"alg":"HS256"}`} {
+	for _, header := range []string{`{"alg":"ES256"}`, `{"alg":"EdDSA"}`, `{"alg":"Ed25519","typ":"client-authentication+jwt"}`, `{"alg":"ES256","typ":"at+jwt"}`, `{"alg":"ES256","typ":"application/JWT"}`, `{"alg":"ES256","typ":null}`, `{"alg":"RS256"}`, `{"alg":"ML-DSA-44"}`, `{"alg":"ML-DSA-44","kid":"x","crit":null}`, `{"alg":"ML-DSA-65"}`, `{"alg":"ML-DSA-44","alg":"ES256"}`, `{"alg":"ES256","alg":"none"}`, `{"alg":"ES256","crit":["b64"],"b64":false}`, `{"alg":"none"}`, `{"alg":"HS256"}`} {
 		f.Add(header, claims, "", -1)
 	}
 	for _, other := range []string{
 		`{}`, `null`, `[]`, claims + "x", strings.Replace(claims, `"bot"`, `"bot","iss":"other"`, 1), strings.Replace(claims, `"exp"`, `"EXP"`, 1), strings.Replace(claims, "1773501000", "1773501000.5", 1),
-		strings.Replace(claims, "1773501000", "1e300", 1), strings.Replace(claims, `"https://authority.example"`, `["x","https://authority.example/oauth/token"]`, 1), strings.Replace(claims, `"x"`, `7`, 1), strings.ToUpper(claims),
+		strings.Replace(claims, "1773501000", "1e300", 1), strings.Replace(claims, `"https://authority.example"`, `["x","https://authority.example/oauth/token"]`, 1), strings.Replace(claims, `"https://authority.example"`, `["HTTPS://Authority.example:443/"]`, 1), strings.Replace(claims, `"https://authority.example"`, `[]`, 1), strings.Replace(claims, `"x"`, `7`, 1), strings.ToUpper(claims),
 	} {
 		f.Add(`{"alg":"ES256"}`, other, "bot", -1)
 		f.Add(`{"alg":"ML-DSA-44"}`, other, "bot", -1)

@@ -117,13 +117,13 @@ func TestOnlyWhatTheRegistryGrants(t *testing.T) {
 		{"the authority's", w.reader, form("scope", "brevet:introspect"), "invalid_scope", "brevet:introspect"},
 		{"one unknown to it", w.reader, form("scope", "brevet:root"), "invalid_scope", "brevet:root"},
 		{"in another case", w.reader, form("scope", "Invoices:read"), "invalid_scope", "Invoices:read"},
-		{"two spaces", w.reader, form("scope", "invoices:read  invoices:list"), "invalid_scope", "1 to 128"},
+		{"spaces alone", w.reader, form("scope", "  "), "invalid_scope", "no scope is named"},
 		{"a quote", w.reader, form("scope", `invoices:"read"`), "invalid_scope", "visible ASCII"},
 		{"not ASCII", w.reader, form("scope", "invoices:re\u0430d"), "invalid_scope", "visible ASCII"},
 		{"a long one", w.reader, form("scope", strings.Repeat("x", 60_000)), "invalid_scope", "1 to 128"},
 		{"another resource", w.reader, form("resource", "https://other.example"), "invalid_target", "https://other.example"},
 		{"another by the name of audience", w.reader, form("audience", "https://other.example"), "invalid_target", "https://other.example"},
-		{"the resource with a slash", w.reader, form("resource", apiURL+"/"), "invalid_target", apiURL + "/"},
+		{"the resource with two slashes", w.reader, form("resource", apiURL+"//"), "invalid_target", apiURL + "//"},
 		{"the authority as resource", w.reader, form("resource", w.URL), "invalid_target", w.URL},
 		{"a good one and a bad one", w.reader, url.Values{"resource": {apiURL, "https://other.example"}}, "invalid_target", "https://other.example"},
 		{"resource and audience that differ", w.reader, form("resource", apiURL, "audience", "https://other.example"), "invalid_target", "https://other.example"},
@@ -136,7 +136,7 @@ func TestOnlyWhatTheRegistryGrants(t *testing.T) {
 	} {
 		before := len(w.denials("token.mint"))
 		refused(t, c.what, w.calm(c.agent.Token(c.form)), http.StatusBadRequest, c.code, c.because)
-		parsed := c.because != "1 to 128" && c.because != "visible ASCII" && c.because != "brevet:root" && c.code != "invalid_request"
+		parsed := c.because != "1 to 128" && c.because != "no scope is named" && c.because != "visible ASCII" && c.because != "brevet:root" && c.code != "invalid_request"
 		denials := w.denials("token.mint")[before:]
 		if !parsed {
 			continue // that was no request that anything was decided on

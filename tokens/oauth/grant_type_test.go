@@ -64,7 +64,7 @@ func TestAnotherGrant(t *testing.T) {
 	if status, answer := ask(sign(t, jwt.SigningMethodES256, newKey(t), m.claims())); answer["error"] != "invalid_client" {
 		t.Errorf("with a key of nobody's: %d %v", status, answer)
 	}
-	if status, answer := ask(m.assertion(key), "scope", "a  b"); answer["error"] != "invalid_scope" {
+	if status, answer := ask(m.assertion(key), "scope", "a\tb"); answer["error"] != "invalid_scope" {
 		t.Errorf("with scopes that are none: %d %v", status, answer)
 	}
 	if len(g.asked) != 1 {

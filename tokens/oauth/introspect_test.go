@@ -170,14 +170,21 @@ func TestIntrospectionByBearerToken(t *testing.T) {
 			t.Errorf("%q: %d %s", scheme, got.Status, got.Body)
 		}
 	}
-	for what, c := range map[string]struct{ authorization, code string }{
-		"unknown": {"Bearer junk", "invalid_token"}, "two spaces": {"Bearer  " + own, "invalid_token"}, "for another audience": {"Bearer " + mint(), "invalid_token"},
-		"empty": {"Bearer ", "invalid_client"}, "no scheme": {own, "invalid_client"}, "another scheme": {"DPoP " + own, "invalid_client"}, "a basic one": {"Basic " + base64url("asker:secret"), "invalid_client"},
+	const bearer, basic = `Bearer realm="brevet"`, `Basic realm="brevet"`
+	for what, c := range map[string]struct{ authorization, code, challenge string }{
+		"unknown":              {"Bearer junk", "invalid_token", bearer + `, error="invalid_token"`},
+		"two spaces":           {"Bearer  " + own, "invalid_token", bearer + `, error="invalid_token"`},
+		"for another audience": {"Bearer " + mint(), "invalid_token", bearer + `, error="invalid_token"`},
+		"empty":                {"Bearer ", "invalid_client", bearer + `, error="invalid_client"`},
+		"no scheme":            {own, "invalid_client", bearer},
+		"another scheme":       {"DPoP " + own, "invalid_client", bearer},
+		"a basic one":          {"Basic " + base64url("asker:secret"), "invalid_client", basic},
+		"nothing at all":       {"", "invalid_client", bearer},
 	} {
 		got := w.bearing(w.Client(), c.authorization, token)
 		refused(t, what, got, http.StatusUnauthorized, c.code, "") // RFC 6750, section 3.1
-		if challenge := got.Header.Get("WWW-Authenticate"); !strings.HasPrefix(challenge, "Bearer ") || !strings.Contains(challenge, `error="`+c.code+`"`) {
-			t.Errorf("%s: challenged by %s", what, challenge)
+		if challenge := got.Header.Get("WWW-Authenticate"); challenge != c.challenge {
+			t.Errorf("%s: challenged by %s, want %s", what, challenge, c.challenge)
 		}
 	}
 	refused(t, "with another scope of the authority's", w.bearing(w.Client(), "Bearer "+mint("scope", "brevet:admin"), token), http.StatusForbidden, "insufficient_scope", "")

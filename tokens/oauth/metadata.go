@@ -27,12 +27,13 @@ func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 	methods := []string{"private_key_jwt", "tls_client_auth"}
 	publish(w, map[string]any{
 		"issuer":                                s.Tokens.Issuer,
+		"authorization_endpoint":                s.Tokens.Issuer + AuthorizePath, // clients for MCP read no metadata without it
 		"token_endpoint":                        s.Tokens.Issuer + TokenPath,
 		"introspection_endpoint":                s.Tokens.Issuer + IntrospectPath,
 		"revocation_endpoint":                   s.Tokens.Issuer + RevokePath,
 		"jwks_uri":                              s.Tokens.Issuer + JWKSPath,
 		"grant_types_supported":                 s.grantTypes(),
-		"response_types_supported":              []string{},
+		"response_types_supported":              []string{"code"}, // empty lists are forbidden, section 3.2
 		"token_endpoint_auth_methods_supported": methods,
 		"token_endpoint_auth_signing_alg_values_supported":         assertionAlgorithms,
 		"introspection_endpoint_auth_methods_supported":            methods,

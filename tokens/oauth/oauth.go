@@ -7,7 +7,7 @@
 // authenticate with a key by private_key_jwt (RFC 7523, section 2.2) or with
 // their certificate (RFC 8705, section 2.1), and a token that is requested with a
 // certificate is bound to it (section 3). Refresh tokens and everything that needs
-// a browser are not implemented.
+// a browser are not implemented; the authorization endpoint says so.
 package oauth
 
 import (
@@ -47,6 +47,7 @@ func New(c Config) *Server { return &Server{c} }
 
 // The endpoints, below the issuer.
 const (
+	AuthorizePath  = "/oauth/authorize"
 	TokenPath      = "/oauth/token"
 	IntrospectPath = "/oauth/introspect"
 	RevokePath     = "/oauth/revoke"

@@ -191,7 +191,7 @@ func TestMetadata(t *testing.T) {
 	methods := []any{"private_key_jwt", "tls_client_auth"}
 	for name, want := range map[string]any{
 		"issuer": w.URL, "token_endpoint": w.URL + "/oauth/token", "introspection_endpoint": w.URL + "/oauth/introspect", "revocation_endpoint": w.URL + "/oauth/revoke",
-		"jwks_uri": w.URL + "/oauth/jwks", "grant_types_supported": []any{"client_credentials"}, "response_types_supported": []any{}, "subject_types_supported": []any{"public"},
+		"jwks_uri": w.URL + "/oauth/jwks", "grant_types_supported": []any{"client_credentials"}, "authorization_endpoint": w.URL + "/oauth/authorize", "response_types_supported": []any{"code"}, "subject_types_supported": []any{"public"},
 		"token_endpoint_auth_methods_supported": methods, "introspection_endpoint_auth_methods_supported": methods, "revocation_endpoint_auth_methods_supported": methods,
 		"tls_client_certificate_bound_access_tokens": true,
 	} {
@@ -203,6 +203,11 @@ func TestMetadata(t *testing.T) {
 		algorithms, _ := oauth[endpoint+"_endpoint_auth_signing_alg_values_supported"].([]any)
 		if !slices.Contains(algorithms, any("ES256")) || slices.Contains(algorithms, any("none")) || slices.Contains(algorithms, any("HS256")) {
 			t.Errorf("%s: algorithms %v", endpoint, algorithms)
+		}
+	}
+	for name, value := range oauth {
+		if list, ok := value.([]any); ok && len(list) == 0 {
+			t.Errorf("%s is empty, which RFC 8414, section 3.2 forbids", name)
 		}
 	}
 	if list := oidc["id_token_signing_alg_values_supported"]; !reflect.DeepEqual(list, []any{"ES256"}) {

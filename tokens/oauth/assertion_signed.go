@@ -1,0 +1,88 @@
+package oauth
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/pqc/jose"
+)
+
+// A signedAssertion is an assertion whose signature has not been checked yet, only
+// its form.
+type signedAssertion struct {
+	*jose.Signed
+	claims jose.Claims
+}
+
+func parseAssertion(text string) (signedAssertion, error) {
+	signed, err := jose.ParseCompact(text)
+	if err != nil {
+		return signedAssertion{}, fmt.Errorf("%w: the assertion: %v", ErrClient, err)
+	}
+	if !slices.Contains(assertionAlgorithms, signed.Algorithm) {
+		return signedAssertion{}, fmt.Errorf("%w: the assertion's alg %.40q is not one of %v", ErrClient, signed.Algorithm, assertionAlgorithms)
+	}
+	claims, err := jose.ParseClaims(signed.Payload)
+	if err != nil {
+		return signedAssertion{}, fmt.Errorf("%w: the assertion's claims: %v", ErrClient, err)
+	}
+	return signedAssertion{signed, claims}, nil
+}
+
+// by reports whether this key made the signature. The header only names the
+// algorithm; the key comes from the registry.
+func (s signedAssertion) by(spki agents.PublicKey) bool {
+	if slices.Contains(postQuantum, s.Algorithm) { // the other keys are not unpacked
+		key, err := pqc.ParsePKIXPublicKey(spki)
+		return err == nil && s.Verify(key)
+	}
+	key, err := x509.ParsePKIXPublicKey(spki)
+	return err == nil && s.Verify(key)
+}
+
+var postQuantum = jose.PostQuantum()
+
+// checkClaims checks what a client is told about: see [proven].
+func (s *Server) checkClaims(signed signedAssertion, now time.Time) error {
+	c := signed.claims
+	if err := checkType(signed.Signed); err != nil {
+		return err
+	}
+	if c.Expiry.IsZero() || c.ID == "" || len(c.ID) > 256 {
+		return errors.New("the assertion needs exp and a jti of at most 256 octets")
+	}
+	expires := c.Expiry
+	switch {
+	case len(c.Audience) != 1 || !agents.SameAudience(c.Audience[0], s.Tokens.Issuer):
+		return fmt.Errorf("the assertion's aud must be %s and nothing else", s.Tokens.Issuer)
+	case !now.Before(expires.Add(clockSkew)):
+		return fmt.Errorf("the assertion expired at %s", expires.UTC().Format(time.RFC3339))
+	case expires.After(now.Add(assertionLifetime + clockSkew)):
+		return fmt.Errorf("the assertion's exp lies more than %s ahead", assertionLifetime)
+	case c.NotBefore.After(now.Add(clockSkew)):
+		return errors.New("the assertion's nbf lies ahead")
+	case c.IssuedAt.After(now.Add(clockSkew)):
+		return errors.New("the assertion's iat lies ahead")
+	}
+	return nil
+}
+
+// checkType refuses JWTs of other kinds, such as access tokens or DPoP proofs, which the
+// same key may have signed (draft-ietf-oauth-rfc7523bis; RFC 8725, section 3.11). Names
+// of media types are compared as RFC 7515, section 4.1.9 says.
+func checkType(s *jose.Signed) error {
+	if !s.Header.Has("typ") {
+		return nil
+	}
+	typ, err := s.Header.Text("typ")
+	if typ = strings.TrimPrefix(strings.ToLower(typ), "application/"); err != nil || typ != "jwt" && typ != "client-authentication+jwt" {
+		return errors.New("the assertion's typ must be JWT or client-authentication+jwt, or absent")
+	}
+	return nil
+}
