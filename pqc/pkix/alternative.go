@@ -12,8 +12,9 @@ import (
 	"github.com/brevet-ca/brevet/pqc"
 )
 
-// The extensions of ITU-T X.509 (2019), 9.8. They are not critical here, so that
-// verifiers which know nothing of them see a classical certificate.
+// The extensions of ITU-T X.509 (2019), 9.8. We write them as not critical, so that
+// verifiers which know nothing of them see a classical certificate. Others
+// (BouncyCastle) write them as critical.
 var (
 	oidAltPublicKey      = asn1.ObjectIdentifier{2, 5, 29, 72} // subjectAltPublicKeyInfo
 	oidAltAlgorithm      = asn1.ObjectIdentifier{2, 5, 29, 73} // altSignatureAlgorithm
@@ -27,26 +28,34 @@ type alternative struct {
 	keyErr     error          // why the key that is there cannot be read
 	identifier []byte         // AlgorithmIdentifier of the signature; nil if it is absent
 	signature  []byte
+	critical   bool // the signature must be checked
 }
 
 // parseAlternative reads the extensions of a certificate or a CRL, none of which may
 // stand twice: crypto/x509 and ParseCRL see to that. A signature without its algorithm,
-// or the other way round, is refused, and so is any of the extensions if critical.
+// or the other way round, is refused. If they are critical (X.509, 9.8.2), the key must
+// be of an algorithm that is known, and the signature must be checked: see checkSigned.
 func parseAlternative(extensions []xpkix.Extension) (alternative, error) {
 	var a alternative
+	var keyCritical bool
 	values := map[string][]byte{}
 	for _, e := range extensions {
 		if !isAlternative(e.Id) {
 			continue
 		}
-		if e.Critical {
-			return a, fmt.Errorf("the extension %v of the alternative signature must not be critical", e.Id)
-		}
 		values[e.Id.String()] = e.Value
+		if e.Id.Equal(oidAltPublicKey) {
+			keyCritical = e.Critical
+		} else {
+			a.critical = a.critical || e.Critical
+		}
 	}
 	if spki, ok := values[oidAltPublicKey.String()]; ok {
 		if err := a.readKey(spki); err != nil {
 			return a, err
+		}
+		if keyCritical && a.keyErr != nil {
+			return a, fmt.Errorf("subjectAltPublicKeyInfo is critical: %w", a.keyErr)
 		}
 	}
 	identifier, hasIdentifier := values[oidAltAlgorithm.String()]
@@ -64,8 +73,8 @@ func isAlternative(oid asn1.ObjectIdentifier) bool {
 	return oid.Equal(oidAltPublicKey) || oid.Equal(oidAltAlgorithm) || oid.Equal(oidAltSignatureValue)
 }
 
-// readKey keeps why a key of an unknown algorithm cannot be used: the extension is
-// not critical, and all that is lost is the alternative signature.
+// readKey keeps why a key of an unknown algorithm cannot be used: if the extension is
+// not critical, all that is lost is the alternative signature.
 func (a *alternative) readKey(spki []byte) error {
 	a.key, a.keyErr = pqc.ParsePKIXPublicKey(spki)
 	if a.keyErr != nil && !errors.Is(a.keyErr, pqc.ErrUnknownAlgorithm) {

@@ -80,8 +80,9 @@ var forgeries = []forgery{
 	{"with the algorithm twice", "duplicate", true, func(t *testing.T, genuine, issuer *entity) ([]asn1.ObjectIdentifier, [][]byte) {
 		return nil, [][]byte{altAlgorithm(genuine.alt.identifier)}
 	}},
-	{"with a critical value", "must not be critical", true, func(t *testing.T, genuine, issuer *entity) ([]asn1.ObjectIdentifier, [][]byte) {
-		return bothSignature, [][]byte{altAlgorithm(genuine.alt.identifier), isCritical(altValue(genuine.alt.signature))}
+	{"with a critical signature of another certificate", "does not verify", false, func(t *testing.T, genuine, issuer *entity) ([]asn1.ObjectIdentifier, [][]byte) {
+		other := newLeaf(t, "leaf.example", issuer)
+		return bothSignature, [][]byte{isCritical(altAlgorithm(other.alt.identifier)), isCritical(altValue(other.alt.signature))}
 	}},
 	{"with an empty signature", "does not verify", false, func(t *testing.T, genuine, issuer *entity) ([]asn1.ObjectIdentifier, [][]byte) {
 		return bothSignature, [][]byte{altAlgorithm(genuine.alt.identifier), altValue(nil)}
@@ -246,4 +247,38 @@ func TestSignerRefusals(t *testing.T) {
 	refused(t, err, "must name the algorithm")
 	_, err = NewAlternativeSigner(newECDSA(t), nil)
 	refused(t, err, "needs a key")
+}
+
+// TestCriticalAlternative: extensions that are critical, as BouncyCastle writes them, are
+// understood. What cannot be checked is then refused.
+func TestCriticalAlternative(t *testing.T) {
+	root := newCA(t, alternativeMode, "root", nil)
+	issuing := newCA(t, alternativeMode, "issuing", root, func(c *x509.Certificate) {
+		for i := range c.ExtraExtensions {
+			c.ExtraExtensions[i].Critical = true
+		}
+	})
+	made := newLeaf(t, "leaf.example", issuing)
+	parts := must(splitTBS(made.X509.RawTBSCertificate, certificateExtensions))(t)
+	kept := slices.Concat(parts.without(t, bothSignature...), isCritical(altAlgorithm(made.alt.identifier)))
+	k := issuing.signer.alt
+	sig := must(k.Sign(nil, must(parts.marshal(nil, kept))(t), nil))(t)
+	der := must(issuing.signer.Sign(must(parts.marshal(parts.signature, kept, isCritical(altValue(sig))))(t)))(t)
+	leaf := must(ParseCertificate(der))(t)
+	o := options(root, issuing)
+	o.RequireHybrid = true
+	if p := must(leaf.Verify(o))(t); p.Protection() != Alternative {
+		t.Errorf("it counts as %v", p.Protection())
+	}
+	bare := certify(t, "issuing", root, issuing.signer, func(c *x509.Certificate) {
+		c.IsCA, c.BasicConstraintsValid, c.MaxPathLen, c.KeyUsage = true, true, -1, x509.KeyUsageCertSign
+		c.ExtraExtensions = nil
+	})
+	_, err := leaf.Verify(options(root, bare))
+	refused(t, err, "critical and cannot be checked")
+	unknown := must(splitTBS(issuing.X509.RawTBSCertificate, certificateExtensions))(t)
+	strange := isCritical(extension(oidAltPublicKey, func(b *cryptobyte.Builder) { b.AddBytes(sequence(identifier([]int{1, 2, 3}, nil), []byte{3, 2, 0, 0})) }))
+	der = must(root.signer.Sign(must(unknown.marshal(unknown.signature, unknown.without(t, oidAltPublicKey, oidAltAlgorithm, oidAltSignatureValue), strange))(t)))(t)
+	_, err = ParseCertificate(der)
+	refused(t, err, "subjectAltPublicKeyInfo is critical")
 }

@@ -95,6 +95,9 @@ func (l *CRL) Entry(c *Certificate) *x509.RevocationListEntry {
 // 5). It does not check the signature. Verify calls it.
 func (l *CRL) CheckComplete(now time.Time) error {
 	for _, e := range l.X509.Extensions {
+		if isAlternative(e.Id) {
+			continue
+		}
 		if e.Critical || e.Id.Equal(oidDeltaCRL) || e.Id.Equal(oidDistribution) {
 			return fmt.Errorf("its extension %v is not understood: only complete CRLs are", e.Id)
 		}

@@ -73,11 +73,17 @@ func (c *Certificate) maySignCRL() error {
 
 // checkSigned checks s with the key of c, and an alternative signature with the
 // alternative key that c's own certificate binds. Without such a key it counts for
-// nothing.
+// nothing, and if it is critical, s is refused.
 func (c *Certificate) checkSigned(s *signed, alt *alternative, tag cbasn1.Tag) (Protection, error) {
 	p, err := c.key.check(s)
-	if err != nil || !alt.signed() || c.alt.key == nil {
+	if err != nil || !alt.signed() {
 		return p, err
+	}
+	if c.alt.key == nil {
+		if alt.critical {
+			return 0, fmt.Errorf("its alternative signature is critical and cannot be checked: the certificate of %s binds no alternative key that is known", c.name())
+		}
+		return p, nil
 	}
 	if err := alt.check(c.alt.key, s.tbs, tag); err != nil {
 		return 0, fmt.Errorf("the alternative signature is not of the alternative key that %s is certified for: %w", c.name(), err)

@@ -12,7 +12,15 @@ import (
 
 // understood are the extensions that may be critical. Not among them are those about
 // certificate policies, of which crypto/x509 makes nothing to be checked.
-var understood = []asn1.ObjectIdentifier{oidKeyUsage, oidSubjectAltName, oidBasicConstraints, oidNameConstraints, oidExtKeyUsage}
+var understood = []asn1.ObjectIdentifier{
+	oidKeyUsage, oidSubjectAltName, oidBasicConstraints, oidNameConstraints, oidExtKeyUsage,
+	oidAltPublicKey, oidAltAlgorithm, oidAltSignatureValue,
+}
+
+// oidPolicyConstraints must be processed even if it is not critical (RFC 5280, section
+// 4.2), which we do not. Without it no policy is ever required (section 6.1), so that
+// the other extensions about policies change nothing, and are ignored unless critical.
+var oidPolicyConstraints = asn1.ObjectIdentifier{2, 5, 29, 36}
 
 // checkLeaf checks what concerns c alone.
 func (o *Options) checkLeaf(c *Certificate) error {
@@ -41,8 +49,11 @@ func (c *Certificate) CheckAlone(now time.Time) error {
 	case now.After(c.X509.NotAfter):
 		return fmt.Errorf("it expired at %s, the time is %s", c.X509.NotAfter.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
-	unknown := slices.Clone(c.X509.UnhandledCriticalExtensions)
+	unknown := slices.DeleteFunc(slices.Clone(c.X509.UnhandledCriticalExtensions), isAlternative)
 	for _, e := range c.X509.Extensions {
+		if e.Id.Equal(oidPolicyConstraints) {
+			return errors.New("it has policy constraints, and certificate policies are not processed here")
+		}
 		if e.Critical && !slices.ContainsFunc(understood, e.Id.Equal) {
 			unknown = append(unknown, e.Id)
 		}

@@ -128,8 +128,17 @@ func TestPathRefusals(t *testing.T) {
 			return newLeaf(t, "leaf.example", issuing, with([]int{1, 2, 3}, true, []byte{5, 0})), o
 		}},
 		{"a critical extension in the issuer", "critical extension 1.2.3 is not understood", func() (*entity, *Options) { return sub(with([]int{1, 2, 3}, true, []byte{5, 0})) }},
-		{"policy constraints", "critical extension 2.5.29.36 is not understood", func() (*entity, *Options) {
+		{"policy constraints", "policy constraints", func() (*entity, *Options) {
 			return sub(with([]int{2, 5, 29, 36}, true, []byte{0x30, 3, 0x80, 1, 0}))
+		}},
+		{"policy constraints that are not critical", "policy constraints", func() (*entity, *Options) {
+			return sub(with([]int{2, 5, 29, 36}, false, []byte{0x30, 3, 0x80, 1, 0}))
+		}},
+		{"policy constraints in the leaf", "policy constraints", func() (*entity, *Options) {
+			return newLeaf(t, "leaf.example", issuing, with([]int{2, 5, 29, 36}, false, []byte{0x30, 3, 0x80, 1, 0})), o
+		}},
+		{"a policy that is critical", "critical extension 2.5.29.32 is not understood", func() (*entity, *Options) {
+			return newLeaf(t, "leaf.example", issuing, with([]int{2, 5, 29, 32}, true, []byte{0x30, 5, 0x30, 3, 6, 1, 0x2a})), o
 		}},
 		{"a use that the leaf lacks", "not for this use", func() (*entity, *Options) {
 			return newLeaf(t, "leaf.example", issuing, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }), o
