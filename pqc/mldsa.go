@@ -37,18 +37,20 @@ type mldsaPublic interface {
 type mldsaPrivate interface {
 	// sign returns a signature, hedged with fresh randomness unless told otherwise.
 	sign(message, context []byte, hedged bool) ([]byte, error)
+	// expanded returns the key in the form of FIPS 204, algorithm 24. It is a secret.
+	expanded() []byte
 }
 
 var (
 	mldsa44Set = newSet(44, mldsa44.PublicKeySize, mldsa44.SignatureSize,
 		mldsa44.NewKeyFromSeed, mldsa44.SignTo, mldsa44.Verify,
-		(*mldsa44.PublicKey).Bytes, (*mldsa44.PublicKey).UnmarshalBinary)
+		(*mldsa44.PublicKey).Bytes, (*mldsa44.PublicKey).UnmarshalBinary, (*mldsa44.PrivateKey).Bytes)
 	mldsa65Set = newSet(65, mldsa65.PublicKeySize, mldsa65.SignatureSize,
 		mldsa65.NewKeyFromSeed, mldsa65.SignTo, mldsa65.Verify,
-		(*mldsa65.PublicKey).Bytes, (*mldsa65.PublicKey).UnmarshalBinary)
+		(*mldsa65.PublicKey).Bytes, (*mldsa65.PublicKey).UnmarshalBinary, (*mldsa65.PrivateKey).Bytes)
 	mldsa87Set = newSet(87, mldsa87.PublicKeySize, mldsa87.SignatureSize,
 		mldsa87.NewKeyFromSeed, mldsa87.SignTo, mldsa87.Verify,
-		(*mldsa87.PublicKey).Bytes, (*mldsa87.PublicKey).UnmarshalBinary)
+		(*mldsa87.PublicKey).Bytes, (*mldsa87.PublicKey).UnmarshalBinary, (*mldsa87.PrivateKey).Bytes)
 )
 
 // funcs are the functions of one circl package, whose types differ in name only.
@@ -57,6 +59,7 @@ type funcs[PK, SK any] struct {
 	signTo        func(sk *SK, message, context []byte, hedged bool, sig []byte) error
 	verify        func(pk *PK, message, context, sig []byte) bool
 	pack          func(pk *PK) []byte
+	packPrivate   func(sk *SK) []byte
 }
 
 func newSet[PK, SK any](
@@ -66,8 +69,9 @@ func newSet[PK, SK any](
 	verify func(*PK, []byte, []byte, []byte) bool,
 	pack func(*PK) []byte,
 	unpack func(*PK, []byte) error,
+	packPrivate func(*SK) []byte,
 ) *parameterSet {
-	f := &funcs[PK, SK]{signatureSize, signTo, verify, pack}
+	f := &funcs[PK, SK]{signatureSize, signTo, verify, pack, packPrivate}
 	return &parameterSet{
 		level: level, publicKeySize: publicKeySize, signatureSize: signatureSize,
 		expand: func(seed *[seedSize]byte) (mldsaPublic, mldsaPrivate) {
@@ -111,3 +115,5 @@ func (p *circlPrivate[PK, SK]) sign(message, context []byte, hedged bool) ([]byt
 	}
 	return sig, nil
 }
+
+func (p *circlPrivate[PK, SK]) expanded() []byte { return p.f.packPrivate(p.sk) }

@@ -2,6 +2,7 @@ package pqc
 
 import (
 	"bytes"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 
@@ -42,9 +43,9 @@ func MarshalPKCS8PrivateKey(k *PrivateKey) ([]byte, error) {
 	return der, nil
 }
 
-// ParsePKCS8PrivateKey reads a DER OneAsymmetricKey and nothing after it. An
-// ML-DSA key must be a seed: both other forms of RFC 9881 are refused, since an
-// expanded key can be inconsistent in itself and with its seed. A publicKey may
+// ParsePKCS8PrivateKey reads a DER OneAsymmetricKey and nothing after it. An ML-DSA
+// key must have its seed: an expanded key alone, which can be inconsistent in itself,
+// is refused. If both are there (RFC 9881, section 6), they must agree. A publicKey may
 // follow in version 1 and must then be the right one; attributes are refused. The
 // error wraps ErrUnknownAlgorithm where the key is of another algorithm than ours.
 func ParsePKCS8PrivateKey(der []byte) (*PrivateKey, error) {
@@ -61,9 +62,9 @@ func ParsePKCS8PrivateKey(der []byte) (*PrivateKey, error) {
 	if !seq.ReadASN1(&octets, cbasn1.OCTET_STRING) {
 		return nil, errors.New("a PKCS #8 private key must have an OCTET STRING")
 	}
-	raw := []byte(octets)
+	raw, expanded := []byte(octets), []byte(nil)
 	if !alg.Composite() {
-		if raw, err = readSeed(octets); err != nil {
+		if raw, expanded, err = readSeed(octets); err != nil {
 			return nil, fmt.Errorf("PKCS #8 private key of %v: %w", alg, err)
 		}
 	}
@@ -71,21 +72,33 @@ func ParsePKCS8PrivateKey(der []byte) (*PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
+	if expanded != nil && subtle.ConstantTimeCompare(expanded, k.mldsa.expanded()) != 1 {
+		return nil, fmt.Errorf("PKCS #8 private key of %v: the expanded key in it does not belong to the seed beside it: do not use either, and make a new key", alg)
+	}
 	if err := checkPublic(&seq, version, k.pub); err != nil {
 		return nil, fmt.Errorf("PKCS #8 private key of %v: %w", alg, err)
 	}
 	return k, nil
 }
 
-func readSeed(s cryptobyte.String) ([]byte, error) {
-	var seed cryptobyte.String
-	if s.PeekASN1Tag(cbasn1.OCTET_STRING) || s.PeekASN1Tag(cbasn1.SEQUENCE) {
-		return nil, errors.New("the key is in expanded form; only a seed is read: write it again in the seed form, or make a new key")
+// readSeed reads an ML-DSA-PrivateKey (RFC 9881, section 6): a seed, or a seed with the
+// expanded key.
+func readSeed(s cryptobyte.String) (seed, expanded []byte, err error) {
+	if s.PeekASN1Tag(cbasn1.OCTET_STRING) {
+		return nil, nil, errors.New("the key is in expanded form without its seed; only keys with a seed are read: write it again in the seed form, or make a new key")
 	}
-	if !s.ReadASN1(&seed, seedTag) || !s.Empty() || len(seed) != seedSize {
-		return nil, fmt.Errorf("the key must be a seed of %d octets under the tag [0]", seedSize)
+	var both, first, second cryptobyte.String
+	if s.PeekASN1Tag(cbasn1.SEQUENCE) {
+		if !s.ReadASN1(&both, cbasn1.SEQUENCE) || !s.Empty() || !both.ReadASN1(&first, cbasn1.OCTET_STRING) || len(first) != seedSize ||
+			!both.ReadASN1(&second, cbasn1.OCTET_STRING) || len(second) == 0 || !both.Empty() {
+			return nil, nil, fmt.Errorf("the key must be a seed of %d octets, followed by the expanded key", seedSize)
+		}
+		return first, second, nil
 	}
-	return seed, nil
+	if !s.ReadASN1(&first, seedTag) || !s.Empty() || len(first) != seedSize {
+		return nil, nil, fmt.Errorf("the key must be a seed of %d octets under the tag [0]", seedSize)
+	}
+	return first, nil, nil
 }
 
 // checkPublic reads what may follow the private key.

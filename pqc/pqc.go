@@ -21,7 +21,8 @@
 //
 // Left out: the two composites with brainpool curves (no implementation of the
 // curves in the modules used), HashML-DSA (not to be used in PKIX, RFC 9881,
-// section 8.3), and private keys in expanded form: only seeds are read and written.
+// section 8.3), and private keys in expanded form alone: only seeds are written, and what
+// is read must have one.
 //
 // Trusted: github.com/cloudflare/circl for ML-DSA and Ed448, the standard library
 // for RSA, ECDSA, Ed25519, the hashes and randomness; how long they take with a

@@ -100,7 +100,16 @@ func TestPKCS8Refusals(t *testing.T) {
 		bad["one octet more"] = pkcs8(alg, append(slices.Clone(inner), 0))
 		bad["a bare OCTET STRING"] = pkcs8(alg, octetString(raw))
 		bad["expandedKey"] = pkcs8(alg, octetString(expanded(t, k)))
-		bad["both"] = pkcs8(alg, sequence(octetString(raw), octetString(expanded(t, k))))
+		if alg.Composite() {
+			bad["both"] = pkcs8(alg, sequence(octetString(raw), octetString(expanded(t, k))))
+		} else {
+			wrong := expanded(t, k)
+			wrong[len(wrong)-1] ^= 1
+			bad["both that disagree"] = pkcs8(alg, sequence(octetString(raw), octetString(wrong)))
+			bad["both, one of them empty"] = pkcs8(alg, sequence(octetString(raw), octetString(nil)))
+			bad["both and more"] = pkcs8(alg, sequence(octetString(raw), octetString(expanded(t, k)), octetString(nil)))
+			bad["both, the other way round"] = pkcs8(alg, sequence(octetString(expanded(t, k)), octetString(raw)))
+		}
 		bad["a short seed"] = pkcs8(alg, der(seedTag, raw[:31]))
 		bad["the raw key twice"] = pkcs8(alg, append(slices.Clone(inner), inner...))
 		if !alg.Composite() {

@@ -20,7 +20,7 @@ import (
 // everything that it cannot check. Once it is set up, its methods may be called
 // concurrently.
 type Inspector struct {
-	Host          string    // that certificates must be for, a DNS name or an IP address; "" asks for none
+	Host          string    // that certificates must be for, as those of TLS servers: a DNS name or an IP address; "" asks for none
 	Time          time.Time // when they must be valid; to be set
 	RequireHybrid bool      // every signature must rest on ML-DSA, alone or in a hybrid
 

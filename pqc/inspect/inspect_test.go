@@ -124,6 +124,7 @@ func TestInspectRefusesCertificates(t *testing.T) {
 		"expired":     {cert: leaf(t, h.issuing, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Second) }), want: "it expired at"},
 		"of tomorrow": {cert: c, change: func(i *Inspector) { i.Time = time.Now().Add(-24 * time.Hour) }, want: "it is valid from"},
 		"wrong host":  {cert: c, change: func(i *Inspector) { i.Host = "shop.example" }, want: "not shop.example"},
+		"no server":   {cert: leaf(t, h.issuing, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), change: func(i *Inspector) { i.Host = "bot.corp.example" }, want: "not for this use"},
 		"a stranger":  {cert: leaf(t, foreign.issuing), want: "no valid path to a root"},
 		"no time":     {cert: c, change: func(i *Inspector) { i.Time = time.Time{} }, want: "no time is given"},
 	} {
@@ -154,6 +155,10 @@ func TestInspectSelfSigned(t *testing.T) {
 	root := pkixtest.NewCA(t, classical, "root", nil)
 	i.Host = "a.example"
 	refused(t, i.Certificate(root.Cert.Raw), "not valid for any names")
+	client := pkixtest.NewCA(t, classical, "client", nil, func(c *x509.Certificate) {
+		c.DNSNames, c.ExtKeyUsage = []string{"a.example"}, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	})
+	refused(t, i.Certificate(client.Cert.Raw), "not for this use")
 	i = &Inspector{Time: time.Now(), RequireHybrid: true}
 	refused(t, i.Certificate(root.Cert.Raw), pkix.ErrNotHybrid.Error())
 	i = &Inspector{Time: time.Now()}

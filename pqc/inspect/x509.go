@@ -40,7 +40,9 @@ func (i *Inspector) Certificate(file []byte) Verdict {
 // path validates a path to a root.
 func (i *Inspector) path(v Verdict, c *pkix.Certificate, more []*pkix.Certificate) Verdict {
 	o := i.options(more)
-	o.Host = i.Host
+	if o.Host = i.Host; o.Host != "" {
+		o.Usages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	}
 	path, err := c.Verify(o)
 	if err != nil {
 		return v.refuse(err)
@@ -90,7 +92,7 @@ func (i *Inspector) unanchored(v Verdict, certs []*pkix.Certificate, check func(
 		return v.refuse(err)
 	}
 	if i.Host != "" {
-		if err := c.X509.VerifyHostname(i.Host); err != nil {
+		if err := errors.Join(c.X509.VerifyHostname(i.Host), c.CheckUsages(x509.ExtKeyUsageServerAuth)); err != nil {
 			return v.refuse(err)
 		}
 	}

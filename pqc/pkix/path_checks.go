@@ -105,6 +105,12 @@ func checkPathLength(c *Certificate, path []*Certificate) error {
 
 func (c *Certificate) selfIssued() bool { return bytes.Equal(c.X509.RawSubject, c.X509.RawIssuer) }
 
+// CheckUsages checks that c may be used for one of usages, if it names usages at all.
+// Verify does it for the whole path.
+func (c *Certificate) CheckUsages(usages ...x509.ExtKeyUsage) error {
+	return checkUsages([]*Certificate{c}, usages)
+}
+
 // checkUsages checks that one of usages is allowed by every certificate of path that
 // names usages at all. RFC 5280 asks it of the first alone; that a CA's usages bound
 // those below it is common practice.
