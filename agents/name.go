@@ -53,7 +53,11 @@ type TrustDomain string
 
 // ParseTrustDomain returns s as a trust domain.
 func ParseTrustDomain(s string) (TrustDomain, error) {
-	if err := checkHost(s); err != nil {
+	err := checkHost(s)
+	if most := maxHost - len(Authority) - 1; err == nil && len(s) > most {
+		err = fmt.Errorf("it has more than %d characters, which leaves no room for the names of agents", most)
+	}
+	if err != nil {
 		return "", fmt.Errorf("%w trust domain %q: %v", ErrInvalid, clip(s), err)
 	}
 	return TrustDomain(s), nil
@@ -66,6 +70,14 @@ func (td TrustDomain) ID(n Name) string { return "spiffe://" + string(td) + "/ag
 
 // Host returns the DNS name that an agent has by its name alone.
 func (td TrustDomain) Host(n Name) string { return string(n) + "." + string(td) }
+
+// CheckName returns nil if an agent n can have a host name in the trust domain.
+func (td TrustDomain) CheckName(n Name) error {
+	if host := td.Host(n); len(host) > maxHost {
+		return fmt.Errorf("%w agent name %q: with the trust domain it has %d characters, and a DNS name has at most %d", ErrInvalid, clip(string(n)), len(host), maxHost)
+	}
+	return nil
+}
 
 // ParseID returns the agent that id names in this trust domain.
 func (td TrustDomain) ParseID(id string) (Name, error) {

@@ -1,6 +1,7 @@
 package agents_test
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -114,4 +115,23 @@ func FuzzParseTrustDomain(f *testing.F) {
 			t.Errorf("the host of an ID below %q is %v, %v", got, u, err)
 		}
 	})
+}
+
+// TestHostNamesAreShortEnough: no agent is registered whose host name is too long for DNS.
+func TestHostNamesAreShortEnough(t *testing.T) {
+	label := strings.Repeat("a", 60)
+	long := strings.Join([]string{label, label, label, label[:57]}, ".")
+	if _, err := agents.ParseTrustDomain(long); len(long) != 240 || err != nil {
+		t.Errorf("a trust domain of %d: %v", len(long), err)
+	}
+	if _, err := agents.ParseTrustDomain(long + ".bbbbbb"); err == nil || !strings.Contains(err.Error(), "no room") {
+		t.Errorf("one that leaves no room: %v", err)
+	}
+	td := agents.TrustDomain(long)
+	if err := td.CheckName("twelve-chars"); err != nil || len(td.Host("twelve-chars")) != 253 {
+		t.Errorf("a host name of %d: %v", len(td.Host("twelve-chars")), err)
+	}
+	if err := td.CheckName("thirteen-char"); !errors.Is(err, agents.ErrInvalid) {
+		t.Errorf("one character more: %v", err)
+	}
 }

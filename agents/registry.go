@@ -44,6 +44,9 @@ func add(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time, cleared
 		}
 		return Agent{}, err
 	}
+	if err := td.CheckName(n); err != nil {
+		return Agent{}, err
+	}
 	a := Agent{Name: n, State: Active, Created: now}
 	if err := c.apply(tx, td, &a, now, cleared...); err != nil {
 		return a, err

@@ -31,6 +31,7 @@ type InitConfig struct {
 	TrustDomain    string
 	Name           string        // of the CAs; "" means one made of the trust domain
 	Advertise      string        // "" means https at Listen
+	AdvertiseHTTP  string        // where relying parties reach ListenHTTP; "" means the host of Advertise
 	Listen         string        // "" means 127.0.0.1:8443
 	ListenHTTP     string        // "" means 127.0.0.1:8080
 	Algorithm      string        // of the root and the issuer, see keys.ParseAlgorithm; "" means ecdsa-p256
@@ -115,7 +116,7 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err err
 
 func (c InitConfig) draft() config.Draft {
 	return config.Draft{
-		TrustDomain: c.TrustDomain, Advertise: c.Advertise, Listen: c.Listen, ListenHTTP: c.ListenHTTP, NoPassphrase: c.NoPassphrase, PassphraseFile: c.PassphraseFile,
+		TrustDomain: c.TrustDomain, Advertise: c.Advertise, AdvertiseHTTP: c.AdvertiseHTTP, Listen: c.Listen, ListenHTTP: c.ListenHTTP, NoPassphrase: c.NoPassphrase, PassphraseFile: c.PassphraseFile,
 	}
 }
 

@@ -37,12 +37,13 @@ const (
 
 // A File is what brevet.yaml says.
 type File struct {
-	TrustDomain agents.TrustDomain
-	Advertise   string // https URL that agents and resource servers use; the issuer of tokens
-	Listen      string // address for HTTPS
-	ListenHTTP  string // address for what is public and signed: CRLs, OCSP and issuers
-	Profiles    map[string]ca.ProfileConfig
-	Keys        struct {
+	TrustDomain   agents.TrustDomain
+	Advertise     string // https URL that agents and resource servers use; the issuer of tokens
+	AdvertiseHTTP string // http URL of ListenHTTP as relying parties reach it; see BaseURL
+	Listen        string // address for HTTPS
+	ListenHTTP    string // address for what is public and signed: CRLs, OCSP and issuers
+	Profiles      map[string]ca.ProfileConfig
+	Keys          struct {
 		Plain          bool   // the operator chose not to seal key files
 		PassphraseFile string // see ReadPassphrase of storage/keys/file
 	}
@@ -90,16 +91,17 @@ func parse(text []byte) (*File, error) {
 		return nil, err
 	}
 	err = readMap(top, map[string]func(*yaml.Node) error{
-		"trust_domain": parsed(&f.TrustDomain, agents.ParseTrustDomain),
-		"advertise":    parsed(&f.Advertise, parseAdvertise),
-		"listen":       parsed(&f.Listen, parseAddress),
-		"listen_http":  parsed(&f.ListenHTTP, parseAddress),
-		"profiles":     f.readProfiles,
-		"keys":         f.readKeys,
-		"log":          f.readLog,
-		"acme":         f.readACME,
-		"crl":          f.readCRL,
-		"tokens":       f.readTokens,
+		"trust_domain":   parsed(&f.TrustDomain, agents.ParseTrustDomain),
+		"advertise":      parsed(&f.Advertise, parseAdvertise),
+		"advertise_http": parsed(&f.AdvertiseHTTP, parseAdvertiseHTTP),
+		"listen":         parsed(&f.Listen, parseAddress),
+		"listen_http":    parsed(&f.ListenHTTP, parseAddress),
+		"profiles":       f.readProfiles,
+		"keys":           f.readKeys,
+		"log":            f.readLog,
+		"acme":           f.readACME,
+		"crl":            f.readCRL,
+		"tokens":         f.readTokens,
 	})
 	if err != nil {
 		return nil, err
@@ -131,9 +133,12 @@ func (f *File) Passphrase() (keyfile.Passphrase, error) {
 	return p, err
 }
 
-// BaseURL returns the base of all URLs over plain HTTP: the advertised host, at the
-// port of that listener.
+// BaseURL returns the base of all URLs over plain HTTP, which certificates name: what
+// advertise_http says, or else the advertised host, at the port of that listener.
 func (f *File) BaseURL() string {
+	if f.AdvertiseHTTP != "" {
+		return f.AdvertiseHTTP
+	}
 	u, _ := url.Parse(f.Advertise)
 	_, port, _ := net.SplitHostPort(f.ListenHTTP)
 	if port == "80" {

@@ -60,6 +60,19 @@ func TestParse(t *testing.T) {
 	if got := least.BaseURL(); got != "http://ca.example:8080" {
 		t.Errorf("what is public is at %s", got)
 	}
+	for from, want := range map[string][2]string{
+		"advertise: https://CA.example:443/":                                       {"https://ca.example", "http://ca.example:8080"},
+		"advertise: https://ca.example:":                                           {"https://ca.example", "http://ca.example:8080"},
+		"advertise: https://[2001:db8::443]":                                       {"https://[2001:db8::443]", "http://[2001:db8::443]:8080"},
+		"advertise: https://[2001:db8::1]:443":                                     {"https://[2001:db8::1]", "http://[2001:db8::1]:8080"},
+		"advertise: https://ca.example\nadvertise_http: http://PKI.example:80/":    {"https://ca.example", "http://pki.example"},
+		"advertise: https://ca.example:80\nadvertise_http: http://pki.example:443": {"https://ca.example:80", "http://pki.example:443"},
+	} {
+		got, err := parse([]byte("trust_domain: example.internal\n" + from + "\n"))
+		if err != nil || got.Advertise != want[0] || got.BaseURL() != want[1] {
+			t.Errorf("%s: %+v, %v", from, got, err)
+		}
+	}
 }
 
 // TestParseSaysWhere something is wrong, by line and column, and what.
@@ -71,7 +84,7 @@ func TestParseSaysWhere(t *testing.T) {
 		{"a list", "- a\n", "1:1: want keys and values here"},
 		{"a word", "brevet\n", "1:1: want keys and values here"},
 		{"nothing needed", "listen: :1\n", "1:1: trust_domain and advertise must be there"},
-		{"an unknown key", leastFile + "advertize: https://x.example\n", `3:1: unknown key "advertize": want one of acme, advertise, crl, keys, listen,`},
+		{"an unknown key", leastFile + "advertize: https://x.example\n", `3:1: unknown key "advertize": want one of acme, advertise, advertise_http, crl, keys, listen,`},
 		{"an unknown key in upper case", leastFile + "Listen: :1\n", `3:1: unknown key "Listen"`},
 		{"an unknown key below", leastFile + "keys:\n  plane: true\n", `4:3: unknown key "plane": want one of passphrase_file, plain`},
 		{"an unknown key in a profile", leastFile + "profiles:\n  batch:\n    ttl: 5m\n", `5:5: unknown key "ttl"`},
@@ -87,6 +100,7 @@ func TestParseSaysWhere(t *testing.T) {
 		{"a trust domain in upper case", "trust_domain: Example\n", "1:1: invalid trust domain"},
 		{"an advertised path", "advertise: https://ca.example/path\n", "1:1: advertise"},
 		{"http", "advertise: http://ca.example\n", "1:1: advertise"},
+		{"https for what is public", leastFile + "advertise_http: https://ca.example\n", `3:1: advertise_http "https://ca.example": want http://HOST or http://HOST:PORT`},
 		{"no scheme", "advertise: ca.example:8443\n", "1:1: advertise"},
 		{"no host", "advertise: https://:8443\n", "1:1: advertise"},
 		{"a user", "advertise: https://u:p@ca.example\n", "1:1: advertise"},

@@ -15,6 +15,7 @@ import (
 type Draft struct {
 	TrustDomain    string
 	Advertise      string // "" means https at Listen
+	AdvertiseHTTP  string // "" means http at the advertised host and the port of ListenHTTP
 	Listen         string // "" means 127.0.0.1:8443
 	ListenHTTP     string // "" means 127.0.0.1:8080
 	NoPassphrase   bool
@@ -39,12 +40,13 @@ func (d Draft) File() ([]byte, *File, error) {
 		part.PassphraseFile = d.PassphraseFile
 	}
 	text, err := yaml.Marshal(struct {
-		TrustDomain string   `yaml:"trust_domain"`
-		Advertise   string   `yaml:"advertise"`
-		Listen      string   `yaml:"listen"`
-		ListenHTTP  string   `yaml:"listen_http"`
-		Keys        keysPart `yaml:"keys,omitempty"`
-	}{d.TrustDomain, cmp.Or(d.Advertise, "https://"+listen), listen, cmp.Or(d.ListenHTTP, defaultListenHTTP), part})
+		TrustDomain   string   `yaml:"trust_domain"`
+		Advertise     string   `yaml:"advertise"`
+		AdvertiseHTTP string   `yaml:"advertise_http,omitempty"`
+		Listen        string   `yaml:"listen"`
+		ListenHTTP    string   `yaml:"listen_http"`
+		Keys          keysPart `yaml:"keys,omitempty"`
+	}{d.TrustDomain, cmp.Or(d.Advertise, "https://"+listen), d.AdvertiseHTTP, listen, cmp.Or(d.ListenHTTP, defaultListenHTTP), part})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -68,18 +68,30 @@ func parseBundleLifetime(s string) (time.Duration, error) {
 
 // parseAdvertise accepts the https URL of an origin, at a host that can stand
 // in a certificate. As the issuer of tokens it has neither query nor fragment
-// (RFC 8414, section 2). The slash at the end is dropped here, and nowhere else.
-func parseAdvertise(s string) (string, error) {
+// (RFC 8414, section 2).
+func parseAdvertise(s string) (string, error) { return parseOrigin("advertise", "https", "443", s) }
+
+// parseAdvertiseHTTP accepts the http URL of an origin, which stands in certificates.
+func parseAdvertiseHTTP(s string) (string, error) {
+	return parseOrigin("advertise_http", "http", "80", s)
+}
+
+// parseOrigin drops the slash at the end and the default port here, and nowhere else:
+// URL classes drop the port, and clients compare.
+func parseOrigin(setting, scheme, port, s string) (string, error) {
 	u, err := url.Parse(strings.ToLower(s))
-	if err != nil || u.Scheme != "https" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("advertise %q: want https://HOST or https://HOST:PORT", s)
+	if err != nil || u.Scheme != scheme || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("%s %q: want %s://HOST or %[3]s://HOST:PORT", setting, s, scheme)
 	}
 	if _, err := agents.ParseDNS(u.Hostname()); err != nil {
 		if _, err := agents.ParseIP(u.Hostname()); err != nil {
-			return "", fmt.Errorf("advertise %q: want https://HOST:PORT with a name or address under which others reach this server", s)
+			return "", fmt.Errorf("%s %q: want %s://HOST:PORT with a name or address under which others reach this server", setting, s, scheme)
 		}
 	}
-	return "https://" + u.Host, nil
+	if u.Port() == port || u.Port() == "" {
+		return scheme + "://" + strings.TrimSuffix(u.Host, ":"+u.Port()), nil
+	}
+	return scheme + "://" + u.Host, nil
 }
 
 func parseAddress(s string) (string, error) {
