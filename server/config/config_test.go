@@ -62,7 +62,7 @@ func TestParse(t *testing.T) {
 	}
 	for from, want := range map[string][2]string{
 		"advertise: https://CA.example:443/":                                       {"https://ca.example", "http://ca.example:8080"},
-		"advertise: https://ca.example:":                                           {"https://ca.example", "http://ca.example:8080"},
+		"advertise: \"https://ca.example:\"":                                       {"https://ca.example", "http://ca.example:8080"},
 		"advertise: https://[2001:db8::443]":                                       {"https://[2001:db8::443]", "http://[2001:db8::443]:8080"},
 		"advertise: https://[2001:db8::1]:443":                                     {"https://[2001:db8::1]", "http://[2001:db8::1]:8080"},
 		"advertise: https://ca.example\nadvertise_http: http://PKI.example:80/":    {"https://ca.example", "http://pki.example"},
