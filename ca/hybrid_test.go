@@ -31,11 +31,14 @@ func pqCSR(t testing.TB, key *pqc.PrivateKey, template *x509.CertificateRequest)
 // TestPostQuantumLeaf: agents may have ML-DSA and composite keys for signing,
 // of any authority.
 func TestPostQuantumLeaf(t *testing.T) {
+	leaves := map[pqc.Algorithm]*pqc.PrivateKey{}
+	for _, a := range []pqc.Algorithm{pqc.MLDSA44, pqc.MLDSA87, pqc.MLDSA44Ed25519SHA512, pqc.MLDSA65ECDSAP256SHA512, pqc.MLDSA87RSA4096PSSSHA512} {
+		leaves[a] = pqKey(t, a)
+	}
 	for _, issuer := range []keys.Algorithm{keys.ECDSAP256, "ecdsa-p256+mldsa44", "mldsa44-ed25519-sha512"} {
 		w := newWorld(t, func(p *catest.Plan) { p.Algorithm = issuer })
 		w.Add("api", agents.Change{})
-		for _, a := range []pqc.Algorithm{pqc.MLDSA44, pqc.MLDSA87, pqc.MLDSA44Ed25519SHA512, pqc.MLDSA65ECDSAP256SHA512, pqc.MLDSA87RSA4096PSSSHA512} {
-			key := pqKey(t, a)
+		for a, key := range leaves {
 			csr := must(ca.ParseCSR(pqCSR(t, key, &x509.CertificateRequest{DNSNames: []string{"api.example.internal"}})))(t)
 			issued, err := w.Issue(t.Context(), catest.Ask("api", csr))
 			if err != nil {
