@@ -78,8 +78,8 @@ const revocations = storage.Partitioned[Cutoff]("revocations")
 
 // CutAgent, CutOwner and CutIssuer kill the credentials of an agent, of an owner's
 // agents, and from an issuing key. The latest cutoff wins.
-func CutAgent(tx storage.Tx, n Name, c Cutoff) error     { return cut(tx, "agent/"+string(n), c) }
-func CutOwner(tx storage.Tx, who string, c Cutoff) error { return cut(tx, "owner/"+who, c) }
+func CutAgent(tx storage.Tx, n Name, c Cutoff) error     { return cutKeys(tx, "agent/"+string(n), c) }
+func CutOwner(tx storage.Tx, who string, c Cutoff) error { return cutKeys(tx, "owner/"+who, c) }
 func CutIssuer(tx storage.Tx, id string, c Cutoff) error { return cut(tx, "issuer/"+id, c) }
 
 // forGood is after the end of every credential.
@@ -105,6 +105,14 @@ func IssuerCutoff(tx storage.Tx, id string) (c Cutoff, found bool, err error) {
 func IssuerCompromised(tx storage.Tx, id string) (bool, error) {
 	c, found, err := IssuerCutoff(tx, id)
 	return found && !c.At.Before(forGood), err
+}
+
+// cutKeys is cut for the holders of keys, which may be compromised.
+func cutKeys(tx storage.Tx, what string, c Cutoff) error {
+	if err := cut(tx, what, c); err != nil || c.compromised().IsZero() {
+		return err
+	}
+	return unsettle(tx, c.Date())
 }
 
 func cut(tx storage.Tx, what string, c Cutoff) error {
@@ -136,6 +144,22 @@ var ErrRevoked = NewRefusalOf(Proof, "credential_revoked", "credential is revoke
 // killed it yet. The first revocation stands, since its date and reason are
 // what relying parties were told.
 func Revoke(tx storage.Tx, c Credential, why Cutoff) error {
+	if err := revoke(tx, c, why); err != nil || why.Reason != KeyCompromise {
+		return err
+	}
+	return unsettle(tx, why.At)
+}
+
+// RevokeKey is Revoke for a certificate whose key has this hash. A compromised key is
+// remembered at once.
+func RevokeKey(tx storage.Tx, c Credential, hash [32]byte, why Cutoff) error {
+	if err := revoke(tx, c, why); err != nil || why.Reason != KeyCompromise {
+		return err
+	}
+	return RememberKey(tx, c.Agent, hash, why.At)
+}
+
+func revoke(tx storage.Tx, c Credential, why Cutoff) error {
 	if !why.At.Before(c.ID.Expires()) {
 		return fmt.Errorf("%w since %s: %s", ErrCredentialExpired, c.ID.Expires().Format(time.RFC3339), c.ID)
 	}

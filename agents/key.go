@@ -2,6 +2,7 @@ package agents
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -77,6 +78,21 @@ func CheckEncoding(spki []byte, key any) error {
 	return nil
 }
 
+// uncompromised refuses keys that were revoked as compromised.
+func uncompromised(tx storage.Tx, keys []PublicKey) error {
+	for _, k := range keys {
+		hash := sha256.Sum256(k)
+		known, err := compromisedKeys.Has(tx, string(hash[:]))
+		if err != nil {
+			return err
+		}
+		if known {
+			return fmt.Errorf("%w public key: %w", ErrInvalid, ErrKeyCompromised)
+		}
+	}
+	return nil
+}
+
 // setKeys makes keys the registered ones of the agent n in the index of components, in
 // place of those before.
 func setKeys(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time, cleared ...components.Clearance) error {
@@ -86,6 +102,9 @@ func setKeys(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time, cle
 	}
 	all, err := keyComponents(n, keys)
 	if err != nil {
+		return err
+	}
+	if err := uncompromised(tx, keys); err != nil {
 		return err
 	}
 	return components.Replace(tx, string(n), old, all, now, cleared...)

@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage"
 )
 
 // TestCheckKey: what is weak, package keycheck tests.
@@ -24,6 +26,23 @@ func TestCheckKey(t *testing.T) {
 	} {
 		refused(t, what, agents.CheckKey(key), agents.ErrInvalid)
 	}
+}
+
+// TestCompromisedKeyIsNotRegistered: it would authenticate as well as a certificate.
+func TestCompromisedKeyIsNotRegistered(t *testing.T) {
+	within(t, func(tx storage.Tx) {
+		text := publicPEM(t, &newECDSA(t, elliptic.P256()).PublicKey)
+		add(t, tx, "bot", agents.Change{Keys: []string{text}})
+		a := get(t, tx, "bot")
+		if err := agents.RememberKey(tx, "other", sha256.Sum256(a.Keys[0]), now); err != nil {
+			t.Fatal(err)
+		}
+		_, err := agents.Set(tx, td, "bot", agents.Change{Keys: []string{text}}, now)
+		refused(t, "registered again", err, agents.ErrKeyCompromised)
+		if _, err := agents.Set(tx, td, "bot", agents.Change{Purpose: new("else")}, now); err != nil {
+			t.Errorf("another change: %v", err)
+		}
+	})
 }
 
 func newECDSA(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {

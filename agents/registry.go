@@ -121,7 +121,8 @@ func Decommission(tx storage.Tx, td TrustDomain, n Name, r Reason, now time.Time
 }
 
 // Reenroll makes e what the agent may enroll with, in place of an earlier one.
-// The agent's credentials live on.
+// The agent's credentials live on. If it got no certificates because too many of its keys
+// were compromised, it gets some again.
 func Reenroll(tx storage.Tx, n Name, e Enrollment, now time.Time) (Agent, error) {
 	a, err := change(tx, n, "enrolled", now, Active)
 	if err != nil {
@@ -130,7 +131,7 @@ func Reenroll(tx storage.Tx, n Name, e Enrollment, now time.Time) (Agent, error)
 	if err := a.Usable(now); err != nil {
 		return a, err
 	}
-	return a, a.invite(tx, e)
+	return a, errors.Join(a.invite(tx, e), compromisedCounts.Delete(tx, string(n)))
 }
 
 // change loads an agent, provided that it is in one of the states given. done names

@@ -87,10 +87,15 @@ type issuance struct {
 	none    error   // why none can
 	made    *Issued
 	cleared components.Clearance
+
+	unsettled time.Time // see agents.Certifiable
 }
 
 // ask adds the names and the limits of the profile to the query.
-func (i *issuance) ask(_ storage.Tx, q *policy.Query) (err error) {
+func (i *issuance) ask(tx storage.Tx, q *policy.Query) (err error) {
+	if i.unsettled, err = uncompromised(tx, i.CSR.components.Whole, i.begin); err != nil {
+		return err
+	}
 	if i.profile, err = i.ca.profile(i.agent(), i.Profile); err != nil {
 		return err
 	}
@@ -143,6 +148,9 @@ func (i *issuance) record(tx storage.Tx, d *policy.Decision) (policy.Done, error
 		return done, err
 	}
 	if _, err := d.Standing().Check(cert.Credential); err != nil {
+		return done, err
+	}
+	if err := agents.Certifiable(tx, i.agent(), cert.KeyHash, i.unsettled); err != nil {
 		return done, err
 	}
 	if err := i.CSR.components.Certify(tx, cert.ID.Expires(), i.begin, i.cleared); err != nil {

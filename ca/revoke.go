@@ -25,7 +25,7 @@ func (ca *CA) Revoke(ctx context.Context, claim policy.Claim, serial agents.Cred
 		if done.Subject = string(c.Agent); c.Agent == agents.Authority {
 			return done, fmt.Errorf("%w: %s is the server's own certificate, which ends within the hour", agents.ErrTransition, serial)
 		}
-		return done, agents.Revoke(tx, c.Credential, agents.Cutoff{At: now, Reason: why})
+		return done, agents.RevokeKey(tx, c.Credential, c.KeyHash, agents.Cutoff{At: now, Reason: why})
 	}})
 	return c, err
 }

@@ -31,6 +31,7 @@ func (s *Server) loops() []loop {
 		{"refusals", time.Minute, s.flush},
 		{"checkpoint", time.Minute, s.saveCheckpoint},
 		{"relying", time.Minute, func(ctx context.Context) { s.saveRelying(ctx, false) }},
+		{"compromised", time.Minute, compromised{s.authority.CA, s.Log}.remember},
 		{"sweep", 5 * time.Minute, newSweeper(s.db, s.clock, s.Log).run},
 	}
 	if s.LimitMemory {

@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -28,7 +30,11 @@ func newSweeper(db storage.DB, c *clock.Clock, log *slog.Logger) *sweeper {
 
 func (s *sweeper) run(ctx context.Context) {
 	var ended []string
+	var unsettled time.Time
 	err := s.db.View(ctx, func(tx storage.Tx) (err error) {
+		if unsettled, err = agents.Unsettled(tx); err != nil {
+			return err
+		}
 		ended, err = storage.Ended(tx, s.clock.Earliest())
 		return err
 	})
@@ -42,7 +48,10 @@ func (s *sweeper) run(ctx context.Context) {
 		if !known {
 			first = time.Now()
 		}
-		if time.Since(first) < retention {
+		// The records that say which keys are compromised stay until the keys are remembered.
+		// The others make room for that, if the disk is full.
+		needed := !unsettled.IsZero() && (strings.HasPrefix(name, "certificates/") || strings.HasPrefix(name, "revocations/"))
+		if needed || time.Since(first) < retention {
 			over[name] = first
 			continue
 		}

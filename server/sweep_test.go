@@ -2,12 +2,14 @@ package server
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
@@ -66,6 +68,38 @@ func TestSweepingKeepsUp(t *testing.T) {
 			}
 			s.clock = clock.New(m.now, clock.Record{Latest: m.now().Add(-2 * time.Minute)}, time.Hour)
 			s.sweeper = newSweeper(s.db, s.clock, s.log)
+		}
+	})
+}
+
+// TestSweepingKeepsRecordsOfCompromisedKeys: they say which keys are compromised until
+// those are remembered.
+func TestSweepingKeepsRecordsOfCompromisedKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, m := newSweepWorld(t)
+		defer s.db.Close()
+		expires := m.now().Add(time.Hour)
+		put(t, s, expires)
+		settle := func(change func(storage.Tx) error) {
+			t.Helper()
+			if err := s.db.Update(context.Background(), change); err != nil {
+				t.Fatal(err)
+			}
+		}
+		settle(func(tx storage.Tx) error {
+			return agents.CutOwner(tx, "team", agents.Cutoff{At: m.now(), Reason: agents.KeyCompromise})
+		})
+		s.sweepFor(5 * time.Hour)
+		if !has(t, s, expires) {
+			t.Error("dropped before the keys were remembered")
+		}
+		settle(func(tx storage.Tx) error {
+			at, err := agents.Unsettled(tx)
+			return errors.Join(err, agents.Settle(tx, at))
+		})
+		s.sweepFor(3 * time.Hour)
+		if has(t, s, expires) {
+			t.Error("not dropped after the keys were remembered")
 		}
 	})
 }

@@ -57,7 +57,13 @@ func TestNothingIsRecordedWithoutAClaim(t *testing.T) {
 			t.Fatal(err)
 		}
 		q := policy.Query{Principal: c.who, Action: c.action, Agent: c.agent, Claim: c.claim, Time: now}
-		err := do(t.Context(), db, q, func(tx storage.Tx) (policy.Done, error) { return policy.Done{}, things.Put(tx, "k", "done") })
+		p := policy.Point{DB: db}
+		err := p.Do(t.Context(), q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+			return policy.Done{}, things.Put(tx, "k", "done")
+		}})
+		if err := p.Flush(t.Context(), now); err != nil { // refusals of bearers are counted first
+			t.Error(err)
+		}
 		found, events := left(t, db)
 		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) || (len(found) == 1) != (c.want == nil) {
 			t.Errorf("%s: got %v with %v, want %v", what, err, found, c.want)

@@ -54,7 +54,8 @@ Example:
 				Usage:     "revoke one certificate",
 				ArgsUsage: "SERIAL",
 				Description: `Revokes one certificate that is valid. The access tokens that are bound to it end
-with it. Its agent stays active, but cannot renew with it.
+with it. Its agent stays active, but cannot renew with it. A key that is revoked for
+keyCompromise is never certified again, for any agent.
 
 The new CRL is published before the command returns. The receipt has its number,
 and the last moment at which the certificate can still work: at a relying party

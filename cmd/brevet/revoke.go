@@ -26,6 +26,8 @@ T is a time in RFC 3339, a date (its beginning here), or how long ago: 2h, 30d.
 --issued-before reaches back to the first credential and also revokes what is being
 issued at that moment; --issued-since revokes what was issued from then on.
 
+Keys that are revoked for keyCompromise are never certified again, for any agent.
+
 Exit status 1 means that nothing was revoked; the message says why.
 
 Examples:

@@ -11,7 +11,6 @@ import (
 	xocsp "golang.org/x/crypto/ocsp"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/crl/ocsp"
@@ -29,12 +28,11 @@ type world struct {
 	t     testing.TB
 	crl   *crl.Publisher
 	clock time.Time
-	csr   *ca.CSR
 }
 
 func newWorld(t testing.TB, algorithm keys.Algorithm) *world {
 	t.Helper()
-	w := &world{t: t, clock: start, csr: catest.CSR(t)}
+	w := &world{t: t, clock: start}
 	w.Authority = catest.New(t, catest.Plan{Root: keys.ECDSAP256, Algorithm: algorithm, Now: w.now})
 	w.start()
 	w.add("bot")
@@ -85,7 +83,7 @@ func (w *world) issue(name agents.Name) leaf {
 
 func (w *world) tryIssue(name agents.Name) (leaf, error) {
 	w.t.Helper()
-	issued, err := w.CA.Issue(context.Background(), catest.Ask(name, w.csr))
+	issued, err := w.CA.Issue(context.Background(), catest.Ask(name, catest.CSR(w.t)))
 	if err != nil {
 		return leaf{}, err
 	}

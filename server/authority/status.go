@@ -77,6 +77,13 @@ func (a *Authority) IssuerEnds() time.Time {
 }
 
 func (a *Authority) counts(tx storage.Tx, st *api.Status) error {
+	many, err := agents.ManyCompromised(tx)
+	if err != nil {
+		return err
+	}
+	for _, n := range many {
+		st.Warnings = append(st.Warnings, fmt.Sprintf("many keys of agent %s were revoked as compromised; it gets no certificates until you run brevet agent reenroll %s", n, n))
+	}
 	st.Agents = map[string]int{}
 	for agent, err := range agents.All(tx) {
 		if err != nil {

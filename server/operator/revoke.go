@@ -88,6 +88,9 @@ func (s *Service) receipt(ctx context.Context, ended []holding, accounts int) ap
 	for _, l := range lists {
 		rc.CRL = append(rc.CRL, api.CRLNumber{Issuer: l.Issuer, Number: l.Number})
 	}
+	if err := s.Authority.CA.RememberCompromised(context.WithoutCancel(ctx)); err != nil {
+		s.Log.Error("compromised keys could not be remembered yet; the records of their certificates stay", "error", err)
+	}
 	return rc
 }
 

@@ -1,0 +1,156 @@
+package agents
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/brevet-ca/brevet/storage"
+)
+
+// maxCompromised is how many keys of an agent may be revoked as compromised before an
+// operator has to enroll it again. It bounds what an agent can make the store keep.
+const maxCompromised = 100
+
+var (
+	// ErrKeyCompromised says that a key was revoked because it may be compromised. No
+	// certificate has it any more.
+	ErrKeyCompromised = NewRefusal("key_compromised", "the key was revoked as compromised: make another", nil)
+	// ErrManyCompromised says that too many keys of an agent were.
+	ErrManyCompromised = NewRefusal("keys_compromised", "too many keys of the agent were revoked as compromised: an operator must run brevet agent reenroll", nil)
+	// errCompromising says that the keys of a revocation are not all remembered yet.
+	errCompromising = NewRefusalOf(NotNow, "keys_unsettled", "the keys of a revocation are being remembered; ask again", nil)
+)
+
+// A compromise is a key that was revoked because it may be compromised. It is stored as
+// JSON: fields may be added, and none changes its meaning.
+type compromise struct {
+	Agent Name      `json:"agent"`
+	At    time.Time `json:"at"`
+}
+
+// compromisedKeys holds them, for good, by the SHA-256 of their SubjectPublicKeyInfo.
+const compromisedKeys = storage.Table[compromise]("compromised_keys")
+
+// compromisedCounts says how many keys of each agent came there since an operator last
+// enrolled it.
+const compromisedCounts = storage.Table[compromiseCount]("compromised_counts")
+
+// A compromiseCount is stored as JSON, too.
+type compromiseCount struct {
+	Agent Name `json:"agent"`
+	Keys  int  `json:"keys"`
+}
+
+// unsettled has one record: the time of the latest group revocation for
+// compromised keys, until the keys of all the certificates that it ended are in
+// compromisedKeys. Until then only the records of the certificates say which keys they are.
+const unsettled = storage.Table[time.Time]("compromised_unsettled")
+
+const all = "all" // its key
+
+// RememberKey remembers a compromised key of the agent n by its hash.
+func RememberKey(tx storage.Tx, n Name, hash [32]byte, now time.Time) error {
+	err := compromisedKeys.Create(tx, string(hash[:]), compromise{n, now})
+	if errors.Is(err, storage.ErrExists) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	count, err := compromisedCounts.Get(tx, string(n))
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	return compromisedCounts.Put(tx, string(n), compromiseCount{n, count.Keys + 1})
+}
+
+// Certifiable returns nil if the agent n may have a certificate for a key. unsettledAt is
+// what [Unsettled] returned when the caller compared the key with the certificates on
+// record.
+func Certifiable(tx storage.Tx, n Name, hash [32]byte, unsettledAt time.Time) error {
+	known, err := compromisedKeys.Has(tx, string(hash[:]))
+	if err != nil {
+		return err
+	}
+	if known {
+		return ErrKeyCompromised
+	}
+	count, err := compromisedCounts.Get(tx, string(n))
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	if count.Keys >= maxCompromised {
+		return fmt.Errorf("%w: %d", ErrManyCompromised, count.Keys)
+	}
+	at, err := Unsettled(tx)
+	if err == nil && !at.IsZero() && !at.Equal(unsettledAt) {
+		err = errCompromising
+	}
+	return err
+}
+
+// Unsettled returns the time of the latest revocation whose compromised keys are not all
+// remembered yet, or the zero time.
+func Unsettled(tx storage.Tx) (time.Time, error) {
+	at, err := unsettled.Get(tx, all)
+	if errors.Is(err, storage.ErrNotFound) {
+		return time.Time{}, nil
+	}
+	return at, err
+}
+
+// Settle says that the keys of all revocations up to at are remembered.
+func Settle(tx storage.Tx, at time.Time) error {
+	latest, err := Unsettled(tx)
+	if err != nil || !latest.Equal(at) {
+		return err // there is another
+	}
+	return unsettled.Delete(tx, all)
+}
+
+// unsettle says that there are compromised keys to remember.
+func unsettle(tx storage.Tx, now time.Time) error {
+	before, err := Unsettled(tx)
+	if err != nil {
+		return err
+	}
+	if !now.After(before) {
+		now = before.Add(1)
+	}
+	return unsettled.Put(tx, all, now)
+}
+
+// KeyCompromised reports whether the key of a certificate was revoked as compromised,
+// alone or with others.
+func (s *Standing) KeyCompromised(c Credential) (bool, error) {
+	own, err := revocations.Get(s.tx, c.ID.Expires(), c.ID.Key())
+	if err == nil && own.Reason == KeyCompromise {
+		return true, nil
+	}
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return false, err
+	}
+	return s.Compromised(c.Agent, c.IssuedAt)
+}
+
+// ManyCompromised returns the agents that get no certificates because too many of their
+// keys were revoked as compromised.
+func ManyCompromised(tx storage.Tx) (names []Name, err error) {
+	for c, err := range compromisedCounts.Scan(tx, "") {
+		if err != nil {
+			return nil, err
+		}
+		if c.Keys < maxCompromised {
+			continue
+		}
+		a, err := Get(tx, c.Agent)
+		if err != nil {
+			return nil, err
+		}
+		if a.State != Decommissioned { // it gets none anyway
+			names = append(names, c.Agent)
+		}
+	}
+	return names, nil
+}
