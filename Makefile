@@ -67,7 +67,7 @@ cross: ## that every platform builds
 	  echo $$p; GOARM=7 GOOS=$${p%/*} GOARCH=$${p#*/} $(BUILD) -o /dev/null ./cmd/brevet || exit 1; done
 
 # jose needs a node from 24.7 on for ML-DSA: npm has it as a package, too.
-NPM      = jose@6.2.18 @noble/post-quantum@0.7.1 openid-client@6.9.0
+NPM      = jose@6.2.18 @noble/post-quantum@0.7.1 openid-client@6.9.0 oauth4webapi@3.8.8 @modelcontextprotocol/sdk@1.32.2
 NPM_NODE = node -e 'crypto.subtle.generateKey("ML-DSA-44", false, ["sign"]).catch(() => console.log("node-" + process.platform + "-" + process.arch + "@24.11.0"))' 2>/dev/null
 PEERS = openssl curl node:nodejs npm unshare:util-linux ocsptool:gnutls-bin certbot lego dehydrated uacme pebble pebble-challtestsrv:pebble
 
@@ -76,8 +76,8 @@ peers: ## installs the programs that interoperability tests talk to, where it ca
 	 if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	   apt-get update -qq; for p in $$missing; do DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$p; done; fi; \
 	 for p in $(PEERS); do command -v $${p%:*} >/dev/null || echo "SKIPPED: tests that need $${p%:*}: install $${p#*:}, or run as root where there is apt"; done
-	@test -d bin/npm/node_modules/openid-client || { mkdir -p bin/npm && npm install --prefix bin/npm --ignore-scripts --no-audit --no-fund --silent $(NPM) $$($(NPM_NODE)); } || \
-	 echo "SKIPPED: tests that need jose, @noble or openid-client: npm cannot install them here"
+	@test -d bin/npm/node_modules/@modelcontextprotocol/sdk || { mkdir -p bin/npm && npm install --prefix bin/npm --ignore-scripts --no-audit --no-fund --silent $(NPM) $$($(NPM_NODE)); } || \
+	 echo "SKIPPED: tests that need jose, @noble, openid-client, oauth4webapi or the MCP SDK: npm cannot install them here"
 
 clean:
 	rm -rf bin
