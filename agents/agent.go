@@ -50,6 +50,7 @@ type Agent struct {
 	TTL         time.Duration     `json:"ttl,omitempty"`     // lifetime of its credentials; 0 means the profile's
 	Expires     time.Time         `json:"expires,omitzero"`  // no credential outlives this
 	Keys        []PublicKey       `json:"keys,omitempty"`    // for private_key_jwt, beside the certificate's
+	Quotas      map[string]int64  `json:"quotas,omitempty"`  // its own, by the names of their kinds
 	Pending     []byte            `json:"pending,omitempty"` // hash of the one enrollment token that may be used
 	Binding     []byte            `json:"binding,omitempty"` // hash of the one key identifier that an ACME account may be bound with
 	Created     time.Time         `json:"created"`

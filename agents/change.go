@@ -24,6 +24,7 @@ type Change struct {
 	Keys      []string          `json:"keys,omitzero"`     // PEM "PUBLIC KEY"s, for private_key_jwt
 	TTL       *time.Duration    `json:"ttl,omitempty"`     // nanoseconds; 0 means the profile's
 	Expires   *time.Time        `json:"expires,omitempty"` // the zero time means never
+	Quotas    map[string]int64  `json:"quotas,omitempty"`  // merged, see [Quotas]; a negative one goes back to the usual one
 }
 
 // Reasons says what c changes, for the audit log: a part in each text.
@@ -55,6 +56,11 @@ func (c Change) Reasons() []string {
 	if c.Expires != nil {
 		said = append(said, "expires "+c.Expires.UTC().Format(time.RFC3339))
 	}
+	for _, k := range slices.Sorted(maps.Keys(c.Quotas)) {
+		if said = append(said, fmt.Sprintf("quota %s=%d", k, c.Quotas[k])); c.Quotas[k] < 0 {
+			said[len(said)-1] = "quota " + k + "=default"
+		}
+	}
 	return said
 }
 
@@ -85,6 +91,12 @@ func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time, cl
 	}
 	if len(c.Labels) > 0 {
 		a.Labels = merge(a.Labels, c.Labels)
+	}
+	if len(c.Quotas) > 0 {
+		var err error
+		if a.Quotas, err = setQuotas(a.Quotas, c.Quotas); err != nil {
+			return err
+		}
 	}
 	before := a.Keys
 	if err := c.applyLists(tx, td, a); err != nil {

@@ -26,7 +26,7 @@ func (f Facts) Clone() Facts {
 	a := &f.Agent
 	a.Labels, a.Scopes, a.Audiences = maps.Clone(a.Labels), slices.Clone(a.Scopes), slices.Clone(a.Audiences)
 	a.Identifiers, a.Pending, a.Binding = slices.Clone(a.Identifiers), bytes.Clone(a.Pending), bytes.Clone(a.Binding)
-	a.Keys = slices.Clone(a.Keys)
+	a.Keys, a.Quotas = slices.Clone(a.Keys), maps.Clone(a.Quotas)
 	for i, k := range a.Keys {
 		a.Keys[i] = bytes.Clone(k)
 	}

@@ -89,8 +89,8 @@ func TestProvenAgentsCountByThemselves(t *testing.T) {
 	}
 }
 
-// TestOpenRequestsOfAnAgent: an agent may have any number of requests open at once. Of
-// those that fail together, no more are recorded than its limit says.
+// TestOpenRequestsOfAnAgent: an agent may have any number of requests open at once. No more
+// of those that fail together are recorded than its limit says.
 func TestOpenRequestsOfAnAgent(t *testing.T) {
 	w := newWorld()
 	var open []*Request

@@ -18,6 +18,7 @@ type Decision struct {
 	Versions    agents.Versions
 	expires     time.Time // when the answers of external engines lapse; the zero time means never
 	standing    *agents.Standing
+	agent       agents.Agent // as of the transaction that records; zero before it
 }
 
 // Standing tells, in the transaction that records the decision, which credentials may be

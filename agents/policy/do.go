@@ -127,6 +127,9 @@ func (p *Point) commit(ctx context.Context, q *Query, d *Decision, a Act) error 
 		if refusal == nil && a.Change != nil {
 			done, refusal = a.Change(tx, d)
 		}
+		if refusal == nil {
+			refusal = p.charge(tx, q, d, &done)
+		}
 		if refusal != nil {
 			return refusal
 		}
@@ -159,10 +162,16 @@ func (p *Point) refuse(ctx context.Context, q *Query, d *Decision, subject strin
 		p.pending.add(counted{e, e.Time, 1})
 		return reason
 	}
-	err := p.DB.Update(context.Background(), func(tx storage.Tx) error {
-		_, err := audit.Append(tx, e)
+	var room bool
+	err := p.DB.Update(context.Background(), func(tx storage.Tx) (err error) {
+		if room, err = p.chargeRefusal(tx, q, d, subject); err == nil && room {
+			_, err = audit.Append(tx, e)
+		}
 		return err
 	})
+	if err == nil && !room {
+		p.pending.add(counted{e, e.Time, 1})
+	}
 	if err != nil {
 		return &Unrecorded{reason, err}
 	}

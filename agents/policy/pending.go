@@ -63,7 +63,7 @@ func (p *pending) add(more counted) {
 	c.n += more.n
 }
 
-// take returns the counts, in the order of their first refusals, and begins anew.
+// take returns the counts, in the order of their first refusals, and forgets them.
 func (p *pending) take() []*counted {
 	p.mu.Lock()
 	counts := p.counts

@@ -12,7 +12,8 @@ import (
 type Point struct {
 	DB       storage.DB
 	Rules    Rules
-	External []Engine // may narrow what the built-in rules grant
+	External []Engine      // may narrow what the built-in rules grant
+	Quotas   agents.Quotas // of agents that have none of their own; zero means no limit
 
 	pending pending // refusals that are to be recorded
 }
@@ -68,6 +69,7 @@ func (p *Point) still(ctx context.Context, tx storage.Tx, q *Query, d *Decision)
 		return errAgain
 	}
 	facts, err := read(tx, q)
+	d.agent = facts.Agent
 	d.standing = facts.Standing(tx, q.begins())
 	if err != nil || facts.Versions == d.Versions {
 		return err

@@ -35,6 +35,7 @@ var request = policy.Query{
 // do makes a change that needs no preparation.
 func do(ctx context.Context, db storage.DB, q policy.Query, change func(storage.Tx) (policy.Done, error)) error {
 	p := policy.Point{DB: db}
+	defer p.Flush(context.Background(), q.Time)
 	return p.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) { return change(tx) }})
 }
 

@@ -54,6 +54,9 @@ func RetryAfter(err error) time.Duration {
 	if errors.Is(err, admission.ErrLimited) {
 		return admission.RetryAfter
 	}
+	if errors.Is(err, agents.ErrQuota) {
+		return time.Minute
+	}
 	switch FaultOf(err) {
 	case agents.NotNow:
 		return maxAnswer

@@ -166,6 +166,9 @@ func (s *Service) fulfil(tx storage.Tx, r *request, id agents.CredentialID, issu
 			return nil, err
 		}
 	}
+	if err := s.Policy.Return(tx, r.account.Agent, now, o.use()); err != nil {
+		return nil, err
+	}
 	o.Serial, o.Issued, o.Issuer = &issued.ID, issued.DER, issued.Certificate.Issuer
 	return o, o.put(tx)
 }

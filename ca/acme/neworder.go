@@ -11,6 +11,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
@@ -62,7 +63,16 @@ func (s *Service) newOrder(r *request) (*answer, error) {
 			return nil, err
 		}
 	}
-	if err := s.update(r, o.put); err != nil {
+	err = s.update(r, func(tx storage.Tx) error {
+		if err := s.Policy.Spend(tx, r.account.Agent, now, o.use()); err != nil {
+			return err
+		}
+		return o.put(tx)
+	})
+	if errors.Is(err, agents.ErrQuota) {
+		err = s.refuseOrder(r, asked, profile, err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	doc := s.document(o, now)

@@ -74,6 +74,9 @@ func (o *order) key() string { return o.Account + o.ID.Key() }
 
 func (o *order) put(tx storage.Tx) error { return orders.Put(tx, o.ID.Expires(), o.key(), *o) }
 
+// use is what the order takes of the agent's quota until it has a certificate.
+func (o *order) use() agents.Use { return agents.Use{Kind: agents.QuotaOrders, Until: o.ID.Expires()} }
+
 // getOrder returns the order of an account, or an error that is
 // [storage.ErrNotFound].
 func getOrder(tx storage.Tx, account string, id agents.CredentialID) (*order, error) {

@@ -97,6 +97,10 @@ func asProblem(err error) *problem {
 		p := newProblem("rateLimited", "%v", admission.ErrLimited)
 		p.RetryAfter = admission.RetryAfter
 		return p
+	case errors.Is(err, agents.ErrQuota):
+		p := newProblem("rateLimited", "%s", policy.Told(err))
+		p.RetryAfter = policy.RetryAfter(err)
+		return p
 	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap
 		return later("the request could not be completed; try again shortly", err)
 	case errors.Is(err, policy.ErrName):

@@ -24,6 +24,8 @@ func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
 	}
 	switch {
+	case errors.Is(err, agents.ErrQuota):
+		status, detail = http.StatusTooManyRequests, policy.Told(err)
 	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap
 	case errors.Is(err, errNoCertificate), errors.Is(err, agents.ErrEnrollment):
 		status, detail = http.StatusUnauthorized, unwrapTo(err, errNoCertificate, agents.ErrEnrollment)

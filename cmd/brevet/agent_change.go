@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -52,6 +54,10 @@ func agentSetCommand() *cli.Command {
 is. A list that you give replaces the old one; '' empties it. Labels are merged,
 and K= removes one.
 
+A quota bounds how much an agent may have: certificates and tokens that are not expired,
+ACME orders without a certificate, and events in the audit log within an hour. At a quota,
+requests are refused until something has expired. brevet status warns before.
+
 The change takes effect at once: the next introspection of a token shows the
 scopes that are left. Certificates keep their names until they expire; to end
 them now: brevet revoke --agent NAME.
@@ -59,6 +65,7 @@ them now: brevet revoke --agent NAME.
 Examples:
   $ brevet agent set build-bot --scope artifacts:read
   $ brevet agent set build-bot --scope '' --label env= --expires never
+  $ brevet agent set load-test --quota tokens=1000000 --quota events=1000000
   $ brevet agent set api --key api-2026.pub.pem --key api-2027.pub.pem`,
 		Flags:  append([]cli.Flag{text("owner", "`WHO` answers for the agent from now on")}, changeFlags()...),
 		Action: agentSet,
@@ -77,6 +84,7 @@ func changeFlags() []cli.Flag {
 		text("ttl", "`DURATION` of its credentials, such as 5m; 0 means the profile's"),
 		text("expires", "`TIME` after which it ends: RFC 3339, a date, a duration such as 30d, or never"),
 		texts("label", "`K=V` to find it by"),
+		texts("quota", "`KIND=N` that it may have of certificates, tokens, orders or events an hour; KIND=default means that of brevet.yaml"),
 	}
 }
 
@@ -128,6 +136,9 @@ func changeOf(c *cli.Context) (api.Change, error) {
 	if change.Labels, err = labelsOf(c, true); err != nil {
 		return change, err
 	}
+	if change.Quotas, err = quotasOf(c); err != nil {
+		return change, err
+	}
 	if c.IsSet("ttl") {
 		ttl, err := durationOf(c, "ttl")
 		if err != nil {
@@ -164,6 +175,28 @@ func listOf(c *cli.Context, flag string) []string {
 		return nil
 	}
 	return slices.DeleteFunc(append([]string{}, c.StringSlice(flag)...), func(s string) bool { return s == "" })
+}
+
+// quotasOf returns the quotas that are given. A negative one is the default.
+func quotasOf(c *cli.Context) (map[string]int64, error) {
+	quotas := map[string]int64{}
+	for _, text := range c.StringSlice("quota") {
+		kind, value, _ := strings.Cut(text, "=")
+		n, err := strconv.ParseInt(value, 10, 32)
+		if value == "default" {
+			n, err = -1, nil
+		} else if n < 0 {
+			err = strconv.ErrRange
+		}
+		if err != nil {
+			return nil, misuse(c, "invalid quota %q: want KIND=N, such as tokens=50000, or KIND=default", text)
+		}
+		quotas[kind] = n
+	}
+	if len(quotas) == 0 {
+		return nil, nil
+	}
+	return quotas, nil
 }
 
 // keysOf returns the content of the key files.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -61,6 +62,10 @@ func (p *page) agent(a api.Shown) {
 	t.pair("Certificate", a.Certificate)
 	t.pair("  issued", at(a.Certified))
 	t.pair("  until", p.end(a.CertExpires))
+	for _, kind := range slices.Sorted(maps.Keys(a.Usage)) {
+		u := a.Usage[kind]
+		t.pair("Quota", fmt.Sprintf("%d of %d %s", u.Used, u.Quota, kind))
+	}
 	if a.ACMEAccounts > 0 {
 		t.pair("ACME", count(a.ACMEAccounts, "account"))
 	}

@@ -42,7 +42,8 @@ func openParts(b *testing.B, dir string) *parts {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { p.db.Close() })
-	point := &policy.Point{DB: p.db, Rules: policy.Rules{Authority: "https://127.0.0.1:8443"}}
+	quotas := agents.Quotas{1 << 40, 1 << 40, 1 << 40, 1 << 40} // counted, and never used up
+	point := &policy.Point{DB: p.db, Rules: policy.Rules{Authority: "https://127.0.0.1:8443"}, Quotas: quotas}
 	k := file.NewStore(dir, file.NoPassphrase)
 	if p.ca, err = ca.New(ca.Config{DB: p.db, Policy: point, Keys: k, TrustDomain: benchTrustDomain, BaseURL: "http://127.0.0.1:8080", Clock: clock.Believing(time.Now)}); err != nil {
 		b.Fatal(err)

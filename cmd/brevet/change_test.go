@@ -31,6 +31,8 @@ func TestEachFieldOfAChangeHasAFlag(t *testing.T) {
 			value = file
 		case field.Type == reflect.TypeFor[map[string]string]():
 			value = "k=v"
+		case field.Name == "Quotas":
+			value = "tokens=7"
 		case field.Type == reflect.TypeFor[*time.Duration]():
 			value = "5m"
 		case field.Type == reflect.TypeFor[*time.Time]():

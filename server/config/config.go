@@ -51,8 +51,9 @@ type File struct {
 		Level slog.Level
 		JSON  bool
 	}
-	ACME acme.ChallengeConfig
-	CRL  struct {
+	ACME   acme.ChallengeConfig
+	Limits agents.Quotas // of agents that have none of their own
+	CRL    struct {
 		Bundle time.Duration // lifetime of the lists in the bundle, see crl.Publisher; 0 means its default
 	}
 	Tokens struct {
@@ -82,7 +83,7 @@ func Read(dir string) (*File, error) {
 // parse reads the text of a brevet.yaml. An unknown key or a bad value is an error
 // that begins with line and column.
 func parse(text []byte) (*File, error) {
-	f := &File{Listen: defaultListen, ListenHTTP: defaultListenHTTP, Profiles: map[string]ca.ProfileConfig{}}
+	f := &File{Listen: defaultListen, ListenHTTP: defaultListenHTTP, Limits: agents.DefaultQuotas, Profiles: map[string]ca.ProfileConfig{}}
 	if len(text) > maxConfig {
 		return nil, fmt.Errorf("1:1: the file has more than %d bytes", maxConfig)
 	}
@@ -102,6 +103,7 @@ func parse(text []byte) (*File, error) {
 		"acme":           f.readACME,
 		"crl":            f.readCRL,
 		"tokens":         f.readTokens,
+		"limits":         f.readLimits,
 	})
 	if err != nil {
 		return nil, err

@@ -103,3 +103,12 @@ func (f *File) readTokens(n *yaml.Node) error {
 		},
 	})
 }
+
+// readLimits reads how much an agent may have of each kind.
+func (f *File) readLimits(n *yaml.Node) error {
+	readers := map[string]func(*yaml.Node) error{}
+	for _, k := range agents.QuotaKinds() {
+		readers[k.String()] = parsed(&f.Limits[k], parseLimit)
+	}
+	return readMap(n, readers)
+}

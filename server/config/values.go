@@ -100,3 +100,11 @@ func parseAddress(s string) (string, error) {
 	}
 	return s, nil
 }
+
+func parseLimit(s string) (int64, error) {
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("limit %q: want a number of 1 or more", s)
+	}
+	return n, nil
+}

@@ -147,6 +147,10 @@ func (s *Service) showAgent(ctx context.Context, _ policy.Principal, in api.Name
 		}
 		list, err := accounts(tx, s.Clock.Now(), func(holder agents.Agent, _ time.Time) bool { return holder.Name == name })
 		out = api.Shown{Agent: s.agent(a, c), ACMEAccounts: len(list)}
+		if err != nil {
+			return err
+		}
+		out.Usage, err = s.usage(tx, a)
 		return err
 	})
 	return out, err
@@ -172,7 +176,7 @@ func currentOf(tx storage.Tx, n agents.Name, now time.Time) (agents.Current, err
 func (s *Service) agent(a agents.Agent, c agents.Current) api.Agent {
 	out := api.Agent{
 		Name: string(a.Name), ID: s.TrustDomain.ID(a.Name), State: string(a.State), Owner: a.Owner, Purpose: a.Purpose,
-		Labels: maps.Clone(a.Labels), Audiences: a.Audiences, Keys: len(a.Keys), Expires: a.Expires, Created: a.Created, Changed: a.Changed,
+		Labels: maps.Clone(a.Labels), Audiences: a.Audiences, Keys: len(a.Keys), Expires: a.Expires, Quotas: maps.Clone(a.Quotas), Created: a.Created, Changed: a.Changed,
 	}
 	for _, scope := range a.Scopes {
 		out.Scopes = append(out.Scopes, string(scope))

@@ -97,6 +97,11 @@ func (s *Service) status(ctx context.Context, _ policy.Principal, _ struct{}) (a
 		}
 		opened, err := accounts(tx, now, func(agents.Agent, time.Time) bool { return true })
 		st.ACMEAccounts = len(opened)
+		if err != nil {
+			return err
+		}
+		near, err := s.nearQuotas(tx)
+		st.Warnings = append(st.Warnings, near...)
 		return err
 	})
 	return st, err

@@ -3,6 +3,9 @@ package operator
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +32,7 @@ func changed(c agents.Change, before, after agents.Agent) (list []audit.FieldCha
 		{"keys", c.Keys != nil, thumbprints},
 		{"ttl", c.TTL != nil, lifetime},
 		{"expires", c.Expires != nil, end},
+		{"quotas", len(c.Quotas) > 0, quotas},
 	} {
 		if from, to := f.of(before), f.of(after); f.given && from != to {
 			list = append(list, audit.FieldChange{Field: f.name, From: from, To: to})
@@ -69,6 +73,14 @@ func end(a agents.Agent) string {
 		return "" // never
 	}
 	return a.Expires.UTC().Format(time.RFC3339)
+}
+
+func quotas(a agents.Agent) string {
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(a.Quotas)) {
+		list = append(list, fmt.Sprintf("%s=%d", k, a.Quotas[k]))
+	}
+	return strings.Join(list, " ")
 }
 
 // selected returns, for the audit log, how credentials were selected.

@@ -55,6 +55,8 @@ func toProtocol(err error) *protocolError {
 		return limited
 	case errors.As(err, &known):
 		return &protocolError{http.StatusUnauthorized, "invalid_client", "client authentication failed: " + known.reason.Error()}
+	case errors.Is(err, agents.ErrQuota):
+		return &protocolError{http.StatusTooManyRequests, limited.code, policy.Told(err)}
 	case errors.Is(err, tokens.ErrNoSigner):
 		return &protocolError{http.StatusServiceUnavailable, "temporarily_unavailable", "tokens for this resource need a post-quantum signature, and the authority has no key for it yet"}
 	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap

@@ -32,6 +32,7 @@ type Agent struct {
 	Keys        int               `json:"keys,omitempty"` // how many are registered for private_key_jwt
 	TTL         string            `json:"ttl,omitempty"`
 	Expires     time.Time         `json:"expires,omitzero"`
+	Quotas      map[string]int64  `json:"quotas,omitempty"` // its own; those of brevet.yaml hold for the others
 	Created     time.Time         `json:"created"`
 	Changed     time.Time         `json:"changed"`
 	Certified   time.Time         `json:"certified,omitzero"`    // when its latest certificate was issued
@@ -42,7 +43,14 @@ type Agent struct {
 // A Shown agent has, in addition, what takes longer to find out.
 type Shown struct {
 	Agent
-	ACMEAccounts int `json:"acme_accounts"` // those that can be used
+	ACMEAccounts int              `json:"acme_accounts"` // those that can be used
+	Usage        map[string]Usage `json:"usage,omitempty"`
+}
+
+// A Usage is how much of something an agent has, and how much it may have.
+type Usage struct {
+	Used  int64 `json:"used"`
+	Quota int64 `json:"quota"`
 }
 
 // A Named request is about the agent with this name.
@@ -66,6 +74,7 @@ type Change struct {
 	Keys      []string          `json:"keys,omitzero"`     // PEM "PUBLIC KEY"s, for private_key_jwt
 	TTL       *time.Duration    `json:"ttl,omitempty"`     // nanoseconds; 0 means the profile's
 	Expires   *time.Time        `json:"expires,omitempty"` // the zero time means never
+	Quotas    map[string]int64  `json:"quotas,omitempty"`  // merged; a negative one goes back to that of brevet.yaml
 }
 
 // An AddRequest registers an agent.

@@ -1,0 +1,90 @@
+package policy
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// charge counts a change and its event against the quotas of the agent that asked for
+// it, in the transaction that records both. What operators and the server do is not counted.
+func (p *Point) charge(tx storage.Tx, q *Query, d *Decision, done *Done) error {
+	n := charged(q, done.Subject)
+	if n == "" || p.Quotas == (agents.Quotas{}) {
+		return nil
+	}
+	event := agents.Use{Kind: agents.QuotaEvents, Until: q.Time.Add(time.Hour)}
+	if slices.Contains(ends, q.Action) { // to end something is never refused for want of a quota
+		return agents.Count(tx, n, q.Time, event)
+	}
+	quotas, err := p.quotas(tx, n, d)
+	if err != nil {
+		return err
+	}
+	switch q.Action {
+	case audit.CertificateIssue:
+		return agents.Spend(tx, n, quotas, q.Time, event, agents.Use{Kind: agents.QuotaCertificates, Until: d.Granted.NotAfter})
+	case audit.TokenMint:
+		return agents.Spend(tx, n, quotas, q.Time, event, agents.Use{Kind: agents.QuotaTokens, Until: d.Granted.NotAfter})
+	}
+	return agents.Spend(tx, n, quotas, q.Time, event)
+}
+
+// chargeRefusal is charge for the event of a refusal. It reports whether there is room.
+func (p *Point) chargeRefusal(tx storage.Tx, q *Query, d *Decision, subject string) (bool, error) {
+	n := charged(q, subject)
+	if n == "" || p.Quotas == (agents.Quotas{}) {
+		return true, nil
+	}
+	quotas, err := p.quotas(tx, n, d)
+	if err == nil {
+		err = agents.Spend(tx, n, quotas, q.Time, agents.Use{Kind: agents.QuotaEvents, Until: q.Time.Add(time.Hour)})
+	}
+	if errors.Is(err, agents.ErrQuota) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// charged returns the agent that asked, or "" if nobody is charged.
+func charged(q *Query, subject string) agents.Name {
+	switch q.Principal.Kind {
+	case KindAgent, KindBearer:
+		return cmp.Or(q.Agent, agents.Name(cmp.Or(subject, q.Subject)))
+	}
+	return ""
+}
+
+// quotas returns those of the agent. The decision knows them if it was about the agent.
+func (p *Point) quotas(tx storage.Tx, n agents.Name, d *Decision) (agents.Quotas, error) {
+	if d.agent.Name == n {
+		return d.agent.QuotasOf(p.Quotas), nil
+	}
+	a, err := agents.Get(tx, n)
+	return a.QuotasOf(p.Quotas), err
+}
+
+// Spend counts one thing that an agent gets without a decision, such as an ACME order.
+func (p *Point) Spend(tx storage.Tx, n agents.Name, now time.Time, use agents.Use) error {
+	if p.Quotas == (agents.Quotas{}) {
+		return nil
+	}
+	quotas, err := p.quotas(tx, n, &Decision{})
+	if err != nil {
+		return err
+	}
+	return agents.Spend(tx, n, quotas, now, use)
+}
+
+// Return takes back what Spend counted.
+func (p *Point) Return(tx storage.Tx, n agents.Name, now time.Time, use agents.Use) error {
+	if p.Quotas == (agents.Quotas{}) {
+		return nil
+	}
+	return agents.Return(tx, n, now, use)
+}
