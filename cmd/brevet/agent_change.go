@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
@@ -51,8 +52,8 @@ func agentSetCommand() *cli.Command {
 		Usage:     "change an agent",
 		ArgsUsage: "NAME",
 		Description: `Changes what is registered about an agent. Without its flag, a setting stays as it
-is. A list that you give replaces the old one; '' empties it. Labels are merged,
-and K= removes one.
+is. A list that you give replaces the old one, and --clear empties one. Labels are
+merged; --remove-label removes one.
 
 A quota bounds how much an agent may have: certificates and tokens that are not expired,
 ACME orders without a certificate, and events in the audit log within an hour. At a quota,
@@ -64,10 +65,13 @@ them now: brevet revoke --agent NAME.
 
 Examples:
   $ brevet agent set build-bot --scope artifacts:read
-  $ brevet agent set build-bot --scope '' --label env= --expires never
+  $ brevet agent set build-bot --clear scope --remove-label env --expires never
   $ brevet agent set load-test --quota tokens=1000000 --quota events=1000000
   $ brevet agent set api --key api-2026.pub.pem --key api-2027.pub.pem`,
-		Flags:  append([]cli.Flag{text("owner", "`WHO` answers for the agent from now on")}, changeFlags()...),
+		Flags: append(append([]cli.Flag{text("owner", "`WHO` answers for the agent from now on")}, changeFlags()...),
+			texts("clear", "`SETTING` to make empty: "+orList(erasable)),
+			texts("remove-label", "`K` of a label to remove"),
+		),
 		Action: agentSet,
 	}
 }
@@ -109,6 +113,9 @@ func agentSet(c *cli.Context) error {
 		return misuse(c, "nothing to set: say what to change")
 	}
 	change, err := changeOf(c)
+	if err == nil {
+		err = erase(c, &change)
+	}
 	if err != nil {
 		return err
 	}
@@ -133,7 +140,7 @@ func changeOf(c *cli.Context) (api.Change, error) {
 	if change.Keys, err = keysOf(c); err != nil {
 		return change, err
 	}
-	if change.Labels, err = labelsOf(c, true); err != nil {
+	if change.Labels, err = labelsOf(c); err != nil {
 		return change, err
 	}
 	if change.Quotas, err = quotasOf(c); err != nil {
@@ -149,7 +156,7 @@ func changeOf(c *cli.Context) (api.Change, error) {
 	if c.IsSet("expires") {
 		var never time.Time
 		change.Expires = &never
-		if s := c.String("expires"); s != "" && s != "never" {
+		if c.String("expires") != "never" {
 			expires, err := instantOf(c, "expires", ahead)
 			if err != nil {
 				return change, err
@@ -168,13 +175,12 @@ func textOf(c *cli.Context, flag string) *string {
 	return new(c.String(flag))
 }
 
-// listOf returns the values of a flag: nil if it is not given, an empty list
-// if it is given empty.
+// listOf returns the values of a flag: nil if it is not given.
 func listOf(c *cli.Context, flag string) []string {
 	if !c.IsSet(flag) {
 		return nil
 	}
-	return slices.DeleteFunc(append([]string{}, c.StringSlice(flag)...), func(s string) bool { return s == "" })
+	return slices.Clone(c.StringSlice(flag))
 }
 
 // quotasOf returns the quotas that are given. A negative one is the default.
@@ -199,13 +205,19 @@ func quotasOf(c *cli.Context) (map[string]int64, error) {
 	return quotas, nil
 }
 
-// keysOf returns the content of the key files.
+// keysOf returns the content of the key files, which it reads as what they must be.
 func keysOf(c *cli.Context) ([]string, error) {
 	keys := listOf(c, "key")
 	for i, name := range keys {
 		pem, err := input(c, name)
 		if err != nil {
 			return nil, fmt.Errorf("--key: %w", err)
+		}
+		if err := notSecret("key", name, pem); err != nil {
+			return nil, err
+		}
+		if _, err := agents.ParsePublicKey(pem); err != nil {
+			return nil, fmt.Errorf("--key %s: %w", name, err)
 		}
 		keys[i] = string(pem)
 	}

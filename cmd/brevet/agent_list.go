@@ -32,7 +32,7 @@ Examples:
 func agentList(c *cli.Context) error {
 	f := api.Filter{State: c.String("state"), Owner: c.String("owner")}
 	var err error
-	if f.Labels, err = labelsOf(c, false); err != nil {
+	if f.Labels, err = labelsOf(c); err != nil {
 		return err
 	}
 	if f.Stale, err = durationOf(c, "stale"); err != nil {

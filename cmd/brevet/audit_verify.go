@@ -35,6 +35,9 @@ func auditVerify(c *cli.Context) error {
 		if checkpoint, err = input(c, name); err != nil {
 			return err
 		}
+		if err := notSecret("checkpoint", name, checkpoint); err != nil {
+			return err
+		}
 		if len(checkpoint) == 0 {
 			return fmt.Errorf("%s is empty: want a checkpoint that brevet audit verify printed", name)
 		}

@@ -21,8 +21,11 @@ func certCommand() *cli.Command {
 		Description: `Agents obtain and renew their certificates by themselves. With these commands you
 look at certificates, revoke one, or issue one yourself.
 
-A serial number is written as 40 hexadecimal digits; upper case and colons, as
-openssl prints them, are accepted.`,
+A serial number has 40 hexadecimal digits; upper case and colons, as openssl prints
+them, are accepted. The first 8 digits say when the certificate expires, the others are
+random. Lists show the first 8 of the random ones, or more, and every command takes
+them for a certificate that is valid or expired within the last day. Lists show whole
+numbers with -o wide, --quiet or --json.`,
 		Subcommands: []*cli.Command{
 			{
 				Name:  "list",
@@ -63,7 +66,7 @@ that checks neither CRL nor OCSP. Exit status 1 means that it was not revoked; t
 message says why.
 
 Example:
-  $ brevet cert revoke 0b3c…9e --reason keyCompromise`,
+  $ brevet cert revoke 9f3ac02e --reason keyCompromise`,
 				Flags:  []cli.Flag{reasonFlag("CRL", "unspecified")},
 				Action: certRevoke,
 			},
@@ -162,6 +165,9 @@ func certRevoke(c *cli.Context) error {
 
 func certIssue(c *cli.Context) error {
 	csr, err := input(c, c.String("csr"))
+	if err == nil {
+		err = notSecret("csr", c.String("csr"), csr)
+	}
 	if err != nil {
 		return err
 	}

@@ -19,14 +19,15 @@ import (
 func TestEachFieldOfAChangeHasAFlag(t *testing.T) {
 	f := fakeServer(t, answers{"POST /agents": api.Invited{}, "PATCH /agents/bot": api.Agent{}, "GET /status": api.Status{}})
 	file := filepath.Join(t.TempDir(), "key.pem")
-	if err := os.WriteFile(file, []byte("a key"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(publicKey), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for i := range reflect.TypeFor[api.Change]().NumField() {
 		field := reflect.TypeFor[api.Change]().Field(i)
 		member, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		value := "x"
+		value := map[string]string{"dns": "x.example", "ips": "::1", "audiences": "https://x.example"}[member]
 		switch {
+		case value != "":
 		case field.Name == "Keys":
 			value = file
 		case field.Type == reflect.TypeFor[map[string]string]():
@@ -37,6 +38,8 @@ func TestEachFieldOfAChangeHasAFlag(t *testing.T) {
 			value = "5m"
 		case field.Type == reflect.TypeFor[*time.Time]():
 			value = "2030-01-02"
+		default:
+			value = "x"
 		}
 		for _, c := range []*cli.Command{agentAddCommand(), agentSetCommand()} {
 			var flag string

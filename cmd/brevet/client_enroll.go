@@ -7,6 +7,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/secret"
 	"github.com/brevet-ca/brevet/client"
 )
 
@@ -43,7 +45,7 @@ Examples:
 			&cli.StringSliceFlag{Name: "fingerprint", Required: true, Usage: "`ROOT_SHA256` of the authority's root in hexadecimal, as brevet init and brevet status print it; with a comma between, if there are two"},
 			text("token-file", "`FILE` with the enrollment token, or - for standard input; else the token is in $"+tokenVariable),
 			needed("out", "`DIR` to save the identity in; made if it is not there"),
-			texts("dns", "`NAME` to have in the certificate, of those registered for the agent"),
+			texts("dns", "`HOST` to have in the certificate, of those registered for the agent"),
 			texts("ip", "`ADDRESS` to have in the certificate, of those registered for the agent"),
 			text("profile", "`PROFILE` of the authority to get this certificate and the next ones by; else default"),
 			yes("require-hybrid", "take only chains whose signatures rest on ML-DSA throughout, from now on"),
@@ -90,6 +92,9 @@ func enrollmentToken(c *cli.Context) (string, error) {
 		token = string(text)
 	}
 	token = strings.TrimSpace(token)
+	if kind := secret.RecognizeFile([]byte(token)); kind != "" && !strings.HasPrefix(token, agents.EnrollmentPrefix) {
+		return "", fmt.Errorf("%s holds %s instead of an enrollment token: nothing was sent", source, kind)
+	}
 	switch {
 	case token == "" && !c.IsSet("token-file"):
 		return "", misuse(c, "no enrollment token: give --token-file FILE, or - for standard input, or $%s", tokenVariable)

@@ -39,11 +39,7 @@ Examples:
   $ brevet completion zsh > "${fpath[1]}/_brevet"                     # once
   $ brevet completion fish > ~/.config/fish/completions/brevet.fish   # once`,
 		Action: func(c *cli.Context) error {
-			shell := c.Args().First()
-			script, ok := map[string]string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}[shell]
-			if !ok {
-				return misuse(c, "no completion for %q: want bash, zsh or fish", shell)
-			}
+			script := map[string]string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}[c.Args().First()]
 			_, err := io.WriteString(c.App.Writer, script)
 			return err
 		},
@@ -135,6 +131,8 @@ func (l *line) values(ctx context.Context, placeholder string) [][2]string {
 		words = strings.Split(strings.Trim(placeholder, "[]"), "|")
 	case placeholder == "REASON":
 		words = reasons
+	case placeholder == "SETTING":
+		words = erasable
 	case placeholder == "NAME" && !l.adds():
 		words = l.agents(ctx)
 	}

@@ -139,11 +139,11 @@ func instantOf(c *cli.Context, flag string, direction time.Duration) (time.Time,
 }
 
 // labelsOf returns the labels that were given as K=V.
-func labelsOf(c *cli.Context, emptyToo bool) (map[string]string, error) {
+func labelsOf(c *cli.Context) (map[string]string, error) {
 	labels := map[string]string{}
 	for _, label := range c.StringSlice("label") {
 		k, v, ok := strings.Cut(label, "=")
-		if !ok || k == "" || v == "" && !emptyToo {
+		if !ok || k == "" || v == "" {
 			return nil, misuse(c, "--label %q: want KEY=VALUE", label)
 		}
 		if _, twice := labels[k]; twice {

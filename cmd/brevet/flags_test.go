@@ -82,6 +82,7 @@ func TestCount(t *testing.T) {
 	for want, got := range map[string]string{
 		"0 certificates": count(0, "certificate"), "1 certificate": count(1, "certificate"), "2 certificates": count(2, "certificate"),
 		"1 entry": count(1, "entry"), "12 entries": count(int64(12), "entry"),
+		"5 keys": count(5, "key"), "2 relying parties": count(2, "relying party"), "3 days": count(3, "day"), "1 argument was": were(1, "argument"), "0 names were": were(0, "name"),
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -56,7 +56,7 @@ Examples:
   $ brevet --dir ./try init --trust-domain test --no-passphrase`,
 		Flags: []cli.Flag{
 			needed("trust-domain", "`DOMAIN` of the agents' identities, such as example.org"),
-			text("name", "`NAME` of the CAs in their certificates (default made of the trust domain)"),
+			text("name", "`TEXT` that names the CAs in their certificates (default made of the trust domain)"),
 			text("advertise", "`URL` where agents reach the server (default https at --listen)"),
 			text("advertise-http", "`URL` of CRLs and OCSP in certificates (default http at the host of --advertise)"),
 			preset("listen", "127.0.0.1:8443", "`ADDRESS` for HTTPS"),

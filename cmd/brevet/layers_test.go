@@ -14,7 +14,7 @@ const module = "github.com/brevet-ca/brevet"
 // layers says which packages of ours each package may import. Imports point
 // down: what stands in a line imports only what stands below it.
 var layers = map[string]string{
-	"cmd/brevet":               "server server/config server/admin/api client storage/durable pqc/inspect pqc/jose",
+	"cmd/brevet":               "server server/config server/admin/api client agents agents/secret storage/durable pqc/inspect pqc/jose",
 	"server/test/acme":         "",
 	"server/test/clock":        "",
 	"server/test/crash":        "",

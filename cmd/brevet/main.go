@@ -17,6 +17,8 @@ import (
 	"syscall"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/agents/secret"
 )
 
 func main() {
@@ -80,7 +82,8 @@ func exitStatus(ctx context.Context, w io.Writer, err error) int {
 	return 1
 }
 
-// oneLine keeps a message on its line, and its escape sequences harmless.
+// oneLine keeps a message on its line, and its escape sequences harmless. It hides
+// secrets that the message repeats.
 func oneLine(s string) string {
-	return printable(strings.ReplaceAll(strings.TrimSpace(s), "\n", "; "))
+	return printable(strings.ReplaceAll(strings.TrimSpace(secret.Redact(s)), "\n", "; "))
 }

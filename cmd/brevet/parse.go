@@ -127,12 +127,9 @@ func (l *line) lookup(name string) (int, cli.Flag) {
 	return 0, nil
 }
 
-// erasable are the flags of brevet agent that may be empty, to erase a value. No other
-// flag may be: an empty variable in a script must not list, change, revoke or ask for
+// check tells whether the command has all that it needs and no more. No value may be
+// empty: an empty variable in a script must not list, change, revoke, erase or ask for
 // more than the operator meant.
-var erasable = map[string]bool{"purpose": true, "expires": true, "scope": true, "audience": true, "dns": true, "ip": true, "key": true}
-
-// check tells whether the command has all that it needs and no more.
 func (l *line) check() error {
 	c := l.last()
 	_, name, _ := strings.Cut(l.name(), " ")
@@ -150,14 +147,14 @@ func (l *line) check() error {
 		if len(wanted) > 0 {
 			what = "only " + c.ArgsUsage
 		}
-		return l.misuse("%s takes %s, and %d arguments were given", name, what, len(l.args))
+		return l.misuse("%s takes %s, and %s given", name, what, were(len(l.args), "argument"))
 	}
 	if slices.Contains(l.args, "") {
 		return l.misuse("an argument of %s is empty", name)
 	}
 	for _, g := range l.flags {
-		if g.has && g.value == "" && !(erasable[g.name] && l.path[1].Name == "agent") {
-			return l.misuse("--%s is empty", g.name)
+		if g.has && g.value == "" {
+			return l.misuse("--%s is empty%s", g.name, l.eraser(g.name))
 		}
 	}
 	for _, f := range c.Flags {
@@ -165,7 +162,15 @@ func (l *line) check() error {
 			return l.misuse("%s needs --%s %s", name, f.Names()[0], placeholder(f))
 		}
 	}
-	return nil
+	return l.checkValues()
+}
+
+// eraser says how a value is erased, if the command can do that.
+func (l *line) eraser(flag string) string {
+	if _, f := l.lookup("clear"); f != nil && slices.Contains(erasable, flag) {
+		return ": to erase what is registered, give --clear " + flag
+	}
+	return ""
 }
 
 // argv returns the line with each flag right behind the command that defines

@@ -57,7 +57,7 @@ Examples:
 			texts("roots", "`FILE` with the certificates that are trusted; look at their fingerprints first"),
 			texts("chain", "`FILE` with certificates that may stand between"),
 			texts("crl", "`FILE` with CRLs"),
-			text("host", "`NAME` or address of the TLS server that the certificate must be for"),
+			text("host", "`HOST` (DNS name or address) of the TLS server that the certificate must be for"),
 			texts("key", "`FILE` with the public key to check with, instead of roots: PEM, DER, JWK or JWK set"),
 			atFlag(), hybridFlag(),
 		},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -107,14 +106,6 @@ func inspector(c *cli.Context) (*inspect.Inspector, error) {
 		return nil, misuse(c, "--key and --roots exclude each other: roots vouch for a path, a key for one signature")
 	case !roots && (len(c.StringSlice("crl")) > 0 || len(c.StringSlice("chain")) > 0):
 		return nil, misuse(c, "--chain and --crl need --roots: without a root that is trusted they tell nothing")
-	}
-	names := c.Args().Slice()
-	for _, flag := range []string{"roots", "chain", "crl", "key"} {
-		names = append(names, c.StringSlice(flag)...)
-	}
-	files := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "-" })
-	if n := len(names) - len(files); n > 1 {
-		return nil, misuse(c, "standard input can be read once, and - stands %d times", n)
 	}
 	i := &inspect.Inspector{Host: c.String("host"), Time: at, RequireHybrid: c.Bool("require-hybrid")}
 	for _, source := range []struct {

@@ -88,7 +88,7 @@ func selectionOf(c *cli.Context) (api.Selection, error) {
 		Agent: c.String("agent"), Owner: c.String("owner"), Reason: c.String("reason"), DryRun: c.Bool("dry-run"),
 	}
 	var err error
-	if s.Labels, err = labelsOf(c, false); err != nil {
+	if s.Labels, err = labelsOf(c); err != nil {
 		return s, err
 	}
 	if s.IssuedBefore, err = instantOf(c, "issued-before", ago); err != nil {

@@ -8,14 +8,16 @@ import (
 
 // instead says what to give in place of flags that do not exist on purpose:
 // every process of a machine can read the arguments of the others.
-var instead = map[string]string{
-	"token":      "a token on the command line could be read by others on this machine: give --token-file FILE, or - for standard input, or BREVET_ENROLLMENT_TOKEN",
-	"passphrase": "a passphrase on the command line could be read by others on this machine: give --passphrase-file FILE, or fd:N",
+var instead = map[string]struct{ flag, why string }{
+	"token":      {"token-file", "a token on the command line could be read by others on this machine: give --token-file FILE, or - for standard input, or BREVET_ENROLLMENT_TOKEN"},
+	"passphrase": {"passphrase-file", "a passphrase on the command line could be read by others on this machine: give --passphrase-file FILE, or fd:N"},
 }
 
 func (l *line) unknownFlag(name string) error {
-	if why, ok := instead[name]; ok {
-		return l.misuse("there is no --%s: %s", name, why)
+	if other, ok := instead[name]; ok {
+		if _, f := l.lookup(other.flag); f != nil && l.last().Name != "run" { // whose token file is one that it writes
+			return l.misuse("there is no --%s: %s", name, other.why)
+		}
 	}
 	var names []string
 	for _, c := range l.path {

@@ -14,7 +14,8 @@ func tokenCommand() *cli.Command {
 		Usage:    "list, revoke and introspect access tokens",
 		Description: `Agents obtain access tokens by themselves ("brevet client token", or any OAuth
 client). With these commands you look at tokens and revoke one. You name a token by
-its jti: 40 hexadecimal digits.`,
+its jti, which has 40 hexadecimal digits, or by the 8 or more of them that brevet token
+list shows.`,
 		Subcommands: []*cli.Command{
 			{
 				Name:  "list",
@@ -37,7 +38,7 @@ until it expires; the receipt says when. Exit status 1 means that it was not
 revoked; the message says why.
 
 Example:
-  $ brevet token revoke 0b3c…9e`,
+  $ brevet token revoke 7c21d40a`,
 				Flags:  []cli.Flag{reasonFlag("audit log", "unspecified")},
 				Action: tokenRevoke,
 			},

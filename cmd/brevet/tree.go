@@ -32,9 +32,13 @@ directory, so they run on the same machine, as the same user or as root.
 Try it without traces: brevet dev
 
 Exit status:
-  0  done
+  0  done, or there was nothing left to do, or nothing to list
   1  refused or failed; one line on standard error says what, and what to do
-  2  the command line makes no sense`,
+  2  the command line makes no sense, whatever the authority holds: an unknown flag, a
+     name that no agent can have; no server was asked, and no file was read
+
+So a name that is not well-formed is 2, and a well-formed name of no agent is 1.
+An argument or flag for a file takes - for standard input or output.`,
 		Flags: globalFlags(),
 		Subcommands: []*cli.Command{
 			initCommand(),

@@ -64,10 +64,16 @@ func TestAgentAdd(t *testing.T) {
 	}
 }
 
+// publicKey is one that an agent may have.
+const publicKey = `-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=
+-----END PUBLIC KEY-----
+`
+
 func TestAgentSet(t *testing.T) {
 	f := fakeServer(t, answers{"PATCH /agents/bot": api.Agent{Name: "bot", State: "active"}})
 	key := filepath.Join(t.TempDir(), "key.pem")
-	if err := os.WriteFile(key, []byte("PEM"), 0o600); err != nil {
+	if err := os.WriteFile(key, []byte(publicKey), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -75,16 +81,15 @@ func TestAgentSet(t *testing.T) {
 		want string
 	}{
 		{[]string{"--owner", "you"}, `{"owner":"you"}`},
-		{[]string{"--scope", ""}, `{"scopes":[]}`},
+		{[]string{"--clear", "scope"}, `{"scopes":[]}`},
 		{[]string{"--scope", "a", "--scope", "b"}, `{"scopes":["a","b"]}`},
-		{[]string{"--purpose", "", "--audience", ""}, `{"purpose":"","audiences":[]}`},
-		{[]string{"--dns", "", "--ip", "::1"}, `{"dns":[],"ips":["::1"]}`},
-		{[]string{"--label", "a=", "--label", "b=c=d"}, `{"labels":{"a":"","b":"c=d"}}`},
-		{[]string{"--key", key}, `{"keys":["PEM"]}`},
-		{[]string{"--key", ""}, `{"keys":[]}`},
+		{[]string{"--clear", "purpose", "--clear", "audience"}, `{"purpose":"","audiences":[]}`},
+		{[]string{"--clear", "dns", "--ip", "::1"}, `{"dns":[],"ips":["::1"]}`},
+		{[]string{"--remove-label", "a", "--label", "b=c=d"}, `{"labels":{"a":"","b":"c=d"}}`},
+		{[]string{"--key", key}, `{"keys":["` + strings.ReplaceAll(publicKey, "\n", `\n`) + `"]}`},
+		{[]string{"--clear", "key"}, `{"keys":[]}`},
 		{[]string{"--ttl", "0"}, `{"ttl":0}`},
 		{[]string{"--expires", "never"}, `{"expires":"0001-01-01T00:00:00Z"}`},
-		{[]string{"--expires", ""}, `{"expires":"0001-01-01T00:00:00Z"}`},
 	} {
 		ask(t, append([]string{"agent", "set", "bot"}, c.argv...)...)
 		got := strings.TrimPrefix(f.asked[len(f.asked)-1], "PATCH /agents/bot ")
@@ -126,13 +131,13 @@ func TestAgentListFilters(t *testing.T) {
 func TestReceipts(t *testing.T) {
 	r := api.Receipt{At: time.Now(), Certificates: 1, Tokens: 2, ACMEAccounts: 1, CRL: []api.CRLNumber{{Issuer: "aa", Number: 7}}, DeadAfter: soon}
 	f := fakeServer(t, answers{
-		"POST /agents/bot/suspend": r, "POST /agents/bot/decommission": r, "POST /certificates/0a/revoke": r, "POST /tokens/0b/revoke": r, "POST /revoke": r,
+		"POST /agents/bot/suspend": r, "POST /agents/bot/decommission": r, "POST /certificates/9f3ac02e/revoke": r, "POST /tokens/7c21d40a/revoke": r, "POST /revoke": r,
 	})
 	for typed, asked := range map[string]string{
 		"agent suspend bot --reason keyCompromise": `POST /agents/bot/suspend {"reason":"keyCompromise"}`,
 		"agent decommission bot":                   `POST /agents/bot/decommission {}`,
-		"cert revoke 0a":                           `POST /certificates/0a/revoke {}`,
-		"token revoke 0b":                          `POST /tokens/0b/revoke {}`,
+		"cert revoke 9f3ac02e":                     `POST /certificates/9f3ac02e/revoke {}`,
+		"token revoke 7c21d40a":                    `POST /tokens/7c21d40a/revoke {}`,
 		"revoke --owner me":                        `POST /revoke {"owner":"me"}`,
 	} {
 		out := ask(t, strings.Fields(typed)...)

@@ -48,9 +48,23 @@ func span(d time.Duration) string {
 // count returns a number and its noun: "1 certificate", "2 access tokens".
 func count[N int | int64](n N, noun string) string {
 	if n != 1 {
-		noun = strings.TrimSuffix(noun, "y") + map[bool]string{true: "ies", false: "s"}[strings.HasSuffix(noun, "y")]
+		noun = plural(noun)
 	}
 	return fmt.Sprintf("%d %s", n, noun)
+}
+
+// plural returns the plural of an English noun: certificates, entries, keys.
+func plural(noun string) string {
+	stem, y := strings.CutSuffix(noun, "y")
+	if y && stem != "" && !strings.ContainsAny(stem[len(stem)-1:], "aeiou") {
+		return stem + "ies"
+	}
+	return noun + "s"
+}
+
+// were returns a count and the verb that goes with it: "1 argument was".
+func were(n int, noun string) string {
+	return count(n, noun) + map[bool]string{true: " was", false: " were"}[n == 1]
 }
 
 // size returns a number of bytes.

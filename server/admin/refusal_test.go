@@ -95,10 +95,10 @@ func TestCredentialsThatAreRefused(t *testing.T) {
 	revoke := func(s, why string) func() error {
 		return func() error { return only(c.RevokeCertificate(ctx, s, why)) }
 	}
-	w.refused("no serial number", 400, "want 40 hexadecimal digits", "", "", revoke("junk", ""))
+	w.refused("no serial number", 400, "want its 40 hexadecimal digits", "", "", revoke("junk", ""))
 	w.refused("a reason that is none", 400, "want one of", "", "", revoke(serial(w.bot), "bored"))
 	w.refused("the server's own certificate", 409, "the server's own certificate", "certificate.revoke", "brevet", revoke(own, ""))
-	w.refused("to show no serial number", 400, "want 40 hexadecimal digits", "", "", func() error { return only(c.Certificate(ctx, "0")) })
+	w.refused("to show no serial number", 400, "want its 40 hexadecimal digits", "", "", func() error { return only(c.Certificate(ctx, "0")) })
 	w.refused("to show what never was", 404, unknown, "", "", func() error { return only(c.Certificate(ctx, unknown)) })
 	w.refused("to list a state that is none", 400, "want active, revoked or expired", "", "", func() error { return only(c.Certificates(ctx, "", "dead")) })
 	w.refused("a certificate again", 409, "revoked already", "certificate.revoke", "bot", revoke(first, "superseded"))
@@ -118,7 +118,7 @@ func TestCredentialsThatAreRefused(t *testing.T) {
 	w.refused("of the server's profile", 400, "no such profile", "certificate.issue", "bot", issue("bot", api.IssueRequest{Profile: "server"}))
 
 	end := func(jti, why string) func() error { return func() error { return only(c.RevokeToken(ctx, jti, why)) } }
-	w.refused("no jti", 400, "want 40 hexadecimal digits", "", "", end("junk", ""))
+	w.refused("no jti", 400, "want its 40 hexadecimal digits", "", "", end("junk", ""))
 	w.refused("a reason that is none, for a token", 400, "want one of", "", "", end(jti, "bored"))
 	for _, what := range []struct {
 		action string

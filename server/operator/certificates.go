@@ -98,11 +98,11 @@ func (s *Service) listCertificates(ctx context.Context, _ policy.Principal, in a
 }
 
 func (s *Service) showCertificate(ctx context.Context, _ policy.Principal, in api.CertificateRequest) (out api.Certificate, err error) {
-	serial, err := agents.ParseCredentialID(in.Serial)
-	if err != nil {
-		return out, err
-	}
 	err = s.DB.View(ctx, func(tx storage.Tx) error {
+		serial, err := s.serial(tx, in.Serial)
+		if err != nil {
+			return err
+		}
 		c, err := ca.Get(tx, serial)
 		if err != nil {
 			return err
@@ -114,7 +114,7 @@ func (s *Service) showCertificate(ctx context.Context, _ policy.Principal, in ap
 }
 
 func (s *Service) revokeCertificate(ctx context.Context, p policy.Principal, in api.CertificateRevocation) (api.Receipt, error) {
-	serial, err := agents.ParseCredentialID(in.Serial)
+	serial, err := viewed(ctx, s.DB, in.Serial, s.serial)
 	if err != nil {
 		return api.Receipt{}, err
 	}

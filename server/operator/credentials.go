@@ -1,10 +1,16 @@
 package operator
 
 import (
+	"context"
+	"fmt"
+	"iter"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/tokens"
 )
 
 func (s *Service) credentialOperations() []Operation {
@@ -36,6 +42,63 @@ func state(s *agents.Standing, c agents.Credential, now time.Time) (string, agen
 
 // past is how far back lists look for credentials that have expired.
 const past = 24 * time.Hour
+
+// resolve returns the credential that a reference names among those given. Errors
+// call it what.
+func resolve(text, what string, among iter.Seq2[agents.Credential, error]) (agents.CredentialID, error) {
+	r, err := agents.ParseCredentialRef(text)
+	if err != nil {
+		return agents.CredentialID{}, err
+	}
+	if id, ok := r.Whole(); ok {
+		return id, nil
+	}
+	var found []agents.CredentialID
+	for c, err := range among {
+		if err != nil {
+			return agents.CredentialID{}, err
+		}
+		if r.Names(c.ID) {
+			found = append(found, c.ID)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return agents.CredentialID{}, fmt.Errorf("%w: no %s that is valid or expired within the last day begins with %s", storage.ErrNotFound, what, text)
+	case 1:
+		return found[0], nil
+	}
+	return agents.CredentialID{}, fmt.Errorf("%w %s %s: %d begin so, among them %s and %s; give more digits", agents.ErrInvalid, what, text, len(found), found[0], found[1])
+}
+
+// credentialsOf yields the credentials of records.
+func credentialsOf[R any](records iter.Seq2[R, error], of func(R) agents.Credential) iter.Seq2[agents.Credential, error] {
+	return func(yield func(agents.Credential, error) bool) {
+		for r, err := range records {
+			if !yield(of(r), err) {
+				return
+			}
+		}
+	}
+}
+
+// serial returns the certificate's identifier that a reference names.
+func (s *Service) serial(tx storage.Tx, text string) (agents.CredentialID, error) {
+	all := ca.Since(tx, s.Clock.Now().Add(-past))
+	return resolve(text, "certificate", credentialsOf(all, func(c ca.Certificate) agents.Credential { return c.Credential }))
+}
+
+// jti returns the token's identifier that a reference names.
+func (s *Service) jti(tx storage.Tx, text string) (agents.CredentialID, error) {
+	all := tokens.Since(tx, s.Clock.Now().Add(-past))
+	return resolve(text, "access token", credentialsOf(all, func(t tokens.Token) agents.Credential { return t.Credential }))
+}
+
+// viewed runs a look-up on a snapshot.
+func viewed(ctx context.Context, db storage.DB, text string, find func(storage.Tx, string) (agents.CredentialID, error)) (id agents.CredentialID, err error) {
+	err = db.View(ctx, func(tx storage.Tx) error { id, err = find(tx, text); return err })
+	return id, err
+}
 
 // checkAgent checks the name of an agent by which a list is filtered; "" means all.
 func checkAgent(name string) error {

@@ -52,7 +52,7 @@ func newToken(t tokens.Token, state string, cutoff agents.Cutoff) api.Token {
 }
 
 func (s *Service) revokeToken(ctx context.Context, p policy.Principal, in api.TokenRevocation) (api.Receipt, error) {
-	jti, err := agents.ParseCredentialID(in.ID)
+	jti, err := viewed(ctx, s.DB, in.ID, s.jti)
 	if err != nil {
 		return api.Receipt{}, err
 	}

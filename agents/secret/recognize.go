@@ -1,0 +1,60 @@
+package secret
+
+import (
+	"crypto/x509"
+	"regexp"
+	"strings"
+)
+
+// forms are the forms of the secrets that are recognized, and what each is.
+var forms = []struct {
+	kind string
+	mark string // is in every text that has the form; looking for it is cheap
+	form *regexp.Regexp
+}{
+	{"an enrollment token", "brevet_enroll_", regexp.MustCompile(`brevet_enroll_[A-Za-z0-9_-]{16,}`)},
+	{"an ACME key", "brevet_eab_", regexp.MustCompile(`brevet_eab_[A-Za-z0-9_-]{16,}`)},
+	{"a private key", "PRIVATE KEY", regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)`)},
+	{"an access token", "eyJ", regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*`)}, // any JWS or JWE
+}
+
+// Recognize returns what secret stands in text, by its form: "an enrollment token", "an
+// ACME key", "a private key" in PEM, or "an access token", which is any JWT. It returns ""
+// if it recognizes none.
+func Recognize(text string) string {
+	for _, f := range forms {
+		if strings.Contains(text, f.mark) && f.form.MatchString(text) {
+			return f.kind
+		}
+	}
+	return ""
+}
+
+// Redact returns text with each secret in it that [Recognize] knows replaced. People and
+// programs put secrets in wrong places, such as a token in a user name; what logs and
+// errors repeat of such input passes through here.
+func Redact(text string) string {
+	for _, f := range forms {
+		if strings.Contains(text, f.mark) {
+			text = f.form.ReplaceAllString(text, hidden)
+		}
+	}
+	return text
+}
+
+// RecognizeFile is Recognize for a file, which may also have a private key in DER.
+func RecognizeFile(file []byte) string {
+	if kind := Recognize(string(file)); kind != "" {
+		return kind
+	}
+	if _, err := x509.ParsePKCS8PrivateKey(file); err == nil {
+		return "a private key"
+	}
+	if _, err := x509.ParseECPrivateKey(file); err == nil {
+		return "a private key"
+	}
+	if _, err := x509.ParsePKCS1PrivateKey(file); err == nil {
+		return "a private key"
+	}
+	return ""
+}

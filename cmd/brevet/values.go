@@ -1,0 +1,145 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/secret"
+)
+
+// read makes a function that only checks of a parser.
+func read[T any](parse func(string) (T, error)) func(string) error {
+	return func(s string) error { _, err := parse(s); return err }
+}
+
+// argumentTypes are the parsers of arguments that name something, by the word for it in
+// the manual.
+var argumentTypes = map[string]func(string) error{
+	"NAME":     read(agents.ParseName),
+	"SERIAL":   read(agents.ParseCredentialRef),
+	"JTI":      read(agents.ParseCredentialRef),
+	"[ISSUER]": keyIdentifier,
+}
+
+// flagTypes are the parsers of operators' flags that name something. Flags of brevet
+// client go to an authority that may be of another version, which checks them.
+var flagTypes = map[string]func(string) error{
+	"agent":        read(agents.ParseName),
+	"scope":        scope,
+	"audience":     read(agents.ParseAudience),
+	"dns":          read(agents.ParseDNS),
+	"ip":           read(agents.ParseIP),
+	"reason":       read(agents.ParseReason),
+	"clear":        setting,
+	"trust-domain": read(agents.ParseTrustDomain),
+}
+
+// setting accepts what --clear can make empty.
+func setting(s string) error {
+	if !slices.Contains(erasable, s) {
+		return fmt.Errorf("invalid value %.80q: want %s", s, orList(erasable))
+	}
+	return nil
+}
+
+// scope accepts one scope.
+func scope(s string) error {
+	if strings.Contains(s, " ") {
+		return fmt.Errorf("invalid scope %.80q: give --scope once for each", s)
+	}
+	_, err := agents.ParseScopes(s)
+	return err
+}
+
+// keyIdentifier accepts the identifier of a CA's key.
+func keyIdentifier(s string) error {
+	if len(s)%2 != 0 || len(s) > 64 || strings.Trim(s, "0123456789abcdefABCDEF:") != "" {
+		return fmt.Errorf("invalid issuer %.80q: want the hexadecimal key identifier that brevet key list shows", s)
+	}
+	return nil
+}
+
+// checkValues refuses values that are not of their type, so that nothing is asked with
+// them. Secrets come first: they are not repeated.
+func (l *line) checkValues() error {
+	for _, s := range l.args {
+		if kind := secret.Recognize(s); kind != "" && l.last().ArgsUsage != "TOKEN" {
+			return l.misplaced("an argument", kind)
+		}
+	}
+	for _, g := range l.flags {
+		if kind := secret.Recognize(g.value); kind != "" {
+			return l.misplaced("--"+g.name, kind)
+		}
+	}
+	if n := l.streams(); n > 1 {
+		return l.misuse("standard input can be read once, and - stands %d times", n)
+	}
+	wanted := strings.Fields(l.last().ArgsUsage)
+	for i, s := range l.args {
+		what := wanted[min(i, len(wanted)-1)]
+		if err := checkValue(what, s, argumentTypes[what]); err != nil {
+			return l.misuse("%v", err)
+		}
+	}
+	for _, g := range l.flags {
+		_, f := l.lookup(g.name)
+		var parse func(string) error
+		if len(l.path) > 1 && l.path[1].Name != "client" {
+			parse = flagTypes[g.name]
+		}
+		if err := checkValue(placeholder(f), g.value, parse); err != nil {
+			return l.misuse("--%s: %v", g.name, err)
+		}
+	}
+	return nil
+}
+
+// streams counts how often the line says that standard input is read.
+func (l *line) streams() (n int) {
+	for _, s := range l.args {
+		if s == "-" {
+			n++
+		}
+	}
+	for _, g := range l.flags {
+		if _, f := l.lookup(g.name); g.value == "-" && placeholder(f) == "FILE" && g.name != "out" {
+			n++
+		}
+	}
+	return n
+}
+
+// checkValue checks one value: by its parser, or among the few that the placeholder lists.
+// The server has more to say of what an optional argument may be.
+func checkValue(placeholder, value string, parse func(string) error) error {
+	if parse != nil {
+		return parse(value)
+	}
+	if few := strings.Split(placeholder, "|"); len(few) > 1 && placeholder[0] != '[' && !slices.Contains(few, value) {
+		return fmt.Errorf("invalid value %.80q: want %s", value, orList(few))
+	}
+	return nil
+}
+
+// orList returns "a, b or c".
+func orList(words []string) string {
+	n := len(words) - 1
+	return strings.Join(words[:n], ", ") + " or " + words[n]
+}
+
+// misplaced says that a secret stands where others can read it, without repeating it.
+func (l *line) misplaced(where, kind string) error {
+	return l.misuse("%s looks like %s, and every user of this machine can read the command line: nothing was done with it, but treat it as known to others", where, kind)
+}
+
+// notSecret refuses the content of a file that is about to be sent and holds a secret by
+// mistake.
+func notSecret(flag, name string, file []byte) error {
+	if kind := secret.RecognizeFile(file); kind != "" {
+		return fmt.Errorf("--%s: %s holds %s, which is not what belongs here: nothing was sent", flag, name, kind)
+	}
+	return nil
+}
