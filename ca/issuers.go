@@ -170,7 +170,7 @@ func (ca *CA) atWork(tx storage.Tx) (issuing []certified, https string, err erro
 		return nil, "", err
 	}
 	for _, k := range all {
-		if k.State != keys.StateRetired || !ca.clock.Now().Before(k.Retired.Add(maxProfile)) {
+		if k.State != keys.StateRetired || !k.Destroyed.IsZero() || !ca.clock.Now().Before(k.Retired.Add(maxProfile)) {
 			continue
 		}
 		if compromised, err := agents.IssuerCompromised(tx, k.ID); err != nil {

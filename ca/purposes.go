@@ -2,6 +2,9 @@ package ca
 
 import "github.com/brevet-ca/brevet/storage/keys"
 
+// KeptFor is how long a retired issuer's certificates may live.
+const KeptFor = maxProfile
+
 // Purposes returns what the keys of CAs are for.
 func Purposes() keys.Purposes {
 	return keys.Purposes{

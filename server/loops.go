@@ -27,6 +27,7 @@ func (s *Server) loops() []loop {
 		{"crl", 0, func(ctx context.Context) { s.authority.CRL.Run(ctx, unpublished) }},
 		{"root-crl", crl.Interval, s.publishRoots},
 		{"keys", 10 * time.Second, s.promoteKeys},
+		{"spent-keys", 20 * time.Minute, s.destroySpent},
 		{"renew", time.Minute, s.renew},
 		{"refusals", time.Minute, s.flush},
 		{"checkpoint", time.Minute, s.saveCheckpoint},
@@ -71,6 +72,12 @@ func (s *Server) publishRoots(ctx context.Context) {
 func (s *Server) promoteKeys(ctx context.Context) {
 	if err := s.authority.PromoteDue(ctx); err != nil && ctx.Err() == nil {
 		s.Log.Error("a key could not take over; trying again in 5m", "error", err)
+	}
+}
+
+func (s *Server) destroySpent(ctx context.Context) {
+	if err := s.authority.DestroySpent(ctx); err != nil && ctx.Err() == nil {
+		s.Log.Error("a retired key could not be destroyed; trying again later", "error", err)
 	}
 }
 

@@ -64,7 +64,7 @@ func eachPublished(tx storage.Tx, now time.Time, fn func(keys.Key, jose.Key) err
 		return err
 	}
 	for _, k := range all {
-		if k.State == keys.StateRetired && now.After(k.Retired.Add(maxLifetime+agents.ClockTolerance)) {
+		if k.State == keys.StateRetired && now.After(k.Retired.Add(KeptFor)) {
 			continue
 		}
 		if compromised, err := agents.IssuerCompromised(tx, k.ID); err != nil {

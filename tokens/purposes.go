@@ -16,6 +16,9 @@ const CacheLifetime = 5 * time.Minute
 // time between making and publishing it.
 const announced = CacheLifetime + 30*time.Second
 
+// KeptFor is how long a retired key is published: until the last token that it signed is dead.
+const KeptFor = maxLifetime + agents.ClockTolerance
+
 // Purposes returns what the keys of tokens are for.
 func Purposes() keys.Purposes {
 	var postQuantum []keys.Algorithm

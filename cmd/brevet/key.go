@@ -12,7 +12,7 @@ func keyCommand() *cli.Command {
 	return &cli.Command{
 		Name:     "key",
 		Category: aboutLog,
-		Usage:    "list and rotate the authority's signing keys",
+		Usage:    "list, rotate and destroy the authority's signing keys",
 		Description: `The authority has a key for each thing that it signs: root (the issuers'
 certificates), issuer (agents' certificates, CRLs and OCSP), profile-issuer (the same
 for profiles that have an algorithm of their own), tokens (access tokens), tokens-pq
@@ -116,8 +116,49 @@ Examples:
 				},
 				Action: keyRotate,
 			},
+			{
+				Name:      "destroy",
+				Usage:     "destroy the private half of a retired key",
+				ArgsUsage: "ID",
+				Description: `Destroys the file of a retired key and forgets the key. The server does this by itself
+when nothing that the key signed is alive any more: a token key an hour after its
+rotation, an issuer when its last certificate has ended and left the CRL. The file of
+the audit log's key goes as well; its public half stays, to verify old checkpoints.
+
+ID is a key identifier, as brevet key list shows. While something that the key signed
+is alive, the command is refused, because the key still signs its issuer's CRL. If a
+retired key was stolen, give --compromised: all that it signed is dead for good, and
+an issuer is revoked by the root's CRL, as with brevet key rotate --compromised.
+
+A backup from before the rotation can be restored only with the file of the key that was
+active then. Keep copies of key files for as long as you keep such backups.
+
+Examples:
+  $ brevet key destroy 0b3c48a1d2f06e7b9c5d4e3f2a1b0c9d8e7f6a5b
+  $ brevet key destroy 0b3c48a1d2f06e7b9c5d4e3f2a1b0c9d8e7f6a5b --compromised`,
+				Flags:  []cli.Flag{&cli.BoolFlag{Name: "compromised", Usage: "the key is stolen: end all that it signed"}},
+				Action: keyDestroy,
+			},
 		},
 	}
+}
+
+func keyDestroy(c *cli.Context) error {
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	k, err := server.DestroyKey(c.Context, c.Args().First(), c.Bool("compromised"))
+	if err != nil {
+		return err
+	}
+	return answer(c, k, []string{k.ID}, func(p *page) {
+		p.line("The file of the %s key %s is destroyed. Remove copies of it, too.", k.Purpose, k.ID)
+		if k.Ended != nil {
+			p.line("All that it signed is dead: %s.", holdings(*k.Ended))
+			p.deadAfter(*k.Ended)
+		}
+	})
 }
 
 func keyList(c *cli.Context) error {

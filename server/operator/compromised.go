@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -19,12 +20,8 @@ func (s *Service) rotateCompromised(ctx context.Context, p policy.Principal, ask
 		_, err = s.Authority.Rotate(ctx, p, asked)
 		return api.Rotated{}, err
 	}
-	var ended []holding
-	held := s.surveyed(ctx, func(_ agents.Agent, c agents.Credential) bool { return c.Issuer == old.ID })
-	if err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
-		ended, err = held(tx, s.Clock.Now())
-		return err
-	}); err != nil {
+	ended, err := s.signedBy(ctx, old.ID)
+	if err != nil {
 		return api.Rotated{}, err
 	}
 	asked.Counts = *counts(count(ended, s.Clock.Now(), 0))
@@ -40,5 +37,40 @@ func (s *Service) rotateCompromised(ctx context.Context, p policy.Principal, ask
 	}
 	receipt := s.receipt(ctx, ended, 0)
 	out.Ended = &receipt
+	return out, nil
+}
+
+// signedBy returns the credentials of a key that can be used now.
+func (s *Service) signedBy(ctx context.Context, key string) (found []holding, err error) {
+	var by choice = func(_ agents.Agent, c agents.Credential) bool { return c.Issuer == key }
+	err = s.DB.View(ctx, func(tx storage.Tx) error {
+		found, err = by.at(tx, s.Clock.Now())
+		return err
+	})
+	return found, err
+}
+
+// destroyKey destroys the private half of a retired key.
+func (s *Service) destroyKey(ctx context.Context, p policy.Principal, in api.DestroyRequest) (api.Destroyed, error) {
+	k, err := s.Authority.Key(ctx, in.ID)
+	if err != nil {
+		return api.Destroyed{}, err
+	}
+	asked := authority.Destruction{ID: k.ID, Compromised: in.Compromised}
+	var ended []holding
+	if in.Compromised {
+		if ended, err = s.signedBy(ctx, k.ID); err != nil {
+			return api.Destroyed{}, err
+		}
+		asked.Counts = *counts(count(ended, s.Clock.Now(), 0))
+	}
+	if err := s.Authority.Destroy(ctx, p, asked); err != nil {
+		return api.Destroyed{}, err
+	}
+	out := api.Destroyed{Key: newKey(k, time.Time{})}
+	if in.Compromised {
+		receipt := s.receipt(ctx, ended, 0)
+		out.Ended = &receipt
+	}
 	return out, nil
 }

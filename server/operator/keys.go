@@ -19,6 +19,7 @@ func (s *Service) keyOperations() []Operation {
 	return []Operation{
 		operation(api.ListKeys, s.listKeys),
 		operation(api.RotateKey, s.rotateKey),
+		operation(api.DestroyKey, s.destroyKey),
 		operation(api.DryRunKey, s.dryRunKey),
 		operation(api.DryRunAll, s.dryRunAll),
 	}

@@ -34,6 +34,7 @@ const (
 	ACMEAuthorizationDeactivate Action = "acme.authorization.deactivate"
 	ACMERequest                 Action = "acme.request"
 
+	KeyDestroy       Action = "key.destroy"
 	KeyCompromise    Action = "key.compromise"
 	KeyAnnounce      Action = "key.announce"
 	KeyRotate        Action = "key.rotate"
@@ -109,6 +110,7 @@ var actions = []ActionSpec{
 	{KeyCompromise, "A key was to count as stolen, so that all that it signed is dead, and a new one was to take its place. Without a root at hand there is no new issuer yet.", Operator, "the key's purpose", []string{"from", "to", "counts"}},
 	{KeyAnnounce, "A new key was to be published, which takes the place of the old one once nobody has an older copy of the public keys.", Operator, "the key's purpose", []string{"from", "to"}},
 	{KeyRotate, "A new key took the place of an old one, or was to: by an operator, or by the server when the key was announced for long enough.", Operator | System, "the key's purpose", []string{"from", "to"}},
+	{KeyDestroy, "The private half of a retired key was to be destroyed: by an operator, or by the server when all that it signed was dead.", Operator | System, "the key's purpose", []string{"from", "counts"}},
 	{AuthorityInit, "The authority was made.", Operator | System, "the trust domain", []string{"to", "principal"}},
 	{AuthorityRestore, "The store was restored from a backup. This is the first event after those that the backup holds.", Operator | System, "the trust domain", []string{"file", "size", "principal"}},
 	// These have no details on purpose: earlier versions refuse events that have

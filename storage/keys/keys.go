@@ -12,10 +12,11 @@
 // record. The store itself is trusted: anyone who can write records can make any key
 // the active one.
 //
-// On creation the private half is durable before the record is committed, and on
-// removal it goes first. A crash between the two leaves a private half that no
-// record names, which is never read and may be deleted, or the record of a
-// retired key without one, whose removal may be repeated.
+// On creation the private half is durable before the record is committed. A crash between
+// the two leaves a private half that no record names, which is never read and may be
+// deleted. On removal the record says first that the private half is given up ([Discard]),
+// then that goes ([Source.Destroy]), and then the record ([Remove]). After a crash, the
+// last two may be repeated.
 package keys
 
 import (
@@ -45,7 +46,8 @@ type Key struct {
 	Created   time.Time `json:"created"`
 	Activated time.Time `json:"activated,omitzero"`
 	Retired   time.Time `json:"retired,omitzero"`
-	Public    []byte    `json:"public"` // DER SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7)
+	Destroyed time.Time `json:"destroyed,omitzero"` // from then on, the private half is not used and not missed
+	Public    []byte    `json:"public"`             // DER SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7)
 
 	// Alternative is that of the second half of a key that has two.
 	Alternative []byte `json:"alternative,omitempty"`

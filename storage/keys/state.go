@@ -139,7 +139,21 @@ func (ps Purposes) PromoteEarly(tx storage.Tx, id string, now time.Time) (Key, e
 	return k, put(tx, k)
 }
 
-// Remove forgets a retired key, after [Source.Destroy]: nothing
+// Discard notes that the private half of a retired key is given up. [Source.Destroy]
+// comes next.
+func Discard(tx storage.Tx, id string, now time.Time) (Key, error) {
+	k, err := Get(tx, id)
+	if err != nil {
+		return k, err
+	}
+	if err := k.Removable(); err != nil || !k.Destroyed.IsZero() {
+		return k, err
+	}
+	k.Destroyed = now
+	return k, put(tx, k)
+}
+
+// Remove forgets a retired key, after [Discard] and [Source.Destroy]: nothing
 // that it signed can be verified by the store's own records any more.
 func Remove(tx storage.Tx, id string) error {
 	k, err := Get(tx, id)

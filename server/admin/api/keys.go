@@ -7,10 +7,11 @@ import (
 
 // Operations on the signing keys.
 var (
-	ListKeys  = Operation[struct{}, []Key]{"GET /keys"}
-	RotateKey = Operation[RotateRequest, Rotated]{"POST /keys/{purpose}/rotate"}
-	DryRunKey = Operation[DryRunKeyRequest, DryRun]{"POST /keys/{purpose}/dry-run"}
-	DryRunAll = Operation[DryRunRequest, []DryRun]{"POST /keys/dry-run"}
+	ListKeys   = Operation[struct{}, []Key]{"GET /keys"}
+	RotateKey  = Operation[RotateRequest, Rotated]{"POST /keys/{purpose}/rotate"}
+	DestroyKey = Operation[DestroyRequest, Destroyed]{"POST /keys/{id}/destroy"}
+	DryRunKey  = Operation[DryRunKeyRequest, DryRun]{"POST /keys/{purpose}/dry-run"}
+	DryRunAll  = Operation[DryRunRequest, []DryRun]{"POST /keys/dry-run"}
 )
 
 // A Key is what operators see of a signing key.
@@ -42,6 +43,18 @@ type Rotated struct {
 	SignsFrom time.Time `json:"signs_from,omitzero"` // if it is only announced
 	Ended     *Receipt  `json:"ended,omitempty"`     // what a compromised key had signed
 	Remarks   []string  `json:"remarks,omitempty"`   // what the operator should know about it
+}
+
+// A DestroyRequest is about a retired key.
+type DestroyRequest struct {
+	ID          string `path:"id" json:"-"`
+	Compromised bool   `query:"compromised" json:"-"` // it is stolen: what it signed is dead for good
+}
+
+// Destroyed says what became of a key.
+type Destroyed struct {
+	Key
+	Ended *Receipt `json:"ended,omitempty"` // what a compromised key had signed
 }
 
 // A DryRunKeyRequest is about a rotation that is not carried out.
@@ -114,6 +127,12 @@ func (c *Client) RotateKeyNow(ctx context.Context, purpose, algorithm string) (R
 // is stopped and the answer has no new key.
 func (c *Client) RotateCompromisedKey(ctx context.Context, purpose, algorithm string) (Rotated, error) {
 	return ask(ctx, c, RotateKey, RotateRequest{Purpose: purpose, Algorithm: algorithm, Compromised: true})
+}
+
+// DestroyKey destroys the private half of a retired key. If it is compromised, all that it
+// signed is dead.
+func (c *Client) DestroyKey(ctx context.Context, id string, compromised bool) (Destroyed, error) {
+	return ask(ctx, c, DestroyKey, DestroyRequest{id, compromised})
 }
 
 // DryRunKey says what RotateKeyTo would do, and changes nothing.
