@@ -33,10 +33,13 @@ func NewCredentialID(expires time.Time) (CredentialID, error) {
 }
 
 // ParseCredentialID reads the 40 hexadecimal digits that String writes. It also
-// accepts upper case and colons, because openssl prints serial numbers so, and a
+// accepts upper case, colons and 0x, because openssl prints serial numbers so, and a
 // missing zero at the beginning, because other tools leave it out.
 func ParseCredentialID(s string) (CredentialID, error) {
 	var id CredentialID
+	if len(s) > 2 && (s[:2] == "0x" || s[:2] == "0X") {
+		s = s[2:]
+	}
 	digits := make([]byte, 0, 2*len(id)+1)
 	for i := 0; i < len(s) && len(digits) <= 2*len(id); i++ {
 		if s[i] != ':' {

@@ -65,12 +65,12 @@ func TestNothingIsIssuedWithAnUnsetClock(t *testing.T) {
 const someID = "0c5e8e7a00112233445566778899aabbccddeeff"
 
 var notIDs = []string{
-	"", "0", someID[2:], someID + "0", someID + "00", "8" + someID[1:], "g" + someID[1:], "0x" + someID, " " + someID, someID + "\n", someID + "\x00", "-" + someID[1:],
+	"", "0", someID[2:], someID + "0", someID + "00", "8" + someID[1:], "g" + someID[1:], "0x", "0x0x" + someID, "x" + someID, " " + someID, someID + "\n", someID + "\x00", "-" + someID[1:],
 	strings.Replace(someID, "5", "５", 1), strings.Repeat(":", 40), strings.Repeat("0", 1<<16), strings.Repeat(":", 1<<16),
 }
 
 func TestParseCredentialID(t *testing.T) {
-	for _, s := range []string{someID, strings.ToUpper(someID), someID[1:], "0C:5E:8E:7A:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"} {
+	for _, s := range []string{someID, strings.ToUpper(someID), someID[1:], "0x" + someID, "0X" + someID[1:], "0C:5E:8E:7A:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"} {
 		if id, err := agents.ParseCredentialID(s); err != nil || id.String() != someID {
 			t.Errorf("ParseCredentialID(%q) = %s, %v", s, id, err)
 		}
@@ -109,6 +109,9 @@ func FuzzParseCredentialID(f *testing.F) {
 		}
 		if again, err := agents.ParseCredentialID(id.String()); again != id || err != nil {
 			t.Errorf("%s printed and parsed is %s, %v", id, again, err)
+		}
+		if len(s) > 2 && strings.EqualFold(s[:2], "0x") {
+			s = s[2:]
 		}
 		if digits := strings.ReplaceAll(s, ":", ""); !strings.EqualFold(digits, id.String()) && !strings.EqualFold("0"+digits, id.String()) {
 			t.Errorf("%q was read as %s", s, id)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/keycheck"
+	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -21,14 +21,14 @@ type PublicKey []byte
 
 // ParsePublicKey reads one PEM block of type PUBLIC KEY (RFC 7468, section 13).
 func ParsePublicKey(text []byte) (PublicKey, error) {
-	block, rest := pem.Decode(text)
-	if block == nil || block.Type != "PUBLIC KEY" || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, fmt.Errorf("%w public key: want one PEM block \"PUBLIC KEY\", as openssl pkey -pubout writes it", ErrInvalid)
+	der, err := pkix.ReadPEM(text, "PUBLIC KEY")
+	if err != nil {
+		return nil, fmt.Errorf("%w public key: %w; openssl pkey -pubout writes what is wanted", ErrInvalid, err)
 	}
-	if err := checkPublicKey(block.Bytes); err != nil {
+	if err := checkPublicKey(der); err != nil {
 		return nil, err
 	}
-	return block.Bytes, nil
+	return der, nil
 }
 
 func checkPublicKey(spki PublicKey) error {

@@ -93,7 +93,6 @@ func notPublicKeys(t testing.TB) map[string]string {
 		"a certificate":      as("CERTIFICATE", block.Bytes),
 		"PKCS #1":            as("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(rsaKey())),
 		"two keys":           good + good,
-		"text after it":      good + "more",
 		"an octet after it":  as("PUBLIC KEY", append(append([]byte{}, block.Bytes...), 0)),
 		"cut off":            as("PUBLIC KEY", block.Bytes[:len(block.Bytes)-1]),
 		"no octets":          as("PUBLIC KEY", nil),

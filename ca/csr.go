@@ -1,11 +1,9 @@
 package ca
 
 import (
-	"bytes"
 	"crypto/x509"
 	xpkix "crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/pem"
 	"errors"
 	"fmt"
 
@@ -33,11 +31,11 @@ type CSR struct {
 
 // ParseCSRPEM reads a request from one PEM block (RFC 7468, section 7).
 func ParseCSRPEM(text []byte) (*CSR, error) {
-	block, rest := pem.Decode(text)
-	if block == nil || (block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST") || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, fmt.Errorf("%w certificate request: want one PEM block \"CERTIFICATE REQUEST\"", agents.ErrInvalid)
+	der, err := pkix.ReadPEM(text, "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")
+	if err != nil {
+		return nil, fmt.Errorf("%w certificate request: %w", agents.ErrInvalid, err)
 	}
-	return ParseCSR(block.Bytes)
+	return ParseCSR(der)
 }
 
 // ParseCSR reads a request in DER. It refuses one that is too large, whose

@@ -124,14 +124,14 @@ func TestParseCSRPEM(t *testing.T) {
 	der := csrDER(t, newECDSA(t, elliptic.P256()), nil)
 	good := pemOf("CERTIFICATE REQUEST", der)
 	for what, text := range map[string]string{
-		"as openssl writes it": good, "of old tools": pemOf("NEW CERTIFICATE REQUEST", der), "with text before it": "Certificate Request:\n    Data:\n" + good, "with line ends of Windows": strings.ReplaceAll(good, "\n", "\r\n") + "\r\n",
+		"as openssl writes it": good, "of old tools": pemOf("NEW CERTIFICATE REQUEST", der), "with text before it": "Certificate Request:\n    Data:\n" + good, "with text after it": good + "junk", "with a byte order mark": "\ufeff" + good, "with line ends of Windows": strings.ReplaceAll(good, "\n", "\r\n") + "\r\n",
 	} {
 		if _, err := ca.ParseCSRPEM([]byte(text)); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	for what, text := range map[string]string{
-		"nothing": "", "junk": "junk", "DER": string(der), "a certificate": pemOf("CERTIFICATE", der), "a private key": pemOf("PRIVATE KEY", der), "two": good + good, "text after it": good + "junk",
+		"nothing": "", "junk": "junk", "DER": string(der), "a certificate": pemOf("CERTIFICATE", der), "a private key": pemOf("PRIVATE KEY", der), "two": good + good,
 		"cut off": good[:len(good)-10], "an empty block": pemOf("CERTIFICATE REQUEST", nil), "an end only": good[len(good)/2:],
 	} {
 		_, err := ca.ParseCSRPEM([]byte(text))

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -72,7 +73,7 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, er
 	if err := readJSON(w, r, map[string]any{"token": &token, "csr": &request, "profile": &profile}); err != nil {
 		return nil, err
 	}
-	e, err := agents.ParseEnrollment(token)
+	e, err := agents.ParseEnrollment(strings.TrimSpace(token)) // files end with a newline
 	if err != nil {
 		return nil, err
 	}

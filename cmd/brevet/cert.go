@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage/durable"
 )
@@ -163,10 +164,21 @@ func certRevoke(c *cli.Context) error {
 	return receipt(c, r, "Done")
 }
 
+// checkRequest says what a file is that is no request in PEM, before it is sent as text.
+func checkRequest(name string, file []byte) error {
+	if _, err := pkix.ReadPEM(file, "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
 func certIssue(c *cli.Context) error {
 	csr, err := input(c, c.String("csr"))
 	if err == nil {
 		err = notSecret("csr", c.String("csr"), csr)
+	}
+	if err == nil {
+		err = checkRequest(c.String("csr"), csr)
 	}
 	if err != nil {
 		return err

@@ -118,9 +118,12 @@ func readDER(file []byte, limit int, kinds ...string) ([][]byte, error) {
 	if len(file) > limit {
 		return nil, fmt.Errorf("it has more than %d octets", limit)
 	}
+	file = bytes.TrimPrefix(file, []byte("\xef\xbb\xbf")) // a byte order mark
 	switch {
 	case len(file) == 0:
 		return nil, errors.New("it is empty")
+	case bytes.HasPrefix(file, []byte{0xff, 0xfe}), bytes.HasPrefix(file, []byte{0xfe, 0xff}):
+		return nil, errors.New("it is in UTF-16: write it again in UTF-8 or ASCII")
 	case bytes.Contains(file, pemBegin):
 		return readPEM(file, kinds)
 	case file[0] != 0x30: // the tag of a SEQUENCE

@@ -250,7 +250,7 @@ func TestSignerRefusals(t *testing.T) {
 }
 
 // TestCriticalAlternative: extensions that are critical, as BouncyCastle writes them, are
-// understood. What cannot be checked is then refused.
+// understood. If they cannot be checked, the certificate is refused.
 func TestCriticalAlternative(t *testing.T) {
 	root := newCA(t, alternativeMode, "root", nil)
 	issuing := newCA(t, alternativeMode, "issuing", root, func(c *x509.Certificate) {

@@ -60,15 +60,24 @@ func ReadPassphrase(source string) (Passphrase, error) {
 		return Passphrase{}, fmt.Errorf("reading the passphrase: %w", err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxPassphrase+2))
+	text, err := io.ReadAll(io.LimitReader(f, maxPassphrase+3))
 	if err != nil {
 		return Passphrase{}, fmt.Errorf("reading the passphrase: %w", err)
 	}
-	p, err := newPassphrase(bytes.TrimSuffix(text, []byte("\n")))
+	p, err := newPassphrase(withoutLineEnd(text))
 	if err != nil {
 		return p, fmt.Errorf("reading %s: %w", source, err)
 	}
 	return p, nil
+}
+
+// withoutLineEnd drops the end of the line that editors write, those of Windows too.
+func withoutLineEnd(text []byte) []byte {
+	line, ended := bytes.CutSuffix(text, []byte("\n"))
+	if !ended {
+		return text
+	}
+	return bytes.TrimSuffix(line, []byte("\r"))
 }
 
 func openSource(source string) (*os.File, error) {
