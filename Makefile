@@ -69,11 +69,15 @@ cross: ## that every platform builds
 # jose needs a node from 24.7 on for ML-DSA: npm has it as a package, too.
 NPM      = jose@6.2.18 @noble/post-quantum@0.7.1 openid-client@6.9.0 oauth4webapi@3.8.8 @modelcontextprotocol/sdk@1.32.2
 NPM_NODE = node -e 'crypto.subtle.generateKey("ML-DSA-44", false, ["sign"]).catch(() => console.log("node-" + process.platform + "-" + process.arch + "@24.11.0"))' 2>/dev/null
-PEERS = openssl curl node:nodejs npm unshare:util-linux ocsptool:gnutls-bin certbot lego dehydrated uacme pebble pebble-challtestsrv:pebble
+PEERS = openssl curl node:nodejs npm unshare:util-linux ocsptool:gnutls-bin certbot lego dehydrated uacme pebble pebble-challtestsrv:pebble \
+	nginx haproxy apache2 psql:postgresql javac:default-jdk-headless
+# Debian starts the servers that it installs, unless this program refuses (invoke-rc.d(8)).
+POLICY = /usr/sbin/policy-rc.d
 
 peers: ## installs the programs that interoperability tests talk to, where it can
-	@for p in $(PEERS); do command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; done; \
+	@PATH="$$PATH:/usr/sbin"; for p in $(PEERS); do command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; done; \
 	 if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	   [ -e $(POLICY) ] || { trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod 755 $(POLICY); }; \
 	   apt-get update -qq; for p in $$missing; do DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$p; done; fi; \
 	 for p in $(PEERS); do command -v $${p%:*} >/dev/null || echo "SKIPPED: tests that need $${p%:*}: install $${p#*:}, or run as root where there is apt"; done
 	@test -d bin/npm/node_modules/@modelcontextprotocol/sdk || { mkdir -p bin/npm && npm install --prefix bin/npm --ignore-scripts --no-audit --no-fund --silent $(NPM) $$($(NPM_NODE)); } || \

@@ -20,6 +20,7 @@ var layers = map[string]string{
 	"server/test/crash":        "",
 	"server/test/disk":         "",
 	"server/test/interop":      "",
+	"server/test/readers":      "",
 	"server/test/storm":        "",
 	"server/test/upgrade":      "",
 	"server/test/rawacme":      "server/servertest",
