@@ -43,7 +43,7 @@ func (s *Service) revoke(r *request) (*answer, error) {
 		claim = s.claimOfKey(r, serial)
 	}
 	// A full disk must not stop a revocation.
-	_, err = s.CA.Revoke(storage.Urgent(r.ctx), claim, serial, why)
+	_, err = s.CA.Revoke(storage.UrgentOfAgent(r.ctx), claim, serial, why)
 	switch {
 	case errors.Is(err, agents.ErrRevoked):
 		return nil, newProblem("alreadyRevoked", "the certificate is revoked already")

@@ -27,6 +27,8 @@ type group struct {
 	tables tables
 	size   int64         // of what was put, even if it was undone
 	kept   int           // members whose writes b holds
+	need   int64         // room that these writes may take, see (*tx).need
+	floor  int64         // room that must be left after the commit
 	spoil  error         // if set, why b must not be committed
 	back   chan struct{} // a member hands the group back
 	done   chan struct{} // closed after the commit
@@ -47,9 +49,9 @@ func (db *DB) Update(ctx context.Context, fn func(storage.Tx) error) error {
 		return err
 	}
 	defer db.users.Done()
-	urgent := storage.IsUrgent(ctx)
+	urgent := storage.UrgencyOf(ctx)
 	failed, err := db.join(ctx, db.turns, urgent, fn)
-	if failed && urgent && db.broken.Load() == nil {
+	if failed && urgent != storage.NotUrgent && db.broken.Load() == nil {
 		_, err = db.join(context.WithoutCancel(ctx), db.alone, urgent, fn)
 	}
 	return err
@@ -57,7 +59,7 @@ func (db *DB) Update(ctx context.Context, fn func(storage.Tx) error) error {
 
 // join runs fn in the next group that turns offers. It reports whether fn failed
 // because the group's commit did.
-func (db *DB) join(ctx context.Context, turns <-chan *group, urgent bool, fn func(storage.Tx) error) (failed bool, err error) {
+func (db *DB) join(ctx context.Context, turns <-chan *group, urgent storage.Urgency, fn func(storage.Tx) error) (failed bool, err error) {
 	select {
 	case <-ctx.Done():
 		return false, ctx.Err()
@@ -76,7 +78,7 @@ func (db *DB) join(ctx context.Context, turns <-chan *group, urgent bool, fn fun
 }
 
 // run runs fn as a member of g and always hands g back.
-func (db *DB) run(g *group, urgent bool, fn func(storage.Tx) error) error {
+func (db *DB) run(g *group, urgent storage.Urgency, fn func(storage.Tx) error) error {
 	defer func() { g.back <- struct{}{} }()
 	if g.b == nil {
 		if broken := db.broken.Load(); broken != nil && !db.mend() {
@@ -89,7 +91,7 @@ func (db *DB) run(g *group, urgent bool, fn func(storage.Tx) error) error {
 		g.b = b
 		db.makeRoom(b.Size())
 	}
-	if db.room.full != nil && !urgent {
+	if db.room.full != nil && !db.room.admits(g, urgent) {
 		return db.room.full
 	}
 	t := &tx{b: g.b, tables: &g.tables}
@@ -110,6 +112,8 @@ func (db *DB) run(g *group, urgent bool, fn func(storage.Tx) error) error {
 		return nil
 	}
 	g.kept++
+	g.need += t.need()
+	g.floor = max(g.floor, floors[urgent])
 	g.spoil = t.dropTables()
 	return g.spoil
 }
@@ -168,6 +172,9 @@ func (db *DB) finish(g *group) error {
 		return errors.Join(g.spoil, g.b.Rollback())
 	case g.kept == 0:
 		return g.b.Rollback()
+	}
+	if err := db.fits(g); err != nil {
+		return errors.Join(err, g.b.Rollback())
 	}
 	id := g.b.ID()
 	db.hide(g)

@@ -25,6 +25,9 @@ const reserve = 4 << 20
 // ahead is how much room is allocated at once, beyond the reserve.
 const ahead = 4 << 20
 
+// spareAgain is how much room ends the refusals on a full disk.
+const spareAgain = reserve + ahead/4
+
 // retryAfter is how long we wait before asking a full disk for room again: some file
 // systems take long to find out that they are full.
 const retryAfter = time.Second
@@ -34,6 +37,7 @@ type room struct {
 	end    int64     // the file's blocks before this byte are on the disk
 	failed time.Time // when the disk last refused
 	full   error     // why transactions that are not urgent are refused
+	spare  int64     // the room that there was when the group began
 	take   func(f *os.File, from, to int64) (int64, error)
 }
 
@@ -45,11 +49,11 @@ func (db *DB) makeRoom(used int64) {
 	r.end = max(r.end, used)
 	free := int64(db.bolt.Stats().FreePageN) * int64(db.bolt.Info().PageSize)
 	enough := func() bool {
-		spare := r.end - used + free
+		r.spare = r.end - used + free
 		if r.full != nil { // a few transactions' pages come and go
-			return spare >= reserve+ahead/4
+			return r.spare >= spareAgain
 		}
-		return spare >= reserve
+		return r.spare >= reserve
 	}
 	if enough() {
 		db.setFull(nil)
@@ -64,10 +68,42 @@ func (db *DB) makeRoom(used int64) {
 		db.setFull(nil)
 	case isFull(err):
 		r.failed = time.Now()
-		db.setFull(fmt.Errorf("%w: until there is room again on the disk of %s, nothing but revocations is recorded; clear some, nothing needs restarting", storage.ErrFull, db.path))
+		db.setFull(db.fullError())
 	default:
 		r.failed = time.Now() // the next commit will show
 	}
+}
+
+func (db *DB) fullError() error {
+	return fmt.Errorf("%w: until there is room again on the disk of %s, nothing but revocations is recorded; clear some, nothing needs restarting", storage.ErrFull, db.path)
+}
+
+// floors say how much room a transaction must leave to those that are more urgent.
+var floors = [...]int64{storage.NotUrgent: reserve, storage.HalfUrgent: reserve / 2, storage.WhollyUrgent: 0}
+
+// admits reports whether one more transaction may join g on a full disk.
+func (r *room) admits(g *group, u storage.Urgency) bool {
+	return u == storage.WhollyUrgent || u == storage.HalfUrgent && r.spare-g.need-new(tx).need() >= floors[u]
+}
+
+// fits returns an error if the commit of g could take room that its members must leave to
+// others: a group of many large transactions may have begun when there was just enough.
+func (db *DB) fits(g *group) error {
+	r := &db.room
+	left := func() int64 { return r.spare - g.need }
+	if g.floor == 0 || left() >= g.floor {
+		return nil
+	}
+	before := r.end
+	err := db.extend(g.b.Size(), g.floor+g.need+r.end-g.b.Size()-r.spare)
+	if r.spare += r.end - before; left() >= g.floor || !isFull(err) {
+		return nil // or the commit will show
+	}
+	if r.spare < spareAgain { // smaller groups will not fit for long
+		r.failed = time.Now()
+		db.setFull(db.fullError())
+	}
+	return fmt.Errorf("committing: %w", db.fullError())
 }
 
 // extend allocates room on the disk so that want bytes follow the used pages, or as much

@@ -233,6 +233,10 @@ func (t *tx) Drop(table string) error {
 	return nil
 }
 
+// need is how much room the writes may take: a few scattered pages that are copied, and
+// what was put, on pages that are not full.
+func (t *tx) need() int64 { return 3*4096 + t.size*3/2 }
+
 // wrote reports whether there is anything to commit.
 func (t *tx) wrote() bool { return len(t.changes) > 0 || t.dropped }
 

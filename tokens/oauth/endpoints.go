@@ -126,7 +126,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.Tokens.Revoke(storage.Urgent(r.Context()), s.claim(c), t.ID, agents.Superseded)
+	_, err = s.Tokens.Revoke(storage.UrgentOfAgent(r.Context()), s.claim(c), t.ID, agents.Superseded)
 	if errors.Is(err, ErrClient) {
 		return err // it ended meanwhile
 	}

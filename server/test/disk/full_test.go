@@ -5,11 +5,13 @@ package disk_test
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -193,4 +195,54 @@ func TestStartOnAFullDisk(t *testing.T) {
 	filler.stop()
 	servertest.InTime(t, "adding an agent", func() error { return second(w.Admin.AddAgent(t.Context(), "late", api.Change{Owner: new("team")})) })
 	w.WantSound()
+}
+
+// TestAgentCannotEatTheReserve: an agent fills what it may, then ends its own tokens on the
+// full disk, which is urgent, too, for as long as the store lets it. After that,
+// operators suspend it and many others.
+func TestAgentCannotEatTheReserve(t *testing.T) {
+	dir := smallDisk(t)
+	w := servertest.New(t)
+	w.Configure("limits: {tokens: 100000, events: 100000}\n")
+	n := 400
+	if os.Getenv("BREVET_LONG") != "" {
+		n = 6000
+	}
+	evil := w.Enroll("evil", agents.Change{Scopes: []string{"read"}, Audiences: []string{"https://api.example"}, TTL: new(time.Hour)})
+	for i := range 40 {
+		w.Add(fmt.Sprintf("good-%d", i), agents.Change{})
+	}
+	var tokens []string
+	for range n {
+		got := evil.Token(nil)
+		if got.Status != http.StatusOK {
+			break // the disk is full already
+		}
+		tokens = append(tokens, got.JSON["access_token"].(string))
+	}
+	fill(t, dir)
+	exhaust(t, w)
+	ended := 0
+	for _, token := range tokens {
+		switch got := w.PostForm(evil.HTTP, "/oauth/revoke", url.Values{"token": {token}}); got.Status {
+		case http.StatusOK:
+			ended++
+		case http.StatusServiceUnavailable:
+		default:
+			t.Fatalf("revoking its own token: %d %s", got.Status, got.Body)
+		}
+	}
+	t.Logf("%d of %d tokens could be ended", ended, len(tokens))
+	if ended < min(100, n) {
+		t.Errorf("%d tokens could be ended", ended)
+	}
+	if err := second(w.Admin.Suspend(t.Context(), "evil", "")); err != nil {
+		t.Error(err)
+	}
+	for i := range 40 {
+		if err := second(w.Admin.Suspend(t.Context(), fmt.Sprintf("good-%d", i), "")); err != nil {
+			t.Fatalf("agent %d: %v", i, err)
+		}
+	}
+	servertest.Want(t, "the suspended agent", evil.Renew(), http.StatusUnauthorized, "")
 }

@@ -21,7 +21,7 @@ type fullStore struct {
 }
 
 func (s *fullStore) Update(ctx context.Context, fn func(storage.Tx) error) error {
-	if storage.IsUrgent(ctx) {
+	if storage.UrgencyOf(ctx) != storage.NotUrgent {
 		s.urgent++
 	}
 	_ = s.View(ctx, fn)
