@@ -55,7 +55,7 @@ func newInterrupted(t *testing.T) (*world, *interrupted) {
 	if err := a.assemble(keyfile.NewStore(a.Dir, keyfile.NoPassphrase)); err != nil {
 		t.Fatal(err)
 	}
-	a.agents, a.public, a.operators = a.observed(a.agentHandler()), a.observed(a.publicHandler()), fromHere(t, a.observed(a.admin))
+	a.agents, a.public, a.operators = a.observed(a.agentHandler()), a.observed(a.publicHandler()), fromHere(t, a.observed(a.operatorHandler()))
 	return a, d
 }
 

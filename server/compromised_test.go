@@ -169,7 +169,7 @@ func (a *world) restarted(t *testing.T) {
 	if err := s.authority.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	a.agents, a.public, a.operators = s.observed(s.agentHandler()), s.observed(s.publicHandler()), fromHere(t, s.observed(s.admin))
+	a.agents, a.public, a.operators = s.observed(s.agentHandler()), s.observed(s.publicHandler()), fromHere(t, s.observed(s.operatorHandler()))
 }
 
 // TestCompromisedTokenKeyEnds: it leaves the JWK Set at once, and what it signed is dead by

@@ -77,7 +77,7 @@ func FuzzStranger(f *testing.F) {
 	}
 	issuer := a.authority.CA.Issuer().ID
 	public := []string{
-		"/roots.pem", "/chain.pem", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/oauth/jwks", "/metrics", "/healthz", "/readyz",
+		"/roots.pem", "/chain.pem", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/oauth/jwks", "/healthz", "/readyz",
 		ca.CRLPath(issuer), ca.CertificatePath(issuer),
 	}
 	const form, doc = "application/x-www-form-urlencoded", "application/json"

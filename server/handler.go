@@ -58,8 +58,6 @@ func (s *Server) agentHandler() http.Handler {
 	mux.Handle("POST "+oauth.RevokePath, limited(http.HandlerFunc(s.oauth.ServeRevoke)))
 	mux.Handle("POST "+acme.Path, limited(s.acme))
 	mux.Handle(acme.Path, s.acme)
-	// As a function: as a value in an interface, it would link all that metrics can do.
-	mux.HandleFunc("GET /metrics", s.metrics.ServeHTTP)
 	s.health(mux)
 	return s.relying.Handler(s.bodies.Handler(mux))
 }

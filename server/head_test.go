@@ -43,7 +43,7 @@ func TestHEADIsAnsweredLikeGET(t *testing.T) {
 	if resp, err := w.Client().Head(w.URL + "/acme/new-nonce"); err != nil || resp.StatusCode != http.StatusOK || resp.Header.Get("Replay-Nonce") == "" {
 		t.Errorf("a nonce by HEAD: %+v, %v", resp, err)
 	}
-	if text := w.Get(w.Client(), "/metrics"); strings.Contains(text, `status="0"`) {
+	if text := w.Metrics(); strings.Contains(text, `status="0"`) {
 		t.Errorf("requests are counted with no status:\n%s", text)
 	}
 }

@@ -357,7 +357,7 @@ func TestPublicDocuments(t *testing.T) {
 		kind   string
 	}{
 		w.URL + "/healthz": {200, "text/plain; charset=utf-8"}, w.URL + "/readyz": {200, "text/plain; charset=utf-8"}, w.HTTP + "/healthz": {200, "text/plain; charset=utf-8"},
-		w.URL + "/roots.pem": {200, "application/pem-certificate-chain"}, w.URL + "/chain.pem": {200, "application/pem-certificate-chain"}, w.URL + "/metrics": {200, "text/plain; version=0.0.4; charset=utf-8"},
+		w.URL + "/roots.pem": {200, "application/pem-certificate-chain"}, w.URL + "/chain.pem": {200, "application/pem-certificate-chain"}, w.URL + "/metrics": {404, "text/plain; charset=utf-8"},
 		w.HTTP + ca.CertificatePath(w.Issuer): {200, "application/pkix-cert"}, w.HTTP + ca.CRLPath(w.Issuer): {200, "application/pkix-crl"},
 		w.HTTP + ca.OCSPPath + "/MAA=": {400, "application/ocsp-response"}, w.HTTP + ca.OCSPPath: {405, "text/plain; charset=utf-8"}, w.URL + ca.OCSPPath + "/MAA=": {404, "text/plain; charset=utf-8"},
 		w.HTTP + "/issuer/00.cer": {404, "text/plain; charset=utf-8"}, w.HTTP + "/issuer/" + w.Issuer: {404, "text/plain; charset=utf-8"}, w.HTTP + "/crl/00.crl": {404, "text/plain; charset=utf-8"},

@@ -16,8 +16,9 @@ import (
 // Listeners belong to a program that embeds the server. Run closes them. Run does not
 // serve one that is nil: the program may mount its handler instead.
 type Listeners struct {
-	HTTPS net.Listener // accepts bare connections, on which Run speaks TLS; see Server.Handler
-	HTTP  net.Listener // see Server.PublicHandler
+	HTTPS   net.Listener // accepts bare connections, on which Run speaks TLS; see Server.Handler
+	HTTP    net.Listener // see Server.PublicHandler
+	Metrics net.Listener // see Server.MetricsHandler
 }
 
 // Timeouts bound every connection that Run accepts: a slower client has no use for a
@@ -34,6 +35,10 @@ var defaults = Timeouts{Header: 5 * time.Second, Read: 15 * time.Second, Write: 
 // publicIdle is how long a connection over plain HTTP may idle: clients that fetch a list
 // there come back in minutes.
 const publicIdle = 10 * time.Second
+
+// metricsConnections is how many connections may be open where metrics have a listener of
+// their own: those of a few collectors.
+const metricsConnections = 64
 
 const maxHeader = 32 << 10 // a token with a post-quantum signature has 8 kB
 
@@ -54,6 +59,7 @@ type endpoint struct {
 const (
 	agentsHere    = "https"
 	publicHere    = "http"
+	metricsHere   = "metrics"
 	operatorsHere = "operators"
 )
 
@@ -64,14 +70,16 @@ func (e endpoint) serve() error {
 	return e.server.Serve(e.Listener)
 }
 
-// listeningAt returns where the endpoint of a role listens, for the log.
+const nowhere = "not here"
+
+// listeningAt returns where the endpoint of a role listens, for the log, or nowhere.
 func listeningAt(endpoints []endpoint, role string) string {
 	for _, e := range endpoints {
 		if e.role == role {
 			return e.Addr().String()
 		}
 	}
-	return "not here"
+	return nowhere
 }
 
 func closeAll(endpoints []endpoint) {
@@ -107,6 +115,11 @@ func (s *Server) listen() (open []endpoint, err error) {
 		srv := add(publicHere, l, s.observed(s.publicHandler()))
 		srv.ConnState, srv.IdleTimeout = l.ConnState, min(srv.IdleTimeout, publicIdle)
 	}
+	if network.Metrics != nil {
+		l := limit.NewListener(network.Metrics, metricsConnections)
+		s.listeners = append(s.listeners, l)
+		add(metricsHere, l, s.observed(s.metricsHandler())).ConnState = l.ConnState
+	}
 	if err != nil {
 		return open, err
 	}
@@ -114,7 +127,7 @@ func (s *Server) listen() (open []endpoint, err error) {
 	if err != nil {
 		return open, err
 	}
-	srv := add(operatorsHere, l, s.observed(s.admin))
+	srv := add(operatorsHere, l, s.observed(s.operatorHandler()))
 	srv.ConnContext = admin.ConnContext
 	srv.WriteTimeout, srv.ReadTimeout = 0, 0 // backups and audit tail take their time
 	return open, nil
@@ -126,11 +139,18 @@ func (s *Server) network() (l Listeners, err error) {
 	if s.Listeners != nil {
 		return *s.Listeners, nil
 	}
-	if l.HTTPS, err = net.Listen("tcp", s.file.Listen); err != nil {
-		return Listeners{}, fmt.Errorf("listening on %s, as brevet.yaml says: %w", s.file.Listen, err)
-	}
-	if l.HTTP, err = net.Listen("tcp", s.file.ListenHTTP); err != nil {
-		return Listeners{HTTPS: l.HTTPS}, fmt.Errorf("listening on %s, as brevet.yaml says: %w", s.file.ListenHTTP, err)
+	for _, e := range []struct {
+		into    *net.Listener
+		address string
+	}{{&l.HTTPS, s.file.Listen}, {&l.HTTP, s.file.ListenHTTP}, {&l.Metrics, s.file.ListenMetrics}} {
+		if e.address == "" {
+			continue // only metrics need no listener
+		}
+		opened, err := net.Listen("tcp", e.address)
+		if err != nil {
+			return l, fmt.Errorf("listening on %s, as brevet.yaml says: %w", e.address, err)
+		}
+		*e.into = opened
 	}
 	return l, nil
 }

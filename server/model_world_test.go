@@ -74,7 +74,7 @@ func newAuthority(t testing.TB, change ...func(*InitConfig)) *world {
 	if err := s.authority.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	a.agents, a.public, a.operators = s.observed(s.agentHandler()), s.observed(s.publicHandler()), fromHere(t, s.observed(s.admin))
+	a.agents, a.public, a.operators = s.observed(s.agentHandler()), s.observed(s.publicHandler()), fromHere(t, s.observed(s.operatorHandler()))
 	return a
 }
 

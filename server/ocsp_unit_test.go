@@ -98,7 +98,7 @@ func TestOCSPByGET(t *testing.T) {
 		t.Errorf("over HTTPS: %d", got.status)
 	}
 	a.good(leaf)
-	counted := a.ask(a.agents, "GET", "/metrics", "", "", nil).body
+	counted := a.ask(a.operators, "GET", "/metrics", "", "", nil).body
 	for _, want := range []string{`brevet_requests_total{route="GET /ocsp/{request}",status="200"} 9`, `brevet_requests_total{route="GET /ocsp/{request}",status="400"} 1`, `brevet_requests_total{route="POST /ocsp",status="200"} 1`} {
 		if !strings.Contains(counted, want+"\n") {
 			t.Errorf("no %s in\n%s", want, counted)

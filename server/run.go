@@ -29,6 +29,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.url = s.file.Advertise
 	s.Log.Info("ready", "https", listeningAt(endpoints, agentsHere), "http", listeningAt(endpoints, publicHere), "version", s.Version)
+	if at := listeningAt(endpoints, metricsHere); at != nowhere {
+		s.Log.Info("metrics", "http", at)
+	}
 	s.mounted.set(true)
 	close(s.ready)
 	select {

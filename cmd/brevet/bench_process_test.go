@@ -1,10 +1,9 @@
 package main
 
 import (
-	"bufio"
+	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,9 +17,8 @@ import (
 
 // A process is a server that a benchmark measures from outside.
 type process struct {
-	cmd     *exec.Cmd
-	metrics string // URL of its counters, if it has any
-	http    *http.Client
+	cmd      *exec.Cmd
+	counters *api.Client // serves its counters, if it has any
 }
 
 // usage is what a process has used since it started.
@@ -57,17 +55,12 @@ func (p *process) usage() usage {
 
 // count returns one of the counters that the process serves.
 func (p *process) count(name string) int64 {
-	if p.metrics == "" {
+	var text strings.Builder
+	if p.counters == nil || p.counters.Metrics(context.Background(), &text) != nil {
 		return 0
 	}
-	resp, err := p.http.Get(p.metrics)
-	if err != nil {
-		return 0
-	}
-	defer resp.Body.Close()
-	lines := bufio.NewScanner(resp.Body)
-	for lines.Scan() {
-		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+	for line := range strings.Lines(text.String()) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+" "); ok {
 			n, _ := strconv.ParseFloat(value, 64)
 			return int64(n)
 		}
@@ -102,7 +95,7 @@ func startAuthority(b testing.TB, flags ...string) (*process, authority) {
 	if err := appendTo(filepath.Join(dir, "brevet.yaml"), benchLimits); err != nil {
 		b.Fatal(err)
 	}
-	p := &process{cmd: exec.Command("brevet", "serve", "--quiet", "--dir", dir), metrics: "https://" + https + "/metrics", http: insecure()}
+	p := &process{cmd: exec.Command("brevet", "serve", "--quiet", "--dir", dir), counters: api.Dial(dir)}
 	start(b, p)
 	for range 500 {
 		if _, err = api.Dial(dir).Status(b.Context()); err == nil {

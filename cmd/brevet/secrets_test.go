@@ -113,7 +113,7 @@ func TestSecretsInNoForm(t *testing.T) {
 	}
 	l.run("audit", "export")
 	l.run("backup", l.path("backup.db"))
-	l.written["the metrics"] = l.get(url + "/metrics")
+	l.written["the metrics"] = l.metrics()
 	secrets["run"] = bytes.TrimSpace(l.read("run-token"))
 	server.Process.Signal(syscall.SIGTERM)
 	if err := server.Wait(); err != nil {
@@ -265,17 +265,12 @@ func (l *life) ask(url, access, enrollment string) {
 	}
 }
 
-func (l *life) get(url string) []byte {
-	resp, err := anyServer().Get(url)
-	if err != nil {
+func (l *life) metrics() []byte {
+	var text bytes.Buffer
+	if err := api.Dial(l.path("a")).Metrics(l.t.Context(), &text); err != nil {
 		l.t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return body
+	return text.Bytes()
 }
 
 // clientRun keeps an identity fresh until it has run a command once.

@@ -42,6 +42,7 @@ type File struct {
 	AdvertiseHTTP string // http URL of ListenHTTP as relying parties reach it; see BaseURL
 	Listen        string // address for HTTPS
 	ListenHTTP    string // address for what is public and signed: CRLs, OCSP and issuers
+	ListenMetrics string // address for metrics over plain HTTP; "" means the admin socket alone
 	Profiles      map[string]ca.ProfileConfig
 	Keys          struct {
 		Plain          bool   // the operator chose not to seal key files
@@ -97,6 +98,7 @@ func parse(text []byte) (*File, error) {
 		"advertise_http": parsed(&f.AdvertiseHTTP, parseAdvertiseHTTP),
 		"listen":         parsed(&f.Listen, parseAddress),
 		"listen_http":    parsed(&f.ListenHTTP, parseAddress),
+		"listen_metrics": parsed(&f.ListenMetrics, parseAddress),
 		"profiles":       f.readProfiles,
 		"keys":           f.readKeys,
 		"log":            f.readLog,

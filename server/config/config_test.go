@@ -23,6 +23,7 @@ trust_domain: example.internal
 advertise: https://CA.example:8443/
 listen: "[::]:8443"
 listen_http: :80
+listen_metrics: 127.0.0.1:9090
 profiles:
   default: {lifetime: 10m}
   batch:
@@ -44,7 +45,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("got %+v, %v", least, err)
 	}
 	want := &File{
-		TrustDomain: "example.internal", Advertise: "https://ca.example:8443", Listen: "[::]:8443", ListenHTTP: ":80",
+		TrustDomain: "example.internal", Advertise: "https://ca.example:8443", Listen: "[::]:8443", ListenHTTP: ":80", ListenMetrics: "127.0.0.1:9090",
 		Profiles: map[string]ca.ProfileConfig{"default": {Lifetime: 10 * time.Minute}, "batch": {Lifetime: 2 * time.Hour, MaxLifetime: 24 * time.Hour}, "hybrid": {Algorithm: "mldsa65-ecdsa-p256-sha512"}},
 	}
 	want.ACME = acme.ChallengeConfig{
@@ -181,12 +182,16 @@ func FuzzParse(f *testing.F) {
 				profiles[name]["algorithm"] = string(p.Algorithm)
 			}
 		}
-		written, err := yaml.Marshal(map[string]any{
+		all := map[string]any{
 			"trust_domain": string(got.TrustDomain), "advertise": got.Advertise, "listen": got.Listen, "listen_http": got.ListenHTTP, "profiles": profiles,
 			"keys": map[string]any{"plain": got.Keys.Plain, "passphrase_file": got.Keys.PassphraseFile},
 			"log":  map[string]string{"level": got.Log.Level.String(), "format": map[bool]string{true: "json", false: "text"}[got.Log.JSON]},
 			"acme": acmeKeys(got.ACME), "crl": crlKeys(got.CRL.Bundle), "limits": limitKeys(got.Limits), "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
-		})
+		}
+		if got.ListenMetrics != "" {
+			all["listen_metrics"] = got.ListenMetrics
+		}
+		written, err := yaml.Marshal(all)
 		if err != nil {
 			t.Fatal(err)
 		}

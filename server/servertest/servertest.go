@@ -214,6 +214,16 @@ func (w *World) Get(c *http.Client, path string) string {
 	return string(body)
 }
 
+// Metrics returns the metrics, which operators can read.
+func (w *World) Metrics() string {
+	w.t.Helper()
+	var text strings.Builder
+	if err := w.Admin.Metrics(w.t.Context(), &text); err != nil {
+		w.t.Fatal(err)
+	}
+	return text.String()
+}
+
 // File returns the path of a file in the authority's directory.
 func (w *World) File(name string) string { return filepath.Join(w.Dir, name) }
 

@@ -13,10 +13,11 @@ var (
 	PublishCRL = Operation[struct{}, CRL]{"POST /crl"}
 	ShowStatus = Operation[struct{}, Status]{"GET /status"}
 	Backup     = Operation[struct{}, Stream]{"GET /backup"}
+	Metrics    = Operation[struct{}, Stream]{"GET /metrics"}
 )
 
-// A Stream is an answer that is not one JSON document: the store itself, or a
-// line for each entry of the log.
+// A Stream is an answer that is not one JSON document: the store itself, a line for
+// each entry of the log, or metrics.
 type Stream struct{}
 
 // A CRL is what operators see of a published list.
@@ -82,13 +83,23 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 
 // Backup writes a copy of the store, as of one instant, to w.
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
-	body, err := c.open(ctx, Backup.route, new(struct{}))
+	return c.copy(ctx, Backup, "the backup", w)
+}
+
+// Metrics writes the metrics of the server, in the text format of Prometheus, to w.
+func (c *Client) Metrics(ctx context.Context, w io.Writer) error {
+	return c.copy(ctx, Metrics, "the metrics", w)
+}
+
+// copy writes the answer of an operation that takes nothing to w.
+func (c *Client) copy(ctx context.Context, o Operation[struct{}, Stream], what string, w io.Writer) error {
+	body, err := c.open(ctx, o.route, new(struct{}))
 	if err != nil {
 		return err
 	}
 	defer body.Close()
 	if _, err := io.Copy(w, body); err != nil {
-		return fmt.Errorf("receiving the backup: %w", err)
+		return fmt.Errorf("receiving %s: %w", what, err)
 	}
 	return nil
 }

@@ -311,8 +311,8 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 	w := impatient(t, time.Second)
 	var wait sync.WaitGroup
 	for name, be := range map[string]func(*sloth) error{
-		"HTTP/1.1":   func(s *sloth) error { return s.overTLS("http/1.1").neverRead("/metrics") },
-		"HTTP/2":     func(s *sloth) error { return s.overTLS("h2").neverReadH2("/metrics") },
+		"HTTP/1.1":   func(s *sloth) error { return s.overTLS("http/1.1").neverRead("/oauth/jwks") },
+		"HTTP/2":     func(s *sloth) error { return s.overTLS("h2").neverReadH2("/oauth/jwks") },
 		"plain HTTP": func(s *sloth) error { return s.plainly(func(s *sloth) error { return s.neverRead("/crl/x.crl") }) },
 	} {
 		wait.Go(func() {
