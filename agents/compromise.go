@@ -76,12 +76,18 @@ func Certifiable(tx storage.Tx, n Name, hash [32]byte, unsettledAt time.Time) er
 	if known {
 		return ErrKeyCompromised
 	}
-	count, err := compromisedCounts.Get(tx, string(n))
-	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+	counted, err := compromisedCounts.Has(tx, string(n)) // it rarely is, and Get makes an error of that
+	if err != nil {
 		return err
 	}
-	if count.Keys >= maxCompromised {
-		return fmt.Errorf("%w: %d", ErrManyCompromised, count.Keys)
+	if counted {
+		count, err := compromisedCounts.Get(tx, string(n))
+		if err != nil {
+			return err
+		}
+		if count.Keys >= maxCompromised {
+			return fmt.Errorf("%w: %d", ErrManyCompromised, count.Keys)
+		}
 	}
 	at, err := Unsettled(tx)
 	if err == nil && !at.IsZero() && !at.Equal(unsettledAt) {
@@ -93,11 +99,10 @@ func Certifiable(tx storage.Tx, n Name, hash [32]byte, unsettledAt time.Time) er
 // Unsettled returns the time of the latest revocation whose compromised keys are not all
 // remembered yet, or the zero time.
 func Unsettled(tx storage.Tx) (time.Time, error) {
-	at, err := unsettled.Get(tx, all)
-	if errors.Is(err, storage.ErrNotFound) {
-		return time.Time{}, nil
+	if some, err := unsettled.Has(tx, all); err != nil || !some {
+		return time.Time{}, err
 	}
-	return at, err
+	return unsettled.Get(tx, all)
 }
 
 // Settle says that the keys of all revocations up to at are remembered.
