@@ -12,6 +12,10 @@ type (
 	InitConfig = authority.InitConfig
 	// A NewAuthority is what Init made.
 	NewAuthority = authority.Made
+	// A RestoreConfig says what to restore.
+	RestoreConfig = authority.RestoreConfig
+	// Restored is what Restore came to.
+	Restored = authority.Restored
 )
 
 // Init makes a new authority in c.Dir, see [authority.Init].
@@ -22,7 +26,7 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, erro
 // VerifyBackup checks that a file is a sound copy of a store.
 func VerifyBackup(file string) error { return authority.VerifyBackup(file) }
 
-// Restore puts a backup in place of the store in dir, see [authority.Restore].
-func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept string, err error) {
-	return authority.Restore(ctx, dir, file, actor, now)
+// Restore puts a backup in place of a store, see [authority.Restore].
+func Restore(ctx context.Context, c RestoreConfig, now time.Time) (*Restored, error) {
+	return authority.Restore(ctx, c, now)
 }

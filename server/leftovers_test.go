@@ -57,7 +57,7 @@ func TestLeftoversOfACrash(t *testing.T) {
 		t.Fatal("two servers have the store")
 	}
 	file := filepath.Join(config.Dir, "brevet.db")
-	if _, err := server.Restore(t.Context(), config.Dir, copied(t, file), "", time.Now()); err == nil {
+	if _, err := server.Restore(t.Context(), server.RestoreConfig{Dir: config.Dir, File: copied(t, file), Actor: ""}, time.Now()); err == nil {
 		t.Fatal("restored under a server")
 	}
 	check("while a server has the store", false)
@@ -72,7 +72,7 @@ func TestLeftoversOfACrash(t *testing.T) {
 	check("start", true)
 
 	plant()
-	if _, err := server.Restore(t.Context(), config.Dir, copied(t, file), "", time.Now()); err != nil {
+	if _, err := server.Restore(t.Context(), server.RestoreConfig{Dir: config.Dir, File: copied(t, file), Actor: ""}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	check("restore", true)

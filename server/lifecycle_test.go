@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -229,23 +230,25 @@ func TestRestore(t *testing.T) {
 		}
 	}
 	number := w.World.CRL().Number
-	restore := func() (string, error) {
-		return server.Restore(context.Background(), w.Dir, file, "", w.Clock.Now())
+	restore := func() (*server.Restored, error) {
+		return server.Restore(context.Background(), server.RestoreConfig{Dir: w.Dir, File: file, Actor: ""}, w.Clock.Now())
 	}
-	if kept, err := restore(); err == nil || !strings.Contains(err.Error(), "brevet.db") || kept != "" {
-		t.Errorf("while the server runs: %q, %v", kept, err)
+	if r, err := restore(); err == nil || !strings.Contains(err.Error(), "brevet.db") || r != nil {
+		t.Errorf("while the server runs: %+v, %v", r, err)
 	}
 	w.works("after a restore that was refused", w.token, false)
 	w.Stop()
-	kept, err := restore()
-	if err != nil || kept != w.File("brevet.db.before-restore") {
-		t.Fatalf("%q, %v", kept, err)
+	r, err := restore()
+	if err != nil || r.Kept != w.File("brevet.db.before-restore") || !slices.Equal(r.Applied, []string{"agent.suspend reader"}) || r.Unknown != "" {
+		t.Fatalf("%+v, %v", r, err)
 	}
 	if _, err := restore(); err == nil || !strings.Contains(err.Error(), "left from an earlier restore") {
 		t.Errorf("again: %v", err)
 	}
 	w.Start()
-	w.works("restored to before the suspension", w.token, true)
+	if a, err := w.Admin.Agent(t.Context(), "reader"); err != nil || a.State != "suspended" {
+		t.Errorf("the agent that was suspended after the backup: %+v, %v", a, err)
+	}
 	if list := w.World.CRL(); list.Number.Cmp(number) <= 0 {
 		t.Errorf("list %s after list %s", list.Number, number)
 	}
@@ -264,7 +267,7 @@ func TestRestore(t *testing.T) {
 	if _, err := w.Admin.VerifyLog(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
-	if err := server.VerifyBackup(kept); err != nil {
+	if err := server.VerifyBackup(r.Kept); err != nil {
 		t.Errorf("the store that was there: %v", err)
 	}
 }
@@ -301,14 +304,14 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 		if err := server.VerifyBackup(file); err == nil {
 			t.Errorf("%s passes for a backup", what)
 		}
-		if kept, err := server.Restore(context.Background(), w.Dir, file, "test", w.Clock.Now()); err == nil {
-			t.Errorf("%s was restored, kept is %s", what, kept)
+		if kept, err := server.Restore(context.Background(), server.RestoreConfig{Dir: w.Dir, File: file, Actor: "test"}, w.Clock.Now()); err == nil {
+			t.Errorf("%s was restored: %+v", what, kept)
 		}
 	}
-	if _, err := server.Restore(context.Background(), w.Dir, "/nowhere", "test", w.Clock.Now()); err == nil {
+	if _, err := server.Restore(context.Background(), server.RestoreConfig{Dir: w.Dir, File: "/nowhere", Actor: "test"}, w.Clock.Now()); err == nil {
 		t.Error("a file that is not there was restored")
 	}
-	if _, err := server.Restore(context.Background(), t.TempDir(), file, "test", w.Clock.Now()); err == nil || !strings.Contains(err.Error(), "there is no authority") {
+	if _, err := server.Restore(context.Background(), server.RestoreConfig{Dir: t.TempDir(), File: file, Actor: "test"}, w.Clock.Now()); err == nil || !strings.Contains(err.Error(), "there is no authority") {
 		t.Errorf("in another directory: %v", err)
 	}
 	after, err := os.ReadFile(w.File("brevet.db"))
@@ -333,11 +336,21 @@ func TestRestoreIntoALostStore(t *testing.T) {
 	if err := os.WriteFile(w.File("brevet.db"), []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := server.Restore(context.Background(), w.Dir, file, "test", w.Clock.Now()); err != nil {
-		t.Fatal(err)
+	r, err := server.Restore(context.Background(), server.RestoreConfig{Dir: w.Dir, File: file, Actor: "test", KeepIssued: true}, w.Clock.Now())
+	if err != nil || r.Unknown == "" {
+		t.Fatalf("%+v, %v", r, err)
 	}
 	w.Start()
 	w.works("restored", w.token, true)
+	for _, waits := range []bool{true, false} {
+		st, err := w.Admin.Status(t.Context())
+		if err != nil || st.Healthy == waits || waits != strings.Contains(strings.Join(st.Problems, " "), "brevet restore --confirm") {
+			t.Errorf("before the confirmation: %t, %+v, %v", waits, st.Problems, err)
+		}
+		if err := w.Admin.ConfirmRestore(t.Context()); (err == nil) != waits {
+			t.Errorf("before the confirmation: %t, %v", waits, err)
+		}
+	}
 }
 
 // TestPublicDocuments are there for everybody, over the right listener.

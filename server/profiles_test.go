@@ -306,13 +306,13 @@ func TestRestoreNeedsProfileIssuers(t *testing.T) {
 	if err := os.Rename(lost[0], lost[0]+".away"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := server.Restore(context.Background(), w.Dir, file, "test", w.Clock.Now()); err == nil || !strings.Contains(err.Error(), "the file of its profile-issuer key") {
+	if _, err := server.Restore(context.Background(), server.RestoreConfig{Dir: w.Dir, File: file, Actor: "test"}, w.Clock.Now()); err == nil || !strings.Contains(err.Error(), "the file of its profile-issuer key") {
 		t.Errorf("restored without the key: %v", err)
 	}
 	if err := os.Rename(lost[0]+".away", lost[0]); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := server.Restore(context.Background(), w.Dir, file, "test", w.Clock.Now()); err != nil {
+	if _, err := server.Restore(context.Background(), server.RestoreConfig{Dir: w.Dir, File: file, Actor: "test"}, w.Clock.Now()); err != nil {
 		t.Error(err)
 	}
 	w.Start()

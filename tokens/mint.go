@@ -17,7 +17,9 @@ import (
 
 const (
 	defaultLifetime = 5 * time.Minute
-	maxLifetime     = time.Hour
+
+	// MaxLifetime is the longest that a token may live.
+	MaxLifetime = time.Hour
 )
 
 // A Request asks for an access token.
@@ -66,7 +68,7 @@ func (r Request) query(now time.Time) policy.Query {
 	q := policy.Query{
 		Claim: r.Claim, Principal: r.Claim.Principal(), OnBehalfOf: r.OnBehalfOf, Action: audit.TokenMint, Subject: string(r.Claim.Agent()), Time: now,
 		Agent: r.Claim.Agent(), Scopes: r.Scopes, Audiences: r.Audiences, Proof: r.Claim.Proof(),
-		Limits: policy.Limits{Default: defaultLifetime, Max: maxLifetime, Of: "its certificate"},
+		Limits: policy.Limits{Default: defaultLifetime, Max: MaxLifetime, Of: "its certificate"},
 	}
 	if r.Bound != nil && r.Bound.Kind == ToCertificate {
 		q.Limits.Ends = r.Bound.Certificate.ID.Expires()

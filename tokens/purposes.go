@@ -17,7 +17,7 @@ const CacheLifetime = 5 * time.Minute
 const announced = CacheLifetime + 30*time.Second
 
 // KeptFor is how long a retired key is published: until the last token that it signed is dead.
-const KeptFor = maxLifetime + agents.ClockTolerance
+const KeptFor = MaxLifetime + agents.ClockTolerance
 
 // Purposes returns what the keys of tokens are for.
 func Purposes() keys.Purposes {

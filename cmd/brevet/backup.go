@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -36,28 +35,6 @@ has a backup and the unsealed keys has the authority.
 Example:
   $ brevet backup /backup/brevet-$(date +%F).db`,
 		Action: backup,
-	}
-}
-
-func restoreCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "restore",
-		Category:  aboutAuthority,
-		Usage:     "put a backup in the place of the store",
-		ArgsUsage: "FILE",
-		Description: `Puts a backup in the place of the store in --dir, where brevet.yaml and the key
-files must be already. The server must not be running. FILE is checked first; the
-store that was there is kept beside it under another name.
-
-The authority forgets what happened after the backup, revocations too: look through
-the old audit log, or an export of it, and revoke again. To be safe, start the
-server and revoke everything that was issued before (brevet revoke --issued-before
-0s). Certificates that were issued after the backup are no longer on record, so no
-CRL can name them: they end when they expire.
-
-Example:
-  $ systemctl stop brevet && brevet restore /backup/brevet-2026-01-31.db && systemctl start brevet`,
-		Action: restore,
 	}
 }
 
@@ -117,27 +94,6 @@ func copyStore(ctx context.Context, source *api.Client, name string) error {
 		return err
 	}
 	return f.Create()
-}
-
-func restore(c *cli.Context) error {
-	dir, err := directory(c)
-	if err != nil {
-		return err
-	}
-	name := c.Args().First()
-	kept, err := server.Restore(c.Context, dir, name, "", time.Now())
-	if err != nil {
-		return err
-	}
-	doc := map[string]any{"dir": dir, "restored": name, "kept": kept}
-	return answer(c, doc, []string{kept}, func(p *page) {
-		if kept == "" {
-			p.line("Restored %s. There was no store before.", name)
-		} else {
-			p.line("Restored %s. The store that was there is now %s.", name, kept)
-		}
-		p.line("What happened since the backup is forgotten, revocations too: revoke again what must stay revoked.")
-	})
 }
 
 func verify(c *cli.Context) error {

@@ -40,7 +40,7 @@ func Listen(dir string, log *slog.Logger) (net.Listener, error) {
 	return &listener{UnixListener: l, path: path, log: log}, nil
 }
 
-// bind makes the socket. What a crash has left of an earlier one goes first.
+// bind makes the socket. It first removes the leftovers of a crash.
 func bind(dir, path string) (*net.UnixListener, error) {
 	closed := filepath.Join(dir, nursery)
 	inside := filepath.Join(closed, bound)

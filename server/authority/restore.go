@@ -21,75 +21,205 @@ import (
 	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
 
-// Restore puts a backup in place of the store in dir. No server may be using that
-// store. Restore keeps it, if there is one, under another name, which it returns. The authority
-// forgets all that happened since the backup, revocations too; only the numbers of
-// CRLs continue. An actor of "" means the user id of this process.
-func Restore(ctx context.Context, dir, file, actor string, now time.Time) (kept string, err error) {
-	f, err := config.Read(dir)
-	if err != nil {
-		return "", err
-	}
-	if err := errors.Join(checkOwner(dir), VerifyBackup(file)); err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, config.Store)
-	kept = path + ".before-restore"
-	if _, err := os.Stat(kept); err == nil {
-		return "", fmt.Errorf("%s is left from an earlier restore: remove it, or move it away", kept)
-	}
-	old, err := OpenStore(dir) // holds the lock, so that no server starts meanwhile
-	if err != nil && !errors.Is(err, errDamaged) && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	if old != nil {
-		defer old.Close()
-	}
-	backup, err := os.Stat(file)
-	if err != nil {
-		return "", err
-	}
-	fresh := filepath.Join(dir, restoring)
-	defer os.Remove(fresh)
-	if err := prepare(ctx, dir, fresh, file, policy.Query{
-		Principal: operator(actor), Action: audit.AuthorityRestore, Subject: string(f.TrustDomain), Time: now,
-		Details: audit.Details{File: filepath.Base(file), Size: backup.Size()},
-	}); err != nil {
-		return "", err
-	}
-	if err := os.Rename(path, kept); errors.Is(err, fs.ErrNotExist) {
-		kept = ""
-	} else if err != nil {
-		return "", err
-	}
-	return kept, durable.Rename(fresh, path)
+// A RestoreConfig says what to restore.
+type RestoreConfig struct {
+	Dir        string // of the authority
+	File       string // the backup
+	Log        string // an export of the audit log that goes on after the backup; "" for none
+	KeepIssued bool   // let live what the backup knows to be alive
+	Actor      string // for the audit log; "" means the user id of this process
 }
 
-// prepare makes the store fresh: a copy of the backup, with the record that it was
-// restored.
-func prepare(ctx context.Context, dir, fresh, file string, q policy.Query) error {
-	if err := durable.CopyFile(fresh, file); err != nil {
+// Restored is what a restore came to.
+type Restored struct {
+	Kept       string    `json:"kept,omitempty"`            // the store that was there
+	At         time.Time `json:"at"`                        // the moment of the restore
+	Cut        bool      `json:"cut"`                       // all that was issued until then is dead
+	Applied    []string  `json:"applied,omitempty"`         // what was ended after the backup and is ended again
+	Known      time.Time `json:"known_until,omitzero"`      // until when it is known what was ended
+	Unknown    string    `json:"unknown,omitempty"`         // why that is not known at all
+	Voided     int       `json:"voided_enrollments"`        // agents whose enrollment token or ACME key was unused
+	Reenroll   []string  `json:"reenroll"`                  // active agents without a live certificate
+	Forgotten  []string  `json:"forgotten,omitempty"`       // agents registered after the backup
+	Unrecorded time.Time `json:"unrecorded_until,omitzero"` // end of the last credential that the backup does not know
+}
+
+// Restore puts a backup in place of the store in c.Dir. No server may be using that
+// store. Restore keeps it, if there is one, under another name.
+//
+// A backup knows less than the world: credentials, uses of what may be used once, and
+// revocations came after it. So Restore ends all credentials that the backup knows, unless
+// c.KeepIssued, all unused enrollment tokens and ACME keys, and notes the moment before
+// which no client assertion is accepted. The replaced store or c.Log tells what was ended after
+// the backup, and Restore ends it again. If neither does, an operator must confirm that it
+// was done by hand. The numbers of CRLs continue.
+func Restore(ctx context.Context, c RestoreConfig, now time.Time) (*Restored, error) {
+	f, err := config.Read(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(checkOwner(c.Dir), VerifyBackup(c.File)); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(c.Dir, config.Store)
+	kept := path + ".before-restore"
+	if _, err := os.Stat(kept); err == nil {
+		return nil, fmt.Errorf("%s is left from an earlier restore: remove it, or move it away", kept)
+	}
+	r := restore{RestoreConfig: c, file: f, now: now}
+	// The replaced store is open until the end, so that no server starts meanwhile.
+	old, err := OpenStore(c.Dir)
+	switch {
+	case errors.Is(err, errDamaged), errors.Is(err, fs.ErrNotExist):
+		r.noOld = err
+	case err != nil:
+		return nil, err
+	default:
+		r.old = old
+		defer old.Close()
+	}
+	fresh := filepath.Join(c.Dir, restoring)
+	defer os.Remove(fresh)
+	if err := r.prepare(ctx, fresh); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(path, kept); err == nil {
+		r.out.Kept = kept
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return &r.out, durable.Rename(fresh, path)
+}
+
+// A restore is the state of one restore under way.
+type restore struct {
+	RestoreConfig
+	file  *config.File
+	now   time.Time
+	old   storage.DB // the store that is replaced, or nil
+	noOld error      // why
+	past  history
+	out   Restored
+}
+
+// prepare makes the store fresh: a copy of the backup without what must not be relied on,
+// with the record that it was restored.
+func (r *restore) prepare(ctx context.Context, fresh string) error {
+	backup, err := os.Stat(r.File)
+	if err != nil {
+		return err
+	}
+	if err := durable.CopyFile(fresh, r.File); err != nil {
 		return err
 	}
 	db, err := openStore(fresh)
 	if err != nil {
 		return err
 	}
-	if err := db.View(ctx, format.Check); err != nil {
+	if err := db.View(ctx, r.look); err != nil {
 		return errors.Join(fmt.Errorf("opening the backup: %w", err), db.Close())
+	}
+	if err := r.readHistory(ctx); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	q := policy.Query{
+		Principal: operator(r.Actor), Action: audit.AuthorityRestore, Subject: string(r.file.TrustDomain), Time: r.now,
+		Details: audit.Details{File: filepath.Base(r.File), Size: backup.Size()},
 	}
 	point := policy.Point{DB: db}
 	err = point.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
-		done := policy.Done{Reasons: []string{"what happened since the backup is forgotten"}}
-		if err := checkTrustDomain(tx, agents.TrustDomain(q.Subject)); err != nil {
-			return done, fmt.Errorf("the backup is not of this authority: %w", err)
-		}
-		if err := hasKeys(tx, keyfile.NewStore(dir, keyfile.NoPassphrase)); err != nil {
-			return done, err
-		}
-		return done, crl.Leap(tx)
+		err := r.change(ctx, tx)
+		return policy.Done{Reasons: r.reasons()}, err
 	}})
 	return errors.Join(err, db.Close())
+}
+
+// look checks that the backup is of this authority and finds the end of its log.
+func (r *restore) look(tx storage.Tx) (err error) {
+	if err := format.Check(tx); err != nil {
+		return err
+	}
+	if err := checkTrustDomain(tx, r.file.TrustDomain); err != nil {
+		return fmt.Errorf("the backup is not of this authority: %w", err)
+	}
+	if err := hasKeys(tx, keyfile.NewStore(r.Dir, keyfile.NoPassphrase)); err != nil {
+		return err
+	}
+	if r.past, err = newHistory(tx); err != nil {
+		return err
+	}
+	// A credential can have been issued by a clock that was ahead.
+	r.out.At = r.now.UTC()
+	return r.notBefore(tx)
+}
+
+// notBefore moves the moment of the restore to the latest time on record.
+func (r *restore) notBefore(tx storage.Tx) error {
+	on, err := timeOnRecord(tx)
+	if on.Latest.After(r.out.At) {
+		r.out.At = on.Latest
+	}
+	return err
+}
+
+// readHistory finds out what happened after the backup. An export that cannot be read is an
+// error, because the operator relies on it.
+func (r *restore) readHistory(ctx context.Context) error {
+	if r.Log != "" {
+		if err := r.past.fromFile(r.Log); err != nil {
+			return err
+		}
+	}
+	fromStore := r.noOld
+	if r.old != nil {
+		fromStore = errors.Join(r.past.fromStore(ctx, r.old), r.old.View(ctx, r.notBefore))
+	}
+	if fromStore != nil && r.Log == "" {
+		r.out.Unknown = fmt.Sprintf("the store that was there cannot tell: %v", fromStore)
+		return nil
+	}
+	r.out.Known = r.past.latest.Time
+	return nil
+}
+
+// change makes the changes to the backup. It may run twice.
+func (r *restore) change(ctx context.Context, tx storage.Tx) (err error) {
+	again := replay{tx: tx, td: r.file.TrustDomain, suspended: map[agents.Name]bool{}}
+	if err := again.all(r.past.events); err != nil {
+		return err
+	}
+	r.out.Applied, r.out.Forgotten = again.applied, again.forgotten
+	if r.out.Voided, err = agents.VoidInvitations(tx); err != nil {
+		return err
+	}
+	if !r.KeepIssued {
+		all, err := named(tx, func(agents.Agent) bool { return true })
+		if err := errors.Join(err, cutAll(tx, all, agents.Cutoff{At: r.out.At, Reason: agents.Superseded})); err != nil {
+			return err
+		}
+		r.out.Cut = true
+	}
+	if r.out.Unrecorded, err = r.unrecorded(ctx, tx); err != nil {
+		return err
+	}
+	if r.out.Reenroll, err = uncertified(tx, r.now); err != nil {
+		return err
+	}
+	return errors.Join(agents.NoteRestore(tx, agents.Restore{At: r.out.At, Unknown: r.out.Unknown != ""}), crl.Leap(tx))
+}
+
+func (r *restore) reasons() []string {
+	said := []string{"what happened since the backup is forgotten"}
+	if r.out.Cut {
+		said = append(said, "all that was issued before is ended")
+	}
+	if n := len(r.out.Applied); n > 0 {
+		said = append(said, fmt.Sprintf("%d ends from after the backup applied again", n))
+	}
+	if r.out.Unknown != "" {
+		said = append(said, "what was ended since the backup is unknown")
+	}
+	return said
 }
 
 // hasKeys refuses a backup if key files of its keys are missing: it is another

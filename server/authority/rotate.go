@@ -53,7 +53,7 @@ func (a *Authority) Rotate(ctx context.Context, by policy.Principal, asked Rotat
 		q.Action, act.Change = audit.KeyAnnounce, r.announce
 	}
 	if err := a.Policy.Do(ctx, q, act); err != nil {
-		if left := r.discard(context.WithoutCancel(ctx)); left != nil {
+		if left := r.undo(context.WithoutCancel(ctx)); left != nil {
 			return "", errors.Join(err, left)
 		}
 		return "", err
@@ -115,10 +115,10 @@ func (r *rotation) done() policy.Done {
 	return done
 }
 
-// discard destroys the keys of a rotation that failed: nothing was signed with them. It
+// undo destroys the keys of a rotation that failed: nothing was signed with them. It
 // keeps a key if it is on record, or if the store is in trouble, so that the outcome of the
 // last commit may be unknown.
-func (r *rotation) discard(ctx context.Context) error {
+func (r *rotation) undo(ctx context.Context) error {
 	if storage.Trouble(r.DB) != nil {
 		return nil
 	}

@@ -44,6 +44,7 @@ func (a *Authority) Status(ctx context.Context) (api.Status, error) {
 		Version: a.Version, TrustDomain: string(a.File.TrustDomain), Advertise: a.File.Advertise, Started: a.started.UTC(),
 		Problems: a.Problems(ctx), Warnings: a.Warnings(), Events: a.Events(), RootCRLExpires: a.RootCRLEnds(), StoreBytes: storage.StatsOf(a.DB).Size, IssuerExpires: a.IssuerEnds(),
 	}
+	st.Problems = append(st.Problems, a.unconfirmed(ctx)...)
 	st.Healthy = len(st.Problems) == 0
 	if c := a.Own.Current(); c != nil {
 		st.ServerExpires = c.Leaf.NotAfter
@@ -59,6 +60,20 @@ func (a *Authority) Status(ctx context.Context) (api.Status, error) {
 		return errors.Join(err, a.counts(tx, &st))
 	})
 	return st, err
+}
+
+// unconfirmed tells of a restore that forgot what was ended since the backup. It is a
+// problem for operators, not for those who ask whether the server answers.
+func (a *Authority) unconfirmed(ctx context.Context) []string {
+	var last agents.Restore
+	err := a.DB.View(ctx, func(tx storage.Tx) (err error) {
+		last, err = agents.LastRestore(tx)
+		return err
+	})
+	if err != nil || !last.Unknown {
+		return nil // Problems has the error
+	}
+	return []string{fmt.Sprintf("the store was restored at %s and nobody knows what was suspended or revoked since the backup: end again what must stay ended, then run brevet restore --confirm", last.At.UTC().Format(time.RFC3339))}
 }
 
 // IssuerEnds returns when the first of the active issuers ends. It leaves out

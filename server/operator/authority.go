@@ -14,6 +14,7 @@ import (
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 func (s *Service) authorityOperations() []Operation {
@@ -21,6 +22,7 @@ func (s *Service) authorityOperations() []Operation {
 		operation(api.ShowCRL, s.showCRL),
 		operation(api.PublishCRL, s.publishCRL),
 		operation(api.ShowStatus, s.status),
+		operation(api.ConfirmRestore, s.confirmRestore),
 	}
 }
 
@@ -105,6 +107,14 @@ func (s *Service) status(ctx context.Context, _ policy.Principal, _ struct{}) (a
 		return err
 	})
 	return st, err
+}
+
+// confirmRestore records that what must stay ended after a restore is ended again.
+func (s *Service) confirmRestore(ctx context.Context, p policy.Principal, _ struct{}) (struct{}, error) {
+	return struct{}{}, s.do(ctx, p, act{
+		action: audit.AuthorityConfirm, subject: string(s.TrustDomain), reasons: []string{"what must stay ended after the restore is ended again"},
+		change: func(tx storage.Tx, _ time.Time, _ *audit.Details) error { return agents.ConfirmRestore(tx) },
+	})
 }
 
 // Backup writes a copy of the store, as of one instant, to w.

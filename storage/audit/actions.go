@@ -40,6 +40,7 @@ const (
 	KeyRotate        Action = "key.rotate"
 	AuthorityInit    Action = "authority.init"
 	AuthorityRestore Action = "authority.restore"
+	AuthorityConfirm Action = "authority.confirm"
 	ServerStart      Action = "server.start"
 	ClockAccept      Action = "clock.accept"
 	ClockStep        Action = "clock.step"
@@ -113,6 +114,7 @@ var actions = []ActionSpec{
 	{KeyDestroy, "The private half of a retired key was to be destroyed: by an operator, or by the server when all that it signed was dead.", Operator | System, "the key's purpose", []string{"from", "counts"}},
 	{AuthorityInit, "The authority was made.", Operator | System, "the trust domain", []string{"to", "principal"}},
 	{AuthorityRestore, "The store was restored from a backup. This is the first event after those that the backup holds.", Operator | System, "the trust domain", []string{"file", "size", "principal"}},
+	{AuthorityConfirm, "An operator said that all is ended again that must stay ended after a restore.", Operator, "the trust domain", nil},
 	// These have no details on purpose: earlier versions refuse events that have
 	// any, and the way back to them stays open until somebody acts.
 	{ServerStart, "The server started.", System, "`brevet`", nil},

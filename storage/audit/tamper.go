@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -29,6 +30,20 @@ type TamperError struct {
 }
 
 func (e *TamperError) Error() string { return "audit log was tampered with: " + e.Detail }
+
+// A RestoredError says that a checkpoint cannot agree with the log, because a backup from
+// before the checkpoint was put in the place of the store. The log alone cannot prove that
+// this was all: only the store that was replaced agrees with the checkpoint.
+type RestoredError struct {
+	Seq  int64 // of the event that records the restore
+	Time time.Time
+	Size int64 // of the checkpoint
+}
+
+func (e *RestoredError) Error() string {
+	return fmt.Sprintf("the checkpoint at size %d is from before a restore: entry %d says that a backup was put in the place of the store at %s; "+
+		"check the checkpoint against the store that was replaced, and keep a new one", e.Size, e.Seq, e.Time.Format(time.RFC3339))
+}
 
 func changed(seq int64) error {
 	return &TamperError{Changed, seq, seq, fmt.Sprintf("entry %d was changed", seq)}

@@ -45,6 +45,8 @@ type verifier struct {
 	report  Report
 	pending []Checkpoint // not reached yet, ordered by size
 
+	restored *Event // the first restore after the last checkpoint that agrees
+
 	// trees holds the hashes of the complete subtrees that make up the log so far:
 	// one of 1<<i leaves if bit i of the size is set (RFC 6962, 2.1).
 	trees [64]tlog.Hash
@@ -77,7 +79,7 @@ func (v *verifier) log(tx storage.Tx, size int64) error {
 		return removed(v.report.Size, size-1)
 	}
 	if len(v.pending) > 0 {
-		return cutOff(size, v.pending[0])
+		return v.unless(v.pending[0], cutOff(size, v.pending[0]))
 	}
 	return nil
 }
@@ -102,6 +104,9 @@ func (v *verifier) entry(seq int64, value []byte) error {
 	if v.report.Size == 0 {
 		v.report.First = e.Time
 	}
+	if e.Action == AuthorityRestore && e.Decision == Allow && v.restored == nil {
+		v.restored = &e
+	}
 	v.report.Last = e.Time
 	v.report.Size++
 	return nil
@@ -111,12 +116,21 @@ func (v *verifier) entry(seq int64, value []byte) error {
 func (v *verifier) checkpoints() error {
 	for ; len(v.pending) > 0 && v.pending[0].Size == v.report.Size; v.pending = v.pending[1:] {
 		if v.pending[0].Root != v.root() {
-			return rewritten(v.report.Covered, v.pending[0])
+			return v.unless(v.pending[0], rewritten(v.report.Covered, v.pending[0]))
 		}
+		v.restored = nil
 		v.report.Checkpoints++
 		v.report.Covered = v.report.Size
 	}
 	return nil
+}
+
+// unless returns err, that the log disagrees with c, or that c is from before a restore.
+func (v *verifier) unless(c Checkpoint, err error) error {
+	if v.restored != nil && v.restored.Seq < c.Size {
+		return &RestoredError{Seq: v.restored.Seq, Time: v.restored.Time, Size: c.Size}
+	}
+	return err
 }
 
 // root folds the subtrees, from the smallest, into the root hash.

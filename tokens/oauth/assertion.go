@@ -110,5 +110,12 @@ func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, now time.T
 	if err := s.checkClaims(signed, now); err != nil {
 		return a, &proven{err}
 	}
+	restored, err := agents.LastRestore(tx)
+	if err != nil {
+		return a, err
+	}
+	if err := madeAfter(c, restored.At); err != nil {
+		return a, &proven{err}
+	}
 	return a, nil
 }

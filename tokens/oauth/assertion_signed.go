@@ -86,3 +86,20 @@ func checkType(s *jose.Signed) error {
 	}
 	return nil
 }
+
+// madeAfter refuses an assertion that may have been used before the store was restored:
+// the use is on record no more. The client's clock may have been ahead. An assertion
+// without iat is as old as its exp lets it be.
+func madeAfter(c jose.Claims, restored time.Time) error {
+	if restored.IsZero() {
+		return nil
+	}
+	bound := restored.Add(clockSkew)
+	switch {
+	case c.IssuedAt.IsZero() && !c.Expiry.After(bound.Add(assertionLifetime)):
+		return fmt.Errorf("the assertion has no iat and may be from before the store was restored, at %s", restored.UTC().Format(time.RFC3339))
+	case !c.IssuedAt.IsZero() && !c.IssuedAt.After(bound):
+		return fmt.Errorf("the assertion's iat is not %s after the store was restored, at %s", clockSkew, restored.UTC().Format(time.RFC3339))
+	}
+	return nil
+}

@@ -14,6 +14,8 @@ var (
 	ShowStatus = Operation[struct{}, Status]{"GET /status"}
 	Backup     = Operation[struct{}, Stream]{"GET /backup"}
 	Metrics    = Operation[struct{}, Stream]{"GET /metrics"}
+
+	ConfirmRestore = Operation[struct{}, struct{}]{"POST /restore/confirm"}
 )
 
 // A Stream is an answer that is not one JSON document: the store itself, a line for
@@ -79,6 +81,12 @@ func (c *Client) PublishCRL(ctx context.Context) (CRL, error) {
 // Status says how the authority is doing.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	return ask(ctx, c, ShowStatus, struct{}{})
+}
+
+// ConfirmRestore says that what must stay ended after a restore is ended again.
+func (c *Client) ConfirmRestore(ctx context.Context) error {
+	_, err := ask(ctx, c, ConfirmRestore, struct{}{})
+	return err
 }
 
 // Backup writes a copy of the store, as of one instant, to w.

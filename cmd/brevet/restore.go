@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server"
+)
+
+func restoreCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "restore",
+		Category:  aboutAuthority,
+		Usage:     "put a backup in the place of the store",
+		ArgsUsage: "[FILE]",
+		Description: `Puts a backup in the place of the store in --dir, where brevet.yaml and the key
+files must be already. The server must not be running. FILE is checked first; the
+store that was there is kept beside it under another name. Root may run this: the
+new store belongs to the owner of --dir.
+
+A backup does not know what came after it, so a restore
+
+  - ends all certificates, tokens and ACME accounts that were issued until now.
+    With --keep-issued, those that the backup knows to be alive live on.
+  - voids all unused enrollment tokens and ACME keys, since some may have been used.
+  - refuses client assertions from before now, since some may have been used.
+  - suspends, decommissions and revokes again what was suspended, decommissioned or
+    revoked after the backup, and removes the registered keys that were removed. It
+    reads the log of the store that was there for this, or an export in --log. If
+    there is neither, brevet status reports a problem until you have ended again
+    what must stay ended and say so with brevet restore --confirm.
+
+It prints which agents must enroll again, with the command. All else that happened
+after the backup is forgotten. Certificates that were issued after the backup are on
+no record: the authority refuses them, no CRL can name them, and they end when they
+expire. The restore prints when the last of them does.
+
+Examples:
+  $ systemctl stop brevet && brevet restore /backup/brevet-2026-01-31.db && systemctl start brevet
+  $ brevet restore /backup/brevet-2026-01-31.db --log /safe/audit.jsonl`,
+		Flags: []cli.Flag{
+			yes("keep-issued", "let live what the backup knows to be alive"),
+			text("log", "`FILE` that brevet audit export wrote after the backup"),
+			yes("confirm", "to the running server: what must stay ended is ended again"),
+		},
+		Action: restore,
+	}
+}
+
+func restore(c *cli.Context) error {
+	if c.Bool("confirm") {
+		return confirmRestore(c)
+	}
+	if !c.Args().Present() {
+		return misuse(c, "restore needs FILE")
+	}
+	dir, err := directory(c)
+	if err != nil {
+		return err
+	}
+	name := c.Args().First()
+	r, err := server.Restore(c.Context, server.RestoreConfig{Dir: dir, File: name, Log: c.String("log"), KeepIssued: c.Bool("keep-issued")}, time.Now())
+	if err != nil {
+		return err
+	}
+	doc := struct {
+		Dir  string `json:"dir"`
+		File string `json:"restored"`
+		*server.Restored
+	}{dir, name, r}
+	return answer(c, doc, []string{r.Kept}, func(p *page) { printRestored(p, name, r) })
+}
+
+func printRestored(p *page, name string, r *server.Restored) {
+	if r.Kept == "" {
+		p.line("Restored %s. There was no store before.", name)
+	} else {
+		p.line("Restored %s. The store that was there is now %s.", name, r.Kept)
+	}
+	p.line("")
+	if r.Cut {
+		p.line("All that was issued until %s is ended.", at(r.At))
+	}
+	if r.Voided > 0 {
+		p.line("Unused enrollment tokens and ACME keys of %s are void.", count(r.Voided, "agent"))
+	}
+	if !r.Unrecorded.IsZero() {
+		p.line("What was issued after the backup is on no record: it is refused here, no CRL can name it,")
+		p.line("and the last of it ends at %s.", at(r.Unrecorded))
+	}
+	printHistory(p, r)
+	if len(r.Reenroll) > 0 {
+		p.line("")
+		p.line("These agents have no live certificate and must enroll again:")
+		for _, agent := range r.Reenroll {
+			p.line("  brevet agent reenroll %s", agent)
+		}
+	}
+}
+
+// printHistory tells what is known of the time after the backup.
+func printHistory(p *page, r *server.Restored) {
+	for _, again := range r.Applied {
+		p.line("Applied again: %s", printable(again))
+	}
+	if r.Unknown != "" {
+		p.line("It is not known what was suspended, decommissioned or revoked after the backup (%s).", printable(r.Unknown))
+		p.line("End again what must stay ended, then run brevet restore --confirm. Until then brevet status")
+		p.line("reports a problem.")
+	} else {
+		p.line("What was ended after the backup, until %s, is ended again. Other changes are forgotten.", at(r.Known))
+	}
+	if len(r.Forgotten) > 0 {
+		p.line("These agents were registered after the backup and are unknown now: %s.", printable(strings.Join(r.Forgotten, ", ")))
+	}
+}
+
+func confirmRestore(c *cli.Context) error {
+	if c.Args().Present() {
+		return misuse(c, "--confirm goes to the running server and takes no FILE")
+	}
+	source, err := dial(c)
+	if err != nil {
+		return err
+	}
+	if err := source.ConfirmRestore(c.Context); err != nil {
+		return fmt.Errorf("confirming the restore: %w", err)
+	}
+	return answer(c, map[string]any{"confirmed": true}, nil, func(p *page) { p.line("Confirmed. brevet status no longer reports the restore.") })
+}

@@ -1,0 +1,79 @@
+package authority
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// A history has those events of one authority, from after a backup, that ended something
+// or registered an agent.
+type history struct {
+	size   int64       // of the backup's log
+	last   audit.Event // of the backup
+	events []audit.Event
+	latest audit.Event // of the whole history
+}
+
+// newHistory returns the history that begins at the end of the log in the backup.
+func newHistory(backup storage.Tx) (h history, err error) {
+	if h.size, err = audit.Size(backup); err != nil {
+		return h, err
+	}
+	h.last, err = audit.Get(backup, h.size-1)
+	h.latest = h.last
+	return h, err
+}
+
+// fromStore reads on in the log of a store.
+func (h *history) fromStore(ctx context.Context, db storage.DB) error {
+	return db.View(ctx, func(tx storage.Tx) error { return h.read(audit.Since(tx, h.size-1)) })
+}
+
+// fromFile reads on in an export of the log.
+func (h *history) fromFile(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := h.read(audit.ReadExport(f)); err != nil {
+		return fmt.Errorf("reading %s, which must be what brevet audit export wrote: %w", name, err)
+	}
+	return nil
+}
+
+// read takes events that follow each other. The backup's last event must be among them.
+func (h *history) read(events iter.Seq2[audit.Event, error]) error {
+	var found bool
+	var relevant []audit.Event
+	latest := h.last
+	for e, err := range events {
+		switch {
+		case err != nil:
+			return err
+		case e.Seq == h.size-1:
+			if !audit.Same(e, h.last) {
+				return fmt.Errorf("its entry %d is not that of the backup: it is another log, or one that went on from another backup", e.Seq)
+			}
+			found = true
+		case e.Seq >= h.size && found:
+			latest = e
+			if e.Decision == audit.Allow && replayed[e.Action] != nil {
+				relevant = append(relevant, e)
+			}
+		}
+	}
+	if !found {
+		return errors.New("it does not have the last entry of the backup")
+	}
+	if latest.Seq >= h.latest.Seq {
+		h.events, h.latest = relevant, latest
+	}
+	return nil
+}

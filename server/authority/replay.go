@@ -1,0 +1,205 @@
+package authority
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+// A replay applies to a backup what was ended after it. It never gives anything back but a
+// resumed agent that it suspended itself.
+type replay struct {
+	tx        storage.Tx
+	td        agents.TrustDomain
+	suspended map[agents.Name]bool // by the replay
+
+	applied   []string
+	forgotten []string // agents that the backup does not know
+}
+
+// replayed has what is applied again, by action. A function reports whether it changed
+// anything.
+var replayed = map[audit.Action]func(*replay, audit.Event) (bool, error){
+	audit.AgentSuspend:          (*replay).suspend,
+	audit.AgentResume:           (*replay).resume,
+	audit.AgentDecommission:     (*replay).decommission,
+	audit.AgentSet:              (*replay).dropKeys,
+	audit.AgentAdd:              (*replay).note,
+	audit.CertificateRevoke:     (*replay).revoke,
+	audit.TokenRevoke:           (*replay).revoke,
+	audit.CredentialRevoke:      (*replay).revokeSelection,
+	audit.ACMEAccountKey:        (*replay).endAgent,
+	audit.ACMEAccountDeactivate: (*replay).endAgent,
+}
+
+// all applies events in their order. It passes over what the backup does not know and what
+// has ended in it already.
+func (r *replay) all(events []audit.Event) error {
+	for _, e := range events {
+		changed, err := replayed[e.Action](r, e)
+		switch {
+		case errors.Is(err, storage.ErrNotFound), policy.IsDenial(err):
+			continue
+		case err != nil:
+			return fmt.Errorf("applying entry %d, %s %s, again: %w", e.Seq, e.Action, e.Subject, err)
+		case changed:
+			r.applied = append(r.applied, strings.TrimSpace(string(e.Action)+" "+cmp.Or(e.Credential, e.Subject)))
+		}
+	}
+	return nil
+}
+
+func (r *replay) suspend(e audit.Event) (bool, error) {
+	_, err := agents.Suspend(r.tx, agents.Name(e.Subject), reasonOf(e), e.Time)
+	if err == nil {
+		r.suspended[agents.Name(e.Subject)] = true
+	}
+	return err == nil, err
+}
+
+func (r *replay) resume(e audit.Event) (bool, error) {
+	if n := agents.Name(e.Subject); r.suspended[n] {
+		_, err := agents.Resume(r.tx, n, e.Time)
+		return err == nil, err
+	}
+	return false, nil
+}
+
+func (r *replay) decommission(e audit.Event) (bool, error) {
+	_, err := agents.Decommission(r.tx, r.td, agents.Name(e.Subject), reasonOf(e), e.Time)
+	return err == nil, err
+}
+
+// note remembers an agent that was registered after the backup.
+func (r *replay) note(e audit.Event) (bool, error) {
+	if _, err := agents.Get(r.tx, agents.Name(e.Subject)); errors.Is(err, agents.ErrUnknown) {
+		r.forgotten = append(r.forgotten, e.Subject)
+	}
+	return false, nil
+}
+
+// dropKeys removes the registered keys that a change removed.
+func (r *replay) dropKeys(e audit.Event) (bool, error) {
+	if e.Details == nil {
+		return false, nil
+	}
+	i := slices.IndexFunc(e.Details.Change, func(c audit.FieldChange) bool { return c.Field == "keys" })
+	if i < 0 {
+		return false, nil
+	}
+	from, to := strings.Fields(e.Details.Change[i].From), strings.Fields(e.Details.Change[i].To)
+	return agents.DropKeys(r.tx, agents.Name(e.Subject), func(k agents.PublicKey) bool {
+		sum := sha256.Sum256(k)
+		thumbprint := hex.EncodeToString(sum[:])
+		return slices.Contains(from, thumbprint) && !slices.Contains(to, thumbprint)
+	}, e.Time)
+}
+
+// revoke ends one certificate or token.
+func (r *replay) revoke(e audit.Event) (bool, error) {
+	id, err := agents.ParseCredentialID(e.Credential)
+	if err != nil {
+		return false, nil // a refusal that was recorded with it says why
+	}
+	var c agents.Credential
+	if e.Action == audit.CertificateRevoke {
+		found, err := ca.Get(r.tx, id)
+		if err != nil {
+			return false, err
+		}
+		c = found.Credential
+	} else {
+		found, err := tokens.Get(r.tx, id)
+		if err != nil {
+			return false, err
+		}
+		c = found.Credential
+	}
+	err = agents.Revoke(r.tx, c, agents.Cutoff{At: e.Time, Reason: reasonOf(e)})
+	return err == nil, err
+}
+
+// endAgent ends what an agent held, its ACME account too.
+func (r *replay) endAgent(e audit.Event) (bool, error) {
+	if _, err := agents.Get(r.tx, agents.Name(e.Subject)); err != nil {
+		return false, err
+	}
+	return true, agents.CutAgent(r.tx, agents.Name(e.Subject), agents.Cutoff{At: e.Time, Reason: agents.Superseded})
+}
+
+// revokeSelection ends what the selected agents held. If the selection had a beginning, it
+// ends what is older, too: it may end more than the operator chose, never less.
+func (r *replay) revokeSelection(e audit.Event) (bool, error) {
+	if e.Details == nil || e.Details.Selection == nil {
+		return false, nil
+	}
+	s := e.Details.Selection
+	c := agents.Cutoff{At: e.Time, Reason: reasonOf(e)}
+	if !s.IssuedBefore.IsZero() && s.IssuedSince.IsZero() {
+		c.Made, c.At = c.At, s.IssuedBefore.Add(time.Second-1) // the log has whole seconds
+	}
+	if s.Owner != "" && s.Agent == "" && len(s.Labels) == 0 {
+		return true, agents.CutOwner(r.tx, s.Owner, c)
+	}
+	chosen, err := named(r.tx, func(a agents.Agent) bool {
+		return (s.Agent == "" || s.Agent == string(a.Name)) && (s.Owner == "" || s.Owner == a.Owner) && hasLabels(a, s.Labels)
+	})
+	return len(chosen) > 0, errors.Join(err, cutAll(r.tx, chosen, c))
+}
+
+// hasLabels reports whether an agent has all labels, written as KEY=VALUE. The last item of
+// a long list may be no label; it chooses no fewer agents.
+func hasLabels(a agents.Agent, labels []string) bool {
+	for _, l := range labels {
+		if k, v, ok := strings.Cut(l, "="); ok && a.Labels[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+// reasonOf returns the reason that an operator gave, which is the first of an event.
+func reasonOf(e audit.Event) agents.Reason {
+	if len(e.Reasons) == 0 {
+		return agents.Unspecified
+	}
+	why, err := agents.ParseReason(e.Reasons[0])
+	if err != nil {
+		return agents.Unspecified
+	}
+	return why
+}
+
+// named returns the agents that chosen chooses, without the authority itself.
+func named(tx storage.Tx, chosen func(agents.Agent) bool) (names []agents.Name, err error) {
+	for a, err := range agents.All(tx) {
+		if err != nil {
+			return nil, err
+		}
+		if a.Name != agents.Authority && chosen(a) {
+			names = append(names, a.Name)
+		}
+	}
+	return names, nil
+}
+
+func cutAll(tx storage.Tx, names []agents.Name, c agents.Cutoff) error {
+	for _, n := range names {
+		if err := agents.CutAgent(tx, n, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}

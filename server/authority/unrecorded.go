@@ -1,0 +1,80 @@
+package authority
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/tokens"
+)
+
+// unrecorded returns when the last credential ends that was issued after the backup: it is
+// on no record, so no list can name it. If the replaced store cannot tell, that is as late
+// as any may end. The zero time means that there is none.
+func (r *restore) unrecorded(ctx context.Context, tx storage.Tx) (end time.Time, err error) {
+	if r.old != nil {
+		if end, err = missing(ctx, r.old, tx, r.now); err == nil {
+			return end, nil
+		}
+	}
+	return r.out.At.Add(max(r.file.LongestProfile(), tokens.MaxLifetime)).UTC().Truncate(time.Second), nil
+}
+
+// missing returns the last end of a credential that old has and tx has not.
+func missing(ctx context.Context, old storage.DB, tx storage.Tx, now time.Time) (end time.Time, err error) {
+	later := func(id agents.CredentialID, err error) error {
+		if errors.Is(err, storage.ErrNotFound) {
+			if id.Expires().After(end) {
+				end = id.Expires()
+			}
+			return nil
+		}
+		return err
+	}
+	err = old.View(ctx, func(had storage.Tx) error {
+		for c, err := range ca.Since(had, now) {
+			if err == nil && c.Agent != agents.Authority {
+				_, missing := ca.Get(tx, c.ID)
+				err = later(c.ID, missing)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		for t, err := range tokens.Since(had, now) {
+			if err == nil {
+				_, missing := tokens.Get(tx, t.ID)
+				err = later(t.ID, missing)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return end, err
+}
+
+// uncertified returns the active agents that have no live certificate on record: they
+// enroll again, unless they only use keys that are registered for them.
+func uncertified(tx storage.Tx, now time.Time) ([]string, error) {
+	certified := map[agents.Name]bool{}
+	standing := agents.NewStanding(tx, now)
+	for c, err := range ca.Since(tx, now) {
+		if err != nil {
+			return nil, err
+		}
+		if _, err := standing.Check(c.Credential); err == nil {
+			certified[c.Agent] = true
+		}
+	}
+	active, err := named(tx, func(a agents.Agent) bool { return a.Usable(now) == nil && !certified[a.Name] })
+	names := make([]string, len(active))
+	for i, n := range active {
+		names[i] = string(n)
+	}
+	return names, err
+}
