@@ -196,7 +196,7 @@ func TestBadRequestLeavesTheEnrollmentToken(t *testing.T) {
 		because   string
 	}{
 		{"nothing", "", http.StatusBadRequest, "PEM block"},
-		{"junk", "junk", http.StatusBadRequest, "PEM block"},
+		{"junk", "junk", http.StatusBadRequest, "it is not PEM"},
 		{"cut off", good[:len(good)/2], http.StatusBadRequest, "PEM block"},
 		{"a weak key", servertest.CSR(w, &x509.CertificateRequest{}, p224), http.StatusBadRequest, "want the curve"},
 		{"another agent's name", servertest.CSR(w, &x509.CertificateRequest{DNSNames: []string{"other.example.internal"}}, key), http.StatusForbidden, "other.example.internal"},

@@ -55,3 +55,24 @@ func TestReadPEM(t *testing.T) {
 		}
 	}
 }
+
+// FuzzReadPEM: what is read, written and read again is the same.
+func FuzzReadPEM(f *testing.F) {
+	good := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte{0x30, 0}}))
+	for _, text := range []string{"", good, "\ufeff" + good, good + good, good[:20], "\xff\xfe-\x00", "0\x00", "text\n" + good + "text"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		der, err := ReadPEM(text, "PUBLIC KEY")
+		if err != nil {
+			if len(err.Error()) > 200 {
+				t.Errorf("the error is long: %v", err)
+			}
+			return
+		}
+		again, err := ReadPEM(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), "PUBLIC KEY")
+		if err != nil || !bytes.Equal(again, der) {
+			t.Errorf("%q is read as %x, and then as %x, %v", text, der, again, err)
+		}
+	})
+}
