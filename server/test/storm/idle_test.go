@@ -31,7 +31,10 @@ const (
 	filesVariable = "SERVER_TEST_FILES"
 )
 
-func TestMain(m *testing.M) { servertest.Main(m, asTold) }
+func TestMain(m *testing.M) {
+	raidIfTold()
+	servertest.Main(m, asTold)
+}
 
 func asTold(c *server.Config) {
 	if d, err := time.ParseDuration(os.Getenv(idleVariable)); err == nil {
