@@ -51,9 +51,13 @@ func checkBundle(text []byte, now time.Time) error {
 	if len(rest) == 0 {
 		return errors.New("the authority has none")
 	}
+	const begin = "-----BEGIN X509 CRL-----"
 	for len(rest) > 0 {
 		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil || block.Type != "X509 CRL" {
+		before := rest
+		// pem.Decode skips what it does not understand, and servers may not.
+		if block, rest = pem.Decode(rest); block == nil || len(block.Headers) > 0 || !bytes.HasPrefix(before, []byte(begin)) ||
+			bytes.Contains(before[1:len(before)-len(rest)], []byte("-----BEGIN")) {
 			return errors.New("the answer is not a file of CRLs: is that the URL of a brevet authority?")
 		}
 		list, err := x509.ParseRevocationList(block.Bytes)

@@ -27,7 +27,7 @@ func TestBundleThatWouldStopServersIsRefused(t *testing.T) {
 	}
 }
 
-func listPEM(t *testing.T, from time.Time, lifetime time.Duration) string {
+func listPEM(t testing.TB, from time.Time, lifetime time.Duration) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -37,6 +37,7 @@ import (
 // the handlers, at an instant that the test sets. It is fast enough to try
 // thousands of situations.
 type world struct {
+	kept map[string]*ecdsa.PrivateKey // by serial number, see enrolled
 	*Server
 	t         testing.TB
 	agents    http.Handler

@@ -39,8 +39,8 @@ func TestEveryRootPublishesItsCRL(t *testing.T) {
 	}
 }
 
-// TestStatusWarnsOfTheRootsCRL: when it ends soon, and when there is none, as in the store of an
-// earlier version whose root is kept elsewhere. The server stays ready.
+// TestStatusWarnsOfTheRootsCRL: when it ends soon, and before the first one, as in the store of
+// an earlier version whose root is kept elsewhere. The server stays ready.
 func TestStatusWarnsOfTheRootsCRL(t *testing.T) {
 	a := newAuthority(t, func(c *InitConfig) { c.IssuerLifetime = 400 * 24 * time.Hour })
 	warned := func(what, text string) {

@@ -24,8 +24,9 @@ never leave their files.`,
 			{
 				Name:  "list",
 				Usage: "list signing keys",
-				Description: `Lists the keys: active ones sign, retired ones verify what they signed. A CA key
-also has the date at which its certificate expires.
+				Description: `Lists the keys: active ones sign, next ones are published and will sign, retired ones
+verify what they signed. What compromised ones signed is dead. Of destroyed ones there
+is only the public half. A CA key also has the date at which its certificate expires.
 
 Example:
   $ brevet key list`,
@@ -178,7 +179,14 @@ func keyList(c *cli.Context) error {
 		var t table
 		t.styled(bold, "PURPOSE", "STATE", "ALGORITHM", "ID", "ACTIVE SINCE", "CERTIFICATE UNTIL")
 		for _, k := range keys {
-			t.styled(stateStyle(k.State), k.Purpose, k.State, k.Algorithm, k.ID, orDash(at(k.Activated)), orDash(p.end(k.Expires)))
+			state := k.State
+			switch {
+			case k.Compromised:
+				state = "compromised"
+			case !k.Destroyed.IsZero():
+				state = "destroyed"
+			}
+			t.styled(stateStyle(k.State), k.Purpose, state, k.Algorithm, k.ID, orDash(at(k.Activated)), orDash(p.end(k.Expires)))
 		}
 		p.tableOr("No keys.", t)
 	})

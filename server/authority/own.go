@@ -75,7 +75,7 @@ func (o *Own) Renew(ctx context.Context) error {
 }
 
 // Replace replaces the server's certificate if another issuer has taken the place of the
-// one that signed it, or if there is none.
+// one that signed it. It makes the first certificate, too.
 func (o *Own) Replace(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -62,7 +62,7 @@ func (a *Authority) Rotate(ctx context.Context, by policy.Principal, asked Rotat
 	return r.id(), errors.Join(err, a.destroyCompromised(ctx))
 }
 
-// id returns the identifier of the new key, or "" if there is none yet.
+// id returns the identifier of the new key, or "" until one is made.
 func (r *rotation) id() string {
 	if len(r.successors) == 0 {
 		return ""

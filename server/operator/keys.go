@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -37,7 +38,11 @@ func (s *Service) listKeys(ctx context.Context, _ policy.Principal, _ struct{}) 
 			return err
 		}
 		for _, k := range all {
-			list = append(list, newKey(k, ends[k.ID]))
+			one := newKey(k, ends[k.ID])
+			if one.Compromised, err = agents.IssuerCompromised(tx, k.ID); err != nil {
+				return err
+			}
+			list = append(list, one)
 		}
 		return nil
 	})
@@ -57,7 +62,7 @@ func caEnds(tx storage.Tx) (map[string]time.Time, error) {
 func newKey(k keys.Key, ends time.Time) api.Key {
 	return api.Key{
 		ID: k.ID, Purpose: string(k.Purpose), Algorithm: string(k.Algorithm), State: string(k.State),
-		Created: k.Created, Activated: k.Activated, Retired: k.Retired, Expires: ends,
+		Created: k.Created, Activated: k.Activated, Retired: k.Retired, Expires: ends, Destroyed: k.Destroyed,
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // 2; OpenID Connect Discovery 1.0, section 3, asks for the same document under
 // its own name, with some members that mean nothing without people).
 //
-// What depends on keys is computed from those that the JWK Set has at the moment.
+// The algorithms of signatures are those of the keys that the JWK Set has at the moment.
 func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 	var signing []string
 	err := s.Tokens.DB.View(r.Context(), func(tx storage.Tx) (err error) {

@@ -24,6 +24,9 @@ type Key struct {
 	Activated time.Time `json:"activated,omitzero"`
 	Retired   time.Time `json:"retired,omitzero"`
 	Expires   time.Time `json:"expires,omitzero"` // of its CA certificate, if it has one
+
+	Destroyed   time.Time `json:"destroyed,omitzero"`    // when its private half was given up
+	Compromised bool      `json:"compromised,omitempty"` // all that it signed is dead
 }
 
 // A RotateRequest makes a new key of a purpose.

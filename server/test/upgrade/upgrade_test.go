@@ -150,6 +150,7 @@ func TestStoreOfEarlierVersion(t *testing.T) {
 	t.Run("agents", l.agents)
 	t.Run("tokens", l.tokens)
 	t.Run("lists", l.lists)
+	t.Run("root's list", l.rootList)
 	t.Run("certificates", l.certificates)
 	t.Run("acme", l.acme)
 	t.Run("admin scope", l.adminScope)
@@ -242,6 +243,40 @@ func (l *left) lists(t *testing.T) {
 	after, err := l.Admin.CRL(t.Context(), l.former(t))
 	if err != nil || after.Number <= before.Number || after.Revoked != before.Revoked {
 		t.Errorf("list %d with %d became %d with %d, %v", before.Number, before.Revoked, after.Number, after.Revoked, err)
+	}
+}
+
+// rootList: the root of an earlier version signs a list at the first start. Its keyUsage
+// allows no OCSP answers, so the next issuer's certificate names none.
+func (l *left) rootList(t *testing.T) {
+	all, err := l.Admin.Keys(t.Context())
+	if err != nil || all[0].Purpose != "root" {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	list, err := l.Admin.CRL(t.Context(), all[0].ID)
+	if err != nil || list.Number != 1 || list.Revoked != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	issuer := func() *x509.Certificate {
+		t.Helper()
+		block, _ := pem.Decode([]byte(l.Get(l.Client(), "/chain.pem")))
+		if block == nil {
+			t.Fatal("chain.pem is empty")
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	if c := issuer(); c.CRLDistributionPoints != nil {
+		t.Errorf("the old issuer has %s", c.CRLDistributionPoints)
+	}
+	if _, err := l.Admin.RotateKey(t.Context(), "issuer"); err != nil {
+		t.Fatal(err)
+	}
+	if c := issuer(); len(c.CRLDistributionPoints) != 1 || c.CRLDistributionPoints[0] != list.URL || c.OCSPServer != nil || len(c.IssuingCertificateURL) != 1 {
+		t.Errorf("the new one has %s, %s, %s", c.CRLDistributionPoints, c.OCSPServer, c.IssuingCertificateURL)
 	}
 }
 
