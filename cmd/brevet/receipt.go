@@ -41,6 +41,9 @@ func (p *page) deadAfter(r api.Receipt) {
 	case r.Certificates+r.Tokens == 0:
 	case r.DeadAfter.After(p.now):
 		p.line("Whoever asks neither CRL nor OCSP nor introspection may accept some of it until %s.", p.end(r.DeadAfter))
+		if r.Certificates > 0 {
+			p.line("A server that loads a file of CRLs refuses the certificates once it has loaded the next one.")
+		}
 	default:
 		p.line("All of it has expired by now, too.")
 	}

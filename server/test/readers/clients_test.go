@@ -96,15 +96,24 @@ func TestCurl(t *testing.T) {
 	s.mustSay(s.bad, false, "certificate revoked", ask(s.bad))
 }
 
-// TestJava runs the Java program once for both agents.
+// TestJava runs the Java program with the lists in a file, and without its options, where
+// Java asks OCSP.
 func TestJava(t *testing.T) {
 	peer.Find(t, "javac")
 	java := peer.Find(t, "java")
 	s := newSite(t)
 	s.suspend()
-	program := s.save("Check.java", s.recipe("Java", 0, ""))
-	out := servertest.Run(t, true, java, "-Xshare:auto", "-XX:TieredStopAtLevel=1", program, s.dir+"/good-cert.pem", s.dir+"/bad-cert.pem")
-	if got := strings.Fields(out); len(got) != 2 || got[0] != "valid" || got[1] != "REVOKED" {
-		t.Errorf("Java says %q", out)
+	program := s.recipe("Java", 0, "")
+	before, rest, _ := strings.Cut(program, "checker.setOptions(")
+	_, after, ok := strings.Cut(rest, ";\n")
+	noLists := strings.Replace(before+after, "parameters.addCertStore(", "Objects.hash(", 1)
+	if !ok || noLists == program {
+		t.Fatal("the recipe has no options")
+	}
+	for what, program := range map[string]string{"the lists in a file": program, "OCSP": noLists} {
+		out := servertest.Run(t, true, java, "-Xshare:auto", "-XX:TieredStopAtLevel=1", s.save("Check.java", program), s.dir+"/good-cert.pem", s.dir+"/bad-cert.pem")
+		if got := strings.Fields(out); len(got) != 2 || got[0] != "valid" || got[1] != "REVOKED" {
+			t.Errorf("%s: Java says %q", what, out)
+		}
 	}
 }

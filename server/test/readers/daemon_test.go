@@ -14,7 +14,7 @@ type daemon struct {
 	cmd *exec.Cmd
 }
 
-// start starts a server program. What it says is shown if the test fails.
+// start starts a server program. If the test fails, it shows what the program said.
 func start(t *testing.T, as *syscall.Credential, program string, args ...string) *daemon {
 	t.Helper()
 	var said bytes.Buffer

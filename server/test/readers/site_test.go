@@ -47,7 +47,11 @@ func newSite(t *testing.T) *site {
 func (s *site) save(name, text string) string {
 	s.t.Helper()
 	path := filepath.Join(s.dir, name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	mode := os.FileMode(0o600)
+	if name == "roots.pem" {
+		mode = 0o644
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
 		s.t.Fatal(err)
 	}
 	return path
@@ -112,7 +116,7 @@ func (s *site) recipe(heading string, n int, port string) string {
 	if !ok || n >= len(blocks) {
 		s.t.Fatalf("docs/relying-parties.md has no recipe %d for %s", n, heading)
 	}
-	return strings.NewReplacer("/etc/brevet/web", s.dir, "443", port, "web.example.internal", "web."+servertest.TrustDomain).Replace(blocks[n])
+	return strings.NewReplacer("/etc/brevet/web", s.dir, ":443", ":"+port, "listen 443", "listen "+port, "listen(443", "listen("+port, "web.example.internal", "web."+servertest.TrustDomain).Replace(blocks[n])
 }
 
 // freePort returns a port of loopback that is free at the moment.
