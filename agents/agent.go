@@ -53,6 +53,7 @@ type Agent struct {
 	Quotas      map[string]int64  `json:"quotas,omitempty"`  // its own, by the names of their kinds
 	Pending     []byte            `json:"pending,omitempty"` // hash of the one enrollment token that may be used
 	Binding     []byte            `json:"binding,omitempty"` // hash of the one key identifier that an ACME account may be bound with
+	Invited     time.Time         `json:"invited,omitzero"`  // when these two were made; zero in records of earlier versions
 	Created     time.Time         `json:"created"`
 	Changed     time.Time         `json:"changed"`
 }

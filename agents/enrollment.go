@@ -77,7 +77,7 @@ const invitations = storage.Partitioned[Name]("enrollments")
 // invite makes e the one token that a may enroll with, and its binding the one
 // that an ACME account of a may be opened with.
 func (a Agent) invite(tx storage.Tx, e Enrollment) error {
-	a.Pending = e.hash[:]
+	a.Pending, a.Invited = e.hash[:], e.Expires.Add(-EnrollmentLifetime)
 	if err := invitations.Put(tx, e.Expires, string(e.hash[:]), a.Name); err != nil {
 		return err
 	}
@@ -85,6 +85,25 @@ func (a Agent) invite(tx storage.Tx, e Enrollment) error {
 	if a.Binding, err = e.Binding.keep(tx, a.Name); err != nil {
 		return err
 	}
+	return a.put(tx)
+}
+
+// Unused reports whether the agent has an enrollment token and a binding that may still be
+// used at now.
+func (a Agent) Unused(now time.Time) (token, binding bool) {
+	if !a.Invited.IsZero() && !now.Before(a.Invited.Add(EnrollmentLifetime)) {
+		return false, false
+	}
+	return a.Pending != nil, a.Binding != nil
+}
+
+// Uninvite ends the enrollment token and the binding that the agent has not used yet.
+func Uninvite(tx storage.Tx, n Name) error {
+	a, err := Get(tx, n)
+	if err != nil || a.Pending == nil && a.Binding == nil {
+		return err
+	}
+	a.Pending, a.Binding = nil, nil
 	return a.put(tx)
 }
 

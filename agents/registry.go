@@ -3,6 +3,7 @@ package agents
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents/components"
@@ -81,62 +82,81 @@ func set(tx storage.Tx, td TrustDomain, n Name, c Change, now time.Time, cleared
 }
 
 // Suspend ends everything that the agent holds, its enrollment token and its
-// binding too, and lets it obtain nothing more until it is resumed.
+// binding too, and lets it obtain nothing more until it is resumed. An agent that is
+// suspended already stays as it is, but what it had counts as compromised if that is the
+// reason now.
 func Suspend(tx storage.Tx, n Name, r Reason, now time.Time) (Agent, error) {
-	a, err := change(tx, n, "suspended", now, Active)
+	a, err := change(tx, n, "suspended", Active, Suspended)
 	if err != nil {
 		return a, err
 	}
-	a.State, a.Pending, a.Binding = Suspended, nil, nil
+	if a.State == Suspended {
+		return a, a.compromised(tx, r, now)
+	}
+	a.State, a.Changed, a.Pending, a.Binding = Suspended, now, nil, nil
 	return a, errors.Join(a.put(tx), CutAgent(tx, n, Cutoff{At: now, Reason: r}))
 }
 
 // Resume lets a suspended agent obtain credentials again. Those that it had
-// stay dead: it enrolls anew.
+// stay dead: it enrolls anew. An active agent stays as it is.
 func Resume(tx storage.Tx, n Name, now time.Time) (Agent, error) {
-	a, err := change(tx, n, "resumed", now, Suspended)
-	if err != nil {
+	a, err := change(tx, n, "resumed", Active, Suspended)
+	if err != nil || a.State == Active {
 		return a, err
 	}
-	a.State = Active
+	a.State, a.Changed = Active, now
 	return a, a.put(tx)
 }
 
 // Decommission ends the agent. It cannot come back. The DNS names and addresses that were
-// registered for it are free again; its own name is not.
+// registered for it are free again; its own name is not. For one that is decommissioned
+// already, see [Suspend].
 func Decommission(tx storage.Tx, td TrustDomain, n Name, r Reason, now time.Time) (Agent, error) {
-	a, err := change(tx, n, "decommissioned", now, Active, Suspended)
+	a, err := change(tx, n, "decommissioned", Active, Suspended, Decommissioned)
 	if err != nil {
 		return a, err
+	}
+	if a.State == Decommissioned {
+		return a, a.compromised(tx, r, now)
 	}
 	if err := claim(tx, td, &a, nil); err != nil {
 		return a, err
 	}
 	before := a.State
-	a.State, a.Pending, a.Binding = Decommissioned, nil, nil
+	a.State, a.Changed, a.Pending, a.Binding = Decommissioned, now, nil, nil
 	if before == Suspended { // all is dead since then, and relying parties were told when and why
-		return a, a.put(tx)
+		return a, errors.Join(a.put(tx), a.compromised(tx, r, now))
 	}
 	return a, errors.Join(a.put(tx), CutAgent(tx, n, Cutoff{At: now, Reason: r}))
+}
+
+// compromised records that what an agent had is compromised, although it is dead already.
+// Any other reason changes nothing: relying parties were told when it died, and why.
+func (a Agent) compromised(tx storage.Tx, r Reason, now time.Time) error {
+	if r != KeyCompromise {
+		return nil
+	}
+	return CutAgent(tx, a.Name, Cutoff{At: now, Reason: r})
 }
 
 // Reenroll makes e what the agent may enroll with, in place of an earlier one.
 // The agent's credentials live on. If it got no certificates because too many of its keys
 // were compromised, it gets some again.
 func Reenroll(tx storage.Tx, n Name, e Enrollment, now time.Time) (Agent, error) {
-	a, err := change(tx, n, "enrolled", now, Active)
+	a, err := change(tx, n, "enrolled", Active)
 	if err != nil {
 		return a, err
 	}
 	if err := a.Usable(now); err != nil {
 		return a, err
 	}
+	a.Changed = now
 	return a, errors.Join(a.invite(tx, e), compromisedCounts.Delete(tx, string(n)))
 }
 
 // change loads an agent, provided that it is in one of the states given. done names
 // the change, for the error.
-func change(tx storage.Tx, n Name, done string, now time.Time, from ...State) (Agent, error) {
+func change(tx storage.Tx, n Name, done string, from ...State) (Agent, error) {
 	if err := mutable(n); err != nil {
 		return Agent{}, err
 	}
@@ -144,13 +164,10 @@ func change(tx storage.Tx, n Name, done string, now time.Time, from ...State) (A
 	if err != nil {
 		return a, err
 	}
-	for _, s := range from {
-		if a.State == s {
-			a.Changed = now
-			return a, nil
-		}
+	if !slices.Contains(from, a.State) {
+		return a, a.refuse(done)
 	}
-	return a, a.refuse(done)
+	return a, nil
 }
 
 func mutable(n Name) error {

@@ -52,17 +52,20 @@ var transitions = map[agents.State]map[string]any{
 	},
 	agents.Active: {
 		"add": storage.ErrExists, "set": agents.Active, "suspend": agents.Suspended,
-		"resume": agents.ErrTransition, "decommission": agents.Decommissioned, "reenroll": agents.Active,
+		"resume": already, "decommission": agents.Decommissioned, "reenroll": agents.Active,
 	},
 	agents.Suspended: {
-		"add": storage.ErrExists, "set": agents.Suspended, "suspend": agents.ErrTransition,
+		"add": storage.ErrExists, "set": agents.Suspended, "suspend": already,
 		"resume": agents.Active, "decommission": agents.Decommissioned, "reenroll": agents.ErrTransition,
 	},
 	agents.Decommissioned: {
 		"add": storage.ErrExists, "set": agents.ErrTransition, "suspend": agents.ErrTransition,
-		"resume": agents.ErrTransition, "decommission": agents.ErrTransition, "reenroll": agents.ErrTransition,
+		"resume": agents.ErrTransition, "decommission": already, "reenroll": agents.ErrTransition,
 	},
 }
+
+// already says that a verb succeeds and leaves the agent as it is.
+const already = "already"
 
 func TestTransitions(t *testing.T) {
 	db := openDB(t)
@@ -79,11 +82,17 @@ func TestTransitions(t *testing.T) {
 					later := now.Add(time.Minute)
 					returned, err := do(t, tx, "bot", later)
 					after, _ := agents.Get(tx, "bot")
-					returned.Pending, returned.Binding = after.Pending, after.Binding // whose hashes those are, is nobody's business
+					returned.Pending, returned.Binding, returned.Invited = after.Pending, after.Binding, after.Invited // whose hashes those are, is nobody's business
 					if why, ok := row[verb].(error); ok {
 						refused(t, verb, err, why)
 						if !reflect.DeepEqual(before, after) {
 							t.Errorf("refused, and yet %+v became %+v", before, after)
+						}
+						return
+					}
+					if row[verb] == already {
+						if err != nil || !reflect.DeepEqual(before, after) || !reflect.DeepEqual(returned, after) {
+							t.Errorf("got %v, %+v, returned %+v, want it as before", err, after, returned)
 						}
 						return
 					}
@@ -133,6 +142,57 @@ func TestExpiredAgent(t *testing.T) {
 		refused(t, "reenroll", err, agents.ErrNotActive)
 		if a, err = agents.Set(tx, td, "bot", agents.Change{Expires: new(time.Time{})}, end); err != nil || a.Usable(end.AddDate(10, 0, 0)) != nil {
 			t.Errorf("without an end: %+v, %v", a, err)
+		}
+	})
+}
+
+// TestCompromiseIsRecordedLater: an agent is dead already when an operator learns that its
+// keys are compromised.
+func TestCompromiseIsRecordedLater(t *testing.T) {
+	for state, verb := range map[agents.State]string{agents.Suspended: "suspend", agents.Decommissioned: "decommission", "between": "decommission"} {
+		within(t, func(tx storage.Tx) {
+			add(t, tx, "bot", agents.Change{})
+			var err error
+			if state == agents.Decommissioned {
+				_, err = agents.Decommission(tx, td, "bot", agents.Superseded, now)
+			} else {
+				_, err = agents.Suspend(tx, "bot", agents.Superseded, now)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			later := now.Add(time.Minute)
+			if before, err := agents.NewStanding(tx, later).Compromised("bot", now); before || err != nil {
+				t.Errorf("%s: compromised before (%v)", state, err)
+			}
+			if _, err := verbs[verb](t, tx, "bot", later); err != nil {
+				t.Fatal(err)
+			}
+			if after, err := agents.NewStanding(tx, later).Compromised("bot", now); !after || err != nil {
+				t.Errorf("%s: not compromised after %s (%v)", state, verb, err)
+			}
+		})
+	}
+}
+
+func TestUnusedInvitation(t *testing.T) {
+	within(t, func(tx storage.Tx) {
+		add(t, tx, "bot", agents.Change{})
+		if _, err := agents.Reenroll(tx, "bot", invitation(t, now), now); err != nil {
+			t.Fatal(err)
+		}
+		a := get(t, tx, "bot")
+		if token, binding := a.Unused(now.Add(59 * time.Minute)); !token || !binding {
+			t.Errorf("within the hour: got %t, %t", token, binding)
+		}
+		if token, binding := a.Unused(now.Add(time.Hour)); token || binding {
+			t.Errorf("after it: got %t, %t", token, binding)
+		}
+		if err := agents.Uninvite(tx, "bot"); err != nil {
+			t.Fatal(err)
+		}
+		if token, binding := get(t, tx, "bot").Unused(now); token || binding {
+			t.Errorf("ended: got %t, %t", token, binding)
 		}
 	})
 }

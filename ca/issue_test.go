@@ -388,7 +388,7 @@ func TestRevokeOneCertificate(t *testing.T) {
 	for _, e := range w.Events()[2:] {
 		got = append(got, string(e.Action)+" "+string(e.Decision))
 	}
-	if want := []string{"certificate.revoke allow", "certificate.revoke deny", "certificate.revoke deny", "certificate.revoke deny"}; !slices.Equal(got, want) {
+	if want := []string{"certificate.revoke allow", "certificate.revoke allow", "certificate.revoke deny", "certificate.revoke deny"}; !slices.Equal(got, want) {
 		t.Errorf("events %q, want %q", got, want)
 	}
 }

@@ -521,9 +521,15 @@ func (h *history) play(e audit.Event) {
 		endAll(h.alive[who])
 	case "credential.revoke":
 		owner, byOwner := strings.CutPrefix(who, "owner ")
+		chosen := func(agent string) bool { return agent == who || byOwner && h.owner[agent] == owner }
 		for agent, all := range h.alive {
-			if agent == who || byOwner && h.owner[agent] == owner {
+			if chosen(agent) {
 				endAll(all)
+			}
+		}
+		for agent := range h.pending { // what was not used yet ends, too
+			if chosen(agent) && e.Reasons[0] != "superseded" {
+				h.pending[agent] = false
 			}
 		}
 	}

@@ -21,8 +21,9 @@ From then on OCSP, introspection and renewals refuse it. The new CRL is publishe
 before the command returns. The receipt has its number, and the last moment at
 which a credential can still work: at a relying party that checks none of these.
 
-The command does not ask for confirmation. Exit status 1 means that nothing was
-ended; the message says why.
+The command does not ask for confirmation. If the agent is suspended already, the
+command succeeds and says so. Exit status 1 means that nothing was ended; the
+message says why.
 
 Example:
   $ brevet agent suspend build-bot --reason keyCompromise`,
@@ -41,8 +42,9 @@ certificates, its access tokens, its ACME accounts, its unused enrollment token
 and ACME key. It cannot be undone, and the name is never given out again. To
 stop an agent for a while: brevet agent suspend.
 
-The command does not ask for confirmation. Exit status 1 means that nothing was
-ended; the message says why.
+The command does not ask for confirmation. If the agent is decommissioned already,
+the command succeeds and says so. Exit status 1 means that nothing was ended; the
+message says why.
 
 Example:
   $ brevet agent decommission build-bot`,

@@ -9,7 +9,7 @@ func agentResumeCommand() *cli.Command {
 		ArgsUsage: "NAME",
 		Description: `Lets a suspended agent obtain credentials again. Its earlier certificates and
 tokens stay revoked. So it must enroll again (see brevet agent reenroll), unless
-it authenticates with a key of its own.
+it authenticates with a key of its own. For an active agent it does nothing, and says so.
 
 Example:
   $ brevet agent resume build-bot`,
@@ -27,6 +27,10 @@ func agentResume(c *cli.Context) error {
 		return err
 	}
 	return answer(c, a, []string{a.Name}, func(p *page) {
+		if a.Note != "" {
+			p.line("%s.", a.Note)
+			return
+		}
 		p.line("%s is %s again.", a.Name, a.State)
 		p.line("Its earlier credentials stay revoked. For a new enrollment token: brevet agent reenroll %s", a.Name)
 	})

@@ -63,8 +63,8 @@ keyCompromise is never certified again, for any agent.
 
 The new CRL is published before the command returns. The receipt has its number,
 and the last moment at which the certificate can still work: at a relying party
-that checks neither CRL nor OCSP. Exit status 1 means that it was not revoked; the
-message says why.
+that checks neither CRL nor OCSP. If the certificate is revoked already, the command
+succeeds and says so. Exit status 1 means that it was not revoked; the message says why.
 
 Example:
   $ brevet cert revoke 9f3ac02e --reason keyCompromise`,

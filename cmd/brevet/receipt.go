@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,7 +19,12 @@ func receipt(c *cli.Context, r api.Receipt, done string) error {
 		numbers = append(numbers, fmt.Sprint(l.Number))
 	}
 	return answer(c, r, numbers, func(p *page) {
-		p.line("%s: revoked %s.", done, holdings(r))
+		if r.Note != "" {
+			p.line("%s.", r.Note)
+		}
+		if r.Note == "" || !nothing(r) {
+			p.line("%s: revoked %s.", done, holdings(r))
+		}
 		for _, l := range r.CRL {
 			p.line("Published CRL %d of issuer %s.", l.Number, l.Issuer)
 		}
@@ -26,13 +32,24 @@ func receipt(c *cli.Context, r api.Receipt, done string) error {
 	})
 }
 
-// holdings counts what a receipt is about.
+// nothing reports whether a receipt counts nothing.
+func nothing(r api.Receipt) bool {
+	return r.Certificates+r.Tokens+r.ACMEAccounts+r.Enrollments+r.ACMEKeys == 0
+}
+
+// holdings counts what a receipt is about. Certificates and tokens are always there.
 func holdings(r api.Receipt) string {
-	certificates, tokens := count(r.Certificates, "certificate"), count(r.Tokens, "access token")
-	if r.ACMEAccounts == 0 {
-		return certificates + " and " + tokens
+	parts := []string{count(r.Certificates, "certificate"), count(r.Tokens, "access token")}
+	for _, more := range []struct {
+		n    int
+		noun string
+	}{{r.ACMEAccounts, "ACME account"}, {r.Enrollments, "unused enrollment token"}, {r.ACMEKeys, "unused ACME key"}} {
+		if more.n > 0 {
+			parts = append(parts, count(more.n, more.noun))
+		}
 	}
-	return certificates + ", " + tokens + " and " + count(r.ACMEAccounts, "ACME account")
+	n := len(parts) - 1
+	return strings.Join(parts[:n], ", ") + " and " + parts[n]
 }
 
 // deadAfter says how long revoked credentials can still work.

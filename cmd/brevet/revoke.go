@@ -11,10 +11,11 @@ func revokeCommand() *cli.Command {
 		Name:     "revoke",
 		Category: aboutCredentials,
 		Usage:    "revoke many certificates and tokens at once",
-		Description: `Revokes the certificates, access tokens and ACME accounts that match all flags.
-Agents stay active: an agent that can authenticate in another way obtains new
-credentials; any other must enroll again. To keep an agent out: brevet agent
-suspend.
+		Description: `Revokes the certificates, access tokens and ACME accounts that match all flags. If
+they name agents (--agent, --owner, --label), unused enrollment tokens and ACME keys
+end, too, unless the reason is superseded. Agents stay active: an agent that can
+authenticate in another way obtains new credentials; any other must enroll again. To
+keep an agent out: brevet agent suspend.
 
 It first counts and says what will end. Then it ends it in one transaction and
 prints a receipt: how many were revoked, the number of the CRL that lists them
@@ -28,7 +29,9 @@ issued at that moment; --issued-since revokes what was issued from then on.
 
 Keys that are revoked for keyCompromise are never certified again, for any agent.
 
-Exit status 1 means that nothing was revoked; the message says why.
+If nothing that matches is alive, the command succeeds and says so. Exit status 1
+means that nothing was revoked; the message says why, such as that no agent has the
+name, owner or label.
 
 Examples:
   $ brevet revoke --owner payments --dry-run
@@ -66,7 +69,11 @@ func revoke(c *cli.Context) error {
 			return err
 		}
 		err = answer(c, counted, []string{holdings(counted)}, func(p *page) {
-			p.line("To be revoked: %s.", holdings(counted))
+			if counted.Note == "" {
+				p.line("To be revoked: %s.", holdings(counted))
+			} else if s.DryRun {
+				p.line("%s.", counted.Note)
+			}
 			if s.DryRun {
 				p.deadAfter(counted)
 			}

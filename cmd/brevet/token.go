@@ -34,8 +34,8 @@ Example:
 				ArgsUsage: "JTI",
 				Description: `Revokes one access token that is valid. From then on introspection says that it
 is not active. A resource server that checks only the signature may accept it
-until it expires; the receipt says when. Exit status 1 means that it was not
-revoked; the message says why.
+until it expires; the receipt says when. If the token is revoked already, the command
+succeeds and says so. Exit status 1 means that it was not revoked; the message says why.
 
 Example:
   $ brevet token revoke 7c21d40a`,

@@ -32,6 +32,7 @@ func filled(t *testing.T, w *world) api.Change {
 		Audiences: []string{"https://b.example"}, DNS: []string{"b.example.org,challenge"}, IPs: []string{"192.0.2.9"},
 		Keys: []string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))},
 		TTL:  new(10 * time.Minute), Expires: new(w.Clock.Now().Add(time.Hour).UTC().Truncate(time.Second)),
+		Quotas: map[string]int64{"tokens": 7},
 	}
 	for v, i := reflect.ValueOf(c), 0; i < v.NumField(); i++ {
 		if v.Field(i).IsZero() {
@@ -89,8 +90,8 @@ func TestRevocationsAreCountedInTheLog(t *testing.T) {
 	w.token(w.bot)
 	before := w.Clock.Now().Add(-time.Minute).UTC().Truncate(time.Second)
 	s := api.Selection{Owner: "alice", Labels: map[string]string{"env": "prod", "b": "1"}, IssuedSince: before}
-	if _, err := w.Admin.Revoke(t.Context(), s); err != nil {
-		t.Fatal(err)
+	if _, err := w.Admin.Revoke(t.Context(), s); err == nil || !strings.Contains(err.Error(), "no such agent: none has the owner alice and the label b=1 and the label env=prod") {
+		t.Fatalf("of labels that no agent has together: got %v", err)
 	}
 	e := w.last("credential.revoke")
 	want := api.Selected{Owner: "alice", Labels: []string{"b=1", "env=prod"}, IssuedSince: before}
@@ -102,13 +103,13 @@ func TestRevocationsAreCountedInTheLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := w.last("credential.revoke"); receipt.Certificates != 1 || receipt.Tokens != 1 || *e.Details.Counts != (api.Counts{Certificates: 1, Tokens: 1}) {
+	if e := w.last("credential.revoke"); receipt.Certificates != 1 || receipt.Tokens != 1 || *e.Details.Counts != (api.Counts{Certificates: 1, Tokens: 1, Bindings: 1}) {
 		t.Errorf("got %+v, receipt %+v", e.Details.Counts, receipt)
 	}
 	if _, err := w.Admin.Suspend(t.Context(), "boss", ""); err != nil {
 		t.Fatal(err)
 	}
-	if e := w.last("agent.suspend"); *e.Details.Counts != (api.Counts{Agents: 1, Certificates: 1}) {
+	if e := w.last("agent.suspend"); *e.Details.Counts != (api.Counts{Agents: 1, Certificates: 1, Bindings: 1}) {
 		t.Errorf("got %+v", e.Details)
 	}
 	if _, err := w.Admin.Revoke(t.Context(), api.Selection{Agent: "nobody"}); err == nil {

@@ -129,9 +129,6 @@ func TestRevokeWhatIsSelected(t *testing.T) {
 		"an owner's label": {func(time.Time) api.Selection {
 			return api.Selection{Owner: "bob", Labels: map[string]string{"env": "prod"}}
 		}, func(n string) bool { return n[:2] == "b1" }, "owner bob"},
-		"another's label": {func(time.Time) api.Selection {
-			return api.Selection{Agent: "a1", Labels: map[string]string{"env": "test"}}
-		}, func(string) bool { return false }, "a1"},
 		"what is older":      {func(noon time.Time) api.Selection { return api.Selection{IssuedBefore: noon} }, func(n string) bool { return n[2] == '-' }, "all agents"},
 		"what is younger":    {func(noon time.Time) api.Selection { return api.Selection{IssuedSince: noon} }, func(n string) bool { return n[2] == '+' }, "all agents"},
 		"an agent's older":   {func(noon time.Time) api.Selection { return api.Selection{Agent: "b2", IssuedBefore: noon} }, func(n string) bool { return n == "b2-" }, "b2"},

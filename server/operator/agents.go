@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"time"
 
@@ -110,9 +111,19 @@ func (s *Service) resume(ctx context.Context, p policy.Principal, in api.Named) 
 	if err != nil {
 		return api.Agent{}, err
 	}
-	return s.change(ctx, p, name, act{action: audit.AgentResume}, func(tx storage.Tx, now time.Time, _ *audit.Details) (agents.Agent, error) {
+	var note string
+	a, err := s.change(ctx, p, name, act{action: audit.AgentResume}, func(tx storage.Tx, now time.Time, _ *audit.Details) (agents.Agent, error) {
+		before, err := agents.Get(tx, name)
+		if note = ""; err == nil && before.State == agents.Active {
+			note = fmt.Sprintf("%s was %s already", name, before.State)
+		}
+		if err != nil {
+			return before, err
+		}
 		return agents.Resume(tx, name, now)
 	})
+	a.Note = note
+	return a, err
 }
 
 // change runs a change of one agent that ends none of its credentials.

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -71,11 +72,11 @@ func (s *Service) listCertificates(ctx context.Context, _ policy.Principal, in a
 	default:
 		return nil, fmt.Errorf("%w state %q: want active, revoked or expired", agents.ErrInvalid, in.State)
 	}
-	if err := checkAgent(in.Agent); err != nil {
-		return nil, err
-	}
 	list := []api.Certificate{}
 	err := s.DB.View(ctx, func(tx storage.Tx) error {
+		if err := checkAgent(tx, in.Agent); err != nil {
+			return err
+		}
 		standing := agents.NewStanding(tx, s.Clock.Now())
 		for c, err := range ca.Since(tx, s.Clock.Now().Add(-past)) {
 			if err != nil {
@@ -123,6 +124,9 @@ func (s *Service) revokeCertificate(ctx context.Context, p policy.Principal, in 
 		return api.Receipt{}, err
 	}
 	c, err := s.Authority.CA.Revoke(storage.Urgent(ctx), policy.NewClaim(p, "", audit.ByOperator, nil), serial, why)
+	if errors.Is(err, agents.ErrRevoked) {
+		return revokedAlready(s.receipt(ctx, nil, 0), c.Credential, err), nil
+	}
 	if err != nil {
 		return api.Receipt{}, err
 	}

@@ -100,11 +100,25 @@ func viewed(ctx context.Context, db storage.DB, text string, find func(storage.T
 	return id, err
 }
 
-// checkAgent checks the name of an agent by which a list is filtered; "" means all.
-func checkAgent(name string) error {
+// checkAgent checks that there is an agent of the name by which a list is filtered; ""
+// means all.
+func checkAgent(tx storage.Tx, name string) error {
 	if name == "" {
 		return nil
 	}
-	_, err := agents.ParseName(name)
+	n, err := agents.ParseName(name)
+	if err == nil {
+		_, err = agents.Get(tx, n)
+	}
 	return err
+}
+
+// revokedAlready is the receipt for a credential that was revoked before. It can still
+// work as long as others that end with it.
+func revokedAlready(rc api.Receipt, c agents.Credential, why error) api.Receipt {
+	rc.Note = why.Error()
+	if end := c.ID.Expires(); end.After(rc.DeadAfter) {
+		rc.DeadAfter = end
+	}
+	return rc
 }

@@ -90,5 +90,8 @@ func (s selection) selected() *audit.Selection {
 
 // counts returns, for the audit log, how much a revocation ended.
 func counts(r api.Receipt) *audit.Counts {
-	return &audit.Counts{Certificates: int64(r.Certificates), Tokens: int64(r.Tokens), Accounts: int64(r.ACMEAccounts)}
+	return &audit.Counts{
+		Certificates: int64(r.Certificates), Tokens: int64(r.Tokens), Accounts: int64(r.ACMEAccounts),
+		Enrollments: int64(r.Enrollments), Bindings: int64(r.ACMEKeys),
+	}
 }

@@ -20,8 +20,8 @@ func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFil
 		ctx, cancel := s.untilStop(ctx)
 		defer cancel()
 		err := policy.MayOperate(p)
-		if err == nil {
-			err = checkAgent(f.Agent)
+		if err == nil && f.Agent != "" {
+			_, err = agents.ParseName(f.Agent)
 		}
 		var first int64
 		if err == nil {
@@ -39,13 +39,29 @@ func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFil
 				return
 			}
 		}
+		found := f.Agent == ""
 		for some, err := range read(ctx, s.DB, first) {
-			if !yield(s.about(some, f.Agent), err) || err != nil {
+			if some = s.about(some, f.Agent); len(some) == 0 && err == nil && !f.Follow {
+				continue
+			}
+			found = true
+			if !yield(some, err) || err != nil {
+				return
+			}
+		}
+		if !found && !f.Follow {
+			if err := s.known(ctx, f.Agent); err != nil { // what was refused to others has their names
+				yield(nil, err)
 				return
 			}
 		}
 		yield(nil, nil)
 	}
+}
+
+// known returns an error if there is no agent of that name.
+func (s *Service) known(ctx context.Context, agent string) error {
+	return s.DB.View(ctx, func(tx storage.Tx) error { return checkAgent(tx, agent) })
 }
 
 // flush puts the refusals into the log that were only counted so far. A full disk does not

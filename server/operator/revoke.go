@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -36,6 +37,8 @@ func (s *Service) end(ctx context.Context, p policy.Principal, action audit.Acti
 	}
 	var ended []holding
 	var opened []acme.Account
+	var left unused
+	var note string
 	held := s.surveyed(ctx, func(a agents.Agent, _ agents.Credential) bool { return a.Name == name })
 	err = s.cutOff(ctx, p, act{action: action, subject: string(name), reasons: []string{why.String()}, change: func(tx storage.Tx, now time.Time, d *audit.Details) (err error) {
 		if ended, err = held(tx, now); err != nil {
@@ -44,15 +47,27 @@ func (s *Service) end(ctx context.Context, p policy.Principal, action audit.Acti
 		if opened, err = accounts(tx, now, func(a agents.Agent, _ time.Time) bool { return a.Name == name }); err != nil {
 			return err
 		}
-		d.Counts = counts(count(ended, now, len(opened)))
-		d.Counts.Agents = 1
-		_, err = change(tx, name, why, now)
+		before, err := agents.Get(tx, name)
+		if err != nil {
+			return err
+		}
+		left = unused{}
+		left.add(before, now)
+		d.Counts = counts(left.counted(count(ended, now, len(opened))))
+		after, err := change(tx, name, why, now)
+		if note = ""; after.State == before.State {
+			note = fmt.Sprintf("%s was %s already", name, after.State)
+		} else {
+			d.Counts.Agents = 1
+		}
 		return err
 	}})
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	return s.receipt(ctx, ended, len(opened)), nil
+	rc := left.counted(s.receipt(ctx, ended, len(opened)))
+	rc.Note = note
+	return rc, nil
 }
 
 func parseReason(text string, otherwise agents.Reason) (agents.Reason, error) {
@@ -120,6 +135,7 @@ func (s *Service) revoke(ctx context.Context, p policy.Principal, in api.Selecti
 	}
 	var ended []holding
 	var opened []acme.Account
+	var left unused
 	choose := func(tx storage.Tx, now time.Time, held finder) (err error) {
 		if err := chosen.checkAgents(tx); err != nil {
 			return err
@@ -127,12 +143,15 @@ func (s *Service) revoke(ctx context.Context, p policy.Principal, in api.Selecti
 		if ended, err = held(tx, now); err != nil {
 			return err
 		}
-		opened, err = accounts(tx, now, chosen.choosesAccount)
+		if opened, err = accounts(tx, now, chosen.choosesAccount); err != nil {
+			return err
+		}
+		left, err = chosen.invitations(tx, why, now)
 		return err
 	}
 	if in.DryRun {
 		err := s.DB.View(ctx, func(tx storage.Tx) error { return choose(tx, s.Clock.Now(), choice(chosen.chooses).at) })
-		rc := count(ended, s.Clock.Now(), len(opened))
+		rc := noted(left.counted(count(ended, s.Clock.Now(), len(opened))))
 		rc.DryRun = true
 		return rc, err
 	}
@@ -145,11 +164,22 @@ func (s *Service) revoke(ctx context.Context, p policy.Principal, in api.Selecti
 		if err := chosen.endAccounts(tx, opened, why); err != nil {
 			return err
 		}
-		d.Counts = counts(count(ended, now, len(opened)))
+		if err := left.end(tx); err != nil {
+			return err
+		}
+		d.Counts = counts(left.counted(count(ended, now, len(opened))))
 		return chosen.cut(tx, ended, agents.Cutoff{At: now, Reason: why})
 	}
 	if err := s.cutOff(ctx, p, what); err != nil {
 		return api.Receipt{}, err
 	}
-	return s.receipt(ctx, ended, len(opened)), nil
+	return noted(left.counted(s.receipt(ctx, ended, len(opened)))), nil
+}
+
+// noted says of a receipt for nothing that it is one.
+func noted(r api.Receipt) api.Receipt {
+	if r.Certificates+r.Tokens+r.ACMEAccounts+r.Enrollments+r.ACMEKeys == 0 {
+		r.Note = "nothing that matches was alive"
+	}
+	return r
 }

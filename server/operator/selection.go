@@ -28,7 +28,10 @@ func (s selection) check(now time.Time) (agents.Reason, error) {
 	return agents.ParseReason(s.Reason)
 }
 
-// checkAgents refuses an unknown agent, and the authority itself.
+// names reports whether the selection names agents, in any way.
+func (s selection) names() bool { return s.Agent != "" || s.Owner != "" || len(s.Labels) > 0 }
+
+// checkAgents refuses a selection that names no agent, and the authority itself.
 func (s selection) checkAgents(tx storage.Tx) error {
 	own, err := agents.Get(tx, agents.Authority)
 	if err != nil && !errors.Is(err, agents.ErrUnknown) {
@@ -37,11 +40,36 @@ func (s selection) checkAgents(tx storage.Tx) error {
 	if err == nil && (s.Agent == string(own.Name) || s.Owner == own.Owner) {
 		return fmt.Errorf("%w: %s is the authority itself; stop the server instead", agents.ErrTransition, own.Name)
 	}
-	if s.Agent == "" {
+	if s.Agent != "" {
+		if _, err := agents.Get(tx, agents.Name(s.Agent)); err != nil {
+			return err
+		}
+	}
+	if !s.names() {
 		return nil
 	}
-	_, err = agents.Get(tx, agents.Name(s.Agent))
-	return err
+	s.IssuedBefore, s.IssuedSince = time.Time{}, time.Time{} // the rest of s chooses agents
+	for a, err := range agents.All(tx) {
+		if err != nil || a.Name != agents.Authority && s.chooses(a, agents.Credential{}) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: none has %s", agents.ErrUnknown, s.described())
+}
+
+// described says what chosen agents have in common.
+func (s selection) described() string {
+	var parts []string
+	if s.Agent != "" {
+		parts = append(parts, "the name "+s.Agent)
+	}
+	if s.Owner != "" {
+		parts = append(parts, "the owner "+s.Owner)
+	}
+	for _, l := range labels(s.Labels) {
+		parts = append(parts, "the label "+l)
+	}
+	return strings.Join(parts, " and ")
 }
 
 func (s selection) chooses(a agents.Agent, c agents.Credential) bool {

@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -13,11 +14,11 @@ import (
 )
 
 func (s *Service) listTokens(ctx context.Context, _ policy.Principal, in api.TokenFilter) ([]api.Token, error) {
-	if err := checkAgent(in.Agent); err != nil {
-		return nil, err
-	}
 	list := []api.Token{}
 	err := s.DB.View(ctx, func(tx storage.Tx) error {
+		if err := checkAgent(tx, in.Agent); err != nil {
+			return err
+		}
 		standing := agents.NewStanding(tx, s.Clock.Now())
 		for t, err := range tokens.Since(tx, s.Clock.Now().Add(-past)) {
 			if err != nil {
@@ -61,6 +62,9 @@ func (s *Service) revokeToken(ctx context.Context, p policy.Principal, in api.To
 		return api.Receipt{}, err
 	}
 	t, err := s.Authority.Tokens.Revoke(storage.Urgent(ctx), policy.NewClaim(p, "", audit.ByOperator, nil), jti, why)
+	if errors.Is(err, agents.ErrRevoked) {
+		return revokedAlready(count(nil, s.Clock.Now(), 0), t.Credential, err), nil
+	}
 	if err != nil {
 		return api.Receipt{}, err
 	}

@@ -128,6 +128,8 @@ func appendCounts(b []byte, c *Counts) []byte {
 	o = o.int("tokens", c.Tokens)
 	o = o.int("accounts", c.Accounts)
 	o = o.int("refusals", c.Refusals)
+	o = o.int("enrollments", c.Enrollments)
+	o = o.int("bindings", c.Bindings)
 	return o.end()
 }
 

@@ -112,6 +112,8 @@ func (s *scanner) counts() *Counts {
 	s.int("tokens", &c.Tokens)
 	s.int("accounts", &c.Accounts)
 	s.int("refusals", &c.Refusals)
+	s.int("enrollments", &c.Enrollments)
+	s.int("bindings", &c.Bindings)
 	s.skip("}")
 	return &c
 }

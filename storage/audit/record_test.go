@@ -125,7 +125,7 @@ func TestLargestDetailsAreCut(t *testing.T) {
 	lists := slices.Repeat([]string{long}, items)
 	d := &Details{Scopes: lists, Audiences: lists, Names: lists, Codes: lists, Selection: &Selection{Labels: lists, Agent: long, Owner: long, Issuer: long},
 		Change: slices.Repeat([]FieldChange{{long, long, long}}, items), Profile: long, Peer: long, Principal: long, Person: long, Proof: long,
-		KeyThumbprint: long, Certificate: long, From: long, To: long, File: long, Counts: &Counts{1, 2, 3, 4, 5}}
+		KeyThumbprint: long, Certificate: long, From: long, To: long, File: long, Counts: &Counts{1, 2, 3, 4, 5, 6, 7}}
 	e := Event{Time: time.Unix(1763899200, 0), Actor: long, OnBehalfOf: long, Subject: long, Request: long, Credential: long, Action: AgentSet, Decision: Deny, Reasons: lists, Details: d}
 	recorded, b, err := e.record(nil)
 	if err != nil || len(b) > maxEvent {

@@ -38,6 +38,7 @@ type Agent struct {
 	Certified   time.Time         `json:"certified,omitzero"`    // when its latest certificate was issued
 	Certificate string            `json:"certificate,omitempty"` // serial number of that certificate, while it can be used
 	CertExpires time.Time         `json:"certificate_expires,omitzero"`
+	Note        string            `json:"note,omitempty"` // why a change changed nothing
 }
 
 // A Shown agent has, in addition, what takes longer to find out.

@@ -47,8 +47,10 @@ type Counts struct {
 	Agents       int64 `json:"agents,omitempty"`
 	Certificates int64 `json:"certificates,omitempty"`
 	Tokens       int64 `json:"tokens,omitempty"`
-	Accounts     int64 `json:"accounts,omitempty"` // of ACME
-	Refusals     int64 `json:"refusals,omitempty"` // that one event stands for
+	Accounts     int64 `json:"accounts,omitempty"`    // of ACME
+	Refusals     int64 `json:"refusals,omitempty"`    // that one event stands for
+	Enrollments  int64 `json:"enrollments,omitempty"` // enrollment tokens that were not used
+	Bindings     int64 `json:"bindings,omitempty"`    // ACME keys that were not used
 }
 
 // A FieldChange is a field of an agent with its old and its new value.

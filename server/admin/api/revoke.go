@@ -26,11 +26,14 @@ type Receipt struct {
 	Certificates int         `json:"certificates"`
 	Tokens       int         `json:"tokens"`
 	ACMEAccounts int         `json:"acme_accounts"`
+	Enrollments  int         `json:"enrollment_tokens"` // that were not used
+	ACMEKeys     int         `json:"acme_keys"`         // for opening accounts, that were not used
 	CRL          []CRLNumber `json:"crl"`
 	// DeadAfter is the last moment at which a revoked credential can still work: at
 	// a relying party that checks no CRL, OCSP or introspection.
 	DeadAfter time.Time `json:"dead_after"`
 	Warning   string    `json:"warning,omitempty"` // the revocation stands, but the CRL is late
+	Note      string    `json:"note,omitempty"`    // why nothing was ended, or could be
 	DryRun    bool      `json:"dry_run,omitempty"`
 }
 
