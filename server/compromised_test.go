@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/url"
 	"os"
@@ -168,7 +169,7 @@ func (a *world) checkOrphans(t *testing.T, first, second, gone *x509.Certificate
 // restarted starts the authority again over its store.
 func (a *world) restarted(t *testing.T) {
 	t.Helper()
-	if err := a.Close(); err != nil {
+	if err := a.Close(); err != nil && !errors.Is(err, storage.ErrClosed) {
 		t.Fatal(err)
 	}
 	s, err := New(Config{Dir: a.Dir, Version: "test", Now: a.now, Log: a.Log})
@@ -282,4 +283,49 @@ func TestNotEveryKeyCanBeCompromised(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", purpose, got.status, got.body, want)
 		}
 	}
+}
+
+// TestRestoreForgetsNoCompromise: a backup from before it is restored with the key that was stolen,
+// which then signs nothing, and the root's CRL revokes it.
+func TestRestoreForgetsNoCompromise(t *testing.T) {
+	a := newAuthority(t)
+	old := a.authority.CA.Issuer()
+	cert := a.enrolled("bot")
+	dir := t.TempDir()
+	backup, err := os.Create(filepath.Join(dir, "backup"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(a.db.Backup(t.Context(), backup), backup.Close()); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(a.Dir, "issuer-"+old.ID[:16]+".key")
+	stolen, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rotated(t, a.operate("POST", "/keys/issuer/rotate?compromised=true", nil))
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	restore := RestoreConfig{Dir: a.Dir, File: backup.Name(), KeepIssued: true}
+	if _, err := Restore(t.Context(), restore, a.now()); err == nil || !strings.Contains(err.Error(), "the file of its issuer key") {
+		t.Errorf("without the key: %v", err)
+	}
+	forgotten, _ := filepath.Glob(filepath.Join(a.Dir, "issuer-*.key")) // no record will name it
+	if err := errors.Join(os.Remove(forgotten[0]), os.WriteFile(file, stolen, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Restore(t.Context(), restore, a.now()); err != nil || len(r.Applied) != 1 || r.Applied[0] != "key.compromise issuer" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	a.restarted(t)
+	if problems := strings.Join(a.authority.Problems(t.Context()), "; "); !strings.Contains(problems, "is compromised, and nothing is issued") {
+		t.Errorf("problems: %q", problems)
+	}
+	if got := a.renew(cert); got.status != http.StatusServiceUnavailable {
+		t.Errorf("renewing: %d %s", got.status, got.body)
+	}
+	rotated(t, a.operate("POST", "/keys/issuer/rotate", nil))
+	a.checkEnded(t, old, cert)
 }

@@ -34,7 +34,7 @@ var errNarrowed = agents.NewRefusal("narrowed_to_nothing", ErrDenied.Error()+": 
 // about them: a revocation must not fail because an engine is down.
 var ends = []audit.Action{
 	audit.CertificateRevoke, audit.CredentialRevoke, audit.TokenRevoke, audit.AgentSuspend, audit.AgentDecommission,
-	audit.ACMEAccountDeactivate, audit.ACMEAuthorizationDeactivate,
+	audit.ACMEAccountDeactivate, audit.ACMEAuthorizationDeactivate, audit.KeyCompromise,
 }
 
 // consult lets the external engines narrow d. Deny wins over ask, and ask over

@@ -42,6 +42,7 @@ var replayed = map[audit.Action]func(*replay, audit.Event) (bool, error){
 	audit.CredentialRevoke:      (*replay).revokeSelection,
 	audit.ACMEAccountKey:        (*replay).endAgent,
 	audit.ACMEAccountDeactivate: (*replay).endAgent,
+	audit.KeyCompromise:         (*replay).compromise,
 }
 
 // all applies events in their order. It passes over what the backup does not know and what
@@ -67,6 +68,14 @@ func (r *replay) suspend(e audit.Event) (bool, error) {
 		r.suspended[agents.Name(e.Subject)] = true
 	}
 	return err == nil, err
+}
+
+// compromise ends what a stolen key signed, even if the backup does not know the key yet.
+func (r *replay) compromise(e audit.Event) (bool, error) {
+	if e.Details == nil || e.Details.From == "" {
+		return false, nil
+	}
+	return true, agents.EndIssuer(r.tx, e.Details.From, e.Time)
 }
 
 func (r *replay) resume(e audit.Event) (bool, error) {

@@ -34,7 +34,7 @@ func (a *Authority) Problems(ctx context.Context) []string {
 	if https := a.CA.HTTPSIssuer(); https != a.CA.Issuer() && !now.Before(https.NotAfter) {
 		found = append(found, fmt.Sprintf("the https-issuer expired at %s: run brevet key rotate https-issuer", https.NotAfter.Format(time.RFC3339)))
 	}
-	return append(append(found, a.expiredProfiles(now)...), a.stoppedIssuers(ctx)...)
+	return append(append(found, a.expiredProfiles(now)...), a.stopped(ctx)...)
 }
 
 // Status says how the authority is doing, without the counts that need a look at every
