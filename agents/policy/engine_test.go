@@ -60,7 +60,7 @@ func TestRevocationNeedsNoEngine(t *testing.T) {
 			t.Fatal(err)
 		}
 		switch a.Action {
-		case audit.CertificateRevoke, audit.CredentialRevoke, audit.TokenRevoke, audit.AgentSuspend, audit.AgentDecommission:
+		case audit.CertificateRevoke, audit.CredentialRevoke, audit.TokenRevoke, audit.AgentSuspend, audit.AgentDecommission, audit.KeyCompromise:
 			if d.Effect != audit.Allow {
 				t.Errorf("%s: %s, %v", a.Action, d.Effect, d.Refusal)
 			}
