@@ -101,6 +101,25 @@ func TestPostQuantumTokens(t *testing.T) {
 	}
 }
 
+// TestAnotherFormIsNoDowngrade: an audience wants post-quantum signatures in whatever form
+// of its URI it is registered or asked for.
+func TestAnotherFormIsNoDowngrade(t *testing.T) {
+	for _, registered := range []string{bankURL, bankURL + "/", bankURL + ":443", strings.ToUpper(bankURL)} {
+		m := newHybridMint(t, keys.ECDSAP256, "mldsa44", bankURL)
+		m.add(agents.Change{Scopes: []string{"a"}, Audiences: []string{registered}})
+		for _, asked := range []string{bankURL, bankURL + "/", registered} {
+			minted, err := m.Mint(t.Context(), for_(asked))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := minted.Text.Reveal()
+			if alg, aud := tokenstest.Part(t, text, 0)["alg"], tokenstest.Part(t, text, 1)["aud"]; alg != "ML-DSA-44" || aud != registered || !m.active(text) {
+				t.Errorf("%s, asked for as %s: signed with %v, for %v", registered, asked, alg, aud)
+			}
+		}
+	}
+}
+
 // TestKeysForTokens: a key of the wrong kind signs nothing, wherever it comes
 // from.
 func TestKeysForTokens(t *testing.T) {

@@ -73,7 +73,7 @@ func (s *Service) Reload() error {
 func (s *Service) signer(audiences []string) (*signer, error) {
 	has, want := s.signers.Load(), 0
 	for _, a := range audiences {
-		if slices.Contains(s.PostQuantum, a) {
+		if slices.ContainsFunc(s.PostQuantum, func(p string) bool { return agents.SameAudience(p, a) }) {
 			want++
 		}
 	}

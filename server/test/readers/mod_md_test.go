@@ -26,38 +26,25 @@ func TestApacheWithACME(t *testing.T) {
 	conf := strings.NewReplacer("/etc/ssl/brevet-roots.pem", s.dir+"/roots.pem", "https://ca.example.internal:8443/acme/directory", in.ACME.Directory, "KID HMAC", in.ACME.KeyID+" "+in.ACME.MACKey).
 		Replace(s.recipe("Apache with certificates by ACME", 1, port))
 	d := s.apache(program, fmt.Sprintf("MDStoreDir %s/md\nMDPortMap https:%[2]s http:-\nListen 127.0.0.1:%[2]s\n%s", s.dir, port, conf), "md")
-	ask := func() (*tls.ConnectionState, error) {
+	var stapled tls.ConnectionState
+	s.soon("a certificate of the authority, with an OCSP answer", func() error {
 		c, err := tls.Dial("tcp", "127.0.0.1:"+port, &tls.Config{InsecureSkipVerify: true, ServerName: name})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		defer c.Close()
-		state := c.ConnectionState()
-		return &state, nil
-	}
-	var stapled *tls.ConnectionState
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(250 * time.Millisecond) {
-		state, err := ask()
-		switch {
-		case err == nil && strings.HasPrefix(state.PeerCertificates[0].Issuer.CommonName, "brevet "):
-			if stapled = state; len(state.OCSPResponse) > 0 {
-				err = nil
-			} else {
-				err = errors.New("no OCSP answer is stapled")
-			}
-		case err == nil:
-			err = fmt.Errorf("the certificate is of %s", state.PeerCertificates[0].Issuer)
+		stapled = c.ConnectionState()
+		if issuer := stapled.PeerCertificates[0].Issuer.CommonName; !strings.HasPrefix(issuer, "brevet ") {
 			if held(s, "shop") {
 				d.signal(syscall.SIGUSR1)
 			}
+			return fmt.Errorf("the certificate is of %s", issuer)
 		}
-		if err == nil {
-			break
+		if len(stapled.OCSPResponse) == 0 {
+			return errors.New("no OCSP answer is stapled")
 		}
-		if time.Now().After(end) {
-			t.Fatal(err)
-		}
-	}
+		return nil
+	})
 	leaf := stapled.PeerCertificates[0]
 	if leaf.VerifyHostname(name) != nil || len(stapled.PeerCertificates) < 2 {
 		t.Fatalf("got %v with %d more", leaf.DNSNames, len(stapled.PeerCertificates)-1)

@@ -141,6 +141,6 @@ func TestPostgreSQL(t *testing.T) {
 			Replace(strings.Split(s.recipe("PostgreSQL", 2, port), `"`)[1])
 		return run(t, psql, "--no-psqlrc", "--quiet", "--command", query, connection)
 	}
-	servertest.InTime(t, "the first connection", func() error { return ask(s.good, "create role bad login") })
+	s.soon("the first connection", func() error { return ask(s.good, "create role bad login") })
 	s.judge(func(a *servertest.Agent) error { return ask(a, "select 1") }, func() { d.signal(syscall.SIGHUP) })
 }
