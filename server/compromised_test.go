@@ -234,12 +234,12 @@ func TestCompromisedIssuerStopsWithoutItsRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := rotated(t, a.operate("POST", "/keys/issuer/rotate?compromised=true", nil))
-	if k.ID != "" || k.Ended == nil || k.Ended.Certificates != 1 || len(k.Remarks) != 1 {
+	if k.ID != "" || k.Ended == nil || k.Ended.Certificates != 1 || len(k.Remarks) != 1 || !strings.Contains(k.Remarks[0], "run brevet key rotate issuer --algorithm ecdsa-p256.") {
 		t.Errorf("%+v", k)
 	}
 	check := func() {
 		t.Helper()
-		if problems := a.authority.Problems(t.Context()); len(problems) != 1 || !strings.Contains(problems[0], "is compromised, and nothing is issued") {
+		if problems := a.authority.Problems(t.Context()); len(problems) != 1 || !strings.HasSuffix(problems[0], "run brevet key rotate issuer --algorithm ecdsa-p256 --now") {
 			t.Errorf("problems: %q", problems)
 		}
 		if got := a.renew(cert); got.status != http.StatusServiceUnavailable {

@@ -122,7 +122,7 @@ func (a *Authority) stopped(ctx context.Context) (problems []string) {
 				if spec, err := Purposes().Of(k.Purpose); err == nil && spec.Rotation == keys.ByRoot {
 					how = "put the root's key file into the directory and run"
 				}
-				problems = append(problems, fmt.Sprintf("the %s key %s is compromised, and nothing is issued by it: %s brevet key rotate %[1]s --algorithm %s --now", k.Purpose, k.ID, how, k.Algorithm))
+				problems = append(problems, fmt.Sprintf("the %s key %s is compromised, and nothing is issued by it: %s brevet key rotate %[1]s --algorithm %[4]s --now", k.Purpose, k.ID, how, k.Algorithm))
 			}
 		}
 		return err

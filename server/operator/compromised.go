@@ -31,7 +31,7 @@ func (s *Service) rotateCompromised(ctx context.Context, p policy.Principal, ask
 	}
 	out := api.Rotated{}
 	if id == "" {
-		out.Remarks = []string{fmt.Sprintf("The %s %s is stopped. There is no other yet: put the root's key file into the directory and run brevet key rotate %[1]s --algorithm %s.", old.Purpose, old.ID, old.Algorithm)}
+		out.Remarks = []string{fmt.Sprintf("The %s %s is stopped. There is no other yet: put the root's key file into the directory and run brevet key rotate %[1]s --algorithm %[3]s.", old.Purpose, old.ID, old.Algorithm)}
 	} else if out, err = s.rotated(ctx, asked.Purpose, id); err != nil {
 		return out, err
 	}
