@@ -141,8 +141,8 @@ func cut(tx storage.Tx, what string, c Cutoff) error {
 var ErrRevoked = NewRefusalOf(Proof, "credential_revoked", "credential is revoked", nil)
 
 // Revoke kills one credential that is alive: it is not expired and nothing has
-// killed it yet. The first revocation stands, since its date and reason are
-// what relying parties were told.
+// killed it yet, other than the end of its issuer. The first revocation stands, since its
+// date and reason are what relying parties were told.
 func Revoke(tx storage.Tx, c Credential, why Cutoff) error {
 	if err := revoke(tx, c, why); err != nil || why.Reason != KeyCompromise {
 		return err
@@ -163,7 +163,15 @@ func revoke(tx storage.Tx, c Credential, why Cutoff) error {
 	if !why.At.Before(c.ID.Expires()) {
 		return fmt.Errorf("%w since %s: %s", ErrCredentialExpired, c.ID.Expires().Format(time.RFC3339), c.ID)
 	}
-	earlier, dead, err := NewStanding(tx, why.At).Cutoff(c)
+	s, other := NewStanding(tx, why.At), c
+	orphan, err := s.Orphan(c)
+	if err != nil {
+		return err
+	}
+	if orphan { // it would renew once, see CheckOrphan
+		other.Issuer = ""
+	}
+	earlier, dead, err := s.Cutoff(other)
 	if err != nil {
 		return err
 	}

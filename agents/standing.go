@@ -99,14 +99,20 @@ func (s *Standing) Check(c Credential) (Agent, error) {
 // nothing else has ended the certificate. The caller has compared the whole certificate
 // with its record, which no other certificate of the stolen key matches.
 func (s *Standing) CheckOrphan(c Credential) (Agent, error) {
-	cutoff, err := s.ofIssuer(c.Issuer)
+	orphan, err := s.Orphan(c)
 	if err != nil {
 		return Agent{}, err
 	}
-	if cutoff.Reason == KeyCompromise {
+	if orphan {
 		c.Issuer = "" // which has no cutoff
 	}
 	return s.Check(c)
+}
+
+// Orphan reports whether the key that signed a credential is compromised.
+func (s *Standing) Orphan(c Credential) (bool, error) {
+	cutoff, err := s.ofIssuer(c.Issuer)
+	return cutoff.Reason == KeyCompromise, err
 }
 
 // CheckHolder is Check for something that no issuing key signed, such as an ACME

@@ -25,28 +25,41 @@ func AuthenticateOrphan(tx storage.Tx, cert *x509.Certificate, now time.Time) (a
 	if !errors.Is(err, agents.ErrRevoked) {
 		return a, c, err
 	}
-	if _, used := orphans.Get(tx, c.ID.Expires(), c.ID.Key()); !errors.Is(used, storage.ErrNotFound) {
-		return a, c, errors.Join(err, used)
-	}
-	a, err = agents.NewStanding(tx, now).CheckOrphan(c.Credential)
+	a, err = Renewable(tx, agents.NewStanding(tx, now), c.Credential)
 	return a, c, err
+}
+
+// Renewable returns the agent of a certificate that may be used, if only to renew once
+// because its issuer is compromised.
+func Renewable(tx storage.Tx, s *agents.Standing, c agents.Credential) (agents.Agent, error) {
+	orphan, err := s.Orphan(c)
+	if err != nil {
+		return agents.Agent{}, err
+	}
+	if orphan {
+		_, used := orphans.Get(tx, c.ID.Expires(), c.ID.Key())
+		if errors.Is(used, storage.ErrNotFound) {
+			return s.CheckOrphan(c)
+		}
+		if used != nil {
+			return agents.Agent{}, used
+		}
+	}
+	return s.Check(c)
 }
 
 // Renews is the check of a claim by [AuthenticateOrphan]. It uses up the one renewal of a
 // certificate whose issuer is compromised.
 func Renews(c agents.Credential) policy.Check {
 	return func(tx storage.Tx, s *agents.Standing) error {
-		_, err := s.Check(c)
-		if !errors.Is(err, agents.ErrRevoked) {
+		if _, err := Renewable(tx, s, c); err != nil {
 			return err
 		}
-		if _, orphan := s.CheckOrphan(c); orphan != nil {
-			return orphan
+		orphan, err := s.Orphan(c)
+		if err != nil || !orphan {
+			return err
 		}
-		if used := orphans.Create(tx, c.ID.Expires(), c.ID.Key(), c.ID); !errors.Is(used, storage.ErrExists) {
-			return used
-		}
-		return err
+		return orphans.Create(tx, c.ID.Expires(), c.ID.Key(), c.ID)
 	}
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/ecdsa"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"net/http"
@@ -328,4 +329,38 @@ func TestRestoreForgetsNoCompromise(t *testing.T) {
 	}
 	rotated(t, a.operate("POST", "/keys/issuer/rotate", nil))
 	a.checkEnded(t, old, cert)
+}
+
+// TestRevokedOrphanRenewsNoMore: a certificate that may renew because its issuer is
+// compromised can be revoked like any other that is alive, in each way.
+func TestRevokedOrphanRenewsNoMore(t *testing.T) {
+	a := newAuthority(t)
+	alone, among, renewed, spared := a.enrolled("alone"), a.enrolled("among"), a.enrolled("renewed"), a.enrolled("spared")
+	rotated(t, a.operate("POST", "/keys/issuer/rotate?compromised=true", nil))
+	if got := a.renew(renewed); got.status != http.StatusOK {
+		t.Fatalf("renewing: %d %s", got.status, got.body)
+	}
+	if got := a.operate("POST", "/certificates/"+serial(alone)+"/revoke", map[string]any{"reason": "keyCompromise"}); got.status != http.StatusOK {
+		t.Fatalf("revoking one: %d %s", got.status, got.body)
+	}
+	since := a.now().Add(-time.Hour)
+	for agent, want := range map[string]int{"among": 1, "renewed": 1} { // of the latter, the new one
+		got := a.operate("POST", "/revoke", map[string]any{"agent": agent, "issued_since": since})
+		var receipt struct{ Certificates int }
+		if err := json.Unmarshal([]byte(got.body), &receipt); got.status != http.StatusOK || err != nil || receipt.Certificates != want {
+			t.Errorf("revoking what %s got lately: %d %s, want %d certificates", agent, got.status, got.body, want)
+		}
+	}
+	for _, cert := range []*x509.Certificate{alone, among, renewed} {
+		if got := a.renew(cert); got.status != http.StatusUnauthorized {
+			t.Errorf("%s renews: %d %s", cert.Subject, got.status, got.body)
+		}
+	}
+	again := csrPEM(t, a.keyOf(alone), nil)
+	if got := a.postJSON(a.agents, "/v1/certificates", map[string]string{"csr": again}, spared); got.status != http.StatusForbidden {
+		t.Errorf("a compromised key is certified again: %d %s", got.status, got.body)
+	}
+	if got := a.renew(spared); got.status != http.StatusOK {
+		t.Errorf("another agent: %d %s", got.status, got.body)
+	}
 }

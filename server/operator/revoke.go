@@ -86,7 +86,7 @@ func (s *Service) surveyed(ctx context.Context, chosen choice) finder {
 		return err
 	})
 	if err != nil { // the transaction will fail with it too, and record it
-		return chosen.at
+		return chosen.revocable
 	}
 	return v.at
 }
@@ -150,7 +150,7 @@ func (s *Service) revoke(ctx context.Context, p policy.Principal, in api.Selecti
 		return err
 	}
 	if in.DryRun {
-		err := s.DB.View(ctx, func(tx storage.Tx) error { return choose(tx, s.Clock.Now(), choice(chosen.chooses).at) })
+		err := s.DB.View(ctx, func(tx storage.Tx) error { return choose(tx, s.Clock.Now(), choice(chosen.chooses).revocable) })
 		rc := noted(left.counted(count(ended, s.Clock.Now(), len(opened))))
 		rc.DryRun = true
 		return rc, err

@@ -50,10 +50,28 @@ var everything choice = func(agents.Agent, agents.Credential) bool { return true
 
 // at is the finder that looks at all records.
 func (chosen choice) at(tx storage.Tx, now time.Time) ([]holding, error) {
-	return chosen.among(live(tx, now), agents.NewStanding(tx, now))
+	s := agents.NewStanding(tx, now)
+	return chosen.among(live(tx, now), func(h holding) (agents.Agent, error) { return s.Check(h.Credential) })
 }
 
-func (chosen choice) among(all iter.Seq2[holding, error], standing *agents.Standing) ([]holding, error) {
+// revocable is at for revocations. A certificate that may only renew because its issuer is
+// compromised can be revoked, too.
+func (chosen choice) revocable(tx storage.Tx, now time.Time) ([]holding, error) {
+	return chosen.among(live(tx, now), revocable(tx, now))
+}
+
+func revocable(tx storage.Tx, now time.Time) func(holding) (agents.Agent, error) {
+	s := agents.NewStanding(tx, now)
+	return func(h holding) (agents.Agent, error) {
+		if h.token {
+			return s.Check(h.Credential)
+		}
+		return ca.Renewable(tx, s, h.Credential)
+	}
+}
+
+// among returns the chosen ones of those that check accepts.
+func (chosen choice) among(all iter.Seq2[holding, error], check func(holding) (agents.Agent, error)) ([]holding, error) {
 	var found []holding
 	for c, err := range all {
 		if err != nil {
@@ -62,7 +80,7 @@ func (chosen choice) among(all iter.Seq2[holding, error], standing *agents.Stand
 		if c.Agent == agents.Authority {
 			continue
 		}
-		a, err := standing.Check(c.Credential)
+		a, err := check(c)
 		if err != nil {
 			if policy.IsDenial(err) {
 				continue
@@ -102,7 +120,7 @@ func newSurvey(tx storage.Tx, now time.Time, chosen choice) (*survey, error) {
 			v.until = a.Expires
 		}
 		return true
-	}).at(tx, now)
+	}).revocable(tx, now)
 	return v, err
 }
 
@@ -112,13 +130,13 @@ func newSurvey(tx storage.Tx, now time.Time, chosen choice) (*survey, error) {
 func (v *survey) at(tx storage.Tx, now time.Time) ([]holding, error) {
 	fresh, gone, err := v.since(tx)
 	if errors.Is(err, errOutdated) || !v.until.IsZero() && !now.Before(v.until) {
-		return v.chosen.at(tx, now)
+		return v.chosen.revocable(tx, now)
 	}
 	if err != nil {
 		return nil, err
 	}
 	left := slices.DeleteFunc(slices.Clone(v.found), func(c holding) bool { return gone[c.ID] || !now.Before(c.ID.Expires()) })
-	more, err := v.chosen.among(fresh, agents.NewStanding(tx, now))
+	more, err := v.chosen.among(fresh, revocable(tx, now))
 	return append(left, more...), err
 }
 
