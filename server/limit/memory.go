@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// baseMemory is what the process may take beside its connections. It takes about a third
+	// baseMemory is what the process may allocate beside its connections. It takes about a third
 	// of that when it idles.
-	baseMemory = 48 << 20
+	baseMemory = 36 << 20
 	// perConnection is what a connection may take that does something.
-	perConnection = 64 << 10
+	perConnection = 32 << 10
 )
 
 // Memory has the garbage collector keep the memory of the process within what it needs with

@@ -102,6 +102,7 @@ func TestHostileNeighbours(t *testing.T) {
 	w := servertest.New(t)
 	w.Configure(fmt.Sprintf("limits: {certificates: 1000, tokens: 2000, orders: 100, events: %d}\n", events))
 	w.Stop()
+	t.Setenv("GOGC", "400") // as brevet serve sets it
 	p := servertest.Spawn(t, w.Dir)
 	t.Cleanup(p.Kill)
 	if _, err := p.Ready(); err != nil {
