@@ -2,11 +2,13 @@ package server
 
 import (
 	"context"
+	"log/slog"
 	"runtime/pprof"
 	"sync"
 	"time"
 
 	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/server/limit"
 )
 
@@ -25,12 +27,14 @@ func (s *Server) loops() []loop {
 	loops := []loop{
 		{"clock", 0, s.authority.WatchClock},
 		{"crl", 0, func(ctx context.Context) { s.authority.CRL.Run(ctx, unpublished) }},
-		{"root-crl", crl.Interval, s.publishRoots},
-		{"keys", 10 * time.Second, s.promoteKeys},
-		{"spent-keys", 20 * time.Minute, s.destroySpent},
-		{"renew", time.Minute, s.renew},
+		{"root-crl", crl.Interval, trying(s.Log, "a root could not sign its CRL; the last one stays, trying again in 5m", func(ctx context.Context) error {
+			return s.authority.CRL.PublishRoots(ctx, false)
+		})},
+		{"keys", 10 * time.Second, trying(s.Log, "a key could not take over; trying again in 5m", s.authority.PromoteDue)},
+		{"spent-keys", 20 * time.Minute, trying(s.Log, "a retired key could not be destroyed; trying again later", s.authority.DestroySpent)},
+		{"renew", time.Minute, trying(s.Log, "renewing the server's certificate failed; trying again in a minute", s.authority.Own.Renew)},
 		{"refusals", time.Minute, s.flush},
-		{"checkpoint", time.Minute, s.saveCheckpoint},
+		{"checkpoint", time.Minute, saveCheckpoint(s.authority)},
 		{"relying", time.Minute, func(ctx context.Context) { s.saveRelying(ctx, false) }},
 		{"compromised", time.Minute, compromised{s.authority.CA, s.Log}.remember},
 		{"sweep", 5 * time.Minute, newSweeper(s.db, s.clock, s.Log).run},
@@ -63,27 +67,12 @@ func (l loop) start(ctx context.Context, wait *sync.WaitGroup) {
 	})
 }
 
-func (s *Server) publishRoots(ctx context.Context) {
-	if err := s.authority.CRL.PublishRoots(ctx, false); err != nil && ctx.Err() == nil {
-		s.Log.Error("a root could not sign its CRL; the last one stays, trying again in 5m", "error", err)
-	}
-}
-
-func (s *Server) promoteKeys(ctx context.Context) {
-	if err := s.authority.PromoteDue(ctx); err != nil && ctx.Err() == nil {
-		s.Log.Error("a key could not take over; trying again in 5m", "error", err)
-	}
-}
-
-func (s *Server) destroySpent(ctx context.Context) {
-	if err := s.authority.DestroySpent(ctx); err != nil && ctx.Err() == nil {
-		s.Log.Error("a retired key could not be destroyed; trying again later", "error", err)
-	}
-}
-
-func (s *Server) renew(ctx context.Context) {
-	if err := s.authority.Own.Renew(ctx); err != nil && ctx.Err() == nil {
-		s.Log.Error("renewing the server's certificate failed; trying again in a minute", "error", err)
+// trying returns a run that logs its errors, unless the server is stopping.
+func trying(log *slog.Logger, failed string, run func(context.Context) error) func(context.Context) {
+	return func(ctx context.Context) {
+		if err := run(ctx); err != nil && ctx.Err() == nil {
+			log.Error(failed, "error", err)
+		}
 	}
 }
 
@@ -95,9 +84,11 @@ func (s *Server) flush(ctx context.Context) {
 }
 
 // saveCheckpoint finishes even if the server is stopping.
-func (s *Server) saveCheckpoint(ctx context.Context) {
-	if err := s.authority.SaveCheckpoint(context.WithoutCancel(ctx)); err != nil {
-		s.Log.Error("the audit log's checkpoint could not be saved", "error", err)
+func saveCheckpoint(a *authority.Authority) func(context.Context) {
+	return func(ctx context.Context) {
+		if err := a.SaveCheckpoint(context.WithoutCancel(ctx)); err != nil {
+			a.Log.Error("the audit log's checkpoint could not be saved", "error", err)
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stopLoops()
 	wait.Wait()
 	s.flush(context.Background())
-	s.saveCheckpoint(context.Background())
+	saveCheckpoint(s.authority)(context.Background())
 	s.saveRelying(context.Background(), true)
 	s.Log.Info("stopped")
 	return errors.Join(err, s.db.Close())
