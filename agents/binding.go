@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -94,48 +95,38 @@ func (b Binding) keep(tx storage.Tx, n Name) (hash []byte, err error) {
 	return id.hash[:], bindings.Put(tx, id.expires, string(id.hash[:]), bound{n, b.salt[:]})
 }
 
-// BindingOf returns the agent that the binding was made for, whether or not it
-// may still be used, or [ErrBinding] if it was never given out.
-func BindingOf(tx storage.Tx, kid string) (Name, error) {
-	_, b, err := findBinding(tx, kid)
-	return b.Agent, err
-}
-
-func findBinding(tx storage.Tx, kid string) (keyID, bound, error) {
+// Bindable returns the agent that may open an account with the key now, and the MAC key,
+// raw. The caller must still check that the client knows the MAC key. If Bindable fails,
+// it still returns the agent that the key was made for, unless the key was never given
+// out, and a MAC key, for a check whose result does not matter: a stranger must not be
+// able to tell a key that exists from one that does not by the time of the answer.
+func Bindable(tx storage.Tx, kid string, now time.Time) (a Agent, mac []byte, err error) {
 	id, err := parseKeyID(kid)
 	if err != nil {
-		return id, bound{}, err
+		return a, nil, err
 	}
-	b, err := bindings.Get(tx, id.expires, string(id.hash[:]))
-	if errors.Is(err, storage.ErrNotFound) {
-		err = ErrBinding
+	b, unknown := bindings.Get(tx, id.expires, string(id.hash[:]))
+	if unknown != nil && !errors.Is(unknown, storage.ErrNotFound) {
+		return a, nil, unknown
 	}
-	return id, b, err
-}
-
-// Bindable returns the agent that may open an account with the key now, and
-// the MAC key, raw. The caller must still check that the
-// client knows the MAC key.
-func Bindable(tx storage.Tx, kid string, now time.Time) (a Agent, mac []byte, err error) {
-	id, b, err := findBinding(tx, kid)
-	if err != nil {
-		return Agent{}, nil, err
-	}
-	if a, err = Get(tx, b.Agent); err != nil {
-		return Agent{}, nil, err
-	}
+	mac = macKey(kid, b.Salt)
+	a, err = Get(tx, cmp.Or(b.Agent, Authority))
 	switch {
+	case unknown != nil && (err == nil || errors.Is(err, ErrUnknown)):
+		return Agent{}, mac, ErrBinding
+	case err != nil:
+		return Agent{}, nil, err
 	case !now.Before(id.expires):
-		return a, nil, fmt.Errorf("%w: it expired at %s", ErrBinding, id.expires.Format(time.RFC3339))
+		return a, mac, fmt.Errorf("%w: it expired at %s", ErrBinding, id.expires.Format(time.RFC3339))
 	case id.expires.After(now.Add(EnrollmentLifetime + ClockTolerance)):
-		return a, nil, fmt.Errorf("%w: it was made while the clock was ahead", ErrBinding)
+		return a, mac, fmt.Errorf("%w: it was made while the clock was ahead", ErrBinding)
 	case subtle.ConstantTimeCompare(a.Binding, id.hash[:]) != 1:
-		return a, nil, fmt.Errorf("%w: it was used or replaced", ErrBinding)
+		return a, mac, fmt.Errorf("%w: it was used or replaced", ErrBinding)
 	}
 	if err := a.Usable(now); err != nil {
-		return a, nil, fmt.Errorf("%w: %w", ErrBinding, err)
+		return a, mac, fmt.Errorf("%w: %w", ErrBinding, err)
 	}
-	return a, macKey(kid, b.Salt), nil
+	return a, mac, nil
 }
 
 // Bind uses the key up. Call it in the transaction that records the account, so

@@ -66,27 +66,21 @@ func bindable(t *testing.T, tx storage.Tx, b agents.Binding, at time.Time) {
 // still known.
 func notBindable(t *testing.T, tx storage.Tx, what, kid string, at time.Time) {
 	t.Helper()
-	_, mac, err := agents.Bindable(tx, kid, at)
+	a, mac, err := agents.Bindable(tx, kid, at)
 	refused(t, what, err, agents.ErrBinding)
-	if mac != nil {
-		t.Errorf("%s: the MAC key is given out", what)
+	if len(mac) != 32 || a.Name != "bot" {
+		t.Errorf("%s: known as that of %q, with a MAC key of %d octets", what, a.Name, len(mac))
 	}
 	err = agents.Bind(tx, kid, at)
 	refused(t, what+", bound", err, agents.ErrBinding)
-	if n, err := agents.BindingOf(tx, kid); err != nil || n != "bot" {
-		t.Errorf("%s: known as that of %q, %v", what, n, err)
-	}
 }
 
 // TestBindingIsForOneUse goes through the life of a key.
 func TestBindingIsForOneUse(t *testing.T) {
 	within(t, func(tx storage.Tx) {
 		e := invitation(t, now)
-		if n, err := agents.BindingOf(tx, e.Binding.KeyID); err != agents.ErrBinding || n != "" {
-			t.Fatalf("before it was given out: %q, %v", n, err)
-		}
-		if _, _, err := agents.Bindable(tx, e.Binding.KeyID, now); err != agents.ErrBinding {
-			t.Fatalf("before it was given out: %v", err)
+		if a, mac, err := agents.Bindable(tx, e.Binding.KeyID, now); err != agents.ErrBinding || a.Name != "" || len(mac) != 32 {
+			t.Fatalf("before it was given out: %q, a MAC key of %d octets, %v", a.Name, len(mac), err)
 		}
 		if _, err := agents.Add(tx, td, "bot", agents.Change{Owner: new("team")}, e, now); err != nil {
 			t.Fatal(err)
@@ -219,11 +213,8 @@ func TestUnknownKeyID(t *testing.T) {
 	within(t, func(tx storage.Tx) {
 		add(t, tx, "bot", agents.Change{})
 		for _, kid := range append(notKeyIDs, strings.Repeat("A", 27)) {
-			if n, err := agents.BindingOf(tx, kid); err != agents.ErrBinding || n != "" {
-				t.Errorf("%.40q: got %q, %v", kid, n, err)
-			}
-			if _, mac, err := agents.Bindable(tx, kid, now); err != agents.ErrBinding || mac != nil {
-				t.Errorf("%.40q: got %x, %v", kid, mac, err)
+			if a, _, err := agents.Bindable(tx, kid, now); err != agents.ErrBinding || a.Name != "" {
+				t.Errorf("%.40q: got %q, %v", kid, a.Name, err)
 			}
 			if err := agents.Bind(tx, kid, now); err != agents.ErrBinding {
 				t.Errorf("%.40q, bound: got %v", kid, err)

@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -107,23 +108,18 @@ func Uninvite(tx storage.Tx, n Name) error {
 	return a.put(tx)
 }
 
-// Invited returns the agent that the token was made for, whether or not the
-// token may still be used, or [ErrEnrollment] if it was never given out.
-func Invited(tx storage.Tx, e Enrollment) (Name, error) {
-	n, err := invitations.Get(tx, e.Expires, string(e.hash[:]))
-	if errors.Is(err, storage.ErrNotFound) {
-		return "", ErrEnrollment
-	}
-	return n, err
-}
-
-// Enrollable returns the agent that may enroll with the token now.
+// Enrollable returns the agent that may enroll with the token now. If it fails, it still
+// returns the agent that the token was made for, unless the token was never given out.
+// Both take the same look-ups.
 func Enrollable(tx storage.Tx, e Enrollment, now time.Time) (Agent, error) {
-	n, err := Invited(tx, e)
-	if err != nil {
-		return Agent{}, err
+	n, unknown := invitations.Get(tx, e.Expires, string(e.hash[:]))
+	if unknown != nil && !errors.Is(unknown, storage.ErrNotFound) {
+		return Agent{}, unknown
 	}
-	a, err := Get(tx, n)
+	a, err := Get(tx, cmp.Or(n, Authority))
+	if unknown != nil && (err == nil || errors.Is(err, ErrUnknown)) {
+		return Agent{}, ErrEnrollment
+	}
 	if err != nil {
 		return a, err
 	}

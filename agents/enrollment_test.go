@@ -85,8 +85,8 @@ func FuzzParseEnrollment(f *testing.F) {
 func TestEnrollmentTokenIsForOneUse(t *testing.T) {
 	within(t, func(tx storage.Tx) {
 		e := invitation(t, now)
-		if _, err := agents.Invited(tx, e); err != agents.ErrEnrollment {
-			t.Fatalf("before it was given out: %v", err)
+		if a, err := agents.Enrollable(tx, e, now); err != agents.ErrEnrollment || a.Name != "" {
+			t.Fatalf("before it was given out: %q, %v", a.Name, err)
 		}
 		if _, err := agents.Add(tx, td, "bot", agents.Change{Owner: new("team")}, e, now); err != nil {
 			t.Fatal(err)
@@ -135,8 +135,8 @@ func notEnrollable(t *testing.T, tx storage.Tx, what string, e agents.Enrollment
 	if after := get(t, tx, "bot"); !bytes.Equal(before.Pending, after.Pending) {
 		t.Errorf("%s: the attempt used up the token that is good", what)
 	}
-	if n, err := agents.Invited(tx, e); n != "bot" || err != nil {
-		t.Errorf("%s: it is said to be %q's, %v", what, n, err)
+	if a, _ := agents.Enrollable(tx, e, at); a.Name != "bot" {
+		t.Errorf("%s: it is said to be %q's", what, a.Name)
 	}
 }
 

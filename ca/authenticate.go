@@ -29,6 +29,7 @@ func Find(tx storage.Tx, cert *x509.Certificate) (Certificate, error) {
 	if id[0] >= 0x80 {
 		return Certificate{}, ErrNotOurs
 	}
+	hash := sha256.Sum256(cert.Raw) // also of one that is not on record, so that both take the same time
 	c, err := Get(tx, id)
 	if errors.Is(err, storage.ErrNotFound) {
 		return Certificate{}, ErrNotOurs
@@ -36,7 +37,6 @@ func Find(tx storage.Tx, cert *x509.Certificate) (Certificate, error) {
 	if err != nil {
 		return c, err
 	}
-	hash := sha256.Sum256(cert.Raw)
 	if subtle.ConstantTimeCompare(hash[:], c.Fingerprint[:]) != 1 || c.Agent == agents.Authority {
 		return c, ErrNotOurs
 	}

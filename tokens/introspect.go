@@ -78,11 +78,11 @@ func Find(tx storage.Tx, text string) (Token, error) {
 	if err != nil {
 		return Token{}, storage.ErrNotFound
 	}
+	hash := sha256.Sum256([]byte(text)) // also of one that is not on record, so that both take the same time
 	t, err := Get(tx, jti)
 	if err != nil {
 		return t, err
 	}
-	hash := sha256.Sum256([]byte(text))
 	if subtle.ConstantTimeCompare(hash[:], t.Hash[:]) != 1 {
 		return Token{}, storage.ErrNotFound
 	}

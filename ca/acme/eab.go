@@ -2,7 +2,6 @@ package acme
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,8 +15,8 @@ import (
 // section 7.3.4).
 type binding struct {
 	kid     string
-	agent   agents.Name
-	refused error // why it cannot be used, for the audit log
+	agent   agents.Name // "" if the key was never given out
+	refused error       // why it cannot be used, for the audit log
 }
 
 // parseBinding checks an external account binding. It returns an error for a flaw that
@@ -46,20 +45,14 @@ func (s *Service) parseBinding(r *request, raw json.RawMessage) (*binding, error
 		return nil, newProblem("malformed", "the payload of externalAccountBinding is not the key of the account")
 	}
 	b := &binding{kid: h.kid}
-	err = s.DB.View(r.ctx, func(tx storage.Tx) (err error) {
-		if b.agent, err = agents.BindingOf(tx, h.kid); err != nil {
-			return err
-		}
-		var mac []byte
-		_, mac, b.refused = agents.Bindable(tx, h.kid, r.now)
-		if b.refused == nil && !j.verifyMAC(mac) {
+	err = s.DB.View(r.ctx, func(tx storage.Tx) error {
+		a, mac, err := agents.Bindable(tx, h.kid, r.now)
+		b.agent, b.refused = a.Name, err
+		if !j.verifyMAC(mac) && err == nil { // checked in any case: see Bindable
 			b.refused = fmt.Errorf("%w: the MAC is wrong; use HS256 and the key that came with this kid", agents.ErrBinding)
 		}
 		return nil
 	})
-	if errors.Is(err, agents.ErrBinding) {
-		return nil, unbound(err)
-	}
 	if err == nil && b.refused != nil && !policy.IsDenial(b.refused) {
 		err = b.refused
 	}

@@ -26,16 +26,16 @@ var errCompromised = agents.NewRefusal("account_key_compromised", policy.ErrDeni
 func (s *Service) comeBack(r *request, a *account, dead error, contact []string, raw json.RawMessage) (*answer, error) {
 	b, err := s.parseBinding(r, raw)
 	switch {
-	case err != nil && dead == nil:
+	case dead == nil && (err != nil || b.refused != nil):
 		return s.showAccount(a), nil // lego sends its old binding, or nonsense, each time
 	case err != nil:
 		return nil, err
-	case b.agent != a.Agent:
+	case b.refused != nil:
+		return nil, unbound(s.Policy.Refuse(r.ctx, b.query(r), b.refused))
+	case b.agent != a.Agent: // which the client may learn: it knows the MAC key
 		return nil, s.refuseStranger(r, a, b)
 	case dead == nil:
 		return s.showAccount(a), nil
-	case b.refused != nil:
-		return nil, unbound(s.Policy.Refuse(r.ctx, b.query(r), b.refused))
 	}
 	if err := checkContact(contact); err != nil {
 		return nil, err

@@ -98,11 +98,9 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, er
 // has a copy.
 func (s *Service) invited(ctx context.Context, e agents.Enrollment) (agents.Name, error) {
 	var name agents.Name
-	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
-		if name, err = agents.Invited(tx, e); err != nil {
-			return err
-		}
-		if _, err = agents.Enrollable(tx, e, s.Clock.Now()); err != nil {
+	err := s.DB.View(ctx, func(tx storage.Tx) error {
+		a, err := agents.Enrollable(tx, e, s.Clock.Now())
+		if name = a.Name; err != nil {
 			return err
 		}
 		return admission.Prove(ctx, name)

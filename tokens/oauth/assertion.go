@@ -5,10 +5,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/pqc/jose"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -90,20 +90,28 @@ func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, now time.T
 	if err != nil || c.Subject != c.Issuer || clientID != "" && clientID != c.Issuer {
 		return assertion{}, fmt.Errorf("%w: iss, sub and client_id must all be the agent's name", ErrClient)
 	}
-	agent, err := agents.Get(tx, name)
-	if err != nil {
-		return assertion{}, fmt.Errorf("%w: %w", ErrClient, err)
+	agent, unknown := agents.Get(tx, name)
+	if unknown != nil && !errors.Is(unknown, agents.ErrUnknown) {
+		return assertion{}, unknown
 	}
-	a := assertion{agent: name, id: c.ID, expires: c.Expiry}
+	agent.Name = name // an agent that does not exist has no keys, and costs as much as one that does
 	candidates, err := agents.Keys(tx, agent, now)
 	if err != nil {
-		return a, err
+		return assertion{}, err
 	}
-	i := slices.IndexFunc(candidates, func(k agents.Key) bool { return signed.by(k.Public) })
-	if i < 0 {
+	public, ok := signed.signer(candidates, signed.Verify)
+	if unknown != nil {
+		return assertion{}, fmt.Errorf("%w: %w", ErrClient, unknown)
+	}
+	a := assertion{agent: name, id: c.ID, expires: c.Expiry}
+	if !ok {
 		return a, fmt.Errorf("%w: none of the agent's %d keys made the assertion's signature", ErrClient, len(candidates))
 	}
-	a.signer = candidates[i]
+	if a.signer, err = alive(candidates, public, agents.NewStanding(tx, now)); policy.IsDenial(err) {
+		return a, fmt.Errorf("%w: the certificate of the key that made the assertion's signature has ended: %w", ErrClient, err)
+	} else if err != nil {
+		return a, err
+	}
 	if err := agent.Usable(now); err != nil {
 		return a, fmt.Errorf("%w (%w)", errNotActive, err)
 	}

@@ -1,7 +1,6 @@
 package oauth
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/jose"
 )
 
@@ -34,19 +32,6 @@ func parseAssertion(text string) (signedAssertion, error) {
 	}
 	return signedAssertion{signed, claims}, nil
 }
-
-// by reports whether this key made the signature. The header only names the
-// algorithm; the key comes from the registry.
-func (s signedAssertion) by(spki agents.PublicKey) bool {
-	if slices.Contains(postQuantum, s.Algorithm) { // the other keys are not unpacked
-		key, err := pqc.ParsePKIXPublicKey(spki)
-		return err == nil && s.Verify(key)
-	}
-	key, err := x509.ParsePKIXPublicKey(spki)
-	return err == nil && s.Verify(key)
-}
-
-var postQuantum = jose.PostQuantum()
 
 // checkClaims checks what a client is told about: see [proven].
 func (s *Server) checkClaims(signed signedAssertion, now time.Time) error {
