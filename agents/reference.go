@@ -29,7 +29,7 @@ func ParseCredentialRef(s string) (CredentialRef, error) {
 	}
 	id, err := ParseCredentialID(s)
 	if err != nil {
-		err = fmt.Errorf("%w credential %q: want its 40 hexadecimal digits, or the %d or more that lists show", ErrInvalid, clip(s), ShortLen)
+		err = fmt.Errorf("%w credential %q: want its 40 hexadecimal digits, or %d or more from the ninth on", ErrInvalid, clip(s), ShortLen)
 	}
 	return CredentialRef{id: id}, err
 }

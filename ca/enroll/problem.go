@@ -30,7 +30,7 @@ func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, errNoCertificate), errors.Is(err, agents.ErrEnrollment):
 		status, detail = http.StatusUnauthorized, unwrapTo(err, errNoCertificate, agents.ErrEnrollment)
 	case policy.FaultOf(err) == agents.Proof:
-		status, detail = http.StatusUnauthorized, "the client certificate cannot be used: it is expired, revoked or not this authority's; ask the operator to enroll the agent anew"
+		status, detail = http.StatusUnauthorized, "the client certificate cannot be used: it is expired, revoked or not this authority's"
 	case errors.Is(err, agents.ErrInvalid):
 		status, detail = http.StatusBadRequest, policy.Told(err)
 	case policy.IsDenial(err):

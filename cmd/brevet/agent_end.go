@@ -49,7 +49,7 @@ message says why.
 Example:
   $ brevet agent decommission build-bot`,
 		Flags:  []cli.Flag{reasonFlag("CRL", "cessationOfOperation")},
-		Action: ending("is decommissioned, for ever", (*api.Client).Decommission),
+		Action: ending("is decommissioned for good", (*api.Client).Decommission),
 	}
 }
 

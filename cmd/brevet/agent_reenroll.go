@@ -38,7 +38,7 @@ func agentReenroll(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return invitation(c, server, invited, "may enroll anew")
+	return invitation(c, server, invited, "may enroll again")
 }
 
 // invitation prints an enrollment token and an ACME key, and how to use them.

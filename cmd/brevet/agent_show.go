@@ -55,12 +55,16 @@ func (p *page) agent(a api.Shown) {
 	if a.Keys > 0 {
 		t.pair("Keys", count(a.Keys, "key")+" for private_key_jwt")
 	}
-	t.pair("Lifetime", a.TTL)
+	t.pair("Lifetime", brief(a.TTL))
 	t.pair("Expires", p.end(a.Expires))
 	t.pair("Registered", at(a.Created))
 	t.pair("Changed", at(a.Changed))
-	t.pair("Certificate", a.Certificate)
-	t.pair("  issued", at(a.Certified))
+	if a.Certificate == "" && !a.Certified.IsZero() {
+		t.pair("Certificate", "none that can be used; the last was issued at "+at(a.Certified))
+	} else {
+		t.pair("Certificate", a.Certificate)
+		t.pair("  issued", at(a.Certified))
+	}
 	t.pair("  until", p.end(a.CertExpires))
 	for _, kind := range slices.Sorted(maps.Keys(a.Usage)) {
 		u := a.Usage[kind]

@@ -24,9 +24,8 @@ look at certificates, revoke one, or issue one yourself.
 
 A serial number has 40 hexadecimal digits; upper case and colons, as openssl prints
 them, are accepted. The first 8 digits say when the certificate expires, the others are
-random. Lists show the first 8 of the random ones, or more, and every command takes
-them for a certificate that is valid or expired within the last day. Lists show whole
-numbers with -o wide, --quiet or --json.`,
+random. For a certificate that is valid or expired within the last day, 8 or more of the
+random ones are enough.`,
 		Subcommands: []*cli.Command{
 			{
 				Name:  "list",

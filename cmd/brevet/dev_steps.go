@@ -31,8 +31,8 @@ func (s *story) register(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.good("%s is %s, with a one-time enrollment token that begins %s and dies in %s", reader.ID, reader.State,
-		"brevet_enroll_…", time.Until(reader.Enrollment.Expires).Round(time.Minute))
+	s.good("%s is %s, with a one-time enrollment token that begins %s and expires in %s", reader.ID, reader.State,
+		"brevet_enroll_…", brief(time.Until(reader.Enrollment.Expires).Round(time.Minute).String()))
 	if s.api, err = s.enrollAs(ctx, devAPI, resource.Enrollment.Token); err != nil {
 		return err
 	}

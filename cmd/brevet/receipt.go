@@ -57,7 +57,7 @@ func (p *page) deadAfter(r api.Receipt) {
 	switch {
 	case r.Certificates+r.Tokens == 0:
 	case r.DeadAfter.After(p.now):
-		p.line("Whoever asks neither CRL nor OCSP nor introspection may accept some of it until %s.", p.end(r.DeadAfter))
+		p.line("A relying party that checks no CRL, OCSP or introspection may accept some of it until %s.", p.end(r.DeadAfter))
 		if r.Certificates > 0 {
 			p.line("A server that loads a file of CRLs refuses the certificates once it has loaded the next one.")
 		}

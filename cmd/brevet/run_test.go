@@ -68,7 +68,7 @@ func TestUsageErrors(t *testing.T) {
 		"agent set b --scope a --clear scope":                       `--scope and --clear scope exclude each other (see brevet agent set --help)`,
 		"agent set b --dns A.example":                               `--dns: invalid DNS name "A.example": write it in lower case, as a.example (see brevet agent set --help)`,
 		"agent add b --owner me --token x":                          `unknown flag "--token" for brevet agent add (see brevet agent add --help)`,
-		"cert show 0x":                                              `invalid credential "0x": want its 40 hexadecimal digits, or the 8 or more that lists show (see brevet cert show --help)`,
+		"cert show 0x":                                              `invalid credential "0x": want its 40 hexadecimal digits, or 8 or more from the ninth on (see brevet cert show --help)`,
 		"crl show ../status":                                        `invalid issuer "../status": want the hexadecimal key identifier that brevet key list shows (see brevet crl show --help)`,
 		"agent set b --key - --key -":                               `standard input can be read once, and - stands 2 times (see brevet agent set --help)`,
 		"agent show " + someEnrollmentToken:                         `an argument looks like an enrollment token, and every user of this machine can read the command line: nothing was done with it, but treat it as known to others (see brevet agent show --help)`,

@@ -72,7 +72,7 @@ func (p *page) status(st api.Status, health string) {
 	if st.CRL.Number > 0 {
 		t.pair("CRL", fmt.Sprintf("%d, revoking %s, next one by %s", st.CRL.Number, count(st.CRL.Revoked, "certificate"), p.end(st.CRL.NextUpdate)))
 	}
-	t.pair("Server until", p.end(st.ServerExpires))
+	t.pair("HTTPS until", p.end(st.ServerExpires))
 	t.pair("Issuer until", p.end(st.IssuerExpires))
 	t.pair("Root until", p.end(st.RootExpires))
 	t.pair("Root CRL until", orDash(p.end(st.RootCRLExpires)))

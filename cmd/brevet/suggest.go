@@ -33,7 +33,11 @@ func (l *line) unknownFlag(name string) error {
 }
 
 func (l *line) unknownCommand(word string) error {
-	near := nearest(word, append(commandNames(l.last()), "help"))
+	names := append(commandNames(l.last()), "help")
+	near := synonym(word, names)
+	if near == "" {
+		near = nearest(word, names)
+	}
 	if near == "" {
 		near = nearestBelow(word, l.last())
 	}

@@ -14,6 +14,32 @@ func TestNearest(t *testing.T) {
 	}
 }
 
+func TestSynonyms(t *testing.T) {
+	known := map[string]bool{}
+	for _, c := range tree().Subcommands {
+		known[c.Name] = true
+		for _, sub := range c.Subcommands {
+			known[sub.Name] = true
+		}
+	}
+	for word, names := range synonyms {
+		for _, name := range names {
+			if !known[name] {
+				t.Errorf("%s stands for %s, which is no command", word, name)
+			}
+		}
+	}
+	agent := []string{"add", "list", "show", "set", "suspend", "resume", "decommission", "reenroll"}
+	for word, want := range map[string]string{"ls": "list", "get": "list", "describe": "show", "create": "add", "delete": "decommission", "list": "", "x": ""} {
+		if got := synonym(word, agent); got != want {
+			t.Errorf("%q: got %q, want %q", word, got, want)
+		}
+	}
+	if got := synonym("certificate", commandNames(tree())); got != "cert" {
+		t.Errorf("certificate: got %q", got)
+	}
+}
+
 func TestDistance(t *testing.T) {
 	for _, c := range []struct {
 		a, b string

@@ -14,8 +14,7 @@ func tokenCommand() *cli.Command {
 		Usage:    "list, revoke and introspect access tokens",
 		Description: `Agents obtain access tokens by themselves ("brevet client token", or any OAuth
 client). With these commands you look at tokens and revoke one. You name a token by
-its jti, which has 40 hexadecimal digits, or by the 8 or more of them that brevet token
-list shows.`,
+its jti, which has 40 hexadecimal digits, or by 8 or more of them from the ninth on.`,
 		Subcommands: []*cli.Command{
 			{
 				Name:  "list",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -258,15 +259,17 @@ func TestAuditVerify(t *testing.T) {
 
 func TestCertIssue(t *testing.T) {
 	f := fakeServer(t, answers{"POST /agents/bot/certificates": api.Issued{Certificate: "CERT\n", Chain: "CHAIN\n", NotAfter: soon}})
-	status, stdout, stderr := brevet(t, "CSR", "cert", "issue", "bot", "--csr", "-", "--ttl", "1d", "--profile", "p", "-q")
+	csr := "-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n"
+	status, stdout, stderr := brevet(t, csr, "cert", "issue", "bot", "--csr", "-", "--ttl", "1d", "--profile", "p", "-q")
 	if status != 0 || stdout != "CERT\nCHAIN\n" || stderr != "" {
 		t.Errorf("got status %d, %q and %s", status, stdout, stderr)
 	}
-	if want := `POST /agents/bot/certificates {"csr":"CSR","ttl":"24h0m0s","profile":"p"}`; f.asked[0] != want {
-		t.Errorf("asked %s, want %s", f.asked[0], want)
+	want := fmt.Sprintf(`POST /agents/bot/certificates {"csr":%q,"ttl":"24h0m0s","profile":"p"}`, csr)
+	if len(f.asked) != 1 || f.asked[0] != want {
+		t.Errorf("asked %s, want %s", f.asked, want)
 	}
 	out := filepath.Join(t.TempDir(), "bot.pem")
-	status, stdout, _ = brevet(t, "CSR", "cert", "issue", "bot", "--csr", "-", "--out", out)
+	status, stdout, _ = brevet(t, csr, "cert", "issue", "bot", "--csr", "-", "--out", out)
 	text, err := os.ReadFile(out)
 	if status != 0 || !strings.HasPrefix(stdout, "Wrote "+out) || string(text) != "CERT\nCHAIN\n" {
 		t.Errorf("--out: got status %d, %q, and in the file %q, %v", status, stdout, text, err)
