@@ -8,6 +8,8 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents/secret"
@@ -26,7 +28,7 @@ var ErrBinding = NewRefusalOf(Proof, "binding", "external account binding key is
 // nor the MAC key, only a salt: the MAC key is computed from it and the identifier.
 type Binding struct {
 	KeyID  string        // base64url of the second of its expiry and 128 random bits
-	MACKey secret.Secret // base64url, without padding, of 256 bits, for HMAC-SHA256
+	MACKey secret.Secret // base64url, without padding, of a mark and 256 bits, for HMAC-SHA256
 	salt   [32]byte
 }
 
@@ -39,21 +41,32 @@ func newBinding(expires [4]byte) Binding {
 	var raw [keyIDSize]byte
 	copy(raw[:], expires[:])
 	rand.Read(raw[len(expires):])
-	b := Binding{KeyID: strict.ToBase64(raw[:])}
-	for {
-		rand.Read(b.salt[:])
-		text := strict.ToBase64(macKey(b.KeyID, b.salt[:]))
-		if text[0] != '-' { // ACME clients would take that for a flag; no KeyID begins so before 2088
-			b.MACKey = secret.New(text)
-			return b
-		}
-	}
+	b := Binding{KeyID: strict.ToBase64(raw[:])} // never begins with a hyphen before 2088: ACME clients would take it for a flag
+	rand.Read(b.salt[:])
+	b.MACKey = secret.New(strict.ToBase64(bound{Salt: b.salt[:], Marked: true}.macKey(b.KeyID)))
+	return b
 }
 
-func macKey(kid string, salt []byte) []byte {
+// BindingPrefix begins every MAC key, so that people and secret scanners recognize one. It
+// is a whole number of octets in base64url.
+const BindingPrefix = "brevet_eab_1"
+
+// bindingMark are the octets that BindingPrefix stands for.
+var bindingMark = sync.OnceValue(func() []byte {
+	raw, err := strict.Base64(BindingPrefix)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+})
+
+func (b bound) macKey(kid string) []byte {
 	h := hmac.New(sha256.New, []byte(kid))
-	h.Write(salt)
-	return h.Sum(nil)
+	h.Write(b.Salt)
+	if !b.Marked {
+		return h.Sum(nil)
+	}
+	return h.Sum(slices.Clone(bindingMark()))
 }
 
 // keyID is a key identifier as the store knows it.
@@ -80,6 +93,10 @@ func parseKeyID(kid string) (keyID, error) {
 type bound struct {
 	Agent Name   `json:"agent"`
 	Salt  []byte `json:"salt"`
+
+	// Marked says that the MAC key begins with bindingMark. Records of version 0.1 do not
+	// have it.
+	Marked bool `json:"marked,omitempty"`
 }
 
 // bindings maps the hash of a key identifier to the record of its binding. Used
@@ -92,7 +109,7 @@ func (b Binding) keep(tx storage.Tx, n Name) (hash []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return id.hash[:], bindings.Put(tx, id.expires, string(id.hash[:]), bound{n, b.salt[:]})
+	return id.hash[:], bindings.Put(tx, id.expires, string(id.hash[:]), bound{n, b.salt[:], true})
 }
 
 // Bindable returns the agent that may open an account with the key now, and the MAC key,
@@ -109,7 +126,8 @@ func Bindable(tx storage.Tx, kid string, now time.Time) (a Agent, mac []byte, er
 	if unknown != nil && !errors.Is(unknown, storage.ErrNotFound) {
 		return a, nil, unknown
 	}
-	mac = macKey(kid, b.Salt)
+	b.Marked = b.Marked || unknown != nil // the check is then of the same work
+	mac = b.macKey(kid)
 	a, err = Get(tx, cmp.Or(b.Agent, Authority))
 	switch {
 	case unknown != nil && (err == nil || errors.Is(err, ErrUnknown)):

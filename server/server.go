@@ -21,6 +21,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/agents/secret"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/ca/enroll"
 	"github.com/brevet-ca/brevet/crl/ocsp"
@@ -109,6 +110,7 @@ func New(c Config) (*Server, error) {
 	if c.Log == nil {
 		c.Log = file.Logger(os.Stderr)
 	}
+	c.Log = slog.New(secret.NewHandler(c.Log.Handler()))
 	if err := authority.CheckDir(c.Dir); err != nil {
 		return nil, err
 	}

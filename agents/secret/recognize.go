@@ -6,16 +6,17 @@ import (
 	"strings"
 )
 
-// forms are the forms of the secrets that are recognized, and what each is.
+// forms are the forms of the secrets that are recognized, and what each is. A short
+// beginning of a token is enough: errors may have cut it.
 var forms = []struct {
 	kind string
 	mark string // is in every text that has the form; looking for it is cheap
 	form *regexp.Regexp
 }{
-	{"an enrollment token", "brevet_enroll_", regexp.MustCompile(`brevet_enroll_[A-Za-z0-9_-]{16,}`)},
-	{"an ACME key", "brevet_eab_", regexp.MustCompile(`brevet_eab_[A-Za-z0-9_-]{16,}`)},
+	{"an enrollment token", "brevet_enroll_", regexp.MustCompile(`brevet_enroll_[A-Za-z0-9_-]{4,}`)},
+	{"an ACME key", "brevet_eab_", regexp.MustCompile(`brevet_eab_[A-Za-z0-9_-]{4,}`)},
 	{"a private key", "PRIVATE KEY", regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)`)},
-	{"an access token", "eyJ", regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*`)}, // any JWS or JWE
+	{"an access token", "eyJ", regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*|eyJ[A-Za-z0-9_-]{24,}`)}, // any JWS or JWE
 }
 
 // Recognize returns what secret stands in text, by its form: "an enrollment token", "an

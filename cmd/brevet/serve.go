@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/brevet-ca/brevet/agents/secret"
 	"github.com/brevet-ca/brevet/server"
 	"github.com/brevet-ca/brevet/server/config"
 )
@@ -119,8 +120,9 @@ func logger(c *cli.Context, level slog.Level, asJSON bool) *slog.Logger {
 
 func newLogger(w io.Writer, level slog.Level, asJSON bool) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(w, options)
 	if asJSON {
-		return slog.New(slog.NewJSONHandler(w, options))
+		h = slog.NewJSONHandler(w, options)
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(secret.NewHandler(h))
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/brevet-ca/brevet/agents/secret"
 )
 
 // A Decision says whether a request was allowed.
@@ -73,6 +75,10 @@ func (e Event) record(b []byte) (Event, []byte, error) {
 	begin := len(b)
 	if b = appendEvent(b, &e); !utf8.Valid(b[begin:]) { // rarely, so that it need not be fast
 		e = e.each(func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") })
+		b = appendEvent(b[:begin], &e)
+	}
+	if secret.Recognize(string(b[begin:])) != "" { // the log is for good, and others read it
+		e = e.each(secret.Redact)
 		b = appendEvent(b[:begin], &e)
 	}
 	whole := e
