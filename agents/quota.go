@@ -77,7 +77,7 @@ func Spend(tx storage.Tx, n Name, q Quotas, now time.Time, uses ...Use) error {
 			return fmt.Errorf("%w: it has %d of %d %s; they run out with time, and an operator raises the quota with brevet agent set %s --quota %[4]s=N", ErrQuota, has, q[use.Kind], use.Kind, n)
 		}
 	}
-	return u.change(tx, n, now, 1, uses...)
+	return u.add(tx, n, now, uses...)
 }
 
 // Count is Spend without a limit.
@@ -86,16 +86,16 @@ func Count(tx storage.Tx, n Name, now time.Time, uses ...Use) error {
 	if err != nil {
 		return err
 	}
-	return u.change(tx, n, now, 1, uses...)
+	return u.add(tx, n, now, uses...)
 }
 
 // Return takes back what Spend counted.
-func Return(tx storage.Tx, n Name, now time.Time, uses ...Use) error {
+func Return(tx storage.Tx, n Name, now time.Time, use Use) error {
 	u, err := readUsage(tx, n, now)
 	if err != nil {
 		return err
 	}
-	return u.change(tx, n, now, -1, uses...)
+	return u.remove(tx, n, use)
 }
 
 // Used returns how much an agent has.

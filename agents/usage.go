@@ -61,18 +61,33 @@ func (u *usage) sum(k QuotaKind) (n int64) {
 	return n
 }
 
-// change adds by to the slots of the uses, and stores the result.
-func (u *usage) change(tx storage.Tx, n Name, now time.Time, by int32, uses ...Use) error {
+// add counts uses, and stores the result.
+func (u *usage) add(tx storage.Tx, n Name, now time.Time, uses ...Use) error {
 	for _, use := range uses {
 		list, until := &u[use.Kind], slotOf(use.Until, now)
-		i := slices.IndexFunc(*list, func(s slot) bool { return s.until == until })
-		switch {
-		case i >= 0 && (by > 0 || (*list)[i].n > 0):
-			(*list)[i].n += uint32(by)
-		case i < 0 && by > 0:
-			*list = append(*list, slot{until, uint32(by)})
+		if i := slices.IndexFunc(*list, func(s slot) bool { return s.until == until }); i >= 0 {
+			(*list)[i].n++
+		} else {
+			*list = append(*list, slot{until, 1})
 		}
 	}
+	return usages.Put(tx, string(n), *u)
+}
+
+// remove takes one use back, and stores the result. The slot is the first that may have
+// counted it: it was chosen when more of the time was left, and so may be a longer one.
+func (u *usage) remove(tx storage.Tx, n Name, use Use) error {
+	var first *slot
+	least := minutes(use.Until.Add(time.Minute - 1)) // slots do not end before what they count
+	for i := range u[use.Kind] {
+		if s := &u[use.Kind][i]; s.n > 0 && s.until >= least && (first == nil || s.until < first.until) {
+			first = s
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	first.n--
 	return usages.Put(tx, string(n), *u)
 }
 

@@ -137,3 +137,31 @@ func BenchmarkSpend(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// TestReturnLater: what was counted is given back at any time before its end, and nothing else.
+func TestReturnLater(t *testing.T) {
+	db := openUsage(t)
+	began := time.Date(2026, 3, 1, 0, 0, 17, 0, time.UTC)
+	for _, lifetime := range []time.Duration{time.Minute, time.Hour, 5 * time.Hour, 90 * 24 * time.Hour} {
+		use, other := Use{QuotaOrders, began.Add(lifetime)}, Use{QuotaOrders, began.Add(2 * lifetime)}
+		for part := range time.Duration(20) {
+			now := began.Add(lifetime * part / 20)
+			var used Quotas
+			err := db.Update(context.Background(), func(tx storage.Tx) (err error) {
+				if err := Count(tx, "bot", began, use, other); err != nil {
+					return err
+				}
+				if err := Return(tx, "bot", now, use); err != nil {
+					return err
+				}
+				if used, err = Used(tx, "bot", now); err != nil {
+					return err
+				}
+				return usages.Delete(tx, "bot")
+			})
+			if err != nil || used[QuotaOrders] != 1 {
+				t.Errorf("given back after %s of %s: %d are left, %v, want 1", now.Sub(began), lifetime, used[QuotaOrders], err)
+			}
+		}
+	}
+}
