@@ -381,7 +381,9 @@ func (a *world) revokedSerials() map[string]bool {
 // log returns the entries of the audit log from a position on, with the refusals that
 // were only counted so far.
 func (a *world) log(from int64) (all []audit.Event) {
-	a.flush(context.Background())
+	if err := a.policy.Flush(context.Background(), a.Server.clock.Now()); err != nil {
+		a.t.Fatal(err)
+	}
 	err := a.db.View(context.Background(), func(tx storage.Tx) error {
 		all = nil
 		for e, err := range audit.Since(tx, from) {

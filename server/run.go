@@ -18,10 +18,11 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.authority.Start(ctx); err != nil {
 		return errors.Join(err, s.db.Close())
 	}
-	loops, stopLoops := context.WithCancel(context.Background())
+	running, stopLoops := context.WithCancel(context.Background())
 	var wait sync.WaitGroup
-	for _, l := range s.loops() {
-		l.start(loops, &wait)
+	loops := s.loops()
+	for _, l := range loops {
+		l.start(running, &wait, s.Log)
 	}
 	failed := make(chan error, len(endpoints))
 	for _, e := range endpoints {
@@ -45,9 +46,11 @@ func (s *Server) Run(ctx context.Context) error {
 	s.acme.Close()
 	stopLoops()
 	wait.Wait()
-	s.flush(context.Background())
-	saveCheckpoint(s.authority)(context.Background())
-	s.saveRelying(context.Background(), true)
+	for _, l := range loops {
+		if l.last {
+			l.do(running, s.Log)
+		}
+	}
 	s.Log.Info("stopped")
 	return errors.Join(err, s.db.Close())
 }
