@@ -113,7 +113,7 @@ func TestCredentialsThatAreRefused(t *testing.T) {
 	w.refused("for nobody", 404, "no such agent", "certificate.issue", "nobody", issue("nobody", api.IssueRequest{}))
 	w.refused("for the suspended", 409, "suspended is suspended", "certificate.issue", "suspended", issue("suspended", api.IssueRequest{}))
 	w.refused("for the authority", 409, "the authority itself", "certificate.issue", "brevet", issue("brevet", api.IssueRequest{}))
-	w.refused("without a request", 400, "PEM block", "certificate.issue", "bot", issue("bot", api.IssueRequest{CSR: "junk"}))
+	w.refused("without a request", 400, "it is not PEM", "certificate.issue", "bot", issue("bot", api.IssueRequest{CSR: "junk"}))
 	w.refused("for words", 400, "want a duration", "", "", issue("bot", api.IssueRequest{TTL: "long"}))
 	w.refused("for long", 400, "may ask for 1m0s to 1h0m0s", "certificate.issue", "bot", issue("bot", api.IssueRequest{TTL: "2h"}))
 	w.refused("of the server's profile", 400, "no such profile", "certificate.issue", "bot", issue("bot", api.IssueRequest{Profile: "server"}))
