@@ -230,3 +230,33 @@ func TestIndexOfAnOlderStore(t *testing.T) {
 		return nil
 	})
 }
+
+// TestComponentsWhileTheClockIsInDoubt: a key whose certificate has expired by a clock that
+// may be ahead is known for as long as the certificate may live.
+func TestComponentsWhileTheClockIsInDoubt(t *testing.T) {
+	one, two, half := composites(t)
+	within(t, func(tx storage.Tx) {
+		alone, ends := componentsOf(t, half), now.Add(time.Hour)
+		if err := componentsOf(t, one).Certify(tx, ends, now, cleared(t, one)); err != nil {
+			t.Fatal(err)
+		}
+		at := func(earliest time.Time) components.Clearance {
+			c, err := components.NewCensus(nil, nil).Clear(t.Context(), earliest) // of no composite
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		ahead := ends.Add(3 * time.Hour)
+		last := ends.Add(-time.Nanosecond)
+		refused(t, "certified", alone.Certify(tx, ahead.Add(time.Hour), ahead, at(last)), components.ErrShared)
+		refused(t, "registered", components.Replace(tx, "other", nil, []components.Key{alone}, ahead, at(last)), components.ErrShared)
+		if err := componentsOf(t, two).Certify(tx, ahead.Add(time.Hour), ahead, cleared(t, two), at(last)); err != nil && !errors.Is(err, components.ErrShared) {
+			t.Error(err)
+		}
+		refused(t, "after another was certified", components.Replace(tx, "other", nil, []components.Key{alone}, ahead, at(last)), components.ErrShared)
+		if err := components.Replace(tx, "other", nil, []components.Key{alone}, ahead, at(ends)); err != nil {
+			t.Errorf("when it has surely expired: %v", err)
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -45,7 +46,7 @@ func (onRecord) Since(tx storage.Tx, position int64, now time.Time) iter.Seq2[co
 				continue
 			}
 			c, err := issuedBy(tx, e)
-			if errors.Is(err, storage.ErrNotFound) && !now.Before(c.ID.Expires()) {
+			if errors.Is(err, storage.ErrNotFound) && !now.Add(clock.Tolerance).Before(c.ID.Expires()) {
 				continue // the store has dropped it since it expired
 			}
 			if !yield(components.Certified{Key: c.KeyHash, Expires: c.ID.Expires()}, err) || err != nil {

@@ -130,7 +130,7 @@ func (i *issuance) sign(ctx context.Context, d *policy.Decision) error {
 	}
 	c.Fingerprint = sha256.Sum256(der)
 	i.made = &Issued{Certificate: c, DER: der, Issuer: i.issuer}
-	i.cleared, err = i.ca.Clear(ctx, i.begin, i.CSR.components)
+	i.cleared, err = i.ca.Clear(ctx, i.ca.clock.Earliest(), i.CSR.components)
 	return err
 }
 

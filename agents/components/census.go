@@ -63,17 +63,17 @@ const maxFollow = 1 << 16
 //
 // Clear reads the certificates before the transaction that registers or certifies the
 // keys. The transaction then looks only at those issued since, and other writers do
-// not wait.
+// not wait. now is the time that it is at the earliest, see [clock.Clock.Earliest].
 func (s *Census) Clear(ctx context.Context, now time.Time, keys ...Key) (Clearance, error) {
 	halves := halvesOf(keys)
 	if len(halves) == 0 {
-		return Clearance{}, nil
+		return Clearance{earliest: now}, nil
 	}
 	events, err := s.compare(ctx, halves, now)
 	if err != nil {
 		return Clearance{}, err
 	}
-	return NewClearance(func(tx storage.Tx) error {
+	c := NewClearance(func(tx storage.Tx) error {
 		for c, err := range s.certificates.Since(tx, events, now) {
 			if err != nil {
 				return err
@@ -83,7 +83,9 @@ func (s *Census) Clear(ctx context.Context, now time.Time, keys ...Key) (Clearan
 			}
 		}
 		return nil
-	}, keys...), nil
+	}, keys...)
+	c.earliest = now
+	return c, nil
 }
 
 // compare brings the Census up to date and fails with [ErrShared] if it has one of

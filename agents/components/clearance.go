@@ -3,6 +3,7 @@ package components
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -11,16 +12,30 @@ import (
 // record: none of their component keys is the key of a certificate that has not
 // expired. [Census.Clear] gives it. Without one, no composite key is registered or
 // certified.
+//
+// A Clearance also says which time it is at the earliest: the clock may be ahead, and a key
+// whose certificate has expired by a wrong clock may still be in use.
 type Clearance struct {
-	halves [][32]byte
-	check  func(storage.Tx) error
+	halves   [][32]byte
+	check    func(storage.Tx) error
+	earliest time.Time // the zero time means the time that the caller names
 }
 
 // NewClearance returns a Clearance for keys. check runs in the transaction that
 // registers or certifies them and looks at the certificates that were issued since
 // the comparison.
 func NewClearance(check func(storage.Tx) error, keys ...Key) Clearance {
-	return Clearance{halvesOf(keys), check}
+	return Clearance{halves: halvesOf(keys), check: check}
+}
+
+// earliest returns which time it is at the earliest, at now.
+func earliest(now time.Time, cleared []Clearance) time.Time {
+	for _, c := range cleared {
+		if !c.earliest.IsZero() && c.earliest.Before(now) {
+			now = c.earliest
+		}
+	}
+	return now
 }
 
 // Unchecked returns a Clearance for keys that were compared with nothing. It is for

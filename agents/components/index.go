@@ -73,7 +73,7 @@ func (k Key) Certify(tx storage.Tx, until, now time.Time, cleared ...Clearance) 
 	if err := k.check(tx, cleared); err != nil {
 		return err
 	}
-	return k.certify(tx, until, now)
+	return k.certify(tx, until, earliest(now, cleared))
 }
 
 func (k Key) certify(tx storage.Tx, until, now time.Time) error {
@@ -101,6 +101,7 @@ func (k Key) certify(tx storage.Tx, until, now time.Time) error {
 // Replace fails with [ErrShared] if a component of a key in after is in another
 // key, and needs a [Clearance] for each composite that is not among those before.
 func Replace(tx storage.Tx, holder string, before, after []Key, now time.Time, cleared ...Clearance) error {
+	now = earliest(now, cleared)
 	for _, k := range before {
 		if err := k.release(tx, holder, now); err != nil {
 			return err

@@ -37,7 +37,7 @@ func (s *Service) changeKey(r *request) (*answer, error) {
 		changed = *a
 		changed.Key, changed.key = next.jwk, next
 		return policy.Done{Reasons: []string{"acme account " + a.ID}}, errors.Join(
-			a.key.leave(tx, a.ID, r.now), next.enter(tx, a.ID, r.now), changed.put(tx))
+			a.key.leave(tx, a.ID, s.Clock.Earliest()), next.enter(tx, a.ID, s.Clock.Earliest()), changed.put(tx))
 	}})
 	return s.showAccount(&changed), err
 }

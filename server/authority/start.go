@@ -64,5 +64,5 @@ func (a *Authority) register(tx storage.Tx, now time.Time) error {
 	if err := agents.AddAuthority(tx, a.File.TrustDomain, a.File.Names(), now); err != nil {
 		return err
 	}
-	return components.Fill(tx, now, agents.KeyUses(tx), acme.KeyUses(tx))
+	return components.Fill(tx, a.Clock.Earliest(), agents.KeyUses(tx), acme.KeyUses(tx))
 }

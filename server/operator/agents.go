@@ -51,7 +51,7 @@ func (s *Service) clear(ctx context.Context, in agents.Change) (components.Clear
 	if err != nil {
 		return components.Clearance{}, err
 	}
-	return s.Authority.CA.Clear(ctx, s.Clock.Now(), keys...)
+	return s.Authority.CA.Clear(ctx, s.Clock.Earliest(), keys...)
 }
 
 func (s *Service) reenroll(ctx context.Context, p policy.Principal, in api.Named) (api.Invited, error) {
