@@ -130,6 +130,9 @@ func initAuthority(c *cli.Context) error {
 			p.line("")
 		}
 		p.line("Copy the *.key files and brevet.yaml in %s to a safe place now: brevet backup leaves them out.", dir)
+		if !config.NoPassphrase {
+			p.line("Keep the passphrase, too, in another place: without it, nobody can use them.")
+		}
 		p.line("Then start the server:      brevet serve --dir %s", dir)
 		p.line("and register an agent:      brevet agent add NAME --owner WHO --dir %s", dir)
 	})
