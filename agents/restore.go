@@ -11,8 +11,8 @@ import (
 // A Restore says what the latest restore from a backup came to. It is stored as JSON:
 // fields may be added, and none changes its meaning.
 type Restore struct {
-	// At is the moment of the restore. What was used before it may be on record no more,
-	// so no proof from before it is accepted that could be used twice.
+	// At is the moment of the restore. Uses from before it may be on record no more, so no
+	// proof from before it is accepted that may be used only once.
 	At time.Time `json:"at"`
 	// Unknown says that nobody knows what was ended between the backup and At, and that
 	// no operator has confirmed yet that it is ended again.

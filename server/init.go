@@ -12,6 +12,10 @@ type (
 	InitConfig = authority.InitConfig
 	// A NewAuthority is what Init made.
 	NewAuthority = authority.Made
+	// Evidence is what somebody kept outside of a file.
+	Evidence = authority.Evidence
+	// Checked says what a file was found to be.
+	Checked = authority.Checked
 	// A RestoreConfig says what to restore.
 	RestoreConfig = authority.RestoreConfig
 	// Restored is what Restore came to.
@@ -23,8 +27,17 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, erro
 	return authority.Init(ctx, c, now)
 }
 
-// VerifyBackup checks that a file is a sound copy of a store.
-func VerifyBackup(file string) error { return authority.VerifyBackup(file) }
+// CheckBackup checks a backup, its audit log and its signed digest, see
+// [authority.CheckBackup].
+func CheckBackup(file string, e Evidence) (Checked, error) { return authority.CheckBackup(file, e) }
+
+// CheckLog checks the audit log in a file, see [authority.CheckLog].
+func CheckLog(file string, e Evidence) (Checked, error) { return authority.CheckLog(file, e) }
+
+// CheckProof checks a proof that an entry is in the audit log, see [authority.CheckProof].
+func CheckProof(proof, keys []byte) (entry []byte, size int64, err error) {
+	return authority.CheckProof(proof, keys)
+}
 
 // Restore puts a backup in place of a store, see [authority.Restore].
 func Restore(ctx context.Context, c RestoreConfig, now time.Time) (*Restored, error) {

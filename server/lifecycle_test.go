@@ -218,7 +218,7 @@ func TestRestore(t *testing.T) {
 	w := newReading(t)
 	file := filepath.Join(t.TempDir(), "backup")
 	backup(t, w.World, file)
-	if err := server.VerifyBackup(file); err != nil {
+	if err := only(server.CheckBackup(file, server.Evidence{})); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Admin.Suspend(t.Context(), "reader", ""); err != nil {
@@ -267,7 +267,7 @@ func TestRestore(t *testing.T) {
 	if _, err := w.Admin.VerifyLog(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
-	if err := server.VerifyBackup(r.Kept); err != nil {
+	if err := only(server.CheckBackup(r.Kept, server.Evidence{})); err != nil {
 		t.Errorf("the store that was there: %v", err)
 	}
 }
@@ -301,7 +301,7 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := server.VerifyBackup(file); err == nil {
+		if err := only(server.CheckBackup(file, server.Evidence{})); err == nil {
 			t.Errorf("%s passes for a backup", what)
 		}
 		if kept, err := server.Restore(context.Background(), server.RestoreConfig{Dir: w.Dir, File: file, Actor: "test"}, w.Clock.Now()); err == nil {

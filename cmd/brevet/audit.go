@@ -46,6 +46,7 @@ Example:
 			},
 			auditVerifyCommand(),
 			auditProveCommand(),
+			auditCheckCommand(),
 			{
 				Name:  "export",
 				Usage: "print the whole log as JSON lines",

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server"
 )
 
 func auditVerifyCommand() *cli.Command {
@@ -20,15 +22,26 @@ the log and its own checkpoints, but not the one you keep. Verify against it the
 next time. Exit status 1 means that the log was changed; the message says from
 which entry on.
 
-Example:
+With --store the log in FILE is checked, without a server: a backup, or a store that
+no server has open. The keys in --key, or the checkpoint, must come from elsewhere: a
+key inside the file proves nothing against somebody who can write the file.
+
+Examples:
   $ brevet audit verify --quiet > checkpoint && scp checkpoint safe:
-  $ scp safe:checkpoint . && brevet audit verify --checkpoint checkpoint`,
-		Flags:  []cli.Flag{text("checkpoint", "`FILE` with a checkpoint that was kept elsewhere, or - for standard input")},
+  $ scp safe:checkpoint . && brevet audit verify --checkpoint checkpoint
+  $ brevet audit verify --store brevet-2026-01-31.db --key audit.pem`,
+		Flags:  append(evidenceFlags(), text("store", "`FILE` with the store to check, instead of asking the server")),
 		Action: auditVerify,
 	}
 }
 
 func auditVerify(c *cli.Context) error {
+	if c.String("store") != "" {
+		return auditVerifyStore(c)
+	}
+	if c.IsSet("key") {
+		return misuse(c, "--key goes with --store: the server has its keys")
+	}
 	var checkpoint []byte
 	if name := c.String("checkpoint"); name != "" {
 		var err error
@@ -42,11 +55,11 @@ func auditVerify(c *cli.Context) error {
 			return fmt.Errorf("%s is empty: want a checkpoint that brevet audit verify printed", name)
 		}
 	}
-	server, err := dial(c)
+	source, err := dial(c)
 	if err != nil {
 		return err
 	}
-	v, err := server.VerifyLog(c.Context, string(checkpoint))
+	v, err := source.VerifyLog(c.Context, string(checkpoint))
 	if err != nil {
 		return err
 	}
@@ -59,5 +72,20 @@ func auditVerify(c *cli.Context) error {
 		p.line("Keep this checkpoint elsewhere, and verify against it the next time (--checkpoint):")
 		p.line("")
 		p.WriteString(v.Checkpoint)
+	})
+}
+
+func auditVerifyStore(c *cli.Context) error {
+	e, err := evidence(c)
+	if err != nil {
+		return err
+	}
+	r, err := server.CheckLog(c.String("store"), e)
+	if err != nil {
+		return err
+	}
+	return answer(c, r, []string{r.Root}, func(p *page) {
+		p.line("The log of %s is whole: %s, root hash %s.", r.TrustDomain, count(r.Entries, "entry"), r.Root)
+		printProven(p, r)
 	})
 }

@@ -38,22 +38,6 @@ Example:
 	}
 }
 
-func verifyCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "verify",
-		Category:  aboutAuthority,
-		Usage:     "check a backup",
-		ArgsUsage: "FILE",
-		Description: `Reads a backup from end to end and checks that it is sound. No server is needed.
-Exit status 1 means that it is damaged; the message says where. To check the
-audit log: brevet audit verify.
-
-Example:
-  $ brevet verify /backup/brevet-2026-01-31.db`,
-		Action: verify,
-	}
-}
-
 func backup(c *cli.Context) error {
 	source, err := dial(c)
 	if err != nil {
@@ -90,16 +74,8 @@ func copyStore(ctx context.Context, source *api.Client, name string) error {
 	if err := source.Backup(ctx, f); err != nil {
 		return err
 	}
-	if err := server.VerifyBackup(f.Name()); err != nil {
+	if _, err := server.CheckBackup(f.Name(), server.Evidence{}); err != nil {
 		return err
 	}
 	return f.Create()
-}
-
-func verify(c *cli.Context) error {
-	name := c.Args().First()
-	if err := server.VerifyBackup(name); err != nil {
-		return err
-	}
-	return answer(c, map[string]any{"file": name, "sound": true}, nil, func(p *page) { p.line("%s is sound.", name) })
 }

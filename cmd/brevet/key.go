@@ -27,11 +27,13 @@ never leave their files.`,
 				Description: `Lists the keys: active ones sign, next ones are published and will sign, retired ones
 verify what they signed. What compromised ones signed is dead. Of destroyed ones there
 is only the public half. A CA key also has the date at which its certificate expires.
+--json has the public keys, too, in PEM; so has brevet key public.
 
 Example:
   $ brevet key list`,
 				Action: keyList,
 			},
+			keyPublicCommand(),
 			{
 				Name:      "rotate",
 				Usage:     "make a new key that takes the place of the old one",

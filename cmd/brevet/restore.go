@@ -17,9 +17,10 @@ func restoreCommand() *cli.Command {
 		Usage:     "put a backup in the place of the store",
 		ArgsUsage: "[FILE]",
 		Description: `Puts a backup in the place of the store in --dir, where brevet.yaml and the key
-files must be already. The server must not be running. FILE is checked first; the
-store that was there is kept beside it under another name. Root may run this: the
-new store belongs to the owner of --dir.
+files must be already. The server must not be running. FILE is checked first, as by
+brevet verify, with the same --key and --checkpoint; the store that was there is
+kept beside it under another name. Root may run this: the new store belongs to the
+owner of --dir.
 
 A backup does not know what came after it, so a restore
 
@@ -41,11 +42,11 @@ expire. The restore prints when the last of them does.
 Examples:
   $ systemctl stop brevet && brevet restore /backup/brevet-2026-01-31.db && systemctl start brevet
   $ brevet restore /backup/brevet-2026-01-31.db --log /safe/audit.jsonl`,
-		Flags: []cli.Flag{
+		Flags: append(evidenceFlags(),
 			yes("keep-issued", "let live what the backup knows to be alive"),
 			text("log", "`FILE` that brevet audit export wrote after the backup"),
 			yes("confirm", "to the running server: what must stay ended is ended again"),
-		},
+		),
 		Action: restore,
 	}
 }
@@ -62,7 +63,11 @@ func restore(c *cli.Context) error {
 		return err
 	}
 	name := c.Args().First()
-	r, err := server.Restore(c.Context, server.RestoreConfig{Dir: dir, File: name, Log: c.String("log"), KeepIssued: c.Bool("keep-issued")}, time.Now())
+	e, err := evidence(c)
+	if err != nil {
+		return err
+	}
+	r, err := server.Restore(c.Context, server.RestoreConfig{Dir: dir, File: name, Log: c.String("log"), Evidence: e, KeepIssued: c.Bool("keep-issued")}, time.Now())
 	if err != nil {
 		return err
 	}
@@ -80,6 +85,7 @@ func printRestored(p *page, name string, r *server.Restored) {
 	} else {
 		p.line("Restored %s. The store that was there is now %s.", name, r.Kept)
 	}
+	printChecked(p, r.Checked)
 	p.line("")
 	if r.Cut {
 		p.line("All that was issued until %s is ended.", at(r.At))

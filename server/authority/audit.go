@@ -36,7 +36,9 @@ func (a *Authority) loadAuditKey() error {
 }
 
 // origin is the audit log's name in its checkpoints.
-func origin(td agents.TrustDomain) string { return string(td) + "/brevet-audit" }
+func origin(td agents.TrustDomain) string { return string(td) + logName }
+
+const logName = "/brevet-audit"
 
 // Checkpoint signs the audit log as it is in tx.
 func (a *Authority) Checkpoint(tx storage.Tx) ([]byte, error) { return audit.Sign(tx, a.audit.Load()) }

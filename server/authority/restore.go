@@ -23,15 +23,17 @@ import (
 
 // A RestoreConfig says what to restore.
 type RestoreConfig struct {
-	Dir        string // of the authority
-	File       string // the backup
-	Log        string // an export of the audit log that goes on after the backup; "" for none
-	KeepIssued bool   // let live what the backup knows to be alive
-	Actor      string // for the audit log; "" means the user id of this process
+	Dir        string   // of the authority
+	File       string   // the backup
+	Log        string   // an export of the audit log that goes on after the backup; "" for none
+	Evidence   Evidence // what vouches for the backup, if anything does
+	KeepIssued bool     // let live what the backup knows to be alive
+	Actor      string   // for the audit log; "" means the user id of this process
 }
 
 // Restored is what a restore came to.
 type Restored struct {
+	Checked    Checked   `json:"checked"`
 	Kept       string    `json:"kept,omitempty"`            // the store that was there
 	At         time.Time `json:"at"`                        // the moment of the restore
 	Cut        bool      `json:"cut"`                       // all that was issued until then is dead
@@ -58,7 +60,11 @@ func Restore(ctx context.Context, c RestoreConfig, now time.Time) (*Restored, er
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(checkOwner(c.Dir), VerifyBackup(c.File)); err != nil {
+	if err := checkOwner(c.Dir); err != nil {
+		return nil, err
+	}
+	checked, err := CheckBackup(c.File, c.Evidence)
+	if err != nil {
 		return nil, err
 	}
 	path := filepath.Join(c.Dir, config.Store)
@@ -66,7 +72,7 @@ func Restore(ctx context.Context, c RestoreConfig, now time.Time) (*Restored, er
 	if _, err := os.Stat(kept); err == nil {
 		return nil, fmt.Errorf("%s is left from an earlier restore: remove it, or move it away", kept)
 	}
-	r := restore{RestoreConfig: c, file: f, now: now}
+	r := restore{RestoreConfig: c, file: f, now: now, out: Restored{Checked: checked}}
 	// The replaced store is open until the end, so that no server starts meanwhile.
 	old, err := OpenStore(c.Dir)
 	switch {
@@ -110,6 +116,9 @@ func (r *restore) prepare(ctx context.Context, fresh string) error {
 		return err
 	}
 	if err := durable.CopyFile(fresh, r.File); err != nil {
+		return err
+	}
+	if err := dropDigest(fresh); err != nil {
 		return err
 	}
 	db, err := openStore(fresh)

@@ -74,5 +74,5 @@ func openStore(path string) (storage.DB, error) {
 	return db, nil
 }
 
-// VerifyBackup checks that a file is a sound copy of a store.
-func VerifyBackup(file string) error { return bolt.Verify(file) }
+// verifyPages checks that a file is a sound copy of a store.
+func verifyPages(file string) error { return bolt.Verify(file) }

@@ -13,7 +13,7 @@ import (
 
 // unrecorded returns when the last credential ends that was issued after the backup: it is
 // on no record, so no list can name it. If the replaced store cannot tell, that is as late
-// as any may end. The zero time means that there is none.
+// as any may end. It returns the zero time if all are on record.
 func (r *restore) unrecorded(ctx context.Context, tx storage.Tx) (end time.Time, err error) {
 	if r.old != nil {
 		if end, err = missing(ctx, r.old, tx, r.now); err == nil {

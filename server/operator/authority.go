@@ -117,10 +117,10 @@ func (s *Service) confirmRestore(ctx context.Context, p policy.Principal, _ stru
 	})
 }
 
-// Backup writes a copy of the store, as of one instant, to w.
+// Backup writes a copy of the store, as of one instant, and its signed digest to w.
 func (s *Service) Backup(ctx context.Context, p policy.Principal, w io.Writer) error {
 	if err := policy.MayOperate(p); err != nil {
 		return err
 	}
-	return s.DB.Backup(ctx, w)
+	return s.Authority.Backup(ctx, w)
 }

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"time"
@@ -63,7 +64,17 @@ func newKey(k keys.Key, ends time.Time) api.Key {
 	return api.Key{
 		ID: k.ID, Purpose: string(k.Purpose), Algorithm: string(k.Algorithm), State: string(k.State),
 		Created: k.Created, Activated: k.Activated, Retired: k.Retired, Expires: ends, Destroyed: k.Destroyed,
+		Public: publicPEM(k),
 	}
+}
+
+// publicPEM returns the public halves of a key.
+func publicPEM(k keys.Key) string {
+	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k.Public})
+	if len(k.Alternative) > 0 {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k.Alternative})...)
+	}
+	return string(text)
 }
 
 // rotation returns the purpose to rotate, and the new algorithm, if one is given.

@@ -95,3 +95,17 @@ func parseProof(doc []byte) (Proof, error) {
 	}
 	return p, nil
 }
+
+// OriginOf returns the name of the log that a proof in JSON claims to be about. It checks
+// nothing.
+func OriginOf(doc []byte) (string, error) {
+	p, err := parseProof(doc)
+	if err != nil {
+		return "", err
+	}
+	c, err := claim([]byte(p.Checkpoint))
+	return c.Origin, err
+}
+
+// JSON returns the event in the form that was hashed.
+func (e Event) JSON() []byte { return appendEvent(nil, &e) }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/brevet-ca/brevet/storage"
 )
 
 // ErrDamaged says that a file is not a database, or is damaged.
@@ -114,4 +116,22 @@ func walk(ctx context.Context, tx *bbolt.Tx, file *os.File) error {
 		return err
 	}
 	return found.err(file.Name())
+}
+
+// ViewFile runs fn on the store in the file at path, which no process may have open for
+// writing. It changes nothing in the file, not even what Open would.
+func ViewFile(path string, fn func(storage.Tx) error) error {
+	if err := inspect(path, 0); err != nil {
+		return err
+	}
+	b, _, err := open(path, false, bbolt.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return b.View(func(b *bbolt.Tx) error {
+		t := &tx{b: b, tables: new(tables)}
+		defer t.end()
+		return fn(t)
+	})
 }

@@ -24,6 +24,7 @@ type Key struct {
 	Activated time.Time `json:"activated,omitzero"`
 	Retired   time.Time `json:"retired,omitzero"`
 	Expires   time.Time `json:"expires,omitzero"` // of its CA certificate, if it has one
+	Public    string    `json:"public"`           // PEM; a key with an alternative half has two blocks
 
 	Destroyed   time.Time `json:"destroyed,omitzero"`    // when its private half was given up
 	Compromised bool      `json:"compromised,omitempty"` // all that it signed is dead

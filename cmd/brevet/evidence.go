@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server"
+)
+
+// evidenceFlags are for verbs that check a file by what was kept elsewhere.
+func evidenceFlags() []cli.Flag {
+	return []cli.Flag{
+		text("key", "`FILE` with public keys that were kept elsewhere (brevet key public)"),
+		text("checkpoint", "`FILE` with a checkpoint that was kept elsewhere (brevet audit verify --quiet), or - for standard input"),
+	}
+}
+
+func evidence(c *cli.Context) (e server.Evidence, err error) {
+	for flag, into := range map[string]*[]byte{"key": &e.Keys, "checkpoint": &e.Checkpoint} {
+		if !c.IsSet(flag) {
+			continue
+		}
+		name := c.String(flag)
+		if *into, err = input(c, name); err != nil {
+			return e, err
+		}
+		if len(*into) == 0 {
+			return e, fmt.Errorf("%s is empty, and --%s needs what was kept elsewhere", name, flag)
+		}
+	}
+	return e, nil
+}
+
+// printProven says who vouches for what was checked.
+func printProven(p *page, r server.Checked) {
+	switch r.Proven {
+	case "key":
+		p.line("The keys in --key vouch for it.")
+	case "checkpoint":
+		p.line("The checkpoint in --checkpoint vouches for the key that signed it.")
+	default:
+		p.line("The keys are from the file itself. That finds damage, and proves nothing against somebody who can")
+		p.line("write the file: give --key or --checkpoint with what you keep elsewhere.")
+	}
+	if rest := r.Entries - r.Covered; rest > 0 && !r.Digest {
+		p.line("No checkpoint covers the last %s.", count(rest, "entry"))
+	}
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+)
+
+func keyPublicCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "public",
+		Usage:     "print public keys",
+		ArgsUsage: "[KIND|ID]",
+		Description: `Prints the public keys of a kind (audit, issuer, root, ...), one key by its ID, or
+all, in PEM; retired keys too. A key with an alternative half has two blocks. Give
+them to auditors: with the file they check backups (brevet verify), copies of the
+audit log (brevet audit verify --store) and proofs (brevet audit check) without a
+server. Keep it elsewhere than the backups.
+
+Example:
+  $ brevet key public > /safe/keys.pem`,
+		Action: keyPublic,
+	}
+}
+
+func keyPublic(c *cli.Context) error {
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	keys, err := server.Keys(c.Context)
+	if err != nil {
+		return err
+	}
+	wanted, found := c.Args().First(), keys[:0]
+	for _, k := range keys {
+		if wanted == "" || wanted == k.Purpose || wanted == k.ID {
+			found = append(found, k)
+		}
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("no key is of kind %q or has that ID: see brevet key list", wanted)
+	}
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, found)
+	}
+	for _, k := range found {
+		if _, err := io.WriteString(c.App.Writer, k.Public); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server"
+)
+
+func verifyCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "verify",
+		Category:  aboutAuthority,
+		Usage:     "check a backup",
+		ArgsUsage: "FILE",
+		Description: `Reads a backup from end to end and checks that it is sound, that its audit log is
+whole, and that it is what its signed digest was made for. No server is needed. Exit
+status 1 means that it is damaged or was edited; the message says where.
+
+The digest is signed with the audit key and with the issuer's key. A key inside the
+backup proves nothing against somebody who edits the backup, so give one that you
+keep elsewhere: in --key the public keys (brevet key public), or in --checkpoint a
+checkpoint of the audit log (brevet audit verify --quiet), whose log the backup must
+agree with and whose key must have signed the digest. If issuer and audit key are in
+--key, each signature by one of them must be right.
+
+Examples:
+  $ brevet verify /backup/brevet-2026-01-31.db
+  $ brevet verify --key /safe/keys.pem /backup/brevet-2026-01-31.db`,
+		Flags:  evidenceFlags(),
+		Action: verify,
+	}
+}
+
+func verify(c *cli.Context) error {
+	name := c.Args().First()
+	e, err := evidence(c)
+	if err != nil {
+		return err
+	}
+	r, err := server.CheckBackup(name, e)
+	if err != nil {
+		return err
+	}
+	doc := struct {
+		File  string `json:"file"`
+		Sound bool   `json:"sound"`
+		server.Checked
+	}{name, true, r}
+	return answer(c, doc, nil, func(p *page) {
+		p.line("%s is sound.", name)
+		printChecked(p, r)
+	})
+}
+
+// printChecked tells what a backup was found to be.
+func printChecked(p *page, r server.Checked) {
+	p.line("Its audit log is whole: %s.", count(r.Entries, "entry"))
+	if r.Digest {
+		p.line("It is what %s signed at %s (%s).", r.TrustDomain, at(r.Taken), strings.Trim(fmt.Sprint(r.SignedBy), "[]"))
+	} else {
+		p.line("It has no signed digest: an earlier version made it, or it is no backup, or somebody removed the digest.")
+	}
+	printProven(p, r)
+}

@@ -1,0 +1,257 @@
+package authority
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/bolt"
+	"github.com/brevet-ca/brevet/storage/format"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// Evidence is what somebody kept outside of a file, so that whoever can write to the file
+// cannot forge it.
+type Evidence struct {
+	Keys       []byte // PEM public keys of the authority, or nil
+	Checkpoint []byte // a signed checkpoint of the audit log, or nil
+}
+
+// Checked says what a file was found to be.
+type Checked struct {
+	TrustDomain string         `json:"trust_domain"`
+	Entries     int64          `json:"entries"`             // of the audit log, all of which agree
+	Root        string         `json:"root"`                // base64
+	Covered     int64          `json:"covered"`             // how many of them a checkpoint covers
+	Taken       time.Time      `json:"taken,omitzero"`      // when the backup was made, by its digest
+	SignedBy    []keys.Purpose `json:"signed_by,omitempty"` // the digest, by keys that are known
+	// Proven says by what: "key", "checkpoint", or nothing. If it is empty, the keys are
+	// from the file itself, and whoever edits the file can put in others.
+	Proven string `json:"proven,omitempty"`
+	Digest bool   `json:"digest"` // the file has one, and agrees with it
+}
+
+// CheckBackup reads a backup from end to end: the store, its audit log and its signed
+// digest. Without evidence it finds damage, but nobody who edits the file with care. With
+// evidence, a backup without a digest that the evidence vouches for is refused.
+func CheckBackup(file string, e Evidence) (Checked, error) {
+	if err := verifyPages(file); err != nil {
+		return Checked{}, err
+	}
+	c, err := checkDigestAndLog(file, e)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	return c, nil
+}
+
+func checkDigestAndLog(file string, e Evidence) (c Checked, err error) {
+	given, err := parseKeys(e.Keys)
+	if err != nil {
+		return c, err
+	}
+	d, err := readDigest(file)
+	switch {
+	case errors.Is(err, errNoDigest) && e.given():
+		return c, fmt.Errorf("%w, so nothing proves what is in it: an earlier version made it, or somebody removed the digest", err)
+	case errors.Is(err, errNoDigest):
+		c, _, err = checkLogIn(file, nil, nil, false)
+		return c, err
+	case err != nil:
+		return c, err
+	}
+	var by []keys.Purpose
+	if given != nil {
+		if by, err = d.signedBy(given); err != nil {
+			return c, err
+		}
+	}
+	c, known, err := checkLogIn(file, given, e.Checkpoint, given != nil)
+	if err == nil && given == nil {
+		by, err = d.signedBy(known)
+	}
+	if err != nil {
+		return c, err
+	}
+	if d.TrustDomain != c.TrustDomain {
+		return c, fmt.Errorf("its digest is of trust domain %s and its log of %s", d.TrustDomain, c.TrustDomain)
+	}
+	c.Digest, c.Taken, c.SignedBy = true, d.Taken, by
+	return c, nil
+}
+
+// CheckLog is [CheckBackup] for the audit log alone, of a backup or of any store that no
+// server has open.
+func CheckLog(file string, e Evidence) (c Checked, err error) {
+	given, err := parseKeys(e.Keys)
+	if err == nil {
+		c, _, err = checkLogIn(file, given, e.Checkpoint, false)
+	}
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", file, err)
+	}
+	return c, nil
+}
+
+func (e Evidence) given() bool { return e.Keys != nil || e.Checkpoint != nil }
+
+// checkLogIn checks the audit log in a file by the keys that are given, or else by those in
+// the file for which the checkpoint speaks. If one of those given signed the whole file,
+// then the keys in the file are as good. It returns the keys that it checked by.
+func checkLogIn(file string, given [][]byte, checkpoint []byte, signed bool) (c Checked, known [][]byte, err error) {
+	err = bolt.ViewFile(file, func(tx storage.Tx) error {
+		if err := format.Check(tx); err != nil {
+			return err
+		}
+		first, err := audit.Get(tx, 0)
+		if err != nil {
+			return err
+		}
+		if first.Action != audit.AuthorityInit {
+			return errors.New("its audit log does not begin with that of an authority")
+		}
+		c.TrustDomain = first.Subject
+		switch {
+		case signed:
+			known, _, err = keysInside(tx, c.TrustDomain, nil)
+			c.Proven = "key"
+		case given != nil:
+			known, c.Proven = given, "key"
+		default:
+			known, c.Proven, err = keysInside(tx, c.TrustDomain, checkpoint)
+		}
+		if err != nil {
+			return err
+		}
+		return c.verify(tx, known, checkpoint)
+	})
+	return c, known, err
+}
+
+// verify reads the whole log and compares it with the checkpoint saved in the store and
+// with the one that was kept outside.
+func (c *Checked) verify(tx storage.Tx, known [][]byte, kept []byte) error {
+	verifiers, err := verifiersOf(c.TrustDomain+logName, known)
+	if err != nil {
+		return err
+	}
+	var checkpoints []audit.Checkpoint
+	saved, err := audit.Saved(tx)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	if saved != nil {
+		opened, err := audit.OpenCheckpoint(saved, verifiers...)
+		switch {
+		case err == nil:
+			checkpoints = append(checkpoints, opened)
+		case c.Proven != "checkpoint": // which does not speak for a later key
+			return err
+		}
+	}
+	if kept != nil {
+		opened, err := audit.OpenCheckpoint(kept, verifiers...)
+		if err != nil {
+			return err
+		}
+		checkpoints = append(checkpoints, opened)
+	}
+	report, err := audit.Verify(tx, checkpoints...)
+	c.Entries, c.Root, c.Covered = report.Size, report.Root.String(), report.Covered
+	return err
+}
+
+// keysInside returns the authority's keys from its store. If there is a checkpoint, it
+// returns those that signed it: whoever kept the checkpoint vouches for no other key.
+func keysInside(tx storage.Tx, td string, checkpoint []byte) (known [][]byte, proven string, err error) {
+	all, err := Purposes().List(tx)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, k := range all {
+		if checkpoint == nil || k.Purpose == keys.Audit && signedCheckpoint(td, k.Public, checkpoint) {
+			known = append(known, k.Public)
+		}
+		if checkpoint == nil && len(k.Alternative) > 0 {
+			known = append(known, k.Alternative)
+		}
+	}
+	if checkpoint == nil {
+		return known, "", nil
+	}
+	if len(known) == 0 {
+		return nil, "", errors.New("no key in it signed the checkpoint: it is another authority's, or it was edited")
+	}
+	return known, "checkpoint", nil
+}
+
+func signedCheckpoint(td string, spki, checkpoint []byte) bool {
+	verifiers, err := verifiersOf(td+logName, [][]byte{spki})
+	if err != nil {
+		return false
+	}
+	_, err = audit.OpenCheckpoint(checkpoint, verifiers...)
+	return err == nil
+}
+
+// verifiersOf returns what checks checkpoints of a log by those of the keys that can sign
+// them.
+func verifiersOf(origin string, spkis [][]byte) (list []audit.Verifier, err error) {
+	for _, spki := range spkis {
+		public, err := parseEd25519(spki)
+		if err != nil {
+			continue // a key of another purpose
+		}
+		v, err := audit.NewVerifier(origin, public)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}
+
+// parseKeys reads PEM public keys, as brevet key public prints them.
+func parseKeys(text []byte) (spkis [][]byte, err error) {
+	given := text != nil
+	for len(bytes.TrimSpace(text)) > 0 {
+		block, rest := pem.Decode(text)
+		if block == nil || block.Type != "PUBLIC KEY" {
+			return nil, errors.New("the keys must be PEM blocks PUBLIC KEY, as brevet key public prints them")
+		}
+		spkis, text = append(spkis, block.Bytes), rest
+	}
+	if given && spkis == nil {
+		return nil, errors.New("there is no key in the file: want PEM blocks PUBLIC KEY, as brevet key public prints them")
+	}
+	return spkis, nil
+}
+
+// CheckProof checks a proof that an entry is in the audit log, by the authority's keys in
+// PEM. It returns the entry as JSON, and the size of the log that the proof is about.
+func CheckProof(proof, pemKeys []byte) (entry []byte, size int64, err error) {
+	known, err := parseKeys(pemKeys)
+	if err != nil {
+		return nil, 0, err
+	}
+	origin, err := audit.OriginOf(proof)
+	if err != nil {
+		return nil, 0, err
+	}
+	verifiers, err := verifiersOf(origin, known)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(verifiers) == 0 {
+		return nil, 0, errors.New("none of the keys is an audit key, which is an Ed25519 key: see brevet key public audit")
+	}
+	e, c, err := audit.CheckProof(proof, verifiers...)
+	if err != nil {
+		return nil, 0, err
+	}
+	return e.JSON(), c.Size, nil
+}
