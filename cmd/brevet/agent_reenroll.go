@@ -64,7 +64,9 @@ func invitation(c *cli.Context, server *api.Client, invited api.Invited, what st
 		p.line("  eab-kid = %s", invited.ACME.KeyID)
 		p.line("  eab-hmac-key = %s", p.in(bold, invited.ACME.MACKey))
 		p.line("")
-		p.line("With these lines in FILE: REQUESTS_CA_BUNDLE=roots.pem certbot certonly --config FILE --standalone -d %s", nameOf(invited.Agent))
+		p.line("With these lines in FILE, and %s/roots.pem in roots.pem:", url)
+		p.line("")
+		p.line("  REQUESTS_CA_BUNDLE=roots.pem certbot certonly --config FILE --agree-tos --register-unsafely-without-email --standalone -d %s", nameOf(invited.Agent))
 	})
 }
 

@@ -48,7 +48,7 @@ func TestAgentAdd(t *testing.T) {
 	out := ask(t, "agent", "add", "bot", "--owner", "me", "--scope", "a", "--scope", "b,c", "--dns", "x.example,challenge",
 		"--ttl", "1d", "--label", "env=prod", "--expires", "2030-01-02T03:04:05Z")
 	contains(t, out, "\n  brevet_enroll_x\n", "brevet client enroll --server https://ca.example --fingerprint abcd --token-file - --out DIR\n",
-		"\n  server = https://ca.example/acme/directory\n  eab-kid = kid\n  eab-hmac-key = mac\n\n", "certbot certonly --config FILE --standalone -d bot.td\n")
+		"\n  server = https://ca.example/acme/directory\n  eab-kid = kid\n  eab-hmac-key = mac\n\n", "certbot certonly --config FILE --agree-tos --register-unsafely-without-email --standalone -d bot.td\n")
 	if strings.Count(out, "brevet_enroll_") != 1 {
 		t.Errorf("the token is there more than once:\n%s", out)
 	}

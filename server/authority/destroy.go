@@ -62,8 +62,8 @@ func (a *Authority) discard(ctx context.Context, q policy.Query, k keys.Key, com
 		case spec.Rotation == keys.Never:
 			return done, fmt.Errorf("%w: a root is not destroyed by brevet: move its file away", agents.ErrTransition)
 		case compromised:
-			if err := k.Removable(); err != nil {
-				return done, fmt.Errorf("%w: %w; brevet key rotate %s --compromised ends it", agents.ErrTransition, err, k.Purpose)
+			if err := destroyable(k); err != nil {
+				return done, fmt.Errorf("%w; brevet key rotate %s --compromised ends it", err, k.Purpose)
 			}
 			return done, agents.EndIssuer(tx, k.ID, q.Time)
 		}
@@ -82,10 +82,18 @@ func (a *Authority) discard(ctx context.Context, q policy.Query, k keys.Key, com
 	return a.finishDestroying(ctx)
 }
 
+// destroyable returns an error if k is not retired.
+func destroyable(k keys.Key) error {
+	if k.Removable() != nil {
+		return fmt.Errorf("%w: the %s key %s is %s, and only a %s key can be destroyed", agents.ErrTransition, k.Purpose, k.ID, k.State, keys.StateRetired)
+	}
+	return nil
+}
+
 // spent returns an error if something that a retired key signed may be alive.
 func (a *Authority) spent(tx storage.Tx, k keys.Key) error {
-	if err := k.Removable(); err != nil {
-		return fmt.Errorf("%w: %w", agents.ErrTransition, err)
+	if err := destroyable(k); err != nil {
+		return err
 	}
 	until, err := a.aliveUntil(tx, k)
 	if err == nil && !until.IsZero() {
