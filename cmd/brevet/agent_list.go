@@ -20,6 +20,7 @@ Examples:
   $ brevet agent list --owner payments --label env=prod
   $ brevet agent list --stale 30d --quiet | xargs -n1 brevet agent suspend`,
 		Flags: []cli.Flag{
+			outputFlag(),
 			text("state", "only those in `active|suspended|decommissioned`"),
 			text("owner", "only those of this owner: `WHO`"),
 			texts("label", "only those with this label: `K=V`"),

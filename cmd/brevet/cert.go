@@ -37,6 +37,7 @@ Examples:
   $ brevet cert list --agent build-bot
   $ brevet cert list --state active --quiet | wc -l`,
 				Flags: []cli.Flag{
+					outputFlag(),
 					text("agent", "only those of this agent: `NAME`"),
 					text("state", "only those in `active|revoked|expired`"),
 				},
@@ -117,8 +118,9 @@ func certList(c *cli.Context) error {
 	return answer(c, list(certs), serials, func(p *page) {
 		var t table
 		t.styled(bold, "SERIAL", "AGENT", "STATE", "ISSUED", "UNTIL", "REASON")
-		for _, cert := range certs {
-			t.styled(stateStyle(cert.State), cert.Serial, cert.Agent, cert.State, at(cert.IssuedAt), p.end(cert.NotAfter), cert.Reason)
+		short := p.ids(serials)
+		for i, cert := range certs {
+			t.styled(stateStyle(cert.State), short[i], cert.Agent, cert.State, at(cert.IssuedAt), p.end(cert.NotAfter), cert.Reason)
 		}
 		p.tableOr("No certificates.", t)
 	})

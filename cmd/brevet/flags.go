@@ -22,6 +22,11 @@ func needed(name, usage string) cli.Flag {
 }
 func texts(name, usage string) cli.Flag { return &cli.StringSliceFlag{Name: name, Usage: usage} }
 func yes(name, usage string) cli.Flag   { return &cli.BoolFlag{Name: name, Usage: usage} }
+
+// outputFlag is for lists.
+func outputFlag() cli.Flag {
+	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`wide|json`; without it, a list is cut with … to fit the terminal"}
+}
 func preset(name, value, usage string) cli.Flag {
 	return &cli.StringFlag{Name: name, Value: value, Usage: usage}
 }

@@ -7,20 +7,22 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/agents"
 )
 
 // answer prints the answer to a command: doc as JSON, or the essential lines,
 // or what text writes on the page, as the global flags say.
 func answer(c *cli.Context, doc any, essential []string, text func(*page)) error {
-	if c.Bool("json") {
+	if c.Bool("json") || c.String("output") == "json" {
 		return printJSON(c.App.Writer, doc)
 	}
 	p := newPage(c.App.Writer)
+	p.wide = c.String("output") == "wide"
 	if c.Bool("quiet") {
 		for _, s := range essential {
 			p.line("%s", s)
@@ -41,11 +43,15 @@ func printJSON(w io.Writer, doc any) error {
 // A page is what a command prints for people.
 type page struct {
 	bytes.Buffer
-	colour bool
-	now    time.Time
+	colour  bool
+	columns int  // of the terminal; 0 if it is none
+	wide    bool // nothing is shortened
+	now     time.Time
 }
 
-func newPage(w io.Writer) *page { return &page{colour: colourful(w), now: time.Now()} }
+func newPage(w io.Writer) *page {
+	return &page{colour: colourful(w), columns: columns(w), now: time.Now()}
+}
 
 func (p *page) flush(w io.Writer) error {
 	_, err := p.WriteTo(w)
@@ -65,28 +71,6 @@ func colourful(w io.Writer) bool {
 
 func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
 
-// A table is printed with its columns aligned.
-type table struct {
-	rows   [][]string
-	styles []string // of the rows
-}
-
-func (t *table) row(cells ...string) { t.styled("", cells...) }
-
-func (t *table) styled(style string, cells ...string) {
-	for i, s := range cells {
-		cells[i] = printable(s)
-	}
-	t.rows, t.styles = append(t.rows, cells), append(t.styles, style)
-}
-
-// pair adds what has a name, if there is something to say of it.
-func (t *table) pair(name, value string) {
-	if value != "" {
-		t.row(name+":", value)
-	}
-}
-
 const (
 	bold   = "1"
 	red    = "31"
@@ -100,17 +84,10 @@ func stateStyle(state string) string {
 	return map[string]string{"revoked": red, "decommissioned": red, "suspended": yellow, "expired": faint, "retired": faint}[state]
 }
 
-// table prints t. Colours come after the alignment, for they have no width.
+// table prints t, each row in its colour.
 func (p *page) table(t table) {
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, cells := range t.rows {
-		fmt.Fprintln(w, strings.Join(cells, "\t"))
-	}
-	w.Flush()
-	for _, style := range t.styles {
-		text, _ := b.ReadString('\n')
-		p.line("%s", p.in(style, strings.TrimRight(text, " \n")))
+	for i, text := range t.lines(t.widths(0)) {
+		p.line("%s", p.in(t.styles[i], text))
 	}
 }
 
@@ -147,11 +124,27 @@ func orDash(s string) string {
 	return s
 }
 
-// tableOr prints t. If t has no rows, it prints why.
+// tableOr prints a list. If it has no rows, it prints why. On a terminal, a list fits the
+// width, unless everything is wanted.
 func (p *page) tableOr(none string, t table) {
 	if len(t.rows) == 1 {
 		p.line("%s", none)
 		return
 	}
-	p.table(t)
+	limit := p.columns
+	if p.wide {
+		limit = 0
+	}
+	for i, text := range t.lines(t.widths(limit)) {
+		p.line("%s", p.in(t.styles[i], text))
+	}
+}
+
+// ids returns identifiers of credentials as lists show them: short, unless everything is
+// wanted.
+func (p *page) ids(whole []string) []string {
+	if p.wide {
+		return whole
+	}
+	return agents.ShortIDs(whole)
 }

@@ -24,7 +24,7 @@ day. The tokens themselves are not kept and cannot be shown.
 
 Example:
   $ brevet token list --agent build-bot`,
-				Flags:  []cli.Flag{text("agent", "only those of this agent: `NAME`")},
+				Flags:  []cli.Flag{outputFlag(), text("agent", "only those of this agent: `NAME`")},
 				Action: tokenList,
 			},
 			{
@@ -76,8 +76,9 @@ func tokenList(c *cli.Context) error {
 	return answer(c, list(tokens), ids, func(p *page) {
 		var t table
 		t.styled(bold, "JTI", "AGENT", "STATE", "SCOPE", "AUDIENCE", "UNTIL", "REASON")
-		for _, k := range tokens {
-			t.styled(stateStyle(k.State), k.ID, k.Agent, k.State, k.Scope, strings.Join(k.Audiences, " "), p.end(k.Expires), k.Reason)
+		short := p.ids(ids)
+		for i, k := range tokens {
+			t.styled(stateStyle(k.State), short[i], k.Agent, k.State, k.Scope, strings.Join(k.Audiences, " "), p.end(k.Expires), k.Reason)
 		}
 		p.tableOr("No access tokens.", t)
 	})
