@@ -20,7 +20,7 @@ type CredentialRef struct {
 	random string
 }
 
-// ParseCredentialRef reads a reference. Of a whole identifier it takes what
+// ParseCredentialRef reads a reference. It accepts whole identifiers as
 // [ParseCredentialID] does.
 func ParseCredentialRef(s string) (CredentialRef, error) {
 	digits := strings.ToLower(strings.ReplaceAll(s, ":", ""))

@@ -52,7 +52,7 @@ func (t *table) lines(widths []int) []string {
 }
 
 // widths returns how wide each column is: as wide as its widest cell. If that is more than
-// limit in all, the widest columns become narrower; a limit of 0 is none.
+// limit in all, the widest columns become narrower. A limit of 0 means no limit.
 func (t *table) widths(limit int) []int {
 	var all []int
 	for _, cells := range t.rows {
@@ -131,8 +131,8 @@ func runeWidth(r rune) int {
 	return 1
 }
 
-// columns returns how many columns the terminal has that w is, or 0 if w is none: what
-// another program reads is never shortened.
+// columns returns the width of the terminal w. It returns 0 if w is not a terminal, because
+// nothing is shortened that another program reads.
 func columns(w any) int {
 	f, ok := w.(*os.File)
 	if !ok {
