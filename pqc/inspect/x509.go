@@ -22,7 +22,7 @@ func (i *Inspector) Certificate(file []byte) Verdict {
 		return v.refuse(err)
 	}
 	c := certs[0]
-	v.Subject, v.Algorithm = fmt.Sprintf("%s (serial %x)", c.X509.Subject, c.X509.SerialNumber), signatureName(c.X509.Raw, c.X509.SignatureAlgorithm, c.X509.Extensions)
+	v.Subject, v.Algorithm = fmt.Sprintf("%s (serial %x)", c.X509.Subject, c.X509.SerialNumber.Bytes()), signatureName(c.X509.Raw, c.X509.SignatureAlgorithm, c.X509.Extensions)
 	switch {
 	case len(i.roots) > 0:
 		return i.path(v, c, certs[1:])

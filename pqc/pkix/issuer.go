@@ -110,7 +110,8 @@ func (c *Certificate) checkHybrid(p Protection, alt *alternative) error {
 	}
 }
 
-// name says in an error which certificate is meant.
+// name says in an error which certificate is meant. The serial number has both digits of
+// each octet, as lists and logs show it.
 func (c *Certificate) name() string {
-	return fmt.Sprintf("%.100q (serial %.50s)", c.X509.Subject.String(), c.X509.SerialNumber.Text(16))
+	return fmt.Sprintf("%.100q (serial %.25x)", c.X509.Subject.String(), c.X509.SerialNumber.Bytes())
 }

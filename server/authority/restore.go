@@ -185,6 +185,9 @@ func (r *restore) readHistory(ctx context.Context) error {
 	}
 	if fromStore != nil && r.Log == "" {
 		r.out.Unknown = fmt.Sprintf("the store that was there cannot tell: %v", fromStore)
+		if errors.Is(fromStore, fs.ErrNotExist) {
+			r.out.Unknown = "there was no store that could tell"
+		}
 		return nil
 	}
 	r.out.Known = r.past.latest.Time
