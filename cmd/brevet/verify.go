@@ -59,7 +59,8 @@ func verify(c *cli.Context) error {
 func printChecked(p *page, r server.Checked) {
 	p.line("Its audit log is whole: %s.", count(r.Entries, "entry"))
 	if r.Digest {
-		p.line("It is what %s signed at %s (%s).", r.TrustDomain, at(r.Taken), strings.Trim(fmt.Sprint(r.SignedBy), "[]"))
+		by := strings.Join(strings.Fields(strings.Trim(fmt.Sprint(r.SignedBy), "[]")), ", ")
+		p.line("The authority of %s made it at %s, and signed it with these keys: %s.", r.TrustDomain, at(r.Taken), by)
 	} else {
 		p.line("It has no signed digest: an earlier version made it, or it is no backup, or somebody removed the digest.")
 	}
