@@ -42,7 +42,7 @@ func (s *Service) newOrder(r *request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &order{Account: r.account.ID, ID: id, Profile: profile}
+	o := &order{Account: r.account.ID, Opened: r.account.Since(), ID: id, Profile: profile}
 	if notAfter != nil {
 		if !notAfter.After(now) {
 			return nil, newProblem("malformed", "notAfter lies in the past")

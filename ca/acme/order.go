@@ -32,7 +32,8 @@ const orderLifetime = time.Hour
 // be added, and none changes its meaning.
 type order struct {
 	Account  string               `json:"account"`
-	ID       agents.CredentialID  `json:"id"` // begins with the second at which the order expires
+	Opened   time.Time            `json:"opened,omitzero"` // when the account had been opened last; unknown in orders of version 0.1
+	ID       agents.CredentialID  `json:"id"`              // begins with the second at which the order expires
 	Authz    []authz              `json:"authz"`
 	Profile  string               `json:"profile,omitempty"`
 	NotAfter time.Time            `json:"not_after,omitzero"` // of the certificate, if the client asked for one
@@ -106,7 +107,10 @@ func (s *Service) findOrder(tx storage.Tx, r *request) (*order, error) {
 // of reports whether the order was made since the account was opened, for the last time
 // if it was opened again. Proofs from before the account ended do not count.
 func (o *order) of(a *account) bool {
-	return !o.ID.Expires().Add(-orderLifetime).Before(a.Since().Truncate(time.Second))
+	if o.Opened.IsZero() {
+		return !o.ID.Expires().Add(-orderLifetime).Before(a.Since())
+	}
+	return o.Opened.Equal(a.Since())
 }
 
 // status is computed from the record and the time.

@@ -202,7 +202,7 @@ func TestOrderPages(t *testing.T) {
 	put := func(n int, life time.Duration, status string) {
 		w.authority.Update(func(tx storage.Tx) error {
 			for i := range n {
-				o := &order{Account: id, ID: must(agents.NewCredentialID(w.now.Add(life + time.Duration(i)*time.Second)))(t), Authz: []authz{{Status: status}}}
+				o := &order{Account: id, Opened: w.accounts()[0].Since(), ID: must(agents.NewCredentialID(w.now.Add(life + time.Duration(i)*time.Second)))(t), Authz: []authz{{Status: status}}}
 				if err := o.put(tx); err != nil {
 					return err
 				}

@@ -34,7 +34,7 @@ func (s *Service) listOrders(r *request) (*answer, error) {
 			if err != nil {
 				return err
 			}
-			if o.ID.Key() <= after.Key() || o.status(r.now) == statusInvalid {
+			if o.ID.Key() <= after.Key() || !o.of(r.account) || o.status(r.now) == statusInvalid {
 				continue
 			}
 			if len(urls) == orderPage {
