@@ -7,6 +7,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/secret"
+	"github.com/brevet-ca/brevet/server"
 )
 
 // read makes a function that only checks of a parser.
@@ -17,10 +18,11 @@ func read[T any](parse func(string) (T, error)) func(string) error {
 // argumentTypes are the parsers of arguments that name something, by the word for it in
 // the manual.
 var argumentTypes = map[string]func(string) error{
-	"NAME":     read(agents.ParseName),
-	"SERIAL":   read(agents.ParseCredentialRef),
-	"JTI":      read(agents.ParseCredentialRef),
-	"[ISSUER]": keyIdentifier,
+	"NAME":              read(agents.ParseName),
+	"SERIAL":            read(agents.ParseCredentialRef),
+	"JTI":               read(agents.ParseCredentialRef),
+	"[ISSUER]":          keyIdentifier,
+	"[" + rotated + "]": rotatable,
 }
 
 // flagTypes are the parsers of operators' flags that name something. Flags of brevet
@@ -51,6 +53,18 @@ func scope(s string) error {
 	}
 	_, err := agents.ParseScopes(s)
 	return err
+}
+
+// rotatable accepts the keys that can be rotated.
+func rotatable(s string) error {
+	switch names := server.Rotated(); {
+	case slices.Contains(names, s):
+		return nil
+	case s == "root" || s == "https-root":
+		return fmt.Errorf("the %s cannot be rotated: everybody trusts it by its fingerprint, so a new root is a new authority: brevet init in another --dir", s)
+	default:
+		return fmt.Errorf("invalid key %.80q: want %s", s, orList(names))
+	}
 }
 
 // keyIdentifier accepts the identifier of a CA's key.
