@@ -8,12 +8,17 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// event returns the audit event of a decision on q.
+// event returns the audit event of a decision on q. It is brief if a client was refused,
+// which can ask for anything.
 func event(q *Query, d *Decision, done Done) audit.Event {
-	return audit.Event{
+	e := audit.Event{
 		Time: q.Time.UTC(), Actor: q.Principal.Actor, OnBehalfOf: q.OnBehalfOf, Action: q.Action, Subject: cmp.Or(done.Subject, q.Subject),
 		Decision: d.Effect, Reasons: done.Reasons, Request: q.Request, Credential: done.Credential, Details: details(q, d, done.Details),
 	}
+	if d.Effect != audit.Allow && !q.Principal.trusted() {
+		return e.Brief()
+	}
+	return e
 }
 
 // details returns the details of the event: those that the query or the change

@@ -195,29 +195,30 @@ func eachOf(list []string, f func(string) string) []string {
 	return list
 }
 
-// shorter returns d with at most [maxList] items in each list, and a last item that
-// says how many more there were.
-func (d *Details) shorter() *Details {
+// shorter returns d with at most n items in each list, and a last item that says how
+// many more there were.
+func (d *Details) shorter(n int) *Details {
 	if d == nil {
 		return nil
 	}
 	c := *d
-	c.Scopes, c.Audiences, c.Names, c.Codes = fewer(c.Scopes), fewer(c.Audiences), fewer(c.Names), fewer(c.Codes)
-	c.Chain = fewer(c.Chain)
+	for _, list := range []*[]string{&c.Scopes, &c.Audiences, &c.Names, &c.Codes, &c.Chain} {
+		*list = fewer(*list, n)
+	}
 	if c.Selection != nil {
 		s := *c.Selection
-		s.Labels = fewer(s.Labels)
+		s.Labels = fewer(s.Labels, n)
 		c.Selection = &s
 	}
-	if more := len(c.Change) - maxList; more > 0 {
-		c.Change = append(slices.Clip(c.Change[:maxList]), FieldChange{Field: andMore(more, "fields")})
+	if more := len(c.Change) - n; more > 0 {
+		c.Change = append(slices.Clip(c.Change[:n]), FieldChange{Field: andMore(more, "fields")})
 	}
 	return &c
 }
 
-func fewer(list []string) []string {
-	if more := len(list) - maxList; more > 0 {
-		return append(slices.Clip(list[:maxList]), andMore(more, "items"))
+func fewer(list []string, n int) []string {
+	if more := len(list) - n; more > 0 {
+		return append(slices.Clip(list[:n]), andMore(more, "items"))
 	}
 	return list
 }

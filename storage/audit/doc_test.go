@@ -58,6 +58,8 @@ the first of them first.
 
 Details say what was granted. Those of a refusal say what was asked for: ` + "`names`" + `,
 ` + "`profile`" + `, ` + "`scopes`" + ` and ` + "`audiences`" + `, as far as they had been read by then.
+The log keeps 3 items of each list from a refused agent or stranger, and how many more
+there were.
 
 The member ` + "`proof`" + ` is a code. ` + "`certificate`" + ` is the serial number of the certificate that the
 client authenticated with, or that its token is bound to.

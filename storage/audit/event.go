@@ -87,7 +87,7 @@ func (e Event) record(b []byte) (Event, []byte, error) {
 		if more := len(e.Reasons) - maxReasons; more > 0 {
 			e.Reasons = append(slices.Clip(e.Reasons[:maxReasons]), andMore(more, "reasons"))
 		}
-		e.Details = e.Details.shorter()
+		e.Details = e.Details.shorter(maxList)
 		e = e.each(func(s string) string { return cut(s, limit) })
 		b = appendEvent(b[:begin], &e)
 	}
