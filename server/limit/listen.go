@@ -4,13 +4,13 @@
 package limit
 
 import (
-	"container/list"
 	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
 	"sync"
 	"syscall"
+	"time"
 )
 
 const (
@@ -20,6 +20,10 @@ const (
 	// network, for the store, key files and operators. A client that uses up all others
 	// must not keep operators from suspending an agent.
 	reservedFiles = 100
+	// patience is how long a connection keeps its place from an address that has fewer.
+	// The requests of healthy clients are answered within milliseconds, or within the time
+	// that an external policy engine has.
+	patience = 5 * time.Second
 )
 
 // Connections returns how many connections from the network the process has room for.
@@ -34,40 +38,27 @@ func Connections() int {
 
 // A Listener has room for a number of connections, and each address for half of it. When
 // there is no room for a new connection, the one that has been idle for longest goes. If
-// none is idle, a new one of an address that has its share is closed, and others wait
-// in the kernel's queue.
+// none is idle, an address that has fewer than others gets the place of a connection that
+// has been busy for long. Other new connections are closed, or wait in the kernel's queue
+// if all addresses have as many.
 //
 // [Listener.ConnState] must be told of changes of the connections' states.
 type Listener struct {
 	net.Listener
 	max, share int
+	patience   time.Duration
 
 	mu     sync.Mutex
 	room   *sync.Cond
 	closed bool
 	open   int
-	idle   *list.List // of *conn; the longest idle first
+	idle   line // the longest idle first
 	peers  map[netip.Addr]*holder
-}
-
-// A holder is an address with its connections.
-type holder struct {
-	addr netip.Addr
-	open int
-	idle *list.List // of *conn
-}
-
-// A conn is idle while no request is under way on it.
-type conn struct {
-	net.Conn
-	from      *holder
-	all, mine *list.Element // in the lists of the listener and the holder, while idle
-	leave     func()
 }
 
 // NewListener returns l with room for n connections.
 func NewListener(l net.Listener, n int) *Listener {
-	b := &Listener{Listener: l, max: max(n, 2), share: max(n/2, 1), idle: list.New(), peers: map[netip.Addr]*holder{}}
+	b := &Listener{Listener: l, max: max(n, 2), share: max(n/2, 1), patience: patience, peers: map[netip.Addr]*holder{}}
 	b.room = sync.NewCond(&b.mu)
 	return b
 }
@@ -90,82 +81,6 @@ func (l *Listener) Accept() (net.Conn, error) {
 			return c, nil
 		}
 		bare.Close()
-	}
-}
-
-// admit returns the connection once there is room for it, or nil.
-func (l *Listener) admit(bare net.Conn) *conn {
-	c := &conn{Conn: bare}
-	addr := holderOf(bare)
-	for {
-		l.mu.Lock()
-		h := l.holder(addr)
-		var victim *list.Element
-		switch {
-		case l.closed, addr.IsValid() && h.open >= l.share && h.idle.Len() == 0:
-			l.drop(h)
-			l.mu.Unlock()
-			return nil
-		case addr.IsValid() && h.open >= l.share:
-			victim = h.idle.Front()
-		case l.open < l.max:
-			l.enter(c, h)
-			l.mu.Unlock()
-			return c
-		case l.idle.Len() > 0:
-			victim = l.idle.Front()
-		default:
-			l.room.Wait()
-		}
-		l.drop(h)
-		l.mu.Unlock()
-		if victim != nil {
-			victim.Value.(*conn).Close()
-		}
-	}
-}
-
-func (l *Listener) holder(addr netip.Addr) *holder {
-	h := l.peers[addr]
-	if h == nil {
-		h = &holder{addr: addr, idle: list.New()}
-		l.peers[addr] = h
-	}
-	return h
-}
-
-func (l *Listener) drop(h *holder) {
-	if h.open == 0 {
-		delete(l.peers, h.addr)
-	}
-}
-
-// enter counts c, which is idle until its first request has begun.
-func (l *Listener) enter(c *conn, h *holder) {
-	l.open++
-	h.open++
-	c.from = h
-	c.leave = sync.OnceFunc(func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.setIdle(c, false)
-		l.open--
-		h.open--
-		l.drop(h)
-		l.room.Signal()
-	})
-	l.setIdle(c, true)
-}
-
-func (l *Listener) setIdle(c *conn, idle bool) {
-	switch {
-	case idle && c.all == nil:
-		c.all, c.mine = l.idle.PushBack(c), c.from.idle.PushBack(c)
-		l.room.Signal() // it can go
-	case !idle && c.all != nil:
-		l.idle.Remove(c.all)
-		c.from.idle.Remove(c.mine)
-		c.all, c.mine = nil, nil
 	}
 }
 

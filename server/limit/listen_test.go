@@ -100,7 +100,7 @@ func TestBusyConnectionsStay(t *testing.T) {
 		fmt.Fprint(c, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
 		busy = append(busy, c)
 	}
-	waitFor(t, func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.open == 10 && l.idle.Len() == 0 })
+	waitFor(t, func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.open == 10 && l.idle.n == 0 })
 	if got := dial(t, l, "127.0.0.2").get("/"); got != "closed" {
 		t.Errorf("one more of that address: %s", got)
 	}
@@ -127,7 +127,7 @@ func TestLastConnectionWaits(t *testing.T) {
 	for i := range 4 {
 		fmt.Fprint(dial(t, l, fmt.Sprintf("127.0.0.%d", 2+i)), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	}
-	waitFor(t, func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.open == 4 && l.idle.Len() == 0 })
+	waitFor(t, func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.open == 4 && l.idle.n == 0 })
 	answered := make(chan string)
 	last := dial(t, l, "127.0.0.9")
 	go func() { answered <- last.get("/") }()
