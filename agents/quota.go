@@ -18,16 +18,17 @@ const (
 	QuotaTokens                        // minted and not expired
 	QuotaOrders                        // of ACME, without a certificate and not expired
 	QuotaEvents                        // in the audit log, of the last hour
+	QuotaAssertions                    // of OAuth clients, used to introspect and not expired
 	quotaKinds
 )
 
-var quotaNames = [quotaKinds]string{"certificates", "tokens", "orders", "events"}
+var quotaNames = [quotaKinds]string{"certificates", "tokens", "orders", "events", "assertions"}
 
 func (k QuotaKind) String() string { return quotaNames[k] }
 
 // QuotaKinds returns all kinds.
 func QuotaKinds() []QuotaKind {
-	return []QuotaKind{QuotaCertificates, QuotaTokens, QuotaOrders, QuotaEvents}
+	return []QuotaKind{QuotaCertificates, QuotaTokens, QuotaOrders, QuotaEvents, QuotaAssertions}
 }
 
 // ParseQuotaKind reads what String writes.
@@ -44,7 +45,7 @@ type Quotas [quotaKinds]int64
 // DefaultQuotas are for agents and authorities that have none of their own. A service of a
 // thousand instances, each of which renews its certificate and its token all the time, stays
 // within them.
-var DefaultQuotas = Quotas{QuotaCertificates: 5_000, QuotaTokens: 20_000, QuotaOrders: 1_000, QuotaEvents: 50_000}
+var DefaultQuotas = Quotas{QuotaCertificates: 5_000, QuotaTokens: 20_000, QuotaOrders: 1_000, QuotaEvents: 50_000, QuotaAssertions: 20_000}
 
 // QuotasOf returns the quotas of an agent: its own, or else the usual ones.
 func (a Agent) QuotasOf(usual Quotas) Quotas {

@@ -22,9 +22,9 @@ type slot struct{ until, n uint32 } // until is in minutes since epoch
 const usages = storage.Table[usage]("usage")
 
 // usageVersion is the first octet of a stored usage. Then comes for each kind the number of
-// slots in 16 bits, and two numbers of 32 bits for each slot. A change of layout takes a
-// new version.
-const usageVersion = 1
+// slots in 16 bits, and two numbers of 32 bits for each slot. Version 1 has the kinds before
+// [QuotaAssertions]. A change of layout takes a new version.
+const usageVersion = 2
 
 // slotOf returns the end of the slot for what ends at an instant: the longer it
 // lasts, the longer the slots, so that there are few. Nothing lasts for centuries.
@@ -110,12 +110,16 @@ var errUsage = errors.New("usage record is cut off, or goes on after its end")
 
 // UnmarshalBinary reads what MarshalBinary wrote.
 func (u *usage) UnmarshalBinary(b []byte) error {
-	if len(b) == 0 || b[0] != usageVersion {
-		return fmt.Errorf("usage record begins with %x: this program reads version %d", b[:min(1, len(b))], usageVersion)
+	if len(b) == 0 || b[0] == 0 || b[0] > usageVersion {
+		return fmt.Errorf("usage record begins with %x: this program reads versions 1 to %d", b[:min(1, len(b))], usageVersion)
+	}
+	stored := quotaKinds
+	if b[0] == 1 {
+		stored = QuotaAssertions
 	}
 	b = b[1:]
 	all := make([]slot, 0, len(b)/8+int(quotaKinds)) // in one piece, with room to grow for each kind
-	for k := range u {
+	for k := range stored {
 		if len(b) < 2 || len(b)-2 < 8*int(binary.BigEndian.Uint16(b)) {
 			return errUsage
 		}

@@ -113,6 +113,11 @@ func TestUsageIsStoredAsItIs(t *testing.T) {
 			t.Errorf("%d of %d octets are taken", n, len(b))
 		}
 	}
+	old := append([]byte{1}, b[1:len(b)-2]...) // without assertions, of which b has none
+	var read usage
+	if err := read.UnmarshalBinary(old); err != nil || !reflect.DeepEqual(read[QuotaEvents], u[QuotaEvents]) || len(read[QuotaAssertions]) > 0 {
+		t.Errorf("version 1: %+v, %v", read, err)
+	}
 	if new(usage).UnmarshalBinary(append(b, 0)) == nil {
 		t.Error("more octets are taken")
 	}

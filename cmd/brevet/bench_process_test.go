@@ -108,7 +108,7 @@ func startAuthority(b testing.TB, flags ...string) (*process, authority) {
 }
 
 // benchLimits let a few agents do in seconds what thousands do in hours.
-const benchLimits = "limits: {certificates: 1000000000, tokens: 1000000000, orders: 1000000000, events: 1000000000}\n"
+const benchLimits = "limits: {certificates: 1000000000, tokens: 1000000000, orders: 1000000000, events: 1000000000, assertions: 1000000000}\n"
 
 func appendTo(name, text string) error {
 	f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/servertest"
 )
 
 // TestAssertionsThatAreRefused: each that proves nothing with the same answer, to the
@@ -159,20 +160,64 @@ func TestAssertionIsUsedOnce(t *testing.T) {
 	if granted.Load() != 1 || w.tokens() != 1 {
 		t.Errorf("it was granted %d times, %d tokens are on record", granted.Load(), w.tokens())
 	}
-	for _, path := range []string{"/oauth/introspect", "/oauth/revoke"} {
+	other := w.PostForm(w.Client(), "/oauth/token", granting(fresh())).JSON["access_token"].(string)
+	for path, token := range map[string]string{"/oauth/introspect": "x", "/oauth/revoke": other} {
 		refused(t, path, w.post(w.Client(), path, asserting(assertion, "token", "x")), http.StatusUnauthorized, "invalid_client", "")
 		used := fresh()
-		if got := w.post(w.Client(), path, asserting(used, "token", "x")); got.Status != http.StatusOK {
+		if got := w.post(w.Client(), path, asserting(used, "token", token)); got.Status != http.StatusOK {
 			t.Errorf("%s: %d %s", path, got.Status, got.Body)
 		}
 		refused(t, path+", again", w.post(w.Client(), path, asserting(used, "token", "x")), http.StatusUnauthorized, "invalid_client", "")
 		refused(t, path+", then a token", w.post(w.Client(), "/oauth/token", granting(used)), http.StatusUnauthorized, "invalid_client", "")
 	}
-	// A refusal of what was asked does not use it up: nothing was given for it.
+	// A refusal of what was asked does not use it up, nor does a revocation of nothing.
 	assertion = fresh()
+	for range 2 {
+		if got := w.post(w.Client(), "/oauth/revoke", asserting(assertion, "token", "x")); got.Status != http.StatusOK {
+			t.Errorf("revoking nothing: %d %s", got.Status, got.Body)
+		}
+	}
 	refused(t, "too much", w.post(w.Client(), "/oauth/token", granting(assertion, "scope", "b")), http.StatusBadRequest, "invalid_scope", "")
 	if got := w.post(w.Client(), "/oauth/token", granting(assertion)); got.Status != http.StatusOK {
 		t.Errorf("after a refusal: %d %s", got.Status, got.Body)
+	}
+}
+
+// TestAssertionsToIntrospectAreBounded: an agent that introspects by assertions uses as
+// many as its quota allows until they expire, and revoking nothing uses none.
+func TestAssertionsToIntrospectAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.Configure("limits: {assertions: 3}\n")
+	key := newKey(t)
+	w.Add("bot", agents.Change{Scopes: []string{"a", "brevet:introspect"}, Audiences: []string{apiURL}, Keys: []string{publicPEM(t, &key.PublicKey)}})
+	ask := func(path string) servertest.Answer {
+		return w.post(w.Client(), path, asserting(sign(t, jwt.SigningMethodES256, key, w.claims("bot")), "token", "x"))
+	}
+	used := func() int64 {
+		a, err := w.Admin.Agent(t.Context(), "bot")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Usage["assertions"].Used
+	}
+	for range 5 {
+		if got := ask("/oauth/revoke"); got.Status != http.StatusOK || used() != 0 {
+			t.Fatalf("revoking nothing: %d %s; it has used %d assertions", got.Status, got.Body, used())
+		}
+	}
+	for range 3 {
+		if got := ask("/oauth/introspect"); got.Status != http.StatusOK {
+			t.Fatalf("introspecting: %d %s", got.Status, got.Body)
+		}
+	}
+	got := ask("/oauth/introspect")
+	refused(t, "one more", got, http.StatusTooManyRequests, "temporarily_unavailable", "3 of 3 assertions")
+	if got.Header.Get("Retry-After") != "60" || used() != 3 {
+		t.Errorf("Retry-After is %q; it has used %d", got.Header.Get("Retry-After"), used())
+	}
+	w.Clock.Advance(time.Hour + time.Minute)
+	if got := ask("/oauth/introspect"); got.Status != http.StatusOK {
+		t.Errorf("when they have expired: %d %s", got.Status, got.Body)
 	}
 }
 

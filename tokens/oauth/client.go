@@ -26,6 +26,7 @@ type client struct {
 	proof  audit.Evidence
 	checks []policy.Check // whether what it presented may still be used
 	use    policy.Check   // uses up its assertion, if it presented one
+	until  time.Time      // when that expires
 }
 
 // claim returns the claim of a client, which uses its assertion up.
@@ -116,7 +117,7 @@ func (s *Server) identify(tx storage.Tx, r *http.Request, f form, now time.Time)
 		return c, a.agent, fmt.Errorf("%w: the assertion and the client certificate name different agents", ErrClient)
 	}
 	c.agent, err = agents.Get(tx, a.agent)
-	c.proof, c.checks, c.use = audit.PrivateKeyJWT, append(c.checks, a.check), a.use
+	c.proof, c.checks, c.use, c.until = audit.PrivateKeyJWT, append(c.checks, a.check), a.use, a.expires
 	return c, a.agent, err
 }
 

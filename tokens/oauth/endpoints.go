@@ -60,7 +60,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Intr
 			return look(tx, a, t.Scopes)
 		})
 	} else {
-		_, err = s.authenticateOnce(ctx, r, f, audit.TokenIntrospect, func(tx storage.Tx, c *client) error { return look(tx, c.agent, c.agent.Scopes) })
+		err = s.authenticateOnce(ctx, r, f, audit.TokenIntrospect, func(tx storage.Tx, c *client) error { return look(tx, c.agent, c.agent.Scopes) })
 	}
 	if err != nil {
 		return tokens.Introspection{}, err
@@ -72,28 +72,30 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Intr
 	return in, nil
 }
 
-// authenticateOnce is authenticate for requests that issue nothing: if the client
-// used an assertion, this is recorded at once. then runs on the snapshot on which
-// the client was authenticated; it may be nil.
-func (s *Server) authenticateOnce(ctx context.Context, r *http.Request, f form, action audit.Action, then func(storage.Tx, *client) error) (*client, error) {
+// authenticateOnce is authenticate for requests that record nothing else: if the client
+// used an assertion, this is recorded at once, and counts against the agent's quota until
+// the assertion expires. then runs on the snapshot on which the client was authenticated.
+func (s *Server) authenticateOnce(ctx context.Context, r *http.Request, f form, action audit.Action, then func(storage.Tx, *client) error) error {
 	c, err := s.authenticate(ctx, r, f, action, then)
 	if err != nil || c.use == nil {
-		return c, err
+		return err
 	}
+	now := s.Tokens.Clock.Now()
 	err = s.Tokens.DB.Update(ctx, func(tx storage.Tx) error {
-		return s.claim(c).Check(tx, agents.NewStanding(tx, s.Tokens.Clock.Now()))
+		if err := s.claim(c).Check(tx, agents.NewStanding(tx, now)); err != nil {
+			return err
+		}
+		return s.Tokens.Policy.Spend(tx, c.agent.Name, now, agents.Use{Kind: agents.QuotaAssertions, Until: c.until})
 	})
 	if err != nil {
-		return nil, s.deny(ctx, policy.Anonymous, action, c.agent.Name, err)
+		return s.deny(ctx, policy.Anonymous, action, c.agent.Name, err)
 	}
-	used := *c
-	used.use = nil
-	return &used, nil
+	return nil
 }
 
 // ServeRevoke is the revocation endpoint (RFC 7009, section 2). Agents revoke
 // their own tokens. A request with any other token gets the same answer and changes
-// nothing (section 2.2).
+// nothing (section 2.2): it does not use up the client's assertion either.
 func (s *Server) ServeRevoke(w http.ResponseWriter, r *http.Request) {
 	if err := s.revoke(w, r); err != nil {
 		s.refuse(w, r, err)
@@ -111,7 +113,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 	if f.get("token") == "" {
 		return invalidRequest("token is missing")
 	}
-	c, err := s.authenticateOnce(r.Context(), r, f, audit.TokenRevoke, nil)
+	c, err := s.authenticate(r.Context(), r, f, audit.TokenRevoke, nil)
 	if err != nil {
 		return err
 	}
