@@ -200,7 +200,3 @@ func (t *target) requests(kind string) request {
 	}
 	return t.certificate()
 }
-
-func insecure() *http.Client {
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: 10 * time.Second}
-}
