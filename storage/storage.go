@@ -55,7 +55,8 @@ type DB interface {
 type Tx interface {
 	// Get returns the value of key, or [ErrNotFound].
 	Get(table, key string) ([]byte, error)
-	// Put sets the value of key. An empty table or key is an error.
+	// Put sets the value of key. An empty table or key is an error. The engine keeps
+	// the value until the transaction has ended, so the caller must not change it.
 	Put(table, key string, value []byte) error
 	// Delete removes key; removing what is not there is no error.
 	Delete(table, key string) error

@@ -130,7 +130,7 @@ func ViewFile(path string, fn func(storage.Tx) error) error {
 	}
 	defer b.Close()
 	return b.View(func(b *bbolt.Tx) error {
-		t := &tx{b: b, tables: new(tables)}
+		t := &tx{b: b, tables: &tables{}}
 		defer t.end()
 		return fn(t)
 	})

@@ -25,6 +25,7 @@ var errUndo = errors.New("undoing a transaction that failed")
 type group struct {
 	b      *bbolt.Tx // nil until the first member writes or reads
 	tables tables
+	undo   []change      // memory for the changes of one member after the other
 	size   int64         // of what was put, even if it was undone
 	kept   int           // members whose writes b holds
 	need   int64         // room that these writes may take, see (*tx).need
@@ -88,17 +89,17 @@ func (db *DB) run(g *group, urgent storage.Urgency, fn func(storage.Tx) error) e
 		if err != nil {
 			return fmt.Errorf("beginning a transaction: %w", err)
 		}
-		g.b = b
+		g.b, g.tables.found = b, make([]table, 0, grouped)
 		db.makeRoom(b.Size())
 	}
 	if db.room.full != nil && !db.room.admits(g, urgent) {
 		return db.room.full
 	}
-	t := &tx{b: g.b, tables: &g.tables}
+	t := &tx{b: g.b, tables: &g.tables, changes: g.undo[:0]}
 	defer t.end()
 	kept := false
 	defer func() {
-		g.size += t.size
+		g.size, g.undo = g.size+t.size, t.changes
 		if !kept {
 			g.spoil = errUndo // stays, should undo panic
 			g.spoil = t.undo()

@@ -50,35 +50,45 @@ type tx struct {
 	dropped bool     // one of them existed
 }
 
-// tables are those that were looked up in a bbolt transaction. Few are, but often.
-type tables struct {
-	first [12]table
-	known int // how many of first are in use
-}
+// tables are those that were looked up in a bbolt transaction, as many as there is room
+// for. Few are, but often.
+type tables struct{ found []table }
+
+// How many tables are kept: those that a View reads, and those that a group of
+// issuances of all kinds reads and writes.
+const (
+	viewed  = 8
+	grouped = 32
+)
 
 // A table is the result of looking one up.
 type table struct {
 	name   string
 	bucket *bbolt.Bucket // nil if the table does not exist
 	cursor *bbolt.Cursor // for all keys: a cursor of its own for each would be garbage
+	key    []byte        // the last one looked for, whose memory the next one takes
 }
 
 // forget is called when a table was made or dropped.
-func (t *tables) forget() { *t = tables{} }
+func (t *tables) forget() {
+	clear(t.found)
+	t.found = t.found[:0]
+}
 
 // seek returns the first key of an existing table that is not less than key, with its
-// value. next is nil after the last key.
-func (t *table) seek(key []byte) (next, value []byte) {
+// value. It is nil if there is none. The key is in t.key then.
+func (t *table) seek(key string) (next, value []byte) {
 	if t.cursor == nil {
 		t.cursor = t.bucket.Cursor()
 	}
-	return t.cursor.Seek(key)
+	t.key = append(t.key[:0], key...)
+	return t.cursor.Seek(t.key)
 }
 
-// get returns the value of a key of an existing table, or nil.
-func (t *table) get(key []byte) []byte {
+// get returns the value of a key of an existing table, or nil. The key is in t.key then.
+func (t *table) get(key string) []byte {
 	next, value := t.seek(key)
-	if !bytes.Equal(next, key) {
+	if !bytes.Equal(next, t.key) {
 		return nil
 	}
 	return value
@@ -88,7 +98,7 @@ func (t *table) get(key []byte) []byte {
 type change struct {
 	table   string
 	created bool   // this write created the table
-	key     []byte // otherwise: the key
+	key     string // otherwise: the key
 	old     []byte // and its value before; nil if it was absent
 }
 
@@ -103,18 +113,18 @@ func (t *tx) table(name string) *table {
 }
 
 func (t *tables) find(b *bbolt.Tx, name string) *table {
-	for i := range t.first[:t.known] {
-		if t.first[i].name == name {
-			return &t.first[i]
+	for i := range t.found {
+		if t.found[i].name == name {
+			return &t.found[i]
 		}
 	}
 	found := table{name: name, bucket: b.Bucket([]byte(name))}
-	if t.known == len(t.first) {
+	n := len(t.found)
+	if n == cap(t.found) {
 		return &table{name: found.name, bucket: found.bucket}
 	}
-	t.first[t.known] = found
-	t.known++
-	return &t.first[t.known-1]
+	t.found = append(t.found, found)
+	return &t.found[n]
 }
 
 func (t *table) existing() *table {
@@ -143,7 +153,7 @@ func (t *tx) Get(table, key string) ([]byte, error) {
 		return nil, errEnded
 	}
 	if found := t.table(table); found != nil {
-		if value := found.get([]byte(key)); value != nil {
+		if value := found.get(key); value != nil {
 			return value, nil
 		}
 	}
@@ -167,17 +177,17 @@ func (t *tx) Put(table, key string, value []byte) error {
 		t.changes = append(t.changes, change{table: table, created: true})
 		to = t.table(table)
 	}
-	k := []byte(key)
-	next, old := to.seek(k)
-	plan(to.bucket, k, next)
-	if !bytes.Equal(next, k) {
+	next, old := to.seek(key)
+	plan(to.bucket, to.key, next)
+	if !bytes.Equal(next, to.key) {
 		old = nil
 	}
-	t.changes = append(t.changes, change{table: table, key: k, old: old})
+	t.changes = append(t.changes, change{table: table, key: key, old: old})
 	t.size += int64(len(table) + len(key) + len(value) + 64)
-	// bbolt keeps the value until the commit, so copy the caller's. It must not be
-	// nil, which Get would take for absent.
-	if err := to.bucket.Put(k, append([]byte{}, value...)); err != nil {
+	if value == nil {
+		value = []byte{} // Get would take nil for absent
+	}
+	if err := to.bucket.Put(to.key, value); err != nil {
 		return fmt.Errorf("writing to table %q: %w", table, err)
 	}
 	return nil
@@ -192,13 +202,12 @@ func (t *tx) Delete(table, key string) error {
 	if from == nil {
 		return nil
 	}
-	k := []byte(key)
-	old := from.get(k)
+	old := from.get(key)
 	if old == nil {
 		return nil
 	}
-	t.changes = append(t.changes, change{table: table, key: k, old: old})
-	if err := from.bucket.Delete(k); err != nil {
+	t.changes = append(t.changes, change{table: table, key: key, old: old})
+	if err := from.bucket.Delete(from.key); err != nil {
 		return fmt.Errorf("deleting from table %q: %w", table, err)
 	}
 	return nil
@@ -262,9 +271,9 @@ func (t *tx) undo() error {
 			t.tables.forget()
 			err = t.b.DeleteBucket([]byte(c.table))
 		} else if b := t.b.Bucket([]byte(c.table)); c.old == nil {
-			err = b.Delete(c.key)
+			err = b.Delete([]byte(c.key))
 		} else {
-			err = b.Put(c.key, c.old)
+			err = b.Put([]byte(c.key), c.old)
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", errUndo, err)

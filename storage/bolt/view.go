@@ -12,7 +12,7 @@ import (
 // View runs fn on a snapshot of what is durable. Writing fails.
 func (db *DB) View(ctx context.Context, fn func(storage.Tx) error) error {
 	return db.view(ctx, func(b *bbolt.Tx) error {
-		t := &tx{b: b, tables: new(tables)}
+		t := &tx{b: b, tables: &tables{make([]table, 0, viewed)}}
 		defer t.end()
 		return fn(t)
 	})
