@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -60,13 +61,21 @@ var bindingMark = sync.OnceValue(func() []byte {
 	return raw
 })
 
+// macSize is how long a MAC key with its mark is, in octets. dehydrated prints keys in
+// lines of 16 octets, and fails if the last line is not whole.
+const macSize = 48
+
 func (b bound) macKey(kid string) []byte {
-	h := hmac.New(sha256.New, []byte(kid))
+	hash := sha256.New
+	if b.Marked {
+		hash = sha512.New384
+	}
+	h := hmac.New(hash, []byte(kid))
 	h.Write(b.Salt)
 	if !b.Marked {
 		return h.Sum(nil)
 	}
-	return h.Sum(slices.Clone(bindingMark()))
+	return h.Sum(slices.Clone(bindingMark()))[:macSize]
 }
 
 // keyID is a key identifier as the store knows it.

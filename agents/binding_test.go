@@ -18,7 +18,7 @@ import (
 
 var (
 	keyIDForm  = regexp.MustCompile(`^[A-Za-z0-9_-]{27}$`)
-	macKeyForm = regexp.MustCompile(`^brevet_eab_1[A-Za-z0-9_-]{43}$`) // the mark and 256 bits, without padding
+	macKeyForm = regexp.MustCompile(`^brevet_eab_1[A-Za-z0-9_-]{52}$`) // the mark and 312 bits, without padding
 )
 
 func TestBindingKey(t *testing.T) {
@@ -56,7 +56,7 @@ func bindable(t *testing.T, tx storage.Tx, b agents.Binding, at time.Time) {
 	}
 	for range 2 {
 		a, mac, err := agents.Bindable(tx, b.KeyID, at)
-		if err != nil || a.Name != "bot" || len(mac) != 9+32 || !hmac.Equal(mac, want) {
+		if err != nil || a.Name != "bot" || len(mac) != 48 || !hmac.Equal(mac, want) {
 			t.Fatalf("got %s, %x, %v", a.Name, mac, err)
 		}
 	}
@@ -68,7 +68,7 @@ func notBindable(t *testing.T, tx storage.Tx, what, kid string, at time.Time) {
 	t.Helper()
 	a, mac, err := agents.Bindable(tx, kid, at)
 	refused(t, what, err, agents.ErrBinding)
-	if len(mac) != 9+32 || a.Name != "bot" {
+	if len(mac) != 48 || a.Name != "bot" {
 		t.Errorf("%s: known as that of %q, with a MAC key of %d octets", what, a.Name, len(mac))
 	}
 	err = agents.Bind(tx, kid, at)
@@ -79,7 +79,7 @@ func notBindable(t *testing.T, tx storage.Tx, what, kid string, at time.Time) {
 func TestBindingIsForOneUse(t *testing.T) {
 	within(t, func(tx storage.Tx) {
 		e := invitation(t, now)
-		if a, mac, err := agents.Bindable(tx, e.Binding.KeyID, now); err != agents.ErrBinding || a.Name != "" || len(mac) != 9+32 {
+		if a, mac, err := agents.Bindable(tx, e.Binding.KeyID, now); err != agents.ErrBinding || a.Name != "" || len(mac) != 48 {
 			t.Fatalf("before it was given out: %q, a MAC key of %d octets, %v", a.Name, len(mac), err)
 		}
 		if _, err := agents.Add(tx, td, "bot", agents.Change{Owner: new("team")}, e, now); err != nil {
