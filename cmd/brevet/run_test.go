@@ -32,6 +32,7 @@ func TestUsageErrors(t *testing.T) {
 		"agent add b --owmer me":         `unknown flag "--owmer" for brevet agent add; did you mean "--owner"? (see brevet agent add --help)`,
 		"--jsno status":                  `unknown flag "--jsno" for brevet; did you mean "--json"? (see brevet --help)`,
 		"status --zzzzzz":                `unknown flag "--zzzzzz" for brevet status (see brevet status --help)`,
+		"agent add -x --owner me":        `unknown flag "--x" for brevet agent add (see brevet agent add --help)`,
 		"agent add":                      `agent add needs NAME (see brevet agent add --help)`,
 		"agent add b":                    `agent add needs --owner WHO (see brevet agent add --help)`,
 		"agent add b --owner":            `--owner needs a value (see brevet agent add --help)`,

@@ -77,10 +77,14 @@ func commandNames(c *cli.Command) []string {
 	return names
 }
 
-// nearest returns the name that word was likely meant to be, or "".
+// nearest returns the name that word was likely meant to be, or "". No word is near a
+// name of one letter: each other letter would be.
 func nearest(word string, names []string) string {
 	best, found := 1+len(word)/4, ""
 	for _, name := range names {
+		if len(name) == 1 {
+			continue
+		}
 		if d := distance(word, name); d <= best {
 			best, found = d-1, name // the first of several that are as near
 		}

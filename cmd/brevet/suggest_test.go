@@ -3,10 +3,10 @@ package main
 import "testing"
 
 func TestNearest(t *testing.T) {
-	names := []string{"list", "show", "suspend", "resume", "decommission", "reenroll"}
+	names := []string{"list", "show", "suspend", "resume", "decommission", "reenroll", "q"}
 	for word, want := range map[string]string{
 		"lst": "list", "lsit": "list", "lost": "list", "lists": "list", "shwo": "show", "suspnd": "suspend", "suspended": "suspend",
-		"decomission": "decommission", "re-enroll": "reenroll", "ls": "", "remove": "", "": "", "x": "", "list": "list",
+		"decomission": "decommission", "re-enroll": "reenroll", "ls": "", "remove": "", "": "", "x": "", "qx": "", "list": "list",
 	} {
 		if got := nearest(word, names); got != want {
 			t.Errorf("%q: got %q, want %q", word, got, want)
