@@ -111,6 +111,16 @@ func (ca *CA) Profiles() map[string]ProfileConfig {
 	return known
 }
 
+// Longest returns the longest that a certificate of an agent may live, whatever its
+// profile is.
+func (ca *CA) Longest() time.Duration {
+	var longest time.Duration
+	for _, c := range ca.Profiles() {
+		longest = max(longest, c.Longest())
+	}
+	return longest
+}
+
 // CheckLifetime returns nil if the agent could now have a certificate of the
 // profile that lives for ttl. If ttl is 0, it means the usual lifetime.
 func (ca *CA) CheckLifetime(a agents.Agent, profile string, ttl time.Duration, now time.Time) error {

@@ -135,6 +135,18 @@ func TestProfileIsSignedByItsIssuer(t *testing.T) {
 	}
 }
 
+func TestLongestIsThatOfAnyProfile(t *testing.T) {
+	if got := newWorld(t).CA.Longest(); got != time.Hour {
+		t.Errorf("without profiles of an operator: got %s", got)
+	}
+	w := newWorld(t, func(p *catest.Plan) {
+		p.Profiles = map[string]ca.ProfileConfig{"short": {MaxLifetime: 10 * time.Minute}, "long": {MaxLifetime: 48 * time.Hour}}
+	})
+	if got := w.CA.Longest(); got != 48*time.Hour {
+		t.Errorf("got %s", got)
+	}
+}
+
 // TestRotationOfTheIssuerIsNoDowngrade: whichever algorithm the issuer comes to
 // have, a profile is signed with its own.
 func TestRotationOfTheIssuerIsNoDowngrade(t *testing.T) {

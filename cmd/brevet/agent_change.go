@@ -85,7 +85,7 @@ func changeFlags() []cli.Flag {
 		texts("dns", "`NAME[,challenge]` that its certificates may have"),
 		texts("ip", "`ADDRESS[,challenge]` that its certificates may have"),
 		texts("key", "`FILE` with a public key in PEM, with which it may authenticate by private_key_jwt"),
-		text("ttl", "`DURATION` of its credentials, such as 5m, at most the profile's max_lifetime; 0 means the profile's"),
+		text("ttl", "`DURATION` of its credentials, such as 5m, at most the longest max_lifetime of a profile; 0 means the profile's"),
 		text("expires", "`TIME` after which it ends: RFC 3339, a date, a duration such as 30d, or never"),
 		texts("label", "`K=V` to find it by"),
 		texts("quota", "`KIND=N` that it may have of certificates, tokens, orders, events an hour or assertions; KIND=default means that of brevet.yaml"),

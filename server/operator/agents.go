@@ -37,7 +37,7 @@ func (s *Service) addAgent(ctx context.Context, p policy.Principal, in api.AddRe
 	var cleared components.Clearance
 	return s.invite(ctx, p, name, act{
 		action: audit.AgentAdd, reasons: change.Reasons(),
-		prepare: func(ctx context.Context) (err error) { cleared, err = s.clear(ctx, change); return err },
+		prepare: func(ctx context.Context) (err error) { cleared, err = s.vet(ctx, change); return err },
 	}, func(tx storage.Tx, e agents.Enrollment, now time.Time, d *audit.Details) (agents.Agent, error) {
 		a, err := agents.Add(tx, s.TrustDomain, name, change, e, now, cleared)
 		d.Change = changed(change, agents.Agent{}, a)
@@ -45,8 +45,13 @@ func (s *Service) addAgent(ctx context.Context, p policy.Principal, in api.AddRe
 	})
 }
 
-// clear compares the composite keys of a change with the certificates on record.
-func (s *Service) clear(ctx context.Context, in agents.Change) (components.Clearance, error) {
+// vet checks what package agents cannot know about a change. It refuses a lifetime that
+// no profile allows, because issuance would cut it without a word, and compares
+// composite keys with the certificates on record.
+func (s *Service) vet(ctx context.Context, in agents.Change) (components.Clearance, error) {
+	if longest := s.Authority.CA.Longest(); in.TTL != nil && *in.TTL > longest {
+		return components.Clearance{}, fmt.Errorf("%w ttl %s: want %s or less, the longest max_lifetime of the profiles in brevet.yaml", agents.ErrInvalid, *in.TTL, longest)
+	}
 	keys, err := in.KeyComponents()
 	if err != nil {
 		return components.Clearance{}, err
@@ -94,7 +99,7 @@ func (s *Service) setAgent(ctx context.Context, p policy.Principal, in api.SetRe
 	var cleared components.Clearance
 	return s.change(ctx, p, name, act{
 		action: audit.AgentSet, reasons: change.Reasons(),
-		prepare: func(ctx context.Context) (err error) { cleared, err = s.clear(ctx, change); return err },
+		prepare: func(ctx context.Context) (err error) { cleared, err = s.vet(ctx, change); return err },
 	}, func(tx storage.Tx, now time.Time, d *audit.Details) (agents.Agent, error) {
 		before, err := agents.Get(tx, name)
 		if err != nil && !errors.Is(err, agents.ErrUnknown) {
