@@ -17,10 +17,12 @@ func agentShowCommand() *cli.Command {
 		Usage:     "show one agent",
 		ArgsUsage: "NAME",
 		Description: `Shows what is registered about an agent, its current certificate, and how many
-ACME accounts it has.
+ACME accounts it has. A registered key is shown by its thumbprint: the SHA-256 of the
+public key in DER, as in the audit log. The second example computes it of a file.
 
-Example:
-  $ brevet agent show build-bot`,
+Examples:
+  $ brevet agent show build-bot
+  $ openssl pkey -pubin -in key.pub.pem -outform DER | sha256sum`,
 		Action: agentShow,
 	}
 }
@@ -54,6 +56,9 @@ func (p *page) agent(a api.Shown) {
 	t.pair("Addresses", strings.Join(a.IPs, " "))
 	if a.Keys > 0 {
 		t.pair("Keys", count(a.Keys, "key")+" for private_key_jwt")
+	}
+	for _, thumbprint := range a.KeyThumbprints {
+		t.pair("  SHA-256", thumbprint)
 	}
 	t.pair("Lifetime", brief(a.TTL))
 	t.pair("Expires", p.end(a.Expires))

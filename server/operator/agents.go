@@ -162,7 +162,7 @@ func (s *Service) showAgent(ctx context.Context, _ policy.Principal, in api.Name
 			return err
 		}
 		list, err := accounts(tx, s.Clock.Now(), func(holder agents.Agent, _ time.Time) bool { return holder.Name == name })
-		out = api.Shown{Agent: s.agent(a, c), ACMEAccounts: len(list)}
+		out = api.Shown{Agent: s.agent(a, c), KeyThumbprints: thumbprints(a), ACMEAccounts: len(list)}
 		if err != nil {
 			return err
 		}

@@ -29,7 +29,7 @@ func changed(c agents.Change, before, after agents.Agent) (list []audit.FieldCha
 		{"audiences", c.Audiences != nil, func(a agents.Agent) string { return strings.Join(a.Audiences, " ") }},
 		{"dns", c.DNS != nil, func(a agents.Agent) string { return identifiers(a, "dns") }},
 		{"ips", c.IPs != nil, func(a agents.Agent) string { return identifiers(a, "ip") }},
-		{"keys", c.Keys != nil, thumbprints},
+		{"keys", c.Keys != nil, func(a agents.Agent) string { return strings.Join(thumbprints(a), " ") }},
 		{"ttl", c.TTL != nil, lifetime},
 		{"expires", c.Expires != nil, end},
 		{"quotas", len(c.Quotas) > 0, quotas},
@@ -52,13 +52,12 @@ func identifiers(a agents.Agent, kind string) string {
 }
 
 // thumbprints returns the SHA-256 of each registered key, in hexadecimal.
-func thumbprints(a agents.Agent) string {
-	var list []string
+func thumbprints(a agents.Agent) (list []string) {
 	for _, k := range a.Keys {
 		sum := sha256.Sum256(k)
 		list = append(list, hex.EncodeToString(sum[:]))
 	}
-	return strings.Join(list, " ")
+	return list
 }
 
 func lifetime(a agents.Agent) string {

@@ -44,8 +44,9 @@ type Agent struct {
 // A Shown agent has, in addition, what takes longer to find out.
 type Shown struct {
 	Agent
-	ACMEAccounts int              `json:"acme_accounts"` // those that can be used
-	Usage        map[string]Usage `json:"usage,omitempty"`
+	KeyThumbprints []string         `json:"key_thumbprints,omitempty"` // SHA-256 of each registered key, in hexadecimal
+	ACMEAccounts   int              `json:"acme_accounts"`             // those that can be used
+	Usage          map[string]Usage `json:"usage,omitempty"`
 }
 
 // A Usage is how much of something an agent has, and how much it may have.
