@@ -24,6 +24,10 @@ func backupCommand() *cli.Command {
 The copy is checked before it gets its name; FILE must not exist. Only its owner
 may read it.
 
+If FILE is -, the copy goes to standard output, which must not be a terminal. It is
+not checked on the way: exit status 1 means that it is not whole. Run brevet verify
+where it arrives.
+
 The backup has ONLY the store: agents, credentials on record, revocations, CA
 certificates, the relying parties of the last 31 days (agents or addresses, and
 their software), and the audit log, which keeps for good the addresses from which
@@ -32,8 +36,9 @@ brevet.yaml in --dir are not in it, and it is useless without them. Copy those
 once, and the keys again after brevet key rotate, to another place: anybody who
 has a backup and the unsealed keys has the authority.
 
-Example:
-  $ brevet backup /backup/brevet-$(date +%F).db`,
+Examples:
+  $ brevet backup /backup/brevet-$(date +%F).db
+  $ brevet backup - | ssh safe 'cat > brevet.db && brevet verify brevet.db'`,
 		Action: backup,
 	}
 }
@@ -44,6 +49,9 @@ func backup(c *cli.Context) error {
 		return err
 	}
 	name := c.Args().First()
+	if name == "-" {
+		return streamStore(c, source)
+	}
 	if err := copyStore(c.Context, source, name); err != nil {
 		return fmt.Errorf("backing up to %s: %w", name, err)
 	}
@@ -56,6 +64,20 @@ func backup(c *cli.Context) error {
 		p.line("Wrote %s (%s), and checked it.", name, size(info.Size()))
 		p.line("It has the store only: keep a copy of brevet.yaml and the *.key files elsewhere, too.")
 	})
+}
+
+// streamStore writes the backup to standard output, and nothing else.
+func streamStore(c *cli.Context, source *api.Client) error {
+	if c.Bool("json") {
+		return misuse(c, "standard output is the backup: leave out --json, or name a file")
+	}
+	if _, is := terminal(c.App.Writer); is {
+		return misuse(c, "standard output is a terminal: send the backup to a program or a file")
+	}
+	if err := source.Backup(c.Context, c.App.Writer); err != nil {
+		return fmt.Errorf("backing up to standard output: %w", err)
+	}
+	return nil
 }
 
 // copyStore writes the backup under another name first, so that a file with

@@ -96,7 +96,7 @@ Examples:
 			needed("csr", "`FILE` with the request in PEM, or - for standard input"),
 			text("ttl", "`DURATION` of the certificate, such as 5m; else the agent's, or the profile's"),
 			text("profile", "`PROFILE` of brevet.yaml to issue by; else default"),
-			text("out", "`FILE` to write to, instead of standard output"),
+			text("out", "`FILE` to write to; else, or for -, standard output"),
 		},
 		Action: certIssue,
 	}
@@ -202,6 +202,9 @@ func certIssue(c *cli.Context) error {
 	}
 	pem := issued.Certificate + issued.Chain
 	out := c.String("out")
+	if out == "-" {
+		out = ""
+	}
 	if out != "" {
 		if err := saveCertificate(out, []byte(pem)); err != nil {
 			return fmt.Errorf("the certificate was issued but could not be written: %w", err)

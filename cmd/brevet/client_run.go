@@ -52,6 +52,11 @@ func clientRun(c *cli.Context) error {
 	if c.IsSet("token-file") != c.IsSet("scope") {
 		return misuse(c, "--token-file and --scope go together")
 	}
+	for _, flag := range []string{"token-file", "crl-file"} {
+		if c.String(flag) == "-" {
+			return misuse(c, "--%s must be a file, which is replaced again and again: brevet client token and brevet client crl print to standard output", flag)
+		}
+	}
 	id, err := client.Load(c.String("dir"))
 	if err != nil {
 		return err

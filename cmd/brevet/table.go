@@ -134,16 +134,22 @@ func runeWidth(r rune) int {
 // columns returns the width of the terminal w. It returns 0 if w is not a terminal, because
 // nothing is shortened that another program reads.
 func columns(w any) int {
-	f, ok := w.(*os.File)
+	size, ok := terminal(w)
 	if !ok {
-		return 0
-	}
-	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	if err != nil {
 		return 0
 	}
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
 		return n
 	}
 	return int(size.Col)
+}
+
+// terminal returns the size of w, and whether w is a terminal at all.
+func terminal(w any) (*unix.Winsize, bool) {
+	f, ok := w.(*os.File)
+	if !ok {
+		return nil, false
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	return size, err == nil
 }

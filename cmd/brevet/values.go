@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -131,6 +132,9 @@ func (l *line) streams() (n int) {
 func checkValue(placeholder, value string, parse func(string) error) error {
 	if parse != nil {
 		return parse(value)
+	}
+	if placeholder == "DIR" && value == "-" {
+		return errors.New("- is a standard stream, and this must be a directory; for one of that name give ./-")
 	}
 	if few := strings.Split(placeholder, "|"); len(few) > 1 && placeholder[0] != '[' && !slices.Contains(few, value) {
 		return fmt.Errorf("invalid value %.80q: want %s", value, orList(few))

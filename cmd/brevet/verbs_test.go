@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -273,6 +274,38 @@ func TestCertIssue(t *testing.T) {
 	text, err := os.ReadFile(out)
 	if status != 0 || !strings.HasPrefix(stdout, "Wrote "+out) || string(text) != "CERT\nCHAIN\n" {
 		t.Errorf("--out: got status %d, %q, and in the file %q, %v", status, stdout, text, err)
+	}
+	t.Chdir(t.TempDir())
+	if status, stdout, stderr = brevet(t, csr, "cert", "issue", "bot", "--csr", "-", "--out", "-"); status != 0 || stdout != "CERT\nCHAIN\n" || stderr != "" {
+		t.Errorf("--out -: got status %d, %q and %s", status, stdout, stderr)
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
+		t.Errorf("--out - leaves %v, %v", left, err)
+	}
+}
+
+// TestBackupToStandardOutput writes the backup there and nothing else, and never to a
+// terminal.
+func TestBackupToStandardOutput(t *testing.T) {
+	f := fakeServer(t, answers{"GET /backup": "the store"})
+	t.Chdir(t.TempDir())
+	if status, stdout, stderr := brevet(t, "", "backup", "-"); status != 0 || stdout != "the store" || stderr != "" {
+		t.Errorf("got status %d, %q and %s", status, stdout, stderr)
+	}
+	if status, stdout, stderr := brevet(t, "", "backup", "-", "--json"); status != 2 || stdout != "" || !strings.Contains(stderr, "leave out --json") {
+		t.Errorf("--json: got status %d, %q and %s", status, stdout, stderr)
+	}
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	var stderr bytes.Buffer
+	if status := run(t.Context(), []string{"backup", "-"}, strings.NewReader(""), terminal, &stderr); status != 2 || !strings.Contains(stderr.String(), "standard output is a terminal") {
+		t.Errorf("a terminal: got status %d and %s", status, stderr.String())
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) > 0 || len(f.asked) != 1 {
+		t.Errorf("left are %v, %v, asked was %s", left, err, f.asked)
 	}
 }
 
