@@ -30,7 +30,7 @@ Examples:
   $ brevet audit verify --quiet > checkpoint && scp checkpoint safe:
   $ scp safe:checkpoint . && brevet audit verify --checkpoint checkpoint
   $ brevet audit verify --store brevet-2026-01-31.db --key audit.pem`,
-		Flags:  append(evidenceFlags(), text("store", "`FILE` with the store to check, instead of asking the server")),
+		Flags:  append(evidenceFlags(), text("store", "`FILE` with the store to check, or - for standard input, instead of asking the server")),
 		Action: auditVerify,
 	}
 }
@@ -80,7 +80,12 @@ func auditVerifyStore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := server.CheckLog(c.String("store"), e)
+	file, remove, err := spooled(c, c.String("store"))
+	if err != nil {
+		return err
+	}
+	defer remove()
+	r, err := server.CheckLog(file, e)
 	if err != nil {
 		return err
 	}

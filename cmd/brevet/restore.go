@@ -20,7 +20,8 @@ func restoreCommand() *cli.Command {
 files must be already. The server must not be running. FILE is checked first, as by
 brevet verify, with the same --key and --checkpoint; the store that was there is
 kept beside it under another name. Root may run this: the new store belongs to the
-owner of --dir.
+owner of --dir. FILE or the log may be - for standard input, which is copied to $TMPDIR
+for the time of the restore.
 
 A backup does not know what came after it, so a restore
 
@@ -67,7 +68,17 @@ func restore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := server.Restore(c.Context, server.RestoreConfig{Dir: dir, File: name, Log: c.String("log"), Evidence: e, KeepIssued: c.Bool("keep-issued")}, time.Now())
+	file, remove, err := spooled(c, name)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	log, removeLog, err := spooled(c, c.String("log"))
+	if err != nil {
+		return err
+	}
+	defer removeLog()
+	r, err := server.Restore(c.Context, server.RestoreConfig{Dir: dir, File: file, Log: log, Evidence: e, KeepIssued: c.Bool("keep-issued")}, time.Now())
 	if err != nil {
 		return err
 	}
@@ -80,7 +91,7 @@ func restore(c *cli.Context) error {
 }
 
 func printRestored(p *page, name string, r *server.Restored) {
-	if r.Kept == "" {
+	if name = shown(name); r.Kept == "" {
 		p.line("Restored %s. There was no store before.", name)
 	} else {
 		p.line("Restored %s. The store that was there is now %s.", name, r.Kept)

@@ -26,9 +26,12 @@ checkpoint of the audit log (brevet audit verify --quiet), whose log the backup 
 agree with and whose key must have signed the digest. If issuer and audit key are in
 --key, each signature by one of them must be right.
 
+If FILE is -, standard input is copied to $TMPDIR for the time of the check.
+
 Examples:
   $ brevet verify /backup/brevet-2026-01-31.db
-  $ brevet verify --key /safe/keys.pem /backup/brevet-2026-01-31.db`,
+  $ brevet verify --key /safe/keys.pem /backup/brevet-2026-01-31.db
+  $ ssh safe cat brevet.db | brevet verify -`,
 		Flags:  evidenceFlags(),
 		Action: verify,
 	}
@@ -40,7 +43,12 @@ func verify(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := server.CheckBackup(name, e)
+	file, remove, err := spooled(c, name)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	r, err := server.CheckBackup(file, e)
 	if err != nil {
 		return err
 	}
@@ -50,7 +58,7 @@ func verify(c *cli.Context) error {
 		server.Checked
 	}{name, true, r}
 	return answer(c, doc, nil, func(p *page) {
-		p.line("%s is sound.", name)
+		p.line("%s is sound.", shown(name))
 		printChecked(p, r)
 	})
 }
