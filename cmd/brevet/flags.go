@@ -159,6 +159,14 @@ func labelsOf(c *cli.Context) (map[string]string, error) {
 	return labels, nil
 }
 
+// passphraseFile returns where the passphrase is read from, "" if the flag is not given.
+func passphraseFile(c *cli.Context) string {
+	if name := c.String("passphrase-file"); name != "-" {
+		return name
+	}
+	return "fd:0"
+}
+
 // maxInput bounds what is read of a file or of standard input, in octets.
 const maxInput = 1 << 20
 

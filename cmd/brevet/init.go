@@ -64,7 +64,7 @@ Examples:
 			preset("algorithm", "ecdsa-p256", "`ALGORITHM` of the root and the issuer, see above"),
 			preset("root-lifetime", "87600h", "`DURATION` that the root is valid for"),
 			preset("issuer-lifetime", "2160h", "`DURATION` that the issuing CA is valid for; see brevet key rotate"),
-			text("passphrase-file", "`FILE` (or fd:N) with the passphrase that seals the keys"),
+			text("passphrase-file", "`FILE` (or fd:N, or - for standard input) with the passphrase that seals the keys"),
 			yes("no-passphrase", "leave the keys unsealed"),
 		},
 		Action: initAuthority,
@@ -85,7 +85,7 @@ func initAuthority(c *cli.Context) error {
 		Listen:         c.String("listen"),
 		ListenHTTP:     c.String("listen-http"),
 		Algorithm:      c.String("algorithm"),
-		PassphraseFile: c.String("passphrase-file"),
+		PassphraseFile: passphraseFile(c),
 		NoPassphrase:   c.Bool("no-passphrase"),
 	}
 	if config.NoPassphrase && config.PassphraseFile != "" {

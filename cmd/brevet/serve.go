@@ -41,7 +41,7 @@ Examples:
   $ brevet serve
   $ brevet serve --passphrase-file fd:3 3< <(pass show brevet)`,
 		Flags: []cli.Flag{
-			text("passphrase-file", "`FILE` (or fd:N) with the passphrase that unseals the keys; else the one in brevet.yaml"),
+			text("passphrase-file", "`FILE` (or fd:N, or - for standard input) with the passphrase that unseals the keys; else the one in brevet.yaml"),
 			yes("accept-clock", "the clock is right, although the audit log has later times (for one start)"),
 		},
 		Action: serve,
@@ -62,7 +62,7 @@ func serve(c *cli.Context) error {
 	// Libraries that write to package log are not worth a line by default: the
 	// metrics library complains at each reading if the kernel tells it too little.
 	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer())
-	s, err := server.New(server.Config{Dir: dir, PassphraseFile: c.String("passphrase-file"), AcceptClock: c.Bool("accept-clock"), LimitMemory: true, Version: version(), Log: log})
+	s, err := server.New(server.Config{Dir: dir, PassphraseFile: passphraseFile(c), AcceptClock: c.Bool("accept-clock"), LimitMemory: true, Version: version(), Log: log})
 	if err != nil {
 		return err
 	}
