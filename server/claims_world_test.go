@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,18 +15,24 @@ import (
 // transaction from now.
 type interrupted struct {
 	storage.DB
+	mu      sync.Mutex // parts of an authority open at the same time
 	calls   int
 	n       int
 	happens func()
 }
 
 func (d *interrupted) next() {
-	if d.calls++; d.calls == d.n && d.happens != nil {
-		happens := d.happens
-		d.happens = nil
-		happens()
-		d.calls = d.n // without those of its own
+	d.mu.Lock()
+	d.calls++
+	happens := d.happens
+	if happens == nil || d.calls != d.n {
+		d.mu.Unlock()
+		return
 	}
+	d.happens = nil
+	d.mu.Unlock()
+	happens()
+	d.calls = d.n // without those of its own
 }
 
 func (d *interrupted) View(ctx context.Context, fn func(storage.Tx) error) error {

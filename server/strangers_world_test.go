@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,16 +29,23 @@ type work struct{ views, commits, gets, scans, writes int }
 // A counting store counts what is asked of it.
 type counting struct {
 	storage.DB
+	mu   sync.Mutex // parts of an authority open at the same time
 	work work
 }
 
+func (d *counting) add(n *int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	*n++
+}
+
 func (d *counting) View(ctx context.Context, fn func(storage.Tx) error) error {
-	d.work.views++
+	d.add(&d.work.views)
 	return d.DB.View(ctx, func(tx storage.Tx) error { return fn(counted{tx, d}) })
 }
 
 func (d *counting) Update(ctx context.Context, fn func(storage.Tx) error) error {
-	d.work.commits++
+	d.add(&d.work.commits)
 	return d.DB.Update(ctx, func(tx storage.Tx) error { return fn(counted{tx, d}) })
 }
 
@@ -47,17 +55,17 @@ type counted struct {
 }
 
 func (t counted) Get(table, key string) ([]byte, error) {
-	t.in.work.gets++
+	t.in.add(&t.in.work.gets)
 	return t.Tx.Get(table, key)
 }
 
 func (t counted) Scan(table, prefix string) iter.Seq2[string, []byte] {
-	t.in.work.scans++
+	t.in.add(&t.in.work.scans)
 	return t.Tx.Scan(table, prefix)
 }
 
 func (t counted) Put(table, key string, value []byte) error {
-	t.in.work.writes++
+	t.in.add(&t.in.work.writes)
 	return t.Tx.Put(table, key, value)
 }
 
