@@ -74,7 +74,7 @@ func TestParseIP(t *testing.T) {
 }
 
 func FuzzParseDNS(f *testing.F) {
-	for _, s := range append(notDNS, "api.example.com", "*.example.com,challenge") {
+	for _, s := range append(notDNS, "api.example.com", "*.example.com,challenge", "Example.c\x10") {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

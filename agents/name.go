@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -122,6 +123,8 @@ func checkSpelling(s string) error {
 		return errors.New("it is empty")
 	case !utf8.ValidString(s):
 		return errors.New("it is not UTF-8")
+	case strings.ContainsFunc(s, unicode.IsControl): // before anything of it is repeated
+		return errors.New("it has control characters")
 	case toASCII(fixed) != strings.ToLower(fixed):
 		return fmt.Errorf("write it as %s", clip(toASCII(fixed)))
 	case dot:
