@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// FuzzBundle: what is accepted is lists in PEM and nothing else, all of them valid: written
-// again from what was read, it is the same but for white space.
+// FuzzBundle: an accepted file holds valid lists in PEM and nothing else. Written again from
+// what was read, it differs only in white space.
 func FuzzBundle(f *testing.F) {
 	now := time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
 	good := listPEM(f, now, time.Hour)

@@ -69,7 +69,7 @@ func (c Claim) Check(tx storage.Tx, s *agents.Standing) error {
 	return errUnclaimed
 }
 
-// claimed checks the claim of q in tx. Whatever an agent or a bearer asks for needs a
+// claimed checks the claim of q in tx. Each request of an agent or a bearer needs a
 // claim, and so does each credential. The other changes of operators and of the server
 // need none.
 func (q *Query) claimed(tx storage.Tx, s *agents.Standing) error {

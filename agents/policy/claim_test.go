@@ -27,7 +27,7 @@ func TestNothingIsRecordedWithoutAClaim(t *testing.T) {
 		action audit.Action
 		agent  agents.Name
 		claim  policy.Claim
-		want   error // ErrDenied where there is no claim that counts
+		want   error // ErrDenied where no claim counts
 	}{
 		"a token for an agent without a claim":      {bot, audit.TokenMint, "bot", policy.Claim{}, policy.ErrDenied},
 		"a certificate for a bearer without one":    {bearer, audit.CertificateIssue, "bot", policy.Claim{}, policy.ErrDenied},

@@ -12,7 +12,8 @@ import (
 )
 
 // charge counts a change and its event against the quotas of the agent that asked for
-// it, in the transaction that records both. What operators and the server do is not counted.
+// it, in the transaction that records both. Changes by operators and by the server are not
+// counted.
 func (p *Point) charge(tx storage.Tx, q *Query, d *Decision, done *Done) error {
 	n := charged(q, done.Subject)
 	if n == "" || p.Quotas == (agents.Quotas{}) {

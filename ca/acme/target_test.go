@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/acme"
+
+	"github.com/brevet-ca/brevet/server/test/peer"
 )
 
 const testToken = "ZXZhR3hmQURzNnBTUmIyTEF2OUlaZjE3RHQzanV4R0o"
@@ -75,7 +77,7 @@ func (a *target) listen(l *net.Listener, address string, port *int) {
 		if !strings.Contains(address, ":") {
 			a.t.Fatal(err)
 		}
-		a.t.Skipf("SKIPPED: no IPv6 here: %v", err)
+		peer.Missing(a.t, fmt.Sprintf("there is no IPv6 here: %v", err))
 	}
 	*port = (*l).Addr().(*net.TCPAddr).Port
 }

@@ -44,7 +44,7 @@ func printJSON(w io.Writer, doc any) error {
 type page struct {
 	bytes.Buffer
 	colour  bool
-	columns int  // of the terminal; 0 if it is none
+	columns int  // of the terminal; 0 without one
 	wide    bool // nothing is shortened
 	now     time.Time
 }

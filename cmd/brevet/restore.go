@@ -64,11 +64,7 @@ func restore(c *cli.Context) error {
 		return err
 	}
 	name := c.Args().First()
-	e, err := evidence(c)
-	if err != nil {
-		return err
-	}
-	file, remove, err := spooled(c, name)
+	file, e, remove, err := backupWithEvidence(c)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,6 @@ var skips = map[string]struct {
 	"server/test/storm/idle_test.go":      {1, "only Linux has /proc"},
 	"server/admin/listen_linux_test.go":   {1, "only root can be another user"},
 	"storage/durable/owner_linux_test.go": {1, "only root makes files in the directories of others"},
-	"ca/acme/target_test.go":              {1, "a machine may have no IPv6"},
 	"storage/storagetest/durable.go":      {1, "an engine may be unable to delay a commit"},
 	"cmd/brevet/bench_acme_test.go":       {1, "Pebble, the reference, fails at times"},
 	"pqc/vectors_test.go":                 {1, "PQC_VECTORS names vectors of somebody else, who may lack some"},

@@ -39,11 +39,7 @@ Examples:
 
 func verify(c *cli.Context) error {
 	name := c.Args().First()
-	e, err := evidence(c)
-	if err != nil {
-		return err
-	}
-	file, remove, err := spooled(c, name)
+	file, e, remove, err := backupWithEvidence(c)
 	if err != nil {
 		return err
 	}
@@ -73,4 +69,14 @@ func printChecked(p *page, r server.Checked) {
 		p.line("It has no signed digest: an earlier version made it, or it is no backup, or somebody removed the digest.")
 	}
 	printProven(p, r)
+}
+
+// backupWithEvidence returns the path of the backup that the first argument names, and the
+// evidence to check it by. The caller calls remove at its end.
+func backupWithEvidence(c *cli.Context) (file string, e server.Evidence, remove func(), err error) {
+	if e, err = evidence(c); err != nil {
+		return "", e, nil, err
+	}
+	file, remove, err = spooled(c, c.Args().First())
+	return file, e, remove, err
 }

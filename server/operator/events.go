@@ -59,7 +59,7 @@ func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFil
 	}
 }
 
-// known returns an error if there is no agent of that name.
+// known returns an error unless an agent has that name.
 func (s *Service) known(ctx context.Context, agent string) error {
 	return s.DB.View(ctx, func(tx storage.Tx) error { return checkAgent(tx, agent) })
 }
