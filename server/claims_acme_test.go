@@ -84,9 +84,11 @@ func (u *account) finalize(order, name string) reply {
 }
 
 // changeKey gives the account another key.
-func (u *account) changeKey() reply {
+func (u *account) changeKey() reply { return u.changeKeyTo(newKey(u.t)) }
+
+func (u *account) changeKeyTo(key *ecdsa.PrivateKey) reply {
 	const path = "/acme/key-change"
-	next := &account{world: u.world, key: newKey(u.t)}
+	next := &account{world: u.world, key: key}
 	header := fmt.Sprintf(`{"alg":"ES256","jwk":%s,"url":%q}`, next.jwk(), u.file.Advertise+path)
 	inner := signES256(u.t, next.key, header, map[string]any{"account": u.url, "oldKey": json.RawMessage(u.jwk())})
 	return u.post(path, flattened(inner))

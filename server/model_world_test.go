@@ -64,9 +64,15 @@ func newAuthority(t testing.TB, change ...func(*InitConfig)) *world {
 	if _, err := Init(t.Context(), c, dawn); err != nil {
 		t.Fatal(err)
 	}
+	return openAuthority(t, c.Dir, dawn)
+}
+
+// openAuthority is newAuthority for a directory that has one already.
+func openAuthority(t testing.TB, dir string, at time.Time) *world {
+	t.Helper()
 	a := &world{t: t}
-	a.set(dawn)
-	s, err := New(Config{Dir: c.Dir, Version: "test", Now: a.now, Log: slog.New(slog.DiscardHandler)})
+	a.set(at)
+	s, err := New(Config{Dir: dir, Version: "test", Now: a.now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,12 +309,15 @@ func (a *world) assertion(name string, key *ecdsa.PrivateKey) string {
 	})
 }
 
-// signES256 returns the compact JWS of claims.
+// signES256 returns the compact JWS of claims, or of nothing.
 func signES256(t testing.TB, key *ecdsa.PrivateKey, header string, claims map[string]any) string {
 	t.Helper()
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if claims == nil { // POST-as-GET (RFC 8555, section 6.3)
+		payload = nil
 	}
 	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString(payload)
 	hash := sha256.Sum256([]byte(text))
