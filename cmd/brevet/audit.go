@@ -7,8 +7,6 @@ import (
 	"io"
 
 	"github.com/urfave/cli/v2"
-
-	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func auditCommand() *cli.Command {
@@ -24,24 +22,33 @@ reason, in the order in which they happened. Entries are hashed into a tree (RFC
 				Name:  "list",
 				Usage: "list entries",
 				Description: `Lists the entries that match all flags, the oldest first. With --json they are
-one array; for a long log, brevet audit export is better.
+one array; for a long log, brevet audit export is better. With --limit only the last
+ones of them are listed. To page back, give the first number listed as --before.
 
 Examples:
   $ brevet audit list --since 2h
-  $ brevet audit list --agent build-bot --since 2026-01-31`,
-				Flags:  eventFlags(),
+  $ brevet audit list --agent build-bot --since 2026-01-31
+  $ brevet audit list --action certificate --decision deny --limit 20
+  $ brevet audit list --limit 20 --before 1042`,
+				Flags: eventFlags(
+					text("until", "only entries before `T`, as for --since"),
+					text("before", "only entries before the one with this `ID`"),
+					text("limit", "only the last `N` of them"),
+				),
 				Action: auditList,
 			},
 			{
 				Name:  "tail",
 				Usage: "follow the log",
 				Description: `Prints new entries as they come, until you interrupt it or the server stops (exit
-status 1). With --since it first prints the entries since that time. With --json
-each is a JSON document on a line of its own.
+status 1). With --since or --after it first prints the entries since that time or
+after that entry: a program that keeps the number of the last entry that it has dealt
+with misses none. With --json each is a JSON document on a line of its own.
 
-Example:
-  $ brevet audit tail --json | jq -c 'select(.decision == "deny")'`,
-				Flags:  eventFlags(),
+Examples:
+  $ brevet audit tail --json | jq -c 'select(.decision == "deny")'
+  $ brevet audit tail --json --after 1042`,
+				Flags:  eventFlags(afterFlag()),
 				Action: auditTail,
 			},
 			auditVerifyCommand(),
@@ -49,12 +56,18 @@ Example:
 			auditCheckCommand(),
 			{
 				Name:  "export",
-				Usage: "print the whole log as JSON lines",
-				Description: `Prints all entries, the oldest first, each as a JSON document on a line of its
-own. The log's tree has the hashes of exactly these bytes.
+				Usage: "print the log as JSON lines",
+				Description: `Prints all entries, or those after an entry or since a time, the oldest first, each
+as a JSON document on a line of its own. The log's tree has the hashes of exactly
+these bytes.
 
-Example:
-  $ brevet audit export | gzip > audit-$(date +%F).jsonl.gz`,
+Examples:
+  $ brevet audit export | gzip > audit-$(date +%F).jsonl.gz
+  $ brevet audit export --after 1042 >> audit.jsonl`,
+				Flags: []cli.Flag{
+					afterFlag(),
+					text("since", "only entries since `T`: RFC 3339, a date, or how long ago, such as 2h or 30d"),
+				},
 				Action: auditExport,
 			},
 		},
@@ -106,4 +119,10 @@ func auditTail(c *cli.Context) error {
 	return err
 }
 
-func auditExport(c *cli.Context) error { return events(c, api.EventFilter{}, printRaw(c)) }
+func auditExport(c *cli.Context) error {
+	filter, err := eventFilter(c)
+	if err != nil {
+		return err
+	}
+	return events(c, filter, printRaw(c))
+}

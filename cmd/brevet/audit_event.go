@@ -2,23 +2,67 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
-func eventFlags() []cli.Flag {
-	return []cli.Flag{
-		text("agent", "only what this agent asked for or what was done to it: `NAME`"),
+// eventFlags choose entries; more choose where to begin or end.
+func eventFlags(more ...cli.Flag) []cli.Flag {
+	return append([]cli.Flag{
+		text("agent", "only what this agent asked for or what was done to it, alone or in a group: `NAME`"),
+		text("action", "only this `ACTION`, such as agent.add, or agent for all that begin so"),
+		text("decision", "only those decided so: `allow|deny|ask`"),
 		text("since", "only entries since `T`: RFC 3339, a date, or how long ago, such as 2h or 30d"),
-	}
+	}, more...)
 }
 
-func eventFilter(c *cli.Context) (api.EventFilter, error) {
-	since, err := instantOf(c, "since", ago)
-	return api.EventFilter{Agent: c.String("agent"), Since: since}, err
+// afterFlag begins after an entry that was seen before.
+func afterFlag() cli.Flag { return text("after", "only entries after the one with this `ID`") }
+
+func eventFilter(c *cli.Context) (f api.EventFilter, err error) {
+	f.Agent, f.Action, f.Decision = c.String("agent"), c.String("action"), c.String("decision")
+	if f.Since, err = instantOf(c, "since", ago); err != nil {
+		return f, err
+	}
+	if f.Until, err = instantOf(c, "until", ago); err != nil {
+		return f, err
+	}
+	if c.IsSet("after") {
+		after, _ := strconv.ParseInt(c.String("after"), 10, 64) // flagTypes checked it, like the others
+		f.From = after + 1
+	}
+	f.Before, _ = strconv.ParseInt(c.String("before"), 10, 64)
+	f.Limit, _ = strconv.ParseInt(c.String("limit"), 10, 64)
+	return f, nil
+}
+
+// entry accepts the number of an entry of the audit log.
+func entry(s string) error {
+	if n, err := strconv.ParseInt(s, 10, 62); err != nil || n < 0 {
+		return fmt.Errorf("invalid entry %.80q: use its number, as brevet audit list shows it", s)
+	}
+	return nil
+}
+
+// later accepts the number of an entry that others come before.
+func later(s string) error {
+	if s == "0" {
+		return errors.New("no entry is before entry 0")
+	}
+	return entry(s)
+}
+
+// limited accepts how many entries to list.
+func limited(s string) error {
+	if n, err := strconv.ParseInt(s, 10, 62); err != nil || n < 1 || n > api.MaxEvents {
+		return fmt.Errorf("invalid number %.80q: want 1 to %d", s, api.MaxEvents)
+	}
+	return nil
 }
 
 // events calls f with the entries that fit the filter.

@@ -37,6 +37,9 @@ var flagTypes = map[string]func(string) error{
 	"reason":       read(agents.ParseReason),
 	"clear":        setting,
 	"trust-domain": read(agents.ParseTrustDomain),
+	"after":        entry,
+	"before":       later,
+	"limit":        limited,
 }
 
 // setting accepts what --clear can make empty.

@@ -3,9 +3,7 @@ package operator
 import (
 	"context"
 	"iter"
-	"slices"
 
-	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
@@ -19,43 +17,70 @@ func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFil
 	return func(yield func([]audit.Event, error) bool) {
 		ctx, cancel := s.untilStop(ctx)
 		defer cancel()
-		err := policy.MayOperate(p)
-		if err == nil && f.Agent != "" {
-			_, err = agents.ParseName(f.Agent)
-		}
-		var first int64
-		if err == nil {
-			s.flush(ctx)
-			first, err = s.firstEvent(ctx, f)
-		}
-		if err != nil {
+		if err := policy.MayOperate(p); err != nil {
 			yield(nil, err)
 			return
 		}
-		read := audit.Read
-		if f.Follow {
-			read = audit.Follow
-			if !yield(nil, nil) {
+		s.flush(ctx)
+		c, err := s.choose(ctx, f)
+		switch {
+		case err != nil:
+			yield(nil, err)
+		case f.Follow:
+			s.followEvents(ctx, &c, yield)
+		default:
+			s.listEvents(ctx, &c, yield)
+		}
+	}
+}
+
+// followEvents yields the events that are there, and those that come.
+func (s *Service) followEvents(ctx context.Context, c *chooser, yield func([]audit.Event, error) bool) {
+	if !yield(nil, nil) {
+		return
+	}
+	for some, err := range audit.Follow(ctx, s.DB, c.first) {
+		if !yield(c.chosen(some), err) || err != nil {
+			return
+		}
+	}
+}
+
+// listEvents yields the events that are there. An agent that has no events may be
+// misspelt, so its name must be registered.
+func (s *Service) listEvents(ctx context.Context, c *chooser, yield func([]audit.Event, error) bool) {
+	found := c.Agent == ""
+	for some, err := range s.there(ctx, c) {
+		if len(some) == 0 && err == nil {
+			continue
+		}
+		found = true
+		if !yield(some, err) || err != nil {
+			return
+		}
+	}
+	if !found {
+		if err := s.known(ctx, c.Agent); err != nil { // what was refused to others has their names
+			yield(nil, err)
+			return
+		}
+	}
+	yield(nil, nil)
+}
+
+// there yields the chosen events of the stretch, or the last of them.
+func (s *Service) there(ctx context.Context, c *chooser) iter.Seq2[[]audit.Event, error] {
+	return func(yield func([]audit.Event, error) bool) {
+		if c.Limit > 0 {
+			yield(s.last(ctx, c))
+			return
+		}
+		for some, err := range audit.Read(ctx, s.DB, c.first) {
+			over := len(some) > 0 && some[len(some)-1].Seq >= c.end
+			if !yield(c.chosen(some), err) || over {
 				return
 			}
 		}
-		found := f.Agent == ""
-		for some, err := range read(ctx, s.DB, first) {
-			if some = s.about(some, f.Agent); len(some) == 0 && err == nil && !f.Follow {
-				continue
-			}
-			found = true
-			if !yield(some, err) || err != nil {
-				return
-			}
-		}
-		if !found && !f.Follow {
-			if err := s.known(ctx, f.Agent); err != nil { // what was refused to others has their names
-				yield(nil, err)
-				return
-			}
-		}
-		yield(nil, nil)
 	}
 }
 
@@ -83,29 +108,4 @@ func (s *Service) untilStop(ctx context.Context) (context.Context, context.Cance
 		}
 	}()
 	return ctx, cancel
-}
-
-// about returns the events whose actor or subject is the agent. An empty name means
-// all events.
-func (s *Service) about(some []audit.Event, agent string) []audit.Event {
-	if agent == "" {
-		return some
-	}
-	id := s.TrustDomain.ID(agents.Name(agent))
-	return slices.DeleteFunc(some, func(e audit.Event) bool { return e.Subject != agent && e.Actor != id })
-}
-
-// firstEvent returns where to begin: at the instant given, if there is one. Without
-// one, a follower begins at the end, anybody else at the beginning.
-func (s *Service) firstEvent(ctx context.Context, f api.EventFilter) (seq int64, err error) {
-	err = s.DB.View(ctx, func(tx storage.Tx) error {
-		switch {
-		case !f.Since.IsZero():
-			seq, err = audit.After(tx, f.Since)
-		case f.Follow:
-			seq, err = audit.Size(tx)
-		}
-		return err
-	})
-	return seq, err
 }

@@ -31,12 +31,21 @@ type Event struct {
 	Details    *Details  `json:"details,omitempty"`
 }
 
-// An EventFilter chooses entries of the audit log.
+// An EventFilter chooses entries of the audit log. An empty member chooses all.
 type EventFilter struct {
-	Agent  string    `query:"agent" json:"-"`
-	Since  time.Time `query:"since" json:"-"`
-	Follow bool      `query:"follow" json:"-"` // go on with new entries as they come
+	Agent    string    `query:"agent" json:"-"`    // what it asked for, and what was done to it, alone or in a group
+	Action   string    `query:"action" json:"-"`   // such as agent.add, or agent for all that begin so
+	Decision string    `query:"decision" json:"-"` // allow, deny, ask
+	Since    time.Time `query:"since" json:"-"`
+	Until    time.Time `query:"until" json:"-"`  // not those of this instant and later
+	From     int64     `query:"from" json:"-"`   // the number of the first entry
+	Before   int64     `query:"before" json:"-"` // the entries before this number
+	Limit    int64     `query:"limit" json:"-"`  // the last ones of those chosen
+	Follow   bool      `query:"follow" json:"-"` // go on with new entries as they come
 }
+
+// MaxEvents is the largest Limit of an EventFilter.
+const MaxEvents = 10_000
 
 // A VerifyRequest checks the whole log.
 type VerifyRequest struct {
