@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,6 +33,10 @@ type RootLists struct {
 	Facts   []byte    `json:"facts"`  // hash of what it was told about its issuers
 	Current RootList  `json:"current"`
 	Ahead   *RootList `json:"ahead,omitempty"` // nil if it is Current
+
+	// Later are the lists that come after Ahead, one after the other, if the root signed a
+	// series. Versions that do not know them leave them out.
+	Later []RootList `json:"later,omitempty"`
 }
 
 // A RootList is a list of a root, and the OCSP answers that say the same.
@@ -66,8 +71,20 @@ const rootTable = storage.Table[RootLists]("root_crl")
 // Record stores the lists, in the transaction that takes their numbers.
 func (l RootLists) Record(tx storage.Tx) error { return rootTable.Put(tx, l.Root, l) }
 
+// lastOf returns what is stored for a root, or zero lists.
+func lastOf(tx storage.Tx, root string) (RootLists, error) {
+	l, err := rootTable.Get(tx, root)
+	if errors.Is(err, storage.ErrNotFound) {
+		return RootLists{}, nil
+	}
+	return l, err
+}
+
 // Until returns when the last list ends that the root has signed.
 func (l RootLists) Until() time.Time {
+	if n := len(l.Later); n > 0 {
+		return l.Later[n-1].NextUpdate
+	}
 	if l.Ahead != nil {
 		return l.Ahead.NextUpdate
 	}
@@ -92,8 +109,8 @@ func Good(issued []ca.Authority) ([]Statement, error) {
 	return all, nil
 }
 
-// statements returns what the store says of the issuers of a root.
-func statements(tx storage.Tx, issued []ca.Authority) ([]Statement, error) {
+// Statements returns what the store says of the issuers of a root.
+func Statements(tx storage.Tx, issued []ca.Authority) ([]Statement, error) {
 	all, err := Good(issued)
 	if err != nil {
 		return nil, err
@@ -116,24 +133,41 @@ func digest(about []Statement) ([]byte, error) {
 // SignRoot has a root sign the lists that come after last.
 func SignRoot(root *ca.Issuer, about []Statement, last RootLists, date time.Time, answers Answers) (RootLists, error) {
 	date = date.UTC().Truncate(time.Second)
+	return last.sign(root, about, []window{{date, date.Add(RootLifetime)}, {date, date.Add(AheadLifetime)}}, date, answers)
+}
+
+// A window is the time that a list is made for.
+type window struct{ from, until time.Time }
+
+// sign has a root sign a list for each window.
+func (l RootLists) sign(root *ca.Issuer, about []Statement, windows []window, date time.Time, answers Answers) (RootLists, error) {
 	facts, err := digest(about)
 	if err != nil {
-		return last, err
+		return l, err
 	}
-	next := RootLists{Root: root.ID, Signed: date, Facts: facts}
-	var lists [2]RootList
-	for n, lifetime := range []time.Duration{RootLifetime, AheadLifetime} {
-		next.Number = last.Number + 1 + int64(n)
-		d := draft{issuer: root, last: CRL{ThisUpdate: last.Current.ThisUpdate}, date: date, list: list{Number: next.Number, NextUpdate: date.Add(lifetime)}}
-		if lists[n], err = d.signRoot(about); err == nil && answers != nil {
-			lists[n].Answers, err = answers(root, about, lists[n], date)
+	var lists []RootList
+	for n, w := range windows {
+		number := l.Number + 1 + int64(n)
+		d := draft{issuer: root, last: CRL{ThisUpdate: l.Current.ThisUpdate}, date: w.from, list: list{Number: number, NextUpdate: w.until}}
+		one, err := d.signRoot(about)
+		if err == nil && answers != nil {
+			one.Answers, err = answers(root, about, one, date)
 		}
 		if err != nil {
-			return last, fmt.Errorf("signing the CRL of root %s: %w", root.ID, err)
+			return l, fmt.Errorf("signing the CRL of root %s: %w", root.ID, err)
 		}
+		lists = append(lists, one)
 	}
-	next.Current, next.Ahead = lists[0], &lists[1]
-	return next, nil
+	return newRootLists(root.ID, lists, facts, date), nil
+}
+
+// newRootLists returns lists that follow each other, of which there is at least one.
+func newRootLists(root string, lists []RootList, facts []byte, date time.Time) RootLists {
+	l := RootLists{Root: root, Number: lists[len(lists)-1].Number, Signed: date, Facts: facts, Current: lists[0]}
+	if len(lists) > 1 {
+		l.Ahead, l.Later = &lists[1], lists[2:]
+	}
+	return l
 }
 
 func (d *draft) signRoot(about []Statement) (RootList, error) {

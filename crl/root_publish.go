@@ -16,6 +16,10 @@ type RootState struct {
 	RootLists
 	Online bool // its key is here
 	Late   bool // the lists do not say of its issuers what the store says
+
+	// Unlisted are the identifiers of issuers that are revoked, and are not on the list that
+	// is published.
+	Unlisted []string
 }
 
 // Roots returns the roots as of the last [Publisher.PublishRoots].
@@ -87,13 +91,17 @@ func (p *Publisher) publishRoots(ctx context.Context, all bool) error {
 			next, err = p.nextRoot(d, online, date)
 			errs = append(errs, err)
 		}
-		if next.Number != d.last.Number || next.Current.Number != d.last.Current.Number {
-			if err := p.db.Update(ctx, d.replace(next)); err != nil {
+		if next.Number != d.last.Number {
+			if err := p.db.Update(ctx, func(tx storage.Tx) error { return next.Replace(tx, d.last) }); err != nil {
 				return fmt.Errorf("storing the CRL of root %s: %w", d.ID, err)
 			}
 		}
 		next.Root = d.ID
-		states = append(states, RootState{next, online, !bytes.Equal(next.Facts, d.facts)})
+		state := RootState{RootLists: next.at(date), Online: online, Late: !bytes.Equal(next.Facts, d.facts)}
+		if state.Late {
+			state.Unlisted = state.unlisted(d.Root, d.about)
+		}
+		states = append(states, state)
 	}
 	p.last.Store(&last)
 	p.roots.Store(&states)
@@ -107,10 +115,10 @@ func draftRoots(tx storage.Tx) (drafts []rootDraft, err error) {
 	}
 	for _, r := range roots {
 		d := rootDraft{Root: r}
-		if d.last, err = rootTable.Get(tx, r.ID); err != nil && !errors.Is(err, storage.ErrNotFound) {
+		if d.last, err = lastOf(tx, r.ID); err != nil {
 			return nil, err
 		}
-		if d.about, err = statements(tx, r.Issued); err != nil {
+		if d.about, err = Statements(tx, r.Issued); err != nil {
 			return nil, err
 		}
 		if d.facts, err = digest(d.about); err != nil {
@@ -124,18 +132,10 @@ func draftRoots(tx storage.Tx) (drafts []rootDraft, err error) {
 // nextRoot returns the lists that come after the last ones, which are the last ones if
 // nobody can sign. It returns usable lists with an error, too.
 func (p *Publisher) nextRoot(d rootDraft, online bool, date time.Time) (RootLists, error) {
-	var err error
-	if online {
-		var next RootLists
-		if next, err = p.signRoot(d, date); err == nil {
-			return next, nil
-		}
+	if !online {
+		return d.last, nil
 	}
-	last := d.last
-	if half := last.Current.NextUpdate.Add(-RootLifetime / 2); last.Ahead != nil && !date.Before(half) {
-		last.Current, last.Ahead = *last.Ahead, nil
-	}
-	return last, err
+	return p.signRoot(d, date)
 }
 
 // signRoot does not sign by a clock that is wrong: these lists would live too long.
@@ -148,18 +148,4 @@ func (p *Publisher) signRoot(d rootDraft, date time.Time) (RootLists, error) {
 		return d.last, fmt.Errorf("the CRL of root %s is not signed: %w", d.ID, err)
 	}
 	return SignRoot(root, d.about, d.last, date, p.Answers)
-}
-
-// replace stores lists in the place of the last ones, if those are still the last.
-func (d rootDraft) replace(next RootLists) func(storage.Tx) error {
-	return func(tx storage.Tx) error {
-		stored, err := rootTable.Get(tx, d.ID)
-		if err != nil && !errors.Is(err, storage.ErrNotFound) {
-			return err
-		}
-		if stored.Number != d.last.Number || stored.Current.Number != d.last.Current.Number {
-			return fmt.Errorf("%w: CRL %d of root %s is signed", errOvertaken, stored.Number, d.ID)
-		}
-		return next.Record(tx)
-	}
 }

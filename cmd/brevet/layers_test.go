@@ -39,7 +39,7 @@ var layers = map[string]string{
 	"ca/catest":                "ca agents/policy agents/components agents/clock agents storage/bolt storage/audit storage/keys storage storage/keys/file",
 	"ca/acme":                  "agents/admission ca agents/policy agents/components agents/clock agents storage pqc/jose/strict pqc/jose storage/audit",
 	"crl/ocsp":                 "pqc/jose/strict crl ca agents/clock agents storage storage/audit",
-	"crl":                      "ca agents/clock agents storage",
+	"crl":                      "ca agents/clock agents storage pqc/pkix",
 	"tokens/oauth":             "agents/admission tokens agents/policy agents storage/audit storage pqc pqc/jose",
 	"tokens/tokenstest":        "tokens storage/audit storage pqc",
 	"tokens":                   "agents/policy agents/clock agents storage/audit storage/keys storage pqc agents/secret pqc/jose pqc/jose/strict",
