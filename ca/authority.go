@@ -3,12 +3,10 @@ package ca
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -23,58 +21,25 @@ type Authority struct {
 	// Parent is the ID of the CA that signed the certificate, if that is not the
 	// root. Versions that do not know it leave out the CAs in between.
 	Parent string `json:"parent,omitempty"`
+
+	// Withdrawn is when an operator withdrew a root. It is not published any more.
+	Withdrawn time.Time `json:"withdrawn,omitzero"`
 }
 
-// authorities holds every root and issuing CA that was ever made.
-const authorities = storage.Table[Authority]("authorities")
-
-func getAuthority(tx storage.Tx, id string) (Authority, error) {
-	a, err := authorities.Get(tx, id)
-	if errors.Is(err, storage.ErrNotFound) {
-		return a, fmt.Errorf("there is no certificate for the key %s: %w", id, err)
-	}
-	return a, err
-}
-
-// maxDepth limits the CAs in one chain; no hierarchy needs as many. It ends the
-// walk through records that name each other in a circle.
-const maxDepth = 8
-
-// Chain returns the DER certificate of an issuing CA, at work or retired, by its
-// identifier, and after it those of the CAs above, without the root.
-func Chain(tx storage.Tx, id string) ([][]byte, error) {
-	line, err := lineage(tx, id)
-	if err != nil {
-		return nil, err
-	}
-	chain := make([][]byte, len(line))
-	for i, a := range line {
-		chain[i] = a.Certificate
-	}
-	return chain, nil
-}
-
-// lineage returns a CA and those above it, without the root.
-func lineage(tx storage.Tx, id string) ([]Authority, error) {
-	var line []Authority
-	for len(line) < maxDepth {
-		a, err := getAuthority(tx, id)
-		if err != nil {
-			return nil, err
-		}
-		if line = append(line, a); a.Parent == "" || a.Parent == a.Root {
-			return line, nil
-		}
-		id = a.Parent
-	}
-	return nil, fmt.Errorf("more than %d CAs are above %s: their records must be damaged", maxDepth, line[0].ID)
-}
-
-// The common name of a CA is the authority's name and one of these.
+// The common name of a root is the authority's name and one of these. After the first
+// root of a purpose, the number of the root follows: names of CAs must differ.
 const (
 	rootSuffix      = " Root CA"
 	httpsRootSuffix = " HTTPS" + rootSuffix
 )
+
+// nameIn returns the authority's name in the common name of a root.
+func nameIn(cn string) string {
+	if short := strings.TrimRight(cn, "0123456789"); strings.HasSuffix(short, rootSuffix+" ") {
+		cn = strings.TrimSuffix(short, " ")
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(cn, httpsRootSuffix), rootSuffix)
+}
 
 // caBackdate is how far the notBefore of a CA certificate lies before the time at
 // which it is made: devices with a slow clock should trust it at once.
@@ -83,16 +48,24 @@ const caBackdate = time.Hour
 // NewRoot makes the self-signed certificate of a root, which allows one CA below it
 // (RFC 5280, section 4.2.1.9). Its key may also sign OCSP answers about that CA.
 func NewRoot(name string, s Signer, lifetime time.Duration, now time.Time) (Authority, error) {
-	return newRoot(name+rootSuffix, s, nil, lifetime, now)
+	return newRoot(keys.Root, name, 1, s, lifetime, now)
 }
 
 // NewHTTPSRoot makes the certificate of the root of the authority's own HTTPS, which
 // vouches only for the certificates of servers.
 func NewHTTPSRoot(name string, s Signer, lifetime time.Duration, now time.Time) (Authority, error) {
-	return newRoot(name+httpsRootSuffix, s, extKeyUsage(oidServerAuth), lifetime, now)
+	return newRoot(keys.HTTPSRoot, name, 1, s, lifetime, now)
 }
 
-func newRoot(name string, s Signer, more []byte, lifetime time.Duration, now time.Time) (Authority, error) {
+// newRoot makes the certificate of the nth root of its purpose.
+func newRoot(p keys.Purpose, name string, n int, s Signer, lifetime time.Duration, now time.Time) (Authority, error) {
+	var more []byte
+	if name += rootSuffix; p == keys.HTTPSRoot {
+		name, more = strings.TrimSuffix(name, rootSuffix)+httpsRootSuffix, extKeyUsage(oidServerAuth)
+	}
+	if n > 1 {
+		name += fmt.Sprintf(" %d", n)
+	}
 	id, err := keys.SubjectKeyID(s.PublicKey())
 	if err != nil {
 		return Authority{}, err
@@ -152,24 +125,6 @@ func newAuthority(s Signer, t *tbsCertificate, id, root string) (Authority, erro
 // answers about those CAs. All of this is published at baseURL, as in [Config].
 func RootIssuer(a Authority, s Signer, baseURL string) (*Issuer, error) {
 	return newIssuer([]Authority{a}, s, strings.TrimSuffix(baseURL, "/"))
-}
-
-// PutAuthority records a root or an issuing CA.
-func PutAuthority(tx storage.Tx, a Authority) error { return authorities.Put(tx, a.ID, a) }
-
-// Authorities returns every root and issuing CA on record.
-func Authorities(tx storage.Tx) (roots, issuers []Authority, err error) {
-	for a, err := range authorities.Scan(tx, "") {
-		if err != nil {
-			return nil, nil, err
-		}
-		if a.ID == a.Root {
-			roots = append(roots, a)
-		} else {
-			issuers = append(issuers, a)
-		}
-	}
-	return roots, issuers, nil
 }
 
 func join(parts ...[]byte) []byte {

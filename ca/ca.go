@@ -83,7 +83,7 @@ func New(c Config) (*CA, error) {
 type Issuer struct {
 	ID     string // hexadecimal subject key identifier
 	KeyID  []byte
-	Chain  [][]byte // DER: its own certificate, then those of the CAs above it, without the root
+	Chain  [][]byte // DER: its own certificate, then those of the CAs above it, without the roots; of a CA that several roots have certified all
 	Signer Signer
 
 	// When the whole chain is valid: an issuer is of no use without the CAs above it.

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"slices"
@@ -406,14 +407,14 @@ func TestAuthorityMustBeWhole(t *testing.T) {
 	_, err = ca.New(bad)
 	refused(t, "no key file", err, nil, "issuer key has no file")
 
-	id := w.CA.Issuer().ID
+	id, root := w.CA.Issuer().ID, fmt.Sprintf("%x", w.root.SubjectKeyId)
 	w.Update(func(tx storage.Tx) error {
-		return ca.PutAuthority(tx, ca.Authority{ID: id, Root: id, Certificate: w.root.Raw})
+		return ca.PutAuthority(tx, ca.Authority{ID: id, Root: root, Certificate: w.root.Raw})
 	})
 	_, err = ca.New(config)
 	refused(t, "another's certificate", err, nil, "is not the one in its certificate")
 	w.Update(func(tx storage.Tx) error {
-		return ca.PutAuthority(tx, ca.Authority{ID: id, Certificate: []byte("junk")})
+		return ca.PutAuthority(tx, ca.Authority{ID: id, Root: root, Certificate: []byte("junk")})
 	})
 	_, err = ca.New(config)
 	refused(t, "junk", err, nil, "reading the issuer's certificate")
@@ -438,7 +439,7 @@ func TestRotatedIssuer(t *testing.T) {
 	old := w.CA.Issuer()
 	w.now = w.now.Add(time.Hour)
 	next, _ := w.Generate(keys.Issuer, keys.ECDSAP384)
-	authority := must(w.NextIssuer(context.Background(), next, 24*time.Hour))(t)
+	authority := must(w.NextIssuer(context.Background(), next, 24*time.Hour))(t)[0]
 	w.Update(func(tx storage.Tx) error {
 		_, err1 := ca.Purposes().Record(tx, next, keys.StateNext, w.now)
 		err2 := ca.PutAuthority(tx, authority)

@@ -84,7 +84,7 @@ func (ca *CA) Former(ctx context.Context, k keys.Key) (*Issuer, error) {
 	return newIssuer(line, s, ca.baseURL)
 }
 
-// A certified is an issuing key and its certificate, with the CAs above it.
+// A certified is an issuing key and its certificates, with those of the CAs above it.
 type certified struct {
 	key  keys.Key
 	line []Authority
@@ -190,7 +190,7 @@ func (ca *CA) atWork(tx storage.Tx) (issuing []certified, https string, err erro
 }
 
 // Stock reports whether stock TLS clients can verify what the active issuer
-// signs: all keys from its own up to the root's are classical. They may have
+// signs: all keys from its own up to the roots' are classical. They may have
 // alternative keys beside them.
 func Stock(tx storage.Tx) (bool, error) {
 	issuer, err := keys.Active(tx, keys.Issuer)
@@ -201,11 +201,14 @@ func Stock(tx storage.Tx) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	root, err := getAuthority(tx, line[0].Root)
-	if err != nil {
-		return false, fmt.Errorf("finding the root of issuer %s: %w", issuer.ID, err)
+	for _, a := range line {
+		root, err := getAuthority(tx, a.Root)
+		if err != nil {
+			return false, fmt.Errorf("finding the root of issuer %s: %w", issuer.ID, err)
+		}
+		line = append(line, root)
 	}
-	for _, a := range append(line, root) {
+	for _, a := range line {
 		c, err := pkix.ParseCertificate(a.Certificate)
 		if err != nil {
 			return false, fmt.Errorf("reading the certificate of CA %s: %w", a.ID, err)

@@ -3,6 +3,7 @@ package ca
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -24,18 +25,25 @@ func UnderRoot(root, issuer keys.Algorithm) string {
 // plain reports whether a makes no post-quantum signatures at all.
 func plain(a keys.Algorithm) bool { return a.Classical() && a.Alternative() == "" }
 
-// A Root is a root on record, with the issuing CAs that it has signed.
+// A Root is a root on record, with what it has signed: certificates of issuing CAs, and
+// cross-certificates of other roots.
 type Root struct {
 	Authority
-	Key    keys.Key
+	Key    keys.Key // the zero Key if it is somebody else's
 	Issued []Authority
 }
 
-// Roots returns the roots whose keys are this authority's.
+// Roots returns the roots whose keys are this authority's, also those that were withdrawn.
 func Roots(tx storage.Tx) ([]Root, error) {
-	above, issuers, err := Authorities(tx)
+	above, issued, err := Authorities(tx)
 	if err != nil {
 		return nil, err
+	}
+	for a, err := range further.Scan(tx, "") {
+		if err != nil {
+			return nil, err
+		}
+		issued = append(issued, a)
 	}
 	var roots []Root
 	for _, a := range above {
@@ -47,8 +55,8 @@ func Roots(tx storage.Tx) ([]Root, error) {
 			return nil, err
 		}
 		r := Root{Authority: a, Key: k}
-		for _, i := range issuers {
-			if i.Root == a.ID && (i.Parent == "" || i.Parent == a.ID) {
+		for _, i := range issued {
+			if i.Root == a.ID && i.belowRoot() {
 				r.Issued = append(r.Issued, i)
 			}
 		}
@@ -57,16 +65,42 @@ func Roots(tx storage.Tx) ([]Root, error) {
 	return roots, nil
 }
 
+// Above returns the published roots of this authority that certify the issuers of a
+// purpose, the one that leads first. The https-issuers are certified by the https-roots
+// and by every other root that stock TLS clients know.
+func Above(tx storage.Tx, p keys.Purpose) ([]Root, error) {
+	all, err := PublishedRoots(tx)
+	if err != nil {
+		return nil, err
+	}
+	https := p == keys.HTTPSIssuer && slices.ContainsFunc(all, func(r Root) bool { return r.Key.Purpose == keys.HTTPSRoot })
+	var above []Root
+	for _, r := range all {
+		switch r.Key.Purpose {
+		case keys.Root:
+			if !https || r.Key.Algorithm.Classical() {
+				above = append(above, r)
+			}
+		case keys.HTTPSRoot:
+			if https {
+				above = append(above, r)
+			}
+		}
+	}
+	if len(above) == 0 {
+		return nil, fmt.Errorf("finding the root: %w", storage.ErrNotFound)
+	}
+	return above, nil
+}
+
 // Online reports whether the private key of a root is here. An operator may keep it
 // elsewhere.
 func (ca *CA) Online(r Root) (bool, error) { return ca.keys.Has(r.Key) }
 
 // Open unseals the key of a root and returns it as an issuer. Nothing keeps the
 // issuer in memory.
-func (ca *CA) Open(r Root) (*Issuer, error) { return ca.open(r.Key, r.Authority) }
-
-func (ca *CA) open(key keys.Key, root Authority) (*Issuer, error) {
-	private, err := ca.keys.Signer(key)
+func (ca *CA) Open(r Root) (*Issuer, error) {
+	private, err := ca.keys.Signer(r.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -74,5 +108,5 @@ func (ca *CA) open(key keys.Key, root Authority) (*Issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return RootIssuer(root, s, ca.baseURL)
+	return RootIssuer(r.Authority, s, ca.baseURL)
 }

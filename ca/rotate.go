@@ -3,60 +3,60 @@ package ca
 import (
 	"context"
 	"crypto/x509"
-	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// NextIssuer has the root sign the certificate of a new issuing key. Only then does
-// a running authority unseal its root key. If the authority's HTTPS has a root of
-// its own, that root signs the issuers for HTTPS.
-func (ca *CA) NextIssuer(ctx context.Context, k keys.Key, lifetime time.Duration) (Authority, error) {
-	key, root, name, err := ca.above(ctx, k.Purpose)
+// NextIssuer has each root that is published sign a certificate of a new issuing key. Only
+// then does a running authority unseal its root keys. See [Above] for which roots sign.
+func (ca *CA) NextIssuer(ctx context.Context, k keys.Key, lifetime time.Duration) ([]Authority, error) {
+	roots, name, err := ca.above(ctx, k.Purpose)
 	if err != nil {
-		return Authority{}, err
+		return nil, err
 	}
-	issuer, err := ca.open(key, root)
-	if err != nil {
-		return Authority{}, err
+	var certs []Authority
+	for _, r := range roots {
+		root, err := ca.Open(r)
+		if err != nil {
+			return nil, err
+		}
+		c, err := NewIssuing(name, k, root, lifetime, ca.clock.Now())
+		if err != nil {
+			return nil, err
+		}
+		certs = append(certs, c)
 	}
-	return NewIssuing(name, k, issuer, lifetime, ca.clock.Now())
+	return certs, nil
 }
 
-// RootOnline reports whether the key of the root above the issuers of a purpose is here.
+// RootOnline reports whether the keys of the roots above the issuers of a purpose are here.
 func (ca *CA) RootOnline(ctx context.Context, p keys.Purpose) (bool, error) {
-	key, _, _, err := ca.above(ctx, p)
+	roots, _, err := ca.above(ctx, p)
 	if err != nil {
 		return false, err
 	}
-	return ca.keys.Has(key)
+	for _, r := range roots {
+		if online, err := ca.Online(r); err != nil || !online {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
-// above returns the root above the issuers of a purpose, and the authority's name.
-func (ca *CA) above(ctx context.Context, p keys.Purpose) (key keys.Key, root Authority, name string, err error) {
+// above returns the roots above the issuers of a purpose, and the authority's name.
+func (ca *CA) above(ctx context.Context, p keys.Purpose) (roots []Root, name string, err error) {
 	err = ca.db.View(ctx, func(tx storage.Tx) (err error) {
-		key, err = keys.Active(tx, keys.Root)
-		if p == keys.HTTPSIssuer {
-			if https, err2 := keys.Active(tx, keys.HTTPSRoot); !errors.Is(err2, storage.ErrNotFound) {
-				key, err = https, err2
-			}
-		}
-		if err != nil {
-			return err
-		}
-		root, err = getAuthority(tx, key.ID)
+		roots, err = Above(tx, p)
 		return err
 	})
 	if err != nil {
-		return key, root, "", fmt.Errorf("finding the root: %w", err)
+		return nil, "", err
 	}
-	cert, err := x509.ParseCertificate(root.Certificate)
+	cert, err := x509.ParseCertificate(roots[0].Certificate)
 	if err != nil {
-		return key, root, "", err
+		return nil, "", err
 	}
-	return key, root, strings.TrimSuffix(strings.TrimSuffix(cert.Subject.CommonName, httpsRootSuffix), rootSuffix), nil
+	return roots, nameIn(cert.Subject.CommonName), nil
 }

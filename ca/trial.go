@@ -67,10 +67,11 @@ func (ca *CA) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (*Tri
 }
 
 func (ca *CA) trialIssuer(ctx context.Context, p keys.Purpose, a keys.Algorithm) (*Issuer, error) {
-	like, _, name, err := ca.above(ctx, p)
+	roots, name, err := ca.above(ctx, p)
 	if err != nil {
 		return nil, err
 	}
+	like := roots[0].Key
 	rootSigner, _, err := trialKey(like.Purpose, like.Algorithm, ca.clock.Now())
 	if err != nil {
 		return nil, err
@@ -79,11 +80,7 @@ func (ca *CA) trialIssuer(ctx context.Context, p keys.Purpose, a keys.Algorithm)
 	if err != nil {
 		return nil, err
 	}
-	newRoot := NewRoot
-	if like.Purpose == keys.HTTPSRoot {
-		newRoot = NewHTTPSRoot
-	}
-	root, err := newRoot(name, rootSigner, time.Hour, ca.clock.Now())
+	root, err := newRoot(like.Purpose, name, 1, rootSigner, time.Hour, ca.clock.Now())
 	if err != nil {
 		return nil, err
 	}

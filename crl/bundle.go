@@ -108,11 +108,11 @@ func (p *Publisher) Bundle(ctx context.Context) (Bundle, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.files != files || b.roots != roots {
-		b.files, b.roots, b.Bundle = files, roots, newBundle(*files, p.Stored())
+		b.files, b.roots, b.Bundle = files, roots, newBundle(*files, p.stored(p.Roots()))
 	}
 	now := p.clock.Shown()
 	for _, r := range *roots {
-		if !now.Before(r.Current.NextUpdate) {
+		if !r.Withdrawn && !now.Before(r.Current.NextUpdate) {
 			return Bundle{}, fmt.Errorf("%w: the root %s has signed none that is valid", ErrIncomplete, r.Root)
 		}
 	}

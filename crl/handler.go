@@ -36,9 +36,9 @@ func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", c.ThisUpdate, bytes.NewReader(c.DER))
 }
 
-// rootLists returns the lists of roots that are published.
-func (p *Publisher) rootLists() (all []*CRL) {
-	for _, r := range p.Roots() {
+// rootLists returns the lists that these roots have published.
+func rootLists(roots []RootState) (all []*CRL) {
+	for _, r := range roots {
 		if l := r.Current; l.Number > 0 {
 			all = append(all, &CRL{
 				Issuer: r.Root, Number: l.Number, ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Entries: l.Entries, DER: l.DER, sameDate: true,

@@ -62,8 +62,11 @@ func lastLists(tx storage.Tx, now time.Time) (all []*CRL, err error) {
 
 // Stored returns the lists that are stored whole: those of roots, and the last ones of
 // issuers whose keys are destroyed.
-func (p *Publisher) Stored() []*CRL {
-	all := p.rootLists()
+func (p *Publisher) Stored() []*CRL { return p.stored(p.allRoots()) }
+
+// stored is Stored for some roots.
+func (p *Publisher) stored(roots []RootState) []*CRL {
+	all := rootLists(roots)
 	if last := p.last.Load(); last != nil {
 		all = slices.Concat(all, *last)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/ca"
@@ -14,16 +15,21 @@ import (
 // A RootState is a root with what is published of it.
 type RootState struct {
 	RootLists
-	Online bool // its key is here
-	Late   bool // the lists do not say of its issuers what the store says
+	Online    bool // its key is here
+	Late      bool // the lists do not say of its issuers what the store says
+	Withdrawn bool // it signs no more; its last lists are published until they end
 
 	// Unlisted are the identifiers of issuers that are revoked, and are not on the list that
 	// is published.
 	Unlisted []string
 }
 
-// Roots returns the roots as of the last [Publisher.PublishRoots].
+// Roots returns the roots that are not withdrawn, as of the last [Publisher.PublishRoots].
 func (p *Publisher) Roots() []RootState {
+	return slices.DeleteFunc(slices.Clone(p.allRoots()), func(r RootState) bool { return r.Withdrawn })
+}
+
+func (p *Publisher) allRoots() []RootState {
 	if all := p.roots.Load(); all != nil {
 		return *all
 	}
@@ -34,10 +40,11 @@ func (p *Publisher) Roots() []RootState {
 // list that says the same. It is nil if no root has one that may be used now.
 func (p *Publisher) Answer(certID []byte) (*Answer, *RootState) {
 	now := p.clock.Shown()
-	for n, r := range p.Roots() {
+	all := p.allRoots()
+	for n, r := range all {
 		for i, a := range r.Current.Answers {
 			if bytes.Equal(a.CertID, certID) && now.Before(r.Current.NextUpdate) {
-				return &r.Current.Answers[i], &p.Roots()[n]
+				return &r.Current.Answers[i], &all[n]
 			}
 		}
 	}
@@ -84,7 +91,9 @@ func (p *Publisher) publishRoots(ctx context.Context, all bool) error {
 	var states []RootState
 	var errs []error
 	for _, d := range drafts {
+		withdrawn := !d.Withdrawn.IsZero()
 		online, err := p.ca.Online(d.Root)
+		online = online && !withdrawn
 		errs = append(errs, err)
 		next := d.last
 		if all && online || d.last.due(d.facts, date) {
@@ -97,7 +106,7 @@ func (p *Publisher) publishRoots(ctx context.Context, all bool) error {
 			}
 		}
 		next.Root = d.ID
-		state := RootState{RootLists: next.at(date), Online: online, Late: !bytes.Equal(next.Facts, d.facts)}
+		state := RootState{RootLists: next.at(date), Online: online, Late: !withdrawn && !bytes.Equal(next.Facts, d.facts), Withdrawn: withdrawn}
 		if state.Late {
 			state.Unlisted = state.unlisted(d.Root, d.about)
 		}

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"testing"
 	"time"
@@ -95,13 +96,57 @@ func (a *Authority) Rotate(p keys.Purpose, algorithm keys.Algorithm, lifetime ti
 	a.check(err)
 	a.Update(func(tx storage.Tx) error {
 		_, err1 := purposes.Record(tx, next, keys.StateNext, a.Now())
-		err2 := ca.PutAuthority(tx, issuing)
+		var err2 error
+		for _, c := range issuing {
+			err2 = errors.Join(err2, ca.PutAuthority(tx, c))
+		}
 		_, err3 := purposes.Promote(tx, next.ID, a.Now())
 		return errors.Join(err1, err2, err3)
 	})
 	a.check(a.CA.Reload())
-	a.learn(issuing)
+	a.learn(issuing[0])
 	return next
+}
+
+// Succeed makes a new root beside the one that leads. It leads itself if it is active.
+func (a *Authority) Succeed(algorithm keys.Algorithm) (key keys.Key, root *x509.Certificate) {
+	a.T.Helper()
+	key, signer := a.Generate(keys.Root, algorithm)
+	s := ca.Succession{Key: key, Signer: signer, Purposes: 1}
+	a.View(func(tx storage.Tx) error {
+		roots, err := ca.PublishedRoots(tx)
+		s.Vouch, s.Like = roots, roots[0]
+		return err
+	})
+	working, err := a.CA.AtWork(context.Background())
+	a.check(err)
+	for _, w := range working {
+		s.Issuers = append(s.Issuers, w.Authority)
+	}
+	made, err := a.CA.Succeed(s)
+	a.check(err)
+	a.Update(func(tx storage.Tx) error {
+		_, err := purposes.Record(tx, key, keys.StateNext, a.Now())
+		for _, c := range made {
+			err = errors.Join(err, ca.PutAuthority(tx, c))
+		}
+		return err
+	})
+	a.check(a.CA.Reload())
+	root, err = x509.ParseCertificate(made[0].Certificate)
+	a.check(err)
+	return key, root
+}
+
+// Withdraw ends the first root. The other one leads.
+func (a *Authority) Withdraw(next keys.Key) {
+	a.T.Helper()
+	a.Update(func(tx storage.Tx) error {
+		_, err := purposes.PromoteEarly(tx, next.ID, a.Now())
+		old := hex.EncodeToString(a.Root.SubjectKeyId)
+		return errors.Join(err, ca.WithdrawRoot(tx, old, agents.Cutoff{At: a.Now(), Reason: agents.CessationOfOperation}))
+	})
+	a.check(a.CA.Reload())
 }
 
 // Ask is a request for a certificate as the server makes it.

@@ -257,13 +257,13 @@ func needsSibling(tx storage.Tx, p keys.Purpose, a keys.Algorithm) (bool, error)
 
 // A successor is a key that is about to be put to work.
 type successor struct {
-	purpose     keys.Purpose
-	algorithm   keys.Algorithm
-	key         keys.Key
-	certificate *ca.Authority // of a CA
+	purpose      keys.Purpose
+	algorithm    keys.Algorithm
+	key          keys.Key
+	certificates []ca.Authority // of a CA
 }
 
-// prepare makes the key and, for an issuer, the certificate.
+// prepare makes the key and, for an issuer, the certificates.
 func (a *Authority) prepare(ctx context.Context, next *successor, now time.Time) (err error) {
 	if next.key, _, err = a.Keys.Generate(next.purpose, next.algorithm, now); err != nil {
 		return err
@@ -273,13 +273,9 @@ func (a *Authority) prepare(ctx context.Context, next *successor, now time.Time)
 		return err
 	}
 	if spec.Rotation == keys.ByRoot {
-		issuer, err := a.CA.NextIssuer(ctx, next.key, issuerLifetime)
-		if err != nil {
-			return err
-		}
-		next.certificate = &issuer
+		next.certificates, err = a.CA.NextIssuer(ctx, next.key, issuerLifetime)
 	}
-	return nil
+	return err
 }
 
 func (next *successor) promote(tx storage.Tx, now time.Time) error {
@@ -288,8 +284,8 @@ func (next *successor) promote(tx storage.Tx, now time.Time) error {
 			return err
 		}
 	}
-	if next.certificate != nil {
-		if err := ca.PutAuthority(tx, *next.certificate); err != nil {
+	for _, c := range next.certificates {
+		if err := ca.PutAuthority(tx, c); err != nil {
 			return err
 		}
 	}

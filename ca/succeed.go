@@ -1,0 +1,139 @@
+package ca
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/brevet-ca/brevet/pqc"
+	"github.com/brevet-ca/brevet/pqc/pkix"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// A Succession is a new root that is about to come beside others.
+type Succession struct {
+	Key      keys.Key
+	Signer   Signer
+	Vouch    []Root      // published ones, with which it exchanges cross-certificates
+	Issuers  []Authority // which it certifies, too
+	Like     Root        // which its name and its lifetime are those of
+	Purposes int         // how many roots of its purpose there have been
+}
+
+// Succeed makes the certificates of a new root: its own first, then those of the issuers
+// that are at work, and then cross-certificates (RFC 9810, section 4.4): of the new root by each old one and
+// the other way round. The issuers keep their keys, so what they signed before can be
+// verified under either root.
+//
+// A cross-certificate proves to whoever trusts one root that the other belongs to the same
+// authority. It is no link of a path: its keyUsage has no keyCertSign, so a thief of the
+// old root's key gains nothing where only the new root is trusted.
+func (ca *CA) Succeed(s Succession) ([]Authority, error) {
+	now := ca.clock.Now()
+	like, err := x509.ParseCertificate(s.Like.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	lifetime := like.NotAfter.Sub(like.NotBefore) - caBackdate
+	root, err := newRoot(s.Key.Purpose, nameIn(like.Subject.CommonName), s.Purposes+1, s.Signer, lifetime, now)
+	if err != nil {
+		return nil, err
+	}
+	made := []Authority{root}
+	self, err := RootIssuer(root, s.Signer, ca.baseURL)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range s.Issuers {
+		c, err := Recertify(i, self, now)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, c)
+	}
+	for _, old := range s.Vouch {
+		above, err := ca.Open(old)
+		if err != nil {
+			return nil, err
+		}
+		newWithOld, err := CrossCertify(root, above, now)
+		if err != nil {
+			return nil, err
+		}
+		oldWithNew, err := CrossCertify(old.Authority, self, now)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, newWithOld, oldWithNew)
+	}
+	return made, nil
+}
+
+// Recertify has another root sign a certificate for the key of an issuing CA. Name, use and
+// end stay the same.
+func Recertify(a Authority, root *Issuer, now time.Time) (Authority, error) {
+	return again(a, root, 0x86, root.extensions, now)
+}
+
+// CrossCertify has one root say that another one is this authority's, too.
+func CrossCertify(a Authority, root *Issuer, now time.Time) (Authority, error) {
+	return again(a, root, 0x02, root.extensions, now) // cRLSign alone
+}
+
+// again makes a certificate like that of a, signed by another root.
+func again(a Authority, root *Issuer, usage byte, more []byte, now time.Time) (Authority, error) {
+	cert, err := pkix.ParseCertificate(a.Certificate)
+	if err != nil {
+		return Authority{}, fmt.Errorf("reading the certificate of CA %s: %w", a.ID, err)
+	}
+	if k := cert.AlternativeKey(); k != nil {
+		alternative, err := alternativeKey(pqc.MarshalPKIXPublicKey(k))
+		if err != nil {
+			return Authority{}, err
+		}
+		more = join(more, alternative)
+	}
+	if slices.Contains(cert.X509.ExtKeyUsage, x509.ExtKeyUsageServerAuth) {
+		more = join(more, extKeyUsage(oidServerAuth))
+	}
+	depth := int64(cert.X509.MaxPathLen)
+	if a.ID == a.Root {
+		depth = 0
+	}
+	end := cert.X509.NotAfter
+	if end.After(root.NotAfter) {
+		end = root.NotAfter
+	}
+	return newAuthority(root.Signer, &tbsCertificate{
+		Issuer: root.subject, Subject: cert.X509.RawSubject, PublicKey: cert.X509.RawSubjectPublicKeyInfo,
+		NotBefore: now.Add(-caBackdate), NotAfter: end,
+		Extensions: join(keyUsage(usage), basicConstraints(depth), subjectKeyID(cert.X509.SubjectKeyId), more),
+	}, hex.EncodeToString(cert.X509.SubjectKeyId), root.ID)
+}
+
+// AtWork returns the CAs below the roots whose certificates agents have or get, without
+// those whose keys are compromised.
+func (ca *CA) AtWork(ctx context.Context) (found []Working, err error) {
+	err = ca.db.View(ctx, func(tx storage.Tx) error {
+		found = nil
+		all, _, err := ca.atWork(tx)
+		for _, c := range all {
+			i := slices.IndexFunc(c.line, Authority.belowRoot)
+			if err := stopped(tx, c.key.ID); err == nil {
+				found = append(found, Working{c.line[i], c.key.Purpose})
+			}
+		}
+		return err
+	})
+	return found, err
+}
+
+// A Working CA is below a root.
+type Working struct {
+	Authority
+	Purpose keys.Purpose // of the issuer that it is, or that is below it
+}
