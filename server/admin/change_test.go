@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
@@ -131,4 +133,52 @@ func (w *world) last(action string) api.Event {
 	}
 	w.t.Fatalf("no %s is on record", action)
 	return api.Event{}
+}
+
+// TestRevocationsOfGroupsShowUnderEachAgent, also of a group that one event cannot name.
+func TestRevocationsOfGroupsShowUnderEachAgent(t *testing.T) {
+	w := newWorld(t)
+	const n = 150
+	for i := range n {
+		w.Add(fmt.Sprintf("member-%03d", i), agents.Change{Owner: new("carol")})
+	}
+	w.Add("bystander", agents.Change{Owner: new("dave")})
+	if _, err := w.Admin.Revoke(t.Context(), api.Selection{Owner: "carol"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Admin.Revoke(t.Context(), api.Selection{IssuedSince: w.Clock.Now().Add(-time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	revocations := func(agent string) (got []api.Event) {
+		t.Helper()
+		err := w.Admin.Events(t.Context(), api.EventFilter{Agent: agent, Action: "credential.revoke"}, func(line json.RawMessage) error {
+			var e api.Event
+			err := json.Unmarshal(line, &e)
+			got = append(got, e)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	parts := map[int64]api.Event{}
+	for i := range n {
+		got := revocations(fmt.Sprintf("member-%03d", i))
+		if len(got) != 1 || got[0].Subject != "owner carol" {
+			t.Fatalf("of member %d: %+v", i, got)
+		}
+		parts[got[0].Details.Part] = got[0]
+	}
+	first, second := parts[0], parts[1]
+	if len(parts) != 2 || first.Details.Selection == nil || first.Details.Counts == nil || second.Details.Selection != nil || second.Details.Counts != nil ||
+		len(first.Details.Agents)+len(second.Details.Agents) != n || first.Request != second.Request || first.Request == "" || first.Seq+1 != second.Seq {
+		t.Errorf("recorded is %+v, then %+v", first, second)
+	}
+	if got := revocations("bystander"); len(got) != 0 {
+		t.Errorf("of one that is in no group: %+v", got)
+	}
+	if got := revocations("bot"); len(got) != 1 || !slices.Contains(got[0].Details.Agents, "bot") {
+		t.Errorf("of one that lost a certificate by its time: %+v", got)
+	}
 }

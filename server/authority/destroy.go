@@ -19,9 +19,10 @@ import (
 type Destruction struct {
 	ID string // of the key
 
-	// Compromised and Counts are as in a [Rotation].
+	// Compromised, Counts and Agents are as in a [Rotation].
 	Compromised bool
 	Counts      audit.Counts
+	Agents      []string
 }
 
 // Key returns the record of a key.
@@ -45,7 +46,7 @@ func (a *Authority) Destroy(ctx context.Context, by policy.Principal, d Destruct
 	now := a.Clock.Now()
 	q := policy.Query{Principal: by, Action: audit.KeyDestroy, Subject: string(k.Purpose), Time: now, Details: audit.Details{From: k.ID}}
 	if d.Compromised {
-		q.Action, q.Details.Counts, ctx = audit.KeyCompromise, &d.Counts, storage.Urgent(ctx)
+		q.Action, q.Details.Counts, q.Details.Agents, ctx = audit.KeyCompromise, &d.Counts, d.Agents, storage.Urgent(ctx)
 	}
 	return a.discard(ctx, q, k, d.Compromised)
 }

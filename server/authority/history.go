@@ -64,7 +64,7 @@ func (h *history) read(events iter.Seq2[audit.Event, error]) error {
 			found = true
 		case e.Seq >= h.size && found:
 			latest = e
-			if e.Decision == audit.Allow && replayed[e.Action] != nil {
+			if e.Decision == audit.Allow && replayed[e.Action] != nil && !e.Continues() {
 				relevant = append(relevant, e)
 			}
 		}

@@ -27,9 +27,11 @@ type Rotation struct {
 	Now       bool           // a key that others cache signs at once, without being announced
 
 	// Compromised says that the old key is stolen: all that it signed is dead for good, and
-	// its private half is destroyed. Counts is what that ends, for the audit log.
+	// its private half is destroyed. Counts is what that ends, and Agents whose it is, for
+	// the audit log.
 	Compromised bool
 	Counts      audit.Counts
+	Agents      []string
 }
 
 // Rotate makes a new key and makes it active. If others cache the public keys of the
@@ -107,7 +109,7 @@ func (r *rotation) done() policy.Done {
 	from, to := r.plan.old.ID, r.id()
 	done := policy.Done{Reasons: []string{"from " + cmp.Or(from, "none") + " to " + cmp.Or(to, "none")}, Details: &audit.Details{From: from, To: to}}
 	if r.Compromised {
-		done.Details.Counts = &r.Counts
+		done.Details.Counts, done.Details.Agents = &r.Counts, r.Agents
 	}
 	if r.plan.perAlgorithm {
 		done.Reasons = append(done.Reasons, "of algorithm "+string(r.plan.algorithm))

@@ -24,7 +24,7 @@ func (s *Service) rotateCompromised(ctx context.Context, p policy.Principal, ask
 	if err != nil {
 		return api.Rotated{}, err
 	}
-	asked.Counts = *counts(count(ended, s.Clock.Now(), 0))
+	asked.Counts, asked.Agents = *counts(count(ended, s.Clock.Now(), 0)), named(holders(ended))
 	id, err := s.Authority.Rotate(ctx, p, asked)
 	if err != nil {
 		return api.Rotated{}, err
@@ -62,7 +62,7 @@ func (s *Service) destroyKey(ctx context.Context, p policy.Principal, in api.Des
 		if ended, err = s.signedBy(ctx, k.ID); err != nil {
 			return api.Destroyed{}, err
 		}
-		asked.Counts = *counts(count(ended, s.Clock.Now(), 0))
+		asked.Counts, asked.Agents = *counts(count(ended, s.Clock.Now(), 0)), named(holders(ended))
 	}
 	if err := s.Authority.Destroy(ctx, p, asked); err != nil {
 		return api.Destroyed{}, err

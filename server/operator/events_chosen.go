@@ -93,9 +93,9 @@ func (c *chooser) acts(a audit.Action) bool {
 	return ok && (c.Action == "" || rest == "" || rest[0] == '.')
 }
 
-// about reports whether the agent is the actor or the subject.
+// about reports whether the agent is the actor, the subject, or one of those touched.
 func (c *chooser) about(e *audit.Event) bool {
-	return c.Agent == "" || e.Subject == c.Agent || e.Actor == c.id
+	return c.Agent == "" || e.Actor == c.id || e.Concerns(c.Agent)
 }
 
 // block is how many events are looked at together on the way back.

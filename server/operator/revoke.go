@@ -168,6 +168,10 @@ func (s *Service) revoke(ctx context.Context, p policy.Principal, in api.Selecti
 			return err
 		}
 		d.Counts = counts(left.counted(count(ended, now, len(opened))))
+		var err error
+		if d.Agents, err = chosen.touched(tx, ended, opened, left); err != nil {
+			return err
+		}
 		return chosen.cut(tx, ended, agents.Cutoff{At: now, Reason: why})
 	}
 	if err := s.cutOff(ctx, p, what); err != nil {

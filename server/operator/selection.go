@@ -137,17 +137,26 @@ func (s selection) cut(tx storage.Tx, ended []holding, c agents.Cutoff) error {
 	return s.cutAgents(tx, c)
 }
 
-// cutAgents gives each agent that the selection is about the cutoff.
-func (s selection) cutAgents(tx storage.Tx, c agents.Cutoff) error {
-	s.IssuedBefore = time.Time{} // the rest of s chooses agents
-	var chosen []agents.Name
+// members returns the agents that the selection is about, whenever their credentials were
+// issued.
+func (s selection) members(tx storage.Tx) (chosen []agents.Name, err error) {
+	s.IssuedBefore, s.IssuedSince = time.Time{}, time.Time{} // the rest of s chooses agents
 	for a, err := range agents.All(tx) {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if a.Name != agents.Authority && s.chooses(a, agents.Credential{}) {
 			chosen = append(chosen, a.Name)
 		}
+	}
+	return chosen, nil
+}
+
+// cutAgents gives each agent that the selection is about the cutoff.
+func (s selection) cutAgents(tx storage.Tx, c agents.Cutoff) error {
+	chosen, err := s.members(tx)
+	if err != nil {
+		return err
 	}
 	for _, n := range chosen {
 		if err := agents.CutAgent(tx, n, c); err != nil {

@@ -87,7 +87,7 @@ var actions = []ActionSpec{
 	{CertificateIssue, "A certificate was asked for: at an enrollment, a renewal, by ACME, by an operator on behalf of the agent, or by the server for itself.",
 		Operator | Agent | System | Bearer, agentName, from("names", "profile", "not_after", "lifetime", "key_thumbprint", "proof", "certificate")},
 	{CertificateRevoke, "One certificate was to be revoked: by an operator, by its agent, or by ACME with its own key.", Operator | Agent | Bearer, "the name of the certificate's agent", from()},
-	{CredentialRevoke, "A selection of credentials was to be revoked.", Operator, "what was selected by", []string{"selection", "counts"}},
+	{CredentialRevoke, "A selection of credentials was to be revoked.", Operator, "what was selected by", []string{"selection", "counts", "agents", "part"}},
 	{TokenMint, "An access token was asked for.", Agent, agentName, from("scopes", "audiences", "not_after", "lifetime", "proof", "certificate")},
 	{TokenRevoke, "One token was to be revoked.", Operator | Agent, "the name of the token's agent", from()},
 	{TokenIntrospect, "A token was to be introspected, and that was refused. Introspections that are allowed are not recorded.", Agent, "the name of the agent that asked", from()},
@@ -108,7 +108,7 @@ var actions = []ActionSpec{
 	{ACMEAuthorizationDeactivate, "An ACME authorization was to be deactivated.", Agent, agentName, from("names")},
 	{ACMERequest, "A request by ACME was refused because of the account or its agent.", Agent | Bearer, agentName, from()},
 
-	{KeyCompromise, "A key was to count as stolen, so that all that it signed is dead, and a new one was to take its place. Without a root at hand there is no new issuer yet.", Operator, "the key's purpose", []string{"from", "to", "counts"}},
+	{KeyCompromise, "A key was to count as stolen, so that all that it signed is dead, and a new one was to take its place. Without a root at hand there is no new issuer yet.", Operator, "the key's purpose", []string{"from", "to", "counts", "agents", "part"}},
 	{KeyAnnounce, "A new key was to be published, which takes the place of the old one once nobody has an older copy of the public keys.", Operator, "the key's purpose", []string{"from", "to"}},
 	{KeyRotate, "A new key took the place of an old one, or was to: by an operator, or by the server when the key was announced for long enough.", Operator | System, "the key's purpose", []string{"from", "to"}},
 	{KeyDestroy, "The private half of a retired key was to be destroyed: by an operator, or by the server when all that it signed was dead.", Operator | System, "the key's purpose", []string{"from", "counts"}},

@@ -50,9 +50,22 @@ const maxSize = 1 << 48
 const usual = 800
 
 // Append adds e at the end of the log and returns it as recorded: with its position, in
-// UTC, with overlong strings cut and malformed ones repaired. The event is in the log
+// UTC, with overlong strings cut and malformed ones repaired. If it names more agents than
+// one event holds, more events follow it: see [Details.Part]. The event is in the log
 // only once the caller's transaction is committed.
 func Append(tx storage.Tx, e Event) (Event, error) {
+	first, more := e.split()
+	recorded, err := add(tx, first)
+	for _, e := range more {
+		if err == nil {
+			_, err = add(tx, e)
+		}
+	}
+	return recorded, err
+}
+
+// add adds one event.
+func add(tx storage.Tx, e Event) (Event, error) {
 	if known[e.Action] == 0 {
 		return Event{}, fmt.Errorf("recording event %q: there is no such action", e.Action)
 	}

@@ -19,7 +19,7 @@ func (e Event) Brief() Event {
 		return e
 	}
 	d := e.Details.shorter(briefList)
-	for _, list := range []*[]string{&d.Scopes, &d.Audiences, &d.Names, &d.Codes, &d.Chain} {
+	for _, list := range []*[]string{&d.Scopes, &d.Audiences, &d.Names, &d.Codes, &d.Chain, &d.Agents} {
 		*list = eachOf(*list, func(s string) string { return cut(s, briefText) })
 	}
 	d.Profile = cut(d.Profile, briefText)

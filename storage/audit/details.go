@@ -47,13 +47,18 @@ type Details struct {
 
 	// Chain names those who delegated to the actor, the first of them first.
 	Chain []string `json:"chain,omitempty"`
+
+	// Agents names those that an operation on many touched. An event that goes on with the
+	// names of an earlier one has a Part, from 1, and no Selection and Counts.
+	Agents []string `json:"agents,omitempty"`
+	Part   int64    `json:"part,omitempty"`
 }
 
 // Clone returns a copy that shares nothing with d.
 func (d *Details) Clone() Details {
 	c := *d
 	c.Scopes, c.Audiences, c.Names = slices.Clone(d.Scopes), slices.Clone(d.Audiences), slices.Clone(d.Names)
-	c.Change, c.Codes, c.Chain = slices.Clone(d.Change), slices.Clone(d.Codes), slices.Clone(d.Chain)
+	c.Change, c.Codes, c.Chain, c.Agents = slices.Clone(d.Change), slices.Clone(d.Codes), slices.Clone(d.Chain), slices.Clone(d.Agents)
 	if d.Selection != nil {
 		c.Selection = new(*d.Selection)
 		c.Selection.Labels = slices.Clone(d.Selection.Labels)
@@ -107,7 +112,7 @@ func (d *Details) recorded() *Details {
 	}
 	c := *d
 	c.Scopes, c.Audiences, c.Names, c.Codes = orNil(c.Scopes), orNil(c.Audiences), orNil(c.Names), orNil(c.Codes)
-	c.Change, c.Chain = orNil(c.Change), orNil(c.Chain)
+	c.Change, c.Chain, c.Agents = orNil(c.Change), orNil(c.Chain), orNil(c.Agents)
 	c.NotAfter = fit(c.NotAfter)
 	if c.Selection != nil {
 		s := *c.Selection
@@ -128,7 +133,7 @@ func (d *Details) recorded() *Details {
 
 // kept reports whether the log would keep d as it is. It need not find out for all.
 func (d *Details) kept() bool {
-	return kept(d.Scopes) && kept(d.Audiences) && kept(d.Names) && kept(d.Codes) && kept(d.Change) && kept(d.Chain) &&
+	return kept(d.Scopes) && kept(d.Audiences) && kept(d.Names) && kept(d.Codes) && kept(d.Change) && kept(d.Chain) && kept(d.Agents) &&
 		d.NotAfter == fit(d.NotAfter) && d.Selection == nil && d.Counts == nil
 }
 
@@ -136,9 +141,9 @@ func kept[T any](list []T) bool { return list == nil || len(list) > 0 }
 
 // empty reports whether no member of d would be written.
 func (d *Details) empty() bool {
-	return len(d.Scopes)+len(d.Audiences)+len(d.Names)+len(d.Change)+len(d.Codes)+len(d.Chain) == 0 &&
+	return len(d.Scopes)+len(d.Audiences)+len(d.Names)+len(d.Change)+len(d.Codes)+len(d.Chain)+len(d.Agents) == 0 &&
 		cmp.Or(d.Profile, d.Peer, d.Principal, d.Person, d.Proof, d.KeyThumbprint, d.Certificate, d.From, d.To, d.File) == "" &&
-		d.NotAfter.IsZero() && d.Lifetime == 0 && d.Size == 0 && d.Selection == nil && d.Counts == nil
+		d.NotAfter.IsZero() && d.Lifetime == 0 && d.Size == 0 && d.Part == 0 && d.Selection == nil && d.Counts == nil
 }
 
 func (s *Selection) empty() bool {
@@ -170,7 +175,7 @@ func (d *Details) each(f func(string) string) *Details {
 		*s = f(*s)
 	}
 	c.Scopes, c.Audiences, c.Names, c.Codes = eachOf(c.Scopes, f), eachOf(c.Audiences, f), eachOf(c.Names, f), eachOf(c.Codes, f)
-	c.Chain = eachOf(c.Chain, f)
+	c.Chain, c.Agents = eachOf(c.Chain, f), eachOf(c.Agents, f)
 	if c.Selection != nil {
 		s := *c.Selection
 		s.Agent, s.Owner, s.Issuer, s.Labels = f(s.Agent), f(s.Owner), f(s.Issuer), eachOf(s.Labels, f)
@@ -202,7 +207,7 @@ func (d *Details) shorter(n int) *Details {
 		return nil
 	}
 	c := *d
-	for _, list := range []*[]string{&c.Scopes, &c.Audiences, &c.Names, &c.Codes, &c.Chain} {
+	for _, list := range []*[]string{&c.Scopes, &c.Audiences, &c.Names, &c.Codes, &c.Chain, &c.Agents} {
 		*list = fewer(*list, n)
 	}
 	if c.Selection != nil {

@@ -107,6 +107,8 @@ func appendDetails(b []byte, d *Details) []byte {
 	o = o.int("size", d.Size)
 	o = o.list("codes", d.Codes)
 	o = o.list("chain", d.Chain)
+	o = o.list("agents", d.Agents)
+	o = o.int("part", d.Part)
 	return o.end()
 }
 

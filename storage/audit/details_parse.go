@@ -89,6 +89,8 @@ func (s *scanner) details() *Details {
 	s.int("size", &d.Size)
 	s.list("codes", &d.Codes)
 	s.list("chain", &d.Chain)
+	s.list("agents", &d.Agents)
+	s.int("part", &d.Part)
 	s.skip("}")
 	return &d
 }

@@ -61,6 +61,11 @@ Details say what was granted. Those of a refusal say what was asked for: ` + "`n
 The log keeps 3 items of each list from a refused agent or stranger, and how many more
 there were.
 
+The member ` + "`agents`" + ` names the agents that an operation on many touched: those that a
+selection chose by owner or label, or else those that lost something. ` + "`brevet audit list --agent`" + `
+finds the event under each of them. One event names 128. Events with the same ` + "`request`" + ` name
+the others. They have the member ` + "`part`" + `, from 1, and neither ` + "`selection`" + ` nor ` + "`counts`" + `.
+
 The member ` + "`proof`" + ` is a code. ` + "`certificate`" + ` is the serial number of the certificate that the
 client authenticated with, or that its token is bound to.
 

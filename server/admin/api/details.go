@@ -30,6 +30,9 @@ type Details struct {
 
 	Codes []string `json:"codes,omitempty"` // the decision's reasons for programs
 	Chain []string `json:"chain,omitempty"` // those who delegated to the actor, the first of them first
+
+	Agents []string `json:"agents,omitempty"` // those that an operation on many touched
+	Part   int64    `json:"part,omitempty"`   // of an event that goes on with the agents of an earlier one, from 1
 }
 
 // Selected says by what an operator chose credentials.

@@ -54,6 +54,9 @@ func Check(t testing.TB, events []audit.Event) {
 		if e.Decision != audit.Allow {
 			listed, wanted = append(slices.Clip(listed), "codes"), append(slices.Clip(refused[e.Action]), "codes")
 		}
+		if e.Continues() {
+			wanted = []string{"agents"}
+		}
 		if e.Actor == "system" {
 			listed, wanted = nil, nil
 		}
