@@ -8,10 +8,6 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// maxCompromised is how many keys of an agent may be revoked as compromised before an
-// operator has to enroll it again. It bounds what an agent can make the store keep.
-const maxCompromised = 100
-
 var (
 	// ErrKeyCompromised says that a key was revoked because it may be compromised. No
 	// certificate has it any more.
@@ -65,10 +61,21 @@ func RememberKey(tx storage.Tx, n Name, hash [32]byte, now time.Time) error {
 	return compromisedCounts.Put(tx, string(n), compromiseCount{n, count.Keys + 1})
 }
 
-// Certifiable returns nil if the agent n may have a certificate for a key. unsettledAt is
-// what [Unsettled] returned when the caller compared the key with the certificates on
-// record.
-func Certifiable(tx storage.Tx, n Name, hash [32]byte, unsettledAt time.Time) error {
+// compromised returns how many keys of an agent were revoked as compromised since an
+// operator last enrolled it.
+func compromised(tx storage.Tx, n Name) (int64, error) {
+	counted, err := compromisedCounts.Has(tx, string(n)) // it rarely is, and Get makes an error of that
+	if err != nil || !counted {
+		return 0, err
+	}
+	count, err := compromisedCounts.Get(tx, string(n))
+	return int64(count.Keys), err
+}
+
+// Certifiable returns nil if the agent n, which has these quotas, may have a certificate for
+// a key. [QuotaCompromised] bounds what an agent can make the store keep. unsettledAt is what
+// [Unsettled] returned when the caller compared the key with the certificates on record.
+func Certifiable(tx storage.Tx, n Name, q Quotas, hash [32]byte, unsettledAt time.Time) error {
 	known, err := compromisedKeys.Has(tx, string(hash[:]))
 	if err != nil {
 		return err
@@ -76,18 +83,12 @@ func Certifiable(tx storage.Tx, n Name, hash [32]byte, unsettledAt time.Time) er
 	if known {
 		return ErrKeyCompromised
 	}
-	counted, err := compromisedCounts.Has(tx, string(n)) // it rarely is, and Get makes an error of that
+	count, err := compromised(tx, n)
 	if err != nil {
 		return err
 	}
-	if counted {
-		count, err := compromisedCounts.Get(tx, string(n))
-		if err != nil {
-			return err
-		}
-		if count.Keys >= maxCompromised {
-			return fmt.Errorf("%w: %d", ErrManyCompromised, count.Keys)
-		}
+	if q.tooMany(count) {
+		return fmt.Errorf("%w: %d", ErrManyCompromised, count)
 	}
 	at, err := Unsettled(tx)
 	if err == nil && !at.IsZero() && !at.Equal(unsettledAt) {
@@ -139,21 +140,23 @@ func (s *Standing) KeyCompromised(c Credential) (bool, error) {
 	return s.Compromised(c.Agent, c.IssuedAt)
 }
 
+// tooMany reports whether that many keys are too many to be revoked as compromised.
+func (q Quotas) tooMany(keys int64) bool {
+	return q != Quotas{} && keys > 0 && keys >= q[QuotaCompromised]
+}
+
 // ManyCompromised returns the agents that get no certificates because too many of their
-// keys were revoked as compromised.
-func ManyCompromised(tx storage.Tx) (names []Name, err error) {
+// keys were revoked as compromised. Agents without quotas of their own have the usual ones.
+func ManyCompromised(tx storage.Tx, usual Quotas) (names []Name, err error) {
 	for c, err := range compromisedCounts.Scan(tx, "") {
 		if err != nil {
 			return nil, err
-		}
-		if c.Keys < maxCompromised {
-			continue
 		}
 		a, err := Get(tx, c.Agent)
 		if err != nil {
 			return nil, err
 		}
-		if a.State != Decommissioned { // it gets none anyway
+		if a.QuotasOf(usual).tooMany(int64(c.Keys)) && a.State != Decommissioned { // it gets none anyway
 			names = append(names, c.Agent)
 		}
 	}

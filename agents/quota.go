@@ -19,16 +19,20 @@ const (
 	QuotaOrders                        // of ACME, without a certificate and not expired
 	QuotaEvents                        // in the audit log, of the last hour
 	QuotaAssertions                    // of OAuth clients, used to introspect and not expired
+	QuotaCompromised                   // keys revoked as compromised since an operator last enrolled the agent
 	quotaKinds
+
+	// timedKinds end by themselves: see usage. The others are counted where they are kept.
+	timedKinds = QuotaCompromised
 )
 
-var quotaNames = [quotaKinds]string{"certificates", "tokens", "orders", "events", "assertions"}
+var quotaNames = [quotaKinds]string{"certificates", "tokens", "orders", "events", "assertions", "compromised_keys"}
 
 func (k QuotaKind) String() string { return quotaNames[k] }
 
 // QuotaKinds returns all kinds.
 func QuotaKinds() []QuotaKind {
-	return []QuotaKind{QuotaCertificates, QuotaTokens, QuotaOrders, QuotaEvents, QuotaAssertions}
+	return []QuotaKind{QuotaCertificates, QuotaTokens, QuotaOrders, QuotaEvents, QuotaAssertions, QuotaCompromised}
 }
 
 // ParseQuotaKind reads what String writes.
@@ -45,7 +49,7 @@ type Quotas [quotaKinds]int64
 // DefaultQuotas are for agents and authorities that have none of their own. A service of a
 // thousand instances, each of which renews its certificate and its token all the time, stays
 // within them.
-var DefaultQuotas = Quotas{QuotaCertificates: 5_000, QuotaTokens: 20_000, QuotaOrders: 1_000, QuotaEvents: 50_000, QuotaAssertions: 20_000}
+var DefaultQuotas = Quotas{QuotaCertificates: 5_000, QuotaTokens: 20_000, QuotaOrders: 1_000, QuotaEvents: 50_000, QuotaAssertions: 20_000, QuotaCompromised: 100}
 
 // QuotasOf returns the quotas of an agent: its own, or else the usual ones.
 func (a Agent) QuotasOf(usual Quotas) Quotas {
@@ -60,7 +64,7 @@ func (a Agent) QuotasOf(usual Quotas) Quotas {
 // ErrQuota says that an agent has as much of something as it may have.
 var ErrQuota = NewRefusal("quota", "the agent has used up its quota", nil)
 
-// A Use is one thing that an agent has until an instant.
+// A Use is one thing that an agent has until an instant. It is not for [QuotaCompromised].
 type Use struct {
 	Kind  QuotaKind
 	Until time.Time
@@ -102,8 +106,11 @@ func Return(tx storage.Tx, n Name, now time.Time, use Use) error {
 // Used returns how much an agent has.
 func Used(tx storage.Tx, n Name, now time.Time) (q Quotas, err error) {
 	u, err := readUsage(tx, n, now)
-	for k := range quotaKinds {
+	for k := range timedKinds {
 		q[k] = u.sum(k)
+	}
+	if err == nil {
+		q[QuotaCompromised], err = compromised(tx, n)
 	}
 	return q, err
 }

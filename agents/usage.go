@@ -13,7 +13,7 @@ import (
 // A usage is how much an agent has of each kind: a few slots of what ends at about the
 // same time, so that what has ended need not be looked for. Each issuance reads and writes
 // one, in the transaction that records the credential.
-type usage [quotaKinds][]slot
+type usage [timedKinds][]slot
 
 // A slot is n things that have all ended at an instant.
 type slot struct{ until, n uint32 } // until is in minutes since epoch
@@ -113,12 +113,12 @@ func (u *usage) UnmarshalBinary(b []byte) error {
 	if len(b) == 0 || b[0] == 0 || b[0] > usageVersion {
 		return fmt.Errorf("usage record begins with %x: this program reads versions 1 to %d", b[:min(1, len(b))], usageVersion)
 	}
-	stored := quotaKinds
+	stored := timedKinds
 	if b[0] == 1 {
 		stored = QuotaAssertions
 	}
 	b = b[1:]
-	all := make([]slot, 0, len(b)/8+int(quotaKinds)) // in one piece, with room to grow for each kind
+	all := make([]slot, 0, len(b)/8+int(timedKinds)) // in one piece, with room to grow for each kind
 	for k := range stored {
 		if len(b) < 2 || len(b)-2 < 8*int(binary.BigEndian.Uint16(b)) {
 			return errUsage

@@ -37,7 +37,7 @@ func TestUsageAgreesWithTheList(t *testing.T) {
 	lifetimes := []time.Duration{time.Minute, 5 * time.Minute, time.Hour, 5 * time.Hour, 90 * 24 * time.Hour}
 	for range 1000 {
 		now = now.Add(time.Duration(r.IntN(60)) * time.Second)
-		use := Use{QuotaKind(r.IntN(int(quotaKinds))), now.Add(lifetimes[r.IntN(len(lifetimes))])}
+		use := Use{QuotaKind(r.IntN(int(timedKinds))), now.Add(lifetimes[r.IntN(len(lifetimes))])}
 		err := db.Update(context.Background(), func(tx storage.Tx) error { return Count(tx, "bot", now, use) })
 		if err != nil {
 			t.Fatal(err)
@@ -57,7 +57,7 @@ func TestUsageAgreesWithTheList(t *testing.T) {
 				most[u.Kind]++
 			}
 		}
-		for k := range quotaKinds {
+		for k := range timedKinds {
 			if used[k] < least[k] || used[k] > most[k]+1 {
 				t.Fatalf("%s: %d are counted, want %d to %d", k, used[k], least[k], most[k])
 			}

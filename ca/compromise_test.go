@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/catest"
@@ -122,7 +123,7 @@ func TestRevokedWhileIssuing(t *testing.T) {
 // TestManyCompromisedKeys: past its quota of remembered keys an agent can still revoke,
 // and gets no certificate before an operator enrolls it again.
 func TestManyCompromisedKeys(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, func(p *catest.Plan) { p.Quotas = agents.DefaultQuotas })
 	w.Add("api", agents.Change{})
 	w.Add("other", agents.Change{})
 	live := must(w.certify("api", csr(t, newECDSA(t, elliptic.P256()), nil)))(t)
@@ -136,7 +137,7 @@ func TestManyCompromisedKeys(t *testing.T) {
 	})
 	many := func() (list string) {
 		w.View(func(tx storage.Tx) error {
-			names, err := agents.ManyCompromised(tx)
+			names, err := agents.ManyCompromised(tx, agents.DefaultQuotas)
 			list = fmt.Sprint(names)
 			return err
 		})
@@ -146,7 +147,23 @@ func TestManyCompromisedKeys(t *testing.T) {
 	if _, err := w.certify("api", c); !errors.Is(err, agents.ErrManyCompromised) || many() != "[api]" {
 		t.Errorf("got %v, and %s", err, many())
 	}
+	w.Update(func(tx storage.Tx) error { // a quota of its own
+		_, err := agents.Set(tx, catest.TrustDomain, "api", agents.Change{Quotas: map[string]int64{"compromised_keys": 101}}, w.now, components.Clearance{})
+		return err
+	})
+	if _, err := w.certify("api", csr(t, newECDSA(t, elliptic.P256()), nil)); err != nil || many() != "[]" {
+		t.Errorf("with a larger quota: %v, and %s", err, many())
+	}
 	must(w.Revoke(t.Context(), catest.Operator, live.ID, agents.KeyCompromise))(t)
+	w.View(func(tx storage.Tx) error {
+		if used, err := agents.Used(tx, "api", w.now); err != nil || used[agents.QuotaCompromised] != 101 {
+			t.Errorf("used %v, %v", used, err)
+		}
+		return nil
+	})
+	if _, err := w.certify("api", c); !errors.Is(err, agents.ErrManyCompromised) || many() != "[api]" {
+		t.Errorf("at the larger quota: %v, and %s", err, many())
+	}
 	must(w.certify("other", csr(t, newECDSA(t, elliptic.P256()), nil)))(t)
 	w.Update(func(tx storage.Tx) error {
 		e, err := agents.NewEnrollment(w.now)

@@ -150,7 +150,11 @@ func (i *issuance) record(tx storage.Tx, d *policy.Decision) (policy.Done, error
 	if _, err := d.Standing().Check(cert.Credential); err != nil {
 		return done, err
 	}
-	if err := agents.Certifiable(tx, i.agent(), cert.KeyHash, i.unsettled); err != nil {
+	quotas, err := i.ca.policy.QuotasOf(tx, i.agent(), d)
+	if err != nil {
+		return done, err
+	}
+	if err := agents.Certifiable(tx, i.agent(), quotas, cert.KeyHash, i.unsettled); err != nil {
 		return done, err
 	}
 	if err := i.CSR.components.Certify(tx, cert.ID.Expires(), i.begin, i.cleared); err != nil {

@@ -23,7 +23,7 @@ func (p *Point) charge(tx storage.Tx, q *Query, d *Decision, done *Done) error {
 	if slices.Contains(ends, q.Action) { // to end something is never refused for want of a quota
 		return agents.Count(tx, n, q.Time, event)
 	}
-	quotas, err := p.quotas(tx, n, d)
+	quotas, err := p.QuotasOf(tx, n, d)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (p *Point) chargeRefusal(tx storage.Tx, q *Query, d *Decision, subject stri
 	if n == "" || p.Quotas == (agents.Quotas{}) {
 		return true, nil
 	}
-	quotas, err := p.quotas(tx, n, d)
+	quotas, err := p.QuotasOf(tx, n, d)
 	if err == nil {
 		err = agents.Spend(tx, n, quotas, q.Time, agents.Use{Kind: agents.QuotaEvents, Until: q.Time.Add(time.Hour)})
 	}
@@ -61,8 +61,12 @@ func charged(q *Query, subject string) agents.Name {
 	return ""
 }
 
-// quotas returns those of the agent. The decision knows them if it was about the agent.
-func (p *Point) quotas(tx storage.Tx, n agents.Name, d *Decision) (agents.Quotas, error) {
+// QuotasOf returns the quotas of an agent, which are zero if there are none. The decision
+// knows them if it was about the agent.
+func (p *Point) QuotasOf(tx storage.Tx, n agents.Name, d *Decision) (agents.Quotas, error) {
+	if p.Quotas == (agents.Quotas{}) {
+		return p.Quotas, nil
+	}
 	if d.agent.Name == n {
 		return d.agent.QuotasOf(p.Quotas), nil
 	}
@@ -75,7 +79,7 @@ func (p *Point) Spend(tx storage.Tx, n agents.Name, now time.Time, use agents.Us
 	if p.Quotas == (agents.Quotas{}) {
 		return nil
 	}
-	quotas, err := p.quotas(tx, n, &Decision{})
+	quotas, err := p.QuotasOf(tx, n, &Decision{})
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ type Plan struct {
 	RootLifetime   time.Duration
 	IssuerLifetime time.Duration
 	Profiles       map[string]ca.ProfileConfig
+	Quotas         agents.Quotas // zero means none
 	Now            func() time.Time
 	Wrap           func(storage.DB) storage.DB // what the CA is given for the store
 }
@@ -72,7 +73,7 @@ func New(t testing.TB, p Plan) *Authority {
 	if p.Wrap != nil {
 		db = p.Wrap(db)
 	}
-	a.CA, err = ca.New(ca.Config{DB: db, Policy: &policy.Point{DB: db}, Keys: a.Keys, TrustDomain: TrustDomain, BaseURL: BaseURL, Profiles: p.Profiles, Clock: a.Clock()})
+	a.CA, err = ca.New(ca.Config{DB: db, Policy: &policy.Point{DB: db, Quotas: p.Quotas}, Keys: a.Keys, TrustDomain: TrustDomain, BaseURL: BaseURL, Profiles: p.Profiles, Clock: a.Clock()})
 	a.check(err)
 	return a
 }

@@ -56,8 +56,10 @@ is. A list that you give replaces the old one, and --clear empties one. Labels a
 merged; --remove-label removes one.
 
 A quota bounds how much an agent may have: certificates and tokens that are not expired,
-ACME orders without a certificate, and events in the audit log within an hour. At a quota,
-requests are refused until something has expired. brevet status warns before.
+ACME orders without a certificate, events in the audit log within an hour, assertions that
+were used to introspect, and keys that were revoked as compromised. At a quota, requests
+are refused until something has expired; compromised keys count until you run brevet agent
+reenroll. brevet status warns before.
 
 The change takes effect at once: the next introspection of a token shows the
 scopes that are left. Certificates keep their names until they expire; to end
@@ -88,7 +90,7 @@ func changeFlags() []cli.Flag {
 		text("ttl", "`DURATION` of its credentials, such as 5m, at most the longest max_lifetime of a profile; 0 means the profile's"),
 		text("expires", "`TIME` after which it ends: RFC 3339, a date, a duration such as 30d, or never"),
 		texts("label", "`K=V` to find it by"),
-		texts("quota", "`KIND=N` that it may have of certificates, tokens, orders, events an hour or assertions; KIND=default means that of brevet.yaml"),
+		texts("quota", "`KIND=N` that it may have of certificates, tokens, orders, events an hour, assertions or compromised_keys; KIND=default means that of brevet.yaml"),
 	}
 }
 
@@ -127,7 +129,7 @@ func agentSet(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, a, []string{a.Name}, func(p *page) { p.agent(api.Shown{Agent: a}) })
+	return answer(c, a, []string{a.Name}, func(p *page) { p.agent(a) })
 }
 
 // changeOf returns what the flags say about an agent.

@@ -92,7 +92,7 @@ func (a *Authority) IssuerEnds() time.Time {
 }
 
 func (a *Authority) counts(tx storage.Tx, st *api.Status) error {
-	many, err := agents.ManyCompromised(tx)
+	many, err := agents.ManyCompromised(tx, a.Policy.Quotas)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func TestParse(t *testing.T) {
 		Resolver: "[::1]:53", Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, HTTPPort: 8081, TLSPort: 8444,
 	}
 	want.CRL.Bundle = 36 * time.Hour
-	want.Limits = agents.Quotas{agents.QuotaCertificates: 5000, agents.QuotaTokens: 7, agents.QuotaOrders: 1000, agents.QuotaEvents: 1000000, agents.QuotaAssertions: 20000}
+	want.Limits = agents.Quotas{agents.QuotaCertificates: 5000, agents.QuotaTokens: 7, agents.QuotaOrders: 1000, agents.QuotaEvents: 1000000, agents.QuotaAssertions: 20000, agents.QuotaCompromised: 100}
 	want.Tokens.PostQuantum = []string{"https://api.example", "urn:example:bank"}
 	want.Keys.PassphraseFile, want.Log.Level, want.Log.JSON = "/etc/brevet/passphrase", slog.LevelWarn, true
 	if got, err := parse([]byte(fullFile)); err != nil || !reflect.DeepEqual(got, want) {

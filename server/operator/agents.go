@@ -90,14 +90,14 @@ func (s *Service) invite(ctx context.Context, p policy.Principal, name agents.Na
 	}, nil
 }
 
-func (s *Service) setAgent(ctx context.Context, p policy.Principal, in api.SetRequest) (api.Agent, error) {
+func (s *Service) setAgent(ctx context.Context, p policy.Principal, in api.SetRequest) (out api.Shown, err error) {
 	name, err := agents.ParseName(in.Name)
 	if err != nil {
-		return api.Agent{}, err
+		return out, err
 	}
 	change := agents.Change(in.Change)
 	var cleared components.Clearance
-	return s.change(ctx, p, name, act{
+	_, err = s.change(ctx, p, name, act{
 		action: audit.AgentSet, reasons: change.Reasons(),
 		prepare: func(ctx context.Context) (err error) { cleared, err = s.vet(ctx, change); return err },
 	}, func(tx storage.Tx, now time.Time, d *audit.Details) (agents.Agent, error) {
@@ -106,9 +106,13 @@ func (s *Service) setAgent(ctx context.Context, p policy.Principal, in api.SetRe
 			return before, err
 		}
 		a, err := agents.Set(tx, s.TrustDomain, name, change, now, cleared)
-		d.Change = changed(change, before, a)
+		if d.Change = changed(change, before, a); err != nil {
+			return a, err
+		}
+		out, err = s.shown(tx, a)
 		return a, err
 	})
+	return out, err
 }
 
 func (s *Service) resume(ctx context.Context, p policy.Principal, in api.Named) (api.Agent, error) {
@@ -157,18 +161,24 @@ func (s *Service) showAgent(ctx context.Context, _ policy.Principal, in api.Name
 		if err != nil {
 			return err
 		}
-		c, err := currentOf(tx, name, s.Clock.Now())
-		if err != nil {
-			return err
-		}
-		list, err := accounts(tx, s.Clock.Now(), func(holder agents.Agent, _ time.Time) bool { return holder.Name == name })
-		out = api.Shown{Agent: s.agent(a, c), KeyThumbprints: thumbprints(a), ACMEAccounts: len(list)}
-		if err != nil {
-			return err
-		}
-		out.Usage, err = s.usage(tx, a)
+		out, err = s.shown(tx, a)
 		return err
 	})
+	return out, err
+}
+
+// shown returns all that operators see of an agent.
+func (s *Service) shown(tx storage.Tx, a agents.Agent) (out api.Shown, err error) {
+	c, err := currentOf(tx, a.Name, s.Clock.Now())
+	if err != nil {
+		return out, err
+	}
+	list, err := accounts(tx, s.Clock.Now(), func(holder agents.Agent, _ time.Time) bool { return holder.Name == a.Name })
+	out = api.Shown{Agent: s.agent(a, c), KeyThumbprints: thumbprints(a), ACMEAccounts: len(list)}
+	if err != nil {
+		return out, err
+	}
+	out.Usage, err = s.usage(tx, a)
 	return out, err
 }
 

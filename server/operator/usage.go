@@ -39,6 +39,7 @@ func (s *Service) nearQuotas(tx storage.Tx) (warnings []string, err error) {
 		for _, k := range agents.QuotaKinds() {
 			u := all[k.String()]
 			switch {
+			case k == agents.QuotaCompromised && u.Used >= u.Quota: // the status tells of it
 			case u.Used == 0 || u.Used < u.Quota-u.Quota/10 || s.Policy.Quotas == (agents.Quotas{}):
 			case len(warnings) == maxNamed:
 				more++

@@ -10,7 +10,7 @@ var (
 	AddAgent     = Operation[AddRequest, Invited]{"POST /agents"}
 	ListAgents   = Operation[Filter, []Agent]{"GET /agents"}
 	ShowAgent    = Operation[Named, Shown]{"GET /agents/{name}"}
-	SetAgent     = Operation[SetRequest, Agent]{"PATCH /agents/{name}"}
+	SetAgent     = Operation[SetRequest, Shown]{"PATCH /agents/{name}"}
 	Suspend      = Operation[EndRequest, Receipt]{"POST /agents/{name}/suspend"}
 	Resume       = Operation[Named, Agent]{"POST /agents/{name}/resume"}
 	Decommission = Operation[EndRequest, Receipt]{"POST /agents/{name}/decommission"}
@@ -142,8 +142,8 @@ func (c *Client) Agent(ctx context.Context, name string) (Shown, error) {
 	return ask(ctx, c, ShowAgent, Named{name})
 }
 
-// SetAgent changes an agent.
-func (c *Client) SetAgent(ctx context.Context, name string, change Change) (Agent, error) {
+// SetAgent changes an agent, and returns it as [Client.Agent] does.
+func (c *Client) SetAgent(ctx context.Context, name string, change Change) (Shown, error) {
 	return ask(ctx, c, SetAgent, SetRequest{name, change})
 }
 
