@@ -86,27 +86,36 @@ func newRoot(p keys.Purpose, name string, n int, s Signer, lifetime time.Duratio
 // root. It says where the root's CRL is. Its name carries the beginning of its key
 // identifier, so that one issuer can be told from the next by eye.
 func NewIssuing(name string, k keys.Key, root *Issuer, lifetime time.Duration, now time.Time) (Authority, error) {
-	id, err := keys.SubjectKeyID(k.Public)
+	t, id, err := issuing(name, k, root)
 	if err != nil {
 		return Authority{}, err
 	}
+	t.NotBefore, t.NotAfter = now.Add(-caBackdate), now.Add(lifetime)
+	if t.NotAfter.After(root.NotAfter) {
+		t.NotAfter = root.NotAfter
+	}
+	return newAuthority(root.Signer, t, id, root.ID)
+}
+
+// issuing returns a certificate of an issuing CA without its dates and serial number, and
+// its identifier.
+func issuing(name string, k keys.Key, root *Issuer) (t *tbsCertificate, id string, err error) {
+	ski, err := keys.SubjectKeyID(k.Public)
+	if err != nil {
+		return nil, "", err
+	}
 	more, err := alternativeKey(k.Alternative)
 	if err != nil {
-		return Authority{}, err
+		return nil, "", err
 	}
 	kind := "Issuing CA"
 	if k.Purpose == keys.HTTPSIssuer {
 		kind, more = "HTTPS CA", extKeyUsage(oidServerAuth)
 	}
-	end := now.Add(lifetime)
-	if end.After(root.NotAfter) {
-		end = root.NotAfter
-	}
-	return newAuthority(root.Signer, &tbsCertificate{
-		Issuer: root.subject, Subject: commonName(fmt.Sprintf("%s %s %x", name, kind, id[:4])), PublicKey: k.Public,
-		NotBefore: now.Add(-caBackdate), NotAfter: end,
-		Extensions: join(keyUsage(0x86), basicConstraints(0), subjectKeyID(id), root.extensions, more),
-	}, hex.EncodeToString(id), root.ID)
+	return &tbsCertificate{
+		Issuer: root.subject, Subject: commonName(fmt.Sprintf("%s %s %x", name, kind, ski[:4])), PublicKey: k.Public,
+		Extensions: join(keyUsage(0x86), basicConstraints(0), subjectKeyID(ski), root.extensions, more),
+	}, hex.EncodeToString(ski), nil
 }
 
 func newAuthority(s Signer, t *tbsCertificate, id, root string) (Authority, error) {

@@ -99,26 +99,37 @@ type Issuer struct {
 
 // newIssuer makes the issuer whose lineage is given.
 func newIssuer(line []Authority, s Signer, baseURL string) (*Issuer, error) {
+	i, cert, err := describe(line, baseURL)
+	if err != nil {
+		return nil, err
+	}
+	var alternative []byte
+	if k := cert.AlternativeKey(); k != nil {
+		alternative = pqc.MarshalPKIXPublicKey(k)
+	}
+	if !bytes.Equal(cert.X509.RawSubjectPublicKeyInfo, s.PublicKey()) || !bytes.Equal(alternative, s.alternative()) {
+		return nil, fmt.Errorf("the key of issuer %s is not the one in its certificate", i.ID)
+	}
+	i.Signer = s
+	return i, nil
+}
+
+// describe returns the issuer whose lineage is given, without its signer, and its
+// certificate.
+func describe(line []Authority, baseURL string) (*Issuer, *pkix.Certificate, error) {
 	a := line[0]
 	parsed, err := pkix.ParseCertificate(a.Certificate)
 	if err != nil {
-		return nil, fmt.Errorf("reading the issuer's certificate: %w", err)
+		return nil, nil, fmt.Errorf("reading the issuer's certificate: %w", err)
 	}
 	cert := parsed.X509
-	var alternative []byte
-	if k := parsed.AlternativeKey(); k != nil {
-		alternative = pqc.MarshalPKIXPublicKey(k)
-	}
-	if !bytes.Equal(cert.RawSubjectPublicKeyInfo, s.PublicKey()) || !bytes.Equal(alternative, s.alternative()) {
-		return nil, fmt.Errorf("the key of issuer %s is not the one in its certificate", a.ID)
-	}
 	i := &Issuer{
-		ID: a.ID, KeyID: cert.SubjectKeyId, Chain: [][]byte{a.Certificate}, Signer: s,
+		ID: a.ID, KeyID: cert.SubjectKeyId, Chain: [][]byte{a.Certificate},
 		NotBefore: cert.NotBefore, NotAfter: cert.NotAfter, subject: cert.RawSubject,
 		SignsOCSP: cert.KeyUsage&x509.KeyUsageDigitalSignature != 0,
 	}
 	if err := i.extend(line[1:]); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	i.extensions = append(i.extensions, AuthorityKeyID(i.KeyID)...)
 	if baseURL != "" {
@@ -129,7 +140,7 @@ func newIssuer(line []Authority, s Signer, baseURL string) (*Issuer, error) {
 		}
 		i.extensions = append(i.extensions, authorityInfo(ocsp, baseURL+CertificatePath(i.ID))...)
 	}
-	return i, nil
+	return i, parsed, nil
 }
 
 // extend adds the CAs above to the issuer's chain.

@@ -2,7 +2,6 @@ package ca
 
 import (
 	"context"
-	"crypto/x509"
 	"time"
 
 	"github.com/brevet-ca/brevet/storage"
@@ -54,9 +53,6 @@ func (ca *CA) above(ctx context.Context, p keys.Purpose) (roots []Root, name str
 	if err != nil {
 		return nil, "", err
 	}
-	cert, err := x509.ParseCertificate(roots[0].Certificate)
-	if err != nil {
-		return nil, "", err
-	}
-	return roots, nameIn(cert.Subject.CommonName), nil
+	name, err = roots[0].name()
+	return roots, name, err
 }

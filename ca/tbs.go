@@ -86,6 +86,9 @@ var (
 	oidCRLDistribution  = asn1.ObjectIdentifier{2, 5, 29, 31}
 	oidAuthorityKeyID   = asn1.ObjectIdentifier{2, 5, 29, 35}
 	oidExtKeyUsage      = asn1.ObjectIdentifier{2, 5, 29, 37}
+
+	oidAltAlgorithm = asn1.ObjectIdentifier{2, 5, 29, 73} // ITU-T X.509 (2019), 9.8
+	oidAltSignature = asn1.ObjectIdentifier{2, 5, 29, 74}
 )
 
 const (

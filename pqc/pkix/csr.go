@@ -22,6 +22,7 @@ type CSR struct {
 
 	signed signed
 	key    key
+	alt    alternative
 }
 
 // ParseCSR reads a DER certification request and nothing after it.
@@ -42,6 +43,9 @@ func ParseCSR(der []byte) (*CSR, error) {
 		return nil, fmt.Errorf("certification request: %w", err)
 	}
 	if err := out.checkUsage(); err != nil {
+		return nil, fmt.Errorf("certification request: %w", err)
+	}
+	if out.alt, err = parseAlternative(r.Extensions); err != nil {
 		return nil, fmt.Errorf("certification request: %w", err)
 	}
 	return out, nil
@@ -72,6 +76,10 @@ func (r *CSR) checkUsage() error {
 // PublicKey returns the ML-DSA or composite key, or nil: classical keys are in X509.
 // Before it is certified, look for its ComponentIDs among the keys that are known.
 func (r *CSR) PublicKey() *pqc.PublicKey { return r.key.pq }
+
+// AlternativeKey returns the key of a subjectAltPublicKeyInfo that is asked for, or nil.
+// The signature of the other key covers it. It proves nothing about who has this one.
+func (r *CSR) AlternativeKey() *pqc.PublicKey { return r.alt.key }
 
 // CheckSignature checks that the request is signed with its own key; for a composite
 // both halves are. It says what that rests on.

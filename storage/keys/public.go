@@ -15,12 +15,21 @@ func NewKey(p Purpose, private crypto.Signer, now time.Time) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	k := Key{Public: public, Alternative: marshalAlternative(private)}
+	return OfPublic(p, public, marshalAlternative(private), now)
+}
+
+// OfPublic returns the record, in no state yet, of a key of which the public halves are
+// known: the DER SubjectPublicKeyInfo, and that of the alternative half or nil.
+func OfPublic(p Purpose, spki, alternative []byte, now time.Time) (Key, error) {
+	if err := p.check(); err != nil {
+		return Key{}, err
+	}
+	k := Key{Public: spki, Alternative: alternative}
 	a, err := k.algorithm()
 	if err != nil {
 		return Key{}, err
 	}
-	return newKey(p, a, k.Public, k.Alternative, now)
+	return newKey(p, a, spki, alternative, now)
 }
 
 // Fits reports whether private is the private half of k.
