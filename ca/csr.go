@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"cmp"
 	"crypto/x509"
 	xpkix "crypto/x509/pkix"
 	"encoding/asn1"
@@ -47,7 +48,7 @@ func ParseCSR(der []byte) (*CSR, error) {
 	}
 	r, err := x509.ParseCertificateRequest(der)
 	if err != nil {
-		return nil, fmt.Errorf("%w certificate request: %v", agents.ErrInvalid, err)
+		return nil, fmt.Errorf("%w certificate request: %w", agents.ErrInvalid, cmp.Or(refusedWish(der), err))
 	}
 	pq, err := pqc.ParsePKIXPublicKey(r.RawSubjectPublicKeyInfo)
 	switch {

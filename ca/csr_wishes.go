@@ -65,6 +65,30 @@ func wishes(info []byte) ([]wish, error) {
 	return all, nil
 }
 
+// refusedWish returns why what a request asks for is refused, or nil. crypto/x509 refuses
+// some of it itself, and does not say what to do.
+func refusedWish(der []byte) error {
+	in := cryptobyte.String(der)
+	var request, info cryptobyte.String
+	if !in.ReadASN1(&request, cbasn1.SEQUENCE) || !request.ReadASN1Element(&info, cbasn1.SEQUENCE) {
+		return nil
+	}
+	asked, err := wishes(info)
+	if err != nil {
+		return nil // crypto/x509 says where it is malformed
+	}
+	var c CSR
+	for i, w := range asked {
+		if slices.ContainsFunc(asked[:i], func(other wish) bool { return other.oid.Equal(w.oid) }) {
+			return fmt.Errorf("it asks for the extension %v twice; put what it asks for into one", w.oid)
+		}
+		if err := c.take(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // isAlternative reports whether oid is of ITU-T X.509 (2019), 9.8: the alternative key
 // of a subject, or an alternative signature.
 func isAlternative(oid asn1.ObjectIdentifier) bool {

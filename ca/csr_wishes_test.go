@@ -81,6 +81,29 @@ func TestWishesAreGrantedOrRefused(t *testing.T) {
 	refused(t, "two common names", err, agents.ErrInvalid, "2 common names")
 }
 
+// TestRefusedNamesSayWhatToDo: crypto/x509 refuses these requests before anything of ours
+// reads them, and does not say how to mend them.
+func TestRefusedNamesSayWhatToDo(t *testing.T) {
+	key := newECDSA(t, elliptic.P256())
+	for what, c := range map[string]struct {
+		form    uint8
+		value   string
+		because string
+	}{
+		"a name in UTF-8":            {2, "bücher.example.com", "write it as xn--bcher-kva.example.com"},
+		"a name in Latin-1":          {2, "b\xfccher.example.com", "invalid DNS name"},
+		"an e-mail address in UTF-8": {1, "bücher@example.com", "e-mail address, and agents have DNS names"},
+		"an address of five octets":  {7, "\x0a\x00\x00\x01\x02", "IP address of 5 octets"},
+		"an address with a network":  {7, "\x0a\x00\x00\x01\xff\x00\x00\x00", "IP address of 8 octets"},
+	} {
+		_, err := ca.ParseCSR(csrDER(t, key, &x509.CertificateRequest{ExtraExtensions: []pkix.Extension{{Id: sanID, Value: sanOf(c.form, []byte(c.value)...)}}}))
+		refused(t, what, err, agents.ErrInvalid, c.because)
+	}
+	twice := []pkix.Extension{{Id: sanID, Value: sanOf(2, 'a', '.', 'b')}, {Id: sanID, Value: sanOf(2, 'c', '.', 'd')}}
+	_, err := ca.ParseCSR(csrDER(t, key, &x509.CertificateRequest{ExtraExtensions: twice}))
+	refused(t, "two lists of names", err, agents.ErrInvalid, "asks for the extension 2.5.29.17 twice")
+}
+
 // TestMustStapleIsGranted: the certificate has the feature if it was asked for.
 func TestMustStapleIsGranted(t *testing.T) {
 	w := newWorld(t)
