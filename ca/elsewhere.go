@@ -136,6 +136,15 @@ func RequestedKey(root *Issuer, p keys.Purpose, der []byte, now time.Time) (keys
 	return k, nil
 }
 
+// IssueElsewhere is [NewIssuing] for a key that [RequestedKey] read.
+func IssueElsewhere(root *Issuer, k keys.Key, lifetime time.Duration, now time.Time) (Authority, error) {
+	name, err := Authority{ID: root.ID, Certificate: root.Certificate()}.name()
+	if err != nil {
+		return Authority{}, err
+	}
+	return NewIssuing(name, k, root, lifetime, now)
+}
+
 // CheckIssuing checks a certificate that a root has signed elsewhere for the key k: that it is
 // what NewIssuing would make, octet by octet but for serial number, dates and signature, and
 // may be used now.

@@ -29,6 +29,11 @@ func SignSeries(root *ca.Issuer, about []Statement, last RootLists, n int, date 
 	return last.sign(root, about, windows, date, answers)
 }
 
+// SeriesEnd returns until when a series of n lists may be used that is signed at date.
+func SeriesEnd(n int, date time.Time) time.Time {
+	return date.UTC().Truncate(time.Second).Add(time.Duration(n-1)*seriesInterval + seriesLifetime)
+}
+
 // All returns the lists that are published or will be, in their order.
 func (l RootLists) All() []RootList {
 	if l.Ahead == nil {

@@ -18,6 +18,20 @@ const aheadHashes = 2
 // somebody asks, so each answer is signed for each way to ask. It signs none if
 // the root's keyUsage forbids it, or if an issuer has ended.
 func Ahead(root *ca.Issuer, about []crl.Statement, list crl.RootList, date time.Time) ([]crl.Answer, error) {
+	facts, err := facts(root, about, list, date)
+	var answers []crl.Answer
+	for _, f := range facts {
+		r := &Response{ProducedAt: date, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate}
+		if err := f.signInto(r); err != nil {
+			return nil, err
+		}
+		answers = append(answers, crl.Answer{CertID: []byte(f.certID), DER: r.DER})
+	}
+	return answers, err
+}
+
+// facts returns what a root states about its issuers, once for each way to ask.
+func facts(root *ca.Issuer, about []crl.Statement, list crl.RootList, date time.Time) (all []fact, err error) {
 	if !root.SignsOCSP {
 		return nil, nil
 	}
@@ -25,7 +39,6 @@ func Ahead(root *ca.Issuer, about []crl.Statement, list crl.RootList, date time.
 	if err != nil {
 		return nil, err
 	}
-	var answers []crl.Answer
 	for _, s := range about {
 		if !date.Before(s.NotAfter) {
 			continue
@@ -36,19 +49,15 @@ func Ahead(root *ca.Issuer, about []crl.Statement, list crl.RootList, date time.
 				if err != nil {
 					return nil, err
 				}
-				r := &Response{ProducedAt: date, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate}
 				f := fact{issuer: i, certID: string(id)}
 				if s.Revoked {
 					f.status = status{true, min(s.Cutoff.Date().Unix(), list.ThisUpdate.Unix()), s.Cutoff.Reason}
 				}
-				if err := f.signInto(r); err != nil {
-					return nil, err
-				}
-				answers = append(answers, crl.Answer{CertID: id, DER: r.DER})
+				all = append(all, f)
 			}
 		}
 	}
-	return answers, nil
+	return all, nil
 }
 
 // certID returns the DER CertID of a certificate of i. The parameters of the hash

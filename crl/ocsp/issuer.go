@@ -6,6 +6,7 @@ import (
 	_ "crypto/sha1"
 	_ "crypto/sha256"
 	_ "crypto/sha512"
+	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -36,7 +37,11 @@ type issuer struct {
 }
 
 func newIssuer(i *ca.Issuer) (*issuer, error) {
-	spki := cryptobyte.String(i.Signer.PublicKey())
+	cert, err := x509.ParseCertificate(i.Certificate())
+	if err != nil {
+		return nil, err
+	}
+	spki := cryptobyte.String(cert.RawSubjectPublicKeyInfo)
 	var key []byte // without tag, length and unused bits (RFC 6960, section 4.1.1)
 	if !spki.ReadASN1(&spki, cbasn1.SEQUENCE) || !spki.SkipASN1(cbasn1.SEQUENCE) || !spki.ReadASN1BitStringAsBytes(&key) {
 		return nil, errors.New("its public key cannot be read")
