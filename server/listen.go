@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -107,18 +108,22 @@ func (s *Server) listen() (open []endpoint, err error) {
 		l := limit.NewListener(network.HTTPS, room-room/4)
 		s.listeners = append(s.listeners, l)
 		srv := add(agentsHere, l, s.observed(s.agentHandler()))
-		srv.TLSConfig, srv.ConnContext, srv.ConnState = s.TLSConfig(), relying.ConnContext, l.ConnState
+		srv.TLSConfig, srv.ConnState = s.TLSConfig(), l.ConnState
+		srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+			return relying.ConnContext(l.ConnContext(ctx, c), c)
+		}
 	}
 	if network.HTTP != nil {
 		l := limit.NewListener(network.HTTP, room/4)
 		s.listeners = append(s.listeners, l)
 		srv := add(publicHere, l, s.observed(s.publicHandler()))
-		srv.ConnState, srv.IdleTimeout = l.ConnState, min(srv.IdleTimeout, publicIdle)
+		srv.ConnState, srv.ConnContext, srv.IdleTimeout = l.ConnState, l.ConnContext, min(srv.IdleTimeout, publicIdle)
 	}
 	if network.Metrics != nil {
 		l := limit.NewListener(network.Metrics, metricsConnections)
 		s.listeners = append(s.listeners, l)
-		add(metricsHere, l, s.observed(s.metricsHandler())).ConnState = l.ConnState
+		srv := add(metricsHere, l, s.observed(s.bodies.Handler(s.metricsHandler())))
+		srv.ConnState, srv.ConnContext = l.ConnState, l.ConnContext
 	}
 	if err != nil {
 		return open, err

@@ -13,7 +13,8 @@ import (
 const maxBodies = 8 << 20
 
 // Bodies bounds how much of request bodies is held in memory before they are whole.
-// When there is more, the oldest body under way is given up.
+// When there is more, the oldest body under way is given up. It tells the [Listener] which
+// requests are whole.
 type Bodies struct {
 	mu   sync.Mutex
 	held int64
@@ -23,11 +24,14 @@ type Bodies struct {
 // Handler returns next with bounded bodies.
 func (b *Bodies) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from := connOf(r)
 		if r.Body == nil || r.Body == http.NoBody {
+			from.work()
 			next.ServeHTTP(w, r)
 			return
 		}
 		u := b.begin(w, r.Body)
+		u.from = from
 		defer b.end(u)
 		r.Body = u
 		next.ServeHTTP(w, r)
@@ -38,6 +42,7 @@ func (b *Bodies) Handler(next http.Handler) http.Handler {
 type body struct {
 	io.ReadCloser
 	all  *Bodies
+	from *conn // or nil
 	w    http.ResponseWriter
 	held int64         // protected by all.mu
 	at   *list.Element // nil once it is whole; protected by all.mu
@@ -69,6 +74,9 @@ func (b *Bodies) forget(u *body) {
 // Read counts what it reads until the body is whole.
 func (u *body) Read(p []byte) (int, error) {
 	n, err := u.ReadCloser.Read(p)
+	if err == io.EOF {
+		u.from.work()
+	}
 	u.all.mu.Lock()
 	defer u.all.mu.Unlock()
 	switch {

@@ -4,6 +4,7 @@
 package limit
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -20,9 +21,9 @@ const (
 	// network, for the store, key files and operators. A client that uses up all others
 	// must not keep operators from suspending an agent.
 	reservedFiles = 100
-	// patience is how long a connection keeps its place from an address that has fewer.
-	// The requests of healthy clients are answered within milliseconds, or within the time
-	// that an external policy engine has.
+	// patience is how long a connection on which the server works keeps its place from an
+	// address that has fewer. The requests of healthy clients are answered within
+	// milliseconds, or within the time that an external policy engine has.
 	patience = 5 * time.Second
 )
 
@@ -37,12 +38,16 @@ func Connections() int {
 }
 
 // A Listener has room for a number of connections, and each address for half of it. When
-// there is no room for a new connection, the one that has been idle for longest goes. If
-// none is idle, an address that has fewer than others gets the place of a connection that
-// has been busy for long. Other new connections are closed, or wait in the kernel's queue
-// if all addresses have as many.
+// there is no room for a new connection, the one that has been idle for longest goes. A
+// connection is busy while the server works on a whole request. Until then it is idle,
+// in a TLS handshake, header or body, too: a client that is slow there delays nobody.
 //
-// [Listener.ConnState] must be told of changes of the connections' states.
+// If none is idle, the next connection waits, and those behind it in the kernel's queue do.
+// It gets the place of the first that becomes idle, or, if its address has fewer than
+// others, of one that has been busy for long. Other new connections are closed.
+//
+// An [http.Server] on it needs [Listener.ConnState], [Listener.ConnContext] and a handler
+// of [Bodies].
 type Listener struct {
 	net.Listener
 	max, share int
@@ -50,6 +55,7 @@ type Listener struct {
 
 	mu     sync.Mutex
 	room   *sync.Cond
+	wanted bool // a connection waits for the place of one that becomes idle
 	closed bool
 	open   int
 	idle   line // the longest idle first
@@ -86,16 +92,58 @@ func (l *Listener) Accept() (net.Conn, error) {
 
 // ConnState is for [http.Server.ConnState].
 func (l *Listener) ConnState(n net.Conn, s http.ConnState) {
-	if t, ok := n.(*tls.Conn); ok {
-		n = t.NetConn()
-	}
-	c, ok := n.(*conn)
-	if !ok || s != http.StateIdle && s != http.StateActive {
+	c := ours(n)
+	if c == nil || s != http.StateIdle && s != http.StateActive {
 		return
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.setIdle(c, s == http.StateIdle)
+	c.active = s == http.StateActive
+	goes := !c.active && l.wanted
+	if !c.active {
+		l.setIdle(c, true)
+	}
+	if goes { // now: its next request may be here already
+		l.wanted = false
+	}
+	l.mu.Unlock()
+	if goes {
+		c.Close()
+	}
+}
+
+type connKey struct{}
+
+// ConnContext is for [http.Server.ConnContext].
+func (l *Listener) ConnContext(ctx context.Context, n net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, ours(n))
+}
+
+// ours returns the connection of a Listener below n, or nil.
+func ours(n net.Conn) *conn {
+	if t, ok := n.(*tls.Conn); ok {
+		n = t.NetConn()
+	}
+	c, _ := n.(*conn)
+	return c
+}
+
+// connOf returns the connection that a request came on, or nil.
+func connOf(r *http.Request) *conn {
+	c, _ := r.Context().Value(connKey{}).(*conn)
+	return c
+}
+
+// work makes c busy, because a request on it is whole. A client of HTTP/2 may have given
+// up the request meanwhile.
+func (c *conn) work() {
+	if c == nil {
+		return
+	}
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	if c.active {
+		c.of.setIdle(c, false)
+	}
 }
 
 // Close implements [net.Listener].

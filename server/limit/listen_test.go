@@ -20,7 +20,8 @@ func serve(t *testing.T, n int, h http.HandlerFunc) *Listener {
 		t.Fatal(err)
 	}
 	l := NewListener(bare, n)
-	srv := &http.Server{Handler: h, ConnState: l.ConnState}
+	var b Bodies
+	srv := &http.Server{Handler: b.Handler(h), ConnState: l.ConnState, ConnContext: l.ConnContext}
 	go srv.Serve(l)
 	t.Cleanup(func() { srv.Close() })
 	return l

@@ -14,14 +14,16 @@ type holder struct {
 	idle, busy line
 }
 
-// A conn is idle while no request is under way on it.
+// A conn is idle or busy, as [Listener] says.
 type conn struct {
 	net.Conn
-	from  *holder
-	since time.Time // it is idle, or busy
-	links [lineKinds]link
-	left  bool
-	leave func()
+	of     *Listener
+	from   *holder
+	active bool      // a request has begun
+	since  time.Time // it is idle, or busy
+	links  [lineKinds]link
+	left   bool
+	leave  func()
 }
 
 // admit returns the connection once there is room for it, or nil.
@@ -30,6 +32,7 @@ func (l *Listener) admit(bare net.Conn) *conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.closed {
+		l.wanted = false
 		h := l.holder(addr)
 		hasShare := addr.IsValid() && h.open >= l.share
 		if !hasShare && l.open < l.max {
@@ -49,6 +52,7 @@ func (l *Listener) admit(bare net.Conn) *conn {
 		case hasShare:
 			return nil
 		default:
+			l.wanted = true
 			l.wait()
 		}
 	}
@@ -110,11 +114,11 @@ func (l *Listener) drop(h *holder) {
 	}
 }
 
-// enter counts the connection, which is idle until its first request has begun.
+// enter counts the connection, which is idle until its first request is whole.
 func (l *Listener) enter(bare net.Conn, h *holder) *conn {
 	l.open++
 	h.open++
-	c := &conn{Conn: bare, from: h}
+	c := &conn{Conn: bare, of: l, from: h}
 	c.leave = sync.OnceFunc(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
