@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 // rotated decodes the answer to a rotation.
@@ -113,5 +114,46 @@ func TestLostKeyDoesNotTakeOver(t *testing.T) {
 	}
 	if err := a.authority.PromoteDue(t.Context()); err != nil {
 		t.Errorf("it is tried again at once: %v", err)
+	}
+}
+
+// TestAnnouncedKeyCanBeCancelled: it leaves the JWKS and its file goes; another one can be announced, and
+// a key that signs cannot be cancelled.
+func TestAnnouncedKeyCanBeCancelled(t *testing.T) {
+	a := newAuthority(t)
+	for _, c := range []struct{ purpose, algorithm string }{{"tokens", "ed25519"}, {"tokens-pq", "mldsa44"}} {
+		path := "/keys/" + c.purpose + "/cancel"
+		if got := a.postJSON(a.operators, path, struct{}{}, nil); got.status != http.StatusConflict {
+			t.Errorf("%s: nothing to cancel: %d %s", c.purpose, got.status, got.body)
+		}
+		before := a.keyFiles(keys.Purpose(c.purpose))
+		next := rotated(t, a.operate("POST", "/keys/"+c.purpose+"/rotate?algorithm="+c.algorithm, nil))
+		if got := a.postJSON(a.operators, path+"?algorithm=ecdsa-p384", struct{}{}, nil); got.status != http.StatusConflict {
+			t.Errorf("%s: another algorithm: %d %s", c.purpose, got.status, got.body)
+		}
+		if gone := rotated(t, a.operate("POST", path, nil)); gone.ID != next.ID {
+			t.Errorf("%s: cancelled is %s, want %s", c.purpose, gone.ID, next.ID)
+		}
+		if jwks := a.ask(a.agents, "GET", "/oauth/jwks", "", "", nil); strings.Contains(jwks.body, next.ID) || a.keyFiles(keys.Purpose(c.purpose)) != before {
+			t.Errorf("%s: published %s, %d files", c.purpose, jwks.body, a.keyFiles(keys.Purpose(c.purpose)))
+		}
+		a.set(next.SignsFrom)
+		if err := a.authority.PromoteDue(t.Context()); err != nil {
+			t.Error(err)
+		}
+		again := rotated(t, a.operate("POST", "/keys/"+c.purpose+"/rotate?algorithm="+c.algorithm, nil))
+		if again.State != "next" {
+			t.Errorf("%s: %+v", c.purpose, again)
+		}
+	}
+	for _, purpose := range []string{"root", "nothing"} {
+		if got := a.postJSON(a.operators, "/keys/"+purpose+"/cancel", struct{}{}, nil); got.status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", purpose, got.status, got.body)
+		}
+	}
+	for _, e := range a.log(0) {
+		if e.Action == audit.KeyCancel && e.Decision == audit.Allow && (e.Details == nil || e.Details.From == "") {
+			t.Errorf("recorded is %+v", e)
+		}
 	}
 }

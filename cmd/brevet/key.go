@@ -119,6 +119,7 @@ Examples:
 				},
 				Action: keyRotate,
 			},
+			keyCancelCommand(),
 			{
 				Name:      "destroy",
 				Usage:     "destroy the private half of a retired key",

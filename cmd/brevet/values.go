@@ -24,6 +24,7 @@ var argumentTypes = map[string]func(string) error{
 	"JTI":               read(agents.ParseCredentialRef),
 	"[ISSUER]":          keyIdentifier,
 	"[" + rotated + "]": rotatable,
+	rotated:             rotatable,
 }
 
 // flagTypes are the parsers of operators' flags that name something. Flags of brevet

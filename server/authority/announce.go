@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -16,11 +15,11 @@ import (
 
 // nextKey returns the key of a purpose that is announced, if there is one.
 func nextKey(tx storage.Tx, p keys.Purpose) (k keys.Key, found bool, err error) {
-	all, err := keys.List(tx, p)
-	if i := slices.IndexFunc(all, func(k keys.Key) bool { return k.State == keys.StateNext }); i >= 0 {
-		return all[i], true, err
+	next, err := nextKeys(tx, p)
+	if err != nil || len(next) == 0 {
+		return k, false, err
 	}
-	return keys.Key{}, false, err
+	return next[0], true, nil
 }
 
 // pending looks for a key that is announced already. A rotation without delay promotes
@@ -39,8 +38,8 @@ func (r *rotation) pending(ctx context.Context) (found bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		return false, fmt.Errorf("%w: the %s key %s (%s) is announced and signs from %s on; brevet key rotate %s --now makes it sign at once",
-			agents.ErrTransition, r.Purpose, k.ID, k.Algorithm, spec.SignsFrom(k).UTC().Format(time.RFC3339), r.Purpose)
+		return false, fmt.Errorf("%w: the %s key %s (%s) is announced and signs from %s on; brevet key rotate %[2]s --now makes it sign at once, and brevet key cancel %[2]s gives it up",
+			agents.ErrTransition, r.Purpose, k.ID, k.Algorithm, spec.SignsFrom(k).UTC().Format(time.RFC3339))
 	}
 	_, err = r.Keys.Signer(k)
 	r.successors[0].key, r.plan.algorithm = k, k.Algorithm

@@ -22,6 +22,7 @@ func (s *Service) keyOperations() []Operation {
 		operation(api.ListKeys, s.listKeys),
 		operation(api.RotateKey, s.rotateKey),
 		operation(api.DestroyKey, s.destroyKey),
+		operation(api.CancelKey, s.cancelKey),
 		operation(api.DryRunKey, s.dryRunKey),
 		operation(api.DryRunAll, s.dryRunAll),
 	}
@@ -129,6 +130,16 @@ func (s *Service) rotateKey(ctx context.Context, p policy.Principal, in api.Rota
 		return out, err
 	}
 	return s.rotated(ctx, purpose, id)
+}
+
+// cancelKey gives up a next key.
+func (s *Service) cancelKey(ctx context.Context, p policy.Principal, in api.CancelRequest) (api.Key, error) {
+	purpose, a, err := rotation(in.Purpose, in.Algorithm)
+	if err != nil {
+		return api.Key{}, err
+	}
+	k, err := s.Authority.Cancel(ctx, p, purpose, a)
+	return newKey(k, time.Time{}), err
 }
 
 // rotated describes a new key.

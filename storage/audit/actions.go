@@ -37,6 +37,9 @@ const (
 	KeyDestroy       Action = "key.destroy"
 	KeyCompromise    Action = "key.compromise"
 	KeyAnnounce      Action = "key.announce"
+	KeyCancel        Action = "key.cancel"
+	KeyRequest       Action = "key.request"
+	KeyInstall       Action = "key.install"
 	KeyRotate        Action = "key.rotate"
 	AuthorityInit    Action = "authority.init"
 	AuthorityRestore Action = "authority.restore"
@@ -108,8 +111,11 @@ var actions = []ActionSpec{
 	{ACMEAuthorizationDeactivate, "An ACME authorization was to be deactivated.", Agent, agentName, from("names")},
 	{ACMERequest, "A request by ACME was refused because of the account or its agent.", Agent | Bearer, agentName, from()},
 
-	{KeyCompromise, "A key was to count as stolen, so that all that it signed is dead, and a new one was to take its place. Without a root at hand there is no new issuer yet.", Operator, "the key's purpose", []string{"from", "to", "counts", "agents", "part"}},
+	{KeyCompromise, "A key was to count as stolen, so that all that it signed is dead, and a new one was to take its place. Without a root at hand, the new issuer waits for its certificate.", Operator, "the key's purpose", []string{"from", "to", "counts", "agents", "part"}},
 	{KeyAnnounce, "A new key was to be published, which takes the place of the old one once nobody has an older copy of the public keys.", Operator, "the key's purpose", []string{"from", "to"}},
+	{KeyCancel, "A key that was announced, or that waited for a certificate of its root, was to be given up and destroyed.", Operator, "the key's purpose", []string{"from"}},
+	{KeyRequest, "A root whose key is kept elsewhere was to be asked to sign: its CRL, and the certificate of a new issuer.", Operator, "the key's purpose", []string{"from", "to"}},
+	{KeyInstall, "What a root has signed elsewhere was to be put to work: its CRLs, and the certificate of a new issuer.", Operator, "the key's purpose", []string{"from", "to"}},
 	{KeyRotate, "A new key took the place of an old one, or was to: by an operator, or by the server when the key was announced for long enough.", Operator | System, "the key's purpose", []string{"from", "to"}},
 	{KeyDestroy, "The private half of a retired key was to be destroyed: by an operator, or by the server when all that it signed was dead.", Operator | System, "the key's purpose", []string{"from", "counts"}},
 	{AuthorityInit, "The authority was made.", Operator | System, "the trust domain", []string{"to", "principal"}},

@@ -10,6 +10,7 @@ var (
 	ListKeys   = Operation[struct{}, []Key]{"GET /keys"}
 	RotateKey  = Operation[RotateRequest, Rotated]{"POST /keys/{purpose}/rotate"}
 	DestroyKey = Operation[DestroyRequest, Destroyed]{"POST /keys/{id}/destroy"}
+	CancelKey  = Operation[CancelRequest, Key]{"POST /keys/{purpose}/cancel"}
 	DryRunKey  = Operation[DryRunKeyRequest, DryRun]{"POST /keys/{purpose}/dry-run"}
 	DryRunAll  = Operation[DryRunRequest, []DryRun]{"POST /keys/dry-run"}
 )
@@ -59,6 +60,12 @@ type DestroyRequest struct {
 type Destroyed struct {
 	Key
 	Ended *Receipt `json:"ended,omitempty"` // what a compromised key had signed
+}
+
+// A CancelRequest gives up a next key of a purpose.
+type CancelRequest struct {
+	Purpose   string `path:"purpose" json:"-"`
+	Algorithm string `query:"algorithm" json:"-"` // "" means that there is only one
 }
 
 // A DryRunKeyRequest is about a rotation that is not carried out.
@@ -137,6 +144,11 @@ func (c *Client) RotateCompromisedKey(ctx context.Context, purpose, algorithm st
 // signed is dead.
 func (c *Client) DestroyKey(ctx context.Context, id string, compromised bool) (Destroyed, error) {
 	return ask(ctx, c, DestroyKey, DestroyRequest{id, compromised})
+}
+
+// CancelKey gives up a key that is announced or waits for a certificate, and destroys it.
+func (c *Client) CancelKey(ctx context.Context, purpose, algorithm string) (Key, error) {
+	return ask(ctx, c, CancelKey, CancelRequest{purpose, algorithm})
 }
 
 // DryRunKey says what RotateKeyTo would do, and changes nothing.

@@ -25,6 +25,7 @@ var always = map[audit.Action][]string{
 	audit.ACMEAuthorizationDeactivate: {"names"},
 
 	audit.KeyAnnounce:      {"to"},
+	audit.KeyCancel:        {"from"},
 	audit.KeyDestroy:       {"from"},
 	audit.KeyRotate:        {"to"},
 	audit.AuthorityInit:    {"to"},

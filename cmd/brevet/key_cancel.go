@@ -1,0 +1,38 @@
+package main
+
+import "github.com/urfave/cli/v2"
+
+func keyCancelCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "cancel",
+		Usage:     "give up a key that is not at work yet",
+		ArgsUsage: rotated,
+		Description: `Gives up a next key and destroys its file: a key for tokens that is published and
+does not sign yet, or an issuer's that waits for the certificate of a root that is kept
+elsewhere (brevet key request). It has signed nothing, so nobody loses anything. A key
+for tokens leaves /oauth/jwks at once. --algorithm says which one is meant, if there are
+several.
+
+Example:
+  $ brevet key cancel tokens`,
+		Flags:  []cli.Flag{text("algorithm", "`ALGORITHM` of the key, if there are several")},
+		Action: keyCancel,
+	}
+}
+
+func keyCancel(c *cli.Context) error {
+	if !c.Args().Present() {
+		return misuse(c, "key cancel needs %s", rotated)
+	}
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	k, err := server.CancelKey(c.Context, c.Args().First(), c.String("algorithm"))
+	if err != nil {
+		return err
+	}
+	return answer(c, k, []string{k.ID}, func(p *page) {
+		p.line("The %s key %s is cancelled and its file is destroyed. Remove copies of it, too.", k.Purpose, k.ID)
+	})
+}

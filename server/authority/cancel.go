@@ -1,0 +1,78 @@
+package authority
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// Cancel gives up a key that is announced, or that waits for a certificate of its root, and
+// destroys it. It has signed nothing. The algorithm may be left out if there is one such
+// key.
+func (a *Authority) Cancel(ctx context.Context, by policy.Principal, p keys.Purpose, alg keys.Algorithm) (keys.Key, error) {
+	a.rotating.Lock()
+	defer a.rotating.Unlock()
+	var k keys.Key
+	q := policy.Query{Principal: by, Action: audit.KeyCancel, Subject: string(p), Time: a.Clock.Now()}
+	err := a.Policy.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (done policy.Done, err error) {
+		if k, err = cancellable(tx, p, alg); err != nil {
+			return done, err
+		}
+		done.Reasons, done.Details = []string{"key " + k.ID}, &audit.Details{From: k.ID}
+		k, err = keys.Cancel(tx, k.ID)
+		return done, err
+	}})
+	if err != nil {
+		return k, err
+	}
+	if err := a.Keys.Destroy(k); err != nil {
+		return k, fmt.Errorf("the key is cancelled, and its file is still there: %w", err)
+	}
+	return k, a.reload(ctx, p)
+}
+
+// cancellable returns the key that is to be cancelled.
+func cancellable(tx storage.Tx, p keys.Purpose, alg keys.Algorithm) (keys.Key, error) {
+	spec, err := Purposes().Of(p)
+	if err != nil {
+		return keys.Key{}, err
+	}
+	if spec.Rotation != keys.Plain && spec.Rotation != keys.ByRoot {
+		return keys.Key{}, fmt.Errorf("%w purpose: a %s key cannot be cancelled", agents.ErrInvalid, p)
+	}
+	next, err := nextKeys(tx, p)
+	if alg != "" {
+		next = slices.DeleteFunc(next, func(k keys.Key) bool { return k.Algorithm != alg })
+	}
+	switch {
+	case err != nil:
+		return keys.Key{}, err
+	case len(next) == 0:
+		return keys.Key{}, fmt.Errorf("%w: no such %s key is %s: see brevet key list", agents.ErrTransition, p, keys.StateNext)
+	case len(next) > 1:
+		return keys.Key{}, fmt.Errorf("%w algorithm: there are %d %s keys; say with --algorithm which is meant", agents.ErrInvalid, len(next), p)
+	}
+	return next[0], nil
+}
+
+// nextKeys returns the keys of a purpose that are announced or wait for a certificate.
+func nextKeys(tx storage.Tx, p keys.Purpose) ([]keys.Key, error) {
+	all, err := keys.List(tx, p)
+	return slices.DeleteFunc(all, func(k keys.Key) bool { return k.State != keys.StateNext }), err
+}
+
+// discardNext destroys keys that were cancelled in a transaction.
+func (a *Authority) discardNext(cancelled []keys.Key) error {
+	var errs []error
+	for _, k := range cancelled {
+		errs = append(errs, a.Keys.Destroy(k))
+	}
+	return errors.Join(errs...)
+}
