@@ -130,7 +130,7 @@ func (a *world) checkEnded(t *testing.T, old *ca.Issuer, certs ...*x509.Certific
 	if leaf := a.authority.Own.Current().Leaf; string(leaf.AuthorityKeyId) == string(old.KeyID) {
 		t.Error("the server's own certificate is from the old issuer")
 	}
-	if problems := a.authority.Problems(t.Context()); problems != nil {
+	if problems := problemsOf(t, a.authority); problems != nil {
 		t.Errorf("problems: %q", problems)
 	}
 }
@@ -240,7 +240,7 @@ func TestCompromisedIssuerStopsWithoutItsRoot(t *testing.T) {
 	}
 	check := func() {
 		t.Helper()
-		if problems := a.authority.Problems(t.Context()); len(problems) != 1 || !strings.HasSuffix(problems[0], "run brevet key rotate issuer --algorithm ecdsa-p256 --now") {
+		if problems := about(t, a.authority, "key-compromised"); len(problems) != 1 || !strings.HasSuffix(problems[0], "run brevet key rotate issuer --algorithm ecdsa-p256 --now") {
 			t.Errorf("problems: %q", problems)
 		}
 		if got := a.renew(cert); got.status != http.StatusServiceUnavailable {
@@ -321,7 +321,7 @@ func TestRestoreForgetsNoCompromise(t *testing.T) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	a.restarted(t)
-	if problems := strings.Join(a.authority.Problems(t.Context()), "; "); !strings.Contains(problems, "is compromised, and nothing is issued") {
+	if problems := strings.Join(problemsOf(t, a.authority), "; "); !strings.Contains(problems, "is compromised, and nothing is issued") {
 		t.Errorf("problems: %q", problems)
 	}
 	if got := a.renew(cert); got.status != http.StatusServiceUnavailable {

@@ -50,8 +50,8 @@ func TestListenersOfTheCaller(t *testing.T) {
 	roots.AppendCertsFromPEM(answer.Body.Bytes())
 	trusting := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
 	defer trusting.CloseIdleConnections()
-	get(t, trusting, "https://"+mine.Addr().String()+"/readyz", "ready\n")
-	get(t, trusting, "https://"+other.Addr().String()+"/readyz", "ready\n")
+	get(t, trusting, "https://"+mine.Addr().String()+"/readyz", "ok\n")
+	get(t, trusting, "https://"+other.Addr().String()+"/readyz", "ok\n")
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -75,6 +75,6 @@ func Example() {
 	fmt.Println(<-done)
 	// Output:
 	// spiffe://example.internal/agent/invoice-reader active
-	// ready
+	// ok
 	// <nil>
 }

@@ -271,7 +271,7 @@ func TestProfileIssuerExpires(t *testing.T) {
 	w.Stop()
 	w.Clock.Advance(91 * 24 * time.Hour)
 	w.Start(func(c *server.Config) { c.AcceptClock = true })
-	if problems, _ = status(); !strings.HasPrefix(problems, "the profile-issuer of the profile pure expired at ") || !strings.HasSuffix(problems, ": run brevet key rotate profile-issuer --algorithm mldsa44") {
+	if problems, _ = status(); !strings.HasPrefix(problems, "the profile-issuer of the profile pure ended at ") || !strings.HasSuffix(problems, ": run brevet key rotate profile-issuer --algorithm mldsa44") {
 		t.Errorf("problems: %s", problems)
 	}
 	a := w.Enroll("reader", agents.Change{})

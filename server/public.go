@@ -64,15 +64,16 @@ func (c certificates) unreadable(w http.ResponseWriter, r *http.Request, err err
 	enroll.WriteProblem(w, "about:blank", http.StatusServiceUnavailable, "the request could not be completed; try again shortly")
 }
 
-// health serves liveness (the process answers) and readiness (the store can be
-// read and the CRL is current).
+// health serves liveness (the process answers) and readiness (the authority can issue and
+// answer). Strangers read both, so they learn the level and no reason.
 func (s *Server) health(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if problems := s.authority.Problems(r.Context()); len(problems) > 0 {
-			http.Error(w, strings.Join(problems, "\n"), http.StatusServiceUnavailable)
+		level, ready := s.authority.Ready(r.Context())
+		if !ready {
+			http.Error(w, string(level), http.StatusServiceUnavailable)
 			return
 		}
-		w.Write([]byte("ready\n"))
+		w.Write([]byte(string(level) + "\n"))
 	})
 }

@@ -33,7 +33,7 @@ func TestEveryRootPublishesItsCRL(t *testing.T) {
 				t.Errorf("%s: list %d: %v", algorithm, list.X509.Number, err)
 			}
 		}
-		if got := a.authority.Warnings(); got != nil {
+		if got := about(t, a.authority, "root-"); got != nil {
 			t.Errorf("%s: %q", algorithm, got)
 		}
 	}
@@ -48,15 +48,15 @@ func TestStatusWarnsOfTheRootsCRL(t *testing.T) {
 		if err := a.authority.CRL.PublishRoots(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
-		got := strings.Join(a.authority.Warnings(), "; ")
+		got := strings.Join(about(t, a.authority, "root-"), "; ")
 		if !strings.Contains(got, text) || (got == "") != (text == "") {
 			t.Errorf("%s: it warns %q, want %q", what, got, text)
 		}
 		if _, err := a.authority.CRL.PublishRegular(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if found := a.authority.Problems(t.Context()); found != nil {
-			t.Errorf("%s: %q", what, found)
+		if _, ready := a.authority.Ready(t.Context()); !ready {
+			t.Errorf("%s: not ready", what)
 		}
 	}
 	files, _ := filepath.Glob(filepath.Join(a.Dir, "root-*.key"))

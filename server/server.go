@@ -85,6 +85,7 @@ type Server struct {
 	bodies    limit.Bodies
 	listeners []*limit.Listener // of Run
 	relying   *relying.Observer
+	lastUse   *agents.LastUse
 	ready     chan struct{}
 	stopping  chan struct{}
 	mounted   mounted
@@ -152,7 +153,9 @@ func (s *Server) assemble(k keys.Source) error {
 		return err
 	}
 	a := s.authority
+	s.lastUse = agents.NewLastUse(s.clock.Now)
 	s.gate = limit.Gate{Counters: admission.New(s.Now)}
+	s.gate.LastUse = s.lastUse
 	s.ocsp = ocsp.NewResponder(s.db, a.CA, a.CRL, s.clock, s.Log)
 	s.acme = s.newACME()
 	s.oauth = oauth.New(oauth.Config{Tokens: a.Tokens, Log: s.Log, Grants: []oauth.Grant{oauth.ClientCredentials{}}, Certificate: presented})
@@ -163,7 +166,7 @@ func (s *Server) assemble(k keys.Source) error {
 	s.metrics = telemetry.NewMetrics(s.gauges())
 	s.admin = admin.NewHandler(&operator.Service{
 		DB: s.db, Policy: s.policy, Authority: a, TrustDomain: td, BaseURL: s.file.BaseURL(),
-		Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping,
+		Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping, LastUse: s.lastUse,
 	})
 	return nil
 }

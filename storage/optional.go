@@ -32,6 +32,13 @@ type Stats struct {
 	Size         int64  // on the disk, in bytes; 0 once closed
 	Commits      uint64 // that were durable
 	Transactions uint64 // that wrote and were committed; several may share a commit
+
+	// Free is the unused room in the store, of which Reserve is kept for urgent
+	// transactions. An engine without a reserve has neither.
+	Free, Reserve int64
+	// DiskFree is what is free on the disk of DiskSize bytes. Both are 0 where the file
+	// system does not say, such as a tmpfs without a limit.
+	DiskFree, DiskSize int64
 }
 
 // A Statser is a [DB] that counts.

@@ -33,6 +33,9 @@ type Counters struct {
 	now       func() time.Time
 	strangers table
 	agents    table // apart, so that no number of strangers makes us forget an agent
+
+	// LastUse is told of each agent that a request proves to come from. It may be nil.
+	LastUse *agents.LastUse
 }
 
 // New returns Counters that use the clock now.
@@ -87,10 +90,19 @@ func (r *Request) Prove(n agents.Name) error {
 	defer r.mu.Unlock()
 	r.giveBack()
 	r.agent, r.over = n, false
+	r.counters.LastUse.Note(n)
 	if r.counters.blocked(n) {
 		return ErrLimited
 	}
 	return nil
+}
+
+// Used says that the request shows that an agent is at work, although it comes from another:
+// a resource server asks about the agent's token.
+func (r *Request) Used(n agents.Name) {
+	if r != nil {
+		r.counters.LastUse.Note(n)
+	}
 }
 
 // Pardon returns the count of a request whose refusal is not the sender's fault.

@@ -13,18 +13,20 @@ func agentListCommand() *cli.Command {
 		Name:  "list",
 		Usage: "list agents",
 		Description: `Lists the agents that match all flags, by name. --stale finds agents that have
-not obtained a certificate for that long: probably you no longer run them, and
-would not notice if somebody else did.
+used and obtained no certificate, token, key or ACME account for that long: probably
+you no longer run them, and would not notice if somebody else did. After an upgrade
+from version 0.1 and after a restore, it counts from then, because earlier uses may
+not be on record.
 
 Examples:
   $ brevet agent list --owner payments --label env=prod
-  $ brevet agent list --stale 30d --quiet | xargs -n1 brevet agent suspend`,
+  $ brevet agent list --stale 30d --state active --quiet | xargs -r -n1 brevet agent suspend`,
 		Flags: []cli.Flag{
 			outputFlag(),
 			text("state", "only those in `active|suspended|decommissioned`"),
 			text("owner", "only those of this owner: `WHO`"),
 			texts("label", "only those with this label: `K=V`"),
-			text("stale", "only those without a new certificate for this `DURATION`, such as 30d"),
+			text("stale", "only those not seen for this `DURATION`, such as 30d"),
 		},
 		Action: agentList,
 	}
@@ -56,9 +58,9 @@ func agentList(c *cli.Context) error {
 	}
 	return answer(c, list(agents), names, func(p *page) {
 		var t table
-		t.styled(bold, "NAME", "STATE", "OWNER", "SCOPES", "CERTIFICATE UNTIL")
+		t.styled(bold, "NAME", "STATE", "OWNER", "SCOPES", "LAST SEEN", "CERTIFICATE UNTIL")
 		for _, a := range agents {
-			t.styled(stateStyle(a.State), a.Name, a.State, a.Owner, orDash(strings.Join(a.Scopes, " ")), orDash(p.end(a.CertExpires)))
+			t.styled(stateStyle(a.State), a.Name, a.State, a.Owner, orDash(strings.Join(a.Scopes, " ")), orDash(p.end(a.LastSeen)), orDash(p.end(a.CertExpires)))
 		}
 		p.tableOr("No agents.", t)
 	})

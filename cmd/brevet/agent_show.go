@@ -64,6 +64,7 @@ func (p *page) agent(a api.Shown) {
 	t.pair("Expires", p.end(a.Expires))
 	t.pair("Registered", at(a.Created))
 	t.pair("Changed", at(a.Changed))
+	t.pair("Last seen", p.end(a.LastSeen))
 	if a.Certificate == "" && !a.Certified.IsZero() {
 		t.pair("Certificate", "none that can be used; the last was issued at "+at(a.Certified))
 	} else {

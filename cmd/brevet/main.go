@@ -66,6 +66,15 @@ func misuse(c *cli.Context, format string, args ...any) error {
 	return usageError{c.Command.HelpName, fmt.Sprintf(format, args...)}
 }
 
+// An exitWith is an outcome with an exit status of its own. Without an error, there is
+// nothing more to tell.
+type exitWith struct {
+	status int
+	err    error
+}
+
+func (e exitWith) Error() string { return fmt.Sprintf("exit status %d", e.status) }
+
 // exitStatus tells on one line what went wrong and returns the exit status.
 func exitStatus(ctx context.Context, w io.Writer, err error) int {
 	if err == nil {
@@ -75,11 +84,18 @@ func exitStatus(ctx context.Context, w io.Writer, err error) int {
 		fmt.Fprintf(w, "brevet: %s (see %s --help)\n", oneLine(u.text), u.command)
 		return 2
 	}
+	failed := 1
+	if e, ok := errors.AsType[exitWith](err); ok {
+		if e.err == nil {
+			return e.status
+		}
+		failed, err = e.status, e.err
+	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted")
 	}
 	fmt.Fprintf(w, "brevet: %s\n", oneLine(err.Error()))
-	return 1
+	return failed
 }
 
 // oneLine keeps a message on its line, and its escape sequences harmless. It hides

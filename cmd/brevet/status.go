@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"runtime"
@@ -19,42 +18,74 @@ func statusCommand() *cli.Command {
 		Name:     "status",
 		Category: aboutAuthority,
 		Usage:    "say how the running authority is doing",
-		Description: `Prints health, version, counts, and what expires next. Exit status 1 means that
-the server does not run, or that something is wrong with it. Use it for monitoring.
+		Description: `Prints health, version, counts, and what expires next. The health is ok, warning
+or critical, with each reason and the command that mends it. Exit status 0 means
+that the server answers, however it is doing.
+
+--check is for monitoring, by the conventions of Nagios plugins: it prints one
+line for the level and one for each reason, and exits with 0 for ok, 1 for
+warning, 2 for critical and 3 if no server answers.
 
 Examples:
   $ brevet status
-  $ brevet status --quiet || mail -s 'brevet is not well' ops@example.org`,
+  $ brevet status --check --quiet || mail -s 'brevet is not well' ops@example.org`,
+		Flags:  []cli.Flag{&cli.BoolFlag{Name: "check", Usage: "print the reasons alone, and exit with 0, 1, 2 or 3"}},
 		Action: status,
 	}
 }
 
 func status(c *cli.Context) error {
-	server, err := dial(c)
-	if err != nil {
+	st, err := askStatus(c)
+	switch {
+	case err != nil && c.Bool("check"):
+		return exitWith{3, err}
+	case err != nil:
 		return err
+	case !c.Bool("check"):
+		return answer(c, st, []string{string(st.Level)}, func(p *page) { p.status(st) })
 	}
-	st, err := server.Status(c.Context)
-	if err != nil {
-		return err
+	doc := struct {
+		Level   api.Level    `json:"level"`
+		Reasons []api.Reason `json:"reasons"`
+	}{st.Level, st.Reasons}
+	if doc.Reasons == nil {
+		doc.Reasons = []api.Reason{}
 	}
-	health := map[bool]string{true: "healthy", false: "not healthy"}[st.Healthy]
-	err = answer(c, st, []string{health}, func(p *page) { p.status(st, health) })
-	if err == nil && !st.Healthy {
-		err = errors.New("the authority is not healthy: " + strings.Join(st.Problems, "; "))
+	err = answer(c, doc, []string{string(st.Level)}, func(p *page) {
+		p.line("BREVET %s", strings.ToUpper(string(st.Level)))
+		for _, r := range st.Reasons {
+			p.line("%s: %s: %s", r.Level, printable(r.ID), printable(r.String()))
+		}
+	})
+	if err == nil && st.Level != api.OK {
+		err = exitWith{st.Level.Rank(), nil}
 	}
 	return err
 }
 
-func (p *page) status(st api.Status, health string) {
+func askStatus(c *cli.Context) (st api.Status, err error) {
+	server, err := dial(c)
+	if err == nil {
+		st, err = server.Status(c.Context)
+	}
+	if err == nil && st.Level == "" { // a server of version 0.1
+		st.Level = api.OK
+		for _, p := range st.Problems {
+			st.Level, st.Reasons = api.Critical, append(st.Reasons, api.Reason{ID: "problem", Level: api.Critical, Text: p, Mend: "update the server"})
+		}
+	}
+	return st, err
+}
+
+// levelStyles are the colours of levels.
+var levelStyles = map[api.Level]string{api.OK: green, api.Warning: yellow, api.Critical: red}
+
+func (p *page) status(st api.Status) {
 	var t table
 	t.pair("Authority", st.TrustDomain+" at "+st.Advertise)
-	t.styled(map[bool]string{true: green, false: red}[st.Healthy], "Health:", health)
-	for _, problem := range st.Problems {
-		t.styled(red, "Problem:", problem)
-	}
-	for _, warning := range st.Warnings {
-		t.styled(yellow, "Warning:", warning)
+	t.styled(levelStyles[st.Level], "Health:", string(st.Level))
+	for _, r := range st.Reasons {
+		t.styled(levelStyles[r.Level], map[api.Level]string{api.Warning: "Warning:", api.Critical: "Critical:"}[r.Level], r.String())
 	}
 	t.pair("Version", st.Version)
 	t.pair("Running", "since "+p.end(st.Started))
@@ -72,6 +103,7 @@ func (p *page) status(st api.Status, health string) {
 	if st.CRL.Number > 0 {
 		t.pair("CRL", fmt.Sprintf("%d, revoking %s, next one by %s", st.CRL.Number, count(st.CRL.Revoked, "certificate"), p.end(st.CRL.NextUpdate)))
 	}
+	t.pair("Last backup", orDash(p.end(st.Backup)))
 	t.pair("HTTPS until", p.end(st.ServerExpires))
 	t.pair("Issuer until", p.end(st.IssuerExpires))
 	t.pair("Root until", p.end(st.RootExpires))

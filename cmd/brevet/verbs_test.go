@@ -309,13 +309,37 @@ func TestBackupToStandardOutput(t *testing.T) {
 	}
 }
 
+// TestStatusOfTheSick: plain status tells, and --check exits as a Nagios plugin does.
 func TestStatusOfTheSick(t *testing.T) {
-	fakeServer(t, answers{"GET /status": api.Status{TrustDomain: "td", Problems: []string{"the CRL is not current"}}})
-	status, stdout, stderr := brevet(t, "", "status")
-	if status != 1 || stderr != "brevet: the authority is not healthy: the CRL is not current\n" {
-		t.Errorf("got status %d and %s", status, stderr)
+	var sick api.Status
+	sick.SetReasons([]api.Reason{
+		{ID: "crl-late", Level: api.Critical, Text: "the CRL is not current", Mend: "run brevet crl publish"},
+		{ID: "backup-old", Level: api.Warning, Text: "no backup", Mend: "run brevet backup FILE"},
+	})
+	var worse, fresh api.Status
+	worse.SetReasons(sick.Reasons[1:])
+	fresh.SetReasons(nil)
+	for _, c := range []struct {
+		st   api.Status
+		want int
+		line string
+	}{{sick, 2, "BREVET CRITICAL\ncritical: crl-late: the CRL is not current: run brevet crl publish\nwarning: backup-old: no backup: run brevet backup FILE\n"}, {worse, 1, "BREVET WARNING\n"}, {fresh, 0, "BREVET OK\n"},
+		{api.Status{Healthy: true}, 0, "BREVET OK\n"}, {api.Status{Problems: []string{"the CRL is not current"}}, 2, "BREVET CRITICAL\n"}} { // of version 0.1
+		fakeServer(t, answers{"GET /status": c.st})
+		status, stdout, stderr := brevet(t, "", "status", "--check")
+		if status != c.want || stderr != "" || !strings.HasPrefix(stdout, c.line) {
+			t.Errorf("--check: got status %d, %q and %q; want %d and %q", status, stdout, stderr, c.want, c.line)
+		}
+		if status, _, stderr := brevet(t, "", "status"); status != 0 || stderr != "" {
+			t.Errorf("got status %d and %s", status, stderr)
+		}
 	}
-	contains(t, stdout, "not healthy\n", "Problem:")
+	fakeServer(t, answers{"GET /status": sick})
+	contains(t, ask(t, "status"), "critical\n", "Critical:", "Warning:", "run brevet crl publish\n")
+	fakeServer(t, answers{"GET /status": &api.Error{Status: 500, Detail: "no"}})
+	if status, _, stderr := brevet(t, "", "status", "--check"); status != 3 || stderr != "brevet: no\n" {
+		t.Errorf("without an answer: got status %d and %q", status, stderr)
+	}
 }
 
 func TestBackupLeavesNothingHalf(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/crl/ocsp"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/storage"
@@ -52,7 +53,9 @@ type Authority struct {
 	started  time.Time
 	audit    atomic.Pointer[audit.Signer]
 	rotating sync.Mutex
-	failed   atomic.Pointer[time.Time] // when PromoteDue last failed, by the machine's clock
+	failed   atomic.Pointer[time.Time]    // when PromoteDue last failed, by the machine's clock
+	slow     atomic.Pointer[[]api.Reason] // of the last Health, for Ready
+	watch    healthWatch
 }
 
 // Open unseals the keys of an authority, all at the same time: a start takes little

@@ -106,26 +106,3 @@ func (a *Authority) compromised(ctx context.Context) (found []keys.Key, err erro
 	}
 	return here, err
 }
-
-// stopped says which active keys are compromised: the root's key was not here to sign
-// another issuer, or a backup from before the compromise was restored.
-func (a *Authority) stopped(ctx context.Context) (problems []string) {
-	a.DB.View(ctx, func(tx storage.Tx) error {
-		problems = nil
-		all, err := Purposes().List(tx)
-		for _, k := range all {
-			if k.State != keys.StateActive {
-				continue
-			}
-			if compromised, err := agents.IssuerCompromised(tx, k.ID); err == nil && compromised {
-				how := "run"
-				if spec, err := Purposes().Of(k.Purpose); err == nil && spec.Rotation == keys.ByRoot {
-					how = "put the root's key file into the directory and run"
-				}
-				problems = append(problems, fmt.Sprintf("the %s key %s is compromised, and nothing is issued by it: %s brevet key rotate %[1]s --algorithm %[4]s --now", k.Purpose, k.ID, how, k.Algorithm))
-			}
-		}
-		return err
-	})
-	return problems
-}

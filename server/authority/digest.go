@@ -48,25 +48,26 @@ func (d digest) message(p keys.Purpose) []byte {
 	return fmt.Appendf(nil, "brevet backup digest v1\n%s\n%s\n%s\n%d\n%s\n", p, d.TrustDomain, d.Taken.UTC().Format(time.RFC3339), d.Size, d.SHA256)
 }
 
-// Backup writes a copy of the store, as of one instant, and its signed digest.
-func (a *Authority) Backup(ctx context.Context, w io.Writer) error {
+// Backup writes a copy of the store, as of one instant, and its signed digest. It returns
+// what [NoteBackup] records.
+func (a *Authority) Backup(ctx context.Context, w io.Writer) (made BackupRecord, err error) {
 	hash, n := sha256.New(), new(counter)
 	if err := a.DB.Backup(ctx, io.MultiWriter(w, hash, n)); err != nil {
-		return err
+		return made, err
 	}
 	d := digest{
 		TrustDomain: string(a.File.TrustDomain), Taken: a.Clock.Now().UTC().Truncate(time.Second), Size: int64(*n), SHA256: hex.EncodeToString(hash.Sum(nil)),
 	}
 	if err := a.signDigest(ctx, &d); err != nil {
-		return fmt.Errorf("signing the digest of the backup: %w", err)
+		return made, fmt.Errorf("signing the digest of the backup: %w", err)
 	}
 	text, err := json.Marshal(d)
 	if err != nil {
-		return err
+		return made, err
 	}
 	text = append(binary.BigEndian.AppendUint64(text, uint64(len(text))), digestMark...)
 	_, err = w.Write(text)
-	return err
+	return BackupRecord{Taken: d.Taken, Size: d.Size}, err
 }
 
 // A counter counts what is written to it.

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
@@ -57,16 +56,4 @@ func (a *Authority) keepsProfiles(tx storage.Tx, old keys.Key, alg keys.Algorith
 			agents.ErrTransition, strings.Join(names, ", "), old.Algorithm, keys.ProfileIssuer)
 	}
 	return nil
-}
-
-// expiredProfiles says which profiles have an issuer that has expired.
-func (a *Authority) expiredProfiles(now time.Time) (problems []string) {
-	for _, name := range a.special() {
-		i, err := a.CA.IssuerOf(name)
-		if err == nil && i != a.CA.Issuer() && !now.Before(i.NotAfter) {
-			problems = append(problems, fmt.Sprintf("the %s of the profile %s expired at %s: run brevet key rotate %[1]s --algorithm %[4]s",
-				keys.ProfileIssuer, name, i.NotAfter.Format(time.RFC3339), a.CA.Profiles()[name].Algorithm))
-		}
-	}
-	return problems
 }

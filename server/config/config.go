@@ -60,6 +60,9 @@ type File struct {
 	Tokens struct {
 		PostQuantum []string // audiences, see tokens.Config
 	}
+	Health struct {
+		BackupAge time.Duration // beyond which the status warns; 0 means never
+	}
 }
 
 const maxConfig = 1 << 20
@@ -85,6 +88,7 @@ func Read(dir string) (*File, error) {
 // that begins with line and column.
 func parse(text []byte) (*File, error) {
 	f := &File{Listen: defaultListen, ListenHTTP: defaultListenHTTP, Limits: agents.DefaultQuotas, Profiles: map[string]ca.ProfileConfig{}}
+	f.Health.BackupAge = defaultBackupAge
 	if len(text) > maxConfig {
 		return nil, fmt.Errorf("1:1: the file has more than %d bytes", maxConfig)
 	}
@@ -106,6 +110,7 @@ func parse(text []byte) (*File, error) {
 		"crl":            f.readCRL,
 		"tokens":         f.readTokens,
 		"limits":         f.readLimits,
+		"health":         f.readHealth,
 	})
 	if err != nil {
 		return nil, err

@@ -37,11 +37,12 @@ acme: {resolver: "[::1]:53", allow: [127.0.0.0/8, "::1/128"], http_port: 8081, t
 crl: {bundle_lifetime: 36h}
 limits: {tokens: 7, events: 1000000}
 tokens: {post_quantum: ["https://api.example", "urn:example:bank"]}
+health: {backup_age: 36h}
 `
 
 func TestParse(t *testing.T) {
 	least, err := parse([]byte(leastFile))
-	if err != nil || least.Listen != "127.0.0.1:8443" || least.ListenHTTP != "127.0.0.1:8080" || least.Keys.Plain || least.Log.Level != slog.LevelInfo || len(least.Profiles) != 0 || !reflect.DeepEqual(least.ACME, acme.ChallengeConfig{}) {
+	if err != nil || least.Listen != "127.0.0.1:8443" || least.ListenHTTP != "127.0.0.1:8080" || least.Keys.Plain || least.Health.BackupAge != 7*24*time.Hour || least.Log.Level != slog.LevelInfo || len(least.Profiles) != 0 || !reflect.DeepEqual(least.ACME, acme.ChallengeConfig{}) {
 		t.Errorf("got %+v, %v", least, err)
 	}
 	want := &File{
@@ -53,6 +54,7 @@ func TestParse(t *testing.T) {
 	}
 	want.CRL.Bundle = 36 * time.Hour
 	want.Limits = agents.Quotas{agents.QuotaCertificates: 5000, agents.QuotaTokens: 7, agents.QuotaOrders: 1000, agents.QuotaEvents: 1000000, agents.QuotaAssertions: 20000, agents.QuotaCompromised: 100}
+	want.Health.BackupAge = 36 * time.Hour
 	want.Tokens.PostQuantum = []string{"https://api.example", "urn:example:bank"}
 	want.Keys.PassphraseFile, want.Log.Level, want.Log.JSON = "/etc/brevet/passphrase", slog.LevelWarn, true
 	if got, err := parse([]byte(fullFile)); err != nil || !reflect.DeepEqual(got, want) {
@@ -88,7 +90,7 @@ func TestParseSaysWhere(t *testing.T) {
 		{"a list", "- a\n", "1:1: want keys and values here"},
 		{"a word", "brevet\n", "1:1: want keys and values here"},
 		{"nothing needed", "listen: :1\n", "1:1: trust_domain and advertise must be there"},
-		{"an unknown key", leastFile + "advertize: https://x.example\n", `3:1: unknown key "advertize": want one of acme, advertise, advertise_http, crl, keys, limits, listen,`},
+		{"an unknown key", leastFile + "advertize: https://x.example\n", `3:1: unknown key "advertize": want one of acme, advertise, advertise_http, crl, health, keys, limits, listen,`},
 		{"an unknown key in upper case", leastFile + "Listen: :1\n", `3:1: unknown key "Listen"`},
 		{"an unknown key below", leastFile + "keys:\n  plane: true\n", `4:3: unknown key "plane": want one of passphrase_file, plain`},
 		{"an unknown key in a profile", leastFile + "profiles:\n  batch:\n    ttl: 5m\n", `5:5: unknown key "ttl"`},
@@ -149,6 +151,8 @@ func TestParseSaysWhere(t *testing.T) {
 		{"an audience twice", leastFile + "tokens: {post_quantum: [https://api.example, https://api.example]}\n", `3:46: audience "https://api.example" comes twice`},
 		{"one audience", leastFile + "tokens: {post_quantum: https://api.example}\n", "3:24: want a list here"},
 		{"another signature", leastFile + "tokens: {mldsa: [https://api.example]}\n", `3:10: unknown key "mldsa": want one of post_quantum`},
+		{"a backup without a unit", leastFile + "health: {backup_age: 7}\n", `3:10: backup_age "7": want one such as 36h, 7d or never`},
+		{"a backup of minutes", leastFile + "health: {backup_age: 90m}\n", `3:10: backup_age "90m"`},
 		{"port 0", leastFile + "acme: {tls_port: 0}\n", `3:8: port "0": want 1 to 65535`},
 		{"an unknown key of acme", leastFile + "acme: {dns: 127.0.0.1:53}\n", `3:8: unknown key "dns": want one of allow, http_port, resolver, tls_port`},
 	} {
@@ -186,7 +190,7 @@ func FuzzParse(f *testing.F) {
 			"trust_domain": string(got.TrustDomain), "advertise": got.Advertise, "listen": got.Listen, "listen_http": got.ListenHTTP, "profiles": profiles,
 			"keys": map[string]any{"plain": got.Keys.Plain, "passphrase_file": got.Keys.PassphraseFile},
 			"log":  map[string]string{"level": got.Log.Level.String(), "format": map[bool]string{true: "json", false: "text"}[got.Log.JSON]},
-			"acme": acmeKeys(got.ACME), "crl": crlKeys(got.CRL.Bundle), "limits": limitKeys(got.Limits), "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
+			"acme": acmeKeys(got.ACME), "crl": crlKeys(got.CRL.Bundle), "limits": limitKeys(got.Limits), "health": healthKeys(got.Health.BackupAge), "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
 		}
 		if got.ListenMetrics != "" {
 			all["listen_metrics"] = got.ListenMetrics
@@ -259,4 +263,11 @@ func TestNamesOfTheServer(t *testing.T) {
 			t.Errorf("advertised as %s, listening on %s: got %s, want %s", c.advertise, c.listen, got, c.want)
 		}
 	}
+}
+
+func healthKeys(age time.Duration) map[string]any {
+	if age == 0 {
+		return map[string]any{"backup_age": "never"}
+	}
+	return map[string]any{"backup_age": fmt.Sprintf("%dh", age/time.Hour)}
 }

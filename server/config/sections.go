@@ -112,3 +112,13 @@ func (f *File) readLimits(n *yaml.Node) error {
 	}
 	return readMap(n, readers)
 }
+
+// defaultBackupAge is how old the last backup may be before the status warns.
+const defaultBackupAge = 7 * 24 * time.Hour
+
+// readHealth reads when the status warns.
+func (f *File) readHealth(n *yaml.Node) error {
+	return readMap(n, map[string]func(*yaml.Node) error{
+		"backup_age": parsed(&f.Health.BackupAge, parseBackupAge),
+	})
+}

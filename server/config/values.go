@@ -108,3 +108,18 @@ func parseLimit(s string) (int64, error) {
 	}
 	return n, nil
 }
+
+// parseBackupAge accepts hours, days or "never".
+func parseBackupAge(s string) (time.Duration, error) {
+	if s == "never" {
+		return 0, nil
+	}
+	unit := map[string]time.Duration{"h": time.Hour, "d": 24 * time.Hour}
+	for suffix, each := range unit {
+		digits, ok := strings.CutSuffix(s, suffix)
+		if n, err := strconv.ParseUint(digits, 10, 16); ok && err == nil && n > 0 {
+			return time.Duration(n) * each, nil
+		}
+	}
+	return 0, fmt.Errorf("backup_age %q: want one such as 36h, 7d or never", s)
+}

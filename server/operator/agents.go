@@ -178,6 +178,9 @@ func (s *Service) shown(tx storage.Tx, a agents.Agent) (out api.Shown, err error
 	if err != nil {
 		return out, err
 	}
+	if out.LastSeen, err = s.lastSeen(tx, a, c); err != nil {
+		return out, err
+	}
 	out.Usage, err = s.usage(tx, a)
 	return out, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"math/big"
 	"time"
 
@@ -99,11 +98,6 @@ func (s *Service) status(ctx context.Context, _ policy.Principal, _ struct{}) (a
 		}
 		opened, err := accounts(tx, now, func(agents.Agent, time.Time) bool { return true })
 		st.ACMEAccounts = len(opened)
-		if err != nil {
-			return err
-		}
-		near, err := s.nearQuotas(tx)
-		st.Warnings = append(st.Warnings, near...)
 		return err
 	})
 	return st, err
@@ -115,12 +109,4 @@ func (s *Service) confirmRestore(ctx context.Context, p policy.Principal, _ stru
 		action: audit.AuthorityConfirm, subject: string(s.TrustDomain), reasons: []string{"what must stay ended after the restore is ended again"},
 		change: func(tx storage.Tx, _ time.Time, _ *audit.Details) error { return agents.ConfirmRestore(tx) },
 	})
-}
-
-// Backup writes a copy of the store, as of one instant, and its signed digest to w.
-func (s *Service) Backup(ctx context.Context, p policy.Principal, w io.Writer) error {
-	if err := policy.MayOperate(p); err != nil {
-		return err
-	}
-	return s.Authority.Backup(ctx, w)
 }

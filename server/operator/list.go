@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -19,6 +20,10 @@ func (s *Service) listAgents(ctx context.Context, _ policy.Principal, in api.Fil
 	list := []api.Agent{}
 	err := s.DB.View(ctx, func(tx storage.Tx) error {
 		now := s.Clock.Now()
+		recorded, err := agents.Recorded(tx)
+		if err != nil {
+			return err
+		}
 		for a, err := range agents.All(tx) {
 			if err != nil {
 				return err
@@ -30,17 +35,35 @@ func (s *Service) listAgents(ctx context.Context, _ policy.Principal, in api.Fil
 			if err != nil {
 				return err
 			}
-			seen := a.Created
-			if c.Credential.IssuedAt.After(seen) {
-				seen = c.Credential.IssuedAt
+			seen, err := s.lastSeen(tx, a, c)
+			if err != nil {
+				return err
 			}
-			if now.Sub(seen) >= in.Stale {
-				list = append(list, s.agent(a, c))
+			if now.Sub(latest(seen, a.Created, a.Invited, recorded)) >= in.Stale {
+				shown := s.agent(a, c)
+				shown.LastSeen = seen
+				list = append(list, shown)
 			}
 		}
 		return nil
 	})
 	return list, err
+}
+
+// lastSeen returns when the agent last used a credential or obtained one, or the zero time
+// if that is not on record.
+func (s *Service) lastSeen(tx storage.Tx, a agents.Agent, c agents.Current) (time.Time, error) {
+	used, err := s.LastUse.Of(tx, a.Name)
+	return latest(used, c.Credential.IssuedAt), err
+}
+
+func latest(times ...time.Time) (last time.Time) {
+	for _, t := range times {
+		if t.After(last) {
+			last = t
+		}
+	}
+	return last
 }
 
 // fits reports whether the filter chooses the agent. It does not look at Stale,

@@ -33,6 +33,7 @@ type Service struct {
 	Directory   string // URL of the ACME directory
 	Clock       *clock.Clock
 	Log         *slog.Logger
+	LastUse     *agents.LastUse
 	Stopping    <-chan struct{} // closed when the server is about to stop
 }
 

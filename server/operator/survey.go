@@ -153,7 +153,9 @@ func (v *survey) since(tx storage.Tx) (made iter.Seq2[holding, error], revoked m
 		if err != nil {
 			return nil, nil, err
 		}
-		if e.Decision == audit.Deny || strings.HasPrefix(string(e.Action), "acme.") { // of accounts and orders
+		switch {
+		case e.Decision == audit.Deny, strings.HasPrefix(string(e.Action), "acme."), // of accounts and orders
+			e.Action == audit.AuthorityBackup, e.Action == audit.HealthChange:
 			continue
 		}
 		id, err := agents.ParseCredentialID(e.Credential)

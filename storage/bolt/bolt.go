@@ -23,6 +23,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -54,6 +55,7 @@ type DB struct {
 	mended  time.Time // the last attempt to mend that failed
 
 	commits, transactions atomic.Uint64
+	spare                 atomic.Int64 // room.spare, for Stats
 
 	horizon atomic.Pointer[horizon]       // what Views see
 	broken  atomic.Pointer[error]         // why nothing can be done, see settle
@@ -104,9 +106,13 @@ func (db *DB) Close() error {
 
 // Stats implements [storage.Statser]. A commit costs two fsyncs.
 func (db *DB) Stats() storage.Stats {
-	s := storage.Stats{Commits: db.commits.Load(), Transactions: db.transactions.Load()}
+	s := storage.Stats{Commits: db.commits.Load(), Transactions: db.transactions.Load(), Free: db.spare.Load(), Reserve: reserve}
 	if info, err := db.file.Stat(); err == nil {
 		s.Size = info.Size()
+	}
+	var disk syscall.Statfs_t
+	if err := syscall.Fstatfs(int(db.file.Fd()), &disk); err == nil {
+		s.DiskFree, s.DiskSize = int64(disk.Bavail)*int64(disk.Bsize), int64(disk.Blocks)*int64(disk.Bsize)
 	}
 	return s
 }

@@ -50,6 +50,7 @@ func (db *DB) makeRoom(used int64) {
 	free := int64(db.bolt.Stats().FreePageN) * int64(db.bolt.Info().PageSize)
 	enough := func() bool {
 		r.spare = r.end - used + free
+		db.spare.Store(r.spare)
 		if r.full != nil { // a few transactions' pages come and go
 			return r.spare >= spareAgain
 		}

@@ -68,6 +68,12 @@ func current(tx storage.Tx) (needs, error) {
 // issuance compares it, which is cheaper than to decode it.
 var marked = fmt.Sprintf(`{"version":%d,"program":%q}`, latest, latest.program())
 
+// Reached reports whether the store needs a program that reads v already.
+func Reached(tx storage.Tx, v Version) (bool, error) {
+	n, err := current(tx)
+	return n.Version >= v, err
+}
+
 // Need records that the store is of form v from this transaction on.
 func Need(tx storage.Tx, v Version) error {
 	b, err := tx.Get(string(table), key)

@@ -65,6 +65,9 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Intr
 	if err != nil {
 		return tokens.Introspection{}, err
 	}
+	if in.Active {
+		admission.Of(ctx).Used(agents.Name(in.ClientID))
+	}
 	if !may {
 		s.deny(ctx, policy.Agent(s.Tokens.TrustDomain.ID(caller)), audit.TokenIntrospect, caller, policy.ErrScope)
 		return tokens.Introspection{}, &protocolError{http.StatusForbidden, "insufficient_scope", "introspection needs the scope brevet:introspect"}

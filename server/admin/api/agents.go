@@ -38,7 +38,8 @@ type Agent struct {
 	Certified   time.Time         `json:"certified,omitzero"`    // when its latest certificate was issued
 	Certificate string            `json:"certificate,omitempty"` // serial number of that certificate, while it can be used
 	CertExpires time.Time         `json:"certificate_expires,omitzero"`
-	Note        string            `json:"note,omitempty"` // why a change changed nothing
+	LastSeen    time.Time         `json:"last_seen,omitzero"` // when it last used or obtained a credential, in lists and alone
+	Note        string            `json:"note,omitempty"`     // why a change changed nothing
 }
 
 // A Shown agent has, in addition, what takes longer to find out.
@@ -118,7 +119,7 @@ type Filter struct {
 	State  string            `query:"state" json:"-"`
 	Owner  string            `query:"owner" json:"-"`
 	Labels map[string]string `query:"label" json:"-"`
-	Stale  time.Duration     `query:"stale" json:"-"` // no certificate was issued for that long
+	Stale  time.Duration     `query:"stale" json:"-"` // it used and obtained no credential for that long
 }
 
 // An EndRequest ends all that an agent holds.

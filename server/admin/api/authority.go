@@ -51,9 +51,11 @@ type Status struct {
 	TrustDomain     string         `json:"trust_domain"`
 	Advertise       string         `json:"advertise"`
 	RootFingerprint []string       `json:"root_fingerprints"` // SHA-256 of the DER, in hexadecimal
-	Healthy         bool           `json:"healthy"`
-	Problems        []string       `json:"problems,omitempty"`
-	Warnings        []string       `json:"warnings,omitempty"` // about what will be a problem for others
+	Level           Level          `json:"level"`
+	Reasons         []Reason       `json:"reasons,omitempty"`  // the worst first
+	Healthy         bool           `json:"healthy"`            // no reason is critical
+	Problems        []string       `json:"problems,omitempty"` // the critical reasons, for programs of version 0.1
+	Warnings        []string       `json:"warnings,omitempty"` // the others, likewise
 	Started         time.Time      `json:"started"`
 	Agents          map[string]int `json:"agents"`       // by state
 	Certificates    int            `json:"certificates"` // active ones
@@ -66,6 +68,7 @@ type Status struct {
 	RootExpires     time.Time      `json:"root_expires"`
 	RootCRLExpires  time.Time      `json:"root_crl_expires"` // the last list that the root has signed
 	ServerExpires   time.Time      `json:"server_certificate_expires"`
+	Backup          time.Time      `json:"backup,omitzero"` // when the last one was made
 }
 
 // CRL returns a published list; an empty issuer means the active one.

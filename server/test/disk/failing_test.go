@@ -81,12 +81,12 @@ func TestFailingDiskRefusesEverything(t *testing.T) {
 	} {
 		servertest.WantLine(t, what, err, "bad file descriptor")
 	}
-	servertest.Want(t, "readyz", w.Readyz(), http.StatusServiceUnavailable, "cannot be written")
+	servertest.Want(t, "readyz", w.Readyz(), http.StatusServiceUnavailable, "critical\n")
 	servertest.Want(t, "introspection", resource.Introspect(token), http.StatusOK, `"active":true`)
 
 	d.recover()
 	servertest.Want(t, "enrolling afterwards", w.PostJSON(w.Client(), "/v1/enroll", request), http.StatusOK, "")
-	servertest.Want(t, "readyz afterwards", w.Readyz(), http.StatusOK, "ready")
+	servertest.Want(t, "readyz afterwards", w.Readyz(), http.StatusOK, "")
 	if got := len(w.Events()); got != entries+1 {
 		t.Errorf("%d entries in the log, want the one of the enrollment after %d", got, entries)
 	}
@@ -159,7 +159,7 @@ func TestDiskFailsInTheMiddle(t *testing.T) {
 	if _, err := w.Admin.AddAgent(t.Context(), "last", api.Change{Owner: new("team")}); err != nil {
 		t.Error(err)
 	}
-	servertest.Want(t, "readyz", w.Readyz(), http.StatusOK, "ready")
+	servertest.Want(t, "readyz", w.Readyz(), http.StatusOK, "")
 	w.WantSound()
 }
 

@@ -81,7 +81,7 @@ func TestFullDiskStopsWhatIsIssued(t *testing.T) {
 	if err := second(w.Admin.RotateKeyNow(ctx, "tokens", "")); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("key rotate: %v", err)
 	}
-	servertest.Want(t, "readyz", w.World.Readyz(), http.StatusServiceUnavailable, "the disk is full")
+	servertest.Want(t, "readyz", w.World.Readyz(), http.StatusServiceUnavailable, "critical\n")
 	if st, err := w.Admin.Status(ctx); err != nil || st.Healthy || !strings.Contains(strings.Join(st.Problems, "\n"), "the disk is full") {
 		t.Errorf("status: %+v %v", st, err)
 	}
@@ -92,7 +92,7 @@ func TestFullDiskStopsWhatIsIssued(t *testing.T) {
 	for what, got := range map[string]servertest.Answer{"renewing": w.other.Renew(), "a token": w.other.Token(nil)} {
 		servertest.Want(t, what, got, http.StatusOK, "")
 	}
-	servertest.Want(t, "readyz with room again", w.World.Readyz(), http.StatusOK, "ready")
+	servertest.Want(t, "readyz with room again", w.World.Readyz(), http.StatusOK, "")
 	w.World.WantSound()
 }
 
@@ -188,7 +188,7 @@ func TestStartOnAFullDisk(t *testing.T) {
 	}
 	w.Start()
 	servertest.Want(t, "renewing", bot.Renew(), http.StatusServiceUnavailable, "")
-	servertest.Want(t, "readyz", w.Readyz(), http.StatusServiceUnavailable, "the disk is full")
+	servertest.Want(t, "readyz", w.Readyz(), http.StatusServiceUnavailable, "critical\n")
 	if receipt, err := w.Admin.Suspend(t.Context(), "bot", ""); err != nil || receipt.Warning != "" || !servertest.Lists(w.CRL(), bot.Leaf) {
 		t.Errorf("suspend: %+v %v", receipt, err)
 	}

@@ -10,6 +10,7 @@
 package file
 
 import (
+	"bytes"
 	"crypto"
 	"errors"
 	"fmt"
@@ -95,6 +96,19 @@ func (s *Store) Has(k keys.Key) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// Unsealed reports whether the file of the key whose record is k is not sealed, although
+// the operator gave a passphrase. [Store.Signer] then refuses it.
+func (s *Store) Unsealed(k keys.Key) (bool, error) {
+	if err := k.Check(); err != nil || s.passphrase.plain || s.passphrase.none() {
+		return false, err
+	}
+	text, err := readFile(s.path(k))
+	if err != nil {
+		return false, err
+	}
+	return bytes.Contains(text, []byte("-----BEGIN "+plainType+"-----")), nil
 }
 
 // Destroy removes the file of a retired key, or of one that never came on record, if it is there. [keys.Remove] comes

@@ -1,0 +1,79 @@
+package authority
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// compromisedReasons are the active keys that are compromised: nothing is issued by them.
+func compromisedReasons(tx storage.Tx) (found []api.Reason) {
+	all, err := Purposes().List(tx)
+	if err != nil {
+		return nil
+	}
+	for _, k := range all {
+		if k.State != keys.StateActive {
+			continue
+		}
+		if compromised, err := agents.IssuerCompromised(tx, k.ID); err != nil || !compromised {
+			continue
+		}
+		mend := "run brevet key rotate " + string(k.Purpose) + " --algorithm " + string(k.Algorithm) + " --now"
+		if spec, err := Purposes().Of(k.Purpose); err == nil && spec.Rotation == keys.ByRoot {
+			mend = "put the root's key file into the directory and " + mend
+		}
+		r := critical(keyCompromised, mend, "the %s key %s is compromised, and nothing is issued by it", k.Purpose, k.ID)
+		r.Stops = slices.Contains([]keys.Purpose{keys.Issuer, keys.HTTPSIssuer, keys.Tokens}, k.Purpose)
+		found = append(found, r)
+	}
+	return found
+}
+
+// An unsealer is a [keys.Source] whose keys may lie unsealed although they should not.
+type unsealer interface {
+	Unsealed(keys.Key) (bool, error)
+}
+
+// keyFileReasons are about private halves that the next start will not find or not take.
+// The key of a root may be elsewhere.
+func (a *Authority) keyFileReasons(ctx context.Context) (found []api.Reason) {
+	var used []keys.Key
+	now := a.Clock.Now()
+	a.DB.View(ctx, func(tx storage.Tx) error {
+		used = nil
+		all, err := Purposes().List(tx)
+		for _, k := range all {
+			compromised, _ := agents.IssuerCompromised(tx, k.ID)
+			if k.State != keys.StateRetired && k.Purpose != keys.Root && k.Purpose != keys.HTTPSRoot && !compromised {
+				used = append(used, k)
+			}
+		}
+		return err
+	})
+	for _, k := range used {
+		mend := "put the key file back; the running server still has the key, and can rotate it: brevet key rotate " + string(k.Purpose)
+		if there, err := a.Keys.Has(k); err == nil && !there {
+			found = append(found, critical(keyMissing, mend, "the file of the %s key %s is missing: the server will not start again", k.Purpose, k.ID))
+			continue
+		}
+		if u, ok := a.Keys.(unsealer); ok {
+			if open, err := u.Unsealed(k); err == nil && open {
+				found = append(found, critical(keyUnsealed, mend, "the file of the %s key %s is not sealed: the server will not start again, and who can read the file has the key", k.Purpose, k.ID))
+			}
+		}
+		if spec, err := Purposes().Of(k.Purpose); err == nil && k.State == keys.StateNext && now.Sub(spec.SignsFrom(k)) > takeoverNotice {
+			found = append(found, warning(keyTakeoverLate, "run brevet key rotate "+string(k.Purpose)+" --now; the server's log says what fails", "the announced %s key %s should sign since %s and does not",
+				k.Purpose, k.ID, spec.SignsFrom(k).UTC().Format(time.RFC3339)))
+		}
+	}
+	return found
+}
+
+// takeoverNotice is how late an announced key may take over: the server tries every few minutes.
+const takeoverNotice = 10 * time.Minute
