@@ -124,7 +124,7 @@ func TestListsAreArrays(t *testing.T) {
 func TestAgentListFilters(t *testing.T) {
 	f := fakeServer(t, answers{"GET /agents": []api.Agent{{Name: "bot", State: "suspended", Owner: "me", CertExpires: soon}}})
 	out := ask(t, "agent", "list", "--state", "suspended", "--owner", "me", "--label", "a=b", "--stale", "30d")
-	contains(t, out, "NAME  STATE      OWNER  SCOPES  CERTIFICATE UNTIL\n", "bot   suspended  me     -       "+at(soon)+" (in ")
+	contains(t, out, "NAME  STATE      OWNER  SCOPES  LAST SEEN  CERTIFICATE UNTIL\n", "bot   suspended  me     -       -          "+at(soon)+" (in ")
 	if want := "GET /agents?label=a%3Db&owner=me&stale=720h0m0s&state=suspended "; f.asked[0] != want {
 		t.Errorf("asked %s, want %s", f.asked[0], want)
 	}
