@@ -17,7 +17,7 @@ import (
 )
 
 // TestHealthOfAnAuthority: a fresh one is well, and each reason comes in time, with what mends
-// it. What does not keep the server from its work leaves it ready.
+// it. The server stays ready unless the reason keeps it from its work.
 func TestHealthOfAnAuthority(t *testing.T) {
 	const day = 24 * time.Hour
 	a := newAuthority(t)
