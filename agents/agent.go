@@ -24,6 +24,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage"
 )
 
@@ -118,7 +119,7 @@ func (a Agent) check() error {
 		}
 	}
 	if a.TTL < 0 || a.TTL > 0 && a.TTL < time.Minute {
-		return fmt.Errorf("%w ttl %s: want a minute or more", ErrInvalid, a.TTL)
+		return fmt.Errorf("%w ttl %s: want a minute or more", ErrInvalid, clock.FormatDuration(a.TTL))
 	}
 	if len(a.Labels) > 64 || len(a.Scopes) > 64 || len(a.Audiences) > 64 || len(a.Identifiers) > 64 || len(a.Keys) > 8 {
 		return fmt.Errorf("%w agent %s: at most 64 labels, scopes, audiences and names, and 8 keys", ErrInvalid, a.Name)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -51,7 +52,7 @@ func (c Change) Reasons() []string {
 		said = append(said, fmt.Sprintf("%d keys", len(c.Keys)))
 	}
 	if c.TTL != nil {
-		said = append(said, "ttl "+c.TTL.String())
+		said = append(said, "ttl "+clock.FormatDuration(*c.TTL))
 	}
 	if c.Expires != nil {
 		said = append(said, "expires "+c.Expires.UTC().Format(time.RFC3339))

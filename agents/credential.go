@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"time"
+
+	"github.com/brevet-ca/brevet/agents/clock"
 )
 
 // A CredentialID names one credential: it is a certificate's serial number and
@@ -96,8 +98,8 @@ func ParseTTL(s string) (time.Duration, error) {
 	if s == "" {
 		return 0, nil
 	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d <= 0 {
+	d, err := clock.ParseDuration(s)
+	if err != nil || d == 0 {
 		return 0, fmt.Errorf("%w ttl %q: want a duration such as 5m", ErrInvalid, clip(s))
 	}
 	return d, nil

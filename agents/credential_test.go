@@ -120,12 +120,12 @@ func FuzzParseCredentialID(f *testing.F) {
 }
 
 func TestParseTTL(t *testing.T) {
-	for text, want := range map[string]time.Duration{"": 0, "5m": 5 * time.Minute, "1h30m": 90 * time.Minute, "1ns": 1} {
+	for text, want := range map[string]time.Duration{"": 0, "5m": 5 * time.Minute, "1h30m": 90 * time.Minute, "1ns": 1, "30d": 720 * time.Hour} {
 		if got, err := agents.ParseTTL(text); err != nil || got != want {
 			t.Errorf("%q: got %s, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"0s", "-5m", "long", "5", "30d", " 5m", strings.Repeat("9", 1000)} {
+	for _, text := range []string{"0s", "-5m", "long", "5", "1w", " 5m", strings.Repeat("9", 1000)} {
 		got, err := agents.ParseTTL(text)
 		refused(t, text, err, agents.ErrInvalid)
 		if got != 0 || len(err.Error()) > 200 {

@@ -189,7 +189,7 @@ func TestProfiles(t *testing.T) {
 		"more than a month": {MaxLifetime: 31*24*time.Hour + 1}, "a lifetime for ever": {Lifetime: 1<<63 - 1}, "a limit of seconds": {MaxLifetime: time.Second},
 	} {
 		_, err := ca.NewProfile("p", c)
-		refused(t, what, err, nil, `profile "p": want 1m0s <= lifetime`)
+		refused(t, what, err, nil, `profile "p": want 1m <= lifetime`)
 	}
 	_, err := ca.NewProfile("server", ca.ProfileConfig{})
 	refused(t, "the authority's own", err, nil, "taken")

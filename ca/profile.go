@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -70,7 +71,7 @@ func NewProfile(name string, c ProfileConfig) (*Profile, error) {
 		return nil, fmt.Errorf("profile %q: the name is taken by the authority's own certificate", name)
 	}
 	if c.Lifetime < minLifetime || c.Lifetime > c.MaxLifetime || c.MaxLifetime > maxProfile {
-		return nil, fmt.Errorf("profile %q: want %s <= lifetime (%s) <= max_lifetime (%s) <= %s", name, minLifetime, c.Lifetime, c.MaxLifetime, maxProfile)
+		return nil, fmt.Errorf("profile %q: want %s <= lifetime (%s) <= max_lifetime (%s) <= %s", name, clock.FormatDuration(minLifetime), clock.FormatDuration(c.Lifetime), clock.FormatDuration(c.MaxLifetime), clock.FormatDuration(maxProfile))
 	}
 	if c.Algorithm != "" {
 		if _, err := keys.ParseAlgorithm(string(c.Algorithm)); err != nil {

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 )
 
@@ -93,7 +94,7 @@ type document struct {
 // exchange is do for answers of another size, and for questions whether a document has
 // changed.
 func (e endpoint) exchange(r *http.Request, c *tls.Config, limit int64) (document, error) {
-	ctx, cancel := context.WithTimeoutCause(r.Context(), timeout, fmt.Errorf("no answer within %s", timeout))
+	ctx, cancel := context.WithTimeoutCause(r.Context(), timeout, fmt.Errorf("no answer within %s", clock.FormatDuration(timeout)))
 	defer cancel()
 	r.Header.Set("User-Agent", "brevet-client"+e.more)
 	var sent atomic.Bool

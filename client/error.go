@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/brevet-ca/brevet/agents/clock"
 )
 
 // ErrReenroll says that an identity cannot be renewed any more: its
@@ -47,7 +49,7 @@ func (e *Error) Error() string {
 	}
 	fmt.Fprintf(&b, " (%d)", e.Status)
 	if e.RetryAfter > 0 {
-		fmt.Fprintf(&b, "; try again in %s", e.RetryAfter)
+		fmt.Fprintf(&b, "; try again in %s", clock.FormatDuration(e.RetryAfter))
 	}
 	return b.String()
 }

@@ -113,7 +113,7 @@ func (r reading) check() error {
 		return nil
 	}
 	return fmt.Errorf("%w: the clock of this machine shows %s, %s less than it must be by what was recorded here; set it right, or if it is right and was ahead before, restart with brevet serve --accept-clock",
-		ErrUnavailable, r.shown.UTC().Format(time.RFC3339), r.now.Sub(r.shown).Round(time.Second))
+		ErrUnavailable, r.shown.UTC().Format(time.RFC3339), FormatDuration(r.now.Sub(r.shown).Round(time.Second)))
 }
 
 // Shown returns the time for what others compare with their clocks, such as the dates

@@ -17,7 +17,7 @@ func (s Step) String() string {
 		way = "back"
 	}
 	return fmt.Sprintf("the clock stepped %s by %s, from %s to %s",
-		way, s.By.Abs().Round(time.Second), s.From.UTC().Format(time.RFC3339), s.To.UTC().Format(time.RFC3339))
+		way, FormatDuration(s.By.Abs().Round(time.Second)), s.From.UTC().Format(time.RFC3339), s.To.UTC().Format(time.RFC3339))
 }
 
 // Steps reports steps larger than [Tolerance], and the last one of several small steps

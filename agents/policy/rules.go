@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
@@ -108,7 +109,7 @@ func Lifetime(a *agents.Agent, asked time.Duration, l Limits, now time.Time) (ti
 		ttl = asked
 	}
 	if ttl < l.Min || ttl > limit {
-		return time.Time{}, fmt.Errorf("%w lifetime %s: agent %s may ask for %s to %s", agents.ErrInvalid, ttl, a.Name, l.Min, limit)
+		return time.Time{}, fmt.Errorf("%w lifetime %s: agent %s may ask for %s to %s", agents.ErrInvalid, clock.FormatDuration(ttl), a.Name, clock.FormatDuration(l.Min), clock.FormatDuration(limit))
 	}
 	end := now.Add(ttl)
 	for _, bound := range []time.Time{a.Expires, l.Ends} {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/ca"
 )
 
@@ -46,10 +47,10 @@ type directoryMeta struct {
 func (s *Service) serveDirectory(w http.ResponseWriter, _ *http.Request) {
 	profiles := map[string]string{}
 	for name, lifetime := range lifetimes {
-		profiles[name] = "lives for " + lifetime.String()
+		profiles[name] = "lives for " + clock.FormatDuration(lifetime)
 	}
 	for name, p := range s.CA.Profiles() {
-		profiles[name] = "lives for " + p.Lifetime.String() + ", or as registered for the agent"
+		profiles[name] = "lives for " + clock.FormatDuration(p.Lifetime) + ", or as registered for the agent"
 		if p.Algorithm != "" {
 			profiles[name] += "; signed with " + string(p.Algorithm)
 		}

@@ -60,7 +60,7 @@ func (p *page) agent(a api.Shown) {
 	for _, thumbprint := range a.KeyThumbprints {
 		t.pair("  SHA-256", thumbprint)
 	}
-	t.pair("Lifetime", brief(a.TTL))
+	t.pair("Lifetime", a.TTL)
 	t.pair("Expires", p.end(a.Expires))
 	t.pair("Registered", at(a.Created))
 	t.pair("Changed", at(a.Changed))

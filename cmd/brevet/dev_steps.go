@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/client"
 	"github.com/brevet-ca/brevet/pqc/jose"
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -32,7 +33,7 @@ func (s *story) register(ctx context.Context) error {
 		return err
 	}
 	s.good("%s is %s, with a one-time enrollment token that begins %s and expires in %s", reader.ID, reader.State,
-		"brevet_enroll_…", brief(time.Until(reader.Enrollment.Expires).Round(time.Minute).String()))
+		"brevet_enroll_…", clock.FormatDuration(time.Until(reader.Enrollment.Expires).Round(time.Minute)))
 	if s.api, err = s.enrollAs(ctx, devAPI, resource.Enrollment.Token); err != nil {
 		return err
 	}
@@ -58,12 +59,12 @@ func (s *story) enroll(context.Context) error {
 	}
 	left := time.Until(leaf.NotAfter)
 	if left <= 0 || left > 5*time.Minute {
-		return fmt.Errorf("the certificate has %s left", left)
+		return fmt.Errorf("the certificate has %s left", clock.FormatDuration(left))
 	}
 	s.good("certificate %040x", leaf.SerialNumber)
 	s.print("      subject  %s\n", leaf.Subject)
 	s.print("      names    %s, %s\n", leaf.URIs[0], strings.Join(leaf.DNSNames, ", "))
-	s.print("      ends     %s, in %s\n", leaf.NotAfter.Local().Format(time.TimeOnly), left.Round(time.Second))
+	s.print("      ends     %s, in %s\n", leaf.NotAfter.Local().Format(time.TimeOnly), span(left))
 	s.print("      key      %s\n", filepath.Join(s.agentDir(devReader), "key.pem"))
 	return nil
 }
@@ -79,7 +80,7 @@ func (s *story) getToken(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.good("a JWT for %v with scope %q, bound to the certificate, ends in %s", claims["aud"], claims["scope"], time.Until(t.Expires).Round(time.Second))
+	s.good("a JWT for %v with scope %q, bound to the certificate, ends in %s", claims["aud"], claims["scope"], span(time.Until(t.Expires)))
 	return nil
 }
 

@@ -6,12 +6,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
@@ -76,27 +76,6 @@ func dial(c *cli.Context) (*api.Client, error) {
 	return api.Dial(dir), nil
 }
 
-// duration reads a duration as Go writes it, and days: 90s, 5m, 12h, 30d, 1d12h.
-func duration(s string) (time.Duration, error) {
-	wrong := fmt.Errorf("invalid duration %q: use 90s, 5m, 12h or 30d", s)
-	rest, total := s, time.Duration(0)
-	if days, after, ok := strings.Cut(s, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil || n > 100*366 {
-			return 0, wrong
-		}
-		rest, total = after, time.Duration(n)*24*time.Hour
-		if rest == "" {
-			return total, nil
-		}
-	}
-	d, err := time.ParseDuration(rest)
-	if err != nil || d < 0 || strings.HasPrefix(rest, "+") {
-		return 0, wrong
-	}
-	return total + d, nil
-}
-
 // instant reads a point in time: in RFC 3339, or a date, which means its
 // beginning here, or a duration from now in the direction given.
 func instant(s string, now time.Time, direction time.Duration) (time.Time, error) {
@@ -106,7 +85,7 @@ func instant(s string, now time.Time, direction time.Duration) (time.Time, error
 	if t, err := time.ParseInLocation(time.DateOnly, s, time.Local); err == nil {
 		return t, nil
 	}
-	d, err := duration(s)
+	d, err := clock.ParseDuration(s)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("invalid time %q: use 2026-01-31T15:04:05Z, 2026-01-31, 2h or 30d", s)
 	}
@@ -124,7 +103,7 @@ func durationOf(c *cli.Context, flag string) (time.Duration, error) {
 	if !c.IsSet(flag) {
 		return 0, nil
 	}
-	d, err := duration(c.String(flag))
+	d, err := clock.ParseDuration(c.String(flag))
 	if err != nil {
 		return 0, misuse(c, "--%s: %v", flag, err)
 	}

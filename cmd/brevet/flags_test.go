@@ -5,22 +5,6 @@ import (
 	"time"
 )
 
-func TestDuration(t *testing.T) {
-	for text, want := range map[string]time.Duration{
-		"0": 0, "90s": 90 * time.Second, "5m": 5 * time.Minute, "1h30m": 90 * time.Minute, "30d": 720 * time.Hour,
-		"1d12h": 36 * time.Hour, "0d": 0, "36600d": 36600 * 24 * time.Hour,
-	} {
-		if got, err := duration(text); err != nil || got != want {
-			t.Errorf("%s: got %s, %v; want %s", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "d", "5", "-5m", "+5m", "-1d", "+1d", "1.5d", "1d-1h", "1d+1h", "12h1d", "1d1d", "99999d", "1w", "5x", " 5m", "5m ", "1d 2h"} {
-		if got, err := duration(text); err == nil {
-			t.Errorf("%q: got %s, want an error", text, got)
-		}
-	}
-}
-
 func TestInstant(t *testing.T) {
 	now := time.Date(2026, 1, 31, 15, 4, 5, 0, time.UTC)
 	midnight := time.Date(2026, 1, 2, 0, 0, 0, 0, time.Local)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/server"
 )
 
@@ -62,8 +63,8 @@ Examples:
 			preset("listen", "127.0.0.1:8443", "`ADDRESS` for HTTPS"),
 			preset("listen-http", "127.0.0.1:8080", "`ADDRESS` for CRLs, OCSP and CA certificates, which are public and signed"),
 			preset("algorithm", "ecdsa-p256", "`ALGORITHM` of the root and the issuer, see above"),
-			preset("root-lifetime", "87600h", "`DURATION` that the root is valid for"),
-			preset("issuer-lifetime", "2160h", "`DURATION` that the issuing CA is valid for; see brevet key rotate"),
+			preset("root-lifetime", "3650d", "`DURATION` that the root is valid for"),
+			preset("issuer-lifetime", "90d", "`DURATION` that the issuing CA is valid for; see brevet key rotate"),
 			text("passphrase-file", "`FILE` (or fd:N, or - for standard input) with the passphrase that seals the keys"),
 			yes("no-passphrase", "leave the keys unsealed"),
 		},
@@ -97,7 +98,7 @@ func initAuthority(c *cli.Context) error {
 		}
 	}
 	for flag, into := range map[string]*time.Duration{"root-lifetime": &config.RootLifetime, "issuer-lifetime": &config.IssuerLifetime} {
-		if *into, err = duration(c.String(flag)); err != nil {
+		if *into, err = clock.ParseDuration(c.String(flag)); err != nil {
 			return misuse(c, "--%s: %v", flag, err)
 		}
 		if *into == 0 {

@@ -45,12 +45,6 @@ func span(d time.Duration) string {
 	return "0s"
 }
 
-// brief returns a duration as operators write it: 5m for the 5m0s of package time.
-func brief(d string) string {
-	d = strings.Replace(d, "m0s", "m", 1)
-	return strings.Replace(d, "h0m", "h", 1)
-}
-
 // count returns a number and its noun: "1 certificate", "2 access tokens".
 func count[N int | int64](n N, noun string) string {
 	if n != 1 {

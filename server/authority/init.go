@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/config"
@@ -145,7 +146,7 @@ func defaultName(td agents.TrustDomain) string {
 
 func (c InitConfig) checkLifetimes() error {
 	if c.IssuerLifetime < 24*time.Hour || c.RootLifetime < c.IssuerLifetime || c.RootLifetime > 50*366*24*time.Hour {
-		return fmt.Errorf("lifetimes: want 24h <= issuer (%s) <= root (%s) <= 50 years", c.IssuerLifetime, c.RootLifetime)
+		return fmt.Errorf("lifetimes: want 24h <= issuer (%s) <= root (%s) <= 50 years", clock.FormatDuration(c.IssuerLifetime), clock.FormatDuration(c.RootLifetime))
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (a *Authority) WatchClock(ctx context.Context) {
 }
 
 func (a *Authority) stepped(ctx context.Context, st clock.Step) {
-	a.Log.Warn(st.String()+"; if nobody set it and the machine did not sleep, look after it", "by", st.By)
+	a.Log.Warn(st.String()+"; if nobody set it and the machine did not sleep, look after it", "by", clock.FormatDuration(st.By))
 	if err := a.Clock.Check(); err != nil {
 		a.Log.Error("the clock is wrong", "error", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
@@ -17,8 +18,8 @@ func (f *File) readProfiles(n *yaml.Node) error {
 		var c ca.ProfileConfig
 		err := readMap(value, map[string]func(*yaml.Node) error{
 			"algorithm":    parsed(&c.Algorithm, keys.ParseAlgorithm),
-			"lifetime":     parsed(&c.Lifetime, parseLifetime),
-			"max_lifetime": parsed(&c.MaxLifetime, parseLifetime),
+			"lifetime":     parsed(&c.Lifetime, clock.ParseDuration),
+			"max_lifetime": parsed(&c.MaxLifetime, clock.ParseDuration),
 		})
 		if err != nil {
 			return err

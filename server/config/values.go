@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 )
 
 // parseResolver accepts only an address: the resolver's own name could not be looked
@@ -48,20 +49,12 @@ func parsePlain(s string) (bool, error) {
 	return s == "true", nil
 }
 
-func parseLifetime(s string) (time.Duration, error) {
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		return 0, fmt.Errorf("duration %q: want one such as 5m or 1h", s)
-	}
-	return d, nil
-}
-
 // parseBundleLifetime accepts what leaves time to fetch and load a list, and what still
 // ends.
 func parseBundleLifetime(s string) (time.Duration, error) {
-	d, err := parseLifetime(s)
+	d, err := clock.ParseDuration(s)
 	if err == nil && (d < time.Hour || d > 31*24*time.Hour) {
-		err = fmt.Errorf("bundle_lifetime %q: want 1h to 744h", s)
+		err = fmt.Errorf("bundle_lifetime %q: want 1h to 31d", s)
 	}
 	return d, err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -50,7 +51,7 @@ func (s *Service) addAgent(ctx context.Context, p policy.Principal, in api.AddRe
 // composite keys with the certificates on record.
 func (s *Service) vet(ctx context.Context, in agents.Change) (components.Clearance, error) {
 	if longest := s.Authority.CA.Longest(); in.TTL != nil && *in.TTL > longest {
-		return components.Clearance{}, fmt.Errorf("%w ttl %s: want %s or less, the longest max_lifetime of the profiles in brevet.yaml", agents.ErrInvalid, *in.TTL, longest)
+		return components.Clearance{}, fmt.Errorf("%w ttl %s: want %s or less, the longest max_lifetime of the profiles in brevet.yaml", agents.ErrInvalid, clock.FormatDuration(*in.TTL), clock.FormatDuration(longest))
 	}
 	keys, err := in.KeyComponents()
 	if err != nil {
@@ -218,7 +219,7 @@ func (s *Service) agent(a agents.Agent, c agents.Current) api.Agent {
 		}
 	}
 	if a.TTL > 0 {
-		out.TTL = a.TTL.String()
+		out.TTL = clock.FormatDuration(a.TTL)
 	}
 	out.Certified = c.Credential.IssuedAt
 	if c.Key != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -64,7 +65,7 @@ func lifetime(a agents.Agent) string {
 	if a.TTL == 0 {
 		return "" // the profile's
 	}
-	return a.TTL.String()
+	return clock.FormatDuration(a.TTL)
 }
 
 func end(a agents.Agent) string {

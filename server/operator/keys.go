@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -160,7 +161,7 @@ func (s *Service) rotated(ctx context.Context, purpose keys.Purpose, id string) 
 		case spec.Announced > 0 && k.State == keys.StateNext:
 			out.SignsFrom = spec.SignsFrom(k)
 		case spec.Announced > 0 && s.Clock.Now().Before(spec.SignsFrom(k)):
-			out.Remarks = append(out.Remarks, fmt.Sprintf("It was not announced: relying parties that have cached the public keys refuse what it signs, for %s at most.", tokens.CacheLifetime))
+			out.Remarks = append(out.Remarks, fmt.Sprintf("It was not announced: relying parties that have cached the public keys refuse what it signs, for %s at most.", clock.FormatDuration(tokens.CacheLifetime)))
 		}
 		return errors.Join(err, err2)
 	})

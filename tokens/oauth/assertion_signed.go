@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/pqc/jose"
 )
 
@@ -49,7 +50,7 @@ func (s *Server) checkClaims(signed signedAssertion, now time.Time) error {
 	case !now.Before(expires.Add(clockSkew)):
 		return fmt.Errorf("the assertion expired at %s", expires.UTC().Format(time.RFC3339))
 	case expires.After(now.Add(assertionLifetime + clockSkew)):
-		return fmt.Errorf("the assertion's exp lies more than %s ahead", assertionLifetime)
+		return fmt.Errorf("the assertion's exp lies more than %s ahead", clock.FormatDuration(assertionLifetime))
 	case c.NotBefore.After(now.Add(clockSkew)):
 		return errors.New("the assertion's nbf lies ahead")
 	case c.IssuedAt.After(now.Add(clockSkew)):
@@ -84,7 +85,7 @@ func madeAfter(c jose.Claims, restored time.Time) error {
 	case c.IssuedAt.IsZero() && !c.Expiry.After(bound.Add(assertionLifetime)):
 		return fmt.Errorf("the assertion has no iat and may be from before the store was restored, at %s", restored.UTC().Format(time.RFC3339))
 	case !c.IssuedAt.IsZero() && !c.IssuedAt.After(bound):
-		return fmt.Errorf("the assertion's iat is not %s after the store was restored, at %s", clockSkew, restored.UTC().Format(time.RFC3339))
+		return fmt.Errorf("the assertion's iat is not %s after the store was restored, at %s", clock.FormatDuration(clockSkew), restored.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

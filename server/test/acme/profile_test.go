@@ -23,7 +23,7 @@ func TestACMEByProfile(t *testing.T) {
 	a := addACME(t, w, "shop", agents.Change{TTL: new(time.Hour)})
 	c, account := a.zClient()
 	dir, err := c.GetDirectory(t.Context())
-	if err != nil || dir.Meta == nil || dir.Meta.Profiles["composite"] != "lives for 30m0s, or as registered for the agent; signed with "+composite {
+	if err != nil || dir.Meta == nil || dir.Meta.Profiles["composite"] != "lives for 30m, or as registered for the agent; signed with "+composite {
 		t.Errorf("the directory has %+v, %v", dir.Meta, err)
 	}
 	obtain := func(profile string) (*servertest.Agent, error) {
