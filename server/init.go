@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/brevet-ca/brevet/server/authority"
@@ -18,6 +19,10 @@ type (
 	Checked = authority.Checked
 	// A RestoreConfig says what to restore.
 	RestoreConfig = authority.RestoreConfig
+	// BackedUp says which segments of the log there are beside a backup.
+	BackedUp = authority.BackedUp
+	// A CheckedSegment says what a segment of the log was found to be.
+	CheckedSegment = authority.CheckedSegment
 	// Restored is what Restore came to.
 	Restored = authority.Restored
 )
@@ -30,6 +35,19 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, erro
 // CheckBackup checks a backup, its audit log and its signed digest, see
 // [authority.CheckBackup].
 func CheckBackup(file string, e Evidence) (Checked, error) { return authority.CheckBackup(file, e) }
+
+// CheckCopy checks a backup that was made just now, see [authority.CheckCopy].
+func CheckCopy(file string) error { return authority.CheckCopy(file) }
+
+// CopySegments copies the segments of a backup's log, see [authority.CopySegments].
+func CopySegments(file string, fetch func(name string, w io.Writer) error) (BackedUp, error) {
+	return authority.CopySegments(file, fetch)
+}
+
+// CheckSegment checks a segment of an audit log, see [authority.CheckSegment].
+func CheckSegment(file string, keys []byte) (CheckedSegment, error) {
+	return authority.CheckSegment(file, keys)
+}
 
 // CheckLog checks the audit log in a file, see [authority.CheckLog].
 func CheckLog(file string, e Evidence) (Checked, error) { return authority.CheckLog(file, e) }

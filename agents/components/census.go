@@ -120,8 +120,12 @@ func (s *Census) update(ctx context.Context, now time.Time) (all bool, err error
 		if events, err = audit.Size(tx); err != nil {
 			return err
 		}
+		left, _, err := audit.Sealed(tx)
+		if err != nil {
+			return err
+		}
 		certificates := s.certificates.Since(tx, s.events, now)
-		if all = s.keys == nil || events-s.events > maxFollow; all {
+		if all = s.keys == nil || s.events < left || events-s.events > maxFollow; all {
 			certificates = s.certificates.Alive(tx, alive)
 		}
 		found = map[shortHash]int64{}

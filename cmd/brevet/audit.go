@@ -16,7 +16,10 @@ func auditCommand() *cli.Command {
 		Usage:    "read, follow, verify and prove the audit log",
 		Description: `The audit log has the requests to the authority, each with the decision and its
 reason, in the order in which they happened. Entries are hashed into a tree (RFC
-6962). Its signed checkpoints show whether an entry was changed or removed later.`,
+6962). Its signed checkpoints show whether an entry was changed or removed later.
+
+The oldest entries are in segments, files of DIR/segments that may be moved away. Then
+the verbs name the entries that are not there.`,
 		Subcommands: []*cli.Command{
 			{
 				Name:  "list",

@@ -71,7 +71,19 @@ func events(c *cli.Context, filter api.EventFilter, f func(json.RawMessage) erro
 	if err != nil {
 		return err
 	}
+	missing, err := server.MissingEvents(c.Context, filter)
+	if err != nil {
+		return err
+	}
+	for _, g := range missing {
+		fmt.Fprintf(c.App.ErrWriter, "brevet: warning: left out are %s\n", awayText(g))
+	}
 	return server.Events(c.Context, filter, f)
+}
+
+// awayText says which entries are not there, and why.
+func awayText(g api.Gap) string {
+	return fmt.Sprintf("entries %d to %d: the segment %s was moved away", g.First, g.Last, printable(g.Segment))
 }
 
 // printRaw prints entries as they are, a line each.

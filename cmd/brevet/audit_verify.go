@@ -20,11 +20,13 @@ number of entries and a new signed checkpoint.
 Keep the checkpoint elsewhere: an attacker who can write to this machine can forge
 the log and its own checkpoints, but not the one you keep. Verify against it the
 next time. Exit status 1 means that the log was changed; the message says from
-which entry on.
+which entry on. Segments of the log that were moved away are named: only the hash
+over their entries is checked. Check each where it is (brevet audit check).
 
 With --store the log in FILE is checked, without a server: a backup, or a store that
-no server has open. The keys in --key, or the checkpoint, must come from elsewhere: a
-key inside the file proves nothing against somebody who can write the file.
+no server has open, with the segments in the directory segments beside it. The keys in
+--key, or the checkpoint, must come from elsewhere: a key inside the file proves nothing
+against somebody who can write the file.
 
 Examples:
   $ brevet audit verify --quiet > checkpoint && scp checkpoint safe:
@@ -65,6 +67,7 @@ func auditVerify(c *cli.Context) error {
 	}
 	return answer(c, v, []string{strings.TrimSuffix(v.Checkpoint, "\n")}, func(p *page) {
 		p.line("The log is whole: %s, root hash %s.", count(v.Entries, "entry"), v.Root)
+		printMissing(p, v.Missing)
 		if checkpoint != nil {
 			p.line("It agrees with the checkpoint in %s.", c.String("checkpoint"))
 		}
@@ -91,6 +94,7 @@ func auditVerifyStore(c *cli.Context) error {
 	}
 	return answer(c, r, []string{r.Root}, func(p *page) {
 		p.line("The log of %s is whole: %s, root hash %s.", r.TrustDomain, count(r.Entries, "entry"), r.Root)
+		printMissing(p, r.Missing)
 		printProven(p, r)
 	})
 }

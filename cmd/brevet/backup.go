@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -27,6 +30,10 @@ may read it.
 If FILE is -, the copy goes to standard output, which must not be a terminal. It is
 not checked on the way: exit status 1 means that it is not whole. Run brevet verify
 where it arrives.
+
+The store has only the last part of the audit log. The segments with the rest are
+copied to the directory segments beside FILE, unless they are there: backups share it.
+Segments that were moved away are named. With - no segment is copied.
 
 The backup has ONLY the store: agents, credentials on record, revocations, CA
 certificates, the relying parties of the last 31 days (agents or addresses, and
@@ -59,11 +66,41 @@ func backup(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	doc := map[string]any{"file": name, "bytes": info.Size()}
+	segments, err := copySegments(c.Context, source, name)
+	if err != nil {
+		return fmt.Errorf("wrote %s without all segments of the audit log: %w", name, err)
+	}
+	doc := struct {
+		File  string `json:"file"`
+		Bytes int64  `json:"bytes"`
+		server.BackedUp
+	}{name, info.Size(), segments}
 	return answer(c, doc, nil, func(p *page) {
 		p.line("Wrote %s (%s), and checked it.", name, size(info.Size()))
+		printSegments(p, name, segments)
 		p.line("It has the store only: keep a copy of brevet.yaml and the *.key files elsewhere, too.")
 	})
+}
+
+// copySegments copies the segments that are not beside the backup yet.
+func copySegments(ctx context.Context, source *api.Client, name string) (server.BackedUp, error) {
+	return server.CopySegments(name, func(segment string, w io.Writer) error {
+		err := source.Segment(ctx, segment, w)
+		if refusal, ok := errors.AsType[*api.Error](err); ok && refusal.Status == http.StatusNotFound {
+			return fs.ErrNotExist
+		}
+		return err
+	})
+}
+
+func printSegments(p *page, name string, s server.BackedUp) {
+	if s.Segments == 0 {
+		return
+	}
+	p.line("Of the %s of its audit log, copied %d to %s.", count(s.Segments, "segment"), s.Copied, filepath.Join(filepath.Dir(name), "segments"))
+	for _, g := range s.Missing {
+		p.line("Neither there nor here are %s.", awayText(g))
+	}
 }
 
 // streamStore writes the backup to standard output, and nothing else.
@@ -96,7 +133,7 @@ func copyStore(ctx context.Context, source *api.Client, name string) error {
 	if err := source.Backup(ctx, f); err != nil {
 		return err
 	}
-	if _, err := server.CheckBackup(f.Name(), server.Evidence{}); err != nil {
+	if err := server.CheckCopy(f.Name()); err != nil {
 		return err
 	}
 	return f.Create()

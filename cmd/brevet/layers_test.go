@@ -52,7 +52,7 @@ var layers = map[string]string{
 	"agents/clock":             "",
 	"agents/secret":            "",
 	"storage/audit/audittest":  "storage/audit",
-	"storage/audit":            "storage/format storage pqc/jose/strict agents/secret",
+	"storage/audit":            "storage/format storage/durable storage pqc/jose/strict agents/secret",
 	"storage/format":           "storage",
 	"storage/keys/file":        "storage/keys storage/durable agents/secret pqc",
 	"storage/keys":             "storage/format storage pqc",

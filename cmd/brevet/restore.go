@@ -35,6 +35,9 @@ A backup does not know what came after it, so a restore
     there is neither, brevet status reports a problem until you have ended again
     what must stay ended and say so with brevet restore --confirm.
 
+It copies the segments of the audit log that are in the directory segments beside
+FILE, unless they are in --dir, and names those that are in neither place.
+
 It prints which agents must enroll again, with the command. All else that happened
 after the backup is forgotten. Certificates that were issued after the backup are on
 no record: the authority refuses them, no CRL can name them, and they end when they
@@ -105,6 +108,9 @@ func printRestored(p *page, name string, r *server.Restored) {
 		p.line("and the last of it ends at %s.", at(r.Unrecorded))
 	}
 	printHistory(p, r)
+	for _, g := range r.Missing {
+		p.line("The log lacks %s.", awayText(g))
+	}
 	if len(r.Reenroll) > 0 {
 		p.line("")
 		p.line("These agents have no live certificate and must enroll again:")

@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/server"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func verifyCommand() *cli.Command {
@@ -17,7 +18,9 @@ func verifyCommand() *cli.Command {
 		ArgsUsage: "FILE",
 		Description: `Reads a backup from end to end and checks that it is sound, that its audit log is
 whole, and that it is what its signed digest was made for. No server is needed. Exit
-status 1 means that it is damaged or was edited; the message says where.
+status 1 means that it is damaged or was edited; the message says where. The segments of
+the log are read from the directory segments beside FILE. Those that are not there are
+named: only the hash over their entries is checked.
 
 The digest is signed with the audit key and with the issuer's key. A key inside the
 backup proves nothing against somebody who edits the backup, so give one that you
@@ -62,6 +65,7 @@ func verify(c *cli.Context) error {
 // printChecked tells what a backup was found to be.
 func printChecked(p *page, r server.Checked) {
 	p.line("Its audit log is whole: %s.", count(r.Entries, "entry"))
+	printMissing(p, r.Missing)
 	if r.Digest {
 		by := strings.Join(strings.Fields(strings.Trim(fmt.Sprint(r.SignedBy), "[]")), ", ")
 		p.line("The authority of %s made it at %s, and signed it with these keys: %s.", r.TrustDomain, at(r.Taken), by)
@@ -69,6 +73,13 @@ func printChecked(p *page, r server.Checked) {
 		p.line("It has no signed digest: an earlier version made it, or it is no backup, or somebody removed the digest.")
 	}
 	printProven(p, r)
+}
+
+// printMissing tells which entries were not read.
+func printMissing(p *page, missing []api.Gap) {
+	for _, g := range missing {
+		p.line("Not read, but only the hash over them: %s.", awayText(g))
+	}
 }
 
 // backupWithEvidence returns the path of the backup that the first argument names, and the

@@ -49,6 +49,7 @@ func NewHandler(s *operator.Service) *Handler {
 	}
 	h.mux.HandleFunc(api.ListEvents.Route(), h.events)
 	h.mux.HandleFunc(api.Backup.Route(), h.backup)
+	h.mux.HandleFunc(api.GetSegment.Route(), h.segment)
 	return h
 }
 
@@ -71,7 +72,10 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if wait := policy.RetryAfter(err); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
 	}
+	_, sealed := errors.AsType[*audit.SealedError](err)
 	switch {
+	case sealed:
+		status = http.StatusNotFound
 	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap
 		status = http.StatusServiceUnavailable
 	case errors.Is(err, agents.ErrUnknown), errors.Is(err, storage.ErrNotFound):

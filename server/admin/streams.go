@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -49,6 +50,34 @@ func (h *Handler) backup(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		h.cutOff(r, "the backup failed", err)
 	}
+}
+
+func (h *Handler) segment(w http.ResponseWriter, r *http.Request) {
+	var in api.SegmentRequest
+	if err := decode(r, &in); err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/gzip")
+	out := &begun{w: w}
+	err := h.service.Segment(r.Context(), principal(r), in, out)
+	switch {
+	case err != nil && !out.yes:
+		h.refuse(w, r, err)
+	case err != nil:
+		h.cutOff(r, "reading a segment failed", err)
+	}
+}
+
+// begun knows whether anything was written.
+type begun struct {
+	w   io.Writer
+	yes bool
+}
+
+func (b *begun) Write(p []byte) (int, error) {
+	b.yes = true
+	return b.w.Write(p)
 }
 
 // cutOff ends an answer that has begun, so that the reader sees that it is not

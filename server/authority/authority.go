@@ -27,14 +27,15 @@ import (
 
 // A Config is what an Authority is made of.
 type Config struct {
-	DB      storage.DB
-	Policy  *policy.Point
-	Keys    keys.Source
-	File    *config.File
-	Clock   *clock.Clock
-	Relying *relying.Register // relying parties, for dry runs
-	Log     *slog.Logger
-	Version string // of the program, for its status
+	DB       storage.DB
+	Segments audit.Dir // of the audit log
+	Policy   *policy.Point
+	Keys     keys.Source
+	File     *config.File
+	Clock    *clock.Clock
+	Relying  *relying.Register // relying parties, for dry runs
+	Log      *slog.Logger
+	Version  string // of the program, for its status
 
 	// Overruled is the latest time on record if the operator said that the machine's
 	// clock is right instead.
@@ -56,6 +57,7 @@ type Authority struct {
 	failed   atomic.Pointer[time.Time]    // when PromoteDue last failed, by the machine's clock
 	slow     atomic.Pointer[[]api.Reason] // of the last Health, for Ready
 	watch    healthWatch
+	uncut    atomic.Pointer[error] // why the audit log could not be cut
 }
 
 // Open unseals the keys of an authority, all at the same time: a start takes little

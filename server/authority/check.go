@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/bolt"
@@ -33,23 +34,36 @@ type Checked struct {
 	// from the file itself, and whoever edits the file can put in others.
 	Proven string `json:"proven,omitempty"`
 	Digest bool   `json:"digest"` // the file has one, and agrees with it
+	// Missing are the entries whose segments are not in the directory segments beside the
+	// file. Only the hash over them was checked.
+	Missing []api.Gap `json:"missing,omitempty"`
 }
 
 // CheckBackup reads a backup from end to end: the store, its audit log and its signed
 // digest. Without evidence it finds damage, but nobody who edits the file with care. With
 // evidence, a backup without a digest that the evidence vouches for is refused.
-func CheckBackup(file string, e Evidence) (Checked, error) {
+//
+// The segments of the log are read from the directory segments beside the file.
+func CheckBackup(file string, e Evidence) (Checked, error) { return checkBackup(file, beside(file), e) }
+
+// CheckCopy is [CheckBackup] for a backup that was made just now, without its segments.
+func CheckCopy(file string) error {
+	_, err := checkBackup(file, "", Evidence{})
+	return err
+}
+
+func checkBackup(file string, segments audit.Dir, e Evidence) (Checked, error) {
 	if err := verifyPages(file); err != nil {
 		return Checked{}, err
 	}
-	c, err := checkDigestAndLog(file, e)
+	c, err := checkDigestAndLog(file, segments, e)
 	if err != nil {
 		return c, fmt.Errorf("%s: %w", file, err)
 	}
 	return c, nil
 }
 
-func checkDigestAndLog(file string, e Evidence) (c Checked, err error) {
+func checkDigestAndLog(file string, segments audit.Dir, e Evidence) (c Checked, err error) {
 	given, err := parseKeys(e.Keys)
 	if err != nil {
 		return c, err
@@ -59,7 +73,7 @@ func checkDigestAndLog(file string, e Evidence) (c Checked, err error) {
 	case errors.Is(err, errNoDigest) && e.given():
 		return c, fmt.Errorf("%w, so nothing proves what is in it: an earlier version made it, or somebody removed the digest", err)
 	case errors.Is(err, errNoDigest):
-		c, _, err = checkLogIn(file, nil, nil, false)
+		c, _, err = checkLogIn(file, segments, nil, nil, false)
 		return c, err
 	case err != nil:
 		return c, err
@@ -70,7 +84,7 @@ func checkDigestAndLog(file string, e Evidence) (c Checked, err error) {
 			return c, err
 		}
 	}
-	c, known, err := checkLogIn(file, given, e.Checkpoint, given != nil)
+	c, known, err := checkLogIn(file, segments, given, e.Checkpoint, given != nil)
 	if err == nil && given == nil {
 		by, err = d.signedBy(known)
 	}
@@ -89,7 +103,7 @@ func checkDigestAndLog(file string, e Evidence) (c Checked, err error) {
 func CheckLog(file string, e Evidence) (c Checked, err error) {
 	given, err := parseKeys(e.Keys)
 	if err == nil {
-		c, _, err = checkLogIn(file, given, e.Checkpoint, false)
+		c, _, err = checkLogIn(file, beside(file), given, e.Checkpoint, false)
 	}
 	if err != nil {
 		return c, fmt.Errorf("%s: %w", file, err)
@@ -102,19 +116,15 @@ func (e Evidence) given() bool { return e.Keys != nil || e.Checkpoint != nil }
 // checkLogIn checks the audit log in a file by the keys that are given, or else by those in
 // the file for which the checkpoint speaks. If one of those given signed the whole file,
 // then the keys in the file are as good. It returns the keys that it checked by.
-func checkLogIn(file string, given [][]byte, checkpoint []byte, signed bool) (c Checked, known [][]byte, err error) {
+func checkLogIn(file string, segments audit.Dir, given [][]byte, checkpoint []byte, signed bool) (c Checked, known [][]byte, err error) {
 	err = bolt.ViewFile(file, func(tx storage.Tx) error {
 		if err := format.Check(tx); err != nil {
 			return err
 		}
-		first, err := audit.Get(tx, 0)
-		if err != nil {
+		var err error
+		if c.TrustDomain, err = trustDomainOf(tx); err != nil {
 			return err
 		}
-		if first.Action != audit.AuthorityInit {
-			return errors.New("its audit log does not begin with that of an authority")
-		}
-		c.TrustDomain = first.Subject
 		switch {
 		case signed:
 			known, _, err = keysInside(tx, c.TrustDomain, nil)
@@ -127,14 +137,14 @@ func checkLogIn(file string, given [][]byte, checkpoint []byte, signed bool) (c 
 		if err != nil {
 			return err
 		}
-		return c.verify(tx, known, checkpoint)
+		return c.verify(tx, segments, known, checkpoint)
 	})
 	return c, known, err
 }
 
 // verify reads the whole log and compares it with the checkpoint saved in the store and
 // with the one that was kept outside.
-func (c *Checked) verify(tx storage.Tx, known [][]byte, kept []byte) error {
+func (c *Checked) verify(tx storage.Tx, segments audit.Dir, known [][]byte, kept []byte) error {
 	verifiers, err := verifiersOf(c.TrustDomain+logName, known)
 	if err != nil {
 		return err
@@ -160,7 +170,10 @@ func (c *Checked) verify(tx storage.Tx, known [][]byte, kept []byte) error {
 		}
 		checkpoints = append(checkpoints, opened)
 	}
-	report, err := audit.Verify(tx, checkpoints...)
+	report, err := segments.Verify(tx, checkpoints...)
+	if len(report.Missing) > 0 {
+		c.Missing = Gaps(report.Missing)
+	}
 	c.Entries, c.Root, c.Covered = report.Size, report.Root.String(), report.Covered
 	return err
 }
@@ -229,29 +242,4 @@ func parseKeys(text []byte) (spkis [][]byte, err error) {
 		return nil, errors.New("there is no key in the file: want PEM blocks PUBLIC KEY, as brevet key public prints them")
 	}
 	return spkis, nil
-}
-
-// CheckProof checks a proof that an entry is in the audit log, by the authority's keys in
-// PEM. It returns the entry as JSON, and the size of the log that the proof is about.
-func CheckProof(proof, pemKeys []byte) (entry []byte, size int64, err error) {
-	known, err := parseKeys(pemKeys)
-	if err != nil {
-		return nil, 0, err
-	}
-	origin, err := audit.OriginOf(proof)
-	if err != nil {
-		return nil, 0, err
-	}
-	verifiers, err := verifiersOf(origin, known)
-	if err != nil {
-		return nil, 0, err
-	}
-	if len(verifiers) == 0 {
-		return nil, 0, errors.New("none of the keys is an audit key, which is an Ed25519 key: see brevet key public audit")
-	}
-	e, c, err := audit.CheckProof(proof, verifiers...)
-	if err != nil {
-		return nil, 0, err
-	}
-	return e.JSON(), c.Size, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -62,18 +63,38 @@ func Examine(ctx context.Context, db storage.DB, dir string, td agents.TrustDoma
 	return on, err
 }
 
-// checkTrustDomain compares the trust domain of brevet.yaml with that of the store, which is
-// in the first event. The keys of the log have the trust domain in their names, so that a
-// wrong one would look like a wrong log.
+// checkTrustDomain compares the trust domain of brevet.yaml with that of the store. The keys
+// of the log have the trust domain in their names, so that a wrong one would look like a
+// wrong log.
 func checkTrustDomain(tx storage.Tx, td agents.TrustDomain) error {
-	first, err := audit.Get(tx, 0)
-	if err != nil || first.Action != audit.AuthorityInit {
+	is, err := trustDomainOf(tx)
+	if err != nil {
 		return nil // checkLog judges the log
 	}
-	if first.Subject != string(td) {
-		return fmt.Errorf("the store is of trust domain %s and brevet.yaml says %s; a trust domain cannot be changed: write trust_domain: %[1]s", first.Subject, td)
+	if is != string(td) {
+		return fmt.Errorf("the store is of trust domain %s and brevet.yaml says %s; a trust domain cannot be changed: write trust_domain: %[1]s", is, td)
 	}
 	return nil
+}
+
+// trustDomainOf returns the trust domain of a store: the subject of the first event, or what
+// the name of the log has, if the event has left the store.
+func trustDomainOf(tx storage.Tx) (string, error) {
+	size, log, err := audit.Sealed(tx)
+	if err != nil {
+		return "", err
+	}
+	if size > 0 {
+		return strings.TrimSuffix(log, logName), nil
+	}
+	first, err := audit.Get(tx, 0)
+	if err != nil {
+		return "", err
+	}
+	if first.Action != audit.AuthorityInit {
+		return "", errors.New("its audit log does not begin with that of an authority")
+	}
+	return first.Subject, nil
 }
 
 // checkLog compares the audit log with the checkpoint saved in the store.

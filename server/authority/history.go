@@ -30,9 +30,21 @@ func newHistory(backup storage.Tx) (h history, err error) {
 	return h, err
 }
 
-// fromStore reads on in the log of a store.
-func (h *history) fromStore(ctx context.Context, db storage.DB) error {
-	return db.View(ctx, func(tx storage.Tx) error { return h.read(audit.Since(tx, h.size-1)) })
+// fromLog reads on in the log of a store and its segments.
+func (h *history) fromLog(ctx context.Context, l audit.Log) error {
+	return h.read(func(yield func(audit.Event, error) bool) {
+		for some, err := range l.Read(ctx, h.size-1) {
+			if err != nil {
+				yield(audit.Event{}, err)
+				return
+			}
+			for _, e := range some {
+				if !yield(e, nil) {
+					return
+				}
+			}
+		}
+	})
 }
 
 // fromFile reads on in an export of the log.

@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -44,6 +45,7 @@ type Restored struct {
 	Reenroll   []string  `json:"reenroll"`                  // active agents without a live certificate
 	Forgotten  []string  `json:"forgotten,omitempty"`       // agents registered after the backup
 	Unrecorded time.Time `json:"unrecorded_until,omitzero"` // end of the last credential that the backup does not know
+	Missing    []api.Gap `json:"missing,omitempty"`         // entries of the log whose segments are neither there nor beside the backup
 }
 
 // Restore puts a backup in place of the store in c.Dir. No server may be using that
@@ -53,7 +55,8 @@ type Restored struct {
 // revocations came after it. So Restore ends all credentials that the backup knows, unless
 // c.KeepIssued, all unused enrollment tokens and ACME keys, and notes the moment before
 // which no client assertion is accepted. The replaced store or c.Log tells what was ended after
-// the backup, and Restore ends it again. If neither does, an operator must confirm that it
+// the backup, and Restore ends it again. It copies segments of the log that are beside the
+// backup and not in c.Dir. If neither does, an operator must confirm that it
 // was done by hand. The numbers of CRLs continue.
 func Restore(ctx context.Context, c RestoreConfig, now time.Time) (*Restored, error) {
 	f, err := config.Read(c.Dir)
@@ -131,6 +134,9 @@ func (r *restore) prepare(ctx context.Context, fresh string) error {
 	if err := r.readHistory(ctx); err != nil {
 		return errors.Join(err, db.Close())
 	}
+	if r.out.Missing, err = copyBack(ctx, db, r.File, r.Dir); err != nil {
+		return errors.Join(err, db.Close())
+	}
 	q := policy.Query{
 		Principal: operator(r.Actor), Action: audit.AuthorityRestore, Subject: string(r.file.TrustDomain), Time: r.now,
 		Details: audit.Details{File: filepath.Base(r.File), Size: backup.Size()},
@@ -181,7 +187,7 @@ func (r *restore) readHistory(ctx context.Context) error {
 	}
 	fromStore := r.noOld
 	if r.old != nil {
-		fromStore = errors.Join(r.past.fromStore(ctx, r.old), r.old.View(ctx, r.notBefore))
+		fromStore = errors.Join(r.past.fromLog(ctx, audit.Log{DB: r.old, Segments: Segments(r.Dir)}), r.old.View(ctx, r.notBefore))
 	}
 	if fromStore != nil && r.Log == "" {
 		r.out.Unknown = fmt.Sprintf("the store that was there cannot tell: %v", fromStore)

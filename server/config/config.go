@@ -57,6 +57,9 @@ type File struct {
 	CRL    struct {
 		Bundle time.Duration // lifetime of the lists in the bundle, see crl.Publisher; 0 means its default
 	}
+	Audit struct {
+		Segment int64 // how many octets of events a segment of the log has
+	}
 	Tokens struct {
 		PostQuantum []string // audiences, see tokens.Config
 	}
@@ -66,6 +69,9 @@ type File struct {
 }
 
 const maxConfig = 1 << 20
+
+// defaultSegment is about 20,000 events, which take 2 MB compressed.
+const defaultSegment = 16_000_000
 
 // Read reads the brevet.yaml of an authority's directory.
 func Read(dir string) (*File, error) {
@@ -89,6 +95,7 @@ func Read(dir string) (*File, error) {
 func parse(text []byte) (*File, error) {
 	f := &File{Listen: defaultListen, ListenHTTP: defaultListenHTTP, Limits: agents.DefaultQuotas, Profiles: map[string]ca.ProfileConfig{}}
 	f.Health.BackupAge = defaultBackupAge
+	f.Audit.Segment = defaultSegment
 	if len(text) > maxConfig {
 		return nil, fmt.Errorf("1:1: the file has more than %d bytes", maxConfig)
 	}
@@ -108,6 +115,7 @@ func parse(text []byte) (*File, error) {
 		"log":            f.readLog,
 		"acme":           f.readACME,
 		"crl":            f.readCRL,
+		"audit":          f.readAudit,
 		"tokens":         f.readTokens,
 		"limits":         f.readLimits,
 		"health":         f.readHealth,

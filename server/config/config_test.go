@@ -38,11 +38,12 @@ crl: {bundle_lifetime: 36h}
 limits: {tokens: 7, events: 1000000}
 tokens: {post_quantum: ["https://api.example", "urn:example:bank"]}
 health: {backup_age: 36h}
+audit: {segment: 64kB}
 `
 
 func TestParse(t *testing.T) {
 	least, err := parse([]byte(leastFile))
-	if err != nil || least.Listen != "127.0.0.1:8443" || least.ListenHTTP != "127.0.0.1:8080" || least.Keys.Plain || least.Health.BackupAge != 7*24*time.Hour || least.Log.Level != slog.LevelInfo || len(least.Profiles) != 0 || !reflect.DeepEqual(least.ACME, acme.ChallengeConfig{}) {
+	if err != nil || least.Listen != "127.0.0.1:8443" || least.ListenHTTP != "127.0.0.1:8080" || least.Keys.Plain || least.Audit.Segment != 16_000_000 || least.Health.BackupAge != 7*24*time.Hour || least.Log.Level != slog.LevelInfo || len(least.Profiles) != 0 || !reflect.DeepEqual(least.ACME, acme.ChallengeConfig{}) {
 		t.Errorf("got %+v, %v", least, err)
 	}
 	want := &File{
@@ -52,7 +53,7 @@ func TestParse(t *testing.T) {
 	want.ACME = acme.ChallengeConfig{
 		Resolver: "[::1]:53", Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, HTTPPort: 8081, TLSPort: 8444,
 	}
-	want.CRL.Bundle = 36 * time.Hour
+	want.CRL.Bundle, want.Audit.Segment = 36*time.Hour, 64_000
 	want.Limits = agents.Quotas{agents.QuotaCertificates: 5000, agents.QuotaTokens: 7, agents.QuotaOrders: 1000, agents.QuotaEvents: 1000000, agents.QuotaAssertions: 20000, agents.QuotaCompromised: 100}
 	want.Health.BackupAge = 36 * time.Hour
 	want.Tokens.PostQuantum = []string{"https://api.example", "urn:example:bank"}
@@ -90,7 +91,7 @@ func TestParseSaysWhere(t *testing.T) {
 		{"a list", "- a\n", "1:1: want keys and values here"},
 		{"a word", "brevet\n", "1:1: want keys and values here"},
 		{"nothing needed", "listen: :1\n", "1:1: trust_domain and advertise must be there"},
-		{"an unknown key", leastFile + "advertize: https://x.example\n", `3:1: unknown key "advertize": want one of acme, advertise, advertise_http, crl, health, keys, limits, listen,`},
+		{"an unknown key", leastFile + "advertize: https://x.example\n", `3:1: unknown key "advertize": want one of acme, advertise, advertise_http, audit, crl, health, keys, limits, listen,`},
 		{"an unknown key in upper case", leastFile + "Listen: :1\n", `3:1: unknown key "Listen"`},
 		{"an unknown key below", leastFile + "keys:\n  plane: true\n", `4:3: unknown key "plane": want one of passphrase_file, plain`},
 		{"an unknown key in a profile", leastFile + "profiles:\n  batch:\n    ttl: 5m\n", `5:5: unknown key "ttl"`},
@@ -135,6 +136,9 @@ func TestParseSaysWhere(t *testing.T) {
 		{"the authority's own profile", leastFile + "profiles:\n  server: {}\n", "4:11: profile \"server\": the name is taken"},
 		{"a profile twice", leastFile + "profiles:\n  p: {}\n  p: {}\n", `5:3: key "p" comes twice`},
 		{"a bundle of minutes", leastFile + "crl: {bundle_lifetime: 10m}\n", `3:7: bundle_lifetime "10m": want 1h to 31d`},
+		{"a segment of bits", leastFile + "audit: {segment: 16Mb}\n", `3:9: segment "16Mb": want 64kB to 512MB`},
+		{"a small segment", leastFile + "audit: {segment: 63kB}\n", `3:9: segment "63kB": want 64kB to 512MB`},
+		{"a large segment", leastFile + "audit: {segment: 1000MB}\n", `3:9: segment "1000MB": want 64kB to 512MB`},
 		{"a loud log", leastFile + "log: {level: loud}\n", `3:7: level "loud": want debug, info, warn or error`},
 		{"a log in colour", leastFile + "log: {format: colour}\n", `3:7: format "colour": want json or text`},
 		{"a resolver's name", leastFile + "acme: {resolver: dns.example:53}\n", `3:8: resolver "dns.example:53": want the IP:PORT of a DNS server`},
@@ -191,6 +195,7 @@ func FuzzParse(f *testing.F) {
 			"keys": map[string]any{"plain": got.Keys.Plain, "passphrase_file": got.Keys.PassphraseFile},
 			"log":  map[string]string{"level": got.Log.Level.String(), "format": map[bool]string{true: "json", false: "text"}[got.Log.JSON]},
 			"acme": acmeKeys(got.ACME), "crl": crlKeys(got.CRL.Bundle), "limits": limitKeys(got.Limits), "health": healthKeys(got.Health.BackupAge), "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
+			"audit": map[string]any{"segment": fmt.Sprintf("%dkB", got.Audit.Segment/1000)},
 		}
 		if got.ListenMetrics != "" {
 			all["listen_metrics"] = got.ListenMetrics

@@ -89,6 +89,13 @@ func (f *File) readCRL(n *yaml.Node) error {
 	})
 }
 
+// readAudit reads how the audit log is kept.
+func (f *File) readAudit(n *yaml.Node) error {
+	return readMap(n, map[string]func(*yaml.Node) error{
+		"segment": parsed(&f.Audit.Segment, parseSegment),
+	})
+}
+
 // readTokens reads which audiences get tokens with which kind of signature.
 func (f *File) readTokens(n *yaml.Node) error {
 	return readMap(n, map[string]func(*yaml.Node) error{

@@ -94,6 +94,21 @@ func parseAddress(s string) (string, error) {
 	return s, nil
 }
 
+// parseSegment accepts what is worth a file, and what its reader checks in seconds.
+func parseSegment(s string) (int64, error) {
+	for unit, octets := range map[string]int64{"kB": 1e3, "MB": 1e6} {
+		number, ok := strings.CutSuffix(s, unit)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(number, 10, 32)
+		if n *= octets; err == nil && n >= 64e3 && n <= 512e6 {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("segment %q: want 64kB to 512MB", s)
+}
+
 func parseLimit(s string) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 32)
 	if err != nil || n < 1 {

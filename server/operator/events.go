@@ -11,8 +11,8 @@ import (
 )
 
 // Events yields the entries of the audit log that f chooses, in batches. Some batches
-// are empty: they show the reader that the answer has begun. It ends with the context,
-// or when the server is about to stop.
+// are empty: they show the reader that the answer has begun. Entries in segments that are
+// not there are left out. It ends with the context, or when the server is about to stop.
 func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFilter) iter.Seq2[[]audit.Event, error] {
 	return func(yield func([]audit.Event, error) bool) {
 		ctx, cancel := s.untilStop(ctx)
@@ -39,7 +39,7 @@ func (s *Service) followEvents(ctx context.Context, c *chooser, yield func([]aud
 	if !yield(nil, nil) {
 		return
 	}
-	for some, err := range audit.Follow(ctx, s.DB, c.first) {
+	for some, err := range present(ctx, c.first, s.Authority.AuditLog().Follow) {
 		if !yield(c.chosen(some), err) || err != nil {
 			return
 		}
@@ -75,7 +75,7 @@ func (s *Service) there(ctx context.Context, c *chooser) iter.Seq2[[]audit.Event
 			yield(s.last(ctx, c))
 			return
 		}
-		for some, err := range audit.Read(ctx, s.DB, c.first) {
+		for some, err := range present(ctx, c.first, s.Authority.AuditLog().Read) {
 			over := len(some) > 0 && some[len(some)-1].Seq >= c.end
 			if !yield(c.chosen(some), err) || over {
 				return

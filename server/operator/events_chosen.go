@@ -8,7 +8,6 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/admin/api"
-	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
@@ -25,7 +24,8 @@ func (s *Service) choose(ctx context.Context, f api.EventFilter) (chooser, error
 	if err := c.check(); err != nil {
 		return c, err
 	}
-	return c, s.DB.View(ctx, c.stretch)
+	err := c.stretch(ctx, s.Authority.AuditLog())
+	return c, err
 }
 
 func (c *chooser) check() error {
@@ -49,8 +49,8 @@ func (c *chooser) check() error {
 
 // stretch finds the positions between which the events are. Without a beginning, a
 // follower begins at the end, anybody else at the beginning.
-func (c *chooser) stretch(tx storage.Tx) error {
-	size, err := audit.Size(tx)
+func (c *chooser) stretch(ctx context.Context, l audit.Log) error {
+	size, err := l.Size(ctx)
 	if err != nil {
 		return err
 	}
@@ -62,14 +62,14 @@ func (c *chooser) stretch(tx storage.Tx) error {
 		c.end = min(c.end, c.Before)
 	}
 	if !c.Since.IsZero() {
-		seq, err := audit.After(tx, c.Since)
+		seq, err := l.After(ctx, c.Since)
 		if err != nil {
 			return err
 		}
 		c.first = max(c.first, seq)
 	}
 	if !c.Until.IsZero() {
-		seq, err := audit.After(tx, c.Until)
+		seq, err := l.After(ctx, c.Until)
 		if err != nil {
 			return err
 		}
@@ -98,25 +98,26 @@ func (c *chooser) about(e *audit.Event) bool {
 	return c.Agent == "" || e.Actor == c.id || e.Concerns(c.Agent)
 }
 
-// block is how many events are looked at together on the way back.
-const block = 1000
-
 // last returns the last events that are chosen, in their order. It goes back from the end of
 // the stretch until it has enough.
 func (s *Service) last(ctx context.Context, c *chooser) (found []audit.Event, err error) {
-	for end := c.end; end > c.first && int64(len(found)) < c.Limit; end -= block {
-		some, err := s.between(ctx, max(c.first, end-block), end)
+	for end := c.end; end > c.first && int64(len(found)) < c.Limit; {
+		first, err := s.Authority.AuditLog().Back(ctx, end)
 		if err != nil {
 			return nil, err
 		}
-		found = append(c.chosen(some), found...)
+		some, err := s.between(ctx, max(c.first, first), end)
+		if err != nil {
+			return nil, err
+		}
+		found, end = append(c.chosen(some), found...), first
 	}
 	return found[max(0, len(found)-int(c.Limit)):], nil
 }
 
 // between returns the events from one position up to another.
 func (s *Service) between(ctx context.Context, first, end int64) (all []audit.Event, err error) {
-	for some, err := range audit.Read(ctx, s.DB, first) {
+	for some, err := range present(ctx, first, s.Authority.AuditLog().Read) {
 		if err != nil {
 			return nil, err
 		}

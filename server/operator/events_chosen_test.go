@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"crypto/ed25519"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -10,12 +11,13 @@ import (
 
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/bolt"
 )
 
-// TestFiltersAgreeWithAWholeLook compares what filters choose in a log of several blocks with
+// TestFiltersAgreeWithAWholeLook compares what filters choose in a log of several blocks and segments with
 // a look at every event.
 func TestFiltersAgreeWithAWholeLook(t *testing.T) {
 	db, err := bolt.Open(filepath.Join(t.TempDir(), "brevet.db"), bolt.Options{})
@@ -23,7 +25,7 @@ func TestFiltersAgreeWithAWholeLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	const size = 2*block + 500
+	const size = 2500
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	random := rand.New(rand.NewPCG(1, 2))
 	one := func(of ...string) string { return of[random.IntN(len(of))] }
@@ -44,8 +46,12 @@ func TestFiltersAgreeWithAWholeLook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Service{DB: db, TrustDomain: "td.example", Policy: &policy.Point{DB: db}}
-	for range 200 {
+	a := &authority.Authority{Config: authority.Config{DB: db, Segments: audit.Dir(t.TempDir())}}
+	s := &Service{DB: db, TrustDomain: "td.example", Policy: &policy.Point{DB: db}, Authority: a}
+	for i := range 200 {
+		if i%20 == 10 {
+			cutOnce(t, a.AuditLog())
+		}
 		f := api.EventFilter{
 			Agent: one("", "a", "b"), Action: one("", "", "agent", "agent.set", "acme", "acme.account"), Decision: one("", "", "allow", "deny"),
 			From: random.Int64N(2) * random.Int64N(size), Before: random.Int64N(2) * random.Int64N(size+10), Limit: random.Int64N(2) * random.Int64N(3000),
@@ -72,6 +78,16 @@ func TestFiltersAgreeWithAWholeLook(t *testing.T) {
 		if want := chosenFrom(all, f); !slices.Equal(got, want) {
 			t.Fatalf("%+v: got %s, want %s", f, brief(got), brief(want))
 		}
+	}
+}
+
+func cutOnce(t *testing.T, l audit.Log) {
+	signer, err := audit.NewSigner("td.example/brevet-audit", ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := l.Cut(t.Context(), 20_000, signer); err != nil || !done {
+		t.Fatal(done, err)
 	}
 }
 

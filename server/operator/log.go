@@ -9,12 +9,15 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 func (s *Service) logOperations() []Operation {
 	return []Operation{
+		operation(api.MissingEvents, s.missing),
+		operation(api.ListSegments, s.segments),
 		operation(api.VerifyLog, s.verifyLog),
 		operation(api.Prove, s.prove),
 	}
@@ -24,20 +27,23 @@ func (s *Service) logOperations() []Operation {
 // and the one that the operator saved.
 func (s *Service) verifyLog(ctx context.Context, _ policy.Principal, in api.VerifyRequest) (out api.Verified, err error) {
 	s.flush(ctx)
-	err = s.DB.View(ctx, func(tx storage.Tx) error {
-		checkpoints, err := s.checkpoints(tx, in.Checkpoint)
-		if err != nil {
-			return err
-		}
-		report, err := audit.Verify(tx, checkpoints...)
-		if err != nil {
-			return err
-		}
-		signed, err := s.Authority.Checkpoint(tx)
-		out = api.Verified{Entries: report.Size, Root: report.Root.String(), Checkpoint: string(signed)}
+	var checkpoints []audit.Checkpoint
+	err = s.DB.View(ctx, func(tx storage.Tx) (err error) {
+		checkpoints, err = s.checkpoints(tx, in.Checkpoint)
 		return err
 	})
-	return out, err
+	if err != nil {
+		return out, err
+	}
+	var signed []byte
+	report, err := s.Authority.AuditLog().Verify(ctx, func(tx storage.Tx) (err error) {
+		signed, err = s.Authority.Checkpoint(tx)
+		return err
+	}, checkpoints...)
+	if err != nil {
+		return out, err
+	}
+	return api.Verified{Entries: report.Size, Root: report.Root.String(), Missing: authority.Gaps(report.Missing), Checkpoint: string(signed)}, nil
 }
 
 func (s *Service) checkpoints(tx storage.Tx, saved string) ([]audit.Checkpoint, error) {
@@ -69,15 +75,7 @@ func (s *Service) checkpoints(tx storage.Tx, saved string) ([]audit.Checkpoint, 
 // prove returns a document that proves that an entry is in the log, to anybody who
 // has the log's public key.
 func (s *Service) prove(ctx context.Context, _ policy.Principal, in api.ProofRequest) (json.RawMessage, error) {
-	var doc audit.Proof
-	err := s.DB.View(ctx, func(tx storage.Tx) error {
-		signed, err := s.Authority.Checkpoint(tx)
-		if err != nil {
-			return err
-		}
-		doc, err = audit.Prove(tx, in.Entry, signed)
-		return err
-	})
+	doc, err := s.Authority.AuditLog().Prove(ctx, in.Entry, s.Authority.Checkpoint)
 	if err != nil {
 		return nil, err
 	}

@@ -59,8 +59,8 @@ func operation[Q, A any](o api.Operation[Q, A], do func(context.Context, policy.
 	}}
 }
 
-// Operations returns the table of all operations except [Service.Events] and
-// [Service.Backup], whose answers are streams.
+// Operations returns the table of all operations except [Service.Events],
+// [Service.Segment] and [Service.Backup], whose answers are streams.
 func (s *Service) Operations() []Operation {
 	return slices.Concat(s.agentOperations(), s.credentialOperations(), s.keyOperations(), s.logOperations(), s.authorityOperations())
 }

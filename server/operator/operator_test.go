@@ -30,6 +30,9 @@ func TestOperationsAreForOperators(t *testing.T) {
 		if err := s.Backup(t.Context(), who, io.Discard); !errors.Is(err, policy.ErrNotOperator) {
 			t.Errorf("backup by %q: got %v", who.Actor, err)
 		}
+		if err := s.Segment(t.Context(), who, api.SegmentRequest{}, io.Discard); !errors.Is(err, policy.ErrNotOperator) {
+			t.Errorf("a segment by %q: got %v", who.Actor, err)
+		}
 		for some, err := range s.Events(t.Context(), who, api.EventFilter{}) {
 			if some != nil || !errors.Is(err, policy.ErrNotOperator) {
 				t.Errorf("events by %q: got %v, %v", who.Actor, some, err)
@@ -39,7 +42,7 @@ func TestOperationsAreForOperators(t *testing.T) {
 }
 
 // TestEveryWayInIsTried by TestOperationsAreForOperators: operations are in the table,
-// or they are one of two streams.
+// or they are one of three streams.
 func TestEveryWayInIsTried(t *testing.T) {
 	var ways []string
 	for m := range reflect.TypeFor[*operator.Service]().Methods() {
@@ -47,7 +50,7 @@ func TestEveryWayInIsTried(t *testing.T) {
 			ways = append(ways, m.Name)
 		}
 	}
-	if want := []string{"Backup", "Events"}; !slices.Equal(ways, want) {
+	if want := []string{"Backup", "Events", "Segment"}; !slices.Equal(ways, want) {
 		t.Errorf("%v take a principal beside the table, want %v: have the test above try them", ways, want)
 	}
 }

@@ -150,6 +150,9 @@ func (v *survey) since(tx storage.Tx) (made iter.Seq2[holding, error], revoked m
 	var list []holding
 	revoked = map[agents.CredentialID]bool{}
 	for e, err := range audit.Since(tx, v.events) {
+		if _, sealed := errors.AsType[*audit.SealedError](err); sealed {
+			return nil, nil, errOutdated
+		}
 		if err != nil {
 			return nil, nil, err
 		}

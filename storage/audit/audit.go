@@ -139,7 +139,7 @@ func node(tx storage.Tx, level int, n int64) (tlog.Hash, error) {
 	seq := (n+1)<<level - 1
 	value, err := tx.Get(table, key(seq))
 	if errors.Is(err, storage.ErrNotFound) {
-		return tlog.Hash{}, removed(seq, seq)
+		return sealedNode(tx, level, n)
 	}
 	if err != nil {
 		return tlog.Hash{}, err

@@ -190,7 +190,7 @@ func TestAfterFindsTheFirstEventOfATime(t *testing.T) {
 			{-time.Hour, 0}, {0, 0}, {1, 1}, {time.Second, 1}, {42 * time.Second, 42},
 			{42*time.Second + 1, 43}, {99 * time.Second, 99}, {99*time.Second + 1, 100}, {time.Hour, 100},
 		} {
-			if got, err := audit.After(tx, start.Add(c.at)); got != c.want || err != nil {
+			if got, err := (audit.Log{DB: db}).After(t.Context(), start.Add(c.at)); got != c.want || err != nil {
 				t.Errorf("After(start+%v) = %d, %v; want %d", c.at, got, err, c.want)
 			}
 		}
@@ -220,7 +220,7 @@ func TestAfterWhenTheClockWasSetBackIsOffByThatMuch(t *testing.T) {
 	view(t, db, func(tx storage.Tx) error {
 		for s := range 90 {
 			when := start.Add(time.Duration(s) * time.Second)
-			got, err := audit.After(tx, when)
+			got, err := audit.Log{DB: db}.After(t.Context(), when)
 			if err != nil {
 				t.Fatal(err)
 			}

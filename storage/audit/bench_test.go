@@ -63,7 +63,7 @@ func benchmark(b *testing.B, size int) {
 		return err
 	})
 	read("after", func(tx storage.Tx, i int) error {
-		_, err := audit.After(tx, event(i*7919%size).Time)
+		_, err := audit.AfterIn(tx, event(i*7919%size).Time)
 		return err
 	})
 	read("prove", func(tx storage.Tx, i int) error {

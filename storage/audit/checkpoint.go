@@ -118,6 +118,10 @@ func Save(tx storage.Tx, msg []byte) error {
 	if err != nil {
 		return err
 	}
+	// A log that was cut since the checkpoint was signed has a later one.
+	if size, _, err := Sealed(tx); err != nil || c.Size < size {
+		return err
+	}
 	if err := agrees(tx, c); err != nil {
 		return err
 	}

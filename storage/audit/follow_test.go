@@ -45,7 +45,7 @@ func add(db storage.DB) error {
 // and in order.
 func follow(db storage.DB, from, last int64) error {
 	next := from
-	for some, err := range audit.Follow(context.Background(), db, from) {
+	for some, err := range (audit.Log{DB: db}).Follow(context.Background(), from) {
 		if err != nil || len(some) == 0 || len(some) > 1000 {
 			return fmt.Errorf("a batch of %d events, %v", len(some), err)
 		}
@@ -120,7 +120,7 @@ func TestFollowIsWoken(t *testing.T) {
 		seen, ended := make(chan int64, 10), make(chan bool)
 		go func() {
 			defer close(ended)
-			for some, err := range audit.Follow(ctx, db, 0) {
+			for some, err := range (audit.Log{DB: db}).Follow(ctx, 0) {
 				if err != nil {
 					t.Error(err)
 				}
@@ -164,7 +164,7 @@ func TestSlowFollowerDelaysNobody(t *testing.T) {
 	holding, release, result := make(chan int), make(chan bool), make(chan error, 1)
 	go func() {
 		var got []int
-		for some, err := range audit.Follow(t.Context(), db, 0) {
+		for some, err := range (audit.Log{DB: db}).Follow(t.Context(), 0) {
 			if err != nil {
 				result <- err
 				return
@@ -203,7 +203,7 @@ func TestFollowEnds(t *testing.T) {
 			begun, ended := make(chan bool, 1), make(chan error, 1)
 			go func() {
 				var last error
-				for _, err := range audit.Follow(ctx, db, 0) {
+				for _, err := range (audit.Log{DB: db}).Follow(ctx, 0) {
 					last = err
 					begun <- true
 				}
@@ -236,7 +236,7 @@ func TestReadIsCut(t *testing.T) {
 	for from, want := range map[int64]string{0: "[1000 1000 500]", 500: "[1000 1000]", 2499: "[1]", 2500: "[]", 9999: "[]"} {
 		var got []int
 		next := from
-		for some, err := range audit.Read(t.Context(), db, from) {
+		for some, err := range (audit.Log{DB: db}).Read(t.Context(), from) {
 			if err != nil || some[0].Seq != next {
 				t.Fatalf("from %d: event %d, %v; want %d", from, some[0].Seq, err, next)
 			}
@@ -249,13 +249,13 @@ func TestReadIsCut(t *testing.T) {
 	update(t, db, func(tx storage.Tx) error { return tx.Delete("audit", "\x00\x00\x00\x00\x00\x00\x04\x00") })
 	for _, read := range []func(context.Context, storage.DB, int64) error{
 		func(ctx context.Context, db storage.DB, from int64) (last error) {
-			for _, err := range audit.Read(ctx, db, from) {
+			for _, err := range (audit.Log{DB: db}).Read(ctx, from) {
 				last = err
 			}
 			return last
 		},
 		func(ctx context.Context, db storage.DB, from int64) (last error) {
-			for _, err := range audit.Follow(ctx, db, from) {
+			for _, err := range (audit.Log{DB: db}).Follow(ctx, from) {
 				last = err
 			}
 			return last

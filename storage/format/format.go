@@ -8,6 +8,7 @@ package format
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -20,8 +21,10 @@ const (
 	First Version = 1
 	// Details is the form in which events of the audit log have details.
 	Details Version = 2
+	// Segments is the form in which the audit log begins in segments.
+	Segments Version = 3
 	// latest is the newest form that this program reads.
-	latest = Details
+	latest = Segments
 )
 
 // program is the first version of brevet that reads v.
@@ -64,9 +67,14 @@ func current(tx storage.Tx) (needs, error) {
 	return n, err
 }
 
-// marked is the stored form of what a store of the latest form needs. Each
-// issuance compares it, which is cheaper than to decode it.
-var marked = fmt.Sprintf(`{"version":%d,"program":%q}`, latest, latest.program())
+// marked has the stored forms of what stores need, by version. Each issuance compares
+// them, which is cheaper than to decode one.
+var marked = func() (m [latest + 1]string) {
+	for v := First; v <= latest; v++ {
+		m[v] = fmt.Sprintf(`{"version":%d,"program":%q}`, v, v.program())
+	}
+	return m
+}()
 
 // Reached reports whether the store needs a program that reads v already.
 func Reached(tx storage.Tx, v Version) (bool, error) {
@@ -77,7 +85,7 @@ func Reached(tx storage.Tx, v Version) (bool, error) {
 // Need records that the store is of form v from this transaction on.
 func Need(tx storage.Tx, v Version) error {
 	b, err := tx.Get(string(table), key)
-	if err == nil && string(b) == marked {
+	if err == nil && slices.Contains(marked[v:], string(b)) {
 		return nil
 	}
 	n, err := current(tx)

@@ -48,7 +48,7 @@ func TestFirstRecordInTheNewFormLeavesANotice(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, left := m["keys/"+Notice]; !left || string(m["format/needs"]) != marked || !strings.HasSuffix(Notice, Details.program()+" or later") {
+	if _, left := m["keys/"+Notice]; !left || string(m["format/needs"]) != marked[Details] || !strings.HasSuffix(Notice, Details.program()+" or later") {
 		t.Errorf("left is %q", m)
 	}
 	if err := Check(m); err != nil {

@@ -94,17 +94,17 @@ func (c *Client) ConfirmRestore(ctx context.Context) error {
 
 // Backup writes a copy of the store, as of one instant, to w.
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
-	return c.copy(ctx, Backup, "the backup", w)
+	return receive(ctx, c, Backup, struct{}{}, "the backup", w)
 }
 
 // Metrics writes the metrics of the server, in the text format of Prometheus, to w.
 func (c *Client) Metrics(ctx context.Context, w io.Writer) error {
-	return c.copy(ctx, Metrics, "the metrics", w)
+	return receive(ctx, c, Metrics, struct{}{}, "the metrics", w)
 }
 
-// copy writes the answer of an operation that takes nothing to w.
-func (c *Client) copy(ctx context.Context, o Operation[struct{}, Stream], what string, w io.Writer) error {
-	body, err := c.open(ctx, o.route, new(struct{}))
+// receive writes the answer of an operation to w.
+func receive[Q any](ctx context.Context, c *Client, o Operation[Q, Stream], q Q, what string, w io.Writer) error {
+	body, err := c.open(ctx, o.route, &q)
 	if err != nil {
 		return err
 	}

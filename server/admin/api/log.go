@@ -11,9 +11,10 @@ import (
 
 // Operations on the audit log.
 var (
-	ListEvents = Operation[EventFilter, Stream]{"GET /audit"}
-	VerifyLog  = Operation[VerifyRequest, Verified]{"POST /audit/verify"}
-	Prove      = Operation[ProofRequest, json.RawMessage]{"GET /audit/proof/{entry}"}
+	ListEvents    = Operation[EventFilter, Stream]{"GET /audit"}
+	MissingEvents = Operation[EventFilter, []Gap]{"GET /audit/missing"}
+	VerifyLog     = Operation[VerifyRequest, Verified]{"POST /audit/verify"}
+	Prove         = Operation[ProofRequest, json.RawMessage]{"GET /audit/proof/{entry}"}
 )
 
 // An Event is an entry of the audit log, as package audit writes it.
@@ -55,7 +56,8 @@ type VerifyRequest struct {
 // A Verified log is what audit verify found.
 type Verified struct {
 	Entries    int64  `json:"entries"`
-	Root       string `json:"root"`       // base64
+	Root       string `json:"root"` // base64
+	Missing    []Gap  `json:"missing,omitempty"`
 	Checkpoint string `json:"checkpoint"` // signed, of the log as it is now: keep it elsewhere
 }
 
@@ -64,7 +66,8 @@ type ProofRequest struct {
 	Entry int64 `path:"entry" json:"-"`
 }
 
-// Events calls f with the chosen entries in their order, as JSON documents.
+// Events calls f with the chosen entries in their order, as JSON documents. It leaves out
+// those that [Client.MissingEvents] tells.
 func (c *Client) Events(ctx context.Context, filter EventFilter, f func(json.RawMessage) error) error {
 	body, err := c.open(ctx, ListEvents.route, &filter)
 	if err != nil {
