@@ -57,6 +57,10 @@ type Agent struct {
 	Invited     time.Time         `json:"invited,omitzero"`  // when these two were made; zero in records of earlier versions
 	Created     time.Time         `json:"created"`
 	Changed     time.Time         `json:"changed"`
+
+	// RenewGrace is for how long after its end a certificate may still renew; nil means the
+	// authority's.
+	RenewGrace *time.Duration `json:"renew_grace,omitempty"`
 }
 
 // table holds the agents by name. Each request reads one or two of them; only
@@ -120,6 +124,9 @@ func (a Agent) check() error {
 	}
 	if a.TTL < 0 || a.TTL > 0 && a.TTL < time.Minute {
 		return fmt.Errorf("%w ttl %s: want a minute or more", ErrInvalid, clock.FormatDuration(a.TTL))
+	}
+	if err := CheckRenewGrace(a.RenewGraceOf(0)); err != nil {
+		return err
 	}
 	if len(a.Labels) > 64 || len(a.Scopes) > 64 || len(a.Audiences) > 64 || len(a.Identifiers) > 64 || len(a.Keys) > 8 {
 		return fmt.Errorf("%w agent %s: at most 64 labels, scopes, audiences and names, and 8 keys", ErrInvalid, a.Name)

@@ -26,6 +26,8 @@ type Change struct {
 	TTL       *time.Duration    `json:"ttl,omitempty"`     // nanoseconds; 0 means the profile's
 	Expires   *time.Time        `json:"expires,omitempty"` // the zero time means never
 	Quotas    map[string]int64  `json:"quotas,omitempty"`  // merged, see [Quotas]; a negative one goes back to the usual one
+
+	RenewGrace *time.Duration `json:"renew_grace,omitempty"` // nanoseconds; a negative one goes back to the authority's
 }
 
 // Reasons says what c changes, for the audit log: a part in each text.
@@ -54,6 +56,11 @@ func (c Change) Reasons() []string {
 	if c.TTL != nil {
 		said = append(said, "ttl "+clock.FormatDuration(*c.TTL))
 	}
+	if c.RenewGrace != nil {
+		if said = append(said, "renew_grace "+clock.FormatDuration(*c.RenewGrace)); *c.RenewGrace < 0 {
+			said[len(said)-1] = "renew_grace default"
+		}
+	}
 	if c.Expires != nil {
 		said = append(said, "expires "+c.Expires.UTC().Format(time.RFC3339))
 	}
@@ -78,6 +85,11 @@ func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time, cl
 	}
 	if c.TTL != nil {
 		a.TTL = *c.TTL
+	}
+	if c.RenewGrace != nil {
+		if a.RenewGrace = new(*c.RenewGrace); *c.RenewGrace < 0 {
+			a.RenewGrace = nil
+		}
 	}
 	if c.Expires != nil {
 		if !c.Expires.IsZero() && !c.Expires.After(now) {

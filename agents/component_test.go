@@ -197,8 +197,8 @@ func TestIndexOfAnOlderStore(t *testing.T) {
 		add(t, tx, "one", agents.Change{Keys: []string{registered}})
 		add(t, tx, "two", agents.Change{Keys: []string{plain}})
 		return errors.Join(
-			agents.SetCurrent(tx, current(certified, now.Add(time.Hour))),
-			agents.SetCurrent(tx, current(spki, now.Add(time.Hour))))
+			agents.SetCurrent(tx, current(certified, now.Add(time.Hour)), agents.CredentialID{}, 0),
+			agents.SetCurrent(tx, current(spki, now.Add(time.Hour)), agents.CredentialID{}, 0))
 	})
 	update(func(tx storage.Tx) error {
 		return errors.Join(tx.Drop("components"), tx.Drop("components.ends"), tx.Drop("components.complete"))

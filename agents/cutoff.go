@@ -140,8 +140,8 @@ func cut(tx storage.Tx, what string, c Cutoff) error {
 // ErrRevoked says that a credential was revoked, alone or by a cutoff.
 var ErrRevoked = NewRefusalOf(Proof, "credential_revoked", "credential is revoked", nil)
 
-// Revoke kills one credential that is alive: it is not expired and nothing has
-// killed it yet, other than the end of its issuer. The first revocation stands, since its
+// Revoke kills one credential that is alive: it is not expired, or is a certificate that
+// may still renew, and nothing has killed it yet, other than the end of its issuer. The first revocation stands, since its
 // date and reason are what relying parties were told.
 func Revoke(tx storage.Tx, c Credential, why Cutoff) error {
 	if err := revoke(tx, c, why); err != nil || why.Reason != KeyCompromise {
@@ -161,7 +161,7 @@ func RevokeKey(tx storage.Tx, c Credential, hash [32]byte, why Cutoff) error {
 
 func revoke(tx storage.Tx, c Credential, why Cutoff) error {
 	if !why.At.Before(c.ID.Expires()) {
-		return fmt.Errorf("%w since %s: %s", ErrCredentialExpired, c.ID.Expires().Format(time.RFC3339), c.ID)
+		return revokeLate(tx, c, why)
 	}
 	s, other := NewStanding(tx, why.At), c
 	orphan, err := s.Orphan(c)
@@ -177,6 +177,9 @@ func revoke(tx storage.Tx, c Credential, why Cutoff) error {
 	}
 	if dead {
 		return fmt.Errorf("%w already, since %s: %s", ErrRevoked, earlier.Date().UTC().Format(time.RFC3339), c.ID)
+	}
+	if _, err := noteRevoked(tx, c, why); err != nil {
+		return err
 	}
 	return revocations.Put(tx, c.ID.Expires(), c.ID.Key(), why)
 }

@@ -30,6 +30,9 @@ func (f Facts) Clone() Facts {
 	for i, k := range a.Keys {
 		a.Keys[i] = bytes.Clone(k)
 	}
+	if a.RenewGrace != nil {
+		a.RenewGrace = new(*a.RenewGrace)
+	}
 	return f
 }
 

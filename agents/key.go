@@ -153,7 +153,7 @@ func Keys(tx storage.Tx, a Agent, now time.Time) ([]Key, error) {
 		if err != nil {
 			return nil, err
 		}
-		if c := readCurrent(entry); now.Before(c.Credential.ID.Expires()) {
+		if c, _ := entry.read(); c.Key != nil && now.Before(c.Credential.ID.Expires()) {
 			keys = append(keys, Key{c.Key, a.Name, c.Credential})
 		}
 	}

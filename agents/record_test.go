@@ -1,6 +1,7 @@
 package agents
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"reflect"
 	"strings"
@@ -13,7 +14,10 @@ import (
 // storedList is a list of certificates as the first version stored it.
 const storedList = "010bad5eed00112233445566778899aabbccddeeff189cbdbb8f2f234c0014a1b2c3d4e5f60718293a4b5c6d7e8f900112233400096275696c642d626f7400056b657920300bad5f00ffeeddccbbaa99887766554433221100189cbdad96e7cb4c0014a1b2c3d4e5f60718293a4b5c6d7e8f900112233400096275696c642d626f7400056b65792031"
 
-// TestStoredListIsRead: and written again byte by byte.
+// storedRecent is a list of version 2.
+const storedRecent = "020303d66dd08835c1ca3f128cceacd1f31ac94163096b20f445ae84285bc0832d720102030000000000000000000000000000000000189cbdbbcac9ed4c040405060000000000000000000000000000000000189cbdbb8f2f234c0002a1b200096275696c642d626f7400056b657920300303d66dd08835c1ca3f128cceacd1f31ac94163096b20f445ae84285bc0832d720102030000000000000000000000000000000000189cbdbbcac9ed4c040405060000000000000000000000000000000000189cbdbb8f2f234c0002a1b200096275696c642d626f74002049ac5de219edae62f9fdeea0fc3f3af48fd832f22fac50820ac11174d6e068bd"
+
+// TestStoredListIsRead: its entries have neither hashes nor revocations.
 func TestStoredListIsRead(t *testing.T) {
 	stored, err := hex.DecodeString(storedList)
 	if err != nil {
@@ -30,26 +34,58 @@ func TestStoredListIsRead(t *testing.T) {
 		if c.ID, err = ParseCredentialID(id); err != nil {
 			t.Fatal(err)
 		}
-		want = append(want, Current{c, PublicKey([]string{"key 0", "key 1"}[i])})
+		want = append(want, Current{Credential: c, Key: PublicKey([]string{"key 0", "key 1"}[i])})
 	}
 	var got []Current
 	for entry, err := range list.entries() {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = append(got, readCurrent(entry))
+		c, _ := entry.read()
+		got = append(got, c)
+		if _, dead := entry.revoked(); dead || entry.fingerprinted() {
+			t.Errorf("its head is %x", []byte(entry[:headSize]))
+		}
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	again := recent{recentVersion}
-	for _, c := range want {
-		if again, err = c.appendEntry(again); err != nil {
-			t.Fatal(err)
+}
+
+// TestRecentIsWrittenAsStored: an entry with its head, and one with the hash of its key alone.
+func TestRecentIsWrittenAsStored(t *testing.T) {
+	c := Current{Credential: Credential{Agent: "build-bot", Issuer: "a1b2", IssuedAt: time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)}, Key: PublicKey("key 0")}
+	c.Fingerprint = sha256.Sum256([]byte("certificate"))
+	before := CredentialID{1, 2, 3}
+	c.Credential.ID = CredentialID{4, 5, 6}
+	whole, err := newEntry(c, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole.revoke(Cutoff{At: c.Credential.IssuedAt.Add(time.Second), Reason: Superseded})
+	whole.replace()
+	list := whole.appendShort(append(recent{recentVersion}, whole...))
+	got := hex.EncodeToString(list)
+	if got != storedRecent {
+		t.Errorf("written as %s", got)
+	}
+	var again recent
+	if err := again.UnmarshalBinary(list); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for e, err := range again.entries() {
+		read, hash := e.read()
+		cutoff, dead := e.revoked()
+		if n++; n == 2 {
+			c.Key = nil
+		}
+		if err != nil || !reflect.DeepEqual(read, c) || hash != sha256.Sum256([]byte("key 0")) || !dead || cutoff.Reason != Superseded || !cutoff.At.Equal(c.Credential.IssuedAt.Add(time.Second)) || e.before() != before || !e.replaced() {
+			t.Errorf("entry %d is %+v, %x, %+v, %v", n, read, hash, cutoff, err)
 		}
 	}
-	if hex.EncodeToString(again) != storedList {
-		t.Errorf("written as %x, want %s", []byte(again), storedList)
+	if n != 2 {
+		t.Errorf("%d entries", n)
 	}
 }
 

@@ -71,6 +71,9 @@ type known struct {
 // NewStanding returns the standing of credentials in tx at now.
 func NewStanding(tx storage.Tx, now time.Time) *Standing { return &Standing{tx: tx, now: now} }
 
+// Now returns the instant.
+func (s *Standing) Now() time.Time { return s.now }
+
 // Check returns the agent of a credential that may be used: it is not expired
 // or revoked, and its agent is active. The caller vouches that the credential
 // was issued, by its record.

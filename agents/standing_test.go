@@ -320,7 +320,7 @@ func TestKeysOfAnAgent(t *testing.T) {
 		certify := func(name agents.Name, key string, lifetime time.Duration) agents.Credential {
 			t.Helper()
 			c := credential(t, name, "00ff", issued, issued.Add(lifetime))
-			if err := agents.SetCurrent(tx, agents.Current{Credential: c, Key: agents.PublicKey(key)}); err != nil {
+			if err := agents.SetCurrent(tx, agents.Current{Credential: c, Key: agents.PublicKey(key)}, agents.CredentialID{}, time.Hour); err != nil {
 				t.Fatal(err)
 			}
 			if got, err := agents.GetCurrent(tx, name); err != nil || got.Credential != c || string(got.Key) != key {
@@ -352,7 +352,7 @@ func TestKeysOfAnAgent(t *testing.T) {
 // TestDamagedRecordIsNoAbsence: a reader must not take it for an agent without
 // certificates.
 func TestDamagedRecordIsNoAbsence(t *testing.T) {
-	for _, bad := range []string{"", "\x02", "\x01x", "\x01" + string(make([]byte, 28)) + "\x00\x01"} {
+	for _, bad := range []string{"", "\x03", "\x02x", "\x01x", "\x01" + string(make([]byte, 28)) + "\x00\x01"} {
 		within(t, func(tx storage.Tx) {
 			a := add(t, tx, "bot", agents.Change{})
 			if err := tx.Put("certified", "bot", []byte(bad)); err != nil {

@@ -39,7 +39,11 @@ func KeyUses(tx storage.Tx) iter.Seq2[components.Use, error] {
 					yield(components.Use{}, err)
 					return
 				}
-				if u, err := readCurrent(entry).use(); !yield(u, err) || err != nil {
+				c, _ := entry.read()
+				if c.Key == nil {
+					continue
+				}
+				if u, err := c.use(); !yield(u, err) || err != nil {
 					return
 				}
 			}

@@ -42,6 +42,7 @@ type Config struct {
 	BaseURL     string // of the plain HTTP listener, which serves CRLs, issuers' certificates and OCSP; no slash at its end
 	Profiles    map[string]ProfileConfig
 	Clock       *clock.Clock
+	RenewGrace  time.Duration // for how long after its end a certificate may renew, if its agent has no window of its own
 }
 
 // A CA issues certificates. Its methods may be called concurrently.
@@ -53,6 +54,7 @@ type CA struct {
 	baseURL  string
 	profiles map[string]*Profile
 	clock    *clock.Clock
+	grace    time.Duration
 	issuers  atomic.Pointer[issuers]
 	census   *components.Census // of the certificates on record
 }
@@ -60,7 +62,7 @@ type CA struct {
 // New returns a CA over the issuer that is active in the store.
 func New(c Config) (*CA, error) {
 	ca := &CA{
-		db: c.DB, policy: c.Policy, keys: c.Keys, td: c.TrustDomain, clock: c.Clock,
+		db: c.DB, policy: c.Policy, keys: c.Keys, td: c.TrustDomain, clock: c.Clock, grace: c.RenewGrace,
 		census:   components.NewCensus(c.DB, onRecord{}),
 		baseURL:  c.BaseURL,
 		profiles: map[string]*Profile{serverProfile: newServerProfile()},

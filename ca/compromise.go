@@ -84,7 +84,27 @@ func (ca *CA) compromised(ctx context.Context) (unsettled time.Time, found []Cer
 				found = append(found, c)
 			}
 		}
-		return nil
+		late, err := compromisedLate(tx, standing)
+		found = append(found, late...)
+		return err
 	})
 	return unsettled, found, err
+}
+
+// compromisedLate returns the certificates whose keys were revoked as compromised among those
+// that have expired and may be on record no more: some of them might still have renewed.
+func compromisedLate(tx storage.Tx, s *agents.Standing) (found []Certificate, err error) {
+	for r, err := range agents.Expired(tx, s.Now()) {
+		if err != nil {
+			return nil, err
+		}
+		yes, err := s.KeyCompromisedLate(r)
+		if err != nil {
+			return nil, err
+		}
+		if yes {
+			found = append(found, Certificate{Credential: r.Credential, KeyHash: r.KeyHash})
+		}
+	}
+	return found, nil
 }

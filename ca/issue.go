@@ -41,6 +41,8 @@ type Issued struct {
 	Certificate
 	DER    []byte
 	Issuer *Issuer
+
+	RenewUntil time.Time // when it cannot renew any more
 }
 
 // Chain returns the DER certificate and those of the CAs above it, as TLS sends
@@ -163,7 +165,19 @@ func (i *issuance) record(tx storage.Tx, d *policy.Decision) (policy.Done, error
 	if err := certificates.Put(tx, cert.ID.Expires(), cert.ID.Key(), cert.Certificate); err != nil {
 		return done, err
 	}
-	return done, agents.SetCurrent(tx, agents.Current{Credential: cert.Credential, Key: i.CSR.PublicKey})
+	return done, i.remember(tx)
+}
+
+// remember puts the certificate on the agent's list, in place of the one that renewed.
+func (i *issuance) remember(tx storage.Tx) error {
+	a, err := agents.Get(tx, i.agent())
+	if err != nil {
+		return err
+	}
+	grace := a.RenewGraceOf(i.ca.grace)
+	i.made.RenewUntil = i.made.ID.Expires().Add(grace)
+	before, _ := agents.ParseCredentialID(i.Claim.Proof().Certificate()) // zero for other evidence
+	return agents.SetCurrent(tx, agents.Current{Credential: i.made.Credential, Key: i.CSR.PublicKey, Fingerprint: i.made.Fingerprint}, before, grace)
 }
 
 // times returns when r is decided and when the certificate begins. For agents that

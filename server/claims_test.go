@@ -64,6 +64,7 @@ var ends = []end{
 		c.change(agents.Change{Expires: &end})
 		c.set(end)
 	}, noWay}, // but see alive
+	{"its certificates do not renew late any more", func(c *claimant) { c.change(agents.Change{RenewGrace: new(time.Duration(0))}) }, relyingOn("window")},
 	{"its key is removed", func(c *claimant) { c.change(agents.Change{Keys: []string{}}) }, relyingOn("key")},
 	{"its key is replaced", func(c *claimant) { c.change(agents.Change{Keys: []string{publicPEM(c.t, newKey(c.t))}}) }, relyingOn("key")},
 	{"a scope is taken away", func(c *claimant) { c.change(agents.Change{Scopes: []string{"kept"}}) }, noWay},

@@ -49,6 +49,12 @@ func (c *claimant) certify() {
 	}
 }
 
+// expire certifies the agent and lets the certificate expire.
+func (c *claimant) expire() {
+	c.certify()
+	c.set(c.cert.NotAfter)
+}
+
 // dns is the name that ends take away.
 func (c *claimant) dns() string { return c.name[len("agent-"):] + "." + claimedName }
 
@@ -84,6 +90,9 @@ var ways = []way{
 	{"a certificate", (*claimant).certify, func(c *claimant) reply {
 		return c.postJSON(c.agents, "/v1/certificates", map[string]string{"csr": c.csr()}, c.cert)
 	}, "certificate", []string{"certificate"}},
+	{"an expired certificate", (*claimant).expire, func(c *claimant) reply {
+		return c.postJSON(c.agents, "/v1/certificates", map[string]string{"csr": c.csr()}, c.cert)
+	}, "certificate", []string{"certificate", "window"}},
 	{"mutual TLS", (*claimant).certify, func(c *claimant) reply { return c.token(nil, c.cert) }, "token", []string{"certificate"}},
 	{"a registered key", func(*claimant) {}, func(c *claimant) reply {
 		return c.token(c.byAssertion(c.name, c.registered), nil)

@@ -234,7 +234,8 @@ func TestBadRequestLeavesTheEnrollmentToken(t *testing.T) {
 func TestRenewalNeedsACurrentCertificate(t *testing.T) {
 	w := servertest.New(t)
 	enroll := func(name string) *servertest.Agent { return w.Enroll(name, agents.Change{}) }
-	revoked, suspended, gone, expired := enroll("revoked"), enroll("suspended"), enroll("gone"), enroll("expired")
+	revoked, suspended, gone := enroll("revoked"), enroll("suspended"), enroll("gone")
+	expired := w.Enroll("expired", agents.Change{RenewGrace: new(time.Duration(0))})
 	if _, err := w.Admin.RevokeCertificate(t.Context(), revoked.Leaf.SerialNumber.Text(16), ""); err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +265,7 @@ func TestRenewalNeedsACurrentCertificate(t *testing.T) {
 	// Five minutes later: the certificate has expired.
 	w.Clock.Advance(5 * time.Minute)
 	refusedAs(t, "expired", renew(expired.HTTP), http.StatusUnauthorized, unusable)
-	lastDenied(t, w, "expired", "certificate.issue", "expired", "expired since")
+	lastDenied(t, w, "expired", "certificate.issue", "expired", "too late to renew")
 	if n := certificates(t, w, "expired"); n != 1 {
 		t.Errorf("%d certificates", n)
 	}

@@ -89,7 +89,7 @@ func TestClientCertificatesThatLie(t *testing.T) {
 	l.operate("POST", "/agents/suspended/suspend", nil)
 	gone, _ := l.enroll("gone", newKey(t), agents.Change{Scopes: []string{"a"}, Audiences: []string{"https://api.example"}})
 	l.operate("POST", "/agents/gone/decommission", nil)
-	brief, _ := l.enroll("brief", newKey(t), agents.Change{Scopes: []string{"a"}, Audiences: []string{"https://api.example"}, TTL: new(time.Minute)})
+	brief, _ := l.enroll("brief", newKey(t), agents.Change{Scopes: []string{"a"}, Audiences: []string{"https://api.example"}, TTL: new(time.Minute), RenewGrace: new(time.Duration(0))})
 	elsewhere := newLiars(t).cert
 	stranger := newKey(t)
 	same := func(*x509.Certificate) {}

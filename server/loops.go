@@ -35,6 +35,7 @@ func (s *Server) loops() []loop {
 		{"renew", time.Minute, a.Own.Renew, "renewing the server's certificate failed; trying again in a minute", false},
 		{"compromised", time.Minute, a.CA.RememberCompromised, "compromised keys could not be remembered; the records of their certificates stay, trying again in a minute", false},
 		{name: "segments", run: plain(a.CutLog)},
+		{"lists", 10 * time.Minute, a.CompleteLists, "lists of certificates of an earlier version could not be completed; trying again in 10m", false},
 		{name: "sweep", every: 5 * time.Minute, run: plain(newSweeper(s.db, s.clock, s.Log).run)},
 		{"refusals", time.Minute, func(ctx context.Context) error { return s.policy.Flush(ctx, s.clock.Now()) }, "refusals of the last minute are lost", true},
 		{"checkpoint", time.Minute, a.SaveCheckpoint, "the audit log's checkpoint could not be saved", true},

@@ -35,6 +35,7 @@ type Config struct {
 	CA          *ca.CA
 	TrustDomain agents.TrustDomain
 	Clock       *clock.Clock
+	Now         func() time.Time // the machine's clock, which paces renewals of expired certificates
 	Log         *slog.Logger
 
 	// Enrolled is told of each request by which an agent got its first certificate.
@@ -43,10 +44,18 @@ type Config struct {
 }
 
 // A Service answers agents. Its methods may be called concurrently.
-type Service struct{ Config }
+type Service struct {
+	Config
+	late *admission.Pace
+}
+
+// lateRate is how many expired certificates are renewed in a second. All that ended in an
+// outage renew when the server is back, and it has other work. Two million agents are renewed
+// within half of the usual window.
+const lateRate = 50
 
 // New returns a Service.
-func New(c Config) *Service { return &Service{c} }
+func New(c Config) *Service { return &Service{c, admission.NewPace(lateRate, c.Now)} }
 
 // Those who ask, until they have proven to be an agent.
 var (
@@ -126,8 +135,9 @@ type issued struct {
 	Certificate string    `json:"certificate"` // PEM
 	Chain       string    `json:"chain"`       // PEM, from the issuer upwards, without the root
 	NotAfter    time.Time `json:"not_after"`
+	RenewUntil  time.Time `json:"renew_until"` // when it cannot renew any more; not_after if nothing renews after its end
 }
 
 func answer(w http.ResponseWriter, i *ca.Issued) {
-	writeJSON(w, issued{Certificate: string(ca.PEM(i.DER)), Chain: string(ca.PEM(i.Issuer.Chain...)), NotAfter: i.ID.Expires()})
+	writeJSON(w, issued{Certificate: string(ca.PEM(i.DER)), Chain: string(ca.PEM(i.Issuer.Chain...)), NotAfter: i.ID.Expires(), RenewUntil: i.RenewUntil})
 }

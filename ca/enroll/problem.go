@@ -23,7 +23,13 @@ func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
 	if wait := policy.RetryAfter(err); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
 	}
+	busy, late := errors.AsType[*busyError](err)
+	if late {
+		w.Header().Set("Retry-After", strconv.Itoa(int(busy.wait.Seconds())))
+	}
 	switch {
+	case late:
+		status, detail = http.StatusTooManyRequests, busy.Error()
 	case errors.Is(err, agents.ErrQuota):
 		status, detail = http.StatusTooManyRequests, policy.Told(err)
 	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap

@@ -1,7 +1,9 @@
 package enroll
 
 import (
+	"errors"
 	"net/http"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/admission"
@@ -56,9 +58,40 @@ func (s *Service) holder(r *http.Request) (policy.Claim, error) {
 		}
 		return admission.Prove(r.Context(), c.Agent)
 	})
+	if errors.Is(err, agents.ErrCredentialExpired) {
+		return s.lateHolder(r, now)
+	}
 	if err != nil {
 		return policy.Claim{}, s.refuse(r.Context(), presenter, c.Agent, err)
 	}
 	who := policy.Agent(s.TrustDomain.ID(c.Agent))
 	return policy.NewClaim(who, c.Agent, audit.ClientCertificate(c.ID.String()), ca.Renews(c.Credential)), nil
+}
+
+// lateHolder is holder for a certificate that has expired. After an outage, many agents come at
+// once: those over the pace are told when to come again.
+func (s *Service) lateHolder(r *http.Request, now time.Time) (policy.Claim, error) {
+	var c agents.Credential
+	var check policy.Check
+	err := s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
+		if c, check, err = s.CA.AuthenticateLate(tx, r.TLS.PeerCertificates[0], now); err != nil {
+			return err
+		}
+		return admission.Prove(r.Context(), c.Agent)
+	})
+	if err != nil {
+		return policy.Claim{}, s.refuse(r.Context(), presenter, c.Agent, err)
+	}
+	if wait := s.late.Wait(); wait > 0 {
+		return policy.Claim{}, &busyError{wait}
+	}
+	who := policy.Agent(s.TrustDomain.ID(c.Agent))
+	return policy.NewClaim(who, c.Agent, audit.ExpiredCertificate(c.ID.String()), check), nil
+}
+
+// A busyError says that too many expired certificates are being renewed at the moment.
+type busyError struct{ wait time.Duration }
+
+func (e *busyError) Error() string {
+	return "too many agents renew expired certificates at the moment"
 }

@@ -88,6 +88,7 @@ func changeFlags() []cli.Flag {
 		texts("ip", "`ADDRESS[,challenge]` that its certificates may have"),
 		texts("key", "`FILE` with a public key in PEM, with which it may authenticate by private_key_jwt"),
 		text("ttl", "`DURATION` of its credentials, such as 5m, at most the longest max_lifetime of a profile; 0 means the profile's"),
+		text("renew-grace", "`DURATION` after its end in which a certificate may still renew, such as 7d; 0 turns that off, and default means that of brevet.yaml"),
 		text("expires", "`TIME` after which it ends: RFC 3339, a date, a duration such as 30d, or never"),
 		texts("label", "`K=V` to find it by"),
 		texts("quota", "`KIND=N` that it may have of certificates, tokens, orders, events an hour, assertions or compromised_keys; KIND=default means that of brevet.yaml"),
@@ -155,6 +156,9 @@ func changeOf(c *cli.Context) (api.Change, error) {
 		}
 		change.TTL = &ttl
 	}
+	if change.RenewGrace, err = renewGraceOf(c); err != nil {
+		return change, err
+	}
 	if c.IsSet("expires") {
 		var never time.Time
 		change.Expires = &never
@@ -167,6 +171,20 @@ func changeOf(c *cli.Context) (api.Change, error) {
 		}
 	}
 	return change, nil
+}
+
+// renewGraceOf returns the window that is given, or nil. A negative window stands for the one
+// of brevet.yaml.
+func renewGraceOf(c *cli.Context) (*time.Duration, error) {
+	const flag = "renew-grace"
+	if c.String(flag) == "default" {
+		return new(time.Duration(-1)), nil
+	}
+	d, err := durationOf(c, flag)
+	if err != nil || !c.IsSet(flag) {
+		return nil, err
+	}
+	return &d, nil
 }
 
 // textOf returns the value of a flag, nil if it is not given.

@@ -61,6 +61,7 @@ func (p *page) agent(a api.Shown) {
 		t.pair("  SHA-256", thumbprint)
 	}
 	t.pair("Lifetime", a.TTL)
+	t.pair("Renew grace", a.RenewGrace)
 	t.pair("Expires", p.end(a.Expires))
 	t.pair("Registered", at(a.Created))
 	t.pair("Changed", at(a.Changed))

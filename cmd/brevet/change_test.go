@@ -44,7 +44,7 @@ func TestEachFieldOfAChangeHasAFlag(t *testing.T) {
 		for _, c := range []*cli.Command{agentAddCommand(), agentSetCommand()} {
 			var flag string
 			for _, known := range c.Flags {
-				if slices.Contains([]string{member, strings.TrimSuffix(member, "s")}, known.Names()[0]) {
+				if slices.Contains([]string{member, strings.TrimSuffix(member, "s"), strings.ReplaceAll(member, "_", "-")}, known.Names()[0]) {
 					flag = known.Names()[0]
 				}
 			}

@@ -20,6 +20,7 @@ var authenticators = []string{
 	"ca/acme/revoke.go the key of a certificate, which may end it",
 	"ca/enroll/enroll.go an enrollment token",
 	"ca/enroll/renew.go a client certificate",
+	"ca/enroll/renew.go a client certificate that has expired",
 	"server/authority/own.go the server itself",
 	"server/operator/certificates.go an operator, for an agent",
 	"server/operator/certificates.go an operator, to revoke a certificate",

@@ -34,7 +34,7 @@ func receipt(c *cli.Context, r api.Receipt, done string) error {
 
 // nothing reports whether a receipt counts nothing.
 func nothing(r api.Receipt) bool {
-	return r.Certificates+r.Tokens+r.ACMEAccounts+r.Enrollments+r.ACMEKeys == 0
+	return r.Certificates+r.Renewable+r.Tokens+r.ACMEAccounts+r.Enrollments+r.ACMEKeys == 0
 }
 
 // holdings counts what a receipt is about. Certificates and tokens are always there.
@@ -43,7 +43,7 @@ func holdings(r api.Receipt) string {
 	for _, more := range []struct {
 		n    int
 		noun string
-	}{{r.ACMEAccounts, "ACME account"}, {r.Enrollments, "unused enrollment token"}, {r.ACMEKeys, "unused ACME key"}} {
+	}{{r.Renewable, "renewable expired certificate"}, {r.ACMEAccounts, "ACME account"}, {r.Enrollments, "unused enrollment token"}, {r.ACMEKeys, "unused ACME key"}} {
 		if more.n > 0 {
 			parts = append(parts, count(more.n, more.noun))
 		}

@@ -69,6 +69,7 @@ func Open(c Config) (*Authority, error) {
 	wait.Go(func() {
 		a.CA, errs[0] = ca.New(ca.Config{
 			DB: c.DB, Policy: c.Policy, Keys: c.Keys, TrustDomain: c.File.TrustDomain, BaseURL: c.File.BaseURL(), Profiles: c.File.Profiles, Clock: c.Clock,
+			RenewGrace: c.File.RenewGrace,
 		})
 	})
 	wait.Go(func() {

@@ -125,10 +125,14 @@ func (r *replay) revoke(e audit.Event) (bool, error) {
 	var c agents.Credential
 	if e.Action == audit.CertificateRevoke {
 		found, err := ca.Get(r.tx, id)
+		if c = found.Credential; errors.Is(err, storage.ErrNotFound) { // it has expired and may renew
+			var left agents.Remembered
+			left, err = agents.FindRecent(r.tx, agents.Name(e.Subject), id)
+			c = left.Credential
+		}
 		if err != nil {
 			return false, err
 		}
-		c = found.Credential
 	} else {
 		found, err := tokens.Get(r.tx, id)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/format"
 )
 
 // Start does what must be done before the first answer. It does this even on a full
@@ -65,4 +66,25 @@ func (a *Authority) register(tx storage.Tx, now time.Time) error {
 		return err
 	}
 	return components.Fill(tx, a.Clock.Earliest(), agents.KeyUses(tx), acme.KeyUses(tx))
+}
+
+// CompleteLists completes the agents' lists of recent certificates if an older version wrote
+// them, as long as the certificates are on record. From then on that version cannot open the
+// store.
+func (a *Authority) CompleteLists(ctx context.Context) error {
+	var done bool
+	err := a.DB.View(ctx, func(tx storage.Tx) (err error) { done, err = agents.ListsComplete(tx); return err })
+	if done || err != nil {
+		return err
+	}
+	return a.DB.Update(ctx, func(tx storage.Tx) error {
+		filled, err := agents.FillHashes(tx, func(id agents.CredentialID) ([32]byte, error) {
+			c, err := ca.Get(tx, id)
+			return c.Fingerprint, err
+		})
+		if err != nil || !filled {
+			return err
+		}
+		return format.Need(tx, format.Details)
+	})
 }

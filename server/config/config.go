@@ -54,7 +54,10 @@ type File struct {
 	}
 	ACME   acme.ChallengeConfig
 	Limits agents.Quotas // of agents that have none of their own
-	CRL    struct {
+	// RenewGrace is for how long after its end a certificate may renew, if its agent has no
+	// window of its own.
+	RenewGrace time.Duration
+	CRL        struct {
 		Bundle time.Duration // lifetime of the lists in the bundle, see crl.Publisher; 0 means its default
 	}
 	Audit struct {
@@ -93,7 +96,7 @@ func Read(dir string) (*File, error) {
 // parse reads the text of a brevet.yaml. An unknown key or a bad value is an error
 // that begins with line and column.
 func parse(text []byte) (*File, error) {
-	f := &File{Listen: defaultListen, ListenHTTP: defaultListenHTTP, Limits: agents.DefaultQuotas, Profiles: map[string]ca.ProfileConfig{}}
+	f := &File{Listen: defaultListen, ListenHTTP: defaultListenHTTP, Limits: agents.DefaultQuotas, RenewGrace: agents.DefaultRenewGrace, Profiles: map[string]ca.ProfileConfig{}}
 	f.Health.BackupAge = defaultBackupAge
 	f.Audit.Segment = defaultSegment
 	if len(text) > maxConfig {
@@ -119,6 +122,7 @@ func parse(text []byte) (*File, error) {
 		"tokens":         f.readTokens,
 		"limits":         f.readLimits,
 		"health":         f.readHealth,
+		"renew_grace":    parsed(&f.RenewGrace, parseRenewGrace),
 	})
 	if err != nil {
 		return nil, err

@@ -35,6 +35,7 @@ keys:
 log: {level: warn, format: json}
 acme: {resolver: "[::1]:53", allow: [127.0.0.0/8, "::1/128"], http_port: 8081, tls_port: 8444}
 crl: {bundle_lifetime: 36h}
+renew_grace: 48h
 limits: {tokens: 7, events: 1000000}
 tokens: {post_quantum: ["https://api.example", "urn:example:bank"]}
 health: {backup_age: 36h}
@@ -43,7 +44,7 @@ audit: {segment: 64kB}
 
 func TestParse(t *testing.T) {
 	least, err := parse([]byte(leastFile))
-	if err != nil || least.Listen != "127.0.0.1:8443" || least.ListenHTTP != "127.0.0.1:8080" || least.Keys.Plain || least.Audit.Segment != 16_000_000 || least.Health.BackupAge != 7*24*time.Hour || least.Log.Level != slog.LevelInfo || len(least.Profiles) != 0 || !reflect.DeepEqual(least.ACME, acme.ChallengeConfig{}) {
+	if err != nil || least.Listen != "127.0.0.1:8443" || least.ListenHTTP != "127.0.0.1:8080" || least.Keys.Plain || least.Audit.Segment != 16_000_000 || least.Health.BackupAge != 7*24*time.Hour || least.Log.Level != slog.LevelInfo || least.RenewGrace != 24*time.Hour || len(least.Profiles) != 0 || !reflect.DeepEqual(least.ACME, acme.ChallengeConfig{}) {
 		t.Errorf("got %+v, %v", least, err)
 	}
 	want := &File{
@@ -54,6 +55,7 @@ func TestParse(t *testing.T) {
 		Resolver: "[::1]:53", Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, HTTPPort: 8081, TLSPort: 8444,
 	}
 	want.CRL.Bundle, want.Audit.Segment = 36*time.Hour, 64_000
+	want.RenewGrace = 48 * time.Hour
 	want.Limits = agents.Quotas{agents.QuotaCertificates: 5000, agents.QuotaTokens: 7, agents.QuotaOrders: 1000, agents.QuotaEvents: 1000000, agents.QuotaAssertions: 20000, agents.QuotaCompromised: 100}
 	want.Health.BackupAge = 36 * time.Hour
 	want.Tokens.PostQuantum = []string{"https://api.example", "urn:example:bank"}
@@ -139,6 +141,8 @@ func TestParseSaysWhere(t *testing.T) {
 		{"a segment of bits", leastFile + "audit: {segment: 16Mb}\n", `3:9: segment "16Mb": want 64kB to 512MB`},
 		{"a small segment", leastFile + "audit: {segment: 63kB}\n", `3:9: segment "63kB": want 64kB to 512MB`},
 		{"a large segment", leastFile + "audit: {segment: 1000MB}\n", `3:9: segment "1000MB": want 64kB to 512MB`},
+		{"a window of months", leastFile + "renew_grace: 1000h\n", `3:1: renew_grace "1000h": want 0 to 31d, in whole seconds`},
+		{"a window before the end", leastFile + "renew_grace: -1h\n", `3:1: invalid duration "-1h": use 90s, 5m, 12h or 30d`},
 		{"a loud log", leastFile + "log: {level: loud}\n", `3:7: level "loud": want debug, info, warn or error`},
 		{"a log in colour", leastFile + "log: {format: colour}\n", `3:7: format "colour": want json or text`},
 		{"a resolver's name", leastFile + "acme: {resolver: dns.example:53}\n", `3:8: resolver "dns.example:53": want the IP:PORT of a DNS server`},
@@ -194,7 +198,7 @@ func FuzzParse(f *testing.F) {
 			"trust_domain": string(got.TrustDomain), "advertise": got.Advertise, "listen": got.Listen, "listen_http": got.ListenHTTP, "profiles": profiles,
 			"keys": map[string]any{"plain": got.Keys.Plain, "passphrase_file": got.Keys.PassphraseFile},
 			"log":  map[string]string{"level": got.Log.Level.String(), "format": map[bool]string{true: "json", false: "text"}[got.Log.JSON]},
-			"acme": acmeKeys(got.ACME), "crl": crlKeys(got.CRL.Bundle), "limits": limitKeys(got.Limits), "health": healthKeys(got.Health.BackupAge), "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
+			"acme": acmeKeys(got.ACME), "crl": crlKeys(got.CRL.Bundle), "limits": limitKeys(got.Limits), "health": healthKeys(got.Health.BackupAge), "renew_grace": got.RenewGrace.String(), "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
 			"audit": map[string]any{"segment": fmt.Sprintf("%dkB", got.Audit.Segment/1000)},
 		}
 		if got.ListenMetrics != "" {

@@ -59,6 +59,15 @@ func parseBundleLifetime(s string) (time.Duration, error) {
 	return d, err
 }
 
+// parseRenewGrace accepts 0, too, which turns the window off.
+func parseRenewGrace(s string) (time.Duration, error) {
+	d, err := clock.ParseDuration(s)
+	if err == nil && agents.CheckRenewGrace(d) != nil {
+		err = fmt.Errorf("renew_grace %q: want 0 to 31d, in whole seconds", s)
+	}
+	return d, err
+}
+
 // parseAdvertise accepts the https URL of an origin, at a host that can stand
 // in a certificate. As the issuer of tokens it has neither query nor fragment
 // (RFC 8414, section 2).

@@ -221,6 +221,7 @@ func (s *Service) agent(a agents.Agent, c agents.Current) api.Agent {
 	if a.TTL > 0 {
 		out.TTL = clock.FormatDuration(a.TTL)
 	}
+	out.RenewGrace = renewGrace(a)
 	out.Certified = c.Credential.IssuedAt
 	if c.Key != nil {
 		out.Certificate, out.CertExpires = c.Credential.ID.String(), c.Credential.ID.Expires()

@@ -130,5 +130,7 @@ func (s *Service) revokeCertificate(ctx context.Context, p policy.Principal, in 
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	return s.receipt(ctx, []holding{{c.Credential, false}}, 0), nil
+	h := holding{Credential: c.Credential}
+	h.late = h.expired(s.Clock.Now())
+	return s.receipt(ctx, []holding{h}, 0), nil
 }

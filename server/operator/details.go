@@ -34,6 +34,7 @@ func changed(c agents.Change, before, after agents.Agent) (list []audit.FieldCha
 		{"ttl", c.TTL != nil, lifetime},
 		{"expires", c.Expires != nil, end},
 		{"quotas", len(c.Quotas) > 0, quotas},
+		{"renew_grace", c.RenewGrace != nil, renewGrace},
 	} {
 		if from, to := f.of(before), f.of(after); f.given && from != to {
 			list = append(list, audit.FieldChange{Field: f.name, From: from, To: to})
@@ -66,6 +67,13 @@ func lifetime(a agents.Agent) string {
 		return "" // the profile's
 	}
 	return clock.FormatDuration(a.TTL)
+}
+
+func renewGrace(a agents.Agent) string {
+	if a.RenewGrace == nil {
+		return "" // the authority's
+	}
+	return clock.FormatDuration(*a.RenewGrace)
 }
 
 func end(a agents.Agent) string {

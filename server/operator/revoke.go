@@ -81,14 +81,19 @@ func parseReason(text string, otherwise agents.Reason) (agents.Reason, error) {
 // the chosen credentials that may be used then.
 func (s *Service) surveyed(ctx context.Context, chosen choice) finder {
 	var v *survey
+	r := s.revocable(chosen)
 	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
-		v, err = newSurvey(tx, s.Clock.Now(), chosen)
+		v, err = newSurvey(tx, s.Clock.Now(), r)
 		return err
 	})
 	if err != nil { // the transaction will fail with it too, and record it
-		return chosen.revocable
+		return r.at
 	}
 	return v.at
+}
+
+func (s *Service) revocable(chosen choice) revocable {
+	return revocable{chosen, s.Authority.CA.RenewGrace()}
 }
 
 // receipt publishes the CRL and says what was ended. The revocation stands even if
@@ -112,9 +117,12 @@ func (s *Service) receipt(ctx context.Context, ended []holding, accounts int) ap
 func count(ended []holding, now time.Time, accounts int) api.Receipt {
 	rc := api.Receipt{At: now.UTC(), ACMEAccounts: accounts, CRL: []api.CRLNumber{}, DeadAfter: now.UTC()}
 	for _, c := range ended {
-		if c.token {
+		switch {
+		case c.token:
 			rc.Tokens++
-		} else {
+		case c.late:
+			rc.Renewable++
+		default:
 			rc.Certificates++
 		}
 		if end := c.ID.Expires(); end.After(rc.DeadAfter) {
@@ -150,7 +158,7 @@ func (s *Service) revoke(ctx context.Context, p policy.Principal, in api.Selecti
 		return err
 	}
 	if in.DryRun {
-		err := s.DB.View(ctx, func(tx storage.Tx) error { return choose(tx, s.Clock.Now(), choice(chosen.chooses).revocable) })
+		err := s.DB.View(ctx, func(tx storage.Tx) error { return choose(tx, s.Clock.Now(), s.revocable(chosen.chooses).at) })
 		rc := noted(left.counted(count(ended, s.Clock.Now(), len(opened))))
 		rc.DryRun = true
 		return rc, err
@@ -182,7 +190,7 @@ func (s *Service) revoke(ctx context.Context, p policy.Principal, in api.Selecti
 
 // noted says of a receipt for nothing that it is one.
 func noted(r api.Receipt) api.Receipt {
-	if r.Certificates+r.Tokens+r.ACMEAccounts+r.Enrollments+r.ACMEKeys == 0 {
+	if r.Certificates+r.Renewable+r.Tokens+r.ACMEAccounts+r.Enrollments+r.ACMEKeys == 0 {
 		r.Note = "nothing that matches was alive"
 	}
 	return r

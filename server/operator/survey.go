@@ -3,7 +3,6 @@ package operator
 import (
 	"errors"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 type holding struct {
 	agents.Credential
 	token bool
+	late  bool // it is a certificate that has expired and may renew
 }
 
 // live yields the credentials on record of both kinds that may not have
@@ -26,12 +26,12 @@ type holding struct {
 func live(tx storage.Tx, now time.Time) iter.Seq2[holding, error] {
 	return func(yield func(holding, error) bool) {
 		for c, err := range ca.Since(tx, now) {
-			if !yield(holding{c.Credential, false}, err) {
+			if !yield(holding{Credential: c.Credential}, err) {
 				return
 			}
 		}
 		for t, err := range tokens.Since(tx, now) {
-			if !yield(holding{t.Credential, true}, err) {
+			if !yield(holding{Credential: t.Credential, token: true}, err) {
 				return
 			}
 		}
@@ -54,21 +54,51 @@ func (chosen choice) at(tx storage.Tx, now time.Time) ([]holding, error) {
 	return chosen.among(live(tx, now), func(h holding) (agents.Agent, error) { return s.Check(h.Credential) })
 }
 
-// revocable is at for revocations. A certificate that may only renew because its issuer is
-// compromised can be revoked, too.
-func (chosen choice) revocable(tx storage.Tx, now time.Time) ([]holding, error) {
-	return chosen.among(live(tx, now), revocable(tx, now))
+// A revocable finds what can be revoked. A certificate that may only renew can be, too: its
+// issuer is compromised, or it has expired within the window.
+type revocable struct {
+	chosen choice
+	grace  time.Duration // the authority's window
 }
 
-func revocable(tx storage.Tx, now time.Time) func(holding) (agents.Agent, error) {
+// at is the finder that looks at all records.
+func (r revocable) at(tx storage.Tx, now time.Time) ([]holding, error) {
+	return r.among(tx, now, func(yield func(holding, error) bool) {
+		for h, err := range live(tx, now) {
+			if !yield(h, err) {
+				return
+			}
+		}
+		for c, err := range agents.Expired(tx, now.Truncate(time.Hour)) { // live has those of this hour
+			if !yield(holding{Credential: c.Credential}, err) {
+				return
+			}
+		}
+	})
+}
+
+// among returns those among all that can be revoked.
+func (r revocable) among(tx storage.Tx, now time.Time, all iter.Seq2[holding, error]) ([]holding, error) {
 	s := agents.NewStanding(tx, now)
-	return func(h holding) (agents.Agent, error) {
-		if h.token {
+	marked := func(yield func(holding, error) bool) {
+		for h, err := range all {
+			if h.late = !h.token && h.expired(now); !yield(h, err) {
+				return
+			}
+		}
+	}
+	return r.chosen.among(marked, func(h holding) (agents.Agent, error) {
+		switch {
+		case h.token:
 			return s.Check(h.Credential)
+		case h.late:
+			return s.MayRenew(h.Credential, r.grace)
 		}
 		return ca.Renewable(tx, s, h.Credential)
-	}
+	})
 }
+
+func (h holding) expired(now time.Time) bool { return !now.Before(h.ID.Expires()) }
 
 // among returns the chosen ones of those that check accepts.
 func (chosen choice) among(all iter.Seq2[holding, error], check func(holding) (agents.Agent, error)) ([]holding, error) {
@@ -99,28 +129,29 @@ func (chosen choice) among(all iter.Seq2[holding, error], check func(holding) (a
 // writers do not wait while all records are looked at, and a revocation still
 // reports exactly what it ended.
 type survey struct {
-	chosen choice
+	revocable
 	found  []holding
 	events int64     // size of the audit log at the snapshot
 	until  time.Time // the first end of an agent whose credentials were found, if any has one
 }
 
 // newSurvey looks at all records, on a snapshot.
-func newSurvey(tx storage.Tx, now time.Time, chosen choice) (*survey, error) {
-	v := &survey{chosen: chosen}
+func newSurvey(tx storage.Tx, now time.Time, r revocable) (*survey, error) {
+	v := &survey{revocable: r}
 	var err error
 	if v.events, err = audit.Size(tx); err != nil {
 		return nil, err
 	}
-	v.found, err = choice(func(a agents.Agent, c agents.Credential) bool {
-		if !chosen(a, c) {
+	r.chosen = func(a agents.Agent, c agents.Credential) bool {
+		if !v.chosen(a, c) {
 			return false
 		}
 		if !a.Expires.IsZero() && (v.until.IsZero() || a.Expires.Before(v.until)) {
 			v.until = a.Expires
 		}
 		return true
-	}).revocable(tx, now)
+	}
+	v.found, err = r.at(tx, now)
 	return v, err
 }
 
@@ -130,13 +161,28 @@ func newSurvey(tx storage.Tx, now time.Time, chosen choice) (*survey, error) {
 func (v *survey) at(tx storage.Tx, now time.Time) ([]holding, error) {
 	fresh, gone, err := v.since(tx)
 	if errors.Is(err, errOutdated) || !v.until.IsZero() && !now.Before(v.until) {
-		return v.chosen.revocable(tx, now)
+		return v.revocable.at(tx, now)
 	}
 	if err != nil {
 		return nil, err
 	}
-	left := slices.DeleteFunc(slices.Clone(v.found), func(c holding) bool { return gone[c.ID] || !now.Before(c.ID.Expires()) })
-	more, err := v.chosen.among(fresh, revocable(tx, now))
+	var left []holding
+	more, err := v.among(tx, now, func(yield func(holding, error) bool) {
+		for h, err := range fresh {
+			if !yield(h, err) {
+				return
+			}
+		}
+		for _, h := range v.found {
+			switch {
+			case gone[h.ID]:
+			case !h.expired(now):
+				left = append(left, h)
+			case !yield(h, nil): // it may have left the list meanwhile
+				return
+			}
+		}
+	})
 	return append(left, more...), err
 }
 
@@ -171,13 +217,13 @@ func (v *survey) since(tx storage.Tx) (made iter.Seq2[holding, error], revoked m
 			if err != nil {
 				return nil, nil, err
 			}
-			list = append(list, holding{c.Credential, false})
+			list = append(list, holding{Credential: c.Credential})
 		case audit.TokenMint:
 			t, err := tokens.Get(tx, id)
 			if err != nil {
 				return nil, nil, err
 			}
-			list = append(list, holding{t.Credential, true})
+			list = append(list, holding{Credential: t.Credential, token: true})
 		case audit.CertificateRevoke, audit.TokenRevoke:
 			revoked[id] = true
 		default:

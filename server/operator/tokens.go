@@ -68,7 +68,7 @@ func (s *Service) revokeToken(ctx context.Context, p policy.Principal, in api.To
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	return count([]holding{{t.Credential, true}}, s.Clock.Now(), 0), nil // no CRL lists tokens
+	return count([]holding{{Credential: t.Credential, token: true}}, s.Clock.Now(), 0), nil // no CRL lists tokens
 }
 
 func (s *Service) introspect(ctx context.Context, _ policy.Principal, in api.IntrospectRequest) (json.RawMessage, error) {

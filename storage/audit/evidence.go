@@ -10,6 +10,7 @@ type Evidence struct {
 const (
 	codeEnrollmentToken   = "enrollment_token"
 	codeClientCertificate = "client_certificate"
+	codeExpired           = "expired_client_certificate"
 	codePrivateKeyJWT     = "private_key_jwt"
 	codeACMEOrder         = "acme_order"
 	codeOperator          = "operator"
@@ -20,6 +21,7 @@ const (
 var evidence = []struct{ code, words string }{
 	{codeEnrollmentToken, "enrollment token"},
 	{codeClientCertificate, "client certificate"},
+	{codeExpired, "expired client certificate"},
 	{codePrivateKeyJWT, "private_key_jwt"},
 	{codeACMEOrder, "acme order"},
 	{codeOperator, "an operator"},
@@ -36,6 +38,10 @@ var (
 
 // ClientCertificate is the evidence of a client that has the key of a certificate.
 func ClientCertificate(serial string) Evidence { return Evidence{codeClientCertificate, serial} }
+
+// ExpiredCertificate is the evidence of a client that has the key of a certificate that has
+// expired. It may renew and do nothing else.
+func ExpiredCertificate(serial string) Evidence { return Evidence{codeExpired, serial} }
 
 // FulfilledOrder is the evidence of a client that fulfilled an ACME order.
 func FulfilledOrder(id string) Evidence { return Evidence{codeACMEOrder, id} }
@@ -56,7 +62,7 @@ func (e Evidence) String() string {
 
 // Certificate returns the serial of the certificate that is the evidence, or nothing.
 func (e Evidence) Certificate() string {
-	if e.Code == codeClientCertificate {
+	if e.Code == codeClientCertificate || e.Code == codeExpired {
 		return e.ID
 	}
 	return ""

@@ -100,7 +100,7 @@ func (m *alone) certify(key *pqc.PrivateKey) agents.Credential {
 		m.t.Fatal(err)
 	}
 	m.store.Update(func(tx storage.Tx) error {
-		return errors.Join(made.Certify(tx, id.Expires(), m.now, components.Unchecked(made)), agents.SetCurrent(tx, agents.Current{Credential: c, Key: spki}))
+		return errors.Join(made.Certify(tx, id.Expires(), m.now, components.Unchecked(made)), agents.SetCurrent(tx, agents.Current{Credential: c, Key: spki}, agents.CredentialID{}, 0))
 	})
 	return c
 }

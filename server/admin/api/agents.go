@@ -38,8 +38,9 @@ type Agent struct {
 	Certified   time.Time         `json:"certified,omitzero"`    // when its latest certificate was issued
 	Certificate string            `json:"certificate,omitempty"` // serial number of that certificate, while it can be used
 	CertExpires time.Time         `json:"certificate_expires,omitzero"`
-	LastSeen    time.Time         `json:"last_seen,omitzero"` // when it last used or obtained a credential, in lists and alone
-	Note        string            `json:"note,omitempty"`     // why a change changed nothing
+	LastSeen    time.Time         `json:"last_seen,omitzero"`    // when it last used or obtained a credential, in lists and alone
+	Note        string            `json:"note,omitempty"`        // why a change changed nothing
+	RenewGrace  string            `json:"renew_grace,omitempty"` // its own window; that of brevet.yaml holds otherwise
 }
 
 // A Shown agent has, in addition, what takes longer to find out.
@@ -78,6 +79,8 @@ type Change struct {
 	TTL       *time.Duration    `json:"ttl,omitempty"`     // nanoseconds; 0 means the profile's
 	Expires   *time.Time        `json:"expires,omitempty"` // the zero time means never
 	Quotas    map[string]int64  `json:"quotas,omitempty"`  // merged; a negative one goes back to that of brevet.yaml
+
+	RenewGrace *time.Duration `json:"renew_grace,omitempty"` // nanoseconds; a negative one goes back to that of brevet.yaml
 }
 
 // An AddRequest registers an agent.

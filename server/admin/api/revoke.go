@@ -26,8 +26,9 @@ type Receipt struct {
 	Certificates int         `json:"certificates"`
 	Tokens       int         `json:"tokens"`
 	ACMEAccounts int         `json:"acme_accounts"`
-	Enrollments  int         `json:"enrollment_tokens"` // that were not used
-	ACMEKeys     int         `json:"acme_keys"`         // for opening accounts, that were not used
+	Enrollments  int         `json:"enrollment_tokens"`   // that were not used
+	ACMEKeys     int         `json:"acme_keys"`           // for opening accounts, that were not used
+	Renewable    int         `json:"renewable,omitempty"` // certificates that had expired and could still renew
 	CRL          []CRLNumber `json:"crl"`
 	// DeadAfter is the last moment at which a revoked credential can still work: at
 	// a relying party that checks no CRL, OCSP or introspection.

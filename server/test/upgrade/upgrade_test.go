@@ -162,6 +162,21 @@ func TestStoreOfEarlierVersion(t *testing.T) {
 			t.Error("the token is not active")
 		}
 	})
+	t.Run("outage", l.outage)
+}
+
+// outage: what the old program issued renews after its end, unless it was revoked. The old
+// program kept no hash beside it.
+func (l *left) outage(t *testing.T) {
+	l.Stop()
+	l.Clock.Advance(3 * time.Hour)
+	l.Start()
+	if got := l.agent("api").Renew(); got.Status != http.StatusOK {
+		t.Errorf("renewing after the end: %d %s", got.Status, got.Body)
+	}
+	if got := l.agent("bot").Renew(); got.Status != http.StatusOK {
+		t.Errorf("renewing the one before the revoked one: %d %s", got.Status, got.Body)
+	}
 }
 
 // log: what the old program recorded is still what it signed, and what this one
