@@ -146,10 +146,15 @@ func (i *issuance) record(tx storage.Tx, d *policy.Decision) (policy.Done, error
 			return done, err
 		}
 	}
-	if err := stopped(tx, cert.Credential.Issuer); err != nil {
-		return done, err
+	alive := cert.Credential
+	if err := stopped(tx, alive.Issuer); err != nil {
+		if i.agent() != agents.Authority {
+			return done, err
+		}
+		// The server's own HTTPS goes on: see ErrStopped.
+		alive.Issuer = ""
 	}
-	if _, err := d.Standing().Check(cert.Credential); err != nil {
+	if _, err := d.Standing().Check(alive); err != nil {
 		return done, err
 	}
 	quotas, err := i.ca.policy.QuotasOf(tx, i.agent(), d)

@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,8 +30,8 @@ func plain(a keys.Algorithm) bool { return a.Classical() && a.Alternative() == "
 // cross-certificates of other roots.
 type Root struct {
 	Authority
-	Key    keys.Key // the zero Key if it is somebody else's
-	Issued []Authority
+	Key    keys.Key    // the zero Key if it is somebody else's
+	Issued []Authority // by identifier
 }
 
 // Roots returns the roots whose keys are this authority's, also those that were withdrawn.
@@ -60,6 +61,7 @@ func Roots(tx storage.Tx) ([]Root, error) {
 				r.Issued = append(r.Issued, i)
 			}
 		}
+		slices.SortStableFunc(r.Issued, func(a, b Authority) int { return cmp.Compare(a.ID, b.ID) })
 		roots = append(roots, r)
 	}
 	return roots, nil

@@ -15,9 +15,10 @@ import (
 // A RootState is a root with what is published of it.
 type RootState struct {
 	RootLists
-	Online    bool // its key is here
-	Late      bool // the lists do not say of its issuers what the store says
-	Withdrawn bool // it signs no more; its last lists are published until they end
+	Purpose   string // of its key
+	Online    bool   // its key is here
+	Late      bool   // the lists do not say of its issuers what the store says
+	Withdrawn bool   // it signs no more; its last lists are published until they end
 
 	// Unlisted are the identifiers of issuers that are revoked, and are not on the list that
 	// is published.
@@ -106,7 +107,7 @@ func (p *Publisher) publishRoots(ctx context.Context, all bool) error {
 			}
 		}
 		next.Root = d.ID
-		state := RootState{RootLists: next.at(date), Online: online, Late: !withdrawn && !bytes.Equal(next.Facts, d.facts), Withdrawn: withdrawn}
+		state := RootState{RootLists: next.at(date), Purpose: string(d.Root.Key.Purpose), Online: online, Late: !withdrawn && !bytes.Equal(next.Facts, d.facts), Withdrawn: withdrawn}
 		if state.Late {
 			state.Unlisted = state.unlisted(d.Root, d.about)
 		}

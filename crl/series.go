@@ -70,3 +70,20 @@ func (l RootLists) unlisted(root ca.Root, about []Statement) (ids []string) {
 	}
 	return ids
 }
+
+// Each calls f with each list of [RootLists.All], which f may change.
+func (l *RootLists) Each(f func(n int, list *RootList) error) error {
+	all := []*RootList{&l.Current}
+	if l.Ahead != nil {
+		all = append(all, l.Ahead)
+	}
+	for n := range l.Later {
+		all = append(all, &l.Later[n])
+	}
+	for n, list := range all {
+		if err := f(n, list); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -235,12 +235,12 @@ func TestCompromisedIssuerStopsWithoutItsRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := rotated(t, a.operate("POST", "/keys/issuer/rotate?compromised=true", nil))
-	if k.ID != "" || k.Ended == nil || k.Ended.Certificates != 1 || len(k.Remarks) != 1 || !strings.Contains(k.Remarks[0], "run brevet key rotate issuer --algorithm ecdsa-p256.") {
+	if k.State != "next" || k.Ended == nil || k.Ended.Certificates != 1 || len(k.Remarks) != 1 || k.Request == nil {
 		t.Errorf("%+v", k)
 	}
 	check := func() {
 		t.Helper()
-		if problems := about(t, a.authority, "key-compromised"); len(problems) != 1 || !strings.HasSuffix(problems[0], "run brevet key rotate issuer --algorithm ecdsa-p256 --now") {
+		if problems := about(t, a.authority, "key-compromised"); len(problems) != 1 || !strings.Contains(problems[0], "run brevet key request issuer") {
 			t.Errorf("problems: %q", problems)
 		}
 		if got := a.renew(cert); got.status != http.StatusServiceUnavailable {

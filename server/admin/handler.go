@@ -99,9 +99,19 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	json.NewEncoder(w).Encode(api.Error{Status: status, Title: http.StatusText(status), Detail: err.Error()})
 }
 
-// maxBody is the largest body that is read, in octets: an agent with all its
-// names and keys.
-const maxBody = 1 << 20
+// The largest bodies that are read, in octets: an agent with all its names and keys, and
+// what a root has signed elsewhere.
+const (
+	maxBody      = 1 << 20
+	maxInstalled = 9 << 20
+)
+
+func bodyLimit(r *http.Request) int64 {
+	if r.Pattern == api.InstallKey.Route() {
+		return maxInstalled
+	}
+	return maxBody
+}
 
 // decode fills in a request from the path, the query and the JSON body. An empty
 // body means {}.
@@ -116,7 +126,7 @@ func decode(r *http.Request, into any) error {
 	if r.Method == http.MethodGet {
 		return nil
 	}
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBody))
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, bodyLimit(r)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%w body: %v", agents.ErrInvalid, err)

@@ -25,6 +25,10 @@ func nextKey(tx storage.Tx, p keys.Purpose) (k keys.Key, found bool, err error) 
 // pending looks for a key that is announced already. A rotation without delay promotes
 // it, and any other is refused: there is one successor at a time.
 func (r *rotation) pending(ctx context.Context) (found bool, err error) {
+	spec, err := Purposes().Of(r.Purpose)
+	if err != nil || spec.Announced == 0 {
+		return false, err
+	}
 	var k keys.Key
 	err = r.DB.View(ctx, func(tx storage.Tx) (err error) {
 		k, found, err = nextKey(tx, r.Purpose)
@@ -34,10 +38,6 @@ func (r *rotation) pending(ctx context.Context) (found bool, err error) {
 		return false, err
 	}
 	if !r.Now || r.Algorithm != "" && r.Algorithm != k.Algorithm {
-		spec, err := Purposes().Of(r.Purpose)
-		if err != nil {
-			return false, err
-		}
 		return false, fmt.Errorf("%w: the %s key %s (%s) is announced and signs from %s on; brevet key rotate %[2]s --now makes it sign at once, and brevet key cancel %[2]s gives it up",
 			agents.ErrTransition, r.Purpose, k.ID, k.Algorithm, spec.SignsFrom(k).UTC().Format(time.RFC3339))
 	}

@@ -2,7 +2,6 @@ package authority
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -66,13 +65,4 @@ func cancellable(tx storage.Tx, p keys.Purpose, alg keys.Algorithm) (keys.Key, e
 func nextKeys(tx storage.Tx, p keys.Purpose) ([]keys.Key, error) {
 	all, err := keys.List(tx, p)
 	return slices.DeleteFunc(all, func(k keys.Key) bool { return k.State != keys.StateNext }), err
-}
-
-// discardNext destroys keys that were cancelled in a transaction.
-func (a *Authority) discardNext(cancelled []keys.Key) error {
-	var errs []error
-	for _, k := range cancelled {
-		errs = append(errs, a.Keys.Destroy(k))
-	}
-	return errors.Join(errs...)
 }

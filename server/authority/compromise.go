@@ -16,27 +16,30 @@ func (a *Authority) Outgoing(ctx context.Context, p keys.Purpose, alg keys.Algor
 	return plan.old, err
 }
 
-// withoutRoot reports whether a compromised issuer is only to be stopped, because the key
-// of the root that must sign the next one is kept elsewhere. It refuses what cannot be
-// called compromised.
-func (r *rotation) withoutRoot(ctx context.Context) (bool, error) {
+// lookForRoot finds out whether the root is here that must sign the next issuer. If an
+// issuer is compromised and it is not, the issuer is stopped, and the next one waits for its
+// certificate. It refuses what cannot be called compromised.
+func (r *rotation) lookForRoot(ctx context.Context) error {
 	spec, err := Purposes().Of(r.Purpose)
 	switch {
-	case err != nil || !r.Compromised:
-		return false, err
-	case spec.Publishes == keys.Nothing:
-		return false, fmt.Errorf("%w purpose: a stolen %s key forges checkpoints, and no credential; rotate it, and compare the log with checkpoints that you keep elsewhere", agents.ErrInvalid, r.Purpose)
-	case r.plan.old.ID == "":
-		return false, fmt.Errorf("%w purpose: there is no %s key yet", agents.ErrInvalid, r.Purpose)
-	case spec.Rotation != keys.ByRoot:
-		return false, nil
+	case err != nil:
+		return err
+	case r.Compromised && spec.Publishes == keys.Nothing:
+		return fmt.Errorf("%w purpose: a stolen %s key forges checkpoints, and no credential; rotate it, and compare the log with checkpoints that you keep elsewhere", agents.ErrInvalid, r.Purpose)
+	case r.Compromised && r.plan.old.ID == "":
+		return fmt.Errorf("%w purpose: there is no %s key yet", agents.ErrInvalid, r.Purpose)
+	case spec.Rotation != keys.ByRoot || r.waits:
+		return nil
 	}
 	online, err := r.CA.RootOnline(ctx, r.Purpose)
-	if err != nil || online {
-		return false, err
+	switch {
+	case err != nil || online:
+		return err
+	case !r.Compromised:
+		return fmt.Errorf("%w: the key of the root that must sign the %s is kept elsewhere: brevet key request %[2]s writes what it has to sign", agents.ErrTransition, r.Purpose)
 	}
-	r.successors = nil
-	return true, nil
+	r.waits = true
+	return nil
 }
 
 // destroyCompromised destroys the private halves of retired keys that are compromised.

@@ -24,6 +24,7 @@ const (
 	rootEnds          = "root-ends"
 	rootCRLEnds       = "root-crl-ends"
 	rootCRLLate       = "root-crl-late"
+	issuerUnlisted    = "root-crl-lacks-issuer"
 	httpsEnds         = "https-certificate-ends"
 	keyCompromised    = "key-compromised"
 	keyMissing        = "key-missing"
@@ -39,7 +40,7 @@ const (
 
 // ReasonIDs returns the identifiers of all reasons there can be.
 func ReasonIDs() []string {
-	return []string{storeUnreadable, storeUnwritable, diskFull, diskLow, reserveLow, clockBack, clockDoubt, crlLate, issuerEnds, rootEnds, rootCRLEnds, rootCRLLate,
+	return []string{storeUnreadable, storeUnwritable, diskFull, diskLow, reserveLow, clockBack, clockDoubt, crlLate, issuerEnds, rootEnds, rootCRLEnds, rootCRLLate, issuerUnlisted,
 		httpsEnds, keyCompromised, keyMissing, keyUnsealed, keyTakeoverLate, profileWithout, backupOld, restorePending, quotaNear, agentKeysRevealed, auditUncut}
 }
 
@@ -75,7 +76,7 @@ func (a *Authority) quickReasons(ctx context.Context) []api.Reason {
 	a.DB.View(ctx, func(tx storage.Tx) error {
 		found = append(found, a.backupReasons(tx, now)...)
 		found = append(found, restoreReasons(tx)...)
-		found = append(found, compromisedReasons(tx)...)
+		found = append(found, a.compromisedReasons(tx)...)
 		return nil // storeReasons has the error
 	})
 	return found

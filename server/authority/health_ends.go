@@ -32,13 +32,13 @@ type end struct {
 // issuersEnd returns when the issuers end that sign. It leaves out issuers that no profile needs.
 func (a *Authority) issuersEnd() []end {
 	i := a.CA.Issuer()
-	all := []end{{"issuer", "the issuer", issuerEnds, i.NotBefore, i.NotAfter, "run brevet key rotate issuer", true, issuerNotice}}
+	all := []end{{"issuer", "the issuer", issuerEnds, i.NotBefore, i.NotAfter, a.rotatesNow(keys.Issuer, "run brevet key rotate issuer"), true, issuerNotice}}
 	if https := a.CA.HTTPSIssuer(); https != i {
-		all = append(all, end{"https-issuer", "the https-issuer", issuerEnds, https.NotBefore, https.NotAfter, "run brevet key rotate https-issuer", true, issuerNotice})
+		all = append(all, end{"https-issuer", "the https-issuer", issuerEnds, https.NotBefore, https.NotAfter, a.rotatesNow(keys.HTTPSIssuer, "run brevet key rotate https-issuer"), true, issuerNotice})
 	}
 	for _, name := range a.special() {
 		if p, err := a.CA.IssuerOf(name); err == nil && p != i {
-			mend := "run brevet key rotate " + string(keys.ProfileIssuer) + " --algorithm " + string(a.CA.Profiles()[name].Algorithm)
+			mend := a.rotatesNow(keys.ProfileIssuer, "run brevet key rotate "+string(keys.ProfileIssuer)+" --algorithm "+string(a.CA.Profiles()[name].Algorithm))
 			all = append(all, end{"profile-issuer", "the profile-issuer of the profile " + name, issuerEnds, p.NotBefore, p.NotAfter, mend, false, issuerNotice})
 		}
 	}
@@ -96,17 +96,19 @@ func (a *Authority) httpsReasons() []api.Reason {
 
 // rootCRLReasons are about what will keep relying parties from checking chains.
 func (a *Authority) rootCRLReasons(now time.Time) (found []api.Reason) {
-	const mend = "put its key file back into the directory and run brevet crl publish"
 	for _, r := range a.CRL.Roots() {
 		until := r.Until()
 		level := rootCRLNotice.level(until.Add(-day(365)), until, now)
 		switch {
 		case r.Number == 0:
-			found = append(found, warning(rootCRLEnds, mend, "the root %s has signed no CRL", r.Root))
+			found = append(found, warning(rootCRLEnds, signs(r), "the root %s has signed no CRL", r.Root))
 		case level != api.OK:
-			found = append(found, api.Reason{ID: rootCRLEnds, Level: level, Text: "the last CRL that the root " + r.Root + " has signed " + when(until, now), Mend: mend})
-		case r.Late && !r.Online:
-			found = append(found, warning(rootCRLLate, mend, "the CRL of the root %s does not know its issuers as they are now", r.Root))
+			found = append(found, api.Reason{ID: rootCRLEnds, Level: level, Text: "the last CRL that the root " + r.Root + " has signed " + when(until, now), Mend: signs(r)})
+		case r.Late && !r.Online && len(r.Unlisted) == 0:
+			found = append(found, warning(rootCRLLate, signs(r), "the CRL of the root %s does not know its issuers as they are now", r.Root))
+		}
+		for _, id := range r.Unlisted { // whoever checks the chain still accepts forgeries
+			found = append(found, critical(issuerUnlisted, signs(r), "the CRL of the root %s does not revoke the CA %s, as the authority does", r.Root, id))
 		}
 	}
 	return found

@@ -12,7 +12,7 @@ import (
 )
 
 // compromisedReasons are the active keys that are compromised: nothing is issued by them.
-func compromisedReasons(tx storage.Tx) (found []api.Reason) {
+func (a *Authority) compromisedReasons(tx storage.Tx) (found []api.Reason) {
 	all, err := Purposes().List(tx)
 	if err != nil {
 		return nil
@@ -24,10 +24,7 @@ func compromisedReasons(tx storage.Tx) (found []api.Reason) {
 		if compromised, err := agents.IssuerCompromised(tx, k.ID); err != nil || !compromised {
 			continue
 		}
-		mend := "run brevet key rotate " + string(k.Purpose) + " --algorithm " + string(k.Algorithm) + " --now"
-		if spec, err := Purposes().Of(k.Purpose); err == nil && spec.Rotation == keys.ByRoot {
-			mend = "put the root's key file into the directory and " + mend
-		}
+		mend := a.rotates(tx, k.Purpose, "run brevet key rotate "+string(k.Purpose)+" --algorithm "+string(k.Algorithm)+" --now")
 		r := critical(keyCompromised, mend, "the %s key %s is compromised, and nothing is issued by it", k.Purpose, k.ID)
 		r.Stops = slices.Contains([]keys.Purpose{keys.Issuer, keys.HTTPSIssuer, keys.Tokens}, k.Purpose)
 		found = append(found, r)
@@ -67,7 +64,7 @@ func (a *Authority) keyFileReasons(ctx context.Context) (found []api.Reason) {
 				found = append(found, critical(keyUnsealed, mend, "the file of the %s key %s is not sealed: the server will not start again, and who can read the file has the key", k.Purpose, k.ID))
 			}
 		}
-		if spec, err := Purposes().Of(k.Purpose); err == nil && k.State == keys.StateNext && now.Sub(spec.SignsFrom(k)) > takeoverNotice {
+		if spec, err := Purposes().Of(k.Purpose); err == nil && spec.Announced > 0 && k.State == keys.StateNext && now.Sub(spec.SignsFrom(k)) > takeoverNotice {
 			found = append(found, warning(keyTakeoverLate, "run brevet key rotate "+string(k.Purpose)+" --now; the server's log says what fails", "the announced %s key %s should sign since %s and does not",
 				k.Purpose, k.ID, spec.SignsFrom(k).UTC().Format(time.RFC3339)))
 		}

@@ -60,7 +60,7 @@ func (a *Authority) Rotate(ctx context.Context, by policy.Principal, asked Rotat
 		}
 		return "", err
 	}
-	err = a.reload(ctx, asked.Purpose)
+	err = errors.Join(a.discardNext(r.cancelled), a.reload(ctx, asked.Purpose))
 	return r.id(), errors.Join(err, a.destroyCompromised(ctx))
 }
 
@@ -79,10 +79,17 @@ type rotation struct {
 	now        time.Time
 	plan       plan
 	successors []*successor
+
+	waits     bool       // the successors are only made, and wait for certificates by a root that is elsewhere
+	cancelled []keys.Key // waiting keys that a compromise ends
 }
 
 // prepare plans the rotation and makes the keys.
 func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) {
+	waiting, err := r.waitingKeys(ctx)
+	if err != nil {
+		return err
+	}
 	if r.plan, err = r.Authority.plan(ctx, r.Purpose, r.Algorithm); err != nil {
 		return err
 	}
@@ -93,11 +100,14 @@ func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) 
 	if announced, err := r.pending(ctx); err != nil || announced {
 		return err
 	}
-	if stop, err := r.withoutRoot(ctx); err != nil || stop {
+	if err := r.lookForRoot(ctx); err != nil {
 		return err
 	}
 	for _, next := range r.successors {
-		if err := r.Authority.prepare(ctx, next, r.now); err != nil {
+		if err := r.take(next, waiting); err != nil {
+			return err
+		}
+		if err := r.Authority.prepare(ctx, next, r.waits, r.now); err != nil {
 			return err
 		}
 	}
@@ -144,8 +154,11 @@ func (r *rotation) undo(ctx context.Context) error {
 // promote makes the keys active.
 func (r *rotation) promote(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 	done := r.done()
+	if err := r.cancel(tx); err != nil {
+		return done, err
+	}
 	for _, next := range r.successors {
-		if err := next.promote(tx, r.now); err != nil {
+		if err := next.promote(tx, r.waits, r.now); err != nil {
 			return done, err
 		}
 	}
@@ -265,26 +278,33 @@ type successor struct {
 	certificates []ca.Authority // of a CA
 }
 
-// prepare makes the key and, for an issuer, the certificates.
-func (a *Authority) prepare(ctx context.Context, next *successor, now time.Time) (err error) {
-	if next.key, _, err = a.Keys.Generate(next.purpose, next.algorithm, now); err != nil {
-		return err
+// prepare makes the key, unless it waits already, and the certificates of an issuer whose
+// root is here.
+func (a *Authority) prepare(ctx context.Context, next *successor, waits bool, now time.Time) (err error) {
+	if next.key.ID == "" {
+		if next.key, _, err = a.Keys.Generate(next.purpose, next.algorithm, now); err != nil {
+			return err
+		}
 	}
 	spec, err := Purposes().Of(next.purpose)
 	if err != nil {
 		return err
 	}
-	if spec.Rotation == keys.ByRoot {
+	if spec.Rotation == keys.ByRoot && !waits {
 		next.certificates, err = a.CA.NextIssuer(ctx, next.key, issuerLifetime)
 	}
 	return err
 }
 
-func (next *successor) promote(tx storage.Tx, now time.Time) error {
-	if next.key.State == "" { // not announced before
+// promote makes the key active, or has it wait for its certificate.
+func (next *successor) promote(tx storage.Tx, waits bool, now time.Time) error {
+	if next.key.State == "" { // it is not on record
 		if _, err := Purposes().Record(tx, next.key, keys.StateNext, now); err != nil {
 			return err
 		}
+	}
+	if waits {
+		return nil
 	}
 	for _, c := range next.certificates {
 		if err := ca.PutAuthority(tx, c); err != nil {

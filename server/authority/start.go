@@ -9,7 +9,6 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/agents/policy"
-	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -39,7 +38,7 @@ func (a *Authority) Start(ctx context.Context) error {
 		return err
 	}
 	err = a.Own.Renew(ctx)
-	if errors.Is(err, ca.ErrStopped) || err != nil && !a.Clock.Shown().Before(a.CA.HTTPSIssuer().NotAfter) {
+	if err != nil && !a.Clock.Shown().Before(a.CA.HTTPSIssuer().NotAfter) {
 		a.Log.Error("there is no HTTPS until the issuer is rotated, which the operators' socket is open for", "error", err)
 		return nil
 	}

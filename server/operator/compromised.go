@@ -10,6 +10,7 @@ import (
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 // rotateCompromised replaces a key that is stolen. The receipt says what it had signed
@@ -29,11 +30,18 @@ func (s *Service) rotateCompromised(ctx context.Context, p policy.Principal, ask
 	if err != nil {
 		return api.Rotated{}, err
 	}
-	out := api.Rotated{}
-	if id == "" {
-		out.Remarks = []string{fmt.Sprintf("The %s %s is stopped. There is no other yet: put the root's key file into the directory and run brevet key rotate %[1]s --algorithm %[3]s.", old.Purpose, old.ID, old.Algorithm)}
-	} else if out, err = s.rotated(ctx, asked.Purpose, id); err != nil {
+	out, err := s.rotated(ctx, asked.Purpose, id)
+	if err != nil {
 		return out, err
+	}
+	if out.State == string(keys.StateNext) { // its root's key is kept elsewhere
+		r, err := s.Authority.Requested(ctx, asked.Purpose)
+		if err != nil {
+			return out, err
+		}
+		request := newRootRequest(r)
+		out.Request = &request
+		out.Remarks = []string{fmt.Sprintf("The %s %s is stopped, and its successor %s waits for its certificate.", old.Purpose, old.ID, id)}
 	}
 	receipt := s.receipt(ctx, ended, 0)
 	out.Ended = &receipt

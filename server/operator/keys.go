@@ -24,6 +24,8 @@ func (s *Service) keyOperations() []Operation {
 		operation(api.RotateKey, s.rotateKey),
 		operation(api.DestroyKey, s.destroyKey),
 		operation(api.CancelKey, s.cancelKey),
+		operation(api.RequestKey, s.requestKey),
+		operation(api.InstallKey, s.installKey),
 		operation(api.DryRunKey, s.dryRunKey),
 		operation(api.DryRunAll, s.dryRunAll),
 	}

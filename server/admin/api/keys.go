@@ -48,6 +48,10 @@ type Rotated struct {
 	SignsFrom time.Time `json:"signs_from,omitzero"` // if it is only announced
 	Ended     *Receipt  `json:"ended,omitempty"`     // what a compromised key had signed
 	Remarks   []string  `json:"remarks,omitempty"`   // what the operator should know about it
+
+	// Request is what the root must sign on the machine that has its key. Until then the new
+	// key waits.
+	Request *RootRequest `json:"request,omitempty"`
 }
 
 // A DestroyRequest is about a retired key.
@@ -135,7 +139,7 @@ func (c *Client) RotateKeyNow(ctx context.Context, purpose, algorithm string) (R
 
 // RotateCompromisedKey makes a new key in the place of one that is stolen. All that the old
 // one signed is dead, and it is destroyed. If the root's key is kept elsewhere, an issuer
-// is stopped and the answer has no new key.
+// is stopped, and the answer has the request that goes to the root.
 func (c *Client) RotateCompromisedKey(ctx context.Context, purpose, algorithm string) (Rotated, error) {
 	return ask(ctx, c, RotateKey, RotateRequest{Purpose: purpose, Algorithm: algorithm, Compromised: true})
 }

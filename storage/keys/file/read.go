@@ -1,6 +1,9 @@
 package file
 
 import (
+	"bytes"
+	"crypto"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +12,27 @@ import (
 
 // maxFile is far above the largest key, a composite with ML-DSA-87.
 const maxFile = 64 << 10
+
+// Read reads a key from a file anywhere, of one or of two halves. Whoever uses it compares
+// its public half with what is known of it.
+func Read(path string, p Passphrase) (crypto.Signer, error) {
+	if p.none() {
+		return nil, errNoPassphrase
+	}
+	text, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	two := bytes.Count(text, []byte("-----BEGIN ")) == 2
+	signer, err := decode(text, two, p)
+	if errors.Is(err, errPassphrase) {
+		return nil, fmt.Errorf("cannot unseal %s: %w", path, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key file %s %w", path, err)
+	}
+	return signer, nil
+}
 
 // readFile reads a key file that nobody but its owner may touch.
 func readFile(path string) ([]byte, error) {

@@ -1,0 +1,53 @@
+package authority
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// elsewhere says by which commands a root that is kept elsewhere signs something.
+func elsewhere(kind string) string {
+	return fmt.Sprintf("run brevet key request %s --out FILE, have its root sign that with brevet ca sign, and run brevet key install on the response", kind)
+}
+
+// rotates says by which commands another key of a purpose comes: rotate if the root that
+// must certify it is here, or there is none.
+func (a *Authority) rotates(tx storage.Tx, p keys.Purpose, rotate string) string {
+	spec, err := Purposes().Of(p)
+	if err != nil || spec.Rotation != keys.ByRoot {
+		return rotate
+	}
+	above, err := ca.Above(tx, p)
+	if err != nil {
+		return rotate
+	}
+	for _, root := range above {
+		if here, err := a.Keys.Has(root.Key); err == nil && !here {
+			return elsewhere(string(p))
+		}
+	}
+	return rotate
+}
+
+// rotatesNow is rotates outside of a transaction.
+func (a *Authority) rotatesNow(p keys.Purpose, rotate string) (how string) {
+	how = rotate
+	a.DB.View(context.Background(), func(tx storage.Tx) error {
+		how = a.rotates(tx, p, rotate)
+		return nil
+	})
+	return how
+}
+
+// signs says by which commands a root signs its CRL.
+func signs(r crl.RootState) string {
+	if r.Online {
+		return "run brevet crl publish"
+	}
+	return elsewhere(r.Purpose) + "; or put its key file back into the directory and run brevet crl publish"
+}

@@ -1,0 +1,71 @@
+package authority
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// waitingKeys returns the keys of issuers that wait for a certificate. If there is one in
+// whose place a new key would come, and no algorithm is asked for, that of the waiting key
+// is.
+func (r *rotation) waitingKeys(ctx context.Context) (found []keys.Key, err error) {
+	err = r.DB.View(ctx, func(tx storage.Tx) error {
+		found = nil
+		for _, s := range Purposes().With(func(s keys.PurposeSpec) bool { return s.Rotation == keys.ByRoot }) {
+			next, err := nextKeys(tx, s.Purpose)
+			if err != nil {
+				return err
+			}
+			found = append(found, next...)
+		}
+		return nil
+	})
+	for _, k := range found {
+		if k.Purpose == r.Purpose && r.Purpose != keys.ProfileIssuer && r.Algorithm == "" && !r.Compromised {
+			r.Algorithm = k.Algorithm
+		}
+	}
+	return found, err
+}
+
+// take uses a key that waits as the successor. After a compromise it does not: a thief of
+// the old key may have that one, too, so it is cancelled.
+func (r *rotation) take(next *successor, waiting []keys.Key) error {
+	for _, k := range waiting {
+		switch {
+		case k.Purpose != next.purpose || next.purpose == keys.ProfileIssuer && k.Algorithm != next.algorithm:
+		case r.Compromised:
+			r.cancelled = append(r.cancelled, k)
+		case k.Algorithm != next.algorithm:
+			return fmt.Errorf("%w: the %s key %s (%s) waits for its certificate: brevet key cancel %[2]s gives it up", agents.ErrTransition, k.Purpose, k.ID, k.Algorithm)
+		default:
+			next.key = k
+		}
+	}
+	return nil
+}
+
+// cancel forgets the waiting keys that a compromise ends.
+func (r *rotation) cancel(tx storage.Tx) error {
+	for _, k := range r.cancelled {
+		if _, err := keys.Cancel(tx, k.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// discardNext destroys keys that were cancelled in a transaction.
+func (a *Authority) discardNext(cancelled []keys.Key) error {
+	for _, k := range cancelled {
+		k.State = ""
+		if err := a.Keys.Destroy(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/authority"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// requestKey asks a root that is kept elsewhere to sign.
+func (s *Service) requestKey(ctx context.Context, p policy.Principal, in api.RootRequestRequest) (api.RootRequest, error) {
+	purpose, a, err := rotation(in.Purpose, in.Algorithm)
+	if err != nil {
+		return api.RootRequest{}, err
+	}
+	r, err := s.Authority.Request(ctx, p, purpose, a)
+	if err != nil {
+		return api.RootRequest{}, err
+	}
+	return newRootRequest(r), nil
+}
+
+func newRootRequest(r authority.Requested) api.RootRequest {
+	out := api.RootRequest{Root: r.Root, Purpose: string(r.Purpose), Fingerprint: r.Fingerprint, Request: string(r.Text)}
+	for _, k := range r.Keys {
+		out.Keys = append(out.Keys, newKey(k, time.Time{}))
+	}
+	return out
+}
+
+// installKey puts to work what a root has signed elsewhere.
+func (s *Service) installKey(ctx context.Context, p policy.Principal, in api.InstallRequest) (out api.Installed, err error) {
+	i, err := s.Authority.Install(ctx, p, []byte(in.Response))
+	if err != nil {
+		return out, err
+	}
+	out.Root = i.Root
+	for _, l := range i.Lists {
+		out.CRLs, out.Until = append(out.CRLs, l.Number), l.NextUpdate
+	}
+	err = s.DB.View(ctx, func(tx storage.Tx) error {
+		out.Keys = nil
+		ends, err := caEnds(tx)
+		for _, k := range i.Keys {
+			now, err2 := keys.Get(tx, k.ID)
+			err = errors.Join(err, err2)
+			out.Keys = append(out.Keys, newKey(now, ends[k.ID]))
+		}
+		return err
+	})
+	return out, err
+}
