@@ -110,20 +110,17 @@ func (a Agent) check() error {
 		return fmt.Errorf("%w agent %s: it needs an owner, somebody who answers for it", ErrInvalid, a.Name)
 	}
 	for what, text := range map[string]string{"owner": a.Owner, "purpose": a.Purpose} {
-		if err := checkText(text); err != nil {
+		if err := CheckText(text); err != nil {
 			return fmt.Errorf("%w %s of agent %s: %v", ErrInvalid, what, a.Name, err)
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(a.Labels)) {
-		if k == "" || len(k) > 63 || strings.Trim(k, "abcdefghijklmnopqrstuvwxyz0123456789-._/") != "" {
-			return fmt.Errorf("%w label %q: keys have 1 to 63 of a-z, 0-9 and -._/", ErrInvalid, clip(k))
-		}
-		if err := checkText(a.Labels[k]); err != nil {
-			return fmt.Errorf("%w label %s: %v", ErrInvalid, k, err)
+		if err := CheckLabel(k, a.Labels[k]); err != nil {
+			return err
 		}
 	}
-	if a.TTL < 0 || a.TTL > 0 && a.TTL < time.Minute {
-		return fmt.Errorf("%w ttl %s: want a minute or more", ErrInvalid, clock.FormatDuration(a.TTL))
+	if err := CheckTTL(a.TTL); err != nil {
+		return err
 	}
 	if err := CheckRenewGrace(a.RenewGraceOf(0)); err != nil {
 		return err
@@ -134,8 +131,27 @@ func (a Agent) check() error {
 	return nil
 }
 
-// checkText accepts text that prints on one line.
-func checkText(s string) error {
+// CheckLabel refuses a label that no agent can have.
+func CheckLabel(k, v string) error {
+	if k == "" || len(k) > 63 || strings.Trim(k, "abcdefghijklmnopqrstuvwxyz0123456789-._/") != "" {
+		return fmt.Errorf("%w label %q: keys have 1 to 63 of a-z, 0-9 and -._/", ErrInvalid, clip(k))
+	}
+	if err := CheckText(v); err != nil {
+		return fmt.Errorf("%w label %s: %v", ErrInvalid, k, err)
+	}
+	return nil
+}
+
+// CheckTTL refuses a lifetime that no agent can have. 0 means the profile's.
+func CheckTTL(d time.Duration) error {
+	if d < 0 || d > 0 && d < time.Minute {
+		return fmt.Errorf("%w ttl %s: want a minute or more", ErrInvalid, clock.FormatDuration(d))
+	}
+	return nil
+}
+
+// CheckText accepts text that prints on one line.
+func CheckText(s string) error {
 	if len(s) > 256 || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return errors.New("want at most 256 bytes of printable text on one line")
 	}

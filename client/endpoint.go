@@ -44,6 +44,12 @@ func (e endpoint) as(t *trust) endpoint {
 	return e
 }
 
+// CheckServer refuses what cannot be the URL of an authority.
+func CheckServer(url string) error {
+	_, err := parseServer(url)
+	return err
+}
+
 // parseServer checks the URL of an authority. The error does not repeat it:
 // somebody may have put a password in.
 func parseServer(s string) (string, error) {

@@ -32,6 +32,9 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, erro
 	return authority.Init(ctx, c, now)
 }
 
+// CheckAlgorithm refuses what is no algorithm of keys.
+func CheckAlgorithm(s string) error { return authority.CheckAlgorithm(s) }
+
 // CheckBackup checks a backup, its audit log and its signed digest, see
 // [authority.CheckBackup].
 func CheckBackup(file string, e Evidence) (Checked, error) { return authority.CheckBackup(file, e) }

@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -140,9 +138,6 @@ func changeOf(c *cli.Context) (api.Change, error) {
 		Scopes: listOf(c, "scope"), Audiences: listOf(c, "audience"), DNS: listOf(c, "dns"), IPs: listOf(c, "ip"),
 	}
 	var err error
-	if change.Keys, err = keysOf(c); err != nil {
-		return change, err
-	}
 	if change.Labels, err = labelsOf(c); err != nil {
 		return change, err
 	}
@@ -153,6 +148,9 @@ func changeOf(c *cli.Context) (api.Change, error) {
 		ttl, err := durationOf(c, "ttl")
 		if err != nil {
 			return change, err
+		}
+		if err := agents.CheckTTL(ttl); err != nil {
+			return change, misuse(c, "--ttl: %v", err)
 		}
 		change.TTL = &ttl
 	}
@@ -170,7 +168,8 @@ func changeOf(c *cli.Context) (api.Change, error) {
 			change.Expires = &expires
 		}
 	}
-	return change, nil
+	change.Keys, err = keysOf(c)
+	return change, err
 }
 
 // renewGraceOf returns the window that is given, or nil. A negative window stands for the one
@@ -201,28 +200,6 @@ func listOf(c *cli.Context, flag string) []string {
 		return nil
 	}
 	return slices.Clone(c.StringSlice(flag))
-}
-
-// quotasOf returns the quotas that are given. A negative one is the default.
-func quotasOf(c *cli.Context) (map[string]int64, error) {
-	quotas := map[string]int64{}
-	for _, text := range c.StringSlice("quota") {
-		kind, value, _ := strings.Cut(text, "=")
-		n, err := strconv.ParseInt(value, 10, 32)
-		if value == "default" {
-			n, err = -1, nil
-		} else if n < 0 {
-			err = strconv.ErrRange
-		}
-		if err != nil {
-			return nil, misuse(c, "invalid quota %q: want KIND=N, such as tokens=50000, or KIND=default", text)
-		}
-		quotas[kind] = n
-	}
-	if len(quotas) == 0 {
-		return nil, nil
-	}
-	return quotas, nil
 }
 
 // keysOf returns the content of the key files, which it reads as what they must be.

@@ -174,6 +174,17 @@ func checkRequest(name string, file []byte) error {
 }
 
 func certIssue(c *cli.Context) error {
+	request := api.IssueRequest{Profile: c.String("profile")}
+	if c.IsSet("ttl") {
+		ttl, err := durationOf(c, "ttl")
+		if err != nil {
+			return err
+		}
+		if ttl == 0 {
+			return misuse(c, "--ttl 0: want a duration such as 5m")
+		}
+		request.TTL = ttl.String()
+	}
 	csr, err := input(c, c.String("csr"))
 	if err == nil {
 		err = notSecret("csr", c.String("csr"), csr)
@@ -184,14 +195,7 @@ func certIssue(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	request := api.IssueRequest{CSR: string(csr), Profile: c.String("profile")}
-	if c.IsSet("ttl") {
-		ttl, err := durationOf(c, "ttl")
-		if err != nil {
-			return err
-		}
-		request.TTL = ttl.String()
-	}
+	request.CSR = string(csr)
 	server, err := dial(c)
 	if err != nil {
 		return err

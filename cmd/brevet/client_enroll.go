@@ -69,6 +69,9 @@ func clientEnroll(c *cli.Context) error {
 		}
 		config.Fingerprints = append(config.Fingerprints, f)
 	}
+	if err := client.CheckServer(config.Server); err != nil {
+		return misuse(c, "--server: %v", err)
+	}
 	token, err := enrollmentToken(c)
 	if err != nil {
 		return err

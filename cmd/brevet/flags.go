@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -122,28 +123,22 @@ func instantOf(c *cli.Context, flag string, direction time.Duration) (time.Time,
 	return t, nil
 }
 
-// labelsOf returns the labels that were given as K=V.
-func labelsOf(c *cli.Context) (map[string]string, error) {
-	labels := map[string]string{}
-	for _, label := range c.StringSlice("label") {
-		k, v, ok := strings.Cut(label, "=")
-		if !ok || k == "" || v == "" {
-			return nil, misuse(c, "--label %q: want KEY=VALUE", label)
-		}
-		if _, twice := labels[k]; twice {
-			return nil, misuse(c, "--label %s is given twice", k)
-		}
-		labels[k] = v
-	}
-	return labels, nil
-}
-
 // passphraseFile returns where the passphrase is read from, "" if the flag is not given.
 func passphraseFile(c *cli.Context) string {
 	if name := c.String("passphrase-file"); name != "-" {
 		return name
 	}
 	return "fd:0"
+}
+
+// descriptor accepts the name of a file, or fd:N.
+func descriptor(s string) error {
+	if n, ok := strings.CutPrefix(s, "fd:"); ok {
+		if _, err := strconv.ParseUint(n, 10, 16); err != nil {
+			return fmt.Errorf("invalid value %.80q: want fd: and the number of an open file descriptor, such as fd:3", s)
+		}
+	}
+	return nil
 }
 
 // maxInput bounds what is read of a file or of standard input, in octets.

@@ -94,7 +94,7 @@ func TestExamplesAreUnderstood(t *testing.T) {
 			}
 			seen++
 			command, _, _ = strings.Cut(command, " | ")
-			for _, end := range []string{" > ", " && ", " || ", " # ", "$(", " 3<"} {
+			for _, end := range []string{" > ", " >> ", " && ", " || ", " # ", "$(", " 3<"} {
 				if before, _, cut := strings.Cut(command, end); cut {
 					command = before
 					if end == "$(" {

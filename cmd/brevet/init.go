@@ -105,6 +105,9 @@ func initAuthority(c *cli.Context) error {
 			return misuse(c, "--%s: want 24h or more", flag)
 		}
 	}
+	if err := config.Check(); err != nil {
+		return misuse(c, "%v", err)
+	}
 	made, err := server.Init(c.Context, config, time.Now())
 	if err != nil {
 		return err

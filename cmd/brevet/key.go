@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -147,7 +148,18 @@ Examples:
 	}
 }
 
+// keyID accepts the ID of a key.
+func keyID(s string) error {
+	if len(s) != 40 || strings.Trim(s, "0123456789abcdef") != "" {
+		return fmt.Errorf("invalid key %.80q: want the 40 hexadecimal digits that brevet key list shows", s)
+	}
+	return nil
+}
+
 func keyDestroy(c *cli.Context) error {
+	if err := keyID(c.Args().First()); err != nil {
+		return misuse(c, "%v", err)
+	}
 	server, err := dial(c)
 	if err != nil {
 		return err

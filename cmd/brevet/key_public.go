@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 )
@@ -22,6 +23,14 @@ Example:
   $ brevet key public > /safe/keys.pem`,
 		Action: keyPublic,
 	}
+}
+
+// kindOrKey accepts the ID of a key, or a word that may say what keys are for.
+func kindOrKey(s string) error {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyz-") == "" && len(s) < 40 {
+		return nil
+	}
+	return keyID(s)
 }
 
 func keyPublic(c *cli.Context) error {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/secret"
 	"github.com/brevet-ca/brevet/server"
 )
@@ -25,6 +26,7 @@ var argumentTypes = map[string]func(string) error{
 	"[ISSUER]":          keyIdentifier,
 	"[" + rotated + "]": rotatable,
 	rotated:             rotatable,
+	"[KIND|ID]":         kindOrKey,
 }
 
 // flagTypes are the parsers of operators' flags that name something. Flags of brevet
@@ -41,6 +43,15 @@ var flagTypes = map[string]func(string) error{
 	"after":        entry,
 	"before":       later,
 	"limit":        limited,
+	"owner":        agents.CheckText,
+	"purpose":      agents.CheckText,
+	"label":        read(label),
+	"remove-label": func(k string) error { return agents.CheckLabel(k, "") },
+	"quota":        read(quota),
+	"ttl":          read(clock.ParseDuration),
+	"algorithm":    server.CheckAlgorithm,
+
+	"passphrase-file": descriptor,
 }
 
 // setting accepts what --clear can make empty.

@@ -74,15 +74,15 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err err
 	if now.IsZero() {
 		now = time.Now()
 	}
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
 	text, f, err := c.draft().File()
 	if err != nil {
 		return nil, err
 	}
 	algorithm, err := keys.ParseAlgorithm(c.Algorithm)
 	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(c.checkName(), c.checkLifetimes()); err != nil {
 		return nil, err
 	}
 	if _, err := agents.NewCredentialID(now); err != nil {
@@ -113,6 +113,25 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err err
 		err = durable.WriteFile(filepath.Join(c.Dir, config.Name), text) // under the store's lock, see sweep
 	}
 	return made, errors.Join(err, db.Close())
+}
+
+// Check refuses what no authority can have. It looks at nothing but c.
+func (c InitConfig) Check() error {
+	c = c.withDefaults()
+	_, _, err := c.draft().File()
+	if err == nil {
+		err = CheckAlgorithm(c.Algorithm)
+	}
+	if err == nil {
+		err = errors.Join(c.checkName(), c.checkLifetimes())
+	}
+	return err
+}
+
+// CheckAlgorithm refuses what is no algorithm of keys.
+func CheckAlgorithm(s string) error {
+	_, err := keys.ParseAlgorithm(s)
+	return err
 }
 
 func (c InitConfig) draft() config.Draft {
