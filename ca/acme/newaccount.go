@@ -55,15 +55,26 @@ func (s *Service) newAccount(r *request) (*answer, error) {
 	return a, err
 }
 
-// refuseDead refuses a dead account. If a new binding can open it again, a client
-// that only looks for it is told that it does not exist: clients that look first
-// (uacme) then send the binding.
-func (s *Service) refuseDead(r *request, a *account, dead error, existing bool) error {
+// refuseDead refuses a dead account. If a new binding can open it again, a client that may
+// be about to register is told that it does not exist: clients that look first (uacme) then
+// send the binding, and so do those that come with the account after the operator has made a
+// new binding (certmagic and so Caddy).
+func (s *Service) refuseDead(r *request, a *account, dead error, may bool) error {
 	err := s.Policy.Refuse(r.ctx, s.query(r, audit.ACMERequest), dead)
-	if p := asProblem(err); existing && p.Type == "unauthorized" && a.Status != statusDeactivated {
+	if p := asProblem(err); may && p.Type == "unauthorized" && a.Status != statusDeactivated {
 		return newProblem("accountDoesNotExist", "%s", p.Detail)
 	}
 	return err
+}
+
+// expected reports whether the agent of a request has a binding that it has not used.
+func (s *Service) expected(r *request) (yes bool, err error) {
+	err = s.DB.View(r.ctx, func(tx storage.Tx) error {
+		a, err := agents.Get(tx, r.account.Agent)
+		yes = a.Binding != nil && a.Usable(r.now) == nil
+		return err
+	})
+	return yes, err
 }
 
 // findAccount returns the account of the request's key (RFC 8555, section 7.3.1) and why

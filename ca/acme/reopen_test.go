@@ -46,3 +46,29 @@ func TestReopenedAccountHasNoOldOrders(t *testing.T) {
 		c.finalize(fresh, own).is(t, "finalizing a new one", "")
 	}
 }
+
+// TestExpectedClientIsToldToRegister: once the operator has made a new binding, a dead
+// account does not exist for its client, which then registers. Before that, and for an
+// account that its client deactivated (RFC 8555, section 7.3.6), it is unauthorized.
+func TestExpectedClientIsToldToRegister(t *testing.T) {
+	for reason, want := range map[agents.Reason]string{agents.Superseded: "accountDoesNotExist", agents.KeyCompromise: "accountDoesNotExist", -1: "unauthorized"} {
+		w := newWorld(t)
+		c := w.open("bot", agents.Change{})
+		if reason < 0 {
+			c.post(c.path(), `{"status":"deactivated"}`)
+		} else {
+			w.authority.Update(func(tx storage.Tx) error { return End(tx, strings.TrimPrefix(c.path(), "/acme/account/"), reason) })
+		}
+		c.post("/acme/new-order", orderOf("bot.example.internal")).is(t, reason.String()+", before", "unauthorized")
+		w.authority.Update(func(tx storage.Tx) error {
+			_, err := agents.Reenroll(tx, "bot", must(agents.NewEnrollment(w.now))(t), w.now)
+			return err
+		})
+		c.post("/acme/new-order", orderOf("bot.example.internal")).is(t, reason.String(), want)
+		w.authority.Update(func(tx storage.Tx) error {
+			_, err := agents.Suspend(tx, "bot", agents.PrivilegeWithdrawn, w.now)
+			return err
+		})
+		c.post("/acme/new-order", orderOf("bot.example.internal")).is(t, reason.String()+", suspended", "unauthorized")
+	}
+}

@@ -106,10 +106,14 @@ func (s *Service) identify(r *request, j *jws) error {
 		return err
 	}
 	r.claim = s.claimOf(r.account)
-	if policy.IsDenial(dead) {
-		return s.Policy.Refuse(r.ctx, s.query(r, audit.ACMERequest), dead)
+	if !policy.IsDenial(dead) {
+		return dead
 	}
-	return dead
+	expected, err := s.expected(r)
+	if err != nil {
+		return err
+	}
+	return s.refuseDead(r, r.account, dead, expected)
 }
 
 // update makes a change without an event of its own, if the account that signed may
