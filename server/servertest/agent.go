@@ -199,5 +199,6 @@ func (w *World) Events() []api.Event {
 		}
 	}
 	audittest.Check(w.t, recorded)
+	audittest.CheckPeers(w.t, recorded)
 	return all
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -76,6 +77,22 @@ func Check(t testing.TB, events []audit.Event) {
 		}
 		if d := e.Details; d != nil && d.Proof == "client_certificate" && d.Certificate == "" {
 			t.Errorf("event %d, %s, does not say which certificate proved it", e.Seq, e.Action)
+		}
+	}
+}
+
+// CheckPeers fails unless each event of what came over the network says from which address.
+func CheckPeers(t testing.TB, events []audit.Event) {
+	t.Helper()
+	for _, s := range audit.Actions() {
+		if !slices.Contains(s.Details, "peer") {
+			continue
+		}
+		for _, e := range events {
+			local := strings.HasPrefix(e.Actor, "uid=") || e.Actor == "system"
+			if e.Action == s.Action && !local && (e.Details == nil || e.Details.Peer == "") {
+				t.Errorf("event %d, %s by %s, does not say which address it came from", e.Seq, e.Action, e.Actor)
+			}
 		}
 	}
 }
