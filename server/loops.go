@@ -3,12 +3,14 @@ package server
 import (
 	"context"
 	"log/slog"
+	"net/url"
 	"runtime/pprof"
 	"sync"
 	"time"
 
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/limit"
+	"github.com/brevet-ca/brevet/server/sinks"
 )
 
 // A loop is work that goes on in the background.
@@ -36,6 +38,7 @@ func (s *Server) loops() []loop {
 		{"compromised", time.Minute, a.CA.RememberCompromised, "compromised keys could not be remembered; the records of their certificates stay, trying again in a minute", false},
 		{name: "segments", run: plain(a.CutLog)},
 		{"lists", 10 * time.Minute, a.CompleteLists, "lists of certificates of an earlier version could not be completed; trying again in 10m", false},
+		{name: "sinks", run: plain(s.sinks.Run)},
 		{name: "sweep", every: 5 * time.Minute, run: plain(newSweeper(s.db, s.clock, s.Log).run)},
 		{"refusals", time.Minute, func(ctx context.Context) error { return s.policy.Flush(ctx, s.clock.Now()) }, "refusals of the last minute are lost", true},
 		{"checkpoint", time.Minute, a.SaveCheckpoint, "the audit log's checkpoint could not be saved", true},
@@ -55,6 +58,12 @@ func plain(f func(context.Context)) func(context.Context) error {
 		f(ctx)
 		return nil
 	}
+}
+
+// from says whose events the sinks send.
+func (s *Server) from() sinks.From {
+	u, _ := url.Parse(s.file.Advertise) // which package config has checked
+	return sinks.From{TrustDomain: string(s.file.TrustDomain), Host: u.Hostname(), Version: s.Version}
 }
 
 // storeRelying stores the observations of relying parties if they are worth a commit. When

@@ -31,6 +31,7 @@ import (
 	"github.com/brevet-ca/brevet/server/limit"
 	"github.com/brevet-ca/brevet/server/operator"
 	"github.com/brevet-ca/brevet/server/relying"
+	"github.com/brevet-ca/brevet/server/sinks"
 	"github.com/brevet-ca/brevet/server/telemetry"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -84,6 +85,7 @@ type Server struct {
 	gate      limit.Gate
 	bodies    limit.Bodies
 	listeners []*limit.Listener // of Run
+	sinks     *sinks.Set
 	relying   *relying.Observer
 	lastUse   *agents.LastUse
 	ready     chan struct{}
@@ -154,6 +156,9 @@ func (s *Server) assemble(k keys.Source) error {
 	}
 	a := s.authority
 	s.lastUse = agents.NewLastUse(s.clock.Now)
+	if s.sinks, err = sinks.New(s.file.Audit.Sinks, s.from(), a.AuditLog(), s.Log); err != nil {
+		return err
+	}
 	s.gate = limit.Gate{Counters: admission.New(s.Now)}
 	s.gate.LastUse = s.lastUse
 	s.ocsp = ocsp.NewResponder(s.db, a.CA, a.CRL, s.clock, s.Log)

@@ -21,6 +21,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
+	"github.com/brevet-ca/brevet/server/sinks"
 	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
 
@@ -61,7 +62,8 @@ type File struct {
 		Bundle time.Duration // lifetime of the lists in the bundle, see crl.Publisher; 0 means its default
 	}
 	Audit struct {
-		Segment int64 // how many octets of events a segment of the log has
+		Segment int64          // how many octets of events a segment of the log has
+		Sinks   []sinks.Config // where the events of the audit log go
 	}
 	Tokens struct {
 		PostQuantum []string // audiences, see tokens.Config

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
+	"github.com/brevet-ca/brevet/server/sinks"
 )
 
 const leastFile = "trust_domain: example.internal\nadvertise: https://ca.example\n"
@@ -39,7 +41,12 @@ renew_grace: 48h
 limits: {tokens: 7, events: 1000000}
 tokens: {post_quantum: ["https://api.example", "urn:example:bank"]}
 health: {backup_age: 36h}
-audit: {segment: 64kB}
+audit:
+  segment: 64kB
+  sinks:
+    - {name: siem, syslog: "tls://[2001:db8::1]:6514", ca: /etc/brevet/logs.pem, certificate: /c.pem, key: /k.pem, format: cef, start: now}
+    - {name: archive, file: /var/log/brevet/audit.jsonl, max_size: 100MB}
+    - {name: hook, webhook: "https://hooks.example/x?y=z", secret_credential: brevet-hook, format: jsonl}
 `
 
 func TestParse(t *testing.T) {
@@ -59,6 +66,11 @@ func TestParse(t *testing.T) {
 	want.Limits = agents.Quotas{agents.QuotaCertificates: 5000, agents.QuotaTokens: 7, agents.QuotaOrders: 1000, agents.QuotaEvents: 1000000, agents.QuotaAssertions: 20000, agents.QuotaCompromised: 100}
 	want.Health.BackupAge = 36 * time.Hour
 	want.Tokens.PostQuantum = []string{"https://api.example", "urn:example:bank"}
+	want.Audit.Sinks = []sinks.Config{
+		{Name: "siem", Kind: sinks.Syslog, Target: "tls://[2001:db8::1]:6514", CA: "/etc/brevet/logs.pem", Certificate: "/c.pem", Key: "/k.pem", Format: sinks.CEF, Skip: true},
+		{Name: "archive", Kind: sinks.File, Target: "/var/log/brevet/audit.jsonl", MaxSize: 100_000_000, Keep: 10, Format: sinks.JSON},
+		{Name: "hook", Kind: sinks.Webhook, Target: "https://hooks.example/x?y=z", Credential: "brevet-hook", Format: sinks.JSON},
+	}
 	want.Keys.PassphraseFile, want.Log.Level, want.Log.JSON = "/etc/brevet/passphrase", slog.LevelWarn, true
 	if got, err := parse([]byte(fullFile)); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
@@ -82,6 +94,11 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: %+v, %v", from, got, err)
 		}
 	}
+}
+
+// sinkFile is a file with one sink.
+func sinkFile(sink string) string {
+	return leastFile + "audit:\n  sinks:\n    - {" + sink + "}\n"
 }
 
 // TestParseSaysWhere something is wrong, by line and column, and what.
@@ -145,6 +162,23 @@ func TestParseSaysWhere(t *testing.T) {
 		{"a window before the end", leastFile + "renew_grace: -1h\n", `3:1: invalid duration "-1h": use 90s, 5m, 12h or 30d`},
 		{"a loud log", leastFile + "log: {level: loud}\n", `3:7: level "loud": want debug, info, warn or error`},
 		{"a log in colour", leastFile + "log: {format: colour}\n", `3:7: format "colour": want json or text`},
+		{"a sink without a name", sinkFile("file: /x"), `5:7: name "": want`},
+		{"a sink's name", sinkFile("name: a b, file: /x"), `5:7: name "a b": want`},
+		{"two sinks of one name", sinkFile("name: a, file: /x") + "    - {name: a, file: /y}\n", `6:7: sink "a" comes twice`},
+		{"a sink to nowhere", sinkFile("name: a"), "5:7: want one of syslog, file and webhook"},
+		{"a sink to two places", sinkFile("name: a, file: /x, webhook: https://h"), "5:27: a sink has one of"},
+		{"a file by a relative path", sinkFile("name: a, file: x"), `5:7: file "x": want an absolute path`},
+		{"a syslog server by UDP", sinkFile("name: a, syslog: udp://h:514"), `5:7: syslog "udp://h:514": want tls://HOST:PORT or tcp://HOST:PORT`},
+		{"a syslog server without a port", sinkFile("name: a, syslog: tls://h"), `5:7: syslog "tls://h": want`},
+		{"a webhook by plain HTTP", sinkFile("name: a, webhook: http://h, secret_file: /x"), `5:7: webhook "http://h": want https://HOST/PATH`},
+		{"a webhook with a password", sinkFile("name: a, webhook: https://u:p@h, secret_file: /x"), `5:7: webhook`},
+		{"a webhook without a secret", sinkFile("name: a, webhook: https://h"), "5:7: a webhook needs one of secret_file and secret_credential"},
+		{"a webhook with its secret in the file", sinkFile("name: a, webhook: https://h, secret: whsec_x"), `5:37: unknown key "secret"`},
+		{"TLS for a file", sinkFile("name: a, file: /x, ca: /y"), "5:7: ca, certificate and key are for TLS, not for a file"},
+		{"a certificate without a key", sinkFile("name: a, syslog: tls://h:1, certificate: /y"), "5:7: certificate and key belong together"},
+		{"rotation for a webhook", sinkFile("name: a, webhook: https://h, secret_file: /x, keep: 3"), "5:7: max_size and keep are for a file"},
+		{"a size without a unit", sinkFile("name: a, file: /x, max_size: 100"), `5:27: size "100": want a number of kB, MB or GB`},
+		{"a format", sinkFile("name: a, file: /x, format: leef"), `5:27: format "leef": want jsonl or cef`},
 		{"a resolver's name", leastFile + "acme: {resolver: dns.example:53}\n", `3:8: resolver "dns.example:53": want the IP:PORT of a DNS server`},
 		{"a resolver without port", leastFile + "acme: {resolver: 127.0.0.1}\n", `3:8: resolver "127.0.0.1": want the IP:PORT`},
 		{"a resolver at no port", leastFile + "acme: {resolver: 127.0.0.1:0}\n", `3:8: resolver "127.0.0.1:0": want the IP:PORT`},
@@ -204,6 +238,9 @@ func FuzzParse(f *testing.F) {
 		if got.ListenMetrics != "" {
 			all["listen_metrics"] = got.ListenMetrics
 		}
+		if len(got.Audit.Sinks) > 0 {
+			all["audit"] = map[string]any{"segment": fmt.Sprintf("%dkB", got.Audit.Segment/1000), "sinks": sinkKeys(got.Audit.Sinks)}
+		}
 		written, err := yaml.Marshal(all)
 		if err != nil {
 			t.Fatal(err)
@@ -228,6 +265,19 @@ func crlKeys(bundle time.Duration) map[string]any {
 		return nil
 	}
 	return map[string]any{"bundle_lifetime": bundle.String()}
+}
+
+func sinkKeys(all []sinks.Config) (list []map[string]string) {
+	for _, c := range all {
+		keys := map[string]string{"name": c.Name, string(c.Kind): c.Target, "format": string(c.Format), "ca": c.CA, "certificate": c.Certificate, "key": c.Key,
+			"secret_file": c.Secret, "secret_credential": c.Credential, "start": map[bool]string{true: "now"}[c.Skip]}
+		if c.MaxSize > 0 {
+			keys["max_size"], keys["keep"] = fmt.Sprintf("%dkB", c.MaxSize/1000), fmt.Sprint(c.Keep)
+		}
+		maps.DeleteFunc(keys, func(_, value string) bool { return value == "" })
+		list = append(list, keys)
+	}
+	return list
 }
 
 // acmeKeys has the keys of c that are set.

@@ -89,10 +89,11 @@ func (f *File) readCRL(n *yaml.Node) error {
 	})
 }
 
-// readAudit reads how the audit log is kept.
+// readAudit reads how the audit log is kept, and where its events go.
 func (f *File) readAudit(n *yaml.Node) error {
 	return readMap(n, map[string]func(*yaml.Node) error{
 		"segment": parsed(&f.Audit.Segment, parseSegment),
+		"sinks":   f.readSinks,
 	})
 }
 

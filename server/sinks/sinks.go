@@ -1,0 +1,133 @@
+// Package sinks sends the events of the audit log to where an operator wants them: to a
+// syslog server (RFC 5424 over TCP or TLS, RFC 5425 and 6587), into a file that is
+// rotated, or to a webhook whose requests are signed.
+//
+// Each sink follows the log on its own, by [audit.Log.Follow], and keeps in the store the
+// position before which everything has arrived. So each event arrives at least once, in
+// order, and some arrive twice after a crash or a broken connection: their seq tells. A
+// sink that fails tries again, later and later. It holds one batch in memory and no
+// transaction, so it delays nothing else.
+//
+// Syslog has no answer that says that a message arrived. See syslogConn for what counts.
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// A Set is all sinks of an authority.
+type Set struct{ all []*follower }
+
+// From says whose events the sinks send.
+type From struct {
+	TrustDomain string
+	Host        string // under which the server is reached
+	Version     string // of the program
+}
+
+// New returns the sinks that brevet.yaml lists. It reads the files and secrets that they
+// need, so that a mistake there shows at the start.
+func New(configs []Config, from From, events audit.Log, log *slog.Logger) (*Set, error) {
+	var s Set
+	for _, c := range configs {
+		open, err := c.opener(from)
+		if err != nil {
+			return nil, fmt.Errorf("audit sink %s: %w", c.Name, err)
+		}
+		s.all = append(s.all, &follower{Config: c, open: open, events: events, log: log.With("sink", c.Name)})
+	}
+	return &s, nil
+}
+
+// opener returns what opens the way to the sink.
+func (c Config) opener(from From) (func(context.Context) (conn, error), error) {
+	switch c.Kind {
+	case Syslog:
+		return newSyslog(c, from)
+	case File:
+		return newFile(c, from), nil
+	case Webhook:
+		return newWebhook(c, from)
+	}
+	return nil, fmt.Errorf("unknown kind %q", c.Kind)
+}
+
+// Run sends events until ctx is done. Then it gives each sink a few seconds to finish.
+func (s *Set) Run(ctx context.Context) {
+	var wait sync.WaitGroup
+	for _, f := range s.all {
+		wait.Go(func() { f.run(ctx) })
+	}
+	wait.Wait()
+}
+
+// A Status says how far a sink is.
+type Status struct {
+	Name   string
+	Target string
+	Next   int64     // the events before this position have arrived
+	Behind int64     // how many have not
+	Oldest time.Time // when the first of those was recorded; zero if there is none
+	Error  string    // why the last try failed, if it did
+}
+
+// Names returns the names of the sinks.
+func (s *Set) Names() (names []string) {
+	for _, f := range s.all {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// Status says how far each sink is.
+func (s *Set) Status(ctx context.Context) (all []Status, err error) {
+	err = s.view(ctx, func(tx storage.Tx) error {
+		all = nil
+		for _, f := range s.all {
+			st, err := f.status(tx)
+			if err != nil {
+				return err
+			}
+			all = append(all, st)
+		}
+		return nil
+	})
+	return all, err
+}
+
+func (s *Set) view(ctx context.Context, f func(storage.Tx) error) error {
+	if len(s.all) == 0 {
+		return nil
+	}
+	return s.all[0].events.DB.View(ctx, f)
+}
+
+func (f *follower) status(tx storage.Tx) (Status, error) {
+	next, err := f.position(tx)
+	if err != nil {
+		return Status{}, err
+	}
+	size, err := audit.Size(tx)
+	if err != nil {
+		return Status{}, err
+	}
+	st := Status{Name: f.Name, Target: f.Target, Next: next, Behind: max(0, size-next), Error: f.failure()}
+	if st.Behind == 0 {
+		return st, nil
+	}
+	oldest, err := audit.Get(tx, next)
+	if sealed, ok := errors.AsType[*audit.SealedError](err); ok {
+		st.Oldest = sealed.Segment.Begin
+		return st, nil
+	}
+	st.Oldest = oldest.Time
+	return st, err
+}
