@@ -43,6 +43,8 @@ type authority struct {
 	used    map[string]bool      // jti of assertions
 	current map[string]crypto.PublicKey
 	life    time.Duration                                 // of certificates and tokens
+	grace   time.Duration                                 // for how long an expired certificate renews
+	late    []time.Time                                   // when one did
 	asked   []string                                      // the profile of each certificate asked for
 	instead map[string]http.HandlerFunc                   // by path, in place of the handler
 	alter   func(t *x509.Certificate, key *any) *signer   // before a certificate is signed; may give another signer
@@ -241,8 +243,31 @@ func (a *authority) presented(r *http.Request) string {
 	return a.live[string(cert.Raw)].agent
 }
 
+// renewedLate returns when expired certificates were renewed.
+func (a *authority) renewedLate() []time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.late)
+}
+
+// presentedLate is presented for an expired certificate that may renew.
+func (a *authority) presentedLate(r *http.Request) string {
+	if len(r.TLS.PeerCertificates) == 0 {
+		return ""
+	}
+	cert := r.TLS.PeerCertificates[0]
+	if !time.Now().Before(cert.NotAfter.Add(a.grace)) {
+		return ""
+	}
+	a.late = append(a.late, time.Now())
+	return a.live[string(cert.Raw)].agent
+}
+
 func (a *authority) serveCertificates(w http.ResponseWriter, r *http.Request, body []byte) {
 	agent := a.presented(r)
+	if agent == "" {
+		agent = a.presentedLate(r)
+	}
 	if agent == "" {
 		problem(401, "the client certificate cannot be used")(w, r)
 		return
@@ -300,7 +325,7 @@ func (a *authority) issue(w http.ResponseWriter, agent, csr string, life time.Du
 	a.current[agent] = req.PublicKey
 	doc := map[string]string{
 		"certificate": string(certificatesPEM(cert.Raw)), "chain": string(certificatesPEM(a.issuing.Cert.Raw)),
-		"not_after": cert.NotAfter.Format(time.RFC3339),
+		"not_after": cert.NotAfter.Format(time.RFC3339), "renew_until": cert.NotAfter.Add(a.grace).Format(time.RFC3339),
 	}
 	if a.answer != nil {
 		doc = a.answer(doc)

@@ -24,25 +24,26 @@ type asking struct {
 	Profile string `json:"profile,omitempty"`
 }
 
-// certify asks for a certificate at path, checks the answer and returns the new pair.
-func (e endpoint) certify(ctx context.Context, c *tls.Config, t *trust, path string, a asking, key crypto.Signer) (*pair, error) {
+// certify asks for a certificate at path, checks the answer and returns the new pair, and
+// for how long it may renew after its end, or nil if the authority does not say.
+func (e endpoint) certify(ctx context.Context, c *tls.Config, t *trust, path string, a asking, key crypto.Signer) (*pair, *seconds, error) {
 	body, err := json.Marshal(a)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	answer, err := e.as(t).post(ctx, c, path, "application/json", body)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	got, err := parseIssued(answer)
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer of %s: %w", e.url, err)
+		return nil, nil, fmt.Errorf("reading the answer of %s: %w", e.url, err)
 	}
 	p, err := got.check(key, t, time.Now())
 	if err != nil {
-		return nil, fmt.Errorf("checking the certificate from %s: %w", e.url, err)
+		return nil, nil, fmt.Errorf("checking the certificate from %s: %w", e.url, err)
 	}
-	return p, nil
+	return p, got.grace(), nil
 }
 
 // newRequest returns a PKCS #10 request (RFC 2986) in PEM. Its subject is
@@ -74,8 +75,20 @@ func names(c *x509.Certificate) []string {
 
 // issued is the authority's answer.
 type issued struct {
-	chain    []*x509.Certificate // from the agent's up
-	notAfter time.Time
+	chain      []*x509.Certificate // from the agent's up
+	notAfter   time.Time
+	renewUntil time.Time // zero if the authority does not say
+}
+
+// seconds is a time span in client.json.
+type seconds int64
+
+// grace returns for how long after its end the certificate may renew.
+func (i *issued) grace() *seconds {
+	if i.renewUntil.Before(i.notAfter) {
+		return nil
+	}
+	return new(seconds(i.renewUntil.Sub(i.notAfter) / time.Second))
 }
 
 // parseIssued reads an answer.
@@ -84,6 +97,7 @@ func parseIssued(body []byte) (*issued, error) {
 		Certificate string    `json:"certificate"`
 		Chain       string    `json:"chain"`
 		NotAfter    time.Time `json:"not_after"`
+		RenewUntil  time.Time `json:"renew_until"`
 	}
 	if err := json.Unmarshal(body, &doc); err != nil {
 		return nil, err
@@ -96,13 +110,13 @@ func parseIssued(body []byte) (*issued, error) {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
 	if strings.TrimSpace(doc.Chain) == "" {
-		return &issued{leaf, doc.NotAfter}, nil // the root issues itself
+		return &issued{leaf, doc.NotAfter, doc.RenewUntil}, nil // the root issues itself
 	}
 	above, err := parseCertificatesPEM([]byte(doc.Chain))
 	if err != nil {
 		return nil, fmt.Errorf("chain: %w", err)
 	}
-	return &issued{append(leaf, above...), doc.NotAfter}, nil
+	return &issued{append(leaf, above...), doc.NotAfter, doc.RenewUntil}, nil
 }
 
 // check makes sure that the certificate is for our key, was issued under a

@@ -16,7 +16,8 @@ import (
 //	key.pem      its private key (PKCS #8)
 //	roots.pem    the pinned roots
 //	client.json  the URL of the authority, whether hybrid signatures are required,
-//	             and the profile that renewals ask for
+//	             the profile that renewals ask for, and for how long an expired
+//	             certificate may renew
 //
 // A certificate and its key change together, though they are two files. First the
 // new key is written to key.pem.new. Then cert.pem is replaced, which makes the
@@ -47,12 +48,17 @@ type settings struct {
 	Server        string `json:"server"`
 	RequireHybrid bool   `json:"require_hybrid,omitempty"`
 	Profile       string `json:"profile,omitempty"` // none stands for the default one
+
+	// RenewGrace is for how long after its end a certificate may renew, as the authority last
+	// said.
+	RenewGrace *seconds `json:"renew_grace_seconds,omitempty"`
 }
 
 // A saved identity has the content of its directory.
 type saved struct {
 	server  string
 	profile string
+	grace   *seconds
 	trust   *trust
 	pair    *pair
 }

@@ -78,12 +78,12 @@ func (c EnrollConfig) enroll(ctx context.Context, e endpoint) (*Identity, error)
 	if err := d.prepare(text); err != nil {
 		return nil, fmt.Errorf("preparing %s: %w", d, err)
 	}
-	p, err := e.certify(ctx, t.config(), t, "/v1/enroll", asking{Token: c.Token.Reveal(), CSR: csr, Profile: c.Profile}, key)
+	p, grace, err := e.certify(ctx, t.config(), t, "/v1/enroll", asking{Token: c.Token.Reveal(), CSR: csr, Profile: c.Profile}, key)
 	if err != nil {
 		d.discard()
 		return nil, tokenHint(err)
 	}
-	s := saved{server: e.url, profile: c.Profile, trust: t, pair: p}
+	s := saved{server: e.url, profile: c.Profile, grace: grace, trust: t, pair: p}
 	if err := d.enroll(s); err != nil {
 		return nil, fmt.Errorf("the authority issued a certificate, but it could not be saved: %w; the token is used up: %w", err, ErrReenroll)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // ErrReenroll says that an identity cannot be renewed any more: its
-// certificate is expired or revoked, and a renewal needs one that is neither.
+// certificate is revoked, or expired so long ago that it does not renew.
 var ErrReenroll = errors.New("ask the operator for brevet agent reenroll, and enroll with the new token")
 
 // An Error is the authority's refusal: a problem (RFC 9457) or an OAuth error
@@ -27,6 +27,7 @@ type Error struct {
 	RetryAfter time.Duration // how long the authority asks to wait; 0 if it does not
 
 	server string
+	date   time.Time // the authority's clock; zero if the answer does not say
 }
 
 func (e *Error) Error() string {
@@ -57,6 +58,7 @@ func (e *Error) Error() string {
 // refusal reads an answer that is an error.
 func (e endpoint) refusal(resp *http.Response, body []byte, now time.Time) *Error {
 	refused := &Error{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), now), server: e.url}
+	refused.date, _ = http.ParseTime(resp.Header.Get("Date"))
 	var doc struct {
 		Title       string `json:"title"`
 		Detail      string `json:"detail"`

@@ -113,34 +113,138 @@ func TestRunWaitsAsAsked(t *testing.T) {
 	})
 }
 
-// TestRunEndsAtExpiry covers a long outage and, by the second Run, a machine
-// that slept until its certificate had expired.
-func TestRunEndsAtExpiry(t *testing.T) {
+// TestRunEndsWithTheWindow covers a long outage and, by the second Run, a machine
+// that slept until its certificate could not renew any more.
+func TestRunEndsWithTheWindow(t *testing.T) {
+	for _, grace := range []time.Duration{0, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			a := newPipedAuthority(t)
+			a.grace = grace
+			id := a.enroll(t, t.TempDir())
+			end := id.Certificate().NotAfter.Add(grace)
+			a.breakPath("/v1/certificates", problem(503, "later"))
+			var last time.Time
+			err := id.Run(t.Context(), func(error) { last = time.Now() })
+			if !errors.Is(err, ErrReenroll) || !strings.Contains(err.Error(), "could renew until "+end.Format(time.RFC3339)) {
+				t.Errorf("Run returned %v", err)
+			}
+			if late := time.Since(end); late < 0 || late > time.Second {
+				t.Errorf("Run returned %s after the end", late)
+			}
+			if left := end.Sub(last); left <= 0 || left > 4*time.Second {
+				t.Errorf("the last try was %s before the end", left)
+			}
+			a.breakPath("/v1/certificates", nil)
+			before := a.log.count("/v1/certificates")
+			if err := id.Run(t.Context(), nil); !errors.Is(err, ErrReenroll) || !strings.Contains(err.Error(), "expired at ") || a.log.count("/v1/certificates") != before+1 {
+				t.Errorf("Run with an expired certificate returned %v", err)
+			}
+			if _, err := id.Token(t.Context(), TokenRequest{}); err == nil || !strings.Contains(err.Error(), "must be renewed first") {
+				t.Errorf("Token with an expired certificate returned %v", err)
+			}
+		})
+	}
+}
+
+// TestRunSpreadsItsTries before the end of the window, also if the authority asks for long
+// waits.
+func TestRunSpreadsItsTries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newPipedAuthority(t)
+		a.grace = 10 * time.Minute
 		id := a.enroll(t, t.TempDir())
-		end := id.Certificate().NotAfter
+		end := id.Certificate().NotAfter.Add(a.grace)
 		a.breakPath("/v1/certificates", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Retry-After", "1000000")
 			problem(503, "later")(w, r)
 		})
-		reported := 0
-		err := id.Run(t.Context(), func(error) { reported++ })
-		if !errors.Is(err, ErrReenroll) || !strings.Contains(err.Error(), "expired at "+end.Format(time.RFC3339)) {
-			t.Errorf("Run returned %v", err)
-		}
-		if late := time.Since(end); late < 0 || late > time.Second || reported != 2 {
-			t.Errorf("Run returned %s after the expiry and %d reports", late, reported)
-		}
-		a.breakPath("/v1/certificates", nil)
-		before := a.log.count("/v1/certificates")
-		if err := id.Run(t.Context(), nil); !errors.Is(err, ErrReenroll) || a.log.count("/v1/certificates") != before {
-			t.Errorf("Run with an expired certificate returned %v", err)
-		}
-		if _, err := id.Token(t.Context(), TokenRequest{}); !errors.Is(err, ErrReenroll) {
-			t.Errorf("Token with an expired certificate returned %v", err)
+		var left []time.Duration
+		err := id.Run(t.Context(), func(error) { left = append(left, time.Until(end)) })
+		if !errors.Is(err, ErrReenroll) || len(left) < 5 || len(left) > 20 || left[len(left)-1] <= 0 {
+			t.Errorf("tries with %v left, %v", left, err)
 		}
 	})
+}
+
+// TestOutageLongerThanACertificate: the agent is back within one retry interval.
+func TestOutageLongerThanACertificate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newPipedAuthority(t)
+		a.grace = 24 * time.Hour
+		id := a.enroll(t, t.TempDir())
+		stop := start(t, id, nil)
+		a.breakPath("/v1/certificates", problem(503, "later"))
+		time.Sleep(20 * time.Hour)
+		a.breakPath("/v1/certificates", nil)
+		time.Sleep(maxRetry)
+		if !time.Now().Before(id.Certificate().NotAfter) || len(a.renewedLate()) != 1 {
+			t.Errorf("after the outage it has a certificate until %s", id.Certificate().NotAfter)
+		}
+		stop()
+	})
+}
+
+// TestClocksThatDisagree: a refusal by the authority's clock alone is not final.
+func TestClocksThatDisagree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newPipedAuthority(t)
+		a.grace = time.Hour
+		id := a.enroll(t, t.TempDir())
+		a.breakPath("/v1/certificates", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Date", time.Now().Add(48*time.Hour).UTC().Format(http.TimeFormat))
+			problem(401, "the client certificate cannot be used")(w, r)
+		})
+		var reported error
+		stop := start(t, id, func(err error) { reported = err })
+		time.Sleep(30 * time.Minute)
+		synctest.Wait()
+		if reported == nil || errors.Is(reported, ErrReenroll) || !strings.Contains(reported.Error(), "one of them is wrong") {
+			t.Errorf("reported is %v", reported)
+		}
+		a.breakPath("/v1/certificates", nil)
+		time.Sleep(maxRetry)
+		if !time.Now().Before(id.Certificate().NotAfter) {
+			t.Error("it is not back")
+		}
+		stop()
+	})
+}
+
+// TestLateStartsAreSpread: agents that start together after an outage do not come at once.
+func TestLateStartsAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newPipedAuthority(t)
+		a.grace = 24 * time.Hour
+		var ids []*Identity
+		for range 20 {
+			ids = append(ids, a.enroll(t, t.TempDir()))
+		}
+		time.Sleep(time.Hour)
+		begin := time.Now()
+		for _, id := range ids {
+			defer start(t, id, nil)()
+		}
+		time.Sleep(spread + time.Second)
+		late := a.renewedLate()
+		if len(late) != len(ids) || late[len(late)-1].Sub(begin) < spread/2 {
+			t.Errorf("%d are back since %s, at %v", len(late), begin, late)
+		}
+	})
+}
+
+// TestWindowIsNoted in the directory, where the next process finds it, and only if it is new.
+func TestWindowIsNoted(t *testing.T) {
+	a := newAuthority(t)
+	dir := t.TempDir()
+	id := a.enroll(t, dir)
+	if id.window() != 0 {
+		t.Errorf("the window is %s", id.window())
+	}
+	a.grace = 90 * time.Minute
+	check(t, id.Renew(t.Context()))
+	if again := a.load(t, dir); again.window() != 90*time.Minute {
+		t.Errorf("the window is %s", again.window())
+	}
 }
 
 func TestRunEndsWhenRevoked(t *testing.T) {

@@ -41,7 +41,7 @@ func (d directory) enroll(s saved) error {
 	for _, c := range s.trust.roots {
 		roots = append(roots, c.X509.Raw)
 	}
-	set, err := json.MarshalIndent(settings{Server: s.server, RequireHybrid: s.trust.hybrid, Profile: s.profile}, "", "  ")
+	set, err := json.MarshalIndent(settings{Server: s.server, RequireHybrid: s.trust.hybrid, Profile: s.profile, RenewGrace: s.grace}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -66,6 +66,20 @@ func (d directory) note(name string, value any) error {
 		return err
 	}
 	return d.write(settingsFile, append(text, '\n'))
+}
+
+// noteTerms notes a profile that is not "" and a window that is new. The caller holds the lock.
+func (d directory) noteTerms(profile string, grace *seconds) error {
+	if profile != "" {
+		if err := d.note("profile", profile); err != nil {
+			return err
+		}
+	}
+	set, err := d.settings()
+	if grace == nil || err != nil || set.RenewGrace != nil && *set.RenewGrace == *grace {
+		return nil // without client.json, the new pair is worth more than the window
+	}
+	return d.note("renew_grace_seconds", *grace)
 }
 
 // save replaces the pair. first, if set, runs before that under the same lock.

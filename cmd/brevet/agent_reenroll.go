@@ -14,8 +14,8 @@ func agentReenrollCommand() *cli.Command {
 		Usage:     "give an agent a new enrollment token and ACME key",
 		ArgsUsage: "NAME",
 		Description: `Makes a new one-time enrollment token and a new key for opening an ACME account,
-for an active agent whose machine lost its key or was down for longer than its
-certificate was valid. Both are shown once, can be used once, and expire after
+for an active agent whose machine lost its key or was down until its certificate could
+not be renewed any more. Both are shown once, can be used once, and expire after
 an hour. Earlier unused ones end now; the agent's credentials and accounts stay
 as they are.
 

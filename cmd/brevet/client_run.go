@@ -25,7 +25,8 @@ with mode 0600, and replaces the file as a whole. With --crl-file it keeps the C
 the authority's issuers and roots in that file, in PEM, for servers that load a file
 of CRLs: it asks each minute whether they have changed. It stops at SIGTERM or SIGINT with
 exit status 0. It stops with 1 when only a new enrollment helps: the agent was
-suspended, or the machine was off for longer than the certificate was valid.
+suspended, or the server or this machine was away until the certificate could not be
+renewed any more, usually a day after its end.
 
 After each change it runs the command in --exec by /bin/sh, for example to have a
 server load the new certificate. If the command fails, that is logged and nothing
