@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A Pace spreads over time what many ask for at once. Whoever comes too early gets a place in
-// a line: the moment at which it may come again. Places are not kept: who comes late
-// finds another.
+// A Pace spreads over time what many clients ask for at once. A client that comes too early
+// gets a place in a line: the moment at which it may come again. Places are not kept: a client
+// that comes late gets another.
 type Pace struct {
 	now func() time.Time
 
