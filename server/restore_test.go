@@ -45,8 +45,12 @@ func newHistory(t *testing.T) *history {
 	h := &history{World: servertest.New(t), t: t, agents: map[string]*servertest.Agent{}, registered: registrable(t), removed: registrable(t)}
 	dir := t.TempDir()
 	h.backup, h.export = filepath.Join(dir, "backup.db"), filepath.Join(dir, "export")
-	for _, name := range []string{"steady", "suspended", "resumed", "gone", "revoked", "owned", "labelled", "keyed"} {
+	for _, name := range []string{"steady", "suspended", "resumed", "gone", "revoked", "owned", "labelled", "keyed", "narrowed"} {
 		change := agents.Change{Owner: new("owner-" + name), Scopes: []string{"s"}, Audiences: []string{"https://api.example"}, Labels: map[string]string{"name": name}}
+		if name == "narrowed" {
+			change.Scopes, change.Audiences = []string{"s", "t"}, []string{"https://api.example", "https://other.example"}
+			change.DNS, change.IPs = []string{"a.example.com", "b.example.com"}, []string{"192.0.2.1", "192.0.2.2"}
+		}
 		if name == "keyed" {
 			change.Keys = []string{registration(t, h.registered), registration(t, h.removed)}
 		}
@@ -67,6 +71,10 @@ func newHistory(t *testing.T) *history {
 		only(c.RevokeCertificate(ctx, h.agents["revoked"].Serial(), "keyCompromise")),
 		only(c.Revoke(ctx, api.Selection{Owner: "owner-owned"})), only(c.Revoke(ctx, api.Selection{Labels: map[string]string{"name": "labelled"}})),
 		only(c.SetAgent(ctx, "keyed", api.Change{Keys: []string{registration(t, h.registered)}})),
+		only(c.SetAgent(ctx, "narrowed", api.Change{
+			Scopes: []string{"t", "u"}, Audiences: []string{"https://other.example"}, DNS: []string{"b.example.com"}, IPs: []string{}, Purpose: new("after the backup"),
+		})),
+		only(c.SetAgent(ctx, "narrowed", api.Change{Scopes: []string{"s", "t", "u"}})),
 		only(c.AddAgent(ctx, "new", api.Change{Owner: new("team")})),
 	)
 	if err != nil {
@@ -140,7 +148,7 @@ func (h *history) restore(c server.RestoreConfig) *server.Restored {
 // ended are those whose ends after the backup are applied again.
 var ended = []string{
 	"agent.suspend suspended", "agent.suspend resumed", "agent.resume resumed", "agent.decommission gone",
-	"certificate.revoke", "credential.revoke owner owner-owned", "credential.revoke label name=labelled", "agent.set keyed",
+	"certificate.revoke", "credential.revoke owner owner-owned", "credential.revoke label name=labelled", "agent.set keyed", "agent.set narrowed",
 }
 
 // wantApplied checks that all ends are applied again, and that they hold.
@@ -151,13 +159,17 @@ func (h *history) wantApplied(r *server.Restored) {
 	if !slices.Equal(r.Applied, want) || r.Unknown != "" || r.Known.IsZero() {
 		h.t.Errorf("applied again: %q, known until %s, %s; want %q", r.Applied, r.Known, r.Unknown, want)
 	}
-	if !slices.Equal(r.Forgotten, []string{"new"}) || r.Voided != 7 { // binding keys, mostly
+	if !slices.Equal(r.Forgotten, []string{"new"}) || r.Voided != 8 { // binding keys, mostly
 		h.t.Errorf("forgotten %q, %d enrollments void", r.Forgotten, r.Voided)
 	}
 	for name, state := range map[string]string{"suspended": "suspended", "resumed": "active", "gone": "decommissioned", "steady": "active"} {
 		if a, err := h.Admin.Agent(h.t.Context(), name); err != nil || a.State != state {
 			h.t.Errorf("%s: %+v, %v; want it %s", name, a, err, state)
 		}
+	}
+	a, err := h.Admin.Agent(h.t.Context(), "narrowed")
+	if got := fmt.Sprint(a.Scopes, a.Audiences, a.DNS, a.IPs); err != nil || got != "[t] [https://other.example] [b.example.com] []" {
+		h.t.Errorf("the agent from which something was taken away has %s, %v", got, err)
 	}
 	if a, err := h.Admin.Agent(h.t.Context(), "keyed"); err != nil || a.Keys != 1 {
 		h.t.Errorf("the agent whose key was removed: %+v, %v", a, err)
@@ -198,7 +210,7 @@ func TestRestoreCutsWhatTheBackupCannotKnow(t *testing.T) {
 			t.Errorf("%s renewed a certificate from before the restore", name)
 		}
 	}
-	want := []string{"invited", "keyed", "labelled", "owned", "resumed", "revoked", "steady", "used"}
+	want := []string{"invited", "keyed", "labelled", "narrowed", "owned", "resumed", "revoked", "steady", "used"}
 	if !slices.Equal(r.Reenroll, want) {
 		t.Errorf("to enroll again: %q, want %q", r.Reenroll, want)
 	}
@@ -237,7 +249,7 @@ func TestRestoreKeepsWhatTheBackupKnows(t *testing.T) {
 	h.wantApplied(r)
 	h.wantRefused()
 	for name, a := range h.agents {
-		lives := name == "steady" || name == "keyed"
+		lives := name == "steady" || name == "keyed" || name == "narrowed"
 		if got := a.Renew(); (got.Status == http.StatusOK) != lives {
 			t.Errorf("%s renews: %d %s", name, got.Status, got.Body)
 		}

@@ -19,7 +19,8 @@ func restoreCommand() *cli.Command {
 		Description: `Puts a backup in the place of the store in --dir, where brevet.yaml and the key
 files must be already. The server must not be running. FILE is checked first, as by
 brevet verify, with the same --key and --checkpoint; the store that was there is
-kept beside it under another name. Root may run this: the new store belongs to the
+kept beside it as brevet.db.before-restore. Before a second restore, move that file
+away (mv brevet.db.before-restore /safe/), or remove it. Root may run this: the new store belongs to the
 owner of --dir. FILE or the log may be - for standard input, which is copied to $TMPDIR
 for the time of the restore.
 
@@ -30,10 +31,11 @@ A backup does not know what came after it, so a restore
   - voids all unused enrollment tokens and ACME keys, since some may have been used.
   - refuses client assertions from before now, since some may have been used.
   - suspends, decommissions and revokes again what was suspended, decommissioned or
-    revoked after the backup, and removes the registered keys that were removed. It
-    reads the log of the store that was there for this, or an export in --log. If
-    there is neither, brevet status reports a problem until you have ended again
-    what must stay ended and say so with brevet restore --confirm.
+    revoked after the backup, and takes the scopes, audiences, names and registered
+    keys away that were taken away. It reads the log of the store that was there for
+    this, or an export in --log. If there is neither, brevet status reports a problem
+    until you have ended again what must stay ended and say so with brevet restore
+    --confirm.
 
 It copies the segments of the audit log that are in the directory segments beside
 FILE, unless they are in --dir, and names those that are in neither place.

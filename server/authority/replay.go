@@ -2,11 +2,8 @@ package authority
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +32,7 @@ var replayed = map[audit.Action]func(*replay, audit.Event) (bool, error){
 	audit.AgentSuspend:          (*replay).suspend,
 	audit.AgentResume:           (*replay).resume,
 	audit.AgentDecommission:     (*replay).decommission,
-	audit.AgentSet:              (*replay).dropKeys,
+	audit.AgentSet:              (*replay).takeAway,
 	audit.AgentAdd:              (*replay).note,
 	audit.CertificateRevoke:     (*replay).revoke,
 	audit.TokenRevoke:           (*replay).revoke,
@@ -97,23 +94,6 @@ func (r *replay) note(e audit.Event) (bool, error) {
 		r.forgotten = append(r.forgotten, e.Subject)
 	}
 	return false, nil
-}
-
-// dropKeys removes the registered keys that a change removed.
-func (r *replay) dropKeys(e audit.Event) (bool, error) {
-	if e.Details == nil {
-		return false, nil
-	}
-	i := slices.IndexFunc(e.Details.Change, func(c audit.FieldChange) bool { return c.Field == "keys" })
-	if i < 0 {
-		return false, nil
-	}
-	from, to := strings.Fields(e.Details.Change[i].From), strings.Fields(e.Details.Change[i].To)
-	return agents.DropKeys(r.tx, agents.Name(e.Subject), func(k agents.PublicKey) bool {
-		sum := sha256.Sum256(k)
-		thumbprint := hex.EncodeToString(sum[:])
-		return slices.Contains(from, thumbprint) && !slices.Contains(to, thumbprint)
-	}, e.Time)
 }
 
 // revoke ends one certificate or token.

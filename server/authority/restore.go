@@ -73,7 +73,7 @@ func Restore(ctx context.Context, c RestoreConfig, now time.Time) (*Restored, er
 	path := filepath.Join(c.Dir, config.Store)
 	kept := path + ".before-restore"
 	if _, err := os.Stat(kept); err == nil {
-		return nil, fmt.Errorf("%s is left from an earlier restore: remove it, or move it away", kept)
+		return nil, fmt.Errorf("%s is left from an earlier restore: move it away first: mv %[1]s %[1]s.1", kept)
 	}
 	r := restore{RestoreConfig: c, file: f, now: now, out: Restored{Checked: checked}}
 	// The replaced store is open until the end, so that no server starts meanwhile.

@@ -5,7 +5,8 @@
 // while a commit is under way share the next one, see [DB.Update].
 //
 // The file has a reserve of room for urgent transactions (see reserve): on a full disk
-// all other transactions fail first. Transactions that agents may make even then leave half of it.
+// all other transactions fail first. Transactions that agents may make even then leave
+// half of it.
 //
 // The package trusts the disk to keep what fsync reported as kept. It does not
 // trust the file it opens: bbolt panics on malformed pages, sometimes beyond recovery,

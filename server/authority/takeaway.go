@@ -1,0 +1,79 @@
+package authority
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// takeAway removes from an agent what a change removed.
+func (r *replay) takeAway(e audit.Event) (bool, error) {
+	if e.Details == nil {
+		return false, nil
+	}
+	narrower, err := r.narrow(e)
+	if err != nil {
+		return false, err
+	}
+	fewer, err := r.dropKeys(e)
+	return narrower || fewer, err
+}
+
+// narrow leaves an agent the scopes, audiences and names that it had after a change. Those
+// that it got later are not given back. The log shortens long lists: then it takes more
+// than was taken.
+func (r *replay) narrow(e audit.Event) (bool, error) {
+	a, err := agents.Get(r.tx, agents.Name(e.Subject))
+	if err != nil {
+		return false, err
+	}
+	var has [4][]string
+	for _, s := range a.Scopes {
+		has[0] = append(has[0], string(s))
+	}
+	has[1] = slices.Clone(a.Audiences)
+	for _, i := range a.Identifiers {
+		list := &has[2]
+		if i.Type != "dns" {
+			list = &has[3]
+		}
+		*list = append(*list, i.String())
+	}
+	var change agents.Change
+	into := [...]*[]string{&change.Scopes, &change.Audiences, &change.DNS, &change.IPs}
+	changed := false
+	for _, c := range e.Details.Change {
+		i := slices.Index([]string{"scopes", "audiences", "dns", "ips"}, c.Field)
+		if i < 0 {
+			continue
+		}
+		kept := strings.Fields(c.To)
+		left := slices.DeleteFunc(slices.Clone(has[i]), func(s string) bool { return !slices.Contains(kept, s) })
+		if len(left) < len(has[i]) {
+			*into[i], changed = append([]string{}, left...), true
+		}
+	}
+	if !changed {
+		return false, nil
+	}
+	_, err = agents.Set(r.tx, r.td, a.Name, change, e.Time)
+	return err == nil, err
+}
+
+// dropKeys removes the registered keys that a change removed.
+func (r *replay) dropKeys(e audit.Event) (bool, error) {
+	i := slices.IndexFunc(e.Details.Change, func(c audit.FieldChange) bool { return c.Field == "keys" })
+	if i < 0 {
+		return false, nil
+	}
+	from, to := strings.Fields(e.Details.Change[i].From), strings.Fields(e.Details.Change[i].To)
+	return agents.DropKeys(r.tx, agents.Name(e.Subject), func(k agents.PublicKey) bool {
+		sum := sha256.Sum256(k)
+		thumbprint := hex.EncodeToString(sum[:])
+		return slices.Contains(from, thumbprint) && !slices.Contains(to, thumbprint)
+	}, e.Time)
+}
