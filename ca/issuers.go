@@ -2,6 +2,7 @@ package ca
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -16,6 +17,9 @@ import (
 type issuers struct {
 	all   []*Issuer // the one that signs for agents first
 	https *Issuer   // that signs the authority's own certificate
+
+	// roots are the SHA-256 fingerprints of those that are published, in hexadecimal.
+	roots []string
 
 	// signing has the issuers for agents by their algorithm: the active issuer for
 	// its own, the profile-issuers for all others.
@@ -38,6 +42,10 @@ func (ca *CA) HTTPSIssuer() *Issuer { return ca.issuers.Load().https }
 // whose certificates may be alive: those that sign for some profiles or for the
 // authority itself, and those that were retired lately.
 func (ca *CA) Issuers() []*Issuer { return ca.issuers.Load().all }
+
+// RootFingerprints returns the SHA-256 fingerprints of the roots that are published, in
+// hexadecimal.
+func (ca *CA) RootFingerprints() []string { return ca.issuers.Load().roots }
 
 // IssuerOf returns the issuer that signs certificates of a profile now, or an error
 // that is [ErrNoIssuer].
@@ -100,7 +108,11 @@ func (c certified) signs() bool {
 func (ca *CA) Reload() error {
 	var issuing []certified
 	var https string
+	var roots []Root
 	err := ca.db.View(context.Background(), func(tx storage.Tx) (err error) {
+		if roots, err = PublishedRoots(tx); err != nil {
+			return err
+		}
 		issuing, https, err = ca.atWork(tx)
 		return err
 	})
@@ -116,6 +128,9 @@ func (ca *CA) Reload() error {
 		return err
 	}
 	loaded := issuers{signing: map[keys.Algorithm]*Issuer{}}
+	for _, r := range roots {
+		loaded.roots = append(loaded.roots, fmt.Sprintf("%x", sha256.Sum256(r.Certificate)))
+	}
 	for i, c := range issuing {
 		s, err := NewSigner(private[i])
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/storage"
@@ -41,15 +42,39 @@ func getAuthority(tx storage.Tx, id string) (Authority, error) {
 	return a, err
 }
 
+// CrossCertificates returns the DER cross-certificates that the published roots have made,
+// also those of roots that are withdrawn since, which are revoked.
+func CrossCertificates(tx storage.Tx) (all [][]byte, err error) {
+	roots, err := PublishedRoots(tx)
+	if err != nil {
+		return nil, err
+	}
+	above, _, err := Authorities(tx)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range above {
+		for c, err := range further.Scan(tx, a.ID+"/") {
+			if err != nil {
+				return nil, err
+			}
+			if slices.ContainsFunc(roots, func(r Root) bool { return r.ID == c.Root }) {
+				all = append(all, c.Certificate)
+			}
+		}
+	}
+	return all, nil
+}
+
 // WithdrawRoot ends the publication of a root. Other roots list their cross-certificates of
 // it as revoked.
-func WithdrawRoot(tx storage.Tx, id string, c agents.Cutoff) error {
+func WithdrawRoot(tx storage.Tx, id string, now time.Time) error {
 	a, err := getAuthority(tx, id)
 	if err != nil {
 		return err
 	}
-	a.Withdrawn = c.Date()
-	return errors.Join(authorities.Put(tx, id, a), agents.CutIssuer(tx, id, c))
+	a.Withdrawn = now
+	return errors.Join(authorities.Put(tx, id, a), agents.CutIssuer(tx, id, agents.Cutoff{At: now, Reason: agents.CessationOfOperation}))
 }
 
 // Authorities returns every root and issuing CA on record, with its first certificate.

@@ -67,6 +67,18 @@ func Roots(tx storage.Tx) ([]Root, error) {
 	return roots, nil
 }
 
+// Certifies reports whether a root with the key k certifies the issuers of a purpose. https
+// says that there is an https-root.
+func Certifies(k keys.Key, p keys.Purpose, https bool) bool {
+	switch k.Purpose {
+	case keys.Root:
+		return p != keys.HTTPSIssuer || !https || k.Algorithm.Classical()
+	case keys.HTTPSRoot:
+		return p == keys.HTTPSIssuer
+	}
+	return false
+}
+
 // Above returns the published roots of this authority that certify the issuers of a
 // purpose, the one that leads first. The https-issuers are certified by the https-roots
 // and by every other root that stock TLS clients know.
@@ -75,18 +87,11 @@ func Above(tx storage.Tx, p keys.Purpose) ([]Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	https := p == keys.HTTPSIssuer && slices.ContainsFunc(all, func(r Root) bool { return r.Key.Purpose == keys.HTTPSRoot })
+	https := slices.ContainsFunc(all, func(r Root) bool { return r.Key.Purpose == keys.HTTPSRoot })
 	var above []Root
 	for _, r := range all {
-		switch r.Key.Purpose {
-		case keys.Root:
-			if !https || r.Key.Algorithm.Classical() {
-				above = append(above, r)
-			}
-		case keys.HTTPSRoot:
-			if https {
-				above = append(above, r)
-			}
+		if Certifies(r.Key, p, https) {
+			above = append(above, r)
 		}
 	}
 	if len(above) == 0 {

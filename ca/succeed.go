@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/storage"
@@ -16,12 +17,16 @@ import (
 
 // A Succession is a new root that is about to come beside others.
 type Succession struct {
-	Key      keys.Key
-	Signer   Signer
-	Vouch    []Root      // published ones, with which it exchanges cross-certificates
-	Issuers  []Authority // which it certifies, too
-	Like     Root        // which its name and its lifetime are those of
-	Purposes int         // how many roots of its purpose there have been
+	Key     keys.Key
+	Signer  Signer
+	Vouch   []Root      // published ones, with which it exchanges cross-certificates
+	Issuers []Authority // which it certifies, too
+	Like    Root        // whose name and lifetime it has
+
+	// First is the key of an issuer that the new root certifies as the first one, or the zero
+	// Key. The roots in Vouch certify it, too.
+	First         keys.Key
+	FirstLifetime time.Duration
 }
 
 // Succeed makes the certificates of a new root: its own first, then those of the issuers
@@ -30,16 +35,20 @@ type Succession struct {
 // verified under either root.
 //
 // A cross-certificate proves to whoever trusts one root that the other belongs to the same
-// authority. It is no link of a path: its keyUsage has no keyCertSign, so a thief of the
-// old root's key gains nothing where only the new root is trusted.
-func (ca *CA) Succeed(s Succession) ([]Authority, error) {
+// authority. It cannot be part of a path: its keyUsage has no keyCertSign. So a thief of
+// the old root's key gains nothing where only the new root is trusted.
+func (ca *CA) Succeed(ctx context.Context, s Succession) ([]Authority, error) {
 	now := ca.clock.Now()
 	like, err := x509.ParseCertificate(s.Like.Certificate)
 	if err != nil {
 		return nil, err
 	}
 	lifetime := like.NotAfter.Sub(like.NotBefore) - caBackdate
-	root, err := newRoot(s.Key.Purpose, nameIn(like.Subject.CommonName), s.Purposes+1, s.Signer, lifetime, now)
+	before, err := ca.count(ctx, s.Key.Purpose)
+	if err != nil {
+		return nil, err
+	}
+	root, err := newRoot(s.Key.Purpose, nameIn(like.Subject.CommonName), before+1, s.Signer, lifetime, now)
 	if err != nil {
 		return nil, err
 	}
@@ -55,22 +64,59 @@ func (ca *CA) Succeed(s Succession) ([]Authority, error) {
 		}
 		made = append(made, c)
 	}
+	if s.First.ID != "" {
+		first, err := NewIssuing(nameIn(like.Subject.CommonName), s.First, self, s.FirstLifetime, now)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, first)
+	}
 	for _, old := range s.Vouch {
 		above, err := ca.Open(old)
 		if err != nil {
 			return nil, err
 		}
+		if s.First.ID != "" {
+			first, err := Recertify(made[len(made)-1], above, now)
+			if err != nil {
+				return nil, err
+			}
+			made = append(made, first)
+		}
 		newWithOld, err := CrossCertify(root, above, now)
 		if err != nil {
 			return nil, err
+		}
+		made = append(made, newWithOld)
+		if s.Key.Purpose != old.Key.Purpose {
+			continue // an https-root may not vouch for others
 		}
 		oldWithNew, err := CrossCertify(old.Authority, self, now)
 		if err != nil {
 			return nil, err
 		}
-		made = append(made, newWithOld, oldWithNew)
+		made = append(made, oldWithNew)
 	}
 	return made, nil
+}
+
+// count returns how many roots of a purpose there have been.
+func (ca *CA) count(ctx context.Context, p keys.Purpose) (n int, err error) {
+	err = ca.db.View(ctx, func(tx storage.Tx) error {
+		n = 0
+		roots, _, err := Authorities(tx)
+		for _, a := range roots {
+			cert, err := x509.ParseCertificate(a.Certificate)
+			if err != nil {
+				return err
+			}
+			if https := slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageServerAuth); https == (p == keys.HTTPSRoot) {
+				n++
+			}
+		}
+		return err
+	})
+	return n, err
 }
 
 // Recertify has another root sign a certificate for the key of an issuing CA. Name, use and
@@ -115,25 +161,33 @@ func again(a Authority, root *Issuer, usage byte, more []byte, now time.Time) (A
 	}, hex.EncodeToString(cert.X509.SubjectKeyId), root.ID)
 }
 
+// A Working CA is below a root.
+type Working struct {
+	Authority
+	Purpose keys.Purpose // of the issuer that it is, or that is below it
+}
+
 // AtWork returns the CAs below the roots whose certificates agents have or get, without
 // those whose keys are compromised.
 func (ca *CA) AtWork(ctx context.Context) (found []Working, err error) {
-	err = ca.db.View(ctx, func(tx storage.Tx) error {
-		found = nil
-		all, _, err := ca.atWork(tx)
-		for _, c := range all {
-			i := slices.IndexFunc(c.line, Authority.belowRoot)
-			if err := stopped(tx, c.key.ID); err == nil {
-				found = append(found, Working{c.line[i], c.key.Purpose})
-			}
-		}
+	err = ca.db.View(ctx, func(tx storage.Tx) (err error) {
+		found, err = ca.Working(tx)
 		return err
 	})
 	return found, err
 }
 
-// A Working CA is below a root.
-type Working struct {
-	Authority
-	Purpose keys.Purpose // of the issuer that it is, or that is below it
+// Working is AtWork in a transaction.
+func (ca *CA) Working(tx storage.Tx) (found []Working, err error) {
+	all, _, err := ca.atWork(tx)
+	for _, c := range all {
+		compromised, err := agents.IssuerCompromised(tx, c.key.ID)
+		if err != nil {
+			return nil, err
+		}
+		if i := slices.IndexFunc(c.line, Authority.belowRoot); !compromised {
+			found = append(found, Working{c.line[i], c.key.Purpose})
+		}
+	}
+	return found, err
 }

@@ -78,6 +78,7 @@ type issued struct {
 	chain      []*x509.Certificate // from the agent's up
 	notAfter   time.Time
 	renewUntil time.Time // zero if the authority does not say
+	roots      []string  // fingerprints of those that are published
 }
 
 // seconds is a time span in client.json.
@@ -98,6 +99,7 @@ func parseIssued(body []byte) (*issued, error) {
 		Chain       string    `json:"chain"`
 		NotAfter    time.Time `json:"not_after"`
 		RenewUntil  time.Time `json:"renew_until"`
+		Roots       []string  `json:"roots"`
 	}
 	if err := json.Unmarshal(body, &doc); err != nil {
 		return nil, err
@@ -110,13 +112,13 @@ func parseIssued(body []byte) (*issued, error) {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
 	if strings.TrimSpace(doc.Chain) == "" {
-		return &issued{leaf, doc.NotAfter, doc.RenewUntil}, nil // the root issues itself
+		return &issued{leaf, doc.NotAfter, doc.RenewUntil, doc.Roots}, nil // the root issues itself
 	}
 	above, err := parseCertificatesPEM([]byte(doc.Chain))
 	if err != nil {
 		return nil, fmt.Errorf("chain: %w", err)
 	}
-	return &issued{append(leaf, above...), doc.NotAfter, doc.RenewUntil}, nil
+	return &issued{append(leaf, above...), doc.NotAfter, doc.RenewUntil, doc.Roots}, nil
 }
 
 // check makes sure that the certificate is for our key, was issued under a
@@ -140,5 +142,6 @@ func (i *issued) check(key crypto.Signer, t *trust, now time.Time) (*pair, error
 	if name := leaf.Subject.CommonName; leaf.IsCA || name == "" || len(leaf.URIs) != 1 || !strings.HasSuffix(spiffeID(leaf), "/agent/"+name) {
 		return nil, errors.New("it does not name an agent")
 	}
+	p.roots = i.roots
 	return p, nil
 }

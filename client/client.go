@@ -8,8 +8,9 @@
 // same directory. [Identity.TLSConfig] and [TokenSource] follow by themselves.
 //
 // Keys never leave the machine, and each certificate has a new one. The agent
-// trusts only the root whose fingerprint it was given at the enrollment; to
-// trust a new root, it must enroll again. Not built: ACME, for which agents
+// trusts the root whose fingerprint it was given at the enrollment. If the authority
+// replaces its root, a renewal takes the new one, but only if a trusted root vouches for
+// it, and drops the old one when the new one says that it is withdrawn. Not built: ACME, for which agents
 // have certbot and similar clients, and DPoP.
 //
 // An identity may require that all signatures are hybrid, see
@@ -38,6 +39,7 @@ type Identity struct {
 	authority endpoint
 	trust     atomic.Pointer[trust]
 	renewing  sync.Mutex             // one renewal at a time
+	followed  []string               // fingerprints of the published roots that follow has looked into
 	chosen    atomic.Pointer[string] // the profile in client.json, as last read
 	current   atomic.Pointer[pair]
 }
@@ -75,6 +77,10 @@ func (id *Identity) String() string { return spiffeID(id.Certificate()) }
 // TLSConfig returns a configuration for clients and servers that presents the
 // current certificate in each handshake and trusts only the authority's root.
 // A server that wants to know its clients sets ClientAuth.
+//
+// A configuration trusts the roots that the identity trusts when it is made. If the
+// authority replaces its root, make a new one before the old root is withdrawn: a server
+// can do so for each connection, by GetConfigForClient.
 //
 // A connection keeps the certificate it began with. A program that sends
 // certificate-bound tokens (RFC 8705, section 3) over connections it keeps
@@ -129,6 +135,11 @@ func (id *Identity) adopt() *pair {
 	}
 	if id.current.CompareAndSwap(p, saved) {
 		close(p.replaced)
+		if t := id.trust.Load(); t != nil {
+			if roots, err := id.dir.trust(t.hybrid); err == nil { // the other process may have followed a new root
+				id.trust.CompareAndSwap(t, roots)
+			}
+		}
 	}
 	return id.current.Load()
 }

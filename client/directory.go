@@ -14,7 +14,7 @@ import (
 //
 //	cert.pem     the certificate, then its chain
 //	key.pem      its private key (PKCS #8)
-//	roots.pem    the pinned roots
+//	roots.pem    the trusted roots: the pinned ones, and those that took their place
 //	client.json  the URL of the authority, whether hybrid signatures are required,
 //	             the profile that renewals ask for, and for how long an expired
 //	             certificate may renew
@@ -81,6 +81,18 @@ func (d directory) load() (*saved, error) {
 	if s.server, err = parseServer(set.Server); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.path(settingsFile), err)
 	}
+	if s.trust, err = d.trust(set.RequireHybrid); err != nil {
+		return nil, err
+	}
+	s.pair, err = d.loadPair()
+	if errors.Is(err, errNoPair) {
+		err = fmt.Errorf("%s: %w: ask the operator for brevet agent reenroll, and enroll with the new token", d, err)
+	}
+	return &s, err
+}
+
+// trust reads the trusted roots.
+func (d directory) trust(hybrid bool) (*trust, error) {
 	text, err := d.read(rootsFile)
 	if err != nil {
 		return nil, err
@@ -89,14 +101,11 @@ func (d directory) load() (*saved, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.path(rootsFile), err)
 	}
-	if s.trust, err = newTrust(roots, set.RequireHybrid); err != nil {
+	t, err := newTrust(roots, hybrid)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.path(rootsFile), err)
 	}
-	s.pair, err = d.loadPair()
-	if errors.Is(err, errNoPair) {
-		err = fmt.Errorf("%s: %w: ask the operator for brevet agent reenroll, and enroll with the new token", d, err)
-	}
-	return &s, err
+	return t, nil
 }
 
 // settings reads client.json.

@@ -24,7 +24,7 @@ func (id *Identity) RequireHybrid(ctx context.Context) error {
 	if err := id.dir.locked(func() error { return id.dir.note("require_hybrid", true) }); err != nil {
 		return fmt.Errorf("requiring hybrid signatures: %w", err)
 	}
-	id.trust.Store(strict)
+	id.trust.Store(id.trust.Load().strict())
 	return nil
 }
 

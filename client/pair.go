@@ -20,6 +20,7 @@ type pair struct {
 	tls.Certificate               // Leaf is set
 	renewAt         time.Time     // when two thirds of its life are over, or a little before
 	replaced        chan struct{} // closed when another pair takes its place
+	roots           []string      // fingerprints of the roots that the authority published with it, if known
 }
 
 var errNotItsKey = errors.New("the key is not the certificate's")

@@ -54,6 +54,9 @@ func (id *Identity) renew(ctx context.Context, t *trust, profile string) error {
 	if err != nil {
 		return fmt.Errorf("the certificate of %s is renewed, but could not be saved: %w", next.agent(), err)
 	}
+	if err := id.follow(ctx, t, next.roots); err != nil {
+		return fmt.Errorf("the certificate of %s is renewed, but the authority's new roots could not be followed: %w", next.agent(), err)
+	}
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/storage/durable"
 )
 
@@ -37,17 +38,26 @@ func (d directory) discard() {
 
 // enroll saves a new identity.
 func (d directory) enroll(s saved) error {
-	var roots [][]byte
-	for _, c := range s.trust.roots {
-		roots = append(roots, c.X509.Raw)
-	}
 	set, err := json.MarshalIndent(settings{Server: s.server, RequireHybrid: s.trust.hybrid, Profile: s.profile, RenewGrace: s.grace}, "", "  ")
 	if err != nil {
 		return err
 	}
 	return d.save(s.pair, func() error {
-		return errors.Join(d.write(rootsFile, certificatesPEM(roots...)), d.write(settingsFile, append(set, '\n')))
+		return errors.Join(d.writeRoots(s.trust.roots), d.write(settingsFile, append(set, '\n')))
 	})
+}
+
+// saveRoots replaces the trusted roots.
+func (d directory) saveRoots(roots []*pkix.Certificate) error {
+	return d.locked(func() error { return d.writeRoots(roots) })
+}
+
+func (d directory) writeRoots(roots []*pkix.Certificate) error {
+	var certs [][]byte
+	for _, c := range roots {
+		certs = append(certs, c.X509.Raw)
+	}
+	return d.write(rootsFile, certificatesPEM(certs...))
 }
 
 // note changes one of the settings in client.json. It keeps the

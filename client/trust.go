@@ -1,6 +1,8 @@
 package client
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -86,10 +88,26 @@ func (t *trust) checkIssuer(ctx context.Context, e endpoint) error {
 	if err != nil {
 		return fmt.Errorf("%s/chain.pem: %w", e.url, err)
 	}
-	if err := t.verify(chain, "", time.Now(), x509.ExtKeyUsageAny); err != nil {
+	if err := t.verifyIssuer(chain, time.Now()); err != nil {
 		return fmt.Errorf("no pinned root vouches for the issuer of agents' certificates: %w; give the fingerprints of all roots that brevet init and brevet status print", err)
 	}
 	return nil
+}
+
+// verifyIssuer checks that one of the certificates for the issuer's key leads to a pinned
+// root: there is one by each root.
+func (t *trust) verifyIssuer(chain []*x509.Certificate, now time.Time) (err error) {
+	for i, c := range chain {
+		if !bytes.Equal(c.RawSubjectPublicKeyInfo, chain[0].RawSubjectPublicKeyInfo) {
+			continue
+		}
+		err2 := t.verify(slices.Concat(chain[i:], chain[:i]), "", now, x509.ExtKeyUsageAny)
+		if err2 == nil {
+			return nil
+		}
+		err = cmp.Or(err, err2)
+	}
+	return err
 }
 
 // verify checks that the first certificate of chain leads to a pinned root. It

@@ -36,6 +36,9 @@ func (p *Publisher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", c.ThisUpdate, bytes.NewReader(c.DER))
 }
 
+// RootLists returns the lists of the roots that are not withdrawn.
+func (p *Publisher) RootLists() []*CRL { return rootLists(p.Roots()) }
+
 // rootLists returns the lists that these roots have published.
 func rootLists(roots []RootState) (all []*CRL) {
 	for _, r := range roots {

@@ -44,6 +44,7 @@ func (s *Server) agentHandler() http.Handler {
 	limited, mux := s.gate.Handler, http.NewServeMux()
 	certs := certificates{s.authority, s.Log}
 	openly(mux, "/roots.pem", certs.roots)
+	openly(mux, "/roots/cross.pem", certs.cross)
 	openly(mux, "/chain.pem", certs.chain)
 	openly(mux, crl.BundlePath, s.authority.CRL.ServeBundle)
 	mux.Handle("POST "+enroll.Path, limited(http.HandlerFunc(s.enroll.ServeEnroll)))

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bytes"
+	"encoding/pem"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -28,7 +30,25 @@ func (c certificates) roots(w http.ResponseWriter, r *http.Request) {
 	servePEM(w, p.Roots)
 }
 
-// chain serves the active issuer's certificate and those above it.
+// cross serves what shows whoever trusts one root that the others are this authority's,
+// too: cross-certificates, and the CRLs of the roots. Those that trust the old root learn
+// of a new one by it, and those that trust both learn that the old one is withdrawn.
+func (c certificates) cross(w http.ResponseWriter, r *http.Request) {
+	p, err := c.authority.Published(r.Context())
+	if err != nil {
+		c.unreadable(w, r, err)
+		return
+	}
+	text := bytes.NewBuffer(ca.PEM(p.Cross...))
+	for _, l := range c.authority.CRL.RootLists() {
+		pem.Encode(text, &pem.Block{Type: "X509 CRL", Bytes: l.DER})
+	}
+	w.Header().Set("Content-Type", "application/x-pem-file")
+	w.Header().Set("Cache-Control", "public, no-cache")
+	w.Write(text.Bytes())
+}
+
+// chain serves the active issuer's certificates and those above it.
 func (c certificates) chain(w http.ResponseWriter, _ *http.Request) {
 	servePEM(w, c.authority.CA.Issuer().Chain)
 }

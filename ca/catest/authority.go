@@ -113,7 +113,7 @@ func (a *Authority) Rotate(p keys.Purpose, algorithm keys.Algorithm, lifetime ti
 func (a *Authority) Succeed(algorithm keys.Algorithm) (key keys.Key, root *x509.Certificate) {
 	a.T.Helper()
 	key, signer := a.Generate(keys.Root, algorithm)
-	s := ca.Succession{Key: key, Signer: signer, Purposes: 1}
+	s := ca.Succession{Key: key, Signer: signer}
 	a.View(func(tx storage.Tx) error {
 		roots, err := ca.PublishedRoots(tx)
 		s.Vouch, s.Like = roots, roots[0]
@@ -124,7 +124,7 @@ func (a *Authority) Succeed(algorithm keys.Algorithm) (key keys.Key, root *x509.
 	for _, w := range working {
 		s.Issuers = append(s.Issuers, w.Authority)
 	}
-	made, err := a.CA.Succeed(s)
+	made, err := a.CA.Succeed(context.Background(), s)
 	a.check(err)
 	a.Update(func(tx storage.Tx) error {
 		_, err := purposes.Record(tx, key, keys.StateNext, a.Now())
@@ -145,7 +145,7 @@ func (a *Authority) Withdraw(next keys.Key) {
 	a.Update(func(tx storage.Tx) error {
 		_, err := purposes.PromoteEarly(tx, next.ID, a.Now())
 		old := hex.EncodeToString(a.Root.SubjectKeyId)
-		return errors.Join(err, ca.WithdrawRoot(tx, old, agents.Cutoff{At: a.Now(), Reason: agents.CessationOfOperation}))
+		return errors.Join(err, ca.WithdrawRoot(tx, old, a.Now()))
 	})
 	a.check(a.CA.Reload())
 }

@@ -74,7 +74,7 @@ func (s *Service) ServeEnroll(w http.ResponseWriter, r *http.Request) {
 	if s.Enrolled != nil {
 		s.Enrolled(r, issued.Agent)
 	}
-	answer(w, issued)
+	s.answer(w, issued)
 }
 
 func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, error) {
@@ -133,11 +133,14 @@ func (s *Service) refuse(ctx context.Context, who policy.Principal, agent agents
 // An issued certificate is the answer of both endpoints.
 type issued struct {
 	Certificate string    `json:"certificate"` // PEM
-	Chain       string    `json:"chain"`       // PEM, from the issuer upwards, without the root
+	Chain       string    `json:"chain"`       // PEM, from the issuer upwards, without the roots
 	NotAfter    time.Time `json:"not_after"`
 	RenewUntil  time.Time `json:"renew_until"` // when it cannot renew any more; not_after if nothing renews after its end
+	Roots       []string  `json:"roots"`       // SHA-256 fingerprints of the roots in /roots.pem
 }
 
-func answer(w http.ResponseWriter, i *ca.Issued) {
-	writeJSON(w, issued{Certificate: string(ca.PEM(i.DER)), Chain: string(ca.PEM(i.Issuer.Chain...)), NotAfter: i.ID.Expires(), RenewUntil: i.RenewUntil})
+func (s *Service) answer(w http.ResponseWriter, i *ca.Issued) {
+	writeJSON(w, issued{
+		Certificate: string(ca.PEM(i.DER)), Chain: string(ca.PEM(i.Issuer.Chain...)), NotAfter: i.ID.Expires(), RenewUntil: i.RenewUntil, Roots: s.CA.RootFingerprints(),
+	})
 }

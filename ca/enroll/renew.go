@@ -21,7 +21,7 @@ func (s *Service) ServeCertificates(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, err)
 		return
 	}
-	answer(w, issued)
+	s.answer(w, issued)
 }
 
 func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, error) {

@@ -25,7 +25,7 @@ func TestCompletion(t *testing.T) {
 		"revoke --reason key":            "keyCompromise",
 		"agent list --state s":           "suspended",
 		"cert list --state ":             "active revoked expired",
-		"key rotate ":                    "issuer profile-issuer https-issuer tokens tokens-pq audit",
+		"key rotate ":                    "root issuer profile-issuer https-root https-issuer tokens tokens-pq audit",
 		"completion z":                   "zsh",
 		"--j":                            "--json",
 		"agent list --json --j":          "",
@@ -74,7 +74,7 @@ try brevet --dir = /x key rotate ""
 try brevet verify ""`)
 	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "BREVET_DIR="+bin, "GORACE=atexit_sleep_ms=0")
 	out, err := cmd.CombinedOutput()
-	want := "complete -o default -F _brevet brevet\nagent\nshow set suspend\nsuperseded\nissuer profile-issuer https-issuer tokens tokens-pq audit\n\n"
+	want := "complete -o default -F _brevet brevet\nagent\nshow set suspend\nsuperseded\nroot issuer profile-issuer https-root https-issuer tokens tokens-pq audit\n\n"
 	if err != nil || string(out) != want {
 		t.Errorf("got\n%s%v; want\n%s", out, err, want)
 	}

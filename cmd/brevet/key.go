@@ -13,7 +13,7 @@ func keyCommand() *cli.Command {
 	return &cli.Command{
 		Name:     "key",
 		Category: aboutLog,
-		Usage:    "list, rotate and destroy the authority's signing keys",
+		Usage:    "list, rotate, withdraw and destroy the authority's signing keys",
 		Description: `The authority has a key for each thing that it signs: root (the issuers'
 certificates), issuer (agents' certificates, CRLs and OCSP), profile-issuer (the same
 for profiles that have an algorithm of their own), tokens (access tokens), tokens-pq
@@ -27,8 +27,9 @@ never leave their files.`,
 				Usage: "list signing keys",
 				Description: `Lists the keys: active ones sign, next ones are published and will sign, retired ones
 verify what they signed. What compromised ones signed is dead. Of destroyed ones there
-is only the public half. A CA key also has the date at which its certificate expires.
---json has the public keys, too, in PEM; so has brevet key public.
+is only the public half. Withdrawn roots are not published any more. A CA key also has
+the date at which its certificate expires. --json has the public keys, too, in PEM; so
+has brevet key public.
 
 Example:
   $ brevet key list`,
@@ -63,15 +64,25 @@ nothing more, and brevet status says so until you put the root's file back and r
 brevet key rotate issuer. Its HTTPS certificate then ends within the hour.
 
 Rotate the issuer before its certificate expires (brevet status), and the
-https-issuer and profile-issuers if there are any. The root cannot be rotated:
-agents trust it by its fingerprint, so a new one is a new authority.
+https-issuer and profile-issuers if there are any.
 
---algorithm makes an issuer of another algorithm (those of brevet init) under the
-present root. A chain is as strong as its weakest signature: a composite issuer
-under a classical root is only a beginning, and a classical one under a composite
-root is no way back. If stock TLS clients cannot verify the signatures of the new
-issuer, an https-issuer is made as well. Agents and relying parties whose verifier
-does not know the algorithm refuse its certificates.
+A new root comes beside the old one, for all who trust the old one must first learn of
+it. Both are at /roots.pem, and both certify the issuers, so whoever trusts one of them
+can verify every certificate. The roots vouch for each other: brevet client takes the
+new one at its next renewal; give the new roots.pem to all others. The chains that are
+sent begin with the certificate by the old root, and after --now with that by the new
+one, for software that tries only the first. brevet key withdraw ends the old root.
+The key file of the old root must be in --dir for the rotation. With --compromised
+there is no such time: the old root is withdrawn at once and vouches for nobody. Agents
+must enroll again with the new fingerprint (brevet agent reenroll).
+
+--algorithm makes a root of another algorithm, or an issuer of another one (those of
+brevet init) under the present root. If stock TLS clients cannot verify the
+signatures of the new root, an https-root is made as well. A chain is as strong as its
+weakest signature: a composite issuer under a classical root is only a beginning,
+and a classical one under a composite root is no way back. If stock TLS clients cannot
+verify the signatures of the new issuer, an https-issuer is made as well. Agents and
+relying parties whose verifier does not know the algorithm refuse its certificates.
 
 A profile in brevet.yaml may have an algorithm of its own:
 
@@ -107,20 +118,22 @@ The new key is in a new file in --dir: copy it to where you keep the others.
 
 Examples:
   $ brevet key rotate issuer
+  $ brevet key rotate root
   $ brevet key rotate tokens --compromised
   $ brevet key rotate --algorithm mldsa65 --dry-run
   $ brevet key rotate issuer --algorithm ecdsa-p256+mldsa65
   $ brevet key rotate profile-issuer --algorithm mldsa65-ecdsa-p256-sha512
   $ brevet key rotate tokens-pq --algorithm mldsa65`,
 				Flags: []cli.Flag{
-					text("algorithm", "`ALGORITHM` of the new key, if it is an issuer's or signs tokens"),
+					text("algorithm", "`ALGORITHM` of the new key, if it is a CA's or signs tokens"),
 					&cli.BoolFlag{Name: "compromised", Usage: "the old key is stolen: end all that it signed, and destroy it"},
-					&cli.BoolFlag{Name: "now", Usage: "let a key for tokens sign at once, before relying parties know it"},
+					&cli.BoolFlag{Name: "now", Usage: "let a key for tokens sign, or a new root lead, at once, before relying parties know it"},
 					&cli.BoolFlag{Name: "dry-run", Aliases: []string{"rehearse"}, Usage: "say what the rotation would do and which relying parties would break; change nothing"},
 				},
 				Action: keyRotate,
 			},
 			keyCancelCommand(),
+			keyWithdrawCommand(),
 			{
 				Name:      "destroy",
 				Usage:     "destroy the private half of a retired key",
@@ -130,10 +143,11 @@ when nothing that the key signed is alive any more: a token key an hour after it
 rotation, an issuer when its last certificate has ended and left the CRL. The file of
 the audit log's key goes as well; its public half stays, to verify old checkpoints.
 
-ID is a key identifier, as brevet key list shows. While something that the key signed
-is alive, the command is refused, because the key still signs its issuer's CRL. If a
-retired key was stolen, give --compromised: all that it signed is dead for good, and
-an issuer is revoked by the root's CRL, as with brevet key rotate --compromised.
+ID is a key identifier, as brevet key list shows. A root must be withdrawn first. While
+something that the key signed is alive, the command is refused, because the key still
+signs its issuer's CRL. If a retired key was stolen, give --compromised: all that it
+signed is dead for good, and an issuer is revoked by the root's CRL, as with brevet key
+rotate --compromised.
 
 A backup from before the rotation can be restored only with the file of the key that was
 active then. Keep copies of key files for as long as you keep such backups.
@@ -198,6 +212,8 @@ func keyList(c *cli.Context) error {
 			switch {
 			case k.Compromised:
 				state = "compromised"
+			case !k.Withdrawn.IsZero():
+				state = "withdrawn"
 			case !k.Destroyed.IsZero():
 				state = "destroyed"
 			}
@@ -241,9 +257,12 @@ func keyRotate(c *cli.Context) error {
 			p.line("%s", strings.Join(k.Remarks, " "))
 			return
 		}
-		if k.SignsFrom.IsZero() {
+		switch {
+		case k.State == "next" && k.SignsFrom.IsZero():
+			p.line("The %s key %s (%s) is published beside the old one.", k.Purpose, k.ID, k.Algorithm)
+		case k.SignsFrom.IsZero():
 			p.line("The %s key is now %s (%s).", k.Purpose, k.ID, k.Algorithm)
-		} else {
+		default:
 			p.line("The %s key %s (%s) is published, and signs from %s on.", k.Purpose, k.ID, k.Algorithm, p.end(k.SignsFrom))
 		}
 		p.line("Its file in the authority's directory is in no earlier copy of the keys: copy it, too.")

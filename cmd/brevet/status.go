@@ -108,10 +108,12 @@ func (p *page) status(st api.Status) {
 	t.pair("Issuer until", p.end(st.IssuerExpires))
 	t.pair("Root until", p.end(st.RootExpires))
 	t.pair("Root CRL until", orDash(p.end(st.RootCRLExpires)))
-	whose := "Root SHA-256"
 	for _, fingerprint := range st.RootFingerprint {
+		whose := "Root SHA-256"
+		if slices.Contains(st.HTTPSRoots, fingerprint) {
+			whose = "HTTPS root SHA-256"
+		}
 		t.pair(whose, fingerprint)
-		whose = "HTTPS root SHA-256" // the second, if there is one
 	}
 	p.table(t)
 }

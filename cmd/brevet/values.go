@@ -73,14 +73,10 @@ func scope(s string) error {
 
 // rotatable accepts the keys that can be rotated.
 func rotatable(s string) error {
-	switch names := server.Rotated(); {
-	case slices.Contains(names, s):
-		return nil
-	case s == "root" || s == "https-root":
-		return fmt.Errorf("the %s cannot be rotated: everybody trusts it by its fingerprint, so a new root is a new authority: brevet init in another --dir", s)
-	default:
+	if names := server.Rotated(); !slices.Contains(names, s) {
 		return fmt.Errorf("invalid key %.80q: want %s", s, orList(names))
 	}
+	return nil
 }
 
 // keyIdentifier accepts the identifier of a CA's key.

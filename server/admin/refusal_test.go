@@ -161,7 +161,8 @@ func TestSelectionsThatAreRefused(t *testing.T) {
 	w.refused("the authority by its owner", 409, "the authority itself", "credential.revoke", "owner brevet itself", revoke(api.Selection{Owner: "brevet itself"}))
 
 	w.refused("the list of an unknown issuer", 404, `CRL of issuer "00"`, "", "", func() error { return only(c.CRL(ctx, "00")) })
-	w.refused("a new root", 400, "a new root is a new authority", "key.rotate", "root", func() error { return only(c.RotateKey(ctx, "root")) })
+	w.refused("a new https-root", 400, "this authority has no https-root key", "key.announce", "https-root", func() error { return only(c.RotateKey(ctx, "https-root")) })
+	w.refused("an end of what is no root", 404, "not found", "", "", func() error { return only(c.WithdrawKey(ctx, "00")) })
 	w.refused("a key for what is none", 400, "want one of root, issuer,", "", "", func() error { return only(c.RotateKey(ctx, "ssh")) })
 	w.refused("the proof of no entry", 404, "not found", "", "", func() error { return only(c.Prove(ctx, 1_000_000)) })
 	w.refused("the proof before the first", 400, `invalid entry "-1"`, "", "", func() error { return only(c.Prove(ctx, -1)) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -60,8 +61,12 @@ func (a *Authority) discard(ctx context.Context, q policy.Query, k keys.Key, com
 	err = a.Policy.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		done := policy.Done{Reasons: []string{"key " + k.ID}}
 		switch {
-		case spec.Rotation == keys.Never:
-			return done, fmt.Errorf("%w: a root is not destroyed by brevet: move its file away", agents.ErrTransition)
+		case spec.Rotation == keys.Overlap && compromised:
+			return done, fmt.Errorf("%w: the end of a stolen %s is brevet key rotate %[2]s --compromised", agents.ErrTransition, k.Purpose)
+		case spec.Rotation == keys.Overlap:
+			if err := withdrawn(tx, k); err != nil {
+				return done, err
+			}
 		case compromised:
 			if err := destroyable(k); err != nil {
 				return done, fmt.Errorf("%w; brevet key rotate %s --compromised ends it", err, k.Purpose)
@@ -89,6 +94,15 @@ func destroyable(k keys.Key) error {
 		return fmt.Errorf("%w: the %s key %s is %s, and only a %s key can be destroyed", agents.ErrTransition, k.Purpose, k.ID, k.State, keys.StateRetired)
 	}
 	return nil
+}
+
+// withdrawn returns an error if a root is not.
+func withdrawn(tx storage.Tx, k keys.Key) error {
+	roots, err := ca.PublishedRoots(tx)
+	if err == nil && slices.ContainsFunc(roots, func(r ca.Root) bool { return r.ID == k.ID }) {
+		err = fmt.Errorf("%w: the %s %s is published: brevet key withdraw %[3]s comes first", agents.ErrTransition, k.Purpose, k.ID)
+	}
+	return err
 }
 
 // spent returns an error if something that a retired key signed may be alive.
@@ -138,7 +152,7 @@ func (a *Authority) DestroySpent(ctx context.Context) error {
 	var found []keys.Key
 	err := a.DB.View(ctx, func(tx storage.Tx) error {
 		found = nil
-		all, err := Purposes().With(func(s keys.PurposeSpec) bool { return s.Rotation != keys.Never }).List(tx)
+		all, err := Purposes().With(func(s keys.PurposeSpec) bool { return s.Rotation != keys.Overlap }).List(tx)
 		for _, k := range all {
 			if k.State != keys.StateRetired || !k.Destroyed.IsZero() {
 				continue

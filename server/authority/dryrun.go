@@ -21,11 +21,14 @@ import (
 // certificates, lists and tokens would become, which it tries out with keys that it
 // then forgets, and which relying parties of late would break.
 func (a *Authority) DryRun(ctx context.Context, p keys.Purpose, alg keys.Algorithm) (api.DryRun, error) {
-	plan, err := a.plan(ctx, p, alg)
+	spec, err := Purposes().Of(p)
+	if err == nil && spec.Rotation == keys.Overlap {
+		err = fmt.Errorf("%w purpose: a new root comes beside the old one, and nobody needs it until brevet key withdraw; there is nothing to try out", agents.ErrInvalid)
+	}
 	if err != nil {
 		return api.DryRun{}, err
 	}
-	spec, err := Purposes().Of(p)
+	plan, err := a.plan(ctx, p, alg)
 	if err != nil {
 		return api.DryRun{}, err
 	}

@@ -1,9 +1,12 @@
 package authority
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
+	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -48,10 +51,13 @@ func (a *Authority) issuersEnd() []end {
 // rootsEnd returns when the roots end.
 func (a *Authority) rootsEnd(ctx context.Context) (all []end) {
 	a.DB.View(ctx, func(tx storage.Tx) error {
-		roots, _, err := hierarchies(tx)
+		roots, err := publishedRoots(tx)
 		for _, r := range roots {
-			all = append(all, end{"root", "the root " + r.ID, rootEnds, time.Time{}, r.NotAfter,
-				"make a new authority with brevet init in another directory, and have everybody trust its root before", false, rootNotice})
+			mend := "run brevet key rotate " + string(cmp.Or(r.Key.Purpose, keys.Root))
+			if slices.ContainsFunc(roots, func(o ca.Root) bool { return o.Key.Purpose == r.Key.Purpose && o.NotAfter.After(r.NotAfter) }) {
+				mend = "run brevet key withdraw " + r.ID + " when everybody trusts the new root"
+			}
+			all = append(all, end{"root", "the root " + r.ID, rootEnds, time.Time{}, r.NotAfter, mend, false, rootNotice})
 		}
 		return err
 	})

@@ -25,6 +25,9 @@ func (a *Authority) compromisedReasons(tx storage.Tx) (found []api.Reason) {
 			continue
 		}
 		mend := a.rotates(tx, k.Purpose, "run brevet key rotate "+string(k.Purpose)+" --algorithm "+string(k.Algorithm)+" --now")
+		if spec, err := Purposes().Of(k.Purpose); err == nil && spec.Rotation == keys.Overlap {
+			mend = "run brevet key rotate " + string(k.Purpose) + " --compromised"
+		}
 		r := critical(keyCompromised, mend, "the %s key %s is compromised, and nothing is issued by it", k.Purpose, k.ID)
 		r.Stops = slices.Contains([]keys.Purpose{keys.Issuer, keys.HTTPSIssuer, keys.Tokens}, k.Purpose)
 		found = append(found, r)

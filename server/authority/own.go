@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,11 +76,11 @@ func (o *Own) Renew(ctx context.Context) error {
 }
 
 // Replace replaces the server's certificate if another issuer has taken the place of the
-// one that signed it. It makes the first certificate, too.
+// one that signed it, or if other roots certify that. It makes the first certificate, too.
 func (o *Own) Replace(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if c := o.current.Load(); c != nil && bytes.Equal(c.Leaf.AuthorityKeyId, o.ca.HTTPSIssuer().KeyID) {
+	if c := o.current.Load(); c != nil && slices.EqualFunc(c.Certificate[1:], o.ca.HTTPSIssuer().Chain, bytes.Equal) {
 		return nil
 	}
 	return o.replace(ctx)

@@ -26,8 +26,5 @@ func TestPurposes(t *testing.T) {
 		if (s.Announced > 0) != (s.Publishes == keys.JWKS) {
 			t.Errorf("the %s key: announced %v; a key that others cache is announced, and no other", s.Purpose, s.Announced)
 		}
-		if s.First != "" && s.Rotation == keys.Never {
-			t.Errorf("the first %s key is made by a rotation that there is not", s.Purpose)
-		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,10 +45,13 @@ type Rotation struct {
 func (a *Authority) Rotate(ctx context.Context, by policy.Principal, asked Rotation) (string, error) {
 	a.rotating.Lock()
 	defer a.rotating.Unlock()
+	spec, err := Purposes().Of(asked.Purpose)
+	if err == nil && spec.Rotation == keys.Overlap {
+		return a.rotateRoot(ctx, by, asked)
+	}
 	r := rotation{Authority: a, Rotation: asked, now: a.Clock.Now()}
 	q := policy.Query{Principal: by, Action: audit.KeyRotate, Subject: string(asked.Purpose), Time: r.now}
 	act := policy.Act{Prepare: r.prepare, Change: r.promote}
-	spec, err := Purposes().Of(asked.Purpose)
 	switch {
 	case asked.Compromised:
 		r.Now, q.Action, ctx = true, audit.KeyCompromise, storage.Urgent(ctx)
@@ -204,11 +208,8 @@ func (a *Authority) plan(ctx context.Context, p keys.Purpose, alg keys.Algorithm
 	return next, err
 }
 
-// rotatable refuses what cannot be rotated, or not to an algorithm.
+// rotatable refuses what cannot be rotated to an algorithm.
 func rotatable(s keys.PurposeSpec, a keys.Algorithm) error {
-	if s.Rotation == keys.Never {
-		return fmt.Errorf("%w purpose: everybody trusts the root by its fingerprint, so a new root is a new authority: brevet init in another --dir", agents.ErrInvalid)
-	}
 	if a == "" {
 		return nil
 	}
@@ -306,11 +307,37 @@ func (next *successor) promote(tx storage.Tx, waits bool, now time.Time) error {
 	if waits {
 		return nil
 	}
-	for _, c := range next.certificates {
-		if err := ca.PutAuthority(tx, c); err != nil {
-			return err
-		}
+	if err := certifiedByAll(tx, next); err != nil {
+		return err
+	}
+	if err := putAll(tx, next.certificates); err != nil {
+		return err
 	}
 	_, err := Purposes().PromoteEarly(tx, next.key.ID, now)
 	return err
+}
+
+// certifiedByAll fails if a root was published or withdrawn since an issuer's certificates were made.
+func certifiedByAll(tx storage.Tx, next *successor) error {
+	if len(next.certificates) == 0 {
+		return nil
+	}
+	roots, err := ca.Above(tx, next.purpose)
+	if err != nil {
+		return err
+	}
+	for _, r := range roots {
+		if !slices.ContainsFunc(next.certificates, func(c ca.Authority) bool { return c.Root == r.ID }) {
+			return fmt.Errorf("%w: another root is published meanwhile; try again", agents.ErrTransition)
+		}
+	}
+	return nil
+}
+
+func putAll(tx storage.Tx, certificates []ca.Authority) error {
+	var errs []error
+	for _, c := range certificates {
+		errs = append(errs, ca.PutAuthority(tx, c))
+	}
+	return errors.Join(errs...)
 }

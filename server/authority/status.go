@@ -8,6 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 // Status says how the authority is doing, without the counts that need a look at every
@@ -22,9 +23,12 @@ func (a *Authority) Status(ctx context.Context) (api.Status, error) {
 		st.ServerExpires = c.Leaf.NotAfter
 	}
 	err := a.DB.View(ctx, func(tx storage.Tx) error {
-		roots, _, err := hierarchies(tx)
+		roots, err := publishedRoots(tx)
 		for _, root := range roots {
-			st.RootFingerprint = append(st.RootFingerprint, fingerprint(root))
+			st.RootFingerprint = append(st.RootFingerprint, fingerprint(root.Authority))
+			if root.Key.Purpose == keys.HTTPSRoot {
+				st.HTTPSRoots = append(st.HTTPSRoots, fingerprint(root.Authority))
+			}
 			if st.RootExpires.IsZero() || root.NotAfter.Before(st.RootExpires) {
 				st.RootExpires = root.NotAfter
 			}

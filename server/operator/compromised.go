@@ -3,10 +3,10 @@ package operator
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/storage"
@@ -33,6 +33,10 @@ func (s *Service) rotateCompromised(ctx context.Context, p policy.Principal, ask
 	out, err := s.rotated(ctx, asked.Purpose, id)
 	if err != nil {
 		return out, err
+	}
+	if spec, err := authority.Purposes().Of(asked.Purpose); err == nil && spec.Rotation == keys.Overlap {
+		out.Remarks = append(out.Remarks, compromisedRootRemarks(old)...)
+		return out, nil
 	}
 	if out.State == string(keys.StateNext) { // its root's key is kept elsewhere
 		r, err := s.Authority.Requested(ctx, asked.Purpose)
@@ -75,7 +79,7 @@ func (s *Service) destroyKey(ctx context.Context, p policy.Principal, in api.Des
 	if err := s.Authority.Destroy(ctx, p, asked); err != nil {
 		return api.Destroyed{}, err
 	}
-	out := api.Destroyed{Key: newKey(k, time.Time{})}
+	out := api.Destroyed{Key: newKey(k, ca.Authority{})}
 	if in.Compromised {
 		receipt := s.receipt(ctx, ended, 0)
 		out.Ended = &receipt

@@ -3,9 +3,9 @@ package operator
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/storage"
@@ -28,7 +28,7 @@ func (s *Service) requestKey(ctx context.Context, p policy.Principal, in api.Roo
 func newRootRequest(r authority.Requested) api.RootRequest {
 	out := api.RootRequest{Root: r.Root, Purpose: string(r.Purpose), Fingerprint: r.Fingerprint, Request: string(r.Text)}
 	for _, k := range r.Keys {
-		out.Keys = append(out.Keys, newKey(k, time.Time{}))
+		out.Keys = append(out.Keys, newKey(k, ca.Authority{}))
 	}
 	return out
 }
@@ -45,11 +45,11 @@ func (s *Service) installKey(ctx context.Context, p policy.Principal, in api.Ins
 	}
 	err = s.DB.View(ctx, func(tx storage.Tx) error {
 		out.Keys = nil
-		ends, err := caEnds(tx)
+		cas, err := caCertificates(tx)
 		for _, k := range i.Keys {
 			now, err2 := keys.Get(tx, k.ID)
 			err = errors.Join(err, err2)
-			out.Keys = append(out.Keys, newKey(now, ends[k.ID]))
+			out.Keys = append(out.Keys, newKey(now, cas[k.ID]))
 		}
 		return err
 	})

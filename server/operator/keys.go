@@ -5,7 +5,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
@@ -22,6 +21,7 @@ func (s *Service) keyOperations() []Operation {
 	return []Operation{
 		operation(api.ListKeys, s.listKeys),
 		operation(api.RotateKey, s.rotateKey),
+		operation(api.WithdrawKey, s.withdrawKey),
 		operation(api.DestroyKey, s.destroyKey),
 		operation(api.CancelKey, s.cancelKey),
 		operation(api.RequestKey, s.requestKey),
@@ -38,12 +38,12 @@ func (s *Service) listKeys(ctx context.Context, _ policy.Principal, _ struct{}) 
 		if err != nil {
 			return err
 		}
-		ends, err := caEnds(tx)
+		cas, err := caCertificates(tx)
 		if err != nil {
 			return err
 		}
 		for _, k := range all {
-			one := newKey(k, ends[k.ID])
+			one := newKey(k, cas[k.ID])
 			if one.Compromised, err = agents.IssuerCompromised(tx, k.ID); err != nil {
 				return err
 			}
@@ -54,20 +54,20 @@ func (s *Service) listKeys(ctx context.Context, _ policy.Principal, _ struct{}) 
 	return list, err
 }
 
-// caEnds returns when each CA certificate ends, by the identifier of its key.
-func caEnds(tx storage.Tx) (map[string]time.Time, error) {
+// caCertificates returns the record of each CA, by the identifier of its key.
+func caCertificates(tx storage.Tx) (map[string]ca.Authority, error) {
 	roots, issuers, err := ca.Authorities(tx)
-	ends := map[string]time.Time{}
+	byID := map[string]ca.Authority{}
 	for _, a := range append(roots, issuers...) {
-		ends[a.ID] = a.NotAfter
+		byID[a.ID] = a
 	}
-	return ends, err
+	return byID, err
 }
 
-func newKey(k keys.Key, ends time.Time) api.Key {
+func newKey(k keys.Key, a ca.Authority) api.Key {
 	return api.Key{
 		ID: k.ID, Purpose: string(k.Purpose), Algorithm: string(k.Algorithm), State: string(k.State),
-		Created: k.Created, Activated: k.Activated, Retired: k.Retired, Expires: ends, Destroyed: k.Destroyed,
+		Created: k.Created, Activated: k.Activated, Retired: k.Retired, Expires: a.NotAfter, Destroyed: k.Destroyed, Withdrawn: a.Withdrawn,
 		Public: publicPEM(k),
 	}
 }
@@ -142,7 +142,7 @@ func (s *Service) cancelKey(ctx context.Context, p policy.Principal, in api.Canc
 		return api.Key{}, err
 	}
 	k, err := s.Authority.Cancel(ctx, p, purpose, a)
-	return newKey(k, time.Time{}), err
+	return newKey(k, ca.Authority{}), err
 }
 
 // rotated describes a new key.
@@ -156,8 +156,8 @@ func (s *Service) rotated(ctx context.Context, purpose keys.Purpose, id string) 
 		if err != nil {
 			return err
 		}
-		ends, err := caEnds(tx)
-		out = api.Rotated{Key: newKey(k, ends[k.ID]), Remarks: remarks(k, all)}
+		cas, err := caCertificates(tx)
+		out = api.Rotated{Key: newKey(k, cas[k.ID]), Remarks: remarks(k, all)}
 		spec, err2 := authority.Purposes().Of(purpose)
 		switch {
 		case spec.Announced > 0 && k.State == keys.StateNext:
@@ -173,7 +173,11 @@ func (s *Service) rotated(ctx context.Context, purpose keys.Purpose, id string) 
 // remarks says what else an operator should know about a new key that works beside
 // others.
 func remarks(k keys.Key, all []keys.Key) (said []string) {
-	if k.Purpose != keys.Issuer && k.Purpose != keys.ProfileIssuer {
+	switch k.Purpose {
+	case keys.Root, keys.HTTPSRoot:
+		return rootRemarks(k, all)
+	case keys.Issuer, keys.ProfileIssuer:
+	default:
 		return nil
 	}
 	for _, other := range all {

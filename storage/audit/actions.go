@@ -41,6 +41,7 @@ const (
 	KeyRequest       Action = "key.request"
 	KeyInstall       Action = "key.install"
 	KeyRotate        Action = "key.rotate"
+	KeyWithdraw      Action = "key.withdraw"
 	AuthorityInit    Action = "authority.init"
 	AuthorityRestore Action = "authority.restore"
 	AuthorityConfirm Action = "authority.confirm"
@@ -119,6 +120,7 @@ var actions = []ActionSpec{
 	{KeyRequest, "A root whose key is kept elsewhere was to be asked to sign: its CRL, and the certificate of a new issuer.", Operator, "the key's purpose", []string{"from", "to"}},
 	{KeyInstall, "What a root has signed elsewhere was to be put to work: its CRLs, and the certificate of a new issuer.", Operator, "the key's purpose", []string{"from", "to"}},
 	{KeyRotate, "A new key took the place of an old one, or was to: by an operator, or by the server when the key was announced for long enough.", Operator | System, "the key's purpose", []string{"from", "to"}},
+	{KeyWithdraw, "One of two roots was to be published no more, and the other one to lead.", Operator, "the key's purpose", []string{"from", "to"}},
 	{KeyDestroy, "The private half of a retired key was to be destroyed: by an operator, or by the server when all that it signed was dead.", Operator | System, "the key's purpose", []string{"from", "counts"}},
 	{AuthorityInit, "The authority was made.", Operator | System, "the trust domain", []string{"to", "principal"}},
 	{AuthorityRestore, "The store was restored from a backup. This is the first event after those that the backup holds.", Operator | System, "the trust domain", []string{"file", "size", "principal"}},

@@ -71,9 +71,9 @@ type PurposeSpec struct {
 type Rotation int
 
 const (
-	Plain  Rotation = iota // the new key takes the place of the old one
-	ByRoot                 // the root signs a certificate for the new key
-	Never                  // a new key is a new authority
+	Plain   Rotation = iota // the new key takes the place of the old one
+	ByRoot                  // the root signs a certificate for the new key
+	Overlap                 // the new key works beside the old one, until an operator withdraws that
 )
 
 // A Publication says how relying parties get a key.

@@ -139,6 +139,19 @@ func (ps Purposes) PromoteEarly(tx storage.Tx, id string, now time.Time) (Key, e
 	return k, put(tx, k)
 }
 
+// Retire ends a next key that is not to become active.
+func Retire(tx storage.Tx, id string, now time.Time) error {
+	k, err := Get(tx, id)
+	if err != nil {
+		return err
+	}
+	if k.State != StateNext {
+		return fmt.Errorf("%w: key %s is %s; only a %s key can be retired", ErrTransition, id, k.State, StateNext)
+	}
+	k.State, k.Retired = StateRetired, now
+	return put(tx, k)
+}
+
 // Discard notes that the private half of a retired key is given up. [Source.Destroy]
 // comes next.
 func Discard(tx storage.Tx, id string, now time.Time) (Key, error) {

@@ -50,7 +50,8 @@ type Status struct {
 	Version         string         `json:"version"`
 	TrustDomain     string         `json:"trust_domain"`
 	Advertise       string         `json:"advertise"`
-	RootFingerprint []string       `json:"root_fingerprints"` // SHA-256 of the DER, in hexadecimal
+	RootFingerprint []string       `json:"root_fingerprints"`                 // SHA-256 of the DER, in hexadecimal
+	HTTPSRoots      []string       `json:"https_root_fingerprints,omitempty"` // those of them that are for HTTPS alone
 	Level           Level          `json:"level"`
 	Reasons         []Reason       `json:"reasons,omitempty"`  // the worst first
 	Healthy         bool           `json:"healthy"`            // no reason is critical

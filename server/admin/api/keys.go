@@ -7,12 +7,13 @@ import (
 
 // Operations on the signing keys.
 var (
-	ListKeys   = Operation[struct{}, []Key]{"GET /keys"}
-	RotateKey  = Operation[RotateRequest, Rotated]{"POST /keys/{purpose}/rotate"}
-	DestroyKey = Operation[DestroyRequest, Destroyed]{"POST /keys/{id}/destroy"}
-	CancelKey  = Operation[CancelRequest, Key]{"POST /keys/{purpose}/cancel"}
-	DryRunKey  = Operation[DryRunKeyRequest, DryRun]{"POST /keys/{purpose}/dry-run"}
-	DryRunAll  = Operation[DryRunRequest, []DryRun]{"POST /keys/dry-run"}
+	ListKeys    = Operation[struct{}, []Key]{"GET /keys"}
+	RotateKey   = Operation[RotateRequest, Rotated]{"POST /keys/{purpose}/rotate"}
+	WithdrawKey = Operation[WithdrawRequest, Withdrawn]{"POST /keys/{id}/withdraw"}
+	DestroyKey  = Operation[DestroyRequest, Destroyed]{"POST /keys/{id}/destroy"}
+	CancelKey   = Operation[CancelRequest, Key]{"POST /keys/{purpose}/cancel"}
+	DryRunKey   = Operation[DryRunKeyRequest, DryRun]{"POST /keys/{purpose}/dry-run"}
+	DryRunAll   = Operation[DryRunRequest, []DryRun]{"POST /keys/dry-run"}
 )
 
 // A Key is what operators see of a signing key.
@@ -29,6 +30,7 @@ type Key struct {
 
 	Destroyed   time.Time `json:"destroyed,omitzero"`    // when its private half was given up
 	Compromised bool      `json:"compromised,omitempty"` // all that it signed is dead
+	Withdrawn   time.Time `json:"withdrawn,omitzero"`    // when a root was published no more
 }
 
 // A RotateRequest makes a new key of a purpose.
@@ -52,6 +54,18 @@ type Rotated struct {
 	// Request is what the root must sign on the machine that has its key. Until then the new
 	// key waits.
 	Request *RootRequest `json:"request,omitempty"`
+}
+
+// A WithdrawRequest is about one of two roots.
+type WithdrawRequest struct {
+	ID string `path:"id" json:"-"`
+}
+
+// Withdrawn says what became of a root.
+type Withdrawn struct {
+	Key
+	Leading string   `json:"leading"` // the ID of the root that leads now
+	Remarks []string `json:"remarks,omitempty"`
 }
 
 // A DestroyRequest is about a retired key.
@@ -142,6 +156,11 @@ func (c *Client) RotateKeyNow(ctx context.Context, purpose, algorithm string) (R
 // is stopped, and the answer has the request that goes to the root.
 func (c *Client) RotateCompromisedKey(ctx context.Context, purpose, algorithm string) (Rotated, error) {
 	return ask(ctx, c, RotateKey, RotateRequest{Purpose: purpose, Algorithm: algorithm, Compromised: true})
+}
+
+// WithdrawKey ends the publication of one of two roots. The other one leads.
+func (c *Client) WithdrawKey(ctx context.Context, id string) (Withdrawn, error) {
+	return ask(ctx, c, WithdrawKey, WithdrawRequest{id})
 }
 
 // DestroyKey destroys the private half of a retired key. If it is compromised, all that it

@@ -29,6 +29,7 @@ var always = map[audit.Action][]string{
 	audit.KeyCancel:        {"from"},
 	audit.KeyDestroy:       {"from"},
 	audit.KeyRotate:        {"to"},
+	audit.KeyWithdraw:      {"from"},
 	audit.AuthorityInit:    {"to"},
 	audit.AuthorityRestore: {"file", "size"},
 }

@@ -1,0 +1,165 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/brevet-ca/brevet/pqc/pkix"
+)
+
+// crossPath is where an authority has its cross-certificates and the CRLs of its roots.
+const crossPath = "/roots/cross.pem"
+
+// A succession has what an authority says of its roots. Nothing in it is trusted because
+// of where it comes from: each step rests on signatures of roots that are trusted already.
+type succession struct {
+	roots []*x509.Certificate
+	cross []*pkix.Certificate
+	lists []*pkix.CRL
+}
+
+// follow brings the trusted roots up to date if the authority publishes others. It does
+// nothing if it has looked into the same ones before. The caller holds renewing.
+func (id *Identity) follow(ctx context.Context, t *trust, published []string) error {
+	if len(published) == 0 || slices.Equal(published, id.followed) {
+		return nil
+	}
+	trusted := id.trust.Load()
+	if known := trusted.fingerprints(); len(known) != len(published) || slices.ContainsFunc(published, func(f string) bool { return !slices.Contains(known, f) }) {
+		s, err := id.authority.as(t).succession(ctx, t)
+		if err != nil {
+			return err
+		}
+		next := s.apply(&trust{trusted.roots, t.hybrid}, time.Now())
+		if !slices.Equal(next, trusted.roots) {
+			if err := id.dir.saveRoots(next); err != nil {
+				return err
+			}
+			id.trust.Store(&trust{next, trusted.hybrid})
+		}
+	}
+	id.followed = published
+	return nil
+}
+
+func (e endpoint) succession(ctx context.Context, t *trust) (*succession, error) {
+	text, err := e.get(ctx, t.config(), "/roots.pem")
+	if err != nil {
+		return nil, err
+	}
+	roots, err := parseCertificatesPEM(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s/roots.pem: %w", e.url, err)
+	}
+	if text, err = e.get(ctx, t.config(), crossPath); err != nil {
+		return nil, err
+	}
+	s, err := parseCross(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s%s: %w", e.url, crossPath, err)
+	}
+	s.roots = roots
+	return s, nil
+}
+
+// parseCross reads cross-certificates and CRLs. There may be none.
+func parseCross(text []byte) (*succession, error) {
+	s := new(succession)
+	for rest := bytes.TrimSpace(text); len(rest) > 0; rest = bytes.TrimSpace(rest) {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil || len(s.cross) == maxCertificates || len(s.lists) == maxCertificates {
+			return nil, errors.New("it is not a file of certificates and CRLs, or has too many of them")
+		}
+		switch block.Type {
+		case "CERTIFICATE":
+			c, err := pkix.ParseCertificate(block.Bytes)
+			if err != nil {
+				return nil, err
+			}
+			s.cross = append(s.cross, c)
+		case "X509 CRL":
+			l, err := pkix.ParseCRL(block.Bytes)
+			if err != nil {
+				return nil, err
+			}
+			s.lists = append(s.lists, l)
+		default:
+			return nil, fmt.Errorf("a PEM block %.40q is not expected", block.Type)
+		}
+	}
+	return s, nil
+}
+
+// apply returns the roots that t trusts after the succession.
+//
+// A root is added if a trusted root vouches for it: there is a cross-certificate that is
+// valid now and not on that root's CRL, which must be valid, too. A root is dropped only if
+// a newer one that is trusted lists its cross-certificate as revoked. An older root drops none: whoever
+// has stolen the key of an old root could else take away the new one.
+func (s *succession) apply(t *trust, now time.Time) []*pkix.Certificate {
+	next := slices.Clone(t.roots)
+	for _, c := range s.roots {
+		root, err := pkix.NewCertificate(c)
+		if err != nil || len(next) == maxCertificates || slices.ContainsFunc(next, root.Equal) || root.CheckAlone(now) != nil || !c.IsCA {
+			continue
+		}
+		if s.vouched(t, root, now) {
+			next = append(next, root)
+		}
+	}
+	kept := slices.DeleteFunc(slices.Clone(next), func(old *pkix.Certificate) bool {
+		return slices.ContainsFunc(next, func(newer *pkix.Certificate) bool {
+			return newer.X509.NotBefore.After(old.X509.NotBefore) && errors.Is(s.check(t, old, newer, now), pkix.ErrRevoked)
+		})
+	})
+	if !(&trust{roots: kept}).reachable() {
+		return next
+	}
+	return kept
+}
+
+func (s *succession) vouched(t *trust, root *pkix.Certificate, now time.Time) bool {
+	return slices.ContainsFunc(t.roots, func(by *pkix.Certificate) bool { return s.check(t, root, by, now) == nil })
+}
+
+var errNoCross = errors.New("there is no cross-certificate")
+
+// check returns nil if one root vouches for another. The error is [pkix.ErrRevoked] if it
+// did so and does not any more.
+func (s *succession) check(t *trust, root, by *pkix.Certificate, now time.Time) error {
+	err := errNoCross
+	for _, c := range s.cross {
+		if !sameKey(c, root) || len(by.X509.ExtKeyUsage) > 0 && len(root.X509.ExtKeyUsage) == 0 {
+			continue // a root for HTTPS alone cannot vouch for one for everything
+		}
+		_, err2 := c.Verify(&pkix.Options{
+			Roots: []*pkix.Certificate{by}, Time: now, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, RequireHybrid: t.hybrid, CRLs: s.lists, RequireCRLs: true,
+		})
+		if err2 == nil || errors.Is(err2, pkix.ErrRevoked) {
+			return err2
+		}
+		err = errors.Join(err, err2)
+	}
+	return err
+}
+
+// sameKey reports whether a cross-certificate is for the name and the keys of a root.
+func sameKey(c, root *pkix.Certificate) bool {
+	a, b := c.AlternativeKey(), root.AlternativeKey()
+	return bytes.Equal(c.X509.RawSubject, root.X509.RawSubject) && bytes.Equal(c.X509.RawSubjectPublicKeyInfo, root.X509.RawSubjectPublicKeyInfo) &&
+		(a == nil) == (b == nil) && (a == nil || a.Equal(b))
+}
+
+// fingerprints returns those of the trusted roots.
+func (t *trust) fingerprints() (all []string) {
+	for _, root := range t.roots {
+		all = append(all, fingerprint(root.X509).String())
+	}
+	return all
+}
