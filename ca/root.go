@@ -16,7 +16,7 @@ import (
 func UnderRoot(root, issuer keys.Algorithm) string {
 	switch {
 	case plain(root) && !plain(issuer):
-		return fmt.Sprintf("The root that vouches for it has a classical key (%s), so the chain is no stronger than that: verifiers that require hybrid signatures refuse it. For a hybrid root, make a new authority.", root)
+		return fmt.Sprintf("The root that vouches for it has a classical key (%s), so the chain is no stronger than that: verifiers that require hybrid signatures refuse it. For a hybrid root, run brevet key rotate root --algorithm ALGORITHM.", root)
 	case !root.Classical() && issuer.Classical():
 		return fmt.Sprintf("The root that vouches for it has a key (%s) that stock TLS clients cannot check, so they cannot check the chain either.", root)
 	}

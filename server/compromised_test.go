@@ -279,7 +279,7 @@ func TestCrashAfterACompromise(t *testing.T) {
 // TestNotEveryKeyCanBeCompromised.
 func TestNotEveryKeyCanBeCompromised(t *testing.T) {
 	a := newAuthority(t)
-	for purpose, want := range map[string]int{"audit": 400, "root": 400, "tokens-pq": 400, "profile-issuer": 400, "https-issuer": 400, "nothing": 400} {
+	for purpose, want := range map[string]int{"audit": 400, "https-root": 400, "tokens-pq": 400, "profile-issuer": 400, "https-issuer": 400, "nothing": 400} {
 		if got := a.postJSON(a.operators, "/keys/"+purpose+"/rotate?compromised=true", struct{}{}, nil); got.status != want {
 			t.Errorf("%s: %d %s, want %d", purpose, got.status, got.body, want)
 		}

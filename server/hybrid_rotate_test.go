@@ -155,8 +155,8 @@ func TestSiblingIsMadeWhenNeeded(t *testing.T) {
 func TestRefusedAlgorithms(t *testing.T) {
 	w := servertest.New(t, func(c *server.InitConfig) { c.Algorithm = "mldsa44" })
 	for _, test := range []struct{ purpose, algorithm, want string }{
-		{"root", "", "a new root is a new authority"},
-		{"https-root", "", "a new root is a new authority"},
+		{"root", "rsa", "invalid key algorithm"},
+		{"https-root", "mldsa65", "its key is classical"},
 		{"https-issuer", "mldsa65", "its key is classical"},
 		{"https-issuer", "ecdsa-p256+mldsa65", "its key is classical"},
 		{"issuer", "rsa", "invalid key algorithm"},

@@ -134,6 +134,9 @@ func printHistory(p *page, r *server.Restored) {
 	} else {
 		p.line("What was ended after the backup, until %s, is ended again. Other changes are forgotten.", at(r.Known))
 	}
+	if len(r.LostRoots) > 0 {
+		p.line("These roots were made after the backup and are lost: %s. Agents that trust no other root must enroll again.", strings.Join(r.LostRoots, ", "))
+	}
 	if len(r.Forgotten) > 0 {
 		p.line("These agents were registered after the backup and are unknown now: %s.", printable(strings.Join(r.Forgotten, ", ")))
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
@@ -24,6 +25,7 @@ type replay struct {
 
 	applied   []string
 	forgotten []string // agents that the backup does not know
+	lostRoots []string // likewise
 }
 
 // replayed has what is applied again, by action. A function reports whether it changed
@@ -40,6 +42,9 @@ var replayed = map[audit.Action]func(*replay, audit.Event) (bool, error){
 	audit.ACMEAccountKey:        (*replay).endAgent,
 	audit.ACMEAccountDeactivate: (*replay).endAgent,
 	audit.KeyCompromise:         (*replay).compromise,
+	audit.KeyWithdraw:           (*replay).withdraw,
+	audit.KeyAnnounce:           (*replay).noteRoot,
+	audit.KeyRotate:             (*replay).noteRoot,
 }
 
 // all applies events in their order. It passes over what the backup does not know and what
@@ -67,10 +72,39 @@ func (r *replay) suspend(e audit.Event) (bool, error) {
 	return err == nil, err
 }
 
+// noteRoot remembers a root that was made after the backup.
+func (r *replay) noteRoot(e audit.Event) (bool, error) {
+	spec, err := Purposes().Of(keys.Purpose(e.Subject))
+	if err != nil || spec.Rotation != keys.Overlap || e.Details == nil || slices.Contains(r.lostRoots, e.Details.To) {
+		return false, nil
+	}
+	_, err = keys.Get(r.tx, e.Details.To)
+	if errors.Is(err, storage.ErrNotFound) {
+		r.lostRoots, err = append(r.lostRoots, e.Details.To), nil
+	}
+	return false, err
+}
+
+// withdraw withdraws a root if the backup knows both. If it does not know the new one, the
+// old one is the only root that is left.
+func (r *replay) withdraw(e audit.Event) (bool, error) {
+	if e.Details == nil {
+		return false, nil
+	}
+	_, err := withdraw(r.tx, e.Details.From, e.Time)
+	if errors.Is(err, agents.ErrTransition) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // compromise ends what a stolen key signed, even if the backup does not know the key yet.
 func (r *replay) compromise(e audit.Event) (bool, error) {
 	if e.Details == nil || e.Details.From == "" {
 		return false, nil
+	}
+	if _, err := r.noteRoot(e); err != nil {
+		return false, err
 	}
 	return true, agents.EndIssuer(r.tx, e.Details.From, e.Time)
 }

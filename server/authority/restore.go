@@ -44,6 +44,7 @@ type Restored struct {
 	Voided     int       `json:"voided_enrollments"`        // agents whose enrollment token or ACME key was unused
 	Reenroll   []string  `json:"reenroll"`                  // active agents without a live certificate
 	Forgotten  []string  `json:"forgotten,omitempty"`       // agents registered after the backup
+	LostRoots  []string  `json:"lost_roots,omitempty"`      // key identifiers of roots made after the backup
 	Unrecorded time.Time `json:"unrecorded_until,omitzero"` // end of the last credential that the backup does not know
 	Missing    []api.Gap `json:"missing,omitempty"`         // entries of the log whose segments are neither there nor beside the backup
 }
@@ -206,7 +207,7 @@ func (r *restore) change(ctx context.Context, tx storage.Tx) (err error) {
 	if err := again.all(r.past.events); err != nil {
 		return err
 	}
-	r.out.Applied, r.out.Forgotten = again.applied, again.forgotten
+	r.out.Applied, r.out.Forgotten, r.out.LostRoots = again.applied, again.forgotten, again.lostRoots
 	if r.out.Voided, err = agents.VoidInvitations(tx); err != nil {
 		return err
 	}
