@@ -146,6 +146,8 @@ func (s *Server) assemble(k keys.Source) error {
 	if s.relying, err = s.newObserver(ctx); err != nil {
 		return err
 	}
+	g := &gauges{Server: s}
+	s.metrics = telemetry.NewMetrics(g.write)
 	s.policy = &policy.Point{DB: s.db, Rules: policy.Rules{Authority: s.file.Advertise}, External: s.External, Quotas: s.file.Limits}
 	s.authority, err = authority.Open(authority.Config{
 		DB: s.db, Segments: authority.Segments(s.Dir), Policy: s.policy, Keys: k, File: s.file, Clock: s.clock, Relying: s.relying.Register, Log: s.Log, Version: s.Version,
@@ -168,11 +170,13 @@ func (s *Server) assemble(k keys.Source) error {
 		DB: s.db, Policy: s.policy, CA: a.CA, TrustDomain: td, Clock: s.clock, Now: s.Now, Log: s.Log,
 		Enrolled: func(r *http.Request, n agents.Name) { s.relying.Request(r, n, "", relying.Certificate) },
 	})
-	s.metrics = telemetry.NewMetrics(s.gauges())
-	s.admin = admin.NewHandler(&operator.Service{
+	s.policy.Decided, s.oauth.Minted = s.metrics.Decided, s.metrics.Minted
+	operators := &operator.Service{
 		DB: s.db, Policy: s.policy, Authority: a, TrustDomain: td, BaseURL: s.file.BaseURL(),
 		Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping, LastUse: s.lastUse,
-	})
+	}
+	g.census.count = operators.Count
+	s.admin = admin.NewHandler(operators)
 	return nil
 }
 

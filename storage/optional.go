@@ -33,6 +33,8 @@ type Stats struct {
 	Commits      uint64 // that were durable
 	Transactions uint64 // that wrote and were committed; several may share a commit
 
+	CommitTime time.Duration // that the commits took in all
+
 	// Free is the unused room in the store, of which Reserve is kept for urgent
 	// transactions. An engine without a reserve has neither.
 	Free, Reserve int64

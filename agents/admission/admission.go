@@ -46,6 +46,16 @@ func New(now func() time.Time) *Counters {
 // agentLimit bounds the refused requests of one agent.
 var agentLimit = limit{burst: 50, every: time.Second / 5}
 
+// window is burst times every of all limits: how long a sender that is at its limit takes to
+// run down.
+const window = 10 * time.Second
+
+// Limited returns how many addresses and networks, and how many agents, are at their limits.
+func (c *Counters) Limited() (strangers, agents int) {
+	now := c.now()
+	return c.strangers.limited(now), c.agents.limited(now)
+}
+
 // Admit counts a request from a network address.
 func (c *Counters) Admit(from netip.Addr) *Request {
 	r := &Request{counters: c}

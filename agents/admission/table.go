@@ -98,6 +98,21 @@ func (t *table) has(at time.Time, c count) bool {
 	return t.room(t.now(at), c)
 }
 
+// limited returns how many senders have no room for another refusal, or nearly none.
+func (t *table) limited(at time.Time) (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now(at)
+	for i := range t.entries {
+		for _, e := range t.entries[i] {
+			if e.down > now+window-agentLimit.every {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // take adds all counts, or none if one of the senders has no room.
 func (t *table) take(at time.Time, counts []count) bool {
 	t.mu.Lock()

@@ -109,7 +109,11 @@ func (p *Point) Refuse(ctx context.Context, q Query, reason error) error {
 }
 
 func (p *Point) refuseKnown(ctx context.Context, q *Query, reason error) error {
-	if q.Subject == "" || !IsDenial(reason) {
+	if !IsDenial(reason) {
+		return reason
+	}
+	if q.Subject == "" {
+		p.decided(q, reason)
 		return reason
 	}
 	return p.refuse(ctx, q, &Decision{}, "", reason)
@@ -139,6 +143,9 @@ func (p *Point) commit(ctx context.Context, q *Query, d *Decision, a Act) error 
 	switch {
 	case refusal != nil && refusal != errAgain && ctx.Err() != nil && errors.Is(err, ctx.Err()): // the caller gave up after the refusal
 	case refusal == nil || !errors.Is(err, refusal):
+		if err == nil {
+			p.decided(q, nil)
+		}
 		return err // that of a commit, which undid what the change saw, comes before a refusal
 	case refusal == errAgain:
 		return errAgain
@@ -151,6 +158,7 @@ func (p *Point) commit(ctx context.Context, q *Query, d *Decision, a Act) error 
 // record is bounded, whatever the client is told: see countsOnly. A caller that has given
 // up (its context is done) is still recorded. No refusal is urgent.
 func (p *Point) refuse(ctx context.Context, q *Query, d *Decision, subject string, reason error) error {
+	p.decided(q, reason)
 	no := *d
 	if no.Effect != audit.Ask || !errors.Is(reason, ErrApproval) {
 		if no.Effect, no.Reasons = audit.Deny, codes(reason); no.Reasons == nil {

@@ -15,7 +15,24 @@ type Point struct {
 	External []Engine      // may narrow what the built-in rules grant
 	Quotas   agents.Quotas // of agents that have none of their own; zero means no limit
 
+	// Decided is told of each decision that was recorded, or counted to be: whether it was a
+	// refusal, and the code of that. It may be nil. It must be quick.
+	Decided func(action audit.Action, refused bool, code string)
+
 	pending pending // refusals that are to be recorded
+}
+
+func (p *Point) decided(q *Query, refusal error) {
+	if p.Decided == nil {
+		return
+	}
+	code := ""
+	if refusal != nil {
+		if all := codes(refusal); len(all) > 0 {
+			code = all[0]
+		}
+	}
+	p.Decided(q.Action, refusal != nil, code)
 }
 
 // Decide answers q from what the store holds now. It changes and records nothing.

@@ -2,6 +2,7 @@ package acme
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/storage"
@@ -47,4 +48,16 @@ func (s *Service) listOrders(r *request) (*answer, error) {
 	})
 	a.body = map[string][]string{"orders": urls}
 	return a, err
+}
+
+// CountOrders returns how many orders are on record, by status.
+func CountOrders(tx storage.Tx, now time.Time) (map[string]int, error) {
+	counts := map[string]int{}
+	for o, err := range orders.Since(tx, now) {
+		if err != nil {
+			return nil, err
+		}
+		counts[o.status(now)]++
+	}
+	return counts, nil
 }

@@ -75,18 +75,17 @@ var layers = map[string]string{
 
 // doors says through which packages third-party code comes in.
 var doors = map[string]string{
-	"go.etcd.io/bbolt":                   "storage/bolt",
-	"go.step.sm/crypto":                  "ca/acme storage/keys/file",
-	"github.com/smallstep/certificates":  "ca/acme",
-	"github.com/urfave/cli/v2":           "cmd/brevet",
-	"github.com/go-jose/go-jose/v4":      "server/test/rawacme",
-	"go.yaml.in/yaml/v3":                 "server/config",
-	"github.com/VictoriaMetrics/metrics": "server/telemetry",
-	"github.com/rogpeppe/go-internal":    "server/servertest/script",
-	"golang.org/x/mod":                   "storage/audit",
-	"github.com/cloudflare/circl":        "pqc",
-	"golang.org/x/crypto":                "ca ca/acme crl crl/ocsp tokens client agents pqc pqc/pkix server/servertest server/test/rawacme pqc/jose",
-	"golang.org/x/sys":                   "server/admin server/sinks storage/bolt storage/keys client cmd/brevet",
+	"go.etcd.io/bbolt":                  "storage/bolt",
+	"go.step.sm/crypto":                 "ca/acme storage/keys/file",
+	"github.com/smallstep/certificates": "ca/acme",
+	"github.com/urfave/cli/v2":          "cmd/brevet",
+	"github.com/go-jose/go-jose/v4":     "server/test/rawacme",
+	"go.yaml.in/yaml/v3":                "server/config",
+	"github.com/rogpeppe/go-internal":   "server/servertest/script",
+	"golang.org/x/mod":                  "storage/audit",
+	"github.com/cloudflare/circl":       "pqc",
+	"golang.org/x/crypto":               "ca ca/acme crl crl/ocsp tokens client agents pqc pqc/pkix server/servertest server/test/rawacme pqc/jose",
+	"golang.org/x/sys":                  "server/admin server/sinks storage/bolt storage/keys client cmd/brevet",
 }
 
 func TestImportsPointDown(t *testing.T) {

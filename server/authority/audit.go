@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/storage"
@@ -42,6 +44,18 @@ const logName = "/brevet-audit"
 
 // Checkpoint signs the audit log as it is in tx.
 func (a *Authority) Checkpoint(tx storage.Tx) ([]byte, error) { return audit.Sign(tx, a.audit.Load()) }
+
+// Covered returns how many events the saved checkpoint covers.
+func (a *Authority) Covered(ctx context.Context) (n int64) {
+	a.DB.View(ctx, func(tx storage.Tx) error {
+		saved, err := audit.Saved(tx)
+		if lines := strings.Split(string(saved), "\n"); err == nil && len(lines) > 2 {
+			n, err = strconv.ParseInt(lines[1], 10, 64) // C2SP tlog-checkpoint
+		}
+		return err
+	})
+	return n
+}
 
 // SaveCheckpoint keeps a signed checkpoint of the audit log, and the time, in the
 // store.

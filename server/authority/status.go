@@ -2,9 +2,7 @@ package authority
 
 import (
 	"context"
-	"errors"
 
-	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -33,22 +31,9 @@ func (a *Authority) Status(ctx context.Context) (api.Status, error) {
 				st.RootExpires = root.NotAfter
 			}
 		}
-		return errors.Join(err, a.counts(tx, &st))
+		return err
 	})
 	return st, err
-}
-
-func (a *Authority) counts(tx storage.Tx, st *api.Status) error {
-	st.Agents = map[string]int{}
-	for agent, err := range agents.All(tx) {
-		if err != nil {
-			return err
-		}
-		if agent.Name != agents.Authority {
-			st.Agents[string(agent.State)]++
-		}
-	}
-	return nil
 }
 
 // Events returns the size of the audit log.

@@ -88,18 +88,8 @@ func (s *Service) status(ctx context.Context, _ policy.Principal, _ struct{}) (a
 	if lists := s.Authority.CRL.Current(); len(lists) > 0 {
 		st.CRL = s.summary(lists[0])
 	}
-	err = s.DB.View(ctx, func(tx storage.Tx) error {
-		now := s.Clock.Now()
-		active, err := everything.at(tx, now)
-		rc := count(active, now, 0)
-		st.Certificates, st.Tokens = rc.Certificates, rc.Tokens
-		if err != nil {
-			return err
-		}
-		opened, err := accounts(tx, now, func(agents.Agent, time.Time) bool { return true })
-		st.ACMEAccounts = len(opened)
-		return err
-	})
+	all, err := s.Count(ctx)
+	st.Agents, st.Certificates, st.Tokens, st.ACMEAccounts = all.Agents, all.Certificates, all.Tokens, all.ACMEAccounts
 	return st, err
 }
 

@@ -1,20 +1,27 @@
-// Package telemetry counts and logs requests, and serves metrics in the text format
-// of Prometheus. Labels are routes and statuses; clients cannot choose them.
+// Package telemetry counts and logs requests and decisions, and serves metrics in the text
+// format of Prometheus. Labels are routes, statuses, actions and codes of refusals; clients
+// cannot choose them, and their number is bounded.
 package telemetry
 
 import (
-	"fmt"
+	"cmp"
+	"context"
 	"net/http"
+	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	vm "github.com/VictoriaMetrics/metrics"
 )
 
-// Metrics counts requests, and reads gauges when somebody asks for the metrics.
+// Metrics counts requests and decisions, and asks for everything else when somebody reads
+// the metrics.
 type Metrics struct {
-	set    *vm.Set
-	routes sync.Map // answered to *counters: their names take long to make
+	Decisions
+	more func(context.Context, *Page)
+
+	requests sync.Map // answered to *atomic.Uint64
+	times    sync.Map // route to *histogram
 }
 
 // An answered is a route and a status: requests with the same are counted together.
@@ -23,39 +30,65 @@ type answered struct {
 	status int
 }
 
-type counters struct {
-	requests *vm.Counter
-	seconds  *vm.PrometheusHistogram
-}
-
-// NewMetrics returns Metrics that read the gauges by name.
-func NewMetrics(gauges map[string]func() float64) *Metrics {
-	m := &Metrics{set: vm.NewSet()}
-	for name, read := range gauges {
-		m.set.NewGauge(name, read)
-	}
-	return m
+// NewMetrics returns Metrics that more completes each time they are read. It may be nil.
+func NewMetrics(more func(context.Context, *Page)) *Metrics {
+	return &Metrics{Decisions: Decisions{byAction: eachAction()}, more: more}
 }
 
 // count counts an answer. Requests for no route count under one name.
 func (m *Metrics) count(route string, status int, took time.Duration) {
-	if route == "" {
-		route = "none"
-	}
-	c, ok := m.routes.Load(answered{route, status})
+	route = cmp.Or(route, "none")
+	n, ok := m.requests.Load(answered{route, status})
 	if !ok {
-		c, _ = m.routes.LoadOrStore(answered{route, status}, &counters{
-			m.set.GetOrCreateCounter(fmt.Sprintf(`brevet_requests_total{route=%q,status="%d"}`, route, status)),
-			m.set.GetOrCreatePrometheusHistogram(fmt.Sprintf(`brevet_request_seconds{route=%q}`, route)),
-		})
+		n, _ = m.requests.LoadOrStore(answered{route, status}, new(atomic.Uint64))
 	}
-	c.(*counters).requests.Inc()
-	c.(*counters).seconds.Update(took.Seconds())
+	n.(*atomic.Uint64).Add(1)
+	h, ok := m.times.Load(route)
+	if !ok {
+		h, _ = m.times.LoadOrStore(route, new(histogram))
+	}
+	h.(*histogram).add(took)
 }
 
-// ServeHTTP serves the counts, the gauges and metrics of the process.
-func (m *Metrics) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+// ServeHTTP serves the metrics.
+func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var p Page
+	m.writeRequests(&p)
+	m.Decisions.write(&p)
+	if m.more != nil {
+		m.more(r.Context(), &p)
+	}
+	writeProcess(&p)
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	m.set.WritePrometheus(w)
-	vm.WriteProcessMetrics(w)
+	p.b.WriteTo(w)
+}
+
+func (m *Metrics) writeRequests(p *Page) {
+	var samples []Sample
+	m.requests.Range(func(k, n any) bool {
+		a := k.(answered)
+		samples = append(samples, Of(float64(n.(*atomic.Uint64).Load()), "route", a.route, "status", strconv.Itoa(a.status)))
+		return true
+	})
+	p.Counter("brevet_requests_total", "Requests that were answered, by route and status.", ordered(samples)...)
+	var routes []string
+	m.times.Range(func(route, _ any) bool {
+		routes = append(routes, route.(string))
+		return true
+	})
+	if len(routes) == 0 {
+		return
+	}
+	p.head("brevet_request_seconds", "histogram", "How long requests took, by route.")
+	slices.Sort(routes)
+	for _, route := range routes {
+		h, _ := m.times.Load(route)
+		h.(*histogram).write(p, "brevet_request_seconds", "route", route)
+	}
+}
+
+// ordered returns samples in the order of their labels.
+func ordered(samples []Sample) []Sample {
+	slices.SortFunc(samples, func(a, b Sample) int { return slices.Compare(a.Labels, b.Labels) })
+	return samples
 }

@@ -56,7 +56,7 @@ type DB struct {
 	mended  time.Time // the last attempt to mend that failed
 
 	commits, transactions atomic.Uint64
-	spare                 atomic.Int64 // room.spare, for Stats
+	spare, committing     atomic.Int64 // room.spare and nanoseconds spent in commits, for Stats
 
 	horizon atomic.Pointer[horizon]       // what Views see
 	broken  atomic.Pointer[error]         // why nothing can be done, see settle
@@ -107,7 +107,7 @@ func (db *DB) Close() error {
 
 // Stats implements [storage.Statser]. A commit costs two fsyncs.
 func (db *DB) Stats() storage.Stats {
-	s := storage.Stats{Commits: db.commits.Load(), Transactions: db.transactions.Load(), Free: db.spare.Load(), Reserve: reserve}
+	s := storage.Stats{Commits: db.commits.Load(), Transactions: db.transactions.Load(), Free: db.spare.Load(), Reserve: reserve, CommitTime: time.Duration(db.committing.Load())}
 	if info, err := db.file.Stat(); err == nil {
 		s.Size = info.Size()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -178,6 +179,7 @@ func (db *DB) finish(g *group) error {
 		return errors.Join(err, g.b.Rollback())
 	}
 	id := g.b.ID()
+	begin := time.Now()
 	db.hide(g)
 	if err := db.commit(g.b); err != nil {
 		if err := db.settle(id, err); err != nil {
@@ -189,6 +191,7 @@ func (db *DB) finish(g *group) error {
 			db.setTrouble(nil)
 		}
 	}
+	db.committing.Add(int64(time.Since(begin)))
 	db.commits.Add(1)
 	db.transactions.Add(uint64(g.kept))
 	db.tell()

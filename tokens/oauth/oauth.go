@@ -34,6 +34,9 @@ type Config struct {
 	Log    *slog.Logger
 	Grants []Grant // the ways in which clients may ask for a token
 
+	// Minted is told of the grant of each token. It may be nil.
+	Minted func(grant string)
+
 	// Certificate returns the certificate that the client presented on r's
 	// connection, or nil if it presented none. It fails if that may not be used.
 	Certificate func(storage.Tx, *http.Request, time.Time) (*Presented, error)

@@ -48,5 +48,9 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) (*tokens.Minted, e
 		return nil, s.Tokens.Refuse(ctx, want, err)
 	}
 	want.Scopes, want.Audiences, want.Consume = wish.Scopes, wish.Audiences, wish.Consume
-	return s.Tokens.Mint(ctx, want)
+	minted, err := s.Tokens.Mint(ctx, want)
+	if err == nil && s.Minted != nil {
+		s.Minted(f.get("grant_type")) // one of the server's own, or there would be no g
+	}
+	return minted, err
 }
