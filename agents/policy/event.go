@@ -33,6 +33,7 @@ func details(q *Query, d *Decision, given *audit.Details) *audit.Details {
 	if q.Principal.Role == audit.System {
 		return &all
 	}
+	all.Trace = cmp.Or(all.Trace, q.Trace)
 	all.Peer, all.Proof = cmp.Or(all.Peer, q.Peer), cmp.Or(all.Proof, q.Proof.Code)
 	all.Certificate = cmp.Or(all.Certificate, q.Proof.Certificate())
 	all.KeyThumbprint = cmp.Or(all.KeyThumbprint, q.KeyThumbprint)

@@ -41,6 +41,7 @@ type Query struct {
 	// How it was asked.
 	Proof         audit.Evidence // how the asker proved who it is
 	Peer          string         // the network address; "" means that of the context
+	Trace         string         // the trace-id of the request; "" means that of the context
 	KeyThumbprint string         // SHA-256 of the public key to be certified or registered, in hex
 	Chain         []string       // those who delegated to the principal, the first of them first
 
@@ -59,6 +60,7 @@ func (q *Query) clone() Query {
 // complete adds what the context knows of the request.
 func (q *Query) complete(ctx context.Context) {
 	q.Request, q.Peer = cmp.Or(q.Request, audit.RequestOf(ctx)), cmp.Or(q.Peer, audit.PeerOf(ctx))
+	q.Trace = cmp.Or(q.Trace, audit.TraceOf(ctx))
 }
 
 // Limits are those of a credential's lifetime that do not come from the agent.

@@ -22,7 +22,8 @@ func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 		id := newRequestID()
 		w.Header()["X-Request-Id"] = []string{id}
 		peer := peerHost(asked)
-		r := asked.WithContext(known(asked.Context(), id, peer))
+		trace := traceOf(asked)
+		r := asked.WithContext(known(asked.Context(), id, peer, trace))
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			p := recover()
@@ -38,9 +39,14 @@ func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 			took := time.Since(begin)
 			asked.Pattern = r.Pattern // whoever calls this handler may want the route, too
 			m.count(r.Pattern, rec.status, took)
-			log.LogAttrs(context.Background(), slog.LevelInfo, "request",
+			attrs := []slog.Attr{
 				slog.String("request", id), slog.String("method", method(r)), slog.String("route", r.Pattern),
-				slog.Int("status", rec.status), slog.Duration("took", took), slog.String("peer", peer))
+				slog.Int("status", rec.status), slog.Duration("took", took), slog.String("peer", peer),
+			}
+			if trace != "" {
+				attrs = append(attrs, slog.String("trace", trace))
+			}
+			log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
 			if p == http.ErrAbortHandler {
 				panic(p) // package http then cuts off the answer, which would look whole otherwise
 			}
@@ -51,8 +57,11 @@ func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 
 // known returns a context that carries what the audit log says of where a request came
 // from. Those over a unix socket have no address.
-func known(ctx context.Context, id, peer string) context.Context {
+func known(ctx context.Context, id, peer, trace string) context.Context {
 	ctx = audit.WithRequest(ctx, id)
+	if trace != "" {
+		ctx = audit.WithTrace(ctx, trace)
+	}
 	if peer == local {
 		return ctx
 	}

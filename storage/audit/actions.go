@@ -78,7 +78,7 @@ type ActionSpec struct {
 	Meaning string
 	By      Role     // the roles that may ask for it; others are refused
 	Subject string   // what the subject is
-	Details []string // the members of Details that an event may have besides "codes", by their JSON names; none in the events of the server itself
+	Details []string // the members of Details that an event may have besides "codes" and "trace", by their JSON names; none in the events of the server itself
 }
 
 const agentName = "the agent's name"

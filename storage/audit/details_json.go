@@ -109,6 +109,7 @@ func appendDetails(b []byte, d *Details) []byte {
 	o = o.list("chain", d.Chain)
 	o = o.list("agents", d.Agents)
 	o = o.int("part", d.Part)
+	o = o.string("trace", d.Trace)
 	return o.end()
 }
 

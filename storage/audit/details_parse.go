@@ -91,6 +91,7 @@ func (s *scanner) details() *Details {
 	s.list("chain", &d.Chain)
 	s.list("agents", &d.Agents)
 	s.int("part", &d.Part)
+	s.text("trace", &d.Trace)
 	s.skip("}")
 	return &d
 }

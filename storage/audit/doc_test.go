@@ -66,6 +66,9 @@ selection chose by owner or label, or else those that lost something. ` + "`brev
 finds the event under each of them. One event names 128. Events with the same ` + "`request`" + ` name
 the others. They have the member ` + "`part`" + `, from 1, and neither ` + "`selection`" + ` nor ` + "`counts`" + `.
 
+The member ` + "`trace`" + ` of any request is the trace-id of its ` + "`traceparent`" + ` (W3C Trace Context), if
+it had one. The client chose it: it links the event to a trace, and proves nothing.
+
 The member ` + "`proof`" + ` is a code. ` + "`certificate`" + ` is the serial number of the certificate that the
 client authenticated with, or that its token is bound to.
 
@@ -112,7 +115,7 @@ func TestActionsAreDocumented(t *testing.T) {
 
 func TestTableOfActionsIsComplete(t *testing.T) {
 	known := members(reflect.TypeFor[Details]())
-	used := []string{"codes", "person", "chain"} // of every refusal; of none yet
+	used := []string{"codes", "trace", "person", "chain"} // of every refusal; of any request; of none yet
 	seen := map[Action]bool{}
 	for _, a := range Actions() {
 		if a.Meaning == "" || a.By == 0 || a.By.String() == "" || a.Subject == "" || seen[a.Action] || strings.Count(string(a.Action), ".") == 0 {

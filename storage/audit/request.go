@@ -5,6 +5,7 @@ import "context"
 type (
 	requestKey struct{}
 	peerKey    struct{}
+	traceKey   struct{}
 )
 
 // WithRequest returns a context that carries the identifier of a request, which
@@ -29,4 +30,15 @@ func WithPeer(ctx context.Context, address string) context.Context {
 func PeerOf(ctx context.Context) string {
 	address, _ := ctx.Value(peerKey{}).(string)
 	return address
+}
+
+// WithTrace returns a context that carries the trace-id of a request (W3C Trace Context).
+func WithTrace(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, traceKey{}, id)
+}
+
+// TraceOf returns the trace-id that ctx carries, or "".
+func TraceOf(ctx context.Context) string {
+	id, _ := ctx.Value(traceKey{}).(string)
+	return id
 }
