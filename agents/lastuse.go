@@ -15,7 +15,7 @@ import (
 
 // LastUse remembers when each agent last used a credential of any kind: a certificate, a
 // token, a registered key, an ACME account. [LastUse.Note] costs no commit and no lock.
-// [LastUse.Store] writes what was noted, and [LastUse.Of] takes the later of what is noted
+// [LastUse.Store] writes what was noted, and [LastUse.Last] takes the later of what is noted
 // and what is stored. A crash loses the uses of a few minutes. Each node stores what it saw;
 // the stored time never goes back.
 type LastUse struct {
@@ -75,8 +75,8 @@ func (l *LastUse) Note(n Name) {
 	}
 }
 
-// Of returns the last use by an agent, or the zero time if none is known.
-func (l *LastUse) Of(tx storage.Tx, n Name) (time.Time, error) {
+// Last returns the last use by an agent, or the zero time if none is known.
+func (l *LastUse) Last(tx storage.Tx, n Name) (time.Time, error) {
 	last, err := storedUse(tx, string(n))
 	if u, ok := l.noted.Load(n); ok {
 		last = max(last, seconds(u.(*lastUse).seen.Load()))

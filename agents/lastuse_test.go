@@ -24,7 +24,7 @@ func TestLastUse(t *testing.T) {
 	want := func(l *LastUse, n Name, want time.Time) {
 		t.Helper()
 		db.View(t.Context(), func(tx storage.Tx) error {
-			if got, err := l.Of(tx, n); err != nil || !got.Equal(want) {
+			if got, err := l.Last(tx, n); err != nil || !got.Equal(want) {
 				t.Errorf("%s was seen at %s, %v; want %s", n, got, err, want)
 			}
 			return nil

@@ -45,13 +45,13 @@ type gauges struct {
 }
 
 func (g *gauges) write(ctx context.Context, p *telemetry.Page) {
-	p.Gauge("brevet_build_info", "The version of brevet and of Go.", telemetry.Of(1, "version", g.Version, "goversion", runtime.Version()))
+	p.Gauge("brevet_build_info", "The version of brevet and of Go.", telemetry.Value(1, "version", g.Version, "goversion", runtime.Version()))
 	g.healthOf(ctx, p)
 	g.lists(p)
 	g.store(ctx, p)
 	addresses, agents := g.gate.Limited()
 	p.Gauge("brevet_limited_senders", "Senders whose requests are refused because too many were, by kind: addresses with their networks, and agents.",
-		telemetry.Of(float64(addresses), "kind", "address"), telemetry.Of(float64(agents), "kind", "agent"))
+		telemetry.Value(float64(addresses), "kind", "address"), telemetry.Value(float64(agents), "kind", "agent"))
 	totals, err := g.census.get(ctx)
 	if err != nil {
 		g.Log.Error("the credentials could not be counted for the metrics", "error", err)
@@ -66,7 +66,7 @@ func (g *gauges) write(ctx context.Context, p *telemetry.Page) {
 // byKey returns a sample for each entry.
 func byKey(label string, m map[string]int) (samples []telemetry.Sample) {
 	for key, n := range m {
-		samples = append(samples, telemetry.Of(float64(n), label, key))
+		samples = append(samples, telemetry.Value(float64(n), label, key))
 	}
 	slices.SortFunc(samples, func(a, b telemetry.Sample) int { return slices.Compare(a.Labels, b.Labels) })
 	return samples
@@ -80,7 +80,7 @@ func (g *gauges) healthOf(ctx context.Context, p *telemetry.Page) {
 	}
 	var samples, ends []telemetry.Sample
 	for _, id := range authority.ReasonIDs() {
-		samples = append(samples, telemetry.Of(float64(levels[id].Rank()), "reason", id))
+		samples = append(samples, telemetry.Value(float64(levels[id].Rank()), "reason", id))
 	}
 	p.Gauge("brevet_health_level", "How bad each reason is for which the authority may not be well: 0 ok, 1 warning, 2 critical.", samples...)
 	for what, end := range g.authority.Ends(ctx) {
@@ -90,7 +90,7 @@ func (g *gauges) healthOf(ctx context.Context, p *telemetry.Page) {
 	p.Gauge("brevet_end_timestamp_seconds", "When the first of each kind ends, in seconds since the Unix epoch.", ends...)
 	if taken := g.authority.LastBackup(ctx); !taken.IsZero() {
 		p.Gauge("brevet_backup_timestamp_seconds", "When the last backup was made, in seconds since the Unix epoch.", telemetry.At(taken))
-		p.Gauge("brevet_backup_age_seconds", "How old the last backup is.", telemetry.Of(g.clock.Now().Sub(taken).Seconds()))
+		p.Gauge("brevet_backup_age_seconds", "How old the last backup is.", telemetry.Value(g.clock.Now().Sub(taken).Seconds()))
 	}
 }
 
@@ -99,7 +99,7 @@ func (g *gauges) lists(p *telemetry.Page) {
 	var number, size, entries, age, published, next []telemetry.Sample
 	now := g.clock.Shown()
 	for _, l := range g.authority.CRL.Current() {
-		of := func(v float64) telemetry.Sample { return telemetry.Of(v, "issuer", l.Issuer) }
+		of := func(v float64) telemetry.Sample { return telemetry.Value(v, "issuer", l.Issuer) }
 		number, size, entries = append(number, of(float64(l.Number))), append(size, of(float64(len(l.DER)))), append(entries, of(float64(l.Entries)))
 		age = append(age, of(now.Sub(l.ThisUpdate).Seconds()))
 		published, next = append(published, telemetry.At(l.ThisUpdate, "issuer", l.Issuer)), append(next, telemetry.At(l.NextUpdate, "issuer", l.Issuer))
@@ -115,16 +115,16 @@ func (g *gauges) lists(p *telemetry.Page) {
 // store writes what is known of the store and of the audit log in it.
 func (g *gauges) store(ctx context.Context, p *telemetry.Page) {
 	st := storage.StatsOf(g.db)
-	p.Gauge("brevet_store_size_bytes", "The size of the store.", telemetry.Of(float64(st.Size)))
-	p.Gauge("brevet_store_free_bytes", "Unused room in the store, the reserve included.", telemetry.Of(float64(st.Free)))
-	p.Gauge("brevet_store_reserve_bytes", "The room that is kept for revocations on a full disk.", telemetry.Of(float64(st.Reserve)))
+	p.Gauge("brevet_store_size_bytes", "The size of the store.", telemetry.Value(float64(st.Size)))
+	p.Gauge("brevet_store_free_bytes", "Unused room in the store, the reserve included.", telemetry.Value(float64(st.Free)))
+	p.Gauge("brevet_store_reserve_bytes", "The room that is kept for revocations on a full disk.", telemetry.Value(float64(st.Reserve)))
 	if st.DiskSize > 0 {
-		p.Gauge("brevet_disk_size_bytes", "The size of the disk of the store.", telemetry.Of(float64(st.DiskSize)))
-		p.Gauge("brevet_disk_free_bytes", "What is free on the disk of the store.", telemetry.Of(float64(st.DiskFree)))
+		p.Gauge("brevet_disk_size_bytes", "The size of the disk of the store.", telemetry.Value(float64(st.DiskSize)))
+		p.Gauge("brevet_disk_free_bytes", "What is free on the disk of the store.", telemetry.Value(float64(st.DiskFree)))
 	}
-	p.Counter("brevet_store_transactions_total", "Transactions that wrote; several may share a commit.", telemetry.Of(float64(st.Transactions)))
+	p.Counter("brevet_store_transactions_total", "Transactions that wrote; several may share a commit.", telemetry.Value(float64(st.Transactions)))
 	p.Summary("brevet_store_commit_seconds", "Commits of the store, and how long they took.", st.Commits, st.CommitTime)
 	events := g.authority.Events()
-	p.Gauge("brevet_audit_events", "Events in the audit log.", telemetry.Of(float64(events)))
-	p.Gauge("brevet_audit_lag_events", "Events that no signed checkpoint covers yet. One is signed each minute.", telemetry.Of(float64(events-g.authority.Covered(ctx))))
+	p.Gauge("brevet_audit_events", "Events in the audit log.", telemetry.Value(float64(events)))
+	p.Gauge("brevet_audit_lag_events", "Events that no signed checkpoint covers yet. One is signed each minute.", telemetry.Value(float64(events-g.authority.Covered(ctx))))
 }

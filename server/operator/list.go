@@ -53,7 +53,7 @@ func (s *Service) listAgents(ctx context.Context, _ policy.Principal, in api.Fil
 // lastSeen returns when the agent last used a credential or obtained one, or the zero time
 // if that is not on record.
 func (s *Service) lastSeen(tx storage.Tx, a agents.Agent, c agents.Current) (time.Time, error) {
-	used, err := s.LastUse.Of(tx, a.Name)
+	used, err := s.LastUse.Last(tx, a.Name)
 	return latest(used, c.Credential.IssuedAt), err
 }
 

@@ -81,23 +81,23 @@ func (d *Decisions) write(p *Page) {
 		allowed := float64(c.allowed.Load())
 		switch {
 		case kind != "":
-			issued = append(issued, Of(allowed, "kind", kind))
+			issued = append(issued, Value(allowed, "kind", kind))
 		case ending[a.Action]:
-			revoked = append(revoked, Of(allowed, "action", string(a.Action)))
+			revoked = append(revoked, Value(allowed, "action", string(a.Action)))
 		}
 		if kind == "" {
 			kind = string(a.Action)
 		}
 		c.refused.Range(func(code, n any) bool {
-			refused = append(refused, Of(float64(n.(*atomic.Uint64).Load()), "kind", kind, "reason", code.(string)))
+			refused = append(refused, Value(float64(n.(*atomic.Uint64).Load()), "kind", kind, "reason", code.(string)))
 			return true
 		})
 		if n := c.allOther.Load(); n > 0 {
-			refused = append(refused, Of(float64(n), "kind", kind, "reason", "other"))
+			refused = append(refused, Value(float64(n), "kind", kind, "reason", "other"))
 		}
 	}
 	d.byGrant.Range(func(grant, n any) bool {
-		minted = append(minted, Of(float64(n.(*atomic.Uint64).Load()), "grant", grant.(string)))
+		minted = append(minted, Value(float64(n.(*atomic.Uint64).Load()), "grant", grant.(string)))
 		return true
 	})
 	p.Counter("brevet_issued_total", "Credentials that were issued, by kind.", issued...)

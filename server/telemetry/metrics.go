@@ -67,7 +67,7 @@ func (m *Metrics) writeRequests(p *Page) {
 	var samples []Sample
 	m.requests.Range(func(k, n any) bool {
 		a := k.(answered)
-		samples = append(samples, Of(float64(n.(*atomic.Uint64).Load()), "route", a.route, "status", strconv.Itoa(a.status)))
+		samples = append(samples, Value(float64(n.(*atomic.Uint64).Load()), "route", a.route, "status", strconv.Itoa(a.status)))
 		return true
 	})
 	p.Counter("brevet_requests_total", "Requests that were answered, by route and status.", ordered(samples)...)

@@ -19,8 +19,8 @@ type Sample struct {
 	Value  float64
 }
 
-// Of returns a sample.
-func Of(value float64, labels ...string) Sample { return Sample{labels, value} }
+// Value returns the sample of a value with labels.
+func Value(value float64, labels ...string) Sample { return Sample{labels, value} }
 
 // At returns a sample that is a time, in seconds since the Unix epoch.
 func At(t time.Time, labels ...string) Sample {

@@ -50,7 +50,7 @@ func TestReasonsAreBounded(t *testing.T) {
 
 func TestLabelsAreEscaped(t *testing.T) {
 	var p Page
-	p.Gauge("x", "What.", Of(1.5, "a", "back\\slash \"quoted\"\nline", "b", ""))
+	p.Gauge("x", "What.", Value(1.5, "a", "back\\slash \"quoted\"\nline", "b", ""))
 	if want := "# HELP x What.\n# TYPE x gauge\nx{a=\"back\\\\slash \\\"quoted\\\"\\nline\",b=\"\"} 1.5\n"; p.b.String() != want {
 		t.Errorf("got %s, want %s", p.b.String(), want)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// TestTraceparent: W3C Trace Context, section 3.2. What is malformed is ignored.
+// TestTraceparent: W3C Trace Context, section 3.2. A malformed one is ignored.
 func TestTraceparent(t *testing.T) {
 	const id, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 	for _, c := range []struct {
