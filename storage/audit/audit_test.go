@@ -82,12 +82,16 @@ func fill(t testing.TB, db storage.DB, n int) {
 // newSigner returns a signer whose key follows from its name.
 func newSigner(t testing.TB, name string) *audit.Signer {
 	t.Helper()
-	seed := sha256.Sum256([]byte(name))
-	s, err := audit.NewSigner("ca.example.test/audit", ed25519.NewKeyFromSeed(seed[:]))
+	s, err := testSigner(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func testSigner(name string) (*audit.Signer, error) {
+	seed := sha256.Sum256([]byte(name))
+	return audit.NewSigner("ca.example.test/audit", ed25519.NewKeyFromSeed(seed[:]))
 }
 
 func sign(t testing.TB, db storage.DB, s *audit.Signer) (msg []byte) {
