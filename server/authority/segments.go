@@ -44,7 +44,7 @@ const cutEvery = time.Minute
 // failure is a reason of the health: the log goes on in the store.
 func (a *Authority) CutLog(ctx context.Context) {
 	for ctx.Err() == nil {
-		done, err := a.AuditLog().Cut(ctx, a.File.Audit.Segment, a.audit.Load())
+		done, err := a.cutOnce(ctx)
 		if ctx.Err() == nil {
 			a.noteCut(err)
 		}
@@ -56,6 +56,15 @@ func (a *Authority) CutLog(ctx context.Context) {
 		case <-time.After(cutEvery):
 		}
 	}
+}
+
+// cutOnce cuts the log once, if it is to be cut. It removes what crashes have left: the
+// process that holds the store's lock is the only one that writes segments there.
+func (a *Authority) cutOnce(ctx context.Context) (done bool, err error) {
+	if err := a.Segments.Sweep(); err != nil {
+		return false, err
+	}
+	return a.AuditLog().Cut(ctx, a.File.Audit.Segment, a.audit.Load())
 }
 
 // noteCut keeps why the log could not be cut.

@@ -56,7 +56,6 @@ func sweep(dir string) error {
 		durable.Sweep(filepath.Join(dir, config.Name)),
 		durable.Sweep(filepath.Join(dir, restoring)),
 		keyfile.NewStore(dir, keyfile.NoPassphrase).Sweep(),
-		Segments(dir).Sweep(),
 	)
 	if err != nil {
 		return fmt.Errorf("removing what a crash left: %w", err)

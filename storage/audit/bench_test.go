@@ -2,10 +2,14 @@ package audit_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -103,4 +107,47 @@ func benchmark(b *testing.B, size int) {
 		}
 		b.ReportMetric(float64(info.Size())/float64(size), "B/event")
 	})
+}
+
+// BenchmarkSegment cuts and reads segments, by the event. It compares a segment with its
+// events before compression, of which there are as many random octets as issuances have.
+func BenchmarkSegment(b *testing.B) {
+	s := newSigner(b, "the log's")
+	l := newLog(b, 0)
+	for range 20 {
+		update(b, l.DB, func(tx storage.Tx) error {
+			for i := range 1000 {
+				e := event(i)
+				text := rand.Text() + rand.Text()
+				e.Credential, e.Request = hex.EncodeToString([]byte(text[:20])), hex.EncodeToString([]byte(text[20:28]))
+				sum := sha256.Sum256([]byte(text))
+				e.Details = &audit.Details{Scopes: []string{"repo:read"}, Lifetime: 600, NotAfter: e.Time, Peer: "10.0.0.1", Certificate: hex.EncodeToString(sum[:20]), KeyThumbprint: hex.EncodeToString(sum[:])}
+				if _, err := audit.Append(tx, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	const size = 4_000_000
+	begin := time.Now()
+	if done, err := l.Cut(b.Context(), size, s); !done || err != nil {
+		b.Fatal(done, err)
+	}
+	cut := time.Since(begin)
+	list := cutAll(b, l, size, s)
+	info, err := os.Stat(filepath.Join(string(l.Segments), list[0].Name()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		for _, err := range l.Segments.Events(list[0]) {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(cut.Nanoseconds())/float64(list[0].Next), "ns/event-cut")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(list[0].Next), "ns/event-read")
+	b.ReportMetric(float64(info.Size())/float64(len(segmentText(b, l.Segments, list[0]))), "of-plain")
 }
