@@ -13,8 +13,8 @@ import (
 	"github.com/brevet-ca/brevet/storage/format"
 )
 
-// slice is how many events one transaction deletes: so many pages are freed that other
-// writers wait about a millisecond.
+// slice is how many events one transaction reads or deletes: other writers wait for about
+// a millisecond.
 const slice = 128
 
 // A cutting is a segment that is about to be made.
@@ -45,7 +45,8 @@ func (l Log) Cut(ctx context.Context, size int64, s *Signer) (done bool, err err
 	if err != nil || c == nil {
 		return false, err
 	}
-	err = l.Segments.Add(c.Segment, func(w io.Writer) error { return l.write(ctx, w, c) }, s)
+	p := newPace(ctx)
+	err = l.Segments.add(c.Segment, func(w io.Writer) error { return l.write(ctx, w, c, p) }, p.reader, []Verifier{s})
 	if _, sealed := errors.AsType[*SealedError](err); sealed {
 		return false, nil // another node was faster
 	}
@@ -123,7 +124,7 @@ func treeIn(tx storage.Tx, size int64) (t tree, err error) {
 }
 
 // write writes the segment.
-func (l Log) write(ctx context.Context, w io.Writer, c *cutting) error {
+func (l Log) write(ctx context.Context, w io.Writer, c *cutting, p *pace) error {
 	out, err := newSegmentWriter(w, c.header)
 	if err != nil {
 		return err
@@ -135,7 +136,7 @@ func (l Log) write(ctx context.Context, w io.Writer, c *cutting) error {
 				if err != nil {
 					return err
 				}
-				if r.seq == c.Next || r.seq == from+maxBatch {
+				if r.seq == c.Next || r.seq == from+slice {
 					break
 				}
 				n := hashes(r.seq) * tlog.HashSize
@@ -149,6 +150,9 @@ func (l Log) write(ctx context.Context, w io.Writer, c *cutting) error {
 			}
 			return nil
 		})
+		if err == nil {
+			err = p.rest()
+		}
 		if err != nil {
 			return err
 		}
@@ -200,7 +204,7 @@ func (c *cutting) record(tx storage.Tx) error {
 // clear deletes events that are in segments.
 func (l Log) clear(ctx context.Context) error {
 	ctx = storage.Urgent(ctx) // it makes room
-	for {
+	for p := newPace(ctx); ; {
 		var keys []string
 		if err := l.DB.View(ctx, func(tx storage.Tx) (err error) {
 			keys, err = spent(tx)
@@ -215,6 +219,9 @@ func (l Log) clear(ctx context.Context) error {
 			}
 			return err
 		})
+		if err == nil {
+			err = p.rest()
+		}
 		if err != nil {
 			return err
 		}

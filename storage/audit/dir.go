@@ -64,8 +64,13 @@ func (d Dir) Copy(s Segment, to Dir, verifiers ...Verifier) error {
 // Add makes the file of a segment from what write writes, unless it is there. Either is
 // checked, and is on the disk when Add returns nil.
 func (d Dir) Add(s Segment, write func(io.Writer) error, verifiers ...Verifier) error {
+	return d.add(s, write, func(r io.Reader) io.Reader { return r }, verifiers)
+}
+
+// add is Add that checks what it reads through a reader that paced makes.
+func (d Dir) add(s Segment, write func(io.Writer) error, paced func(io.Reader) io.Reader, verifiers []Verifier) error {
 	if d.Has(s) {
-		return d.settle(s, verifiers...)
+		return d.settle(s, verifiers)
 	}
 	if err := durable.MakeDir(string(d)); err != nil {
 		return err
@@ -81,11 +86,11 @@ func (d Dir) Add(s Segment, write func(io.Writer) error, verifiers ...Verifier) 
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	if err := checkFile(f, s, verifiers); err != nil {
+	if err := checkFile(paced(f), s, verifiers); err != nil {
 		return fmt.Errorf("checking what was written to %s: %w", d.path(s), err)
 	}
 	if err := f.Create(); errors.Is(err, fs.ErrExist) {
-		return d.settle(s, verifiers...)
+		return d.settle(s, verifiers)
 	} else if err != nil {
 		return err
 	}
@@ -94,7 +99,7 @@ func (d Dir) Add(s Segment, write func(io.Writer) error, verifiers ...Verifier) 
 
 // settle checks the file of a segment that is there, and makes it durable: a crash may have
 // come before that.
-func (d Dir) settle(s Segment, verifiers ...Verifier) error {
+func (d Dir) settle(s Segment, verifiers []Verifier) error {
 	f, err := d.Open(s)
 	if err != nil {
 		return err
