@@ -32,7 +32,7 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, erro
 	return authority.Init(ctx, c, now)
 }
 
-// CheckAlgorithm refuses what is no algorithm of keys.
+// CheckAlgorithm returns an error unless s names an algorithm of keys.
 func CheckAlgorithm(s string) error { return authority.CheckAlgorithm(s) }
 
 // CheckBackup checks a backup, its audit log and its signed digest, see

@@ -107,7 +107,7 @@ func newStrangersWorld(t testing.TB) *strangersWorld {
 		w.names = append(w.names, name)
 	}
 	w.names = append(w.names, "agent-x")
-	w.tokens = w.tokens[2:] // who has the first two may use them
+	w.tokens = w.tokens[2:] // their owners may use the first two
 	w.addUnknown()
 	return w
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// TestRefusalsAreBrief: a refused client cannot choose how much the log grows by. What an
-// operator asked for is recorded in full.
+// TestRefusalsAreBrief: a refused client cannot choose how much the log grows by.
+// Requests of operators are recorded in full.
 func TestRefusalsAreBrief(t *testing.T) {
 	long := strings.Repeat("x", 200)
 	q := policy.Query{Action: audit.TokenMint, Subject: "bot", Time: now, Profile: long}

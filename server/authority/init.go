@@ -128,7 +128,7 @@ func (c InitConfig) Check() error {
 	return err
 }
 
-// CheckAlgorithm refuses what is no algorithm of keys.
+// CheckAlgorithm returns an error unless s names an algorithm of keys.
 func CheckAlgorithm(s string) error {
 	_, err := keys.ParseAlgorithm(s)
 	return err

@@ -3,7 +3,7 @@
 // [Response] has what it signed. The machine with the root's key needs no store and no
 // network.
 //
-// Whoever can change a request on its way can have the root certify a key of their own.
+// Somebody who can change a request on its way can have the root certify a key of their own.
 // So both sides show the fingerprint of the request, and the operator compares. Nothing in
 // a response is trusted: the authority checks all of it against its root and its records.
 package ceremony
