@@ -127,4 +127,23 @@ func (g *gauges) store(ctx context.Context, p *telemetry.Page) {
 	events := g.authority.Events()
 	p.Gauge("brevet_audit_events", "Events in the audit log.", telemetry.Value(float64(events)))
 	p.Gauge("brevet_audit_lag_events", "Events that no signed checkpoint covers yet. One is signed each minute.", telemetry.Value(float64(events-g.authority.Covered(ctx))))
+	g.sinksOf(ctx, p)
+}
+
+// sinksOf writes how far each sink of the audit log is.
+func (g *gauges) sinksOf(ctx context.Context, p *telemetry.Page) {
+	all, err := g.sinkStatus(ctx)
+	if err != nil || len(all) == 0 {
+		return
+	}
+	var events, seconds []telemetry.Sample
+	for _, st := range all {
+		late := 0.0
+		if !st.Oldest.IsZero() {
+			late = max(0, g.clock.Now().Sub(st.Oldest).Seconds())
+		}
+		events, seconds = append(events, telemetry.Value(float64(st.Behind), "sink", st.Name)), append(seconds, telemetry.Value(late, "sink", st.Name))
+	}
+	p.Gauge("brevet_audit_sink_behind_events", "Events that a sink of the audit log has not got yet, by sink.", events...)
+	p.Gauge("brevet_audit_sink_behind_seconds", "The age of the oldest of those, by sink.", seconds...)
 }

@@ -60,6 +60,14 @@ func plain(f func(context.Context)) func(context.Context) error {
 	}
 }
 
+// sinkStatus says how far the sinks of the audit log are, once there are any.
+func (s *Server) sinkStatus(ctx context.Context) ([]sinks.Status, error) {
+	if s.sinks == nil {
+		return nil, nil
+	}
+	return s.sinks.Status(ctx)
+}
+
 // from says whose events the sinks send.
 func (s *Server) from() sinks.From {
 	u, _ := url.Parse(s.file.Advertise) // which package config has checked

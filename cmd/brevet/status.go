@@ -99,6 +99,16 @@ func (p *page) status(st api.Status) {
 	t.pair("Agents", strings.Join(agents, ", "))
 	t.pair("Valid", count(st.Certificates, "certificate")+", "+count(st.Tokens, "access token")+", "+count(st.ACMEAccounts, "ACME account"))
 	t.pair("Audit log", count(st.Events, "entry"))
+	for _, s := range st.Sinks {
+		text := fmt.Sprintf("%s has all", s.Name)
+		if s.Behind > 0 {
+			text = fmt.Sprintf("%s is %s behind, since %s", s.Name, count(s.Behind, "entry"), at(s.Oldest))
+		}
+		if s.Error != "" {
+			text += ": " + s.Error
+		}
+		t.pair("Audit sink", text)
+	}
 	t.pair("Store", size(st.StoreBytes))
 	if st.CRL.Number > 0 {
 		t.pair("CRL", fmt.Sprintf("%d, revoking %s, next one by %s", st.CRL.Number, count(st.CRL.Revoked, "certificate"), p.end(st.CRL.NextUpdate)))

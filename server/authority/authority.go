@@ -6,6 +6,7 @@ package authority
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/server/relying"
+	"github.com/brevet-ca/brevet/server/sinks"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -36,6 +38,9 @@ type Config struct {
 	Relying  *relying.Register // relying parties, for dry runs
 	Log      *slog.Logger
 	Version  string // of the program, for its status
+
+	// Sinks says how far the sinks of the audit log are.
+	Sinks func(context.Context) ([]sinks.Status, error)
 
 	// Overruled is the latest time on record if the operator said that the machine's
 	// clock is right instead.

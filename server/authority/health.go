@@ -36,12 +36,13 @@ const (
 	quotaNear         = "quota-near"
 	agentKeysRevealed = "agent-keys-compromised"
 	auditUncut        = "audit-log-uncut"
+	auditSinkLate     = "audit-sink-late"
 )
 
 // ReasonIDs returns the identifiers of all reasons there can be.
 func ReasonIDs() []string {
 	return []string{storeUnreadable, storeUnwritable, diskFull, diskLow, reserveLow, clockBack, clockDoubt, crlLate, issuerEnds, rootEnds, rootCRLEnds, rootCRLLate, issuerUnlisted,
-		httpsEnds, keyCompromised, keyMissing, keyUnsealed, keyTakeoverLate, profileWithout, backupOld, restorePending, quotaNear, agentKeysRevealed, auditUncut}
+		httpsEnds, keyCompromised, keyMissing, keyUnsealed, keyTakeoverLate, profileWithout, backupOld, restorePending, quotaNear, agentKeysRevealed, auditUncut, auditSinkLate}
 }
 
 // Health returns the reasons why the authority is not well, the worst first. This is the
@@ -72,7 +73,7 @@ func sorted(all []api.Reason) []api.Reason {
 // quickReasons are those that take a few reads of the store.
 func (a *Authority) quickReasons(ctx context.Context) []api.Reason {
 	now := a.Clock.Now()
-	found := slices.Concat(a.storeReasons(ctx), a.clockReasons(), a.crlReasons(), a.endReasons(ctx, now), a.rootCRLReasons(now), a.cutReasons())
+	found := slices.Concat(a.storeReasons(ctx), a.clockReasons(), a.crlReasons(), a.endReasons(ctx, now), a.rootCRLReasons(now), a.cutReasons(), a.sinkReasons(ctx, now))
 	a.DB.View(ctx, func(tx storage.Tx) error {
 		found = append(found, a.backupReasons(tx, now)...)
 		found = append(found, restoreReasons(tx)...)

@@ -17,6 +17,7 @@ func (a *Authority) Status(ctx context.Context) (api.Status, error) {
 		Events: a.Events(), RootCRLExpires: a.RootCRLEnds(), StoreBytes: storage.StatsOf(a.DB).Size, IssuerExpires: a.IssuerEnds(), Backup: a.LastBackup(ctx),
 	}
 	st.SetReasons(a.Health(ctx))
+	st.Sinks = a.sinks(ctx)
 	if c := a.Own.Current(); c != nil {
 		st.ServerExpires = c.Leaf.NotAfter
 	}

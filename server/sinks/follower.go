@@ -24,8 +24,8 @@ type conn interface {
 	arrived(now time.Time) int64
 	// lost is closed if the other side ends the connection; nil if it cannot.
 	lost() <-chan struct{}
-	// finish ends the connection after the last event, and abandon at any time. What
-	// arrived says after finish is final.
+	// finish ends the connection after the last event, and abandon at any time. After
+	// finish the answer of arrived is final.
 	finish(ctx context.Context)
 	abandon()
 }

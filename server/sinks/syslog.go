@@ -31,7 +31,7 @@ var settleTime = 5 * time.Second
 // A syslogConn is a connection to a syslog server. Syslog has no answers, so a message counts
 // as arrived when the receiver's kernel has acknowledged it and the connection has lasted a
 // while since then, or when the receiver has closed the connection after the last message.
-// What does not count is sent again over the next connection.
+// The other messages are sent again over the next connection.
 type syslogConn struct {
 	net.Conn
 	wire   *counting

@@ -120,8 +120,8 @@ func TestSyslogLosesNothing(t *testing.T) {
 	}
 }
 
-// TestUnreachableReceiverKeepsEvents: what a receiver's kernel has not acknowledged, or what it
-// does not read, does not count as arrived for ever; and nothing waits for it.
+// TestUnreachableReceiverDelaysNothing: a receiver that never reads stops its sink and nothing
+// else. Messages that its kernel has not acknowledged do not count as arrived.
 func TestUnreachableReceiverDelaysNothing(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

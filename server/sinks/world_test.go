@@ -145,7 +145,8 @@ func (r *received) count() int {
 	return len(r.all)
 }
 
-// check fails unless everything in the log was received, in order but for what was repeated.
+// check fails unless everything in the log was received. Events may come again, but none is
+// left out on the way.
 func (r *received) check(t testing.TB, db storage.DB) {
 	t.Helper()
 	r.mu.Lock()

@@ -63,6 +63,7 @@ type Status struct {
 	Tokens          int            `json:"tokens"`       // active ones
 	ACMEAccounts    int            `json:"acme_accounts"`
 	Events          int64          `json:"events"`
+	Sinks           []Sink         `json:"sinks,omitempty"` // of the audit log
 	StoreBytes      int64          `json:"store_bytes"`
 	CRL             CRL            `json:"crl"`
 	IssuerExpires   time.Time      `json:"issuer_expires"`
@@ -70,6 +71,15 @@ type Status struct {
 	RootCRLExpires  time.Time      `json:"root_crl_expires"` // the last list that the root has signed
 	ServerExpires   time.Time      `json:"server_certificate_expires"`
 	Backup          time.Time      `json:"backup,omitzero"` // when the last one was made
+}
+
+// A Sink says how far a sink of the audit log is.
+type Sink struct {
+	Name   string    `json:"name"`
+	Next   int64     `json:"next"`            // it has got the entries before this one
+	Behind int64     `json:"behind"`          // how many entries it has not got
+	Oldest time.Time `json:"oldest,omitzero"` // time of the first of those
+	Error  string    `json:"error,omitempty"` // of the last try, if that failed
 }
 
 // CRL returns a published list; an empty issuer means the active one.
