@@ -107,4 +107,9 @@ func TestOCSPByGET(t *testing.T) {
 	if strings.Contains(counted, base64.StdEncoding.EncodeToString(a.ocspRequest(leaf))[:20]) {
 		t.Error("requests are in the names of the counters")
 	}
+	// Clients add a slash to the URL in the certificate.
+	got := a.ask(a.public, "POST", ca.OCSPPath+"/", "application/ocsp-request", string(a.ocspRequest(leaf)), nil)
+	if answer, err := xocsp.ParseResponseForCert([]byte(got.body), leaf, nil); got.status != http.StatusOK || err != nil || answer.Status != xocsp.Good {
+		t.Errorf("POST %s/: %d %x, %v", ca.OCSPPath, got.status, got.body, err)
+	}
 }
