@@ -93,6 +93,10 @@ var ways = []way{
 	{"an expired certificate", (*claimant).expire, func(c *claimant) reply {
 		return c.postJSON(c.agents, "/v1/certificates", map[string]string{"csr": c.csr()}, c.cert)
 	}, "certificate", []string{"certificate", "window"}},
+	{"a registered key, for a certificate", func(*claimant) {}, func(c *claimant) reply {
+		assertion := c.byAssertion(c.name, c.registered).Get("client_assertion")
+		return c.postJSON(c.agents, "/v1/certificates", map[string]string{"csr": c.csr(), "client_assertion": assertion}, nil)
+	}, "certificate", []string{"key"}},
 	{"mutual TLS", (*claimant).certify, func(c *claimant) reply { return c.token(nil, c.cert) }, "token", []string{"certificate"}},
 	{"a registered key", func(*claimant) {}, func(c *claimant) reply {
 		return c.token(c.byAssertion(c.name, c.registered), nil)

@@ -1,6 +1,7 @@
 // Package enroll gives agents certificates over a small API of our own: a first one
 // for an enrollment token (POST /v1/enroll), and the next one for the current one
-// (POST /v1/certificates), which the client presents in the TLS handshake. Requests
+// (POST /v1/certificates), which the client presents in the TLS handshake. An agent with
+// a registered key gets any of them there for an assertion by that key. Requests
 // are strict JSON objects; refusals are problem documents (RFC 9457).
 package enroll
 
@@ -38,7 +39,12 @@ type Config struct {
 	Now         func() time.Time // the machine's clock, which paces renewals of expired certificates
 	Log         *slog.Logger
 
-	// Enrolled is told of each request by which an agent got its first certificate.
+	// Lasting returns the claim of a client that signed an assertion with a key that is
+	// registered for its agent, and the agent that it was about if that fails.
+	Lasting func(tx storage.Tx, assertion string, now time.Time) (policy.Claim, agents.Name, error)
+
+	// Enrolled is told of each request by which an agent got its first certificate, or one
+	// without presenting any.
 	// nil means that nobody wants to know.
 	Enrolled func(*http.Request, agents.Name)
 }
@@ -61,6 +67,7 @@ func New(c Config) *Service { return &Service{c, admission.NewPace(lateRate, c.N
 var (
 	invited   = policy.Bearer("enrollment token")
 	presenter = policy.Bearer("client certificate")
+	asserter  = policy.Bearer("client assertion")
 )
 
 // ServeEnroll exchanges a one-time enrollment token for a first certificate.

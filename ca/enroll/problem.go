@@ -23,6 +23,7 @@ func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
 	if wait := policy.RetryAfter(err); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
 	}
+	asserted, byKey := errors.AsType[*assertionError](err)
 	busy, late := errors.AsType[*busyError](err)
 	if late {
 		w.Header().Set("Retry-After", strconv.Itoa(int(busy.wait.Seconds())))
@@ -35,6 +36,8 @@ func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
 	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap
 	case errors.Is(err, errNoCertificate), errors.Is(err, agents.ErrEnrollment):
 		status, detail = http.StatusUnauthorized, unwrapTo(err, errNoCertificate, agents.ErrEnrollment)
+	case policy.FaultOf(err) == agents.Proof && byKey:
+		status, detail = http.StatusUnauthorized, asserted.told()
 	case policy.FaultOf(err) == agents.Proof:
 		status, detail = http.StatusUnauthorized, "the client certificate cannot be used: it is expired, revoked or not this authority's"
 	case errors.Is(err, agents.ErrInvalid):

@@ -2,6 +2,7 @@ package enroll
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // ServeCertificates issues an agent's next certificate to a client that presents
-// the current one.
+// the current one, or that has a key which is registered for the agent.
 func (s *Service) ServeCertificates(w http.ResponseWriter, r *http.Request) {
 	issued, err := s.reissue(w, r)
 	if err != nil {
@@ -24,27 +25,90 @@ func (s *Service) ServeCertificates(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, issued)
 }
 
+// A wanted certificate is what the body of a request says.
+type wanted struct{ csr, ttl, profile, assertion string }
+
+func readWanted(w http.ResponseWriter, r *http.Request) (in wanted, err error) {
+	return in, readJSON(w, r, map[string]any{"csr": &in.csr, "ttl": &in.ttl, "profile": &in.profile, "client_assertion": &in.assertion})
+}
+
 func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, error) {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
-		return nil, errNoCertificate
+		return s.issueByKey(w, r)
 	}
 	claim, err := s.holder(r)
 	if err != nil {
 		return nil, err
 	}
-	var request, ttl, profile string
-	if err := readJSON(w, r, map[string]any{"csr": &request, "ttl": &ttl, "profile": &profile}); err != nil {
+	in, err := readWanted(w, r)
+	if err == nil && in.assertion != "" {
+		err = fmt.Errorf("%w body: it has a client_assertion beside the client certificate: use one of them", agents.ErrInvalid)
+	}
+	if err != nil {
 		return nil, err
 	}
-	lifetime, err := agents.ParseTTL(ttl)
+	return s.issue(r, claim, in)
+}
+
+// issueByKey issues a certificate to a client that has a registered key of the agent.
+func (s *Service) issueByKey(w http.ResponseWriter, r *http.Request) (*ca.Issued, error) {
+	in, err := readWanted(w, r)
+	if err == nil && in.assertion == "" {
+		err = errNoCertificate
+	}
+	if err != nil {
+		return nil, err
+	}
+	var claim policy.Claim
+	var about agents.Name
+	err = s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
+		if claim, about, err = s.Lasting(tx, in.assertion, s.Clock.Now()); err != nil {
+			return err
+		}
+		return admission.Prove(r.Context(), about)
+	})
+	if err != nil {
+		return nil, &assertionError{s.refuse(r.Context(), asserter, about, err)}
+	}
+	issued, err := s.issue(r, claim, in)
+	if err != nil {
+		return nil, &assertionError{err}
+	}
+	if s.Enrolled != nil {
+		s.Enrolled(r, about)
+	}
+	return issued, nil
+}
+
+// An assertionError is the refusal of a client that came with an assertion.
+type assertionError struct{ error }
+
+func (e *assertionError) Unwrap() error { return e.error }
+
+// told returns what the client is told. It is told the reason if it has proven to have a key
+// of the agent.
+func (e *assertionError) told() string {
+	const what = "the client assertion cannot be used"
+	if t, ok := errors.AsType[interface {
+		error
+		Told() string
+	}](e.error); ok {
+		return what + ": " + t.Told()
+	}
+	return what + ": sign it with a key that is registered for the agent"
+}
+
+// issue issues what a client that has proven to be an agent wants.
+func (s *Service) issue(r *http.Request, claim policy.Claim, in wanted) (*ca.Issued, error) {
+	lifetime, err := agents.ParseTTL(in.ttl)
 	if err != nil {
 		return nil, s.refuse(r.Context(), claim.Principal(), claim.Agent(), err)
 	}
-	csr, err := ca.ParseCSRPEM([]byte(request))
+	csr, err := ca.ParseCSRPEM([]byte(in.csr))
 	if err != nil {
 		return nil, s.refuse(r.Context(), claim.Principal(), claim.Agent(), err)
 	}
-	return s.CA.Issue(r.Context(), ca.Request{Claim: claim, CSR: csr, TTL: lifetime, Profile: profile})
+	return s.CA.Issue(r.Context(), ca.Request{Claim: claim, CSR: csr, TTL: lifetime, Profile: in.profile})
 }
 
 // holder returns the claim of a client that presented a certificate. If the certificate

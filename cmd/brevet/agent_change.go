@@ -84,7 +84,7 @@ func changeFlags() []cli.Flag {
 		texts("audience", "`URL` of a resource server that its tokens may be for"),
 		texts("dns", "`NAME[,challenge]` that its certificates may have"),
 		texts("ip", "`ADDRESS[,challenge]` that its certificates may have"),
-		texts("key", "`FILE` with a public key in PEM, with which it may authenticate by private_key_jwt"),
+		texts("key", "`FILE` with a public key in PEM, with which it may obtain certificates, and authenticate by private_key_jwt"),
 		text("ttl", "`DURATION` of its credentials, such as 5m, at most the longest max_lifetime of a profile; 0 means the profile's"),
 		text("renew-grace", "`DURATION` after its end in which a certificate may still renew, such as 7d; 0 turns that off, and default means that of brevet.yaml"),
 		text("expires", "`TIME` after which it ends: RFC 3339, a date, a duration such as 30d, or never"),

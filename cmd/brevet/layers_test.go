@@ -19,6 +19,7 @@ var layers = map[string]string{
 	"server/test/clock":        "",
 	"server/test/crash":        "",
 	"server/test/disk":         "",
+	"server/test/fleet":        "",
 	"server/test/interop":      "",
 	"server/test/readers":      "",
 	"server/test/storm":        "",

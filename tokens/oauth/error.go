@@ -41,6 +41,9 @@ type proven struct{ reason error }
 func (p *proven) Error() string   { return ErrClient.Error() + ": " + p.reason.Error() }
 func (p *proven) Unwrap() []error { return []error{ErrClient, p.reason} }
 
+// Told returns the reason for the client.
+func (p *proven) Told() string { return p.reason.Error() }
+
 // errNothing says that a client did not try to authenticate in a way that is known here.
 var errNothing = fmt.Errorf("%w: nothing came to authenticate with", ErrClient)
 
