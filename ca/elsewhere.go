@@ -146,8 +146,8 @@ func IssueElsewhere(root *Issuer, k keys.Key, lifetime time.Duration, now time.T
 }
 
 // CheckIssuing checks a certificate that a root has signed elsewhere for the key k: that it is
-// what NewIssuing would make, octet by octet but for serial number, dates and signature, and
-// may be used now.
+// what NewIssuing would make, apart from serial number, dates and signature, and may be used
+// now.
 func CheckIssuing(root *Issuer, k keys.Key, der []byte, now time.Time) (Authority, error) {
 	wrong := func(format string, args ...any) (Authority, error) {
 		return Authority{}, fmt.Errorf("%w certificate for the key %s: %w", agents.ErrInvalid, k.ID, fmt.Errorf(format, args...))

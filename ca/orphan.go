@@ -67,8 +67,8 @@ func Renews(c agents.Credential) policy.Check {
 // agent, which may try again when there is another issuer.
 //
 // Until then the server certifies its own HTTPS with that key, or nobody could ask it
-// anything. The certificates are revoked from the start. Whoever checks that refuses them,
-// and whoever does not would believe the thief as well.
+// anything. The certificates are revoked from the start. Clients that check this refuse them.
+// Clients that do not check it would believe the thief as well.
 var ErrStopped = fmt.Errorf("%w: the key of the issuer is compromised, and another takes its place", clock.ErrUnavailable)
 
 // stopped returns an error if the key of an issuer is compromised.

@@ -110,8 +110,8 @@ func readSigned(issuer *pkix.Certificate, der []byte, about []Statement) (RootLi
 	}, nil
 }
 
-// agree checks that a list has every issuer that is revoked on record, and none that is
-// not. Entries of issuers that are on no record stay: a restore may have forgotten them.
+// agree checks that a list has every issuer that is revoked on record, and has no issuer
+// that is good. Entries of issuers that are on no record stay: a restore may have forgotten them.
 func agree(l *pkix.CRL, about []Statement) error {
 	listed := map[string]int{}
 	for _, e := range l.X509.RevokedCertificateEntries {

@@ -53,7 +53,11 @@ func (a *world) signElsewhere(safe string, r api.RootRequest, lists int) string 
 	if plan.Fingerprint != r.Fingerprint || plan.Root != r.Root || len(plan.Issuers) != len(r.Keys) {
 		a.t.Errorf("planned is %+v for %+v", plan, r)
 	}
-	signed, err := SignRootRequest(request, plan, filepath.Join(safe, r.Purpose+"-"+r.Root[:16]+".key"), "")
+	passphrase := filepath.Join(safe, "passphrase")
+	if _, err := os.Stat(passphrase); err != nil {
+		passphrase = ""
+	}
+	signed, err := SignRootRequest(request, plan, filepath.Join(safe, r.Purpose+"-"+r.Root[:16]+".key"), passphrase)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -249,5 +253,56 @@ func TestEndOfAnIssuerIsToldInTime(t *testing.T) {
 	}
 	if got := a.install(a.signElsewhere(safe, a.askRoot("issuer"), 1)); got.status != http.StatusOK || told() {
 		t.Errorf("with a new one: %d %s, %q", got.status, got.body, about(t, a.authority, "issuer-ends"))
+	}
+}
+
+// TestRootIsNeverOnTheServer if init puts it elsewhere, with a passphrase of its own, of every kind.
+func TestRootIsNeverOnTheServer(t *testing.T) {
+	for _, algorithm := range everyKind {
+		safe := t.TempDir()
+		passphrase := filepath.Join(safe, "passphrase")
+		if err := os.WriteFile(passphrase, []byte("of the root alone\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		a := newAuthority(t, func(c *InitConfig) {
+			c.Algorithm, c.RootDir, c.RootPassphraseFile, c.RootLists = algorithm, safe, passphrase, 2
+		})
+		if n := a.keyFiles(keys.Root) + a.keyFiles(keys.HTTPSRoot); n != 0 {
+			t.Errorf("%s: %d files of roots are with the server", algorithm, n)
+		}
+		if left := a.authority.RootCRLEnds().Sub(a.now()); left > 67*24*time.Hour || left < 66*24*time.Hour {
+			t.Errorf("%s: the root's CRLs last for %s", algorithm, left)
+		}
+		for _, purpose := range []string{"issuer", "https-issuer"} {
+			if purpose == "https-issuer" && algorithm[0] == 'e' {
+				continue
+			}
+			if got := a.install(a.signElsewhere(safe, a.askRoot(purpose), 2)); got.status != http.StatusOK {
+				t.Errorf("%s: installing the %s: %d %s", algorithm, purpose, got.status, got.body)
+			}
+		}
+		if reasons := a.authority.Health(t.Context()); reasons != nil {
+			t.Errorf("%s: not well: %q", algorithm, reasons)
+		}
+	}
+}
+
+// TestFailedInitLeavesNoRoot in the directory where it would have been.
+func TestFailedInitLeavesNoRoot(t *testing.T) {
+	safe, dir := t.TempDir(), t.TempDir()
+	c := InitConfig{Dir: dir, TrustDomain: "example.internal", NoPassphrase: true, RootDir: safe, RootLists: 99}
+	if _, err := Init(t.Context(), c, time.Time{}); err == nil || !strings.Contains(err.Error(), "want 1 to 24") {
+		t.Error(err)
+	}
+	c.RootLists, c.RootDir = 0, dir
+	if _, err := Init(t.Context(), c, time.Time{}); err == nil || !strings.Contains(err.Error(), "another directory") {
+		t.Error(err)
+	}
+	c.RootDir, c.IssuerLifetime, c.RootLifetime = safe, 48*time.Hour, 24*time.Hour
+	if _, err := Init(t.Context(), c, time.Time{}); err == nil {
+		t.Error("a root that ends before its issuer is made")
+	}
+	if left, _ := os.ReadDir(safe); len(left) > 0 {
+		t.Errorf("left is %v", left)
 	}
 }

@@ -46,6 +46,11 @@ name, so that "brevet serve" finds it. With systemd, leave the flag out and load
 credential brevet-passphrase. Without a passphrase (--no-passphrase), anybody who
 reads --dir or a copy of it has the authority's keys.
 
+With --root-offline, the key of the root goes to another directory, such as one on a
+stick, and the root signs CRLs for --crl-lists months. The root then signs new issuers
+and CRLs on another machine: brevet key request, ca sign, key install. So that the key is
+never on the server, run init on that other machine, and carry --dir to the server.
+
 The name in --trust-domain is part of every identity (spiffe://DOMAIN/agent/NAME)
 and cannot be changed. --advertise is where agents and resource servers reach
 the server; it is the issuer in tokens.
@@ -65,6 +70,9 @@ Examples:
 			preset("algorithm", "ecdsa-p256", "`ALGORITHM` of the root and the issuer, see above"),
 			preset("root-lifetime", "3650d", "`DURATION` that the root is valid for"),
 			preset("issuer-lifetime", "90d", "`DURATION` that the issuing CA is valid for; see brevet key rotate"),
+			text("root-offline", "`DIR`, away from the server, for the root's key; see brevet ca sign"),
+			text("root-passphrase-file", "`FILE` (or fd:N) with the passphrase that seals the root's key; else that of the other keys"),
+			&cli.IntFlag{Name: "crl-lists", Value: 6, Usage: "have the root sign `N` CRLs ahead, one for each month, with --root-offline"},
 			text("passphrase-file", "`FILE` (or fd:N, or - for standard input) with the passphrase that seals the keys"),
 			yes("no-passphrase", "leave the keys unsealed"),
 		},
@@ -88,6 +96,13 @@ func initAuthority(c *cli.Context) error {
 		Algorithm:      c.String("algorithm"),
 		PassphraseFile: passphraseFile(c),
 		NoPassphrase:   c.Bool("no-passphrase"),
+		RootDir:        c.String("root-offline"),
+		RootLists:      c.Int("crl-lists"),
+
+		RootPassphraseFile: c.String("root-passphrase-file"),
+	}
+	if config.RootDir == "" && (config.RootPassphraseFile != "" || c.IsSet("crl-lists")) {
+		return misuse(c, "--root-passphrase-file and --crl-lists are for --root-offline")
 	}
 	if config.NoPassphrase && config.PassphraseFile != "" {
 		return misuse(c, "--passphrase-file and --no-passphrase exclude each other")
@@ -134,6 +149,9 @@ func initAuthority(c *cli.Context) error {
 			p.line("")
 		}
 		p.line("Copy the *.key files and brevet.yaml in %s to a safe place now: brevet backup leaves them out.", dir)
+		if config.RootDir != "" {
+			p.line("The key of the root is in %s: keep that away from the server, in two copies.", config.RootDir)
+		}
 		if !config.NoPassphrase {
 			p.line("Keep the passphrase, too, in another place: without it, nobody can use them.")
 		}

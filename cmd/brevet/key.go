@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/server"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 func keyCommand() *cli.Command {
@@ -59,9 +62,10 @@ its record, which no forgery matches. The receipt counts what was alive, and nam
 last moment at which any of it can work. The file of the old key is destroyed; remove
 copies of it from where you keep them.
 
-If the root's key file is kept elsewhere, --compromised stops an issuer: it signs
-nothing more, and brevet status says so until you put the root's file back and run
-brevet key rotate issuer. Its HTTPS certificate then ends within the hour.
+If the root's key is kept elsewhere, --compromised stops an issuer: it issues nothing
+more, and the command writes to --out what the root must sign, see brevet key request.
+brevet status is critical until the answer is installed. HTTPS goes on with certificates
+of the stopped issuer, which are revoked from the start.
 
 Rotate the issuer before its certificate expires (brevet status), and the
 https-issuer and profile-issuers if there are any.
@@ -127,11 +131,14 @@ Examples:
 				Flags: []cli.Flag{
 					text("algorithm", "`ALGORITHM` of the new key, if it is a CA's or signs tokens"),
 					&cli.BoolFlag{Name: "compromised", Usage: "the old key is stolen: end all that it signed, and destroy it"},
+					text("out", "`FILE` for the request to a root that is kept elsewhere, with --compromised (default root-request.json)"),
 					&cli.BoolFlag{Name: "now", Usage: "let a key for tokens sign, or a new root lead, at once, before relying parties know it"},
 					&cli.BoolFlag{Name: "dry-run", Aliases: []string{"rehearse"}, Usage: "say what the rotation would do and which relying parties would break; change nothing"},
 				},
 				Action: keyRotate,
 			},
+			keyRequestCommand(),
+			keyInstallCommand(),
 			keyCancelCommand(),
 			keyWithdrawCommand(),
 			{
@@ -248,13 +255,19 @@ func keyRotate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	out, err := writeRequest(c, k)
+	if err != nil {
+		return err
+	}
 	return answer(c, k, []string{k.ID}, func(p *page) {
 		if k.Ended != nil {
 			p.line("All that the old key signed is dead: %s.", holdings(*k.Ended))
 			p.deadAfter(*k.Ended)
 		}
-		if k.ID == "" {
+		if k.Request != nil {
 			p.line("%s", strings.Join(k.Remarks, " "))
+			p.line("")
+			p.request(*k.Request, out)
 			return
 		}
 		switch {
@@ -270,4 +283,16 @@ func keyRotate(c *cli.Context) error {
 			p.line("%s", remark)
 		}
 	})
+}
+
+// writeRequest writes what a root that is kept elsewhere must sign, if there is such a request.
+func writeRequest(c *cli.Context, k api.Rotated) (file string, err error) {
+	if k.Request == nil {
+		return "", nil
+	}
+	file = cmp.Or(c.String("out"), "root-request.json")
+	if err := durable.WriteFile(file, []byte(k.Request.Request)); err != nil {
+		return "", fmt.Errorf("the %s is stopped, and the request to its root could not be written; run brevet key request %[1]s --out FILE: %w", k.Purpose, err)
+	}
+	return file, nil
 }

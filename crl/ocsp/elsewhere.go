@@ -16,8 +16,8 @@ import (
 )
 
 // Elsewhere checks answers that a root, without its signer here, has signed elsewhere by
-// Ahead, along with a list. Each must state, octet by octet but for the time at which it
-// was made, what Ahead would have it state. Answers may be missing.
+// Ahead, along with a list. Each must be the same as Ahead would make it, apart from the time
+// at which it was made and the signature. Answers may be missing.
 func Elsewhere(root *ca.Issuer, about []crl.Statement, list crl.RootList, ders [][]byte) ([]crl.Answer, error) {
 	cert, err := pkix.ParseCertificate(root.Certificate())
 	if err != nil {

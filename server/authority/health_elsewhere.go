@@ -15,8 +15,8 @@ func elsewhere(kind string) string {
 	return fmt.Sprintf("run brevet key request %s --out FILE, have its root sign that with brevet ca sign, and run brevet key install on the response", kind)
 }
 
-// rotates says by which commands another key of a purpose comes: rotate if the root that
-// must certify it is here, or there is none.
+// rotates says by which commands another key of a purpose comes. It returns rotate unless a
+// root must certify the key and is kept elsewhere.
 func (a *Authority) rotates(tx storage.Tx, p keys.Purpose, rotate string) string {
 	spec, err := Purposes().Of(p)
 	if err != nil || spec.Rotation != keys.ByRoot {

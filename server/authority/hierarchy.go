@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 type hierarchy struct {
 	InitConfig
 	store keys.Source
+	roots keys.Source // for the keys of the roots; nil means store
 	name  string
 	now   time.Time
 
@@ -32,7 +34,11 @@ func (h *hierarchy) generate(p keys.Purpose, a keys.Algorithm) (keys.Key, ca.Sig
 	if err != nil {
 		return keys.Key{}, ca.Signer{}, err
 	}
-	k, private, err := h.store.Generate(p, a, h.now)
+	store := h.store
+	if spec.Offline && h.roots != nil {
+		store = h.roots
+	}
+	k, private, err := store.Generate(p, a, h.now)
 	if err != nil {
 		return k, ca.Signer{}, err
 	}
@@ -98,11 +104,19 @@ func (h *hierarchy) sign() error {
 		if err != nil {
 			return err
 		}
-		lists, err := crl.SignRoot(root, about, crl.RootLists{}, h.now, ocsp.Ahead)
+		lists, err := h.signLists(root, about)
 		if err != nil {
 			return err
 		}
 		h.lists = append(h.lists, lists)
 	}
 	return nil
+}
+
+// signLists has a root sign its first lists: a series, if it is kept elsewhere from now on.
+func (h *hierarchy) signLists(root *ca.Issuer, about []crl.Statement) (crl.RootLists, error) {
+	if h.roots == nil {
+		return crl.SignRoot(root, about, crl.RootLists{}, h.now, ocsp.Ahead)
+	}
+	return crl.SignSeries(root, about, crl.RootLists{}, cmp.Or(h.RootLists, rootLists), h.now, ocsp.Ahead)
 }

@@ -40,7 +40,15 @@ type InitConfig struct {
 	IssuerLifetime time.Duration // 0 means 90 days
 	PassphraseFile string        // see ReadPassphrase of storage/keys/file; remembered in brevet.yaml, if it is a file
 	NoPassphrase   bool          // leave key files unsealed
-	Actor          string        // for the audit log; "" means the user id of this process
+
+	// RootDir is where the keys of the roots go if the server is not to have them; "" means
+	// Dir. RootPassphraseFile is for these keys; "" means the passphrase of the others.
+	// RootLists is how many CRLs a root signs ahead then, one for each month; 0 means 6.
+	RootDir            string
+	RootPassphraseFile string
+	RootLists          int
+
+	Actor string // for the audit log; "" means the user id of this process
 }
 
 // Made is what Init made.
@@ -92,6 +100,10 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err err
 	if err != nil {
 		return nil, err
 	}
+	roots, undoRoots, err := c.rootKeys(passphrase)
+	if err != nil {
+		return nil, err
+	}
 	undo, err := emptyDir(c.Dir)
 	if err != nil {
 		return nil, err
@@ -105,10 +117,10 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err err
 	}
 	defer func() {
 		if err != nil {
-			made, err = nil, errors.Join(err, undo())
+			made, err = nil, errors.Join(err, undo(), undoRoots())
 		}
 	}()
-	made, err = c.fill(ctx, db, keyfile.NewStore(c.Dir, passphrase), f, algorithm, now)
+	made, err = c.fill(ctx, db, keyfile.NewStore(c.Dir, passphrase), roots, f, algorithm, now)
 	if err == nil {
 		err = durable.WriteFile(filepath.Join(c.Dir, config.Name), text) // under the store's lock, see sweep
 	}
@@ -221,9 +233,10 @@ func clearDir(dir string, fresh bool) error {
 	return err
 }
 
-// fill makes the keys and certificates and records them in one transaction.
-func (c InitConfig) fill(ctx context.Context, db storage.DB, store keys.Source, f *config.File, alg keys.Algorithm, now time.Time) (*Made, error) {
-	h := hierarchy{InitConfig: c, store: store, name: cmp.Or(c.Name, defaultName(f.TrustDomain)), now: now, baseURL: f.BaseURL()}
+// fill makes the keys and certificates and records them in one transaction. The keys of the
+// roots go to a source of their own, unless that is nil.
+func (c InitConfig) fill(ctx context.Context, db storage.DB, store, roots keys.Source, f *config.File, alg keys.Algorithm, now time.Time) (*Made, error) {
+	h := hierarchy{InitConfig: c, store: store, roots: roots, name: cmp.Or(c.Name, defaultName(f.TrustDomain)), now: now, baseURL: f.BaseURL()}
 	root, issuing, err := h.make(keys.Root, keys.Issuer, alg, ca.NewRoot)
 	if err != nil {
 		return nil, err

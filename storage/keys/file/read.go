@@ -13,8 +13,8 @@ import (
 // maxFile is far above the largest key, a composite with ML-DSA-87.
 const maxFile = 64 << 10
 
-// Read reads a key from a file anywhere, of one or of two halves. Whoever uses it compares
-// its public half with what is known of it.
+// Read reads a key from a file anywhere, of one or of two halves. The caller compares its
+// public half with what is known of it.
 func Read(path string, p Passphrase) (crypto.Signer, error) {
 	if p.none() {
 		return nil, errNoPassphrase

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server"
+	"github.com/brevet-ca/brevet/storage/durable"
+)
+
+// maxResponse bounds what is read of a response, in octets.
+const maxResponse = server.MaxRootResponse
+
+func caCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "ca",
+		Category: aboutLog,
+		Usage:    "sign on the machine with the root's key",
+		Description: `For an authority whose root key is kept on another machine. The commands need neither
+the authority's directory nor a network.`,
+		Subcommands: []*cli.Command{{
+			Name:      "sign",
+			Usage:     "have a root sign a request",
+			ArgsUsage: "REQUEST",
+			Description: `Shows what a request of brevet key request asks for, asks whether to go on, and has the
+root sign it: certificates of issuers of its own authority and nothing else, and a
+series of CRLs. Compare the fingerprint with the one that brevet key request printed:
+somebody who changes the file on its way could have a key of their own certified.
+
+Each CRL may be used for 37 days, and the next one begins after 30. So the authority
+needs nobody for 30 days times --crl-lists. The price: whoever steals the lists could
+go on showing them after an issuer is revoked, so treat the response as you treat keys.
+
+The clock of this machine must be right. --root-key is a file that brevet init
+--root-offline wrote, or root-*.key of an authority's directory.
+
+Example:
+  $ brevet ca sign request.json --root-key /root-ca/root-0b3c48a1d2f06e7b.key \
+      --passphrase-file /root-ca/passphrase --out response.pem`,
+			Flags: []cli.Flag{
+				needed("root-key", "`FILE` with the root's key"),
+				text("passphrase-file", "`FILE` (or fd:N, or - for standard input) with the passphrase that unseals it"),
+				yes("no-passphrase", "the key is not sealed"),
+				&cli.IntFlag{Name: "crl-lists", Value: 6, Usage: "sign `N` CRLs, one for each month"},
+				needed("out", "`FILE` to write the response to, or - for standard output"),
+				yes("yes", "sign without asking"),
+			},
+			Action: caSign,
+		}},
+	}
+}
+
+func caSign(c *cli.Context) error {
+	passphrase := passphraseFile(c)
+	switch {
+	case !c.Args().Present():
+		return misuse(c, "ca sign needs REQUEST")
+	case (passphrase == "") != c.Bool("no-passphrase"):
+		return misuse(c, "give --passphrase-file, or --no-passphrase if the root's key is not sealed")
+	}
+	text, err := inputUpTo(c, c.Args().First(), server.MaxRootRequest)
+	if err != nil {
+		return err
+	}
+	r, plan, err := server.ReadRootRequest(text, c.Int("crl-lists"), time.Now())
+	if err != nil {
+		return err
+	}
+	if err := showPlan(c, plan); err != nil {
+		return err
+	}
+	signed, err := server.SignRootRequest(r, plan, c.String("root-key"), passphrase)
+	if err != nil {
+		return err
+	}
+	out := c.String("out")
+	if out == "-" {
+		_, err = c.App.Writer.Write(signed.Marshal())
+		return err
+	}
+	if err := durable.WriteFile(out, signed.Marshal()); err != nil {
+		return err
+	}
+	return answer(c, plan, []string{out}, func(p *page) {
+		p.line("Wrote %s. On the authority's machine: brevet key install FILE", out)
+	})
+}
+
+// showPlan tells on standard error what will be signed, and asks for consent.
+func showPlan(c *cli.Context, plan *server.RootPlan) error {
+	p := newPage(c.App.ErrWriter)
+	p.plan(plan)
+	if err := p.flush(c.App.ErrWriter); err != nil || c.Bool("yes") {
+		return err
+	}
+	if _, is := terminal(c.App.Reader); !is {
+		return misuse(c, "standard input is no terminal, so nobody can be asked: give --yes if this is to be signed")
+	}
+	fmt.Fprint(c.App.ErrWriter, "Sign this? Type yes: ")
+	line, _ := bufio.NewReader(c.App.Reader).ReadString('\n')
+	if strings.TrimSpace(line) != "yes" {
+		return errors.New("nothing was signed")
+	}
+	return nil
+}
+
+func (p *page) plan(plan *server.RootPlan) {
+	var t table
+	t.pair("Request", plan.Fingerprint)
+	t.pair("Trust domain", string(plan.TrustDomain))
+	t.pair("Root", plan.Root+", until "+p.end(plan.RootEnds))
+	for _, i := range plan.Issuers {
+		t.pair("Certifies", fmt.Sprintf("%s %s (%s), until %s", i.Purpose, i.ID, i.Algorithm, p.end(i.Until)))
+	}
+	for _, id := range plan.Revoked {
+		t.pair("Revokes", id)
+	}
+	t.pair("CRLs", fmt.Sprintf("%d, from number %d on, until %s", plan.Lists, plan.First, p.end(plan.Until)))
+	p.table(t)
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage/durable"
+)
+
+// requestable are what a root can be asked for.
+const requestable = "issuer|profile-issuer|https-issuer|root|https-root"
+
+func keyRequestCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "request",
+		Usage:     "write what a root that is kept elsewhere must sign",
+		ArgsUsage: requestable,
+		Description: `Makes a key for a new issuer and writes a request for the root, whose key is on another
+machine: for a certificate of the new issuer, and for CRLs of the root. Until the answer
+is installed, the new key waits (next in brevet key list) and the old one goes on. The
+command writes the request again if a key waits already. For root and https-root it asks
+for CRLs alone.
+
+Carry the file to the machine with the root's key and run brevet ca sign there. Compare
+the fingerprint that both commands print. Carry the answer back and run brevet key
+install. brevet key cancel gives the waiting key up.
+
+Example:
+  $ brevet key request issuer --out /mnt/stick/request.json`,
+		Flags: []cli.Flag{
+			text("algorithm", "`ALGORITHM` of the new key; else that of the old one"),
+			needed("out", "`FILE` to write the request to, or - for standard output"),
+		},
+		Action: keyRequest,
+	}
+}
+
+func keyRequest(c *cli.Context) error {
+	if !c.Args().Present() {
+		return misuse(c, "key request needs %s", requestable)
+	}
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	r, err := server.RequestKey(c.Context, c.Args().First(), c.String("algorithm"))
+	if err != nil {
+		return err
+	}
+	out := c.String("out")
+	if out == "-" && !c.Bool("json") {
+		_, err := fmt.Fprint(c.App.Writer, r.Request)
+		return err
+	}
+	if out != "-" {
+		if err := durable.WriteFile(out, []byte(r.Request)); err != nil {
+			return err
+		}
+	}
+	return answer(c, r, []string{r.Fingerprint}, func(p *page) { p.request(r, out) })
+}
+
+// request says what to do with a request that is in a file.
+func (p *page) request(r api.RootRequest, file string) {
+	p.line("Wrote %s, which asks the %s %s for", file, r.Purpose, r.Root)
+	for _, k := range r.Keys {
+		p.line("  a certificate for the %s %s (%s)", k.Purpose, k.ID, k.Algorithm)
+	}
+	p.line("  CRLs")
+	p.line("")
+	p.line("Fingerprint: %s", r.Fingerprint)
+	p.line("")
+	p.line("On the machine with its key:   brevet ca sign FILE --root-key KEY --out RESPONSE")
+	p.line("Then here:                     brevet key install RESPONSE")
+}
+
+func keyInstallCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "install",
+		Usage:     "put to work what a root has signed elsewhere",
+		ArgsUsage: "FILE",
+		Description: `Checks what brevet ca sign wrote, and puts it to work: all of it, or nothing. The
+certificate of an issuer must be for the key that waits, signed by the root on record,
+and the same as this authority's root would make here. The CRLs must follow the last one,
+leave no gap in time, and revoke every issuer that is revoked on record.
+
+Example:
+  $ brevet key install /mnt/stick/response.pem`,
+		Action: keyInstall,
+	}
+}
+
+func keyInstall(c *cli.Context) error {
+	if !c.Args().Present() {
+		return misuse(c, "key install needs FILE")
+	}
+	text, err := inputUpTo(c, c.Args().First(), maxResponse)
+	if err != nil {
+		return err
+	}
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	i, err := server.InstallKey(c.Context, string(text))
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, k := range i.Keys {
+		ids = append(ids, k.ID)
+	}
+	return answer(c, i, ids, func(p *page) {
+		for _, k := range i.Keys {
+			p.line("The %s key is now %s (%s), until %s.", k.Purpose, k.ID, k.Algorithm, p.end(k.Expires))
+		}
+		if len(i.Keys) > 0 {
+			p.line("Its file in the authority's directory is in no earlier copy of the keys: copy it, too.")
+		}
+		if n := len(i.CRLs); n > 0 {
+			p.line("The CRLs of the root %s last until %s (%s: %s).", i.Root, p.end(i.Until), count(n, "list"), numbers(i.CRLs))
+		}
+	})
+}
+
+func numbers(all []int64) string {
+	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(all)), ", "), "[]")
+}
