@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -104,19 +105,27 @@ func (p *Publisher) Bundle(ctx context.Context) (Bundle, error) {
 	if roots == nil {
 		return Bundle{}, fmt.Errorf("%w: no root has signed any yet", ErrIncomplete)
 	}
-	b := &p.bundle
+	b, now := &p.bundle, p.clock.Shown()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.files != files || b.roots != roots {
-		b.files, b.roots, b.Bundle = files, roots, newBundle(*files, p.stored(p.Roots()))
+		b.files, b.roots, b.Bundle = files, roots, newBundle(*files, p.stored(forBundle(*roots, now)))
 	}
-	now := p.clock.Shown()
 	for _, r := range *roots {
 		if !r.Withdrawn && !now.Before(r.Current.NextUpdate) {
 			return Bundle{}, fmt.Errorf("%w: the root %s has signed none that is valid", ErrIncomplete, r.Root)
 		}
 	}
 	return b.Bundle, nil
+}
+
+// forBundle returns the roots whose lists are in the bundle. Those of a withdrawn root stay
+// until they end: chains that were sent before may lead to it, and servers may still trust
+// it. An hour covers the time until the bundle is made again.
+func forBundle(roots []RootState, now time.Time) []RootState {
+	return slices.DeleteFunc(slices.Clone(roots), func(r RootState) bool {
+		return r.Withdrawn && !now.Before(r.Current.NextUpdate.Add(-time.Hour))
+	})
 }
 
 func newBundle(files []*forFiles, stored []*CRL) Bundle {
