@@ -14,13 +14,9 @@ import (
 // assertionLife is how long an assertion may be on its way.
 const assertionLife = time.Minute
 
-// assertion returns a JWT by which the agent proves at the token endpoint of
-// issuer that it has the key of its certificate (RFC 7523, section 3).
-func assertion(p *pair, issuer string, now time.Time) (string, error) {
-	key, ok := p.PrivateKey.(crypto.Signer)
-	if !ok {
-		return "", fmt.Errorf("assertions are not signed with keys of type %T", p.PrivateKey)
-	}
+// assertion returns a JWT by which an agent proves to the authority issuer that it has a key
+// (RFC 7523, section 3).
+func assertion(key crypto.Signer, agent, issuer string, now time.Time) (string, error) {
 	signer, err := jose.NewSigner(key, "", "JWT")
 	if err != nil {
 		return "", fmt.Errorf("preparing to sign an assertion: %w", err)
@@ -28,7 +24,7 @@ func assertion(p *pair, issuer string, now time.Time) (string, error) {
 	jti := make([]byte, 16)
 	rand.Read(jti)
 	claims, err := json.Marshal(jose.Claims{
-		Issuer: p.agent(), Subject: p.agent(), Audience: []string{issuer},
+		Issuer: agent, Subject: agent, Audience: []string{issuer},
 		ID:       strict.ToBase64(jti),
 		IssuedAt: now, Expiry: now.Add(assertionLife),
 	})

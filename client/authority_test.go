@@ -43,6 +43,7 @@ type authority struct {
 	used    map[string]bool      // jti of assertions
 	current map[string]crypto.PublicKey
 	life    time.Duration                                 // of certificates and tokens
+	lasting map[string]crypto.PublicKey                   // registered keys, by agent
 	grace   time.Duration                                 // for how long an expired certificate renews
 	late    []time.Time                                   // when one did
 	asked   []string                                      // the profile of each certificate asked for
@@ -264,15 +265,10 @@ func (a *authority) presentedLate(r *http.Request) string {
 }
 
 func (a *authority) serveCertificates(w http.ResponseWriter, r *http.Request, body []byte) {
-	agent := a.presented(r)
-	if agent == "" {
-		agent = a.presentedLate(r)
+	var in struct {
+		CSR, TTL, Profile string
+		Assertion         string `json:"client_assertion"`
 	}
-	if agent == "" {
-		problem(401, "the client certificate cannot be used")(w, r)
-		return
-	}
-	var in struct{ CSR, TTL, Profile string }
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	life := a.life
@@ -282,6 +278,17 @@ func (a *authority) serveCertificates(w http.ResponseWriter, r *http.Request, bo
 	}
 	if err != nil || !a.knows(in.Profile) {
 		problem(400, fmt.Sprint("invalid body: ", err, in.Profile))(w, r)
+		return
+	}
+	agent := a.presented(r)
+	switch {
+	case in.Assertion != "" && agent == "" && len(r.TLS.PeerCertificates) == 0:
+		agent = a.asserted(in.Assertion, a.lasting)
+	case agent == "":
+		agent = a.presentedLate(r)
+	}
+	if agent == "" {
+		problem(401, "the client certificate cannot be used")(w, r)
 		return
 	}
 	a.issue(w, agent, in.CSR, life)
@@ -353,7 +360,7 @@ func (a *authority) serveToken(w http.ResponseWriter, r *http.Request, body []by
 		sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
 		bound = fmt.Sprintf("%x", sum)
 	} else if f.Get("client_assertion_type") == assertionType {
-		agent = a.asserted(f.Get("client_assertion"))
+		agent = a.asserted(f.Get("client_assertion"), a.current)
 	}
 	if agent == "" || f.Get("client_id") != agent {
 		oauthError(401, "invalid_client", "client authentication failed")(w, r)
@@ -373,7 +380,7 @@ func (a *authority) serveToken(w http.ResponseWriter, r *http.Request, body []by
 
 // asserted returns the agent that made the assertion, with the checks of a real
 // authority.
-func (a *authority) asserted(text string) string {
+func (a *authority) asserted(text string, keys map[string]crypto.PublicKey) string {
 	token, err := jwt.ParseSigned(text, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		return ""
@@ -382,7 +389,7 @@ func (a *authority) asserted(text string) string {
 	if token.UnsafeClaimsWithoutVerification(&unsafe) != nil {
 		return ""
 	}
-	key := a.current[unsafe.Issuer]
+	key := keys[unsafe.Issuer]
 	now := time.Now()
 	if key == nil || token.Claims(key, &c) != nil || c.Subject != c.Issuer || len(c.ID) < 22 || a.used[c.ID] ||
 		len(c.Audience) != 1 || c.Audience[0] != a.url || c.Expiry == nil || c.Expiry.Time().After(now.Add(time.Minute)) || !now.Before(c.Expiry.Time()) {

@@ -22,6 +22,8 @@ type asking struct {
 	CSR     string `json:"csr"`
 	TTL     string `json:"ttl,omitempty"`
 	Profile string `json:"profile,omitempty"`
+
+	Assertion string `json:"client_assertion,omitempty"` // by a lasting key, in place of a client certificate
 }
 
 // certify asks for a certificate at path, checks the answer and returns the new pair, and

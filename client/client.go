@@ -4,8 +4,12 @@
 //
 // [Enroll] makes a key, trades a one-time token for a certificate and saves an
 // [Identity] in a directory; [Load] finds it there. The certificate lives for
-// minutes: [Identity.Run] renews it, in this process or in another one over the
-// same directory. [Identity.TLSConfig] and [TokenSource] follow by themselves.
+// minutes, and may be renewed for some time after its end. [Identity.Run] renews it, in
+// this process or in another one over the same directory. [Identity.TLSConfig] and
+// [TokenSource] follow by themselves.
+//
+// An agent whose key is registered with the authority enrolls with that lasting key in place
+// of a token, and comes back with it when nothing else helps.
 //
 // Keys never leave the machine, and each certificate has a new one. The agent
 // trusts the root whose fingerprint it was given at the enrollment. If the authority

@@ -49,6 +49,8 @@ type settings struct {
 	RequireHybrid bool   `json:"require_hybrid,omitempty"`
 	Profile       string `json:"profile,omitempty"` // none stands for the default one
 
+	// Key is the file of a lasting key, if the agent has one.
+	Key string `json:"key_file,omitempty"`
 	// RenewGrace is for how long after its end a certificate may renew, as the authority last
 	// said.
 	RenewGrace *seconds `json:"renew_grace_seconds,omitempty"`
@@ -58,6 +60,7 @@ type settings struct {
 type saved struct {
 	server  string
 	profile string
+	key     string // of settings
 	grace   *seconds
 	trust   *trust
 	pair    *pair

@@ -2,18 +2,26 @@ package client
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
+	"path/filepath"
 )
 
 // An EnrollConfig says where and how to enroll.
 type EnrollConfig struct {
 	Server       string        // the https URL that the authority advertises
 	Fingerprints []Fingerprint // of the root to trust; several while the authority replaces its root
-	Token        Secret        // the one-time enrollment token
+	Token        Secret        // the one-time enrollment token; not needed with Key
 	Dir          string        // where the identity is saved; made if it is not there
 	Names        []string      // DNS names and IP addresses to have in the certificate, of those registered for the agent
 	Profile      string        // of the authority's, for this certificate and its successors; "" means the default one
+
+	// Key is a file with a private key (PKCS #8 in PEM) whose public half is registered for
+	// the agent, and Agent is the agent's name. With them the agent needs no token: it proves
+	// who it is by that key, now and whenever its certificate cannot renew. The file stays
+	// where it is.
+	Key, Agent string
 
 	// RequireHybrid has the identity refuse, now and later, every chain that has a
 	// signature without ML-DSA: see [Identity.RequireHybrid]. The token is then sent
@@ -43,8 +51,12 @@ func (c EnrollConfig) enroll(ctx context.Context, e endpoint) (*Identity, error)
 	switch {
 	case len(c.Fingerprints) == 0:
 		return nil, errors.New("enrolling needs the fingerprint of the root, which brevet init and brevet status print")
-	case c.Token.Reveal() == "":
-		return nil, errors.New("enrolling needs a token, which brevet agent add and brevet agent reenroll print")
+	case c.Token.Reveal() == "" && c.Key == "":
+		return nil, errors.New("enrolling needs a token, which brevet agent add and brevet agent reenroll print, or a registered key")
+	case c.Token.Reveal() != "" && c.Key != "":
+		return nil, errors.New("enrolling needs a token or a registered key, not both")
+	case (c.Key == "") != (c.Agent == ""):
+		return nil, errors.New("a registered key and the name of its agent go together")
 	case c.Dir == "":
 		return nil, errors.New("enrolling needs a directory to save the identity in")
 	}
@@ -78,16 +90,44 @@ func (c EnrollConfig) enroll(ctx context.Context, e endpoint) (*Identity, error)
 	if err := d.prepare(text); err != nil {
 		return nil, fmt.Errorf("preparing %s: %w", d, err)
 	}
-	p, grace, err := e.certify(ctx, t.config(), t, "/v1/enroll", asking{Token: c.Token.Reveal(), CSR: csr, Profile: c.Profile}, key)
+	p, grace, err := c.first(ctx, e, t, csr, key)
 	if err != nil {
 		d.discard()
-		return nil, tokenHint(err)
+		return nil, err
 	}
 	s := saved{server: e.url, profile: c.Profile, grace: grace, trust: t, pair: p}
-	if err := d.enroll(s); err != nil {
+	if c.Key != "" {
+		if s.key, err = filepath.Abs(c.Key); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.enroll(s); err != nil && c.Key != "" {
+		return nil, fmt.Errorf("the authority issued a certificate, but it could not be saved: %w", err)
+	} else if err != nil {
 		return nil, fmt.Errorf("the authority issued a certificate, but it could not be saved: %w; the token is used up: %w", err, ErrReenroll)
 	}
 	return newIdentity(d, e, s), nil
+}
+
+// first gets the first certificate, by the token or by the registered key.
+func (c EnrollConfig) first(ctx context.Context, e endpoint, t *trust, csr string, key crypto.Signer) (*pair, *seconds, error) {
+	a := asking{CSR: csr, Profile: c.Profile}
+	if c.Key == "" {
+		a.Token = c.Token.Reveal()
+		p, grace, err := e.certify(ctx, t.config(), t, "/v1/enroll", a, key)
+		if err != nil {
+			return nil, nil, tokenHint(err)
+		}
+		return p, grace, nil
+	}
+	p, grace, err := e.certifyByKey(ctx, t, c.Key, c.Agent, a, key)
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("enrolling: %w", err)
+	case p.agent() != c.Agent:
+		return nil, nil, fmt.Errorf("enrolling: %s answered with a certificate for %s", e.url, p.agent())
+	}
+	return p, grace, nil
 }
 
 // tokenHint says what became of the token, if that is not obvious. A refusal does not

@@ -12,7 +12,8 @@ import (
 
 // Renew gets the next certificate, with a new key, by proving possession of
 // the current one (mutual TLS), and saves both. The current one may have expired: the
-// authority decides for how long it still renews. An error that is [ErrReenroll]
+// authority decides for how long it still renews. If it refuses the certificate, and the
+// identity has a lasting key (see EnrollConfig), that is used. An error that is [ErrReenroll]
 // is final. If only saving failed, the new certificate is used nevertheless.
 func (id *Identity) Renew(ctx context.Context) error {
 	id.renewing.Lock()
@@ -39,7 +40,7 @@ func (id *Identity) renew(ctx context.Context, t *trust, profile string) error {
 	if a.CSR, err = newRequest(key, wanted); err != nil {
 		return err
 	}
-	next, grace, err := id.authority.certify(ctx, t.mutual(current), t, "/v1/certificates", a, key)
+	next, grace, err := id.certify(ctx, t.mutual(current), t, current.agent(), a, key)
 	var refused *Error
 	switch {
 	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
@@ -65,7 +66,8 @@ func (id *Identity) renew(ctx context.Context, t *trust, profile string) error {
 func (id *Identity) final(p *pair, refused *Error, now time.Time) error {
 	end := id.end(p)
 	switch {
-	case now.Before(end) && !refused.date.Before(end):
+	case now.Before(end) && !refused.date.Before(end),
+		id.lasting() != "" && refused.date.Sub(now).Abs() > time.Minute: // an assertion has times, too
 		return fmt.Errorf("%w; its clock says %s, and here it is %s: one of them is wrong", refused, refused.date.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	case !now.Before(p.Leaf.NotAfter):
 		return p.expired(now, fmt.Errorf("and %w: %w", refused, ErrReenroll))

@@ -111,7 +111,7 @@ func (t *tries) failed(err error, end, now time.Time) time.Time {
 // the window has passed since then without a renewal.
 func (t *tries) over(id *Identity, p *pair, now time.Time) error {
 	end := id.end(p)
-	if t.failures == 0 || now.Round(0).Before(end) || now.Sub(t.since) < id.window() {
+	if id.lasting() != "" || t.failures == 0 || now.Round(0).Before(end) || now.Sub(t.since) < id.window() {
 		return nil
 	}
 	return p.expired(now, fmt.Errorf("and could renew until %s: %w", end.UTC().Format(time.RFC3339), ErrReenroll))

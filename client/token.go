@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,7 +66,11 @@ func (id *Identity) token(ctx context.Context, r TokenRequest, now time.Time) (*
 	t := id.trust.Load()
 	config, bound := t.mutual(p), fingerprint(p.Leaf)
 	if r.Assertion {
-		text, err := assertion(p, id.authority.url, now)
+		key, ok := p.PrivateKey.(crypto.Signer)
+		if !ok {
+			return nil, fmt.Errorf("assertions are not signed with keys of type %T", p.PrivateKey)
+		}
+		text, err := assertion(key, p.agent(), id.authority.url, now)
 		if err != nil {
 			return nil, err
 		}

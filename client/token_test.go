@@ -9,7 +9,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,9 +69,7 @@ func TestAssertionAlgorithms(t *testing.T) {
 		check(t, err)
 	}
 	for want, key := range keys {
-		p := &pair{}
-		p.PrivateKey, p.Leaf = key, &x509.Certificate{}
-		text, err := assertion(p, "https://a.example", time.Now())
+		text, err := assertion(key, "bot", "https://a.example", time.Now())
 		if (err == nil) != (want != "") {
 			t.Errorf("%T: got %v, want %q", key, err, want)
 		}

@@ -25,6 +25,11 @@ nobody else. It reads the token from a file, from standard input (-) or from the
 variable BREVET_ENROLLMENT_TOKEN; never from the command line, which others can
 read.
 
+With --key and --agent it needs no token: the agent signs with a private key whose public
+half is registered for it (brevet agent add --key). It uses that key again whenever its
+certificate cannot be renewed, so that no outage is too long. The key's file stays where
+it is.
+
 With --require-hybrid, now and at each renewal, every signature up to the root must
 rest on ML-DSA, both for the agent's own certificate and for that of the authority's
 HTTPS. HTTPS has such signatures if the authority adds an alternative signature
@@ -38,12 +43,16 @@ token may be used up, ask for another one: brevet agent reenroll.
 Examples:
   $ brevet client enroll --server https://brevet.example.org:8443 --fingerprint 3b1f… \
       --token-file token --out /etc/build-bot
+  $ brevet client enroll --server https://brevet.example.org:8443 --fingerprint 3b1f… \
+      --key /etc/build-bot.key --agent build-bot --out /etc/build-bot
   $ ssh ca1 brevet agent reenroll build-bot --quiet | brevet client enroll \
       --server https://brevet.example.org:8443 --fingerprint 3b1f… --token-file - --out /etc/build-bot`,
 		Flags: []cli.Flag{
 			needed("server", "`URL` that the authority advertises"),
 			&cli.StringSliceFlag{Name: "fingerprint", Required: true, Usage: "`ROOT_SHA256` of the authority's root in hexadecimal, as brevet init and brevet status print it; with a comma between, if there are two"},
 			text("token-file", "`FILE` with the enrollment token, or - for standard input; else the token is in $"+tokenVariable),
+			text("key", "`FILE` with a private key that is registered for the agent (PKCS #8 in PEM), in place of a token"),
+			text("agent", "`NAME` of the agent that the key is registered for"),
 			needed("out", "`DIR` to save the identity in; made if it is not there"),
 			texts("dns", "`HOST` to have in the certificate, of those registered for the agent"),
 			texts("ip", "`ADDRESS` to have in the certificate, of those registered for the agent"),
@@ -72,11 +81,16 @@ func clientEnroll(c *cli.Context) error {
 	if err := client.CheckServer(config.Server); err != nil {
 		return misuse(c, "--server: %v", err)
 	}
-	token, err := enrollmentToken(c)
-	if err != nil {
-		return err
+	if c.IsSet("key") != c.IsSet("agent") || c.IsSet("key") && c.IsSet("token-file") {
+		return misuse(c, "give --token-file, or --key and --agent")
 	}
-	config.Token = client.NewSecret(token)
+	if config.Key, config.Agent = c.String("key"), c.String("agent"); config.Key == "" {
+		token, err := enrollmentToken(c)
+		if err != nil {
+			return err
+		}
+		config.Token = client.NewSecret(token)
+	}
 	id, err := client.Enroll(c.Context, config)
 	if err != nil {
 		return err

@@ -1,0 +1,70 @@
+package client
+
+import (
+	"context"
+	"crypto"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+// A lasting key is one that is registered for an agent. It outlives the agent's certificates
+// and obtains new ones by itself (RFC 7523).
+
+// readKey reads the private half from a file, as PKCS #8 in PEM.
+func readKey(file string) (crypto.Signer, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("opening the registered key: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return nil, fmt.Errorf("reading the registered key: %w", err)
+	}
+	key, err := parseKeyPEM(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading the registered key %s: %w", file, err)
+	}
+	return key, nil
+}
+
+// certifyByKey is certify for an agent that proves who it is by a lasting key.
+func (e endpoint) certifyByKey(ctx context.Context, t *trust, file, agent string, a asking, key crypto.Signer) (*pair, *seconds, error) {
+	lasting, err := readKey(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	if a.Assertion, err = assertion(lasting, agent, e.url, time.Now()); err != nil {
+		return nil, nil, err
+	}
+	return e.certify(ctx, t.config(), t, "/v1/certificates", a, key)
+}
+
+// certify asks for the next certificate by the current one or, if that is refused for good, by
+// the lasting key that the agent may have.
+func (id *Identity) certify(ctx context.Context, current *tls.Config, t *trust, agent string, a asking, key crypto.Signer) (*pair, *seconds, error) {
+	p, grace, err := id.authority.certify(ctx, current, t, "/v1/certificates", a, key)
+	if file := id.lasting(); file != "" && unauthorized(err) {
+		return id.authority.certifyByKey(ctx, t, file, agent, a, key)
+	}
+	return p, grace, err
+}
+
+// lasting returns the file of the lasting key, or "".
+func (id *Identity) lasting() string {
+	set, err := id.dir.settings()
+	if err != nil {
+		return ""
+	}
+	return set.Key
+}
+
+func unauthorized(err error) bool {
+	refused, ok := errors.AsType[*Error](err)
+	return ok && refused.Status == http.StatusUnauthorized
+}
