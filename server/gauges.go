@@ -75,7 +75,7 @@ func byKey(label string, m map[string]int) (samples []telemetry.Sample) {
 // healthOf writes a level for each reason there can be, and the times that they are about.
 func (g *gauges) healthOf(ctx context.Context, p *telemetry.Page) {
 	levels := map[string]api.Level{}
-	for _, r := range slices.Backward(g.authority.Health(ctx)) { // the worst comes last
+	for _, r := range slices.Backward(g.authority.HealthLately(ctx)) { // the worst comes last
 		levels[r.ID] = r.Level
 	}
 	var samples, ends []telemetry.Sample

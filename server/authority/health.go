@@ -54,6 +54,16 @@ func (a *Authority) Health(ctx context.Context) []api.Reason {
 	return sorted(slices.Concat(a.quickReasons(ctx), slow))
 }
 
+// HealthLately is Health, but it may take the reasons that need a look at every agent or key
+// file from the last Health, which is a minute old at most while the server runs.
+func (a *Authority) HealthLately(ctx context.Context) []api.Reason {
+	slow := a.slow.Load()
+	if slow == nil {
+		return a.Health(ctx)
+	}
+	return sorted(slices.Concat(a.quickReasons(ctx), *slow))
+}
+
 // Ready returns the level, and whether the authority can issue and answer. Strangers may ask
 // often, so it takes the reasons that need a look at every agent or key file from the last
 // [Authority.Health].

@@ -27,7 +27,11 @@ func (a *Authority) storeReasons(ctx context.Context) (found []api.Reason) {
 	} else if err != nil {
 		found = append(found, stops(critical(storeUnwritable, "mend the disk, then restart the server", "the store cannot be written: %v", err)))
 	}
-	s := storage.StatsOf(a.DB)
+	return append(found, roomReasons(storage.StatsOf(a.DB), room)...)
+}
+
+// roomReasons are about the room on the disk and in the reserve.
+func roomReasons(s storage.Stats, room string) (found []api.Reason) {
 	switch low := min(diskNotice, s.DiskSize/10); {
 	case s.DiskSize == 0: // the file system does not say
 	case s.DiskFree < low/8:

@@ -171,3 +171,21 @@ func BenchmarkUnseal(b *testing.B) {
 		}
 	})
 }
+
+// TestUnsealedFilesAreFound, where the operator gave a passphrase.
+func TestUnsealedFilesAreFound(t *testing.T) {
+	dir := t.TempDir()
+	plain, sealed := NewStore(dir, NoPassphrase), NewStore(dir, passphrase(t, phrase))
+	for _, c := range []struct {
+		made, asked *Store
+		want        bool
+	}{{plain, plain, false}, {plain, sealed, true}, {sealed, sealed, false}} {
+		k, _, err := c.made.Generate(keys.Tokens, keys.Ed25519, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.asked.Unsealed(k); got != c.want || err != nil {
+			t.Errorf("got %v, %v; want %v", got, err, c.want)
+		}
+	}
+}
