@@ -43,7 +43,7 @@ func (s *Server) loops() []loop {
 		{"refusals", time.Minute, func(ctx context.Context) error { return s.policy.Flush(ctx, s.clock.Now()) }, "refusals of the last minute are lost", true},
 		{"checkpoint", time.Minute, a.SaveCheckpoint, "the audit log's checkpoint could not be saved", true},
 		{"health", time.Minute, a.WatchHealth, "a change of health could not be recorded; trying again in a minute", false},
-		{"last-use", time.Minute, s.storeLastUse, "when agents were last seen could not be stored; trying again in a minute", true},
+		{"last-use", time.Minute, func(ctx context.Context) error { return s.lastUse.Store(ctx, s.db, stopped(s.stopping)) }, "when agents were last seen could not be stored; trying again in a minute", true},
 		{"relying", time.Minute, s.storeRelying, "who relies on the authority could not be stored; trying again later", true},
 	}
 	if s.LimitMemory {
@@ -78,11 +78,6 @@ func (s *Server) from() sinks.From {
 // the server stops it stores all.
 func (s *Server) storeRelying(ctx context.Context) error {
 	return s.relying.Store(ctx, s.db, s.clock.Now(), stopped(s.stopping))
-}
-
-// storeLastUse stores when agents were last seen, likewise.
-func (s *Server) storeLastUse(ctx context.Context) error {
-	return s.lastUse.Store(ctx, s.db, stopped(s.stopping))
 }
 
 // stopped reports whether a channel is closed.
