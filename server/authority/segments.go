@@ -64,7 +64,15 @@ func (a *Authority) cutOnce(ctx context.Context) (done bool, err error) {
 	if err := a.Segments.Sweep(); err != nil {
 		return false, err
 	}
-	return a.AuditLog().Cut(ctx, a.File.Audit.Segment, a.audit.Load())
+	var keys []audit.Verifier
+	err = a.DB.View(ctx, func(tx storage.Tx) (err error) {
+		keys, err = a.Verifiers(tx)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	return a.AuditLog().Cut(ctx, a.File.Audit.Segment, a.audit.Load(), keys...)
 }
 
 // noteCut keeps why the log could not be cut.

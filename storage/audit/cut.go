@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -32,8 +33,9 @@ type cutting struct {
 // was faster, nothing happens. From then on the events are read from the segment, and they are
 // deleted from the store in several transactions. A crash before the record leaves a file, which
 // the next cut takes if it is of the same events. A crash after it leaves events in the
-// store, which the next cut deletes.
-func (l Log) Cut(ctx context.Context, size int64, s *Signer) (done bool, err error) {
+// store, which the next cut deletes. The checkpoint of a file that is taken may be signed by
+// another one of the keys.
+func (l Log) Cut(ctx context.Context, size int64, s *Signer, keys ...Verifier) (done bool, err error) {
 	if err := l.clear(ctx); err != nil {
 		return false, fmt.Errorf("deleting the events of a segment from the store: %w", err)
 	}
@@ -45,8 +47,11 @@ func (l Log) Cut(ctx context.Context, size int64, s *Signer) (done bool, err err
 	if err != nil || c == nil {
 		return false, err
 	}
+	if !slices.ContainsFunc(keys, func(k Verifier) bool { return k.Name() == s.Name() && k.KeyHash() == s.KeyHash() }) {
+		keys = append(slices.Clip(keys), s)
+	}
 	p := newPace(ctx)
-	err = l.Segments.add(c.Segment, func(w io.Writer) error { return l.write(ctx, w, c, p) }, p.reader, []Verifier{s})
+	err = l.Segments.add(c.Segment, func(w io.Writer) error { return l.write(ctx, w, c, p) }, p.reader, keys)
 	if _, sealed := errors.AsType[*SealedError](err); sealed {
 		return false, nil // another node was faster
 	}

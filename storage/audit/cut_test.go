@@ -320,8 +320,12 @@ func TestCutTakesTheFileOfACrash(t *testing.T) {
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if done, err := l.Cut(t.Context(), 40_000, s); !done || err != nil {
-		t.Errorf("cut: %t, %v", done, err)
+	rotated, err := testSigner("the next key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := l.Cut(t.Context(), 40_000, rotated, rotated, s); !done || err != nil {
+		t.Errorf("cut after a rotation: %t, %v", done, err)
 	}
 	if _, err := l.Verify(t.Context(), nil); err != nil {
 		t.Error(err)
