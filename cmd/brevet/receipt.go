@@ -52,8 +52,11 @@ func holdings(r api.Receipt) string {
 	return strings.Join(parts[:n], ", ") + " and " + parts[n]
 }
 
-// deadAfter says how long revoked credentials can still work.
+// deadAfter says how long revoked credentials can still work, and how long they could have.
 func (p *page) deadAfter(r api.Receipt) {
+	if r.RenewableUntil.After(p.now) {
+		p.line("Unless it is revoked, a stolen key can renew until %s: for the certificate's lifetime and renew_grace.", p.end(r.RenewableUntil))
+	}
 	switch {
 	case r.Certificates+r.Tokens == 0:
 	case r.DeadAfter.After(p.now):

@@ -132,5 +132,8 @@ func (s *Service) revokeCertificate(ctx context.Context, p policy.Principal, in 
 	}
 	h := holding{Credential: c.Credential}
 	h.late = h.expired(s.Clock.Now())
+	if err := s.DB.View(ctx, func(tx storage.Tx) error { return h.mayRenew(tx, s.Authority.CA.RenewGrace()) }); err != nil {
+		return api.Receipt{}, err
+	}
 	return s.receipt(ctx, []holding{h}, 0), nil
 }

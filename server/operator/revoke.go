@@ -128,6 +128,9 @@ func count(ended []holding, now time.Time, accounts int) api.Receipt {
 		if end := c.ID.Expires(); end.After(rc.DeadAfter) {
 			rc.DeadAfter = end
 		}
+		if c.renews.After(rc.RenewableUntil) {
+			rc.RenewableUntil = c.renews
+		}
 	}
 	return rc
 }

@@ -19,6 +19,8 @@ type holding struct {
 	agents.Credential
 	token bool
 	late  bool // it is a certificate that has expired and may renew
+
+	renews time.Time // when a certificate cannot renew any more
 }
 
 // live yields the credentials on record of both kinds that may not have
@@ -87,7 +89,7 @@ func (r revocable) among(tx storage.Tx, now time.Time, all iter.Seq2[holding, er
 			}
 		}
 	}
-	return r.chosen.among(marked, func(h holding) (agents.Agent, error) {
+	found, err := r.chosen.among(marked, func(h holding) (agents.Agent, error) {
 		switch {
 		case h.token:
 			return s.Check(h.Credential)
@@ -96,6 +98,22 @@ func (r revocable) among(tx storage.Tx, now time.Time, all iter.Seq2[holding, er
 		}
 		return ca.Renewable(tx, s, h.Credential)
 	})
+	for i := range found {
+		if err == nil {
+			err = found[i].mayRenew(tx, r.grace)
+		}
+	}
+	return found, err
+}
+
+// mayRenew notes when a certificate cannot renew any more.
+func (h *holding) mayRenew(tx storage.Tx, grace time.Duration) error {
+	if h.token {
+		return nil
+	}
+	a, err := agents.Get(tx, h.Agent)
+	h.renews = h.ID.Expires().Add(a.RenewGraceOf(grace))
+	return err
 }
 
 func (h holding) expired(now time.Time) bool { return !now.Before(h.ID.Expires()) }

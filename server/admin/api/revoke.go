@@ -33,9 +33,13 @@ type Receipt struct {
 	// DeadAfter is the last moment at which a revoked credential can still work: at
 	// a relying party that checks no CRL, OCSP or introspection.
 	DeadAfter time.Time `json:"dead_after"`
-	Warning   string    `json:"warning,omitempty"` // the revocation stands, but the CRL is late
-	Note      string    `json:"note,omitempty"`    // why nothing was ended, or could be
-	DryRun    bool      `json:"dry_run,omitempty"`
+	// RenewableUntil is when the last of the certificates could have renewed otherwise: a stolen
+	// key is of use for the certificate's lifetime and renew_grace unless it is cut.
+	RenewableUntil time.Time `json:"renewable_until,omitzero"`
+
+	Warning string `json:"warning,omitempty"` // the revocation stands, but the CRL is late
+	Note    string `json:"note,omitempty"`    // why nothing was ended, or could be
+	DryRun  bool   `json:"dry_run,omitempty"`
 }
 
 // A CRLNumber names one published list.
