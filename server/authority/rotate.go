@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -315,29 +314,4 @@ func (next *successor) promote(tx storage.Tx, waits bool, now time.Time) error {
 	}
 	_, err := Purposes().PromoteEarly(tx, next.key.ID, now)
 	return err
-}
-
-// certifiedByAll fails if a root was published or withdrawn since an issuer's certificates were made.
-func certifiedByAll(tx storage.Tx, next *successor) error {
-	if len(next.certificates) == 0 {
-		return nil
-	}
-	roots, err := ca.Above(tx, next.purpose)
-	if err != nil {
-		return err
-	}
-	for _, r := range roots {
-		if !slices.ContainsFunc(next.certificates, func(c ca.Authority) bool { return c.Root == r.ID }) {
-			return fmt.Errorf("%w: another root is published meanwhile; try again", agents.ErrTransition)
-		}
-	}
-	return nil
-}
-
-func putAll(tx storage.Tx, certificates []ca.Authority) error {
-	var errs []error
-	for _, c := range certificates {
-		errs = append(errs, ca.PutAuthority(tx, c))
-	}
-	return errors.Join(errs...)
 }
