@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 func auditCommand() *cli.Command {
@@ -59,15 +61,18 @@ Examples:
 			auditCheckCommand(),
 			{
 				Name:  "export",
-				Usage: "print the log as JSON lines",
+				Usage: "print the log as JSON lines or CEF",
 				Description: `Prints all entries, or those after an entry or since a time, the oldest first, each
 as a JSON document on a line of its own. The log's tree has the hashes of exactly
-these bytes.
+these bytes. With --format cef the lines are in ArcSight's Common Event Format, which
+cuts long values. The log has an event of the export, which is not in the export.
 
 Examples:
   $ brevet audit export | gzip > audit-$(date +%F).jsonl.gz
-  $ brevet audit export --after 1042 >> audit.jsonl`,
+  $ brevet audit export --after 1042 >> audit.jsonl
+  $ brevet audit export --format cef --since 1h`,
 				Flags: []cli.Flag{
+					preset("format", "jsonl", "`jsonl|cef`"),
 					afterFlag(),
 					text("since", "only entries since `T`: RFC 3339, a date, or how long ago, such as 2h or 30d"),
 				},
@@ -127,5 +132,9 @@ func auditExport(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return events(c, filter, printRaw(c))
+	server, err := dialEvents(c, filter)
+	if err != nil {
+		return err
+	}
+	return server.Export(c.Context, api.ExportRequest{From: filter.From, Since: filter.Since, Format: c.String("format")}, c.App.Writer)
 }

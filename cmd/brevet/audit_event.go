@@ -67,18 +67,24 @@ func limited(s string) error {
 
 // events calls f with the entries that fit the filter.
 func events(c *cli.Context, filter api.EventFilter, f func(json.RawMessage) error) error {
+	server, err := dialEvents(c, filter)
+	if err != nil {
+		return err
+	}
+	return server.Events(c.Context, filter, f)
+}
+
+// dialEvents is dial for one who reads the log. It warns of entries that are not there.
+func dialEvents(c *cli.Context, filter api.EventFilter) (*api.Client, error) {
 	server, err := dial(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	missing, err := server.MissingEvents(c.Context, filter)
-	if err != nil {
-		return err
-	}
 	for _, g := range missing {
 		fmt.Fprintf(c.App.ErrWriter, "brevet: warning: left out are %s\n", awayText(g))
 	}
-	return server.Events(c.Context, filter, f)
+	return server, err
 }
 
 // awayText says which entries are not there, and why.

@@ -33,7 +33,7 @@ var layers = map[string]string{
 	"server/telemetry":         "storage/audit",
 	"ca/enroll":                "agents/admission ca agents/policy agents/clock agents storage pqc/jose/strict storage/audit",
 	"server/admin":             "server/operator server/admin/api agents/policy agents storage/audit storage/keys storage",
-	"server/operator":          "server/authority server/admin/api ca/acme crl tokens ca agents/policy agents/components agents/clock agents storage/audit storage/keys storage",
+	"server/operator":          "storage/audit/cef server/authority server/admin/api ca/acme crl tokens ca agents/policy agents/components agents/clock agents storage/audit storage/keys storage",
 	"server/authority":         "server/sinks server/ceremony ca/acme server/admin/api server/config server/relying storage/bolt crl/ocsp crl tokens ca agents/policy agents/components agents/clock agents storage/audit storage/format storage/keys storage storage/durable storage/keys/file",
 	"server/ceremony":          "crl/ocsp crl ca agents storage/keys",
 	"server/config":            "server/sinks ca/acme ca agents/clock agents storage/keys storage/keys/file",

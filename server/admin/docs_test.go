@@ -22,7 +22,7 @@ func TestEveryRouteIsDocumented(t *testing.T) {
 	for _, route := range regexp.MustCompile("`((?:GET|POST|PATCH) /[^`]*)`").FindAllStringSubmatch(section, -1) {
 		got = append(got, route[1])
 	}
-	want := []string{api.ListEvents.Route(), api.GetSegment.Route(), api.Backup.Route(), api.Metrics.Route()}
+	want := []string{api.ListEvents.Route(), api.ExportEvents.Route(), api.GetSegment.Route(), api.Backup.Route(), api.Metrics.Route()}
 	for _, o := range new(operator.Service).Operations() {
 		want = append(want, o.Route)
 	}

@@ -48,6 +48,7 @@ func NewHandler(s *operator.Service) *Handler {
 		}
 	}
 	h.mux.HandleFunc(api.ListEvents.Route(), h.events)
+	h.mux.HandleFunc(api.ExportEvents.Route(), h.export)
 	h.mux.HandleFunc(api.Backup.Route(), h.backup)
 	h.mux.HandleFunc(api.GetSegment.Route(), h.segment)
 	return h

@@ -37,6 +37,29 @@ func (h *Handler) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// export streams lines of the audit log.
+func (h *Handler) export(w http.ResponseWriter, r *http.Request) {
+	var in api.ExportRequest
+	if err := decode(r, &in); err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	begun := false
+	for lines, err := range h.service.Export(r.Context(), principal(r), in) {
+		switch {
+		case err != nil && !begun:
+			h.refuse(w, r, err)
+			return
+		case err != nil:
+			h.cutOff(r, "exporting the audit log", err)
+		case !begun:
+			w.Header().Set("Content-Type", map[bool]string{false: "application/jsonl", true: "text/plain; charset=utf-8"}[in.Format == "cef"])
+			begun = true
+		}
+		w.Write(lines)
+	}
+}
+
 func (h *Handler) backup(w http.ResponseWriter, r *http.Request) {
 	if err := decode(r, &struct{}{}); err != nil {
 		h.refuse(w, r, err)

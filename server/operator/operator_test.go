@@ -38,11 +38,16 @@ func TestOperationsAreForOperators(t *testing.T) {
 				t.Errorf("events by %q: got %v, %v", who.Actor, some, err)
 			}
 		}
+		for lines, err := range s.Export(t.Context(), who, api.ExportRequest{}) {
+			if lines != nil || !errors.Is(err, policy.ErrNotOperator) {
+				t.Errorf("an export by %q: got %s, %v", who.Actor, lines, err)
+			}
+		}
 	}
 }
 
 // TestEveryWayInIsTried by TestOperationsAreForOperators: operations are in the table,
-// or they are one of three streams.
+// or they are one of a few streams.
 func TestEveryWayInIsTried(t *testing.T) {
 	var ways []string
 	for m := range reflect.TypeFor[*operator.Service]().Methods() {
@@ -50,7 +55,7 @@ func TestEveryWayInIsTried(t *testing.T) {
 			ways = append(ways, m.Name)
 		}
 	}
-	if want := []string{"Backup", "Events", "Segment"}; !slices.Equal(ways, want) {
+	if want := []string{"Backup", "Events", "Export", "Segment"}; !slices.Equal(ways, want) {
 		t.Errorf("%v take a principal beside the table, want %v: have the test above try them", ways, want)
 	}
 }

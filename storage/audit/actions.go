@@ -46,6 +46,7 @@ const (
 	AuthorityRestore Action = "authority.restore"
 	AuthorityConfirm Action = "authority.confirm"
 	AuthorityBackup  Action = "authority.backup"
+	AuditExport      Action = "audit.export"
 	HealthChange     Action = "health.change"
 	ServerStart      Action = "server.start"
 	ClockAccept      Action = "clock.accept"
@@ -125,6 +126,7 @@ var actions = []ActionSpec{
 	{AuthorityInit, "The authority was made.", Operator | System, "the trust domain", []string{"to", "principal"}},
 	{AuthorityRestore, "The store was restored from a backup. This is the first event after those that the backup holds.", Operator | System, "the trust domain", []string{"file", "size", "principal"}},
 	{AuthorityConfirm, "An operator said that all is ended again that must stay ended after a restore.", Operator, "the trust domain", nil},
+	{AuditExport, "An operator exported the audit log, or a part of it, from an entry on.", Operator, "the trust domain", nil},
 	{AuthorityBackup, "A copy of the store was sent to an operator, or was to be.", Operator, "the trust domain", []string{"size"}},
 	{HealthChange, "The level of a reason in `brevet status` changed. The event has details if the store has any already; the code is the identifier of the reason.", System, "`brevet`", []string{"from", "to"}},
 	// These have no details on purpose: earlier versions refuse events that have

@@ -61,6 +61,9 @@ Details say what was granted. Those of a refusal say what was asked for: ` + "`n
 The log keeps 3 items of each list from a refused agent or stranger, and how many more
 there were.
 
+A quota that an agent has used up is a refusal with the code ` + "`quota`" + `. A public key that was
+registered or removed is in the ` + "`change`" + ` of the field ` + "`keys`" + `, by its SHA-256.
+
 The member ` + "`agents`" + ` names the agents that an operation on many touched: those that a
 selection chose by owner or label, or else those that lost something. ` + "`brevet audit list --agent`" + `
 finds the event under each of them. One event names 128. Events with the same ` + "`request`" + ` name
