@@ -40,7 +40,7 @@ revocation that warned that its CRL is late.
 The root signs new lists, too, if its key file is in the directory. If you keep that
 file elsewhere, put it back for this command at least twice a year: the root then
 signs a list that may be used for 180 days. brevet status warns 30 days before the
-last one ends.
+last one ends. A root that is kept elsewhere for good signs there: see brevet key request.
 
 Example:
   $ brevet crl publish`,

@@ -28,10 +28,12 @@ never leave their files.`,
 			{
 				Name:  "list",
 				Usage: "list signing keys",
-				Description: `Lists the keys: active ones sign, next ones are published and will sign, retired ones
-verify what they signed. What compromised ones signed is dead. Of destroyed ones there
-is only the public half. Withdrawn roots are not published any more. A CA key also has
-the date at which its certificate expires. --json has the public keys, too, in PEM; so
+				Description: `Lists the keys: active ones sign, next ones are published and will sign, or wait for a
+certificate of a root that is kept elsewhere, retired ones verify what they signed. What
+compromised ones signed is dead. Of destroyed ones there is only the public half.
+Withdrawn roots are not published any more. A CA key also has the date at which its
+certificate expires.
+--json has the public keys, too, in PEM; so
 has brevet key public.
 
 Example:
