@@ -17,7 +17,10 @@ import (
 // trouble, nobody types anything, and no more than 50 renewals come within a second. The long
 // form, with real processes, is in server/test/fleet.
 func TestFleetComesBack(t *testing.T) {
-	const fleet, asleep = 100, 40
+	fleet, asleep := 100, 40
+	if testing.Short() { // with the race detector
+		fleet, asleep = 20, 8
+	}
 	synctest.Test(t, func(t *testing.T) {
 		a := newPipedAuthority(t)
 		a.grace = 24 * time.Hour
