@@ -83,7 +83,7 @@ func sorted(all []api.Reason) []api.Reason {
 // quickReasons are those that take a few reads of the store.
 func (a *Authority) quickReasons(ctx context.Context) []api.Reason {
 	now := a.Clock.Now()
-	found := slices.Concat(a.storeReasons(ctx), a.clockReasons(), a.crlReasons(), a.endReasons(ctx, now), a.rootCRLReasons(now), a.cutReasons(), a.sinkReasons(ctx, now))
+	found := slices.Concat(a.storeReasons(ctx), a.clockReasons(), a.crlReasons(), endReasons(a.issuersEnd(), now), a.profileReasons(), a.httpsReasons(), a.rootCRLReasons(now), a.cutReasons(), a.sinkReasons(ctx, now))
 	a.DB.View(ctx, func(tx storage.Tx) error {
 		found = append(found, a.backupReasons(tx, now)...)
 		found = append(found, restoreReasons(tx)...)
@@ -93,14 +93,15 @@ func (a *Authority) quickReasons(ctx context.Context) []api.Reason {
 	return found
 }
 
-// slowReasons are those that need a look at every agent and every key file.
+// slowReasons are those that need a look at every agent and every key file, or that take
+// months to come.
 func (a *Authority) slowReasons(ctx context.Context) []api.Reason {
 	var found []api.Reason
 	a.DB.View(ctx, func(tx storage.Tx) error {
 		found = slices.Concat(a.quotaReasons(tx), a.agentKeyReasons(tx))
 		return nil
 	})
-	return append(found, a.keyFileReasons(ctx)...)
+	return slices.Concat(found, a.keyFileReasons(ctx), endReasons(a.rootsEnd(ctx), a.Clock.Now()))
 }
 
 func warning(id, mend, text string, args ...any) api.Reason {

@@ -27,25 +27,30 @@ type end struct {
 	id     string    // of the reason
 	begins time.Time // zero means long ago
 	ends   time.Time
-	mend   string
-	stops  bool // without it, the authority cannot issue or answer
+	mend   func() string // which may have to look for key files
+	stops  bool          // without it, the authority cannot issue or answer
 	notice notice
 }
 
 // issuersEnd returns when the issuers end that sign. It leaves out issuers that no profile needs.
 func (a *Authority) issuersEnd() []end {
 	i := a.CA.Issuer()
-	all := []end{{"issuer", "the issuer", issuerEnds, i.NotBefore, i.NotAfter, a.rotatesNow(keys.Issuer, "run brevet key rotate issuer"), true, issuerNotice}}
+	all := []end{{"issuer", "the issuer", issuerEnds, i.NotBefore, i.NotAfter, a.howToRotate(keys.Issuer, ""), true, issuerNotice}}
 	if https := a.CA.HTTPSIssuer(); https != i {
-		all = append(all, end{"https-issuer", "the https-issuer", issuerEnds, https.NotBefore, https.NotAfter, a.rotatesNow(keys.HTTPSIssuer, "run brevet key rotate https-issuer"), true, issuerNotice})
+		all = append(all, end{"https-issuer", "the https-issuer", issuerEnds, https.NotBefore, https.NotAfter, a.howToRotate(keys.HTTPSIssuer, ""), true, issuerNotice})
 	}
 	for _, name := range a.special() {
 		if p, err := a.CA.IssuerOf(name); err == nil && p != i {
-			mend := a.rotatesNow(keys.ProfileIssuer, "run brevet key rotate "+string(keys.ProfileIssuer)+" --algorithm "+string(a.CA.Profiles()[name].Algorithm))
+			mend := a.howToRotate(keys.ProfileIssuer, " --algorithm "+string(a.CA.Profiles()[name].Algorithm))
 			all = append(all, end{"profile-issuer", "the profile-issuer of the profile " + name, issuerEnds, p.NotBefore, p.NotAfter, mend, false, issuerNotice})
 		}
 	}
 	return all
+}
+
+// howToRotate returns what finds the command by which the next key of a purpose comes.
+func (a *Authority) howToRotate(p keys.Purpose, flags string) func() string {
+	return func() string { return a.rotatesNow(p, "run brevet key rotate "+string(p)+flags) }
 }
 
 // rootsEnd returns when the roots end.
@@ -57,31 +62,36 @@ func (a *Authority) rootsEnd(ctx context.Context) (all []end) {
 			if slices.ContainsFunc(roots, func(o ca.Root) bool { return o.Key.Purpose == r.Key.Purpose && o.NotAfter.After(r.NotAfter) }) {
 				mend = "run brevet key withdraw " + r.ID + " when everybody trusts the new root"
 			}
-			all = append(all, end{"root", "the root " + r.ID, rootEnds, time.Time{}, r.NotAfter, mend, false, rootNotice})
+			all = append(all, end{"root", "the root " + r.ID, rootEnds, time.Time{}, r.NotAfter, func() string { return mend }, false, rootNotice})
 		}
 		return err
 	})
 	return all
 }
 
-// endReasons are about issuers, roots and the server's own certificate.
-func (a *Authority) endReasons(ctx context.Context, now time.Time) (found []api.Reason) {
-	for _, e := range append(a.issuersEnd(), a.rootsEnd(ctx)...) {
+// endReasons are about what ends.
+func endReasons(ends []end, now time.Time) (found []api.Reason) {
+	for _, e := range ends {
 		level := e.notice.level(e.begins, e.ends, now)
 		if level == api.OK {
 			continue
 		}
-		r := api.Reason{ID: e.id, Level: level, Text: e.name + " " + when(e.ends, now), Mend: e.mend}
+		r := api.Reason{ID: e.id, Level: level, Text: e.name + " " + when(e.ends, now), Mend: e.mend()}
 		r.Stops = e.stops && !now.Before(e.ends)
 		found = append(found, r)
 	}
+	return found
+}
+
+// profileReasons are about profiles that no issuer has the algorithm of.
+func (a *Authority) profileReasons() (found []api.Reason) {
 	for _, name := range a.special() {
 		if _, err := a.CA.IssuerOf(name); err != nil {
 			found = append(found, warning(profileWithout, "run brevet key rotate "+string(keys.ProfileIssuer)+" --algorithm "+string(a.CA.Profiles()[name].Algorithm),
 				"no certificates can be issued by the profile %s: %v", name, err))
 		}
 	}
-	return append(found, a.httpsReasons()...)
+	return found
 }
 
 // httpsReasons are about the server's own certificate, which the server renews by itself
