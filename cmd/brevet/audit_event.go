@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
@@ -81,6 +82,9 @@ func dialEvents(c *cli.Context, filter api.EventFilter) (*api.Client, error) {
 		return nil, err
 	}
 	missing, err := server.MissingEvents(c.Context, filter)
+	if refusal, ok := errors.AsType[*api.Error](err); ok && refusal.Status == http.StatusNotFound {
+		err = nil // the server is of an earlier version, which has the whole log
+	}
 	for _, g := range missing {
 		fmt.Fprintf(c.App.ErrWriter, "brevet: warning: left out are %s\n", awayText(g))
 	}

@@ -214,11 +214,11 @@ const twoEvents = `{"seq":0,"time":"2026-01-02T03:04:05Z","actor":"uid=0","actio
 `
 
 func TestAuditPrinting(t *testing.T) {
-	f := fakeServer(t, answers{"GET /audit": twoEvents})
+	f := fakeServer(t, answers{"GET /audit": twoEvents, "GET /audit/missing": nil, "GET /audit/export": twoEvents})
 	out := ask(t, "audit", "list", "--agent", "bot", "--since", "2026-01-02T03:04:05Z")
 	contains(t, out, "allow  agent.add             bot                  by uid=0\n", "\uFFFD[2J<x>", "by spiffe://td/agent/x; scope\n")
-	if want := "GET /audit?agent=bot&since=2026-01-02T03%3A04%3A05Z "; f.asked[0] != want {
-		t.Errorf("asked %s, want %s", f.asked[0], want)
+	if want := "GET /audit?agent=bot&since=2026-01-02T03%3A04%3A05Z "; !slices.Contains(f.asked, want) {
+		t.Errorf("asked %q, want %s", f.asked, want)
 	}
 	var list []api.Event
 	if err := json.Unmarshal([]byte(ask(t, "audit", "list", "--json")), &list); err != nil || len(list) != 2 || list[1].Subject != "\x1b[2J<x>" {
