@@ -17,7 +17,7 @@ export GOFLAGS += -tags=$(TAGS)
 # peer is missing fails instead of being skipped.
 SYSTEM   = ./server/test/...
 UNITS    = $$($(GO) list ./... | grep -v /server/test/)
-RACED    = ./agents/... ./ca/... ./crl/... ./tokens/... ./client ./storage/bolt ./storage/audit ./server ./server/admin/... ./server/test/storm
+RACED    = ./agents/... ./ca/... ./server/sinks ./crl/... ./tokens/... ./client ./storage/bolt ./storage/audit ./server ./server/admin/... ./server/test/storm
 
 .PHONY: build test test-long lint fuzz bench size cross peers clean
 

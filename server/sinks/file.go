@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -19,7 +20,7 @@ type logFile struct {
 	Config
 	encode func([]byte, *audit.Event) []byte
 	f      *os.File
-	next   int64
+	next   atomic.Int64
 }
 
 func newFile(c Config, from From) func(context.Context) (conn, error) {
@@ -30,7 +31,7 @@ func newFile(c Config, from From) func(context.Context) (conn, error) {
 }
 
 func (l *logFile) lost() <-chan struct{}   { return nil }
-func (l *logFile) arrived(time.Time) int64 { return l.next }
+func (l *logFile) arrived(time.Time) int64 { return l.next.Load() }
 func (l *logFile) finish(context.Context)  {}
 func (l *logFile) abandon()                { l.close() }
 func (l *logFile) path(n int) string       { return fmt.Sprintf("%s.%d", l.Target, n) }
@@ -50,7 +51,7 @@ func (l *logFile) send(_ context.Context, some []audit.Event) error {
 	if err := l.f.Sync(); err != nil {
 		return err
 	}
-	l.next = end(some)
+	l.next.Store(end(some))
 	return nil
 }
 

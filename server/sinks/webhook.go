@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents/secret"
@@ -30,7 +31,7 @@ type webhook struct {
 	encode func([]byte, *audit.Event) []byte
 	key    secret.Secret
 	from   From
-	next   int64
+	next   atomic.Int64
 }
 
 func newWebhook(c Config, from From) (func(context.Context) (conn, error), error) {
@@ -83,7 +84,7 @@ func (c Config) readSecret() (secret.Secret, error) {
 }
 
 func (w *webhook) lost() <-chan struct{}   { return nil }
-func (w *webhook) arrived(time.Time) int64 { return w.next }
+func (w *webhook) arrived(time.Time) int64 { return w.next.Load() }
 func (w *webhook) finish(context.Context)  {}
 func (w *webhook) abandon()                { w.client.CloseIdleConnections() }
 
@@ -112,7 +113,7 @@ func (w *webhook) send(ctx context.Context, some []audit.Event) error {
 	if answer.StatusCode/100 != 2 {
 		return fmt.Errorf("the webhook answered %d", answer.StatusCode)
 	}
-	w.next = end(some)
+	w.next.Store(end(some))
 	return nil
 }
 
