@@ -71,6 +71,13 @@ func (c Config) readSecret() (secret.Secret, error) {
 		}
 		name = filepath.Join(dir, filepath.Base(c.Credential))
 	}
+	info, err := os.Stat(name)
+	if err == nil && info.Mode().Perm()&0o007 != 0 {
+		err = fmt.Errorf("other users may read the secret in %s: run chmod 600", name)
+	}
+	if err != nil {
+		return secret.Secret{}, err
+	}
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return secret.Secret{}, err

@@ -140,4 +140,13 @@ func TestSecretsOfWebhooks(t *testing.T) {
 			}
 		}
 	}
+	if err := os.WriteFile(filepath.Join(dir, "open"), []byte(hookSecret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(dir, "open"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Config{Credential: "open"}).readSecret(); err == nil || !strings.Contains(err.Error(), "other users may read") {
+		t.Errorf("of a file that others may read: %v", err)
+	}
 }
