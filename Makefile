@@ -70,7 +70,7 @@ cross: ## that every platform builds
 NPM      = jose@6.2.18 @noble/post-quantum@0.7.1 openid-client@6.9.0 oauth4webapi@3.8.8 @modelcontextprotocol/sdk@1.32.2
 NPM_NODE = node -e 'crypto.subtle.generateKey("ML-DSA-44", false, ["sign"]).catch(() => console.log("node-" + process.platform + "-" + process.arch + "@24.11.0"))' 2>/dev/null
 PEERS = openssl curl node:nodejs npm unshare:util-linux ocsptool:gnutls-bin certbot lego dehydrated uacme pebble pebble-challtestsrv:pebble \
-	nginx haproxy apache2 rsyslogd:rsyslog-gnutls lognormalizer:liblognorm-utils psql:postgresql javac:default-jdk-headless caddy chromium-headless-shell promtool:prometheus
+	nginx haproxy apache2 rsyslogd:rsyslog-gnutls lognormalizer:liblognorm-utils psql:postgresql javac:default-jdk-headless caddy chromium-headless-shell promtool:prometheus systemd-analyze:systemd
 # Debian starts the servers that it installs, unless this program refuses (invoke-rc.d(8)).
 POLICY = /usr/sbin/policy-rc.d
 

@@ -186,5 +186,11 @@ func (s *Server) Ready() <-chan struct{} { return s.ready }
 // URL returns where the server answers HTTPS, once it is ready.
 func (s *Server) URL() string { return s.url }
 
+// Alive reads the store, and returns when it has answered. While the server hangs, it
+// does not return, for a watchdog to notice.
+func (s *Server) Alive(ctx context.Context) error {
+	return s.db.View(ctx, func(storage.Tx) error { return nil })
+}
+
 // Close releases the store of a server that is not run.
 func (s *Server) Close() error { return s.db.Close() }

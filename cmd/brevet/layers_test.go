@@ -21,6 +21,7 @@ var layers = map[string]string{
 	"server/test/disk":         "",
 	"server/test/fleet":        "",
 	"server/test/interop":      "",
+	"server/test/install":      "server/test/peer",
 	"server/test/readers":      "",
 	"server/test/storm":        "",
 	"server/test/upgrade":      "",

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"io"
 	stdlog "log"
 	"log/slog"
@@ -34,8 +33,8 @@ issues nothing; revocation and introspection go on. It issues again when the clo
 right, or shows that time and the longest lifetime of a certificate (an hour at least).
 If the clock is right now and was ahead before, start once with --accept-clock.
 
-Under systemd (Type=notify) it says when it is ready and when it stops, and takes
-the passphrase from the credential brevet-passphrase.
+Under systemd (Type=notify) it says when it is ready and when it stops, tells the
+watchdog that it works, and takes the passphrase from the credential brevet-passphrase.
 
 Examples:
   $ brevet serve
@@ -68,7 +67,7 @@ func serve(c *cli.Context) error {
 	}
 	ended := make(chan struct{})
 	defer close(ended)
-	go announce(c.Context, s.Ready(), ended, log)
+	go announce(c.Context, s.Ready(), ended, s.Alive, log)
 	return s.Run(c.Context)
 }
 
@@ -83,27 +82,6 @@ const garbage = 400
 func collectLess() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbage)
-	}
-}
-
-// announce tells the service manager when the server is ready and when it
-// begins to stop.
-func announce(ctx context.Context, ready, ended <-chan struct{}, log *slog.Logger) {
-	tell := func(state string) {
-		if err := notify(state); err != nil {
-			log.Warn("telling the service manager", "state", state, "error", err)
-		}
-	}
-	select {
-	case <-ready:
-		tell("READY=1")
-	case <-ended:
-		return
-	}
-	select {
-	case <-ctx.Done():
-		tell("STOPPING=1")
-	case <-ended:
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -56,13 +57,51 @@ func TestServiceManagerIsTold(t *testing.T) {
 		told := manager(t, address)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		ready, ended := make(chan struct{}), make(chan struct{})
+		t.Setenv("WATCHDOG_USEC", "20000")
+		ready, ended, hang := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		defer close(ended)
-		go announce(ctx, ready, ended, slog.New(slog.NewTextHandler(io.Discard, nil)))
+		checks := 0
+		alive := func(context.Context) error {
+			if checks++; checks > 3 {
+				<-hang
+			}
+			return errors.New("an answer, though a bad one")
+		}
+		go announce(ctx, ready, ended, alive, slog.New(slog.NewTextHandler(io.Discard, nil)))
 		close(ready)
 		expect(t, told, "READY=1")
+		for range 3 {
+			expect(t, told, "WATCHDOG=1")
+		}
+		select {
+		case got := <-told:
+			t.Errorf("while the server hung, the service manager was told %q", got)
+		case <-time.After(100 * time.Millisecond):
+		}
 		cancel()
-		expect(t, told, "STOPPING=1")
+		close(hang)
+		got := <-told
+		for got == "WATCHDOG=1" {
+			got = <-told
+		}
+		if got != "STOPPING=1" {
+			t.Errorf("the service manager was told %q", got)
+		}
+	}
+}
+
+func TestWatchdogInterval(t *testing.T) {
+	for _, c := range []struct {
+		usec, pid string
+		want      time.Duration
+	}{
+		{"", "", 0}, {"30000000", "", 30 * time.Second}, {"30000000", "7", 30 * time.Second},
+		{"30000000", "8", 0}, {"x", "", 0}, {"-1", "7", 0}, {"4611686018427387903", "7", time.Hour},
+	} {
+		env := map[string]string{"WATCHDOG_USEC": c.usec, "WATCHDOG_PID": c.pid}
+		if got := watchdog(func(name string) string { return env[name] }, 7); got != c.want {
+			t.Errorf("%s for process %q: got %s, want %s", c.usec, c.pid, got, c.want)
+		}
 	}
 }
 
