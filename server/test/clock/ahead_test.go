@@ -34,7 +34,7 @@ func lifetimes(t *testing.T, a *servertest.Agent, token string) {
 func TestClockSetAheadAndBack(t *testing.T) {
 	w := servertest.New(t)
 	c := agents.Change{Scopes: []string{"read"}, Audiences: []string{"https://api.example"}}
-	bot, early := w.Enroll("bot", c), w.Enroll("early", c)
+	bot, early := w.Enroll("bot", c), w.Enroll("early", agents.Change{RenewGrace: new(time.Duration(0))})
 	if err := second(w.Admin.RevokeCertificate(t.Context(), bot.Serial(), "")); err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +42,7 @@ func TestClockSetAheadAndBack(t *testing.T) {
 	setClock(t, w, 6*time.Hour)
 	served(t, w)
 	servertest.Want(t, "renewing with what has expired by this clock", early.Renew(), http.StatusUnauthorized, "")
+	servertest.Want(t, "renewing the revoked one when it has expired by this clock", bot.Renew(), http.StatusUnauthorized, "")
 	glitch, resource := w.Enroll("glitch", c), w.Enroll("api", agents.Change{Scopes: []string{"brevet:introspect"}})
 	token := glitch.Token(nil).JSON["access_token"].(string)
 	lifetimes(t, glitch, token)
