@@ -41,7 +41,8 @@ func (r Root) rank() int { return max(0, slices.Index(ranks, r.Key.State)) }
 var ranks = []keys.State{keys.StateActive, keys.StateNext, keys.StateRetired}
 
 // CrossCertificates returns the DER cross-certificates that the published roots have made,
-// also those of roots that are withdrawn since, which are revoked.
+// also those of roots that are withdrawn since, which are revoked, and those that withdrawn
+// roots made of the published ones, which show that one has followed the other.
 func CrossCertificates(tx storage.Tx) (all [][]byte, err error) {
 	roots, err := PublishedRoots(tx)
 	if err != nil {
@@ -56,7 +57,7 @@ func CrossCertificates(tx storage.Tx) (all [][]byte, err error) {
 			if err != nil {
 				return nil, err
 			}
-			if slices.ContainsFunc(roots, func(r Root) bool { return r.ID == c.Root }) {
+			if slices.ContainsFunc(roots, func(r Root) bool { return r.ID == c.Root || r.ID == a.ID }) {
 				all = append(all, c.Certificate)
 			}
 		}

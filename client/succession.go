@@ -100,22 +100,24 @@ func parseCross(text []byte) (*succession, error) {
 //
 // A root is added if a trusted root vouches for it: there is a cross-certificate that is
 // valid now and not on that root's CRL, which must be valid, too. A root is dropped only if
-// a newer one that is trusted lists its cross-certificate as revoked. An older root drops none: whoever
-// has stolen the key of an old root could else take away the new one.
+// a newer one that is trusted lists its cross-certificate as revoked, and it had vouched for
+// that newer one. An older root drops none, and none drops a root that did not vouch for it:
+// whoever has stolen the key of an old root could else take away the new one.
 func (s *succession) apply(t *trust, now time.Time) []*pkix.Certificate {
 	next := slices.Clone(t.roots)
 	for _, c := range s.roots {
 		root, err := pkix.NewCertificate(c)
-		if err != nil || len(next) == maxCertificates || slices.ContainsFunc(next, root.Equal) || root.CheckAlone(now) != nil || !c.IsCA {
+		if err != nil || len(next) == maxCertificates || checkRoot(root, now) != nil {
 			continue
 		}
-		if s.vouched(t, root, now) {
+		known := slices.ContainsFunc(next, func(o *pkix.Certificate) bool { return sameKey(root, o) })
+		if !known && s.vouched(t, root, now) {
 			next = append(next, root)
 		}
 	}
 	kept := slices.DeleteFunc(slices.Clone(next), func(old *pkix.Certificate) bool {
 		return slices.ContainsFunc(next, func(newer *pkix.Certificate) bool {
-			return newer.X509.NotBefore.After(old.X509.NotBefore) && errors.Is(s.check(t, old, newer, now), pkix.ErrRevoked)
+			return newer.X509.NotBefore.After(old.X509.NotBefore) && s.named(newer, old) && errors.Is(s.check(t, old, newer, now), pkix.ErrRevoked)
 		})
 	})
 	if !(&trust{roots: kept}).reachable() {
@@ -123,6 +125,34 @@ func (s *succession) apply(t *trust, now time.Time) []*pkix.Certificate {
 	}
 	return kept
 }
+
+// checkRoot checks what a root certificate says of itself. A cross-certificate binds only
+// its name and its keys.
+func checkRoot(c *pkix.Certificate, now time.Time) error {
+	if !c.X509.IsCA {
+		return errors.New("it is not one of a CA")
+	}
+	if err := c.CheckAlone(now); err != nil {
+		return err
+	}
+	_, err := c.CheckSelfSigned()
+	return err
+}
+
+// named reports whether a root has ever signed a cross-certificate of a newer one.
+func (s *succession) named(newer, old *pkix.Certificate) bool {
+	return slices.ContainsFunc(s.cross, func(c *pkix.Certificate) bool {
+		if !isCross(c) || !sameKey(c, newer) {
+			return false
+		}
+		_, err := c.CheckSignatureFrom(old)
+		return err == nil
+	})
+}
+
+// isCross tells cross-certificates from those that the same root signs for issuers: whoever
+// has the key of an issuer must not pass for a root.
+func isCross(c *pkix.Certificate) bool { return c.X509.KeyUsage == x509.KeyUsageCRLSign }
 
 func (s *succession) vouched(t *trust, root *pkix.Certificate, now time.Time) bool {
 	return slices.ContainsFunc(t.roots, func(by *pkix.Certificate) bool { return s.check(t, root, by, now) == nil })
@@ -135,7 +165,7 @@ var errNoCross = errors.New("there is no cross-certificate")
 func (s *succession) check(t *trust, root, by *pkix.Certificate, now time.Time) error {
 	err := errNoCross
 	for _, c := range s.cross {
-		if !sameKey(c, root) || len(by.X509.ExtKeyUsage) > 0 && len(root.X509.ExtKeyUsage) == 0 {
+		if !isCross(c) || !sameKey(c, root) || len(by.X509.ExtKeyUsage) > 0 && len(root.X509.ExtKeyUsage) == 0 {
 			continue // a root for HTTPS alone cannot vouch for one for everything
 		}
 		_, err2 := c.Verify(&pkix.Options{

@@ -103,17 +103,18 @@ func TestFollowOnlyWhoIsVouchedFor(t *testing.T) {
 					"with a CRL that ended": {before, said(t, both, []*x509.Certificate{vouched}, old.List(t, 2, func(l *x509.RevocationList) {
 						l.ThisUpdate, l.NextUpdate = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
 					})), old1},
-					"with a CRL of a namesake":               {before, said(t, both, []*x509.Certificate{vouched}, namesake.CRL(t, 1)), old1},
-					"revoked":                                {before, said(t, both, []*x509.Certificate{vouched}, old.CRL(t, 1, vouched)), old1},
-					"by the root for HTTPS":                  {before, said(t, both, []*x509.Certificate{cross(t, next, https)}, https.CRL(t, 1), none), old1},
-					"by itself":                              {before, said(t, both, []*x509.Certificate{next.Cert}, none, next.CRL(t, 1)), old1},
-					"not published":                          {before, said(t, []*signer{old}, []*x509.Certificate{vouched}, none), old1},
-					"by hybrid signatures where required":    {hybrid, said(t, both, []*x509.Certificate{vouched}, none), strict},
-					"the old one is not withdrawn":           {after, said(t, both, []*x509.Certificate{vouched, back}, none, next.CRL(t, 1)), all},
-					"the old one is only absent":             {after, said(t, []*signer{next}, []*x509.Certificate{back}, next.CRL(t, 1)), all},
-					"the new one ends the old one":           {after, said(t, []*signer{next}, []*x509.Certificate{back}, next.CRL(t, 2, back)), kept},
-					"the old one ends the new one":           {after, said(t, []*signer{old}, []*x509.Certificate{vouched}, old.CRL(t, 2, vouched)), all},
-					"a namesake of the new one ends the old": {after, said(t, []*signer{next}, []*x509.Certificate{cross(t, old, stranger)}, stranger.CRL(t, 2, back)), all},
+					"with a CRL of a namesake":                       {before, said(t, both, []*x509.Certificate{vouched}, namesake.CRL(t, 1)), old1},
+					"revoked":                                        {before, said(t, both, []*x509.Certificate{vouched}, old.CRL(t, 1, vouched)), old1},
+					"by the root for HTTPS":                          {before, said(t, both, []*x509.Certificate{cross(t, next, https)}, https.CRL(t, 1), none), old1},
+					"by itself":                                      {before, said(t, both, []*x509.Certificate{next.Cert}, none, next.CRL(t, 1)), old1},
+					"not published":                                  {before, said(t, []*signer{old}, []*x509.Certificate{vouched}, none), old1},
+					"by hybrid signatures where required":            {hybrid, said(t, both, []*x509.Certificate{vouched}, none), strict},
+					"the old one is not withdrawn":                   {after, said(t, both, []*x509.Certificate{vouched, back}, none, next.CRL(t, 1)), all},
+					"the old one is only absent":                     {after, said(t, []*signer{next}, []*x509.Certificate{back}, next.CRL(t, 1)), all},
+					"the new one ends the old one":                   {after, said(t, []*signer{next}, []*x509.Certificate{vouched, back}, next.CRL(t, 2, back)), kept},
+					"the new one ends one that never vouched for it": {after, said(t, []*signer{next}, []*x509.Certificate{back}, next.CRL(t, 2, back)), all},
+					"the old one ends the new one":                   {after, said(t, []*signer{old}, []*x509.Certificate{vouched}, old.CRL(t, 2, vouched)), all},
+					"a namesake of the new one ends the old":         {after, said(t, []*signer{next}, []*x509.Certificate{cross(t, old, stranger)}, stranger.CRL(t, 2, back)), all},
 				} {
 					got := (&trust{roots: c.said.apply(c.trust, time.Now())}).fingerprints()
 					slices.Sort(got)
@@ -140,7 +141,7 @@ func TestFollowBindsBothKeys(t *testing.T) {
 func TestFollowKeepsHTTPSReachable(t *testing.T) {
 	old, next := pkixtest.NewCA(t, classical, "root", nil, older), pkixtest.NewCA(t, composite, "root 2", nil)
 	back := cross(t, old, next)
-	s := said(t, []*signer{next}, []*x509.Certificate{back}, next.CRL(t, 1, back))
+	s := said(t, []*signer{next}, []*x509.Certificate{cross(t, next, old), back}, next.CRL(t, 1, back))
 	if got := s.apply(trusting(t, old, next), time.Now()); len(got) != 2 {
 		t.Errorf("%d roots", len(got))
 	}

@@ -1,0 +1,82 @@
+package client
+
+import (
+	"crypto/x509"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/brevet-ca/brevet/pqc/pkix/pkixtest"
+)
+
+// selfSigned is a root certificate that whoever has a CA's key can make for themselves.
+func selfSigned(ca *signer, changes ...func(*x509.Certificate)) *signer {
+	own := &signer{Key: ca.Key, Signer: ca.Signer}
+	template := *ca.Cert
+	template.SerialNumber, template.NotBefore, template.AuthorityKeyId = ca.Cert.SerialNumber, time.Now().Add(-time.Minute), nil
+	template.KeyUsage |= x509.KeyUsageCertSign
+	for _, change := range changes {
+		change(&template)
+	}
+	own.Cert = own.SignSPKI(&template, ca.Key.Public(), ca.Signer.PublicKey())
+	return own
+}
+
+// TestFollowOnlyRoots: whoever has stolen an issuer's key can serve what they like to agents.
+// The issuer's certificate does not make a root of that key, which could end the real root.
+func TestFollowOnlyRoots(t *testing.T) {
+	for _, m := range []mode{classical, alternative, composite, pure} {
+		t.Run(string(m), func(t *testing.T) {
+			root := pkixtest.NewCA(t, m, "root", nil, older)
+			issuer := pkixtest.NewCA(t, m, "issuer", root, func(c *x509.Certificate) { c.MaxPathLenZero = true })
+			fake := selfSigned(issuer)
+			back := cross(t, root, fake)
+			s := said(t, []*signer{root, fake, issuer}, []*x509.Certificate{issuer.Cert, back}, root.CRL(t, 1), fake.CRL(t, 1, back))
+			if got, want := (&trust{roots: s.apply(trusting(t, root), time.Now())}).fingerprints(), trusting(t, root).fingerprints(); !slices.Equal(got, want) {
+				t.Errorf("trusted are %v, want the root alone, %v", got, want)
+			}
+		})
+	}
+}
+
+// TestFollowTheCertificateOfARoot: a cross-certificate is for a name and keys. What else a root
+// certificate says counts only if the root has signed it, and a root is taken once.
+func TestFollowTheCertificateOfARoot(t *testing.T) {
+	for _, m := range []mode{classical, alternative, composite, pure} {
+		t.Run(string(m), func(t *testing.T) {
+			old, next := pkixtest.NewCA(t, m, "root", nil, older), pkixtest.NewCA(t, m, "root 2", nil)
+			stranger := pkixtest.NewCA(t, m, "root 2", nil)
+			edited := &signer{Key: next.Key, Signer: next.Signer, Cert: stranger.SignSPKI(next.Cert, next.Key.Public(), next.Signer.PublicKey())}
+			vouched, back := cross(t, next, old), cross(t, old, next)
+			s := said(t, []*signer{edited}, []*x509.Certificate{vouched}, old.CRL(t, 1))
+			if got := s.apply(trusting(t, old), time.Now()); len(got) != 1 {
+				t.Errorf("%d roots, one of them signed by a stranger", len(got))
+			}
+			again := selfSigned(old)
+			s = said(t, []*signer{old, next, again}, []*x509.Certificate{vouched, back}, next.CRL(t, 1), old.CRL(t, 2, vouched))
+			if got, want := (&trust{roots: s.apply(trusting(t, old, next), time.Now())}).fingerprints(), trusting(t, old, next).fingerprints(); !slices.Equal(got, want) {
+				t.Errorf("trusted are %v, want %v: the old root has made a newer certificate of itself", got, want)
+			}
+		})
+	}
+}
+
+// TestFollowKeepsTheNewRoot: a thief of the old root's key can vouch for a root of their own
+// where the old one is trusted. That root cannot end the authority's new one.
+func TestFollowKeepsTheNewRoot(t *testing.T) {
+	for _, m := range []mode{classical, alternative, composite, pure} {
+		t.Run(string(m), func(t *testing.T) {
+			old, next := pkixtest.NewCA(t, m, "root", nil, older), pkixtest.NewCA(t, m, "root 2", nil)
+			thief := pkixtest.NewCA(t, m, "root 3", nil, func(c *x509.Certificate) { c.NotBefore = c.NotBefore.Add(time.Minute) })
+			vouched, end := cross(t, thief, old), cross(t, next, thief)
+			s := said(t, []*signer{thief}, []*x509.Certificate{vouched, end}, old.CRL(t, 9), thief.CRL(t, 1, end))
+			trusted := trusting(t, old, next)
+			for range 2 {
+				trusted = &trust{roots: s.apply(trusted, time.Now())}
+				if !slices.ContainsFunc(trusted.roots, trusting(t, next).roots[0].Equal) {
+					t.Fatal("the new root is gone")
+				}
+			}
+		})
+	}
+}
