@@ -22,6 +22,11 @@ const (
 	// maxRemembered is how many are remembered in all. An instance has two: the one it
 	// holds, and the one before, in case that the answer was lost.
 	maxRemembered = 64
+	// maxSiblings is how many are remembered that were issued in place of one certificate.
+	// They are more than one where an answer was lost, or where instances began with copies
+	// of the same certificate. Without this limit, a program that asks again and again with
+	// one certificate would fill the list, which each issuance writes.
+	maxSiblings = 16
 )
 
 // SetCurrent records that c is the agent's latest certificate, issued in place of the
@@ -40,10 +45,15 @@ func SetCurrent(tx storage.Tx, c Current, before CredentialID, grace time.Durati
 		return err
 	}
 	list := append(append(make(recent, 0, len(old)+len(first)+1), recentVersion), first...)
-	n := 1
+	n, siblings := 1, 1
 	for e, err := range old.entries() {
 		if err != nil {
 			return err
+		}
+		if e.before() == before && before != (CredentialID{}) {
+			if siblings++; siblings > maxSiblings {
+				continue
+			}
 		}
 		end := e.id().Expires()
 		switch alive := end.After(c.Credential.IssuedAt); {

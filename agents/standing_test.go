@@ -349,6 +349,39 @@ func TestKeysOfAnAgent(t *testing.T) {
 	})
 }
 
+// TestCertificatesInPlaceOfOne: a program that asks again and again with one certificate
+// does not push those of other instances off the list.
+func TestCertificatesInPlaceOfOne(t *testing.T) {
+	within(t, func(tx storage.Tx) {
+		add(t, tx, "bot", agents.Change{})
+		certify := func(before agents.CredentialID) agents.CredentialID {
+			t.Helper()
+			c := credential(t, "bot", "00ff", issued, issued.Add(5*time.Minute))
+			if err := agents.SetCurrent(tx, agents.Current{Credential: c, Key: agents.PublicKey("key")}, before, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			return c.ID
+		}
+		remembered := func(id agents.CredentialID) bool {
+			_, err := agents.FindRecent(tx, "bot", id)
+			return err == nil
+		}
+		other, first := certify(agents.CredentialID{}), certify(agents.CredentialID{})
+		var all []agents.CredentialID
+		for range 100 {
+			all = append(all, certify(first))
+		}
+		if !remembered(other) || !remembered(first) {
+			t.Error("certificates of other instances are forgotten")
+		}
+		for i, id := range all {
+			if got, want := remembered(id), i >= len(all)-16; got != want {
+				t.Errorf("certificate %d: remembered %t, want %t", i, got, want)
+			}
+		}
+	})
+}
+
 // TestDamagedRecordIsNoAbsence: a reader must not take it for an agent without
 // certificates.
 func TestDamagedRecordIsNoAbsence(t *testing.T) {
