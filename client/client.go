@@ -44,6 +44,7 @@ type Identity struct {
 	trust     atomic.Pointer[trust]
 	renewing  sync.Mutex             // one renewal at a time
 	followed  []string               // fingerprints of the published roots that follow has looked into
+	looked    time.Time              // when it did
 	chosen    atomic.Pointer[string] // the profile in client.json, as last read
 	current   atomic.Pointer[pair]
 }

@@ -24,10 +24,14 @@ type succession struct {
 	lists []*pkix.CRL
 }
 
+// lookAgain is how soon follow looks again into roots that it could not make its own: a list
+// may not have been there yet, or not have been valid by this machine's clock.
+const lookAgain = time.Hour
+
 // follow brings the trusted roots up to date if the authority publishes others. It does
-// nothing if it has looked into the same ones before. The caller holds renewing.
+// nothing if it has just looked into the same ones. The caller holds renewing.
 func (id *Identity) follow(ctx context.Context, t *trust, published []string) error {
-	if len(published) == 0 || slices.Equal(published, id.followed) {
+	if len(published) == 0 || slices.Equal(published, id.followed) && time.Since(id.looked) < lookAgain {
 		return nil
 	}
 	trusted := id.trust.Load()
@@ -44,7 +48,7 @@ func (id *Identity) follow(ctx context.Context, t *trust, published []string) er
 			id.trust.Store(&trust{next, trusted.hybrid})
 		}
 	}
-	id.followed = published
+	id.followed, id.looked = published, time.Now()
 	return nil
 }
 

@@ -2,8 +2,11 @@ package client
 
 import (
 	"crypto/x509"
+	"encoding/pem"
+	"net/http"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/brevet-ca/brevet/pqc/pkix/pkixtest"
@@ -79,4 +82,42 @@ func TestFollowKeepsTheNewRoot(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFollowLooksAgain: what could not be used at the first look, by a clock that is slow or
+// between two lists, is found later. Until then no request is made.
+func TestFollowLooksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newPipedAuthority(t)
+		id := a.enroll(t, t.TempDir())
+		old, next := a.root, pkixtest.NewCA(t, classical, "root 2", nil, func(c *x509.Certificate) { c.NotAfter = time.Now().AddDate(9, 0, 0) })
+		vouched := cross(t, next, old, func(c *x509.Certificate) { c.NotAfter = time.Now().AddDate(9, 0, 0) })
+		serve := func(path string, text []byte) {
+			a.breakPath(path, func(w http.ResponseWriter, _ *http.Request) { w.Write(text) })
+		}
+		serve("/roots.pem", certificatesPEM(old.Cert.Raw, next.Cert.Raw))
+		serve(crossPath, certificatesPEM(vouched.Raw))
+		both := trusting(t, old, next).fingerprints()
+		follow := func(want int) {
+			t.Helper()
+			check(t, id.follow(t.Context(), id.trust.Load(), both))
+			if got := len(id.trust.Load().roots); got != want {
+				t.Errorf("%d roots, want %d", got, want)
+			}
+		}
+		follow(1)
+		list := old.List(t, 1, func(l *x509.RevocationList) { l.NextUpdate = time.Now().AddDate(1, 0, 0) })
+		serve(crossPath, append(certificatesPEM(vouched.Raw), pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: list})...))
+		follow(1)
+		if n := a.log.count(crossPath); n != 1 {
+			t.Errorf("%d requests in a moment", n)
+		}
+		time.Sleep(time.Hour)
+		follow(2)
+		time.Sleep(24 * time.Hour)
+		follow(2)
+		if n := a.log.count(crossPath); n != 2 {
+			t.Errorf("%d requests, the last ones with nothing to find", n)
+		}
+	})
 }
