@@ -112,7 +112,9 @@ func showPlan(c *cli.Context, plan *server.RootPlan) error {
 func (p *page) plan(plan *server.RootPlan) {
 	var t table
 	t.pair("Request", plan.Fingerprint)
+	t.pair("Made", p.end(plan.Made))
 	t.pair("Trust domain", string(plan.TrustDomain))
+	t.pair("Addresses", plan.Published+", for CRLs and issuers' certificates")
 	t.pair("Root", plan.Root+", until "+p.end(plan.RootEnds))
 	for _, i := range plan.Issuers {
 		t.pair("Certifies", fmt.Sprintf("%s %s (%s), until %s", i.Purpose, i.ID, i.Algorithm, p.end(i.Until)))

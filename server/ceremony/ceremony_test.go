@@ -169,6 +169,8 @@ func TestRootRefuses(t *testing.T) {
 		"no lifetime":                        {func(r *Request) { r.Wanted[0].Lifetime = 0 }, "a lifetime"},
 		"too many":                           {func(r *Request) { r.Wanted = make([]Wanted, 9) }, "9 certificates"},
 		"a file as an address":               {func(r *Request) { r.Published = "file:///etc" }, "the address"},
+		"an escape in an address":            {func(r *Request) { r.Published = "http://ca.example\x1b[2J" }, "the address"},
+		"an address that reads backwards":    {func(r *Request) { r.Published = "http://ca.example/\u202e" }, "the address"},
 		"a reason without a time":            {func(r *Request) { r.Issued[0].Reason = "keyCompromise" }, "no time"},
 		"a reason that is none":              {func(r *Request) { r.Issued[1].Reason = "boredom" }, "reason"},
 		"a number without room":              {func(r *Request) { r.Number = 1<<63 - 1 }, "the number"},

@@ -98,7 +98,9 @@ func (r *Request) Fingerprint() (string, error) {
 
 // checkURL refuses what is no address for certificates: they carry it for years.
 func (r *Request) checkURL() error {
-	if u := r.Published; !strings.HasPrefix(u, "http://") && !strings.HasPrefix(u, "https://") || strings.ContainsAny(u, " ?#\"<>") || len(u) > 300 {
+	u := r.Published
+	strange := strings.ContainsFunc(u, func(c rune) bool { return c <= ' ' || c > '~' })
+	if !strings.HasPrefix(u, "http://") && !strings.HasPrefix(u, "https://") || strange || strings.ContainsAny(u, "?#\"<>") || len(u) > 300 {
 		return fmt.Errorf("%w request: the address %.80q of CRLs", agents.ErrInvalid, u)
 	}
 	return nil

@@ -16,7 +16,9 @@ import (
 // A Plan is what a root would sign for a request, for the operator to read before.
 type Plan struct {
 	Fingerprint string             `json:"fingerprint"` // of the request
+	Made        time.Time          `json:"made"`        // when the request was
 	TrustDomain agents.TrustDomain `json:"trust_domain"`
+	Published   string             `json:"published"` // where certificates will say that CRLs are
 	Root        string             `json:"root"`
 	RootEnds    time.Time          `json:"root_ends"`
 	Issuers     []PlannedIssuer    `json:"issuers,omitempty"`
@@ -75,7 +77,7 @@ func (r *Request) Plan(n int, now time.Time) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{TrustDomain: r.TrustDomain, Root: root.ID, RootEnds: root.NotAfter, First: r.Number + 1, Lists: n, Until: crl.SeriesEnd(n, now), root: root, date: now}
+	p := &Plan{Made: r.Made, TrustDomain: r.TrustDomain, Published: r.Published, Root: root.ID, RootEnds: root.NotAfter, First: r.Number + 1, Lists: n, Until: crl.SeriesEnd(n, now), root: root, date: now}
 	for _, w := range r.Wanted {
 		if err := p.want(described, w, now); err != nil {
 			return nil, err
