@@ -52,7 +52,7 @@ type CA struct {
 	keys     keys.Source
 	td       agents.TrustDomain
 	baseURL  string
-	profiles map[string]*Profile
+	profiles atomic.Pointer[map[string]*Profile] // by name; a map is never changed
 	clock    *clock.Clock
 	grace    time.Duration
 	issuers  atomic.Pointer[issuers]
@@ -63,20 +63,14 @@ type CA struct {
 func New(c Config) (*CA, error) {
 	ca := &CA{
 		db: c.DB, policy: c.Policy, keys: c.Keys, td: c.TrustDomain, clock: c.Clock, grace: c.RenewGrace,
-		census:   components.NewCensus(c.DB, onRecord{}),
-		baseURL:  c.BaseURL,
-		profiles: map[string]*Profile{serverProfile: newServerProfile()},
+		census:  components.NewCensus(c.DB, onRecord{}),
+		baseURL: c.BaseURL,
 	}
-	if _, ok := c.Profiles[DefaultProfile]; !ok {
-		ca.profiles[DefaultProfile], _ = NewProfile(DefaultProfile, ProfileConfig{})
+	replace, err := ca.PrepareProfiles(c.Profiles)
+	if err != nil {
+		return nil, err
 	}
-	for name, config := range c.Profiles {
-		p, err := NewProfile(name, config)
-		if err != nil {
-			return nil, err
-		}
-		ca.profiles[name] = p
-	}
+	replace()
 	return ca, ca.Reload()
 }
 

@@ -210,7 +210,7 @@ func (ca *CA) profile(n agents.Name, name string) (*Profile, error) {
 	case name == "":
 		name = DefaultProfile
 	}
-	p, ok := ca.profiles[name]
+	p, ok := (*ca.profiles.Load())[name]
 	if !ok || name == serverProfile && n != agents.Authority {
 		return nil, fmt.Errorf("%w profile %.40q: this authority has no such profile", agents.ErrInvalid, name)
 	}

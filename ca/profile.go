@@ -104,12 +104,25 @@ func (p *Profile) limits(issuer *Issuer) policy.Limits {
 // certificates.
 func (ca *CA) Profiles() map[string]ProfileConfig {
 	known := map[string]ProfileConfig{}
-	for name, p := range ca.profiles {
+	for name, p := range *ca.profiles.Load() {
 		if name != serverProfile {
 			known[name] = ProfileConfig{p.lifetime, p.maxLifetime, p.algorithm}
 		}
 	}
 	return known
+}
+
+// PrepareProfiles checks the profiles of brevet.yaml. replace has certificates be issued by
+// them from then on.
+func (ca *CA) PrepareProfiles(configs map[string]ProfileConfig) (replace func(), err error) {
+	all := map[string]*Profile{serverProfile: newServerProfile()}
+	all[DefaultProfile], _ = NewProfile(DefaultProfile, ProfileConfig{})
+	for name, c := range configs {
+		if all[name], err = NewProfile(name, c); err != nil {
+			return nil, err
+		}
+	}
+	return func() { ca.profiles.Store(&all) }, nil
 }
 
 // Longest returns the longest that a certificate of an agent may live, whatever its

@@ -32,9 +32,10 @@ func (ca *CA) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (*Tri
 	}
 	now := ca.clock.Now()
 	like := Certificate{Credential: agents.Credential{Agent: "agent"}, HostName: true}
-	profile := ca.profiles[DefaultProfile]
+	profiles := *ca.profiles.Load()
+	profile := profiles[DefaultProfile]
 	if p == keys.HTTPSIssuer {
-		like.Agent, profile = agents.Authority, ca.profiles[serverProfile]
+		like.Agent, profile = agents.Authority, profiles[serverProfile]
 	}
 	err = ca.db.View(ctx, func(tx storage.Tx) error {
 		for c, err := range Since(tx, now) {

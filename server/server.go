@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -44,6 +45,7 @@ type Config struct {
 	Dir            string           // what Init made
 	PassphraseFile string           // overrides the one in brevet.yaml
 	Log            *slog.Logger     // nil means standard error, as brevet.yaml says
+	Level          *slog.LevelVar   // of Log, for a reload to set; nil means that the program sets it
 	Version        string           // of the program, for status
 	Now            func() time.Time // the machine's clock; nil means time.Now
 	AcceptClock    bool             // it is right, although there are later times on record
@@ -53,6 +55,9 @@ type Config struct {
 	// LimitMemory has Run set the memory limit of the process (package runtime/debug), by
 	// the number of open connections, unless GOMEMLIMIT is set. brevet serve does.
 	LimitMemory bool
+
+	// Reloading, if set, is called when a reload begins, and what it returns when the reload has ended.
+	Reloading func() (ended func())
 
 	// BehindTLS lets [Server.Handler] answer requests that did not come over TLS. A
 	// program sets it if a proxy of its own speaks TLS with the clients and nobody else
@@ -71,7 +76,9 @@ type Config struct {
 // A Server serves one authority.
 type Server struct {
 	Config
-	file      *config.File
+	file      *config.File // at the start
+	written   *config.File // brevet.yaml as it is followed now; protected by reloading
+	reloading sync.Mutex   // one at a time
 	db        storage.DB
 	clock     *clock.Clock
 	policy    *policy.Point
@@ -100,6 +107,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	written := *file
 	if c.PassphraseFile != "" {
 		file.Keys.Plain, file.Keys.PassphraseFile = false, c.PassphraseFile
 	}
@@ -111,7 +119,9 @@ func New(c Config) (*Server, error) {
 		c.Now = time.Now
 	}
 	if c.Log == nil {
-		c.Log = file.Logger(os.Stderr)
+		c.Level = new(slog.LevelVar)
+		c.Level.Set(file.Log.Level)
+		c.Log = file.Logger(os.Stderr, c.Level)
 	}
 	c.Log = slog.New(secret.NewHandler(c.Log.Handler()))
 	if err := authority.CheckDir(c.Dir); err != nil {
@@ -121,7 +131,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Config: c, file: file, db: db, ready: make(chan struct{}), stopping: make(chan struct{})}
+	s := &Server{Config: c, file: file, written: &written, db: db, ready: make(chan struct{}), stopping: make(chan struct{})}
 	if err := s.assemble(keyfile.NewStore(c.Dir, passphrase)); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -174,6 +184,7 @@ func (s *Server) assemble(k keys.Source) error {
 	operators := &operator.Service{
 		DB: s.db, Policy: s.policy, Authority: a, TrustDomain: td, BaseURL: s.file.BaseURL(),
 		Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping, LastUse: s.lastUse,
+		Reload: s.reload,
 	}
 	g.census.count = operators.Count
 	s.admin = admin.NewHandler(operators)

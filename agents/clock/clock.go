@@ -44,20 +44,20 @@ var ErrUnavailable = errors.New("nothing can be issued now")
 // The methods may be called concurrently.
 type Clock struct {
 	machine  func() time.Time
-	believed bool          // always, whatever it shows
-	longest  time.Duration // that a credential lives
-	started  time.Time     // for its monotonic reading
+	believed bool      // always, whatever it shows
+	started  time.Time // for its monotonic reading
 	steps    chan Step
 
-	mu     sync.Mutex
-	seen   moment        // what the machine's clock showed at the last look
-	sure   moment        // the time that it must have been then at least, or nearly
-	latest time.Time     // the latest that the machine's clock was believed to show
-	floor  time.Time     // Shown returns nothing before this that the machine's clock shows
-	back   bool          // the machine's clock is not believed
-	resume time.Time     // when it is again
-	crept  time.Duration // by how much small steps have set the clock ahead
-	jumps  []jump        // ahead, in their order
+	mu      sync.Mutex
+	longest time.Duration // that a credential lives
+	seen    moment        // what the machine's clock showed at the last look
+	sure    moment        // the time that it must have been then at least, or nearly
+	latest  time.Time     // the latest that the machine's clock was believed to show
+	floor   time.Time     // Shown returns nothing before this that the machine's clock shows
+	back    bool          // the machine's clock is not believed
+	resume  time.Time     // when it is again
+	crept   time.Duration // by how much small steps have set the clock ahead
+	jumps   []jump        // ahead, in their order
 }
 
 // A moment is a time, and how long after the start it was.
@@ -85,6 +85,14 @@ func New(machine func() time.Time, on Record, longest time.Duration) *Clock {
 		c.doubt(gap, c.doubtFor())
 	}
 	return c
+}
+
+// Cover has the clock reckon with credentials that live for d, and still with those that
+// live longer.
+func (c *Clock) Cover(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.longest = max(c.longest, d)
 }
 
 // Believing returns a clock that always shows what now returns, even if that jumps.

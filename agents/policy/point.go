@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/storage"
@@ -13,13 +14,14 @@ type Point struct {
 	DB       storage.DB
 	Rules    Rules
 	External []Engine      // may narrow what the built-in rules grant
-	Quotas   agents.Quotas // of agents that have none of their own; zero means no limit
+	Quotas   agents.Quotas // at the start, of agents that have none of their own; zero means no limit
 
 	// Decided is told of each decision that was recorded, or counted to be: whether it was a
 	// refusal, and the code of that. It may be nil. It must be quick.
 	Decided func(action audit.Action, refused bool, code string)
 
-	pending pending // refusals that are to be recorded
+	replaced atomic.Pointer[agents.Quotas] // see SetDefaultQuotas
+	pending  pending                       // refusals that are to be recorded
 }
 
 func (p *Point) decided(q *Query, refusal error) {

@@ -16,7 +16,7 @@ import (
 // counted.
 func (p *Point) charge(tx storage.Tx, q *Query, d *Decision, done *Done) error {
 	n := charged(q, done.Subject)
-	if n == "" || p.Quotas == (agents.Quotas{}) {
+	if n == "" || p.DefaultQuotas() == (agents.Quotas{}) {
 		return nil
 	}
 	event := agents.Use{Kind: agents.QuotaEvents, Until: q.Time.Add(time.Hour)}
@@ -39,7 +39,7 @@ func (p *Point) charge(tx storage.Tx, q *Query, d *Decision, done *Done) error {
 // chargeRefusal is charge for the event of a refusal. It reports whether there is room.
 func (p *Point) chargeRefusal(tx storage.Tx, q *Query, d *Decision, subject string) (bool, error) {
 	n := charged(q, subject)
-	if n == "" || p.Quotas == (agents.Quotas{}) {
+	if n == "" || p.DefaultQuotas() == (agents.Quotas{}) {
 		return true, nil
 	}
 	quotas, err := p.QuotasOf(tx, n, d)
@@ -64,19 +64,31 @@ func charged(q *Query, subject string) agents.Name {
 // QuotasOf returns the quotas of an agent, which are zero if there are none. The decision
 // knows them if it was about the agent.
 func (p *Point) QuotasOf(tx storage.Tx, n agents.Name, d *Decision) (agents.Quotas, error) {
-	if p.Quotas == (agents.Quotas{}) {
-		return p.Quotas, nil
+	usual := p.DefaultQuotas()
+	if usual == (agents.Quotas{}) {
+		return usual, nil
 	}
 	if d.agent.Name == n {
-		return d.agent.QuotasOf(p.Quotas), nil
+		return d.agent.QuotasOf(usual), nil
 	}
 	a, err := agents.Get(tx, n)
-	return a.QuotasOf(p.Quotas), err
+	return a.QuotasOf(usual), err
 }
+
+// DefaultQuotas returns the quotas of agents that have none of their own.
+func (p *Point) DefaultQuotas() agents.Quotas {
+	if q := p.replaced.Load(); q != nil {
+		return *q
+	}
+	return p.Quotas
+}
+
+// SetDefaultQuotas replaces those quotas, from the next change on.
+func (p *Point) SetDefaultQuotas(q agents.Quotas) { p.replaced.Store(&q) }
 
 // Spend counts one thing that an agent gets without a decision, such as an ACME order.
 func (p *Point) Spend(tx storage.Tx, n agents.Name, now time.Time, use agents.Use) error {
-	if p.Quotas == (agents.Quotas{}) {
+	if p.DefaultQuotas() == (agents.Quotas{}) {
 		return nil
 	}
 	quotas, err := p.QuotasOf(tx, n, &Decision{})
@@ -88,7 +100,7 @@ func (p *Point) Spend(tx storage.Tx, n agents.Name, now time.Time, use agents.Us
 
 // Return takes back what Spend counted.
 func (p *Point) Return(tx storage.Tx, n agents.Name, now time.Time, use agents.Use) error {
-	if p.Quotas == (agents.Quotas{}) {
+	if p.DefaultQuotas() == (agents.Quotas{}) {
 		return nil
 	}
 	return agents.Return(tx, n, now, use)

@@ -2,20 +2,19 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // announce tells the service manager when the server is ready, that it is alive, and
 // when it begins to stop. alive does not return while the server hangs.
 func announce(ctx context.Context, ready, ended <-chan struct{}, alive func(context.Context) error, log *slog.Logger) {
-	tell := func(state string) {
-		if err := notify(state); err != nil {
-			log.Warn("telling the service manager", "state", state, "error", err)
-		}
-	}
+	tell := func(state string) { tell(log, state) }
 	select {
 	case <-ready:
 		tell("READY=1")
@@ -42,6 +41,23 @@ func announce(ctx context.Context, ready, ended <-chan struct{}, alive func(cont
 		case <-ended:
 			return
 		}
+	}
+}
+
+// reloading tells the service manager that a reload begins, and at what time of the
+// monotonic clock (sd_notify(3)). ended tells that it has ended.
+func reloading(log *slog.Logger) (ended func()) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		log.Warn("reading the monotonic clock", "error", err)
+	}
+	tell(log, fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", now.Nano()/1000))
+	return func() { tell(log, "READY=1") }
+}
+
+func tell(log *slog.Logger, state string) {
+	if err := notify(state); err != nil {
+		log.Warn("telling the service manager", "state", state, "error", err)
 	}
 }
 

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"io"
 	stdlog "log"
 	"log/slog"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -33,6 +36,8 @@ issues nothing; revocation and introspection go on. It issues again when the clo
 right, or shows that time and the longest lifetime of a certificate (an hour at least).
 If the clock is right now and was ahead before, start once with --accept-clock.
 
+At SIGHUP it follows a changed brevet.yaml, like brevet reload.
+
 Under systemd (Type=notify) it says when it is ready and when it stops, tells the
 watchdog that it works, and takes the passphrase from the credential brevet-passphrase.
 
@@ -57,18 +62,45 @@ func serve(c *cli.Context) error {
 		return err
 	}
 	collectLess()
-	log := logger(c, f.Log.Level, f.Log.JSON)
+	level := new(slog.LevelVar)
+	level.Set(f.Log.Level)
+	log := logger(c, level, f.Log.JSON)
 	// Libraries that write to package log are not worth a line by default: the
 	// metrics library complains at each reading if the kernel tells it too little.
 	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer())
-	s, err := server.New(server.Config{Dir: dir, PassphraseFile: passphraseFile(c), AcceptClock: c.Bool("accept-clock"), LimitMemory: true, Version: version(), Log: log})
+	s, err := server.New(server.Config{
+		Dir: dir, PassphraseFile: passphraseFile(c), AcceptClock: c.Bool("accept-clock"), LimitMemory: true, Version: version(),
+		Log: log, Level: level, Reloading: func() func() { return reloading(log) },
+	})
 	if err != nil {
 		return err
 	}
 	ended := make(chan struct{})
 	defer close(ended)
+	go reloadOnSignal(c.Context, s, ended)
 	go announce(c.Context, s.Ready(), ended, s.Alive, log)
 	return s.Run(c.Context)
+}
+
+// reloadOnSignal has the server follow a changed brevet.yaml at each SIGHUP. The server
+// logs how that ends.
+func reloadOnSignal(ctx context.Context, s *server.Server, ended <-chan struct{}) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	select {
+	case <-s.Ready():
+	case <-ended:
+		return
+	}
+	for {
+		select {
+		case <-hangups:
+			s.Reload(ctx)
+		case <-ended:
+			return
+		}
+	}
 }
 
 // garbage is how much garbage may pile up before it is collected, in percent of
@@ -86,7 +118,7 @@ func collectLess() {
 }
 
 // logger writes to standard error, at a level that --verbose and --quiet move.
-func logger(c *cli.Context, level slog.Level, asJSON bool) *slog.Logger {
+func logger(c *cli.Context, level slog.Leveler, asJSON bool) *slog.Logger {
 	switch {
 	case c.Bool("verbose"):
 		level = slog.LevelDebug
@@ -96,7 +128,7 @@ func logger(c *cli.Context, level slog.Level, asJSON bool) *slog.Logger {
 	return newLogger(c.App.ErrWriter, level, asJSON || c.Bool("json"))
 }
 
-func newLogger(w io.Writer, level slog.Level, asJSON bool) *slog.Logger {
+func newLogger(w io.Writer, level slog.Leveler, asJSON bool) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	var h slog.Handler = slog.NewTextHandler(w, options)
 	if asJSON {

@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -88,6 +90,18 @@ func TestServiceManagerIsTold(t *testing.T) {
 			t.Errorf("the service manager was told %q", got)
 		}
 	}
+}
+
+func TestServiceManagerIsToldOfReloads(t *testing.T) {
+	told := manager(t, "@brevet-test-reload")
+	ended := reloading(slog.New(slog.DiscardHandler))
+	got := <-told
+	usec, ok := strings.CutPrefix(got, "RELOADING=1\nMONOTONIC_USEC=")
+	if n, err := strconv.ParseInt(usec, 10, 64); !ok || err != nil || n <= 0 {
+		t.Errorf("the service manager was told %q", got)
+	}
+	ended()
+	expect(t, told, "READY=1")
 }
 
 func TestWatchdogInterval(t *testing.T) {

@@ -11,7 +11,7 @@ const maxNamed = 10
 
 // quotaReasons are about the agents that have nine tenths of a quota.
 func (a *Authority) quotaReasons(tx storage.Tx) (found []api.Reason) {
-	if a.Policy.Quotas == (agents.Quotas{}) {
+	if a.Policy.DefaultQuotas() == (agents.Quotas{}) {
 		return nil
 	}
 	more, now := 0, a.Clock.Now()
@@ -23,7 +23,7 @@ func (a *Authority) quotaReasons(tx storage.Tx) (found []api.Reason) {
 		if err != nil {
 			return found
 		}
-		quotas := agent.QuotasOf(a.Policy.Quotas)
+		quotas := agent.QuotasOf(a.Policy.DefaultQuotas())
 		for _, k := range agents.QuotaKinds() {
 			switch {
 			case k == agents.QuotaCompromised && used[k] >= quotas[k]: // agentKeyReasons tells of it
@@ -45,7 +45,7 @@ func (a *Authority) quotaReasons(tx storage.Tx) (found []api.Reason) {
 // agentKeyReasons are about agents whose keys were revoked as compromised so often that
 // they get no more certificates.
 func (a *Authority) agentKeyReasons(tx storage.Tx) (found []api.Reason) {
-	many, err := agents.ManyCompromised(tx, a.Policy.Quotas)
+	many, err := agents.ManyCompromised(tx, a.Policy.DefaultQuotas())
 	if err != nil {
 		return nil
 	}

@@ -170,9 +170,9 @@ func (f *File) BaseURL() string {
 	return "http://" + net.JoinHostPort(u.Hostname(), port)
 }
 
-// Logger writes to w as brevet.yaml says.
-func (f *File) Logger(w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: f.Log.Level}
+// Logger writes to w, at a level that may change, in the format that brevet.yaml says.
+func (f *File) Logger(w io.Writer, level slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
 	if f.Log.JSON {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -26,10 +28,22 @@ func readDocument(text []byte) (*yaml.Node, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf(" %w", err)
+		return nil, syntaxError(err)
 	}
 	return nil, at(&more, errors.New("more than one document"))
 }
+
+// syntaxError gives the errors of package yaml a place. They name a line at most.
+func syntaxError(err error) error {
+	p := placed{1, 1, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))}
+	if found := lineForm.FindStringSubmatch(p.err.Error()); found != nil {
+		p.line, _ = strconv.Atoi(found[1])
+		p.err = errors.New(found[2])
+	}
+	return p
+}
+
+var lineForm = regexp.MustCompile(`^line ([0-9]+): (.*)$`)
 
 // readMap gives each value of a mapping to the reader of its key.
 func readMap(n *yaml.Node, readers map[string]func(*yaml.Node) error) error {

@@ -21,6 +21,7 @@ func (s *Service) authorityOperations() []Operation {
 		operation(api.ShowCRL, s.showCRL),
 		operation(api.PublishCRL, s.publishCRL),
 		operation(api.ShowStatus, s.status),
+		operation(api.Reload, s.reload),
 		operation(api.ConfirmRestore, s.confirmRestore),
 	}
 }
@@ -91,6 +92,14 @@ func (s *Service) status(ctx context.Context, _ policy.Principal, _ struct{}) (a
 	all, err := s.Count(ctx)
 	st.Agents, st.Certificates, st.Tokens, st.ACMEAccounts = all.Agents, all.Certificates, all.Tokens, all.ACMEAccounts
 	return st, err
+}
+
+func (s *Service) reload(ctx context.Context, p policy.Principal, _ struct{}) (api.Reloaded, error) {
+	changed, err := s.Reload(ctx, p)
+	if changed == nil {
+		changed = []string{} // an empty list in JSON
+	}
+	return api.Reloaded{Changed: changed}, err
 }
 
 // confirmRestore records that what must stay ended after a restore is ended again.

@@ -35,6 +35,8 @@ type Service struct {
 	Log         *slog.Logger
 	LastUse     *agents.LastUse
 	Stopping    <-chan struct{} // closed when the server is about to stop
+	// Reload has the server follow brevet.yaml, and returns the keys that had changed.
+	Reload func(context.Context, policy.Principal) ([]string, error)
 }
 
 // An Operation is what a transport needs to know about one operation.

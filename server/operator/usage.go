@@ -12,7 +12,7 @@ func (s *Service) usage(tx storage.Tx, a agents.Agent) (map[string]api.Usage, er
 	if err != nil {
 		return nil, err
 	}
-	quotas := a.QuotasOf(s.Policy.Quotas)
+	quotas := a.QuotasOf(s.Policy.DefaultQuotas())
 	all := map[string]api.Usage{}
 	for _, k := range agents.QuotaKinds() {
 		all[k.String()] = api.Usage{Used: used[k], Quota: quotas[k]}

@@ -42,6 +42,9 @@ type follower struct {
 	events audit.Log
 	log    *slog.Logger
 
+	stop    context.CancelFunc // set when it starts
+	stopped chan struct{}      // closed when it has stored its position
+
 	mu      sync.Mutex // protects these
 	next    int64      // the events before it have arrived
 	known   bool       // whether next is known

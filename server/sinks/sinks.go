@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/brevet-ca/brevet/storage"
@@ -24,7 +25,16 @@ import (
 )
 
 // A Set is all sinks of an authority.
-type Set struct{ all []*follower }
+type Set struct {
+	from   From
+	events audit.Log
+	log    *slog.Logger
+	all    atomic.Pointer[[]*follower] // a list is never changed
+
+	mu      sync.Mutex      // protects these
+	running context.Context // of Run; nil before and after
+	wait    sync.WaitGroup  // for followers
+}
 
 // From says whose events the sinks send.
 type From struct {
@@ -36,15 +46,14 @@ type From struct {
 // New returns the sinks that brevet.yaml lists. It reads the files and secrets that they
 // need, so that a mistake there shows at the start.
 func New(configs []Config, from From, events audit.Log, log *slog.Logger) (*Set, error) {
-	var s Set
-	for _, c := range configs {
-		open, err := c.opener(from)
-		if err != nil {
-			return nil, fmt.Errorf("audit sink %s: %w", c.Name, err)
-		}
-		s.all = append(s.all, &follower{Config: c, open: open, events: events, log: log.With("sink", c.Name)})
+	s := &Set{from: from, events: events, log: log}
+	s.all.Store(new([]*follower))
+	replace, err := s.Prepare(configs)
+	if err != nil {
+		return nil, err
 	}
-	return &s, nil
+	replace()
+	return s, nil
 }
 
 // opener returns what opens the way to the sink.
@@ -60,15 +69,6 @@ func (c Config) opener(from From) (func(context.Context) (conn, error), error) {
 	return nil, fmt.Errorf("unknown kind %q", c.Kind)
 }
 
-// Run sends events until ctx is done. Then it gives each sink a few seconds to finish.
-func (s *Set) Run(ctx context.Context) {
-	var wait sync.WaitGroup
-	for _, f := range s.all {
-		wait.Go(func() { f.run(ctx) })
-	}
-	wait.Wait()
-}
-
 // A Status says how far a sink is.
 type Status struct {
 	Name   string
@@ -81,7 +81,7 @@ type Status struct {
 
 // Names returns the names of the sinks.
 func (s *Set) Names() (names []string) {
-	for _, f := range s.all {
+	for _, f := range *s.all.Load() {
 		names = append(names, f.Name)
 	}
 	return names
@@ -89,9 +89,13 @@ func (s *Set) Names() (names []string) {
 
 // Status says how far each sink is.
 func (s *Set) Status(ctx context.Context) (all []Status, err error) {
-	err = s.view(ctx, func(tx storage.Tx) error {
+	followers := *s.all.Load()
+	if len(followers) == 0 {
+		return nil, nil
+	}
+	err = s.events.DB.View(ctx, func(tx storage.Tx) error {
 		all = nil
-		for _, f := range s.all {
+		for _, f := range followers {
 			st, err := f.status(tx)
 			if err != nil {
 				return err
@@ -101,13 +105,6 @@ func (s *Set) Status(ctx context.Context) (all []Status, err error) {
 		return nil
 	})
 	return all, err
-}
-
-func (s *Set) view(ctx context.Context, f func(storage.Tx) error) error {
-	if len(s.all) == 0 {
-		return nil
-	}
-	return s.all[0].events.DB.View(ctx, f)
 }
 
 func (f *follower) status(tx storage.Tx) (Status, error) {

@@ -48,6 +48,7 @@ const (
 	AuthorityBackup  Action = "authority.backup"
 	AuditExport      Action = "audit.export"
 	HealthChange     Action = "health.change"
+	ConfigReload     Action = "config.reload"
 	ServerStart      Action = "server.start"
 	ClockAccept      Action = "clock.accept"
 	ClockStep        Action = "clock.step"
@@ -129,6 +130,7 @@ var actions = []ActionSpec{
 	{AuditExport, "An operator exported the audit log, or a part of it, from an entry on.", Operator, "the trust domain", nil},
 	{AuthorityBackup, "A copy of the store was sent to an operator, or was to be.", Operator, "the trust domain", []string{"size"}},
 	{HealthChange, "The level of a reason in `brevet status` changed. The event has details if the store has any already; the code is the identifier of the reason.", System, "`brevet`", []string{"from", "to"}},
+	{ConfigReload, "The running server followed a changed brevet.yaml. The changes name the keys, without values.", Operator | System, "`brevet`", []string{"change"}},
 	// These have no details on purpose: earlier versions refuse events that have
 	// any, and the way back to them stays open until somebody acts.
 	{ServerStart, "The server started.", System, "`brevet`", nil},

@@ -36,7 +36,7 @@ type Details struct {
 	Counts    *Counts    `json:"counts,omitempty"`
 
 	// What changed.
-	Change []FieldChange `json:"change,omitempty"` // of a registered agent
+	Change []FieldChange `json:"change,omitempty"` // of a registered agent, or of brevet.yaml
 	From   string        `json:"from,omitempty"`   // of keys and algorithms
 	To     string        `json:"to,omitempty"`     // of a new authority, its trust domain
 	File   string        `json:"file,omitempty"`   // of a backup, without its directory
@@ -94,7 +94,7 @@ type Counts struct {
 }
 
 // A FieldChange is a field of an agent with its old and its new value. Keys are
-// given by their thumbprints.
+// given by their thumbprints. Of brevet.yaml it has only the key: values may be secret.
 type FieldChange struct {
 	Field string `json:"field"`
 	From  string `json:"from,omitempty"`

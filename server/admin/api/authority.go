@@ -15,6 +15,8 @@ var (
 	Backup     = Operation[struct{}, Stream]{"GET /backup"}
 	Metrics    = Operation[struct{}, Stream]{"GET /metrics"}
 
+	Reload = Operation[struct{}, Reloaded]{"POST /reload"}
+
 	ConfirmRestore = Operation[struct{}, struct{}]{"POST /restore/confirm"}
 )
 
@@ -85,6 +87,16 @@ type Sink struct {
 // CRL returns a published list; an empty issuer means the active one.
 func (c *Client) CRL(ctx context.Context, issuer string) (CRL, error) {
 	return ask(ctx, c, ShowCRL, CRLRequest{issuer})
+}
+
+// Reloaded says which keys of brevet.yaml had changed, and are followed now.
+type Reloaded struct {
+	Changed []string `json:"changed"`
+}
+
+// Reload has the server read brevet.yaml again. An error means that nothing was changed.
+func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
+	return ask(ctx, c, Reload, struct{}{})
 }
 
 // PublishCRL publishes a list now.

@@ -1,0 +1,90 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/server/config"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// Reload reads brevet.yaml again and follows what may change while the server runs: the
+// log level, the limits of agents, the profiles, and the sinks of the audit log. It returns
+// the keys that had changed. All or nothing: if the file is faulty, or anything else in it
+// has changed, which needs a restart, the error says so and nothing is changed.
+func (s *Server) Reload(ctx context.Context) ([]string, error) { return s.reload(ctx, policy.System) }
+
+func (s *Server) reload(ctx context.Context, p policy.Principal) (changed []string, err error) {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	if s.Reloading != nil {
+		defer s.Reloading()()
+	}
+	defer func() {
+		if err != nil {
+			s.Log.Error("brevet.yaml was not reloaded", "error", err)
+		}
+	}()
+	next, err := config.Read(s.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("%w configuration, nothing was changed: %w", agents.ErrInvalid, err)
+	}
+	changed, restart := s.written.Changes(next)
+	if len(restart) > 0 {
+		return nil, fmt.Errorf("%w for a reload, nothing was changed: restart the server to follow %s", agents.ErrInvalid, strings.Join(restart, ", "))
+	}
+	follow, err := s.prepare(next)
+	if err != nil {
+		return nil, fmt.Errorf("%w configuration, nothing was changed: %w", agents.ErrInvalid, err)
+	}
+	if err := s.recordReload(ctx, p, changed); err != nil {
+		return nil, err
+	}
+	follow()
+	s.Log.Info("reloaded brevet.yaml", "changed", changed)
+	return changed, nil
+}
+
+// prepare does all that can fail. What it returns is the one place that swaps settings of
+// a running server. A request that has begun may go on with the old ones.
+func (s *Server) prepare(next *config.File) (follow func(), err error) {
+	profiles, err := s.authority.CA.PrepareProfiles(next.Profiles)
+	if err != nil {
+		return nil, err
+	}
+	sinks, err := s.sinks.Prepare(next.Audit.Sinks)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		s.clock.Cover(next.LongestProfile()) // before anything lives that long
+		profiles()
+		s.policy.SetDefaultQuotas(next.Limits)
+		sinks()
+		if s.Level != nil {
+			s.Level.Set(next.Log.Level)
+		}
+		s.written = next
+	}, nil
+}
+
+// recordReload comes before the change: what is followed is on record. If the server is
+// killed in between, the next start follows the file.
+func (s *Server) recordReload(ctx context.Context, p policy.Principal, changed []string) error {
+	d := &audit.Details{}
+	for _, key := range changed {
+		d.Change = append(d.Change, audit.FieldChange{Field: key})
+	}
+	why := "nothing had changed"
+	if len(changed) > 0 {
+		why = "changed: " + strings.Join(changed, ", ")
+	}
+	q := policy.Query{Principal: p, Action: audit.ConfigReload, Subject: string(agents.Authority), Time: s.clock.Now()}
+	return s.policy.Do(ctx, q, policy.Act{Change: func(storage.Tx, *policy.Decision) (policy.Done, error) {
+		return policy.Done{Reasons: []string{why}, Details: d}, nil
+	}})
+}
