@@ -34,6 +34,9 @@ func run(ctx context.Context, argv []string, stdin io.Reader, stdout, stderr io.
 		complete(ctx, stdout, root, argv[1:])
 		return 0
 	}
+	if len(argv) == 2 && argv[0] == manWord {
+		return exitStatus(ctx, stderr, writeManual(argv[1]))
+	}
 	l, err := parse(root, argv)
 	if err == nil && l.help {
 		fmt.Fprint(stdout, help(l.path))
