@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/server/limit"
 	"github.com/brevet-ca/brevet/server/sinks"
 )
@@ -60,18 +61,10 @@ func plain(f func(context.Context)) func(context.Context) error {
 	}
 }
 
-// sinkStatus says how far the sinks of the audit log are, once there are any.
-func (s *Server) sinkStatus(ctx context.Context) ([]sinks.Status, error) {
-	if s.sinks == nil {
-		return nil, nil
-	}
-	return s.sinks.Status(ctx)
-}
-
-// from says whose events the sinks send.
-func (s *Server) from() sinks.From {
-	u, _ := url.Parse(s.file.Advertise) // which package config has checked
-	return sinks.From{TrustDomain: string(s.file.TrustDomain), Host: u.Hostname(), Version: s.Version}
+// sinksFrom says whose events the sinks send.
+func sinksFrom(f *config.File, version string) sinks.From {
+	u, _ := url.Parse(f.Advertise) // which package config has checked
+	return sinks.From{TrustDomain: string(f.TrustDomain), Host: u.Hostname(), Version: version}
 }
 
 // storeRelying stores the observations of relying parties if they are worth a commit. When

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -16,11 +17,21 @@ import (
 // log level, the limits of agents, the profiles, and the sinks of the audit log. It returns
 // the keys that had changed. All or nothing: if the file is faulty, or anything else in it
 // has changed, which needs a restart, the error says so and nothing is changed.
-func (s *Server) Reload(ctx context.Context) ([]string, error) { return s.reload(ctx, policy.System) }
+func (s *Server) Reload(ctx context.Context) ([]string, error) {
+	return s.reloader.reload(ctx, policy.System)
+}
 
-func (s *Server) reload(ctx context.Context, p policy.Principal) (changed []string, err error) {
-	s.reloading.Lock()
-	defer s.reloading.Unlock()
+// A reloader has a running server follow brevet.yaml.
+type reloader struct {
+	server  *Server
+	mu      sync.Mutex   // one reload at a time; protects written
+	written *config.File // as it is followed now
+}
+
+func (r *reloader) reload(ctx context.Context, p policy.Principal) (changed []string, err error) {
+	s := r.server
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if s.Reloading != nil {
 		defer s.Reloading()()
 	}
@@ -33,15 +44,15 @@ func (s *Server) reload(ctx context.Context, p policy.Principal) (changed []stri
 	if err != nil {
 		return nil, fmt.Errorf("%w configuration, nothing was changed: %w", agents.ErrInvalid, err)
 	}
-	changed, restart := s.written.Changes(next)
+	changed, restart := r.written.Changes(next)
 	if len(restart) > 0 {
 		return nil, fmt.Errorf("%w for a reload, nothing was changed: restart the server to follow %s", agents.ErrInvalid, strings.Join(restart, ", "))
 	}
-	follow, err := s.prepare(next)
+	follow, err := r.prepare(next)
 	if err != nil {
 		return nil, fmt.Errorf("%w configuration, nothing was changed: %w", agents.ErrInvalid, err)
 	}
-	if err := s.recordReload(ctx, p, changed); err != nil {
+	if err := r.record(ctx, p, changed); err != nil {
 		return nil, err
 	}
 	follow()
@@ -51,7 +62,8 @@ func (s *Server) reload(ctx context.Context, p policy.Principal) (changed []stri
 
 // prepare does all that can fail. What it returns is the one place that swaps settings of
 // a running server. A request that has begun may go on with the old ones.
-func (s *Server) prepare(next *config.File) (follow func(), err error) {
+func (r *reloader) prepare(next *config.File) (follow func(), err error) {
+	s := r.server
 	profiles, err := s.authority.CA.PrepareProfiles(next.Profiles)
 	if err != nil {
 		return nil, err
@@ -68,13 +80,13 @@ func (s *Server) prepare(next *config.File) (follow func(), err error) {
 		if s.Level != nil {
 			s.Level.Set(next.Log.Level)
 		}
-		s.written = next
+		r.written = next
 	}, nil
 }
 
-// recordReload comes before the change: what is followed is on record. If the server is
+// record comes before the change: what is followed is on record. If the server is
 // killed in between, the next start follows the file.
-func (s *Server) recordReload(ctx context.Context, p policy.Principal, changed []string) error {
+func (r *reloader) record(ctx context.Context, p policy.Principal, changed []string) error {
 	d := &audit.Details{}
 	for _, key := range changed {
 		d.Change = append(d.Change, audit.FieldChange{Field: key})
@@ -83,8 +95,8 @@ func (s *Server) recordReload(ctx context.Context, p policy.Principal, changed [
 	if len(changed) > 0 {
 		why = "changed: " + strings.Join(changed, ", ")
 	}
-	q := policy.Query{Principal: p, Action: audit.ConfigReload, Subject: string(agents.Authority), Time: s.clock.Now()}
-	return s.policy.Do(ctx, q, policy.Act{Change: func(storage.Tx, *policy.Decision) (policy.Done, error) {
+	q := policy.Query{Principal: p, Action: audit.ConfigReload, Subject: string(agents.Authority), Time: r.server.clock.Now()}
+	return r.server.policy.Do(ctx, q, policy.Act{Change: func(storage.Tx, *policy.Decision) (policy.Done, error) {
 		return policy.Done{Reasons: []string{why}, Details: d}, nil
 	}})
 }

@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -77,8 +76,7 @@ type Config struct {
 type Server struct {
 	Config
 	file      *config.File // at the start
-	written   *config.File // brevet.yaml as it is followed now; protected by reloading
-	reloading sync.Mutex   // one at a time
+	reloader  reloader
 	db        storage.DB
 	clock     *clock.Clock
 	policy    *policy.Point
@@ -131,7 +129,8 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Config: c, file: file, written: &written, db: db, ready: make(chan struct{}), stopping: make(chan struct{})}
+	s := &Server{Config: c, file: file, db: db, ready: make(chan struct{}), stopping: make(chan struct{})}
+	s.reloader.server, s.reloader.written = s, &written
 	if err := s.assemble(keyfile.NewStore(c.Dir, passphrase)); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -161,14 +160,14 @@ func (s *Server) assemble(k keys.Source) error {
 	s.policy = &policy.Point{DB: s.db, Rules: policy.Rules{Authority: s.file.Advertise}, External: s.External, Quotas: s.file.Limits}
 	s.authority, err = authority.Open(authority.Config{
 		DB: s.db, Segments: authority.Segments(s.Dir), Policy: s.policy, Keys: k, File: s.file, Clock: s.clock, Relying: s.relying.Register, Log: s.Log, Version: s.Version,
-		Overruled: overruled, Sinks: s.sinkStatus,
+		Overruled: overruled, Sinks: func(ctx context.Context) ([]sinks.Status, error) { return s.sinks.Status(ctx) },
 	})
 	if err != nil {
 		return err
 	}
 	a := s.authority
 	s.lastUse = agents.NewLastUse(s.clock.Now)
-	if s.sinks, err = sinks.New(s.file.Audit.Sinks, s.from(), a.AuditLog(), s.Log); err != nil {
+	if s.sinks, err = sinks.New(s.file.Audit.Sinks, sinksFrom(s.file, s.Version), a.AuditLog(), s.Log); err != nil {
 		return err
 	}
 	s.gate = limit.Gate{Counters: admission.New(s.Now)}
@@ -184,7 +183,7 @@ func (s *Server) assemble(k keys.Source) error {
 	operators := &operator.Service{
 		DB: s.db, Policy: s.policy, Authority: a, TrustDomain: td, BaseURL: s.file.BaseURL(),
 		Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping, LastUse: s.lastUse,
-		Reload: s.reload,
+		Reload: s.reloader.reload,
 	}
 	g.census.count = operators.Count
 	s.admin = admin.NewHandler(operators)

@@ -87,8 +87,11 @@ func (s *Set) Names() (names []string) {
 	return names
 }
 
-// Status says how far each sink is.
+// Status says how far each sink is. A nil set, before the first is made, has none.
 func (s *Set) Status(ctx context.Context) (all []Status, err error) {
+	if s == nil {
+		return nil, nil
+	}
 	followers := *s.all.Load()
 	if len(followers) == 0 {
 		return nil, nil
