@@ -132,7 +132,7 @@ func (g *gauges) store(ctx context.Context, p *telemetry.Page) {
 
 // sinksOf writes how far each sink of the audit log is.
 func (g *gauges) sinksOf(ctx context.Context, p *telemetry.Page) {
-	all, err := g.sinkStatus(ctx)
+	all, err := g.sinks.Status(ctx)
 	if err != nil || len(all) == 0 {
 		return
 	}
