@@ -106,8 +106,10 @@ func (ca *CA) Online(r Root) (bool, error) { return ca.keys.Has(r.Key) }
 
 // Open unseals the key of a root and returns it as an issuer. Nothing keeps the
 // issuer in memory.
-func (ca *CA) Open(r Root) (*Issuer, error) {
-	private, err := ca.keys.Signer(r.Key)
+func (ca *CA) Open(r Root) (*Issuer, error) { return r.open(ca.keys, ca.baseURL) }
+
+func (r Root) open(source keys.Source, baseURL string) (*Issuer, error) {
+	private, err := source.Signer(r.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -115,5 +117,5 @@ func (ca *CA) Open(r Root) (*Issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return RootIssuer(r.Authority, s, ca.baseURL)
+	return RootIssuer(r.Authority, s, baseURL)
 }

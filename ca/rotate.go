@@ -15,13 +15,27 @@ func (ca *CA) NextIssuer(ctx context.Context, k keys.Key, lifetime time.Duration
 	if err != nil {
 		return nil, err
 	}
+	return certify(roots, name, ca.keys, ca.baseURL, k, lifetime, ca.clock.Now())
+}
+
+// CertifyIssuer is [CA.NextIssuer] for an authority that has no issuer any more: its roots
+// above issuers of this purpose sign.
+func CertifyIssuer(roots []Root, source keys.Source, baseURL string, k keys.Key, lifetime time.Duration, now time.Time) ([]Authority, error) {
+	name, err := roots[0].name()
+	if err != nil {
+		return nil, err
+	}
+	return certify(roots, name, source, baseURL, k, lifetime, now)
+}
+
+func certify(roots []Root, name string, source keys.Source, baseURL string, k keys.Key, lifetime time.Duration, now time.Time) ([]Authority, error) {
 	var certs []Authority
 	for _, r := range roots {
-		root, err := ca.Open(r)
+		root, err := r.open(source, baseURL)
 		if err != nil {
 			return nil, err
 		}
-		c, err := NewIssuing(name, k, root, lifetime, ca.clock.Now())
+		c, err := NewIssuing(name, k, root, lifetime, now)
 		if err != nil {
 			return nil, err
 		}

@@ -310,10 +310,7 @@ func TestRestoreForgetsNoCompromise(t *testing.T) {
 		t.Fatal(err)
 	}
 	restore := RestoreConfig{Dir: a.Dir, File: backup.Name(), KeepIssued: true}
-	if _, err := Restore(t.Context(), restore, a.now()); err == nil || !strings.Contains(err.Error(), "the file of its issuer key") {
-		t.Errorf("without the key: %v", err)
-	}
-	forgotten, _ := filepath.Glob(filepath.Join(a.Dir, "issuer-*.key")) // no record will name it
+	forgotten, _ := filepath.Glob(filepath.Join(a.Dir, "issuer-*.key")) // the replaced store knows no key that could work
 	if err := errors.Join(os.Remove(forgotten[0]), os.WriteFile(file, stolen, 0o600)); err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,14 @@ A backup does not know what came after it, so a restore
     until you have ended again what must stay ended and say so with brevet restore
     --confirm.
 
+Keys may have been rotated and key files destroyed after the backup. The restore takes
+the keys and the certificates of CAs from the store that was there, if it can be read
+and their key files are in --dir. Otherwise the keys are those of the backup, except
+that compromised ones sign nothing. If the file of an active key is gone, the restore
+is refused: put the file back. If it was destroyed or lost for good, --new-keys makes
+a new key in its place, and all credentials of the old one are dead. A new issuer needs the key
+of the root in --dir, and the passphrase as for brevet serve.
+
 It copies the segments of the audit log that are in the directory segments beside
 FILE, unless they are in --dir, and names those that are in neither place.
 
@@ -50,6 +58,7 @@ Examples:
   $ brevet restore /backup/brevet-2026-01-31.db --log /safe/audit.jsonl`,
 		Flags: append(evidenceFlags(),
 			yes("keep-issued", "let live what the backup knows to be alive"),
+			yes("new-keys", "make new keys in the place of active ones whose files are gone"),
 			text("log", "`FILE` that brevet audit export wrote after the backup"),
 			yes("confirm", "to the running server: what must stay ended is ended again"),
 		),
@@ -79,7 +88,7 @@ func restore(c *cli.Context) error {
 		return err
 	}
 	defer removeLog()
-	r, err := server.Restore(c.Context, server.RestoreConfig{Dir: dir, File: file, Log: log, Evidence: e, KeepIssued: c.Bool("keep-issued")}, time.Now())
+	r, err := server.Restore(c.Context, server.RestoreConfig{Dir: dir, File: file, Log: log, Evidence: e, KeepIssued: c.Bool("keep-issued"), NewKeys: c.Bool("new-keys")}, time.Now())
 	if err != nil {
 		return err
 	}
@@ -110,6 +119,7 @@ func printRestored(p *page, name string, r *server.Restored) {
 		p.line("and the last of it ends at %s.", at(r.Unrecorded))
 	}
 	printHistory(p, r)
+	printKeys(p, r)
 	for _, g := range r.Missing {
 		p.line("The log lacks %s.", awayText(g))
 	}
@@ -139,6 +149,19 @@ func printHistory(p *page, r *server.Restored) {
 	}
 	if len(r.Forgotten) > 0 {
 		p.line("These agents were registered after the backup and are unknown now: %s.", printable(strings.Join(r.Forgotten, ", ")))
+	}
+}
+
+// printKeys tells which keys are not those of the backup.
+func printKeys(p *page, r *server.Restored) {
+	if len(r.KeysTaken) > 0 {
+		p.line("Keys taken from the store that was there, of the purposes: %s.", strings.Join(r.KeysTaken, ", "))
+	}
+	for _, id := range r.KeysLost {
+		p.line("The file of the key %s is gone. It signs no more.", id)
+	}
+	for _, id := range r.KeysMade {
+		p.line("The key %s is new.", id)
 	}
 }
 

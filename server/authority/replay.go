@@ -107,7 +107,18 @@ func (r *replay) compromise(e audit.Event) (bool, error) {
 	if _, err := r.noteRoot(e); err != nil {
 		return false, err
 	}
-	return true, agents.EndIssuer(r.tx, e.Details.From, e.Time)
+	if err := agents.EndIssuer(r.tx, e.Details.From, e.Time); err != nil {
+		return false, err
+	}
+	spec, err := Purposes().Of(keys.Purpose(e.Subject))
+	if err != nil || spec.Rotation != keys.Overlap {
+		return true, err
+	}
+	_, err = r.withdraw(e)
+	if errors.Is(err, storage.ErrNotFound) {
+		err = nil
+	}
+	return true, err
 }
 
 func (r *replay) resume(e audit.Event) (bool, error) {

@@ -18,8 +18,6 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/durable"
 	"github.com/brevet-ca/brevet/storage/format"
-	"github.com/brevet-ca/brevet/storage/keys"
-	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
 
 // A RestoreConfig says what to restore.
@@ -29,6 +27,7 @@ type RestoreConfig struct {
 	Log        string   // an export of the audit log that goes on after the backup; "" for none
 	Evidence   Evidence // what vouches for the backup, if anything does
 	KeepIssued bool     // let live what the backup knows to be alive
+	NewKeys    bool     // make new keys in the place of active ones whose files are gone
 	Actor      string   // for the audit log; "" means the user id of this process
 }
 
@@ -43,6 +42,9 @@ type Restored struct {
 	Unknown    string    `json:"unknown,omitempty"`         // why that is not known at all
 	Voided     int       `json:"voided_enrollments"`        // agents whose enrollment token or ACME key was unused
 	Reenroll   []string  `json:"reenroll"`                  // active agents without a live certificate
+	KeysTaken  []string  `json:"keys_taken,omitempty"`      // purposes whose keys are those of the replaced store
+	KeysLost   []string  `json:"keys_lost,omitempty"`       // identifiers of keys whose files are gone; they sign no more
+	KeysMade   []string  `json:"keys_made,omitempty"`       // identifiers of keys that were made in their place
 	Forgotten  []string  `json:"forgotten,omitempty"`       // agents registered after the backup
 	LostRoots  []string  `json:"lost_roots,omitempty"`      // key identifiers of roots made after the backup
 	Unrecorded time.Time `json:"unrecorded_until,omitzero"` // end of the last credential that the backup does not know
@@ -58,7 +60,8 @@ type Restored struct {
 // which no client assertion is accepted. The replaced store or c.Log tells what was ended after
 // the backup, and Restore ends it again. It copies segments of the log that are beside the
 // backup and not in c.Dir. If neither does, an operator must confirm that it
-// was done by hand. The numbers of CRLs continue.
+// was done by hand. The numbers of CRLs continue. The keys are those of the replaced store
+// where their files are there: see [restore.takeKeys].
 func Restore(ctx context.Context, c RestoreConfig, now time.Time) (*Restored, error) {
 	f, err := config.Read(c.Dir)
 	if err != nil {
@@ -91,7 +94,7 @@ func Restore(ctx context.Context, c RestoreConfig, now time.Time) (*Restored, er
 	fresh := filepath.Join(c.Dir, restoring)
 	defer os.Remove(fresh)
 	if err := r.prepare(ctx, fresh); err != nil {
-		return nil, err
+		return nil, errors.Join(err, r.keys.undo())
 	}
 	if err := os.Rename(path, kept); err == nil {
 		r.out.Kept = kept
@@ -109,6 +112,7 @@ type restore struct {
 	old   storage.DB // the store that is replaced, or nil
 	noOld error      // why
 	past  history
+	keys  restoredKeys
 	out   Restored
 }
 
@@ -138,6 +142,9 @@ func (r *restore) prepare(ctx context.Context, fresh string) error {
 	if r.out.Missing, err = copyBack(ctx, db, r.File, r.Dir); err != nil {
 		return errors.Join(err, db.Close())
 	}
+	if err := r.takeKeys(ctx, db); err != nil {
+		return errors.Join(err, db.Close())
+	}
 	q := policy.Query{
 		Principal: operator(r.Actor), Action: audit.AuthorityRestore, Subject: string(r.file.TrustDomain), Time: r.now,
 		Details: audit.Details{File: filepath.Base(r.File), Size: backup.Size()},
@@ -157,9 +164,6 @@ func (r *restore) look(tx storage.Tx) (err error) {
 	}
 	if err := checkTrustDomain(tx, r.file.TrustDomain); err != nil {
 		return fmt.Errorf("the backup is not of this authority: %w", err)
-	}
-	if err := hasKeys(tx, keyfile.NewStore(r.Dir, keyfile.NoPassphrase)); err != nil {
-		return err
 	}
 	if r.past, err = newHistory(tx); err != nil {
 		return err
@@ -189,6 +193,7 @@ func (r *restore) readHistory(ctx context.Context) error {
 	fromStore := r.noOld
 	if r.old != nil {
 		fromStore = errors.Join(r.past.fromLog(ctx, audit.Log{DB: r.old, Segments: Segments(r.Dir)}), r.old.View(ctx, r.notBefore))
+		r.keys.follows = fromStore == nil
 	}
 	if fromStore != nil && r.Log == "" {
 		r.out.Unknown = fmt.Sprintf("the store that was there cannot tell: %v", fromStore)
@@ -208,6 +213,9 @@ func (r *restore) change(ctx context.Context, tx storage.Tx) (err error) {
 		return err
 	}
 	r.out.Applied, r.out.Forgotten, r.out.LostRoots = again.applied, again.forgotten, again.lostRoots
+	if err := r.replaceKeys(tx); err != nil {
+		return err
+	}
 	if r.out.Voided, err = agents.VoidInvitations(tx); err != nil {
 		return err
 	}
@@ -235,32 +243,14 @@ func (r *restore) reasons() []string {
 	if n := len(r.out.Applied); n > 0 {
 		said = append(said, fmt.Sprintf("%d ends from after the backup applied again", n))
 	}
+	for _, id := range r.out.KeysLost {
+		said = append(said, "the file of key "+id+" is gone")
+	}
+	for _, id := range r.out.KeysMade {
+		said = append(said, "key "+id+" is new")
+	}
 	if r.out.Unknown != "" {
 		said = append(said, "what was ended since the backup is unknown")
 	}
 	return said
-}
-
-// hasKeys refuses a backup if key files of its keys are missing: it is another
-// authority's, or an old one whose keys were removed since. A server could not start
-// with it. Key files of roots may be kept elsewhere.
-func hasKeys(tx storage.Tx, store keys.Source) error {
-	needed := Purposes().With(func(s keys.PurposeSpec) bool { return !s.Offline })
-	all, err := needed.List(tx)
-	if err != nil {
-		return err
-	}
-	for _, k := range all {
-		if k.State != keys.StateActive {
-			continue
-		}
-		there, err := store.Has(k)
-		if err != nil {
-			return err
-		}
-		if !there {
-			return fmt.Errorf("the backup is of another authority, or the file of its %s key %s is lost: put that file back first", k.Purpose, k.ID)
-		}
-	}
-	return nil
 }
