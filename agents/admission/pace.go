@@ -3,6 +3,8 @@ package admission
 import (
 	"sync"
 	"time"
+
+	"github.com/brevet-ca/brevet/agents"
 )
 
 // A Pace spreads over time what many clients ask for at once. A client that comes too early
@@ -12,27 +14,41 @@ type Pace struct {
 	now func() time.Time
 
 	mu     sync.Mutex
-	passed []time.Time // when the last ones went on, as many as may within a second; a ring
-	oldest int         // in passed
-	line   time.Time   // the last place that was given
+	passed []pass    // the last ones that went on, as many as may within a second; a ring
+	oldest int       // in passed
+	line   time.Time // the last place that was given
 }
+
+// A pass says which agent went on, and when.
+type pass struct {
+	agent agents.Name
+	at    time.Time
+}
+
+// share is the part of the pace that one agent has: one that asks as often as it can must not
+// keep the others out.
+const share = 10
 
 // longestLine is the longest that anybody is told to wait: a client should notice soon when
 // the crowd is gone.
 const longestLine = 5 * time.Minute
 
 // NewPace returns a Pace of n in a second, by the clock now.
-func NewPace(n int, now func() time.Time) *Pace { return &Pace{now: now, passed: make([]time.Time, n)} }
+func NewPace(n int, now func() time.Time) *Pace { return &Pace{now: now, passed: make([]pass, n)} }
 
-// Wait returns 0 for one that may go on, or the whole seconds that it waits before it asks
-// again. No more than the pace go on within any second.
-func (p *Pace) Wait() time.Duration {
+// Wait returns 0 for an agent that may go on, or the whole seconds that it waits before it asks
+// again. No more than the pace go on within any second, and a tenth of them at most are the
+// same agent. What one asks beyond that takes no place in the line.
+func (p *Pace) Wait(n agents.Name) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
-	free := p.passed[p.oldest].Add(time.Second)
+	if p.count(n, now.Add(-time.Second)) >= max(len(p.passed)/share, 1) {
+		return time.Second
+	}
+	free := p.passed[p.oldest].at.Add(time.Second)
 	if !now.Before(free) {
-		p.passed[p.oldest] = now
+		p.passed[p.oldest] = pass{n, now}
 		p.oldest = (p.oldest + 1) % len(p.passed)
 		return 0
 	}
@@ -41,4 +57,14 @@ func (p *Pace) Wait() time.Duration {
 	}
 	p.line = p.line.Add(time.Second / time.Duration(len(p.passed)))
 	return (p.line.Sub(now) + time.Second - 1).Truncate(time.Second)
+}
+
+// count returns how often an agent went on after an instant.
+func (p *Pace) count(n agents.Name, after time.Time) (times int) {
+	for _, one := range p.passed {
+		if one.agent == n && one.at.After(after) {
+			times++
+		}
+	}
+	return times
 }

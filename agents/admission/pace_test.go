@@ -1,8 +1,11 @@
 package admission
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/brevet-ca/brevet/agents"
 )
 
 // TestPaceLetsSoManyThroughWithinAnySecond: a crowd that comes at once and comes again when it
@@ -11,10 +14,12 @@ func TestPaceLetsSoManyThroughWithinAnySecond(t *testing.T) {
 	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	p := NewPace(50, func() time.Time { return now })
 	var passed []time.Time
+	n := 0
 	waiting := map[time.Time]int{now: 1000}
 	for step := 0; len(passed) < 1000 && step < 1000; step++ {
 		for range waiting[now] {
-			wait := p.Wait()
+			n++
+			wait := p.Wait(agents.Name(fmt.Sprint("agent-", n)))
 			if wait == 0 {
 				passed = append(passed, now)
 				continue
@@ -36,5 +41,33 @@ func TestPaceLetsSoManyThroughWithinAnySecond(t *testing.T) {
 	}
 	if took := passed[999].Sub(passed[0]); took > 30*time.Second {
 		t.Errorf("it took %s", took)
+	}
+}
+
+// TestPaceIsShared: an agent that asks as often as it can gets a tenth of the pace, and the
+// others lose no more than that.
+func TestPaceIsShared(t *testing.T) {
+	now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	p := NewPace(50, func() time.Time { return now })
+	hostile := 0
+	for n := range 100 * 10 { // ten seconds
+		for range 30 {
+			wait := p.Wait("hostile")
+			if wait == 0 {
+				hostile++
+			}
+			if wait > time.Second {
+				t.Fatalf("it is told to wait for %s and holds a place in the line", wait)
+			}
+		}
+		if n%25 == 0 {
+			if wait := p.Wait(agents.Name(fmt.Sprint("healthy-", n))); wait != 0 {
+				t.Fatalf("a healthy agent waits for %s", wait)
+			}
+		}
+		now = now.Add(10 * time.Millisecond)
+	}
+	if hostile == 0 || hostile > 50+5 {
+		t.Errorf("the hostile one went on %d times in ten seconds", hostile)
 	}
 }

@@ -146,7 +146,7 @@ func (s *Service) lateHolder(r *http.Request, now time.Time) (policy.Claim, erro
 	if err != nil {
 		return policy.Claim{}, s.refuse(r.Context(), presenter, c.Agent, err)
 	}
-	if wait := s.late.Wait(); wait > 0 {
+	if wait := s.late.Wait(c.Agent); wait > 0 {
 		return policy.Claim{}, &busyError{wait}
 	}
 	who := policy.Agent(s.TrustDomain.ID(c.Agent))
