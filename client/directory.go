@@ -10,7 +10,8 @@ import (
 	"path/filepath"
 )
 
-// A directory is where an identity lives, in files of mode 0600:
+// A directory is where an identity lives. Its files have mode 0600 at first, and keep the mode,
+// the owner and the group that somebody gives them:
 //
 //	cert.pem     the certificate, then its chain
 //	key.pem      its private key (PKCS #8)

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/brevet-ca/brevet/pqc/pkix"
 	"github.com/brevet-ca/brevet/storage/durable"
@@ -114,13 +116,44 @@ func (d directory) save(p *pair, first func() error) error {
 	})
 }
 
-// write replaces a file: after a crash it is the old or the new one, whole. The
-// caller holds the lock.
+// write replaces a file: after a crash it is the old or the new one, whole. Whoever could
+// open the old one can open the new one. The caller holds the lock.
 func (d directory) write(name string, text []byte) error {
 	if err := durable.Sweep(d.path(name)); err != nil {
 		return err
 	}
-	return durable.WriteFile(d.path(name), text)
+	return durable.Keep(d.path(name), d.path(strings.TrimSuffix(name, ".new")), text, durable.Private)
 }
 
 func (d directory) rename(from, to string) error { return durable.Rename(d.path(from), d.path(to)) }
+
+// SetAccess changes who may open the certificate, its key and the roots in the identity's
+// directory: the mode of the files, and their owner and group, of which -1 means as it is.
+// Renewals keep all three. If the mode lets the group read, the group may also
+// enter the directory.
+func (id *Identity) SetAccess(mode fs.FileMode, uid, gid int) error {
+	a := durable.Access{Mode: mode, UID: uid, GID: gid}
+	return id.dir.locked(func() error {
+		if _, err := id.dir.settle(); err != nil {
+			return err
+		}
+		for _, name := range []string{certFile, keyFile, rootsFile} {
+			if err := durable.SetAccess(id.dir.path(name), a); err != nil {
+				return err
+			}
+		}
+		return id.dir.admit(a)
+	})
+}
+
+// admit lets the group of an access enter the directory.
+func (d directory) admit(a durable.Access) error {
+	info, err := os.Stat(string(d))
+	if err != nil || a.Mode&0o040 == 0 && a.GID < 0 {
+		return err
+	}
+	if err := os.Chown(string(d), -1, a.GID); err != nil {
+		return err
+	}
+	return os.Chmod(string(d), info.Mode()|0o010)
+}

@@ -3,8 +3,8 @@
 // there once the disk has all of it. A crash before that leaves the old file and
 // perhaps the new one under its temporary name. Nothing reads that; [Sweep] removes it.
 //
-// Files have mode 0600, except for those of [WritePublic]. A file that root makes in
-// somebody's directory belongs to the owner of that directory. The package trusts the disk
+// Files have mode 0600, except for those of [WritePublic] and [Keep]. A file that root makes
+// in somebody's directory belongs to the owner of that directory. The package trusts the disk
 // to keep what fsync reported as kept.
 package durable
 

@@ -118,3 +118,25 @@ func TestMakeDir(t *testing.T) {
 		t.Error("a file was taken for a directory")
 	}
 }
+
+// TestKeepOwner: root keeps the owner and the group of what it replaces, also in a directory
+// of its own.
+func TestKeepOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files to others")
+	}
+	path := filepath.Join(t.TempDir(), "file")
+	if err := errors.Join(durable.WriteFile(path, nil), durable.SetAccess(path, durable.Access{Mode: 0o640, UID: somebody, GID: somebody + 1})); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.Keep(path, path, []byte("text"), durable.Private); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid, gid, _ := durable.Owner(info); uid != somebody || gid != somebody+1 || info.Mode() != 0o640 {
+		t.Errorf("it belongs to %d:%d, mode %v", uid, gid, info.Mode())
+	}
+}

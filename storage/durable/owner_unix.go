@@ -49,3 +49,6 @@ func Owner(of fs.FileInfo) (uid, gid int, ok bool) {
 // onlyDirectory opens nothing but a directory: no link that somebody put there, and no
 // pipe that blocks.
 const onlyDirectory = syscall.O_NOFOLLOW | syscall.O_DIRECTORY
+
+// notFollowing opens no link, and does not wait for a pipe.
+const notFollowing = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
