@@ -26,7 +26,7 @@ var layers = map[string]string{
 	"server/test/storm":        "",
 	"server/test/upgrade":      "",
 	"server/test/rawacme":      "server/servertest",
-	"server/servertest/script": "server/admin/api server/test/peer",
+	"server/servertest/script": "server/servertest server/admin/api server/test/peer",
 	"server/servertest":        "server server/admin/api ca agents storage/bolt storage/audit storage/audit/audittest storage pqc/pkix",
 	"server":                   "server/ceremony server/sinks agents/admission agents/secret ca/acme server/admin server/operator server/admin/api server/relying server/config server/limit server/telemetry crl/ocsp crl tokens/oauth tokens ca agents/policy agents/clock agents storage/keys storage ca/enroll server/authority storage/keys/file storage/audit",
 	"server/limit":             "agents/admission",

@@ -170,15 +170,23 @@ var nextPort = func() *atomic.Int64 {
 // FreeAddress returns an address on loopback that nobody listens on.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
+	address, err := FindAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
+
+// FindAddress is FreeAddress for code that has no [testing.T].
+func FindAddress() (string, error) {
 	for range 1000 {
 		address := fmt.Sprintf("127.0.0.1:%d", 10_000+nextPort.Add(1)%ports)
 		if l, err := net.Listen("tcp", address); err == nil {
 			l.Close()
-			return address
+			return address, nil
 		}
 	}
-	t.Fatal("no port is free on loopback")
-	return ""
+	return "", errors.New("no port is free on loopback")
 }
 
 // Client returns an HTTPS client that trusts the authority's root, and

@@ -5,7 +5,6 @@ package script
 
 import (
 	"context"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/servertest"
 	"github.com/brevet-ca/brevet/server/test/peer"
 )
 
@@ -90,10 +90,9 @@ func authorityCmd(ts *testscript.TestScript, neg bool, args []string) {
 
 // free returns an address of loopback that nobody listens on.
 func free(ts *testscript.TestScript) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := servertest.FindAddress()
 	ts.Check(err)
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 // serveCmd starts "brevet serve [FLAG]..." in the background and waits until
