@@ -128,12 +128,13 @@ func (s *Server) listen() (open []endpoint, err error) {
 	if err != nil {
 		return open, err
 	}
-	l, err := admin.Listen(s.Dir, s.Log)
+	others := s.socketOperators()
+	l, err := admin.Listen(s.Dir, others, s.Log)
 	if err != nil {
 		return open, err
 	}
 	srv := add(operatorsHere, l, s.observed(s.operatorHandler()))
-	srv.ConnContext = admin.ConnContext
+	srv.ConnContext = others.ConnContext
 	srv.WriteTimeout, srv.ReadTimeout = 0, 0 // backups and audit tail take their time
 	return open, nil
 }

@@ -88,7 +88,7 @@ func openAuthority(t testing.TB, dir string, at time.Time) *world {
 // fromHere serves every request as if it came over a unix socket that this
 // process has opened: the user id that the kernel tells of makes an operator.
 func fromHere(t testing.TB, h http.Handler) http.Handler {
-	l, err := admin.Listen(t.TempDir(), slog.New(slog.DiscardHandler))
+	l, err := admin.Listen(t.TempDir(), nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func fromHere(t testing.TB, h http.Handler) http.Handler {
 	}
 	t.Cleanup(func() { them.Close() })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked := r.WithContext(admin.ConnContext(r.Context(), them))
+		asked := r.WithContext(admin.Operators(nil).ConnContext(r.Context(), them))
 		h.ServeHTTP(w, asked)
 		r.Pattern = asked.Pattern
 	})

@@ -129,19 +129,6 @@ type Rules struct {
 	Authority string // the audience of tokens for the authority itself
 }
 
-// ErrNotOperator says that a principal is not an operator.
-var ErrNotOperator = agents.NewRefusal("not_an_operator", ErrDenied.Error()+": not an operator", ErrDenied)
-
-// MayOperate returns nil if p may use the operators' API. Operations that only read
-// need no more than that. Those that change something are also decided by
-// [Rules.Decide], each by its action.
-func MayOperate(p Principal) error {
-	if p.Role&audit.Operator == 0 {
-		return fmt.Errorf("%w: %s", ErrNotOperator, p.Actor)
-	}
-	return nil
-}
-
 // errRole says that an action is not for such a principal.
 var errRole = agents.NewRefusal("role", "denied: this is not for such a principal to do", ErrDenied)
 
@@ -152,6 +139,11 @@ var errNobody = agents.NewRefusal("no_agent", "denied: this can be granted to a 
 func (r Rules) Decide(_ context.Context, q *Query, facts *agents.Facts) (Decision, error) {
 	if !q.Action.Allows(q.Principal.Role) {
 		return deny(fmt.Errorf("%w: %s by %s", errRole, q.Action, q.Principal.Actor)), nil
+	}
+	if q.Principal.Role&audit.Operator != 0 {
+		if err := MayOperate(q.Principal, q.Action); err != nil {
+			return deny(err), nil
+		}
 	}
 	var g Granted
 	var err error

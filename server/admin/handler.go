@@ -1,7 +1,8 @@
 // Package admin carries the operations of package operator over HTTP, on a unix
-// socket in the authority's directory. The socket answers only root and the user that
-// the server runs as, see [Listen]. There is no other authentication; the peer's user id
-// is the actor in the audit log.
+// socket in the authority's directory. The socket answers only root, the user that the
+// server runs as and the users that brevet.yaml lists, see [Listen]. There is no other
+// authentication. The actor in the audit log is the peer's user id, or the name that
+// brevet.yaml gives it.
 package admin
 
 import (
@@ -81,7 +82,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusServiceUnavailable
 	case errors.Is(err, agents.ErrUnknown), errors.Is(err, storage.ErrNotFound):
 		status = http.StatusNotFound
-	case errors.Is(err, policy.ErrNotOperator):
+	case errors.Is(err, policy.ErrNotOperator), errors.Is(err, policy.ErrOperatorRole):
 		status = http.StatusForbidden
 	case errors.Is(err, agents.ErrInvalid), errors.Is(err, keys.ErrInvalid):
 		status = http.StatusBadRequest

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
@@ -22,26 +23,26 @@ const (
 )
 
 // Listen opens the socket in dir. Its mode is 0600 from the first moment at which others
-// could reach it. The caller holds the lock of the store beside it, so nobody else serves
+// could reach it, or 0666 if there are other operators than root and the user that this
+// process runs as. The caller holds the lock of the store beside it, so nobody else serves
 // the socket: one that exists is left from a crash.
 //
-// The listener refuses the connections of all users but root and the one that this
-// process runs as, before it reads anything: the mode of a socket can be changed, and an
-// open one can be handed on.
-func Listen(dir string, log *slog.Logger) (net.Listener, error) {
+// The listener refuses the connections of all users but these, before it reads anything:
+// the mode of a socket can be changed, and an open one can be handed on.
+func Listen(dir string, others Operators, log *slog.Logger) (net.Listener, error) {
 	path := filepath.Join(dir, api.SocketName)
 	if len(path) > 100 {
 		return nil, fmt.Errorf("the path of the admin socket, %s, is too long for a unix socket (100 bytes): choose a shorter --dir", path)
 	}
-	l, err := bind(dir, path)
+	l, err := bind(dir, path, others.mode())
 	if err != nil {
 		return nil, fmt.Errorf("opening the admin socket: %w", err)
 	}
-	return &listener{UnixListener: l, path: path, log: log}, nil
+	return &listener{UnixListener: l, path: path, others: others, log: log}, nil
 }
 
 // bind makes the socket. It first removes the leftovers of a crash.
-func bind(dir, path string) (*net.UnixListener, error) {
+func bind(dir, path string, mode fs.FileMode) (*net.UnixListener, error) {
 	closed := filepath.Join(dir, nursery)
 	inside := filepath.Join(closed, bound)
 	if err := errors.Join(remove(inside), remove(closed), os.Mkdir(closed, 0o700)); err != nil {
@@ -53,7 +54,7 @@ func bind(dir, path string) (*net.UnixListener, error) {
 		return nil, err
 	}
 	l.SetUnlinkOnClose(false) // it would look for the first name
-	if err := errors.Join(os.Chmod(inside, 0o600), os.Rename(inside, path)); err != nil {
+	if err := errors.Join(os.Chmod(inside, mode), os.Rename(inside, path)); err != nil {
 		l.Close()
 		return nil, errors.Join(err, remove(inside))
 	}
@@ -71,6 +72,7 @@ func remove(path string) error {
 type listener struct {
 	*net.UnixListener
 	path   string
+	others Operators
 	log    *slog.Logger
 	warned time.Time
 	once   sync.Once
@@ -84,7 +86,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		uid, err := peerUID(c)
-		if err == nil && mayConnect(uid, os.Geteuid()) {
+		if err == nil && l.others.principal(uid) != policy.Anonymous {
 			return c, nil
 		}
 		c.Close()
@@ -92,16 +94,12 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// mayConnect reports whether a process of the user uid may talk to a server of the user
-// own.
-func mayConnect(uid, own int) bool { return uid == 0 || uid == own }
-
 // warn logs a refused connection. It does so once a minute, since anybody on the machine
 // may be able to cause one.
 func (l *listener) warn(uid int, err error) {
 	if now := time.Now(); now.Sub(l.warned) > time.Minute {
 		l.warned = now
-		l.log.Warn("refused a connection to the admin socket, which is for root and the server's user", "uid", uid, "error", err)
+		l.log.Warn("refused a connection to the admin socket, which is for root, the server's user and the operators in brevet.yaml", "uid", uid, "error", err)
 	}
 }
 

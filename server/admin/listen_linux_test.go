@@ -27,7 +27,7 @@ func TestOthersGetNoAnswer(t *testing.T) {
 	}
 	dir := shortDir(t)
 	var said bytes.Buffer
-	l, err := admin.Listen(dir, slog.New(slog.NewTextHandler(&said, nil)))
+	l, err := admin.Listen(dir, nil, slog.New(slog.NewTextHandler(&said, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestSocketIsNeverOpen(t *testing.T) {
 		}
 	}()
 	for range 100 {
-		l, err := admin.Listen(dir, slog.New(slog.DiscardHandler))
+		l, err := admin.Listen(dir, nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,12 +152,12 @@ func TestListenAfterACrash(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first, err := admin.Listen(dir, slog.New(slog.DiscardHandler))
+	first, err := admin.Listen(dir, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	first.Close()
-	second, err := admin.Listen(dir, slog.New(slog.DiscardHandler))
+	second, err := admin.Listen(dir, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

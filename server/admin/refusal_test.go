@@ -234,7 +234,7 @@ func TestSocketIsTheOperatorsAlone(t *testing.T) {
 	if _, err := w.Admin.Status(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := admin.Listen("/"+strings.Repeat("long/", 30), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "choose a shorter --dir") {
+	if _, err := admin.Listen("/"+strings.Repeat("long/", 30), nil, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "choose a shorter --dir") {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

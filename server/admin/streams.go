@@ -68,7 +68,7 @@ func (h *Handler) backup(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	err := h.service.Backup(r.Context(), principal(r), w)
 	switch {
-	case errors.Is(err, policy.ErrNotOperator):
+	case errors.Is(err, policy.ErrNotOperator), errors.Is(err, policy.ErrOperatorRole):
 		h.refuse(w, r, err)
 	case err != nil:
 		h.cutOff(r, "the backup failed", err)

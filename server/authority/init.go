@@ -271,7 +271,7 @@ func operator(actor string) policy.Principal {
 	if actor == "" {
 		return policy.UID(uint32(os.Getuid()))
 	}
-	return policy.Principal{Kind: policy.KindUID, Actor: actor, Role: audit.Operator}
+	return policy.Local(actor)
 }
 
 func fingerprint(a ca.Authority) string {

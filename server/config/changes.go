@@ -42,6 +42,7 @@ func (f *File) Changes(next *File) (live, restart []string) {
 	note(&restart, "listen_http", f.ListenHTTP, next.ListenHTTP)
 	note(&restart, "listen_metrics", f.ListenMetrics, next.ListenMetrics)
 	note(&restart, "log.format", f.Log.JSON, next.Log.JSON)
+	note(&restart, "operators", f.Operators, next.Operators)
 	note(&restart, "renew_grace", f.RenewGrace, next.RenewGrace)
 	note(&restart, "tokens", f.Tokens, next.Tokens)
 	note(&restart, "trust_domain", f.TrustDomain, next.TrustDomain)

@@ -30,6 +30,7 @@ func TestChangesOfEachKey(t *testing.T) {
 		{"level: warn", "level: debug", "log.level", ""},
 		{"format: json}", "format: text}", "", "log.format"},
 		{"http_port: 8081", "http_port: 80", "", "acme"},
+		{"role: security", "role: admin", "", "operators"},
 		{"36h}\nrenew", "37h}\nrenew", "", "crl"},
 		{"renew_grace: 48h", "renew_grace: 0", "", "renew_grace"},
 		{"{tokens: 7, events: 1000000}", "{tokens: 8, orders: 1}", "limits.events limits.orders limits.tokens", ""},
@@ -80,7 +81,7 @@ func TestChangesKnowsAllSettings(t *testing.T) {
 			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		case reflect.Map:
 			v.Set(reflect.MakeMap(v.Type()))
-			v.SetMapIndex(reflect.ValueOf("another").Convert(v.Type().Key()), reflect.New(v.Type().Elem()).Elem())
+			v.SetMapIndex(reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem())
 		default:
 			t.Fatalf("%s is of a kind that this test does not know", name)
 		}

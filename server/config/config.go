@@ -39,11 +39,12 @@ const (
 // A File is what brevet.yaml says.
 type File struct {
 	TrustDomain   agents.TrustDomain
-	Advertise     string // https URL that agents and resource servers use; the issuer of tokens
-	AdvertiseHTTP string // http URL of ListenHTTP as relying parties reach it; see BaseURL
-	Listen        string // address for HTTPS
-	ListenHTTP    string // address for what is public and signed: CRLs, OCSP and issuers
-	ListenMetrics string // address for metrics over plain HTTP; "" means the admin socket alone
+	Advertise     string              // https URL that agents and resource servers use; the issuer of tokens
+	AdvertiseHTTP string              // http URL of ListenHTTP as relying parties reach it; see BaseURL
+	Listen        string              // address for HTTPS
+	ListenHTTP    string              // address for what is public and signed: CRLs, OCSP and issuers
+	ListenMetrics string              // address for metrics over plain HTTP; "" means the admin socket alone
+	Operators     map[uint32]Operator // users of the machine who may use the admin socket, by user id
 	Profiles      map[string]ca.ProfileConfig
 	Keys          struct {
 		Plain          bool   // the operator chose not to seal key files
@@ -115,6 +116,7 @@ func parse(text []byte) (*File, error) {
 		"listen":         parsed(&f.Listen, parseAddress),
 		"listen_http":    parsed(&f.ListenHTTP, parseAddress),
 		"listen_metrics": parsed(&f.ListenMetrics, parseAddress),
+		"operators":      f.readOperators,
 		"profiles":       f.readProfiles,
 		"keys":           f.readKeys,
 		"log":            f.readLog,

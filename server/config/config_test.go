@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/server/sinks"
@@ -34,6 +35,7 @@ profiles:
   hybrid: {algorithm: mldsa65-ecdsa-p256-sha512}
 keys:
   passphrase_file: /etc/brevet/passphrase
+operators: {1000: {name: alice, role: security}}
 log: {level: warn, format: json}
 acme: {resolver: "[::1]:53", allow: [127.0.0.0/8, "::1/128"], http_port: 8081, tls_port: 8444}
 crl: {bundle_lifetime: 36h}
@@ -56,7 +58,8 @@ func TestParse(t *testing.T) {
 	}
 	want := &File{
 		TrustDomain: "example.internal", Advertise: "https://ca.example:8443", Listen: "[::]:8443", ListenHTTP: ":80", ListenMetrics: "127.0.0.1:9090",
-		Profiles: map[string]ca.ProfileConfig{"default": {Lifetime: 10 * time.Minute}, "batch": {Lifetime: 2 * time.Hour, MaxLifetime: 24 * time.Hour}, "hybrid": {Algorithm: "mldsa65-ecdsa-p256-sha512"}},
+		Operators: map[uint32]Operator{1000: {"alice", persons.Security}},
+		Profiles:  map[string]ca.ProfileConfig{"default": {Lifetime: 10 * time.Minute}, "batch": {Lifetime: 2 * time.Hour, MaxLifetime: 24 * time.Hour}, "hybrid": {Algorithm: "mldsa65-ecdsa-p256-sha512"}},
 	}
 	want.ACME = acme.ChallengeConfig{
 		Resolver: "[::1]:53", Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, HTTPPort: 8081, TLSPort: 8444,
@@ -234,6 +237,13 @@ func FuzzParse(f *testing.F) {
 			"log":  map[string]string{"level": got.Log.Level.String(), "format": map[bool]string{true: "json", false: "text"}[got.Log.JSON]},
 			"acme": acmeKeys(got.ACME), "crl": crlKeys(got.CRL.Bundle), "limits": limitKeys(got.Limits), "health": healthKeys(got.Health.BackupAge), "renew_grace": got.RenewGrace.String(), "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
 			"audit": map[string]any{"segment": fmt.Sprintf("%dkB", got.Audit.Segment/1000)},
+		}
+		if len(got.Operators) > 0 {
+			users := map[uint32]map[string]string{}
+			for uid, o := range got.Operators {
+				users[uid] = map[string]string{"name": string(o.Name), "role": o.Role.String()}
+			}
+			all["operators"] = users
 		}
 		if got.ListenMetrics != "" {
 			all["listen_metrics"] = got.ListenMetrics

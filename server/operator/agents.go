@@ -18,14 +18,14 @@ import (
 
 func (s *Service) agentOperations() []Operation {
 	return []Operation{
-		operation(api.AddAgent, s.addAgent),
-		operation(api.ListAgents, s.listAgents),
-		operation(api.ShowAgent, s.showAgent),
-		operation(api.SetAgent, s.setAgent),
-		operation(api.Suspend, s.suspend),
-		operation(api.Resume, s.resume),
-		operation(api.Decommission, s.decommission),
-		operation(api.Reenroll, s.reenroll),
+		operation(s, audit.AgentAdd, api.AddAgent, s.addAgent),
+		operation(s, policy.Read, api.ListAgents, s.listAgents),
+		operation(s, policy.Read, api.ShowAgent, s.showAgent),
+		operation(s, audit.AgentSet, api.SetAgent, s.setAgent),
+		operation(s, audit.AgentSuspend, api.Suspend, s.suspend),
+		operation(s, audit.AgentResume, api.Resume, s.resume),
+		operation(s, audit.AgentDecommission, api.Decommission, s.decommission),
+		operation(s, audit.AgentReenroll, api.Reenroll, s.reenroll),
 	}
 }
 
@@ -41,8 +41,10 @@ func (s *Service) addAgent(ctx context.Context, p policy.Principal, in api.AddRe
 		prepare: func(ctx context.Context) (err error) { cleared, err = s.vet(ctx, change); return err },
 	}, func(tx storage.Tx, e agents.Enrollment, now time.Time, d *audit.Details) (agents.Agent, error) {
 		a, err := agents.Add(tx, s.TrustDomain, name, change, e, now, cleared)
-		d.Change = changed(change, agents.Agent{}, a)
-		return a, err
+		if d.Change = changed(change, agents.Agent{}, a); err != nil {
+			return a, err
+		}
+		return a, policy.MayGrant(p, a.Scopes)
 	})
 }
 
@@ -66,7 +68,11 @@ func (s *Service) reenroll(ctx context.Context, p policy.Principal, in api.Named
 		return api.Invited{}, err
 	}
 	return s.invite(ctx, p, name, act{action: audit.AgentReenroll}, func(tx storage.Tx, e agents.Enrollment, now time.Time, _ *audit.Details) (agents.Agent, error) {
-		return agents.Reenroll(tx, name, e, now)
+		a, err := agents.Reenroll(tx, name, e, now)
+		if err != nil {
+			return a, err
+		}
+		return a, policy.MayGrant(p, a.Scopes)
 	})
 }
 
@@ -107,7 +113,11 @@ func (s *Service) setAgent(ctx context.Context, p policy.Principal, in api.SetRe
 			return before, err
 		}
 		a, err := agents.Set(tx, s.TrustDomain, name, change, now, cleared)
-		if d.Change = changed(change, before, a); err != nil {
+		d.Change = changed(change, before, a)
+		if err == nil {
+			err = policy.MayGrant(p, a.Scopes)
+		}
+		if err != nil {
 			return a, err
 		}
 		out, err = s.shown(tx, a)
@@ -126,6 +136,9 @@ func (s *Service) resume(ctx context.Context, p policy.Principal, in api.Named) 
 		before, err := agents.Get(tx, name)
 		if note = ""; err == nil && before.State == agents.Active {
 			note = fmt.Sprintf("%s was %s already", name, before.State)
+		}
+		if err == nil {
+			err = policy.MayGrant(p, before.Scopes)
 		}
 		if err != nil {
 			return before, err

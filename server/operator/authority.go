@@ -18,11 +18,11 @@ import (
 
 func (s *Service) authorityOperations() []Operation {
 	return []Operation{
-		operation(api.ShowCRL, s.showCRL),
-		operation(api.PublishCRL, s.publishCRL),
-		operation(api.ShowStatus, s.status),
-		operation(api.Reload, s.reload),
-		operation(api.ConfirmRestore, s.confirmRestore),
+		operation(s, policy.Read, api.ShowCRL, s.showCRL),
+		operation(s, policy.PublishCRL, api.PublishCRL, s.publishCRL),
+		operation(s, policy.Read, api.ShowStatus, s.status),
+		operation(s, audit.ConfigReload, api.Reload, s.reload),
+		operation(s, audit.AuthorityConfirm, api.ConfirmRestore, s.confirmRestore),
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // Backup writes a copy of the store, as of one instant, and its signed digest to w. Then it
 // records that. The copy is good even if the record fails, as on a full disk: that is logged.
 func (s *Service) Backup(ctx context.Context, p policy.Principal, w io.Writer) error {
-	if err := policy.MayOperate(p); err != nil {
+	if err := s.may(ctx, p, audit.AuthorityBackup, ""); err != nil {
 		return err
 	}
 	var made authority.BackupRecord

@@ -38,8 +38,15 @@ func (s *Service) issue(ctx context.Context, p policy.Principal, in api.IssueReq
 		q := policy.Query{Principal: p, Action: audit.CertificateIssue, Subject: string(name), Time: s.Clock.Now()}
 		return out, s.Policy.Refuse(ctx, q, err)
 	}
+	may := func(tx storage.Tx, _ *agents.Standing) error {
+		a, err := agents.Get(tx, name)
+		if err != nil {
+			return err
+		}
+		return policy.MayGrant(p, a.Scopes)
+	}
 	issued, err := s.Authority.CA.Issue(ctx, ca.Request{
-		Claim: policy.NewClaim(p, name, audit.ByOperator, nil), OnBehalfOf: s.TrustDomain.ID(name), CSR: csr, TTL: ttl, Profile: in.Profile,
+		Claim: policy.NewClaim(p, name, audit.ByOperator, may), OnBehalfOf: s.TrustDomain.ID(name), CSR: csr, TTL: ttl, Profile: in.Profile,
 	})
 	if err != nil {
 		return out, err

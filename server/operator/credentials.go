@@ -7,22 +7,24 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
 func (s *Service) credentialOperations() []Operation {
 	return []Operation{
-		operation(api.IssueCertificate, s.issue),
-		operation(api.ListCertificates, s.listCertificates),
-		operation(api.ShowCertificate, s.showCertificate),
-		operation(api.RevokeCertificate, s.revokeCertificate),
-		operation(api.ListTokens, s.listTokens),
-		operation(api.RevokeToken, s.revokeToken),
-		operation(api.Introspect, s.introspect),
-		operation(api.Revoke, s.revoke),
+		operation(s, audit.CertificateIssue, api.IssueCertificate, s.issue),
+		operation(s, policy.Read, api.ListCertificates, s.listCertificates),
+		operation(s, policy.Read, api.ShowCertificate, s.showCertificate),
+		operation(s, audit.CertificateRevoke, api.RevokeCertificate, s.revokeCertificate),
+		operation(s, policy.Read, api.ListTokens, s.listTokens),
+		operation(s, audit.TokenRevoke, api.RevokeToken, s.revokeToken),
+		operation(s, policy.Read, api.Introspect, s.introspect),
+		operation(s, audit.CredentialRevoke, api.Revoke, s.revoke),
 	}
 }
 

@@ -17,7 +17,7 @@ func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFil
 	return func(yield func([]audit.Event, error) bool) {
 		ctx, cancel := s.untilStop(ctx)
 		defer cancel()
-		if err := policy.MayOperate(p); err != nil {
+		if err := policy.MayOperate(p, policy.Read); err != nil {
 			yield(nil, err)
 			return
 		}

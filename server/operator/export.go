@@ -21,7 +21,7 @@ func (s *Service) Export(ctx context.Context, p policy.Principal, in api.ExportR
 	return func(yield func([]byte, error) bool) {
 		ctx, cancel := s.untilStop(ctx)
 		defer cancel()
-		if err := policy.MayOperate(p); err != nil {
+		if err := s.may(ctx, p, audit.AuditExport, ""); err != nil {
 			yield(nil, err)
 			return
 		}

@@ -13,21 +13,22 @@ import (
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 	"github.com/brevet-ca/brevet/tokens"
 )
 
 func (s *Service) keyOperations() []Operation {
 	return []Operation{
-		operation(api.ListKeys, s.listKeys),
-		operation(api.RotateKey, s.rotateKey),
-		operation(api.WithdrawKey, s.withdrawKey),
-		operation(api.DestroyKey, s.destroyKey),
-		operation(api.CancelKey, s.cancelKey),
-		operation(api.RequestKey, s.requestKey),
-		operation(api.InstallKey, s.installKey),
-		operation(api.DryRunKey, s.dryRunKey),
-		operation(api.DryRunAll, s.dryRunAll),
+		operation(s, policy.Read, api.ListKeys, s.listKeys),
+		operation(s, audit.KeyRotate, api.RotateKey, s.rotateKey),
+		operation(s, audit.KeyWithdraw, api.WithdrawKey, s.withdrawKey),
+		operation(s, audit.KeyDestroy, api.DestroyKey, s.destroyKey),
+		operation(s, audit.KeyCancel, api.CancelKey, s.cancelKey),
+		operation(s, audit.KeyRequest, api.RequestKey, s.requestKey),
+		operation(s, audit.KeyInstall, api.InstallKey, s.installKey),
+		operation(s, audit.KeyRotate, api.DryRunKey, s.dryRunKey),
+		operation(s, audit.KeyRotate, api.DryRunAll, s.dryRunAll),
 	}
 }
 

@@ -16,10 +16,10 @@ import (
 
 func (s *Service) logOperations() []Operation {
 	return []Operation{
-		operation(api.MissingEvents, s.missing),
-		operation(api.ListSegments, s.segments),
-		operation(api.VerifyLog, s.verifyLog),
-		operation(api.Prove, s.prove),
+		operation(s, policy.Read, api.MissingEvents, s.missing),
+		operation(s, policy.Read, api.ListSegments, s.segments),
+		operation(s, policy.Read, api.VerifyLog, s.verifyLog),
+		operation(s, policy.Read, api.Prove, s.prove),
 	}
 }
 

@@ -3,12 +3,15 @@
 //
 // Each operation is a function of a principal and a typed request. It knows no
 // transport: package admin carries the operations over HTTP, by the table that
-// [Service.Operations] returns. All operations are in that table, and one check
-// there keeps out everybody who is not an operator.
+// [Service.Operations] returns. All operations are in that table, each with its action,
+// and one check there keeps out everybody whose role does not allow it.
 package operator
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -41,24 +44,39 @@ type Service struct {
 
 // An Operation is what a transport needs to know about one operation.
 type Operation struct {
-	Route string // over HTTP, see [api.Operation]
+	Route  string       // over HTTP, see [api.Operation]
+	Action audit.Action // what the rules of package policy decide on
 	// Do has decode fill in the request and carries it out, if p is an operator.
 	Do func(ctx context.Context, p policy.Principal, decode func(request any) error) (answer any, err error)
 }
 
 // operation joins an operation of the API and the function that does it, and has the
-// rules of package policy say whether p may operate at all.
-func operation[Q, A any](o api.Operation[Q, A], do func(context.Context, policy.Principal, Q) (A, error)) Operation {
-	return Operation{o.Route(), func(ctx context.Context, p policy.Principal, decode func(any) error) (any, error) {
-		if err := policy.MayOperate(p); err != nil {
+// rules of package policy say whether p may do this at all. The action is what is decided
+// on; it is the one that the change records, if it is a change.
+func operation[Q, A any](s *Service, action audit.Action, o api.Operation[Q, A], do func(context.Context, policy.Principal, Q) (A, error)) Operation {
+	return Operation{o.Route(), action, func(ctx context.Context, p policy.Principal, decode func(any) error) (any, error) {
+		if err := policy.MayOperate(p, policy.Read); err != nil {
 			return nil, err
 		}
 		var in Q
 		if err := decode(&in); err != nil {
 			return nil, err
 		}
+		if err := s.may(ctx, p, action, api.Subject(&in)); err != nil {
+			return nil, err
+		}
 		return do(ctx, p, in)
 	}}
+}
+
+// may returns nil if p may do an action. A refusal of an operator is recorded.
+func (s *Service) may(ctx context.Context, p policy.Principal, action audit.Action, subject string) error {
+	err := policy.MayOperate(p, action)
+	if err == nil || !errors.Is(err, policy.ErrOperatorRole) {
+		return err
+	}
+	subject = fmt.Sprintf("%.100s", cmp.Or(subject, string(s.TrustDomain)))
+	return s.Policy.Refuse(ctx, policy.Query{Principal: p, Action: action, Subject: subject, Time: s.Clock.Now()}, err)
 }
 
 // Operations returns the table of all operations except [Service.Events],

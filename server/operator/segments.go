@@ -30,7 +30,7 @@ func (s *Service) segments(ctx context.Context, _ policy.Principal, _ struct{}) 
 
 // Segment writes the file of a segment to w.
 func (s *Service) Segment(ctx context.Context, p policy.Principal, in api.SegmentRequest, w io.Writer) error {
-	if err := policy.MayOperate(p); err != nil {
+	if err := s.may(ctx, p, audit.AuditExport, ""); err != nil {
 		return err
 	}
 	var found audit.Segment

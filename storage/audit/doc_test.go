@@ -34,7 +34,7 @@ An event has these members:
 |---|---|
 | ` + "`seq`" + ` | its position in the log, from 0 |
 | ` + "`time`" + ` | when it was decided, in UTC |
-| ` + "`actor`" + ` | who asked: ` + "`uid=0`" + `, the SPIFFE ID of an agent, ` + "`system`" + ` for the server itself, or what a bearer presented |
+| ` + "`actor`" + ` | who asked: ` + "`uid=0`" + `, ` + "`operator:alice`" + ` for an operator with a name, the SPIFFE ID of an agent, ` + "`system`" + ` for the server itself, or what a bearer presented |
 | ` + "`on_behalf_of`" + ` | for whom, if not for itself |
 | ` + "`action`" + ` | what was asked for: one of those below |
 | ` + "`subject`" + ` | what it was done to |

@@ -31,7 +31,7 @@ const (
 type Event struct {
 	Seq        int64     `json:"seq"`                    // its position, from 0
 	Time       time.Time `json:"time"`                   // in UTC
-	Actor      string    `json:"actor"`                  // who asked: "uid=0", "spiffe://td/agent/x", "system"
+	Actor      string    `json:"actor"`                  // who asked: "uid=0", "operator:alice", "spiffe://td/agent/x", "system"
 	OnBehalfOf string    `json:"on_behalf_of,omitempty"` // for whom, if not for itself
 	Action     Action    `json:"action"`
 	Subject    string    `json:"subject,omitempty"` // what it was done to: the name of an agent, mostly

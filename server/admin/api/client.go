@@ -74,7 +74,7 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no server is running on %s: start it with brevet serve, or name its directory with --dir", c.path)
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("%s belongs to the user that brevet serve runs as: run this command as that user", c.path)
+		return fmt.Errorf("%s is for the user that brevet serve runs as and for the operators in brevet.yaml: run this command as one of them", c.path)
 	}
 	return fmt.Errorf("talking to the server on %s: %w", c.path, err)
 }

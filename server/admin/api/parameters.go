@@ -37,6 +37,21 @@ func Bind(q any, path func(string) string, query url.Values) error {
 	return nil
 }
 
+// Subject returns what a request is about: what its path names, or else its name. It gets
+// a pointer to the request. "" means that it is about nothing in particular.
+func Subject(q any) string {
+	fields := reflect.ValueOf(q).Elem()
+	for f := range parameters(fields) {
+		if f.path {
+			return texts(f.value)[0]
+		}
+	}
+	if name := fields.FieldByName("Name"); name.IsValid() && name.Kind() == reflect.String {
+		return name.String()
+	}
+	return ""
+}
+
 // A parameter is a field that does not travel in the body.
 type parameter struct {
 	name  string

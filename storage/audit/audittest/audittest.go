@@ -95,7 +95,7 @@ func CheckPeers(t testing.TB, events []audit.Event) {
 			continue
 		}
 		for _, e := range events {
-			local := strings.HasPrefix(e.Actor, "uid=") || e.Actor == "system"
+			local := strings.HasPrefix(e.Actor, "uid=") || strings.HasPrefix(e.Actor, "operator:") || e.Actor == "system"
 			if e.Action == s.Action && !local && (e.Details == nil || e.Details.Peer == "") {
 				t.Errorf("event %d, %s by %s, does not say which address it came from", e.Seq, e.Action, e.Actor)
 			}

@@ -1,0 +1,45 @@
+// Package persons knows the people who operate the authority: their names and their
+// roles. Package policy decides what a role may do.
+package persons
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/brevet-ca/brevet/agents"
+)
+
+// A Role says how much a person may do. Each role may do all that the ones before it may.
+// The zero Role may do nothing.
+type Role uint8
+
+const (
+	Viewer   Role = iota + 1 // reads
+	Operator                 // also adds agents, re-enrolls them and revokes single credentials
+	Security                 // also suspends, revokes groups, changes agents, and exports the audit log
+	Admin                    // also has keys, backups, restores and operators
+)
+
+var roles = []string{"none", "viewer", "operator", "security", "admin"}
+
+// Roles returns all roles, the one that may do least first.
+func Roles() []Role { return []Role{Viewer, Operator, Security, Admin} }
+
+// ParseRole returns the role of a name.
+func ParseRole(s string) (Role, error) {
+	if i := slices.Index(roles, s); i > 0 {
+		return Role(i), nil
+	}
+	return 0, fmt.Errorf("%w role %.80q: want one of %s", agents.ErrInvalid, s, strings.Join(roles[1:], ", "))
+}
+
+func (r Role) String() string {
+	if int(r) < len(roles) {
+		return roles[r]
+	}
+	return roles[0]
+}
+
+// Covers reports whether r may do all that s may. No role covers one that does not exist.
+func (r Role) Covers(s Role) bool { return s >= Viewer && s <= Admin && r >= s && r <= Admin }

@@ -1,0 +1,46 @@
+package persons_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/brevet-ca/brevet/agents/persons"
+)
+
+// TestRoles: they are ordered, and no number that is not a role may do or allow anything.
+func TestRoles(t *testing.T) {
+	all := persons.Roles()
+	for i, r := range all {
+		if got, err := persons.ParseRole(r.String()); err != nil || got != r {
+			t.Errorf("%s: got %v, %v", r, got, err)
+		}
+		for j, s := range all {
+			if r.Covers(s) != (i >= j) {
+				t.Errorf("%s covers %s: %t", r, s, r.Covers(s))
+			}
+		}
+		for _, none := range []persons.Role{0, persons.Admin + 1, 255} {
+			if r.Covers(none) || none.Covers(r) || none.Covers(none) {
+				t.Errorf("%s and %d", r, none)
+			}
+		}
+	}
+	for _, s := range []string{"", "none", "Admin", "root", strings.Repeat("x", 1000)} {
+		if r, err := persons.ParseRole(s); err == nil || len(err.Error()) > 200 {
+			t.Errorf("%.20q: got %v, %v", s, r, err)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, s := range []string{"alice", "a", "alice.b-c_d", "7of9", strings.Repeat("a", 63)} {
+		if n, err := persons.ParseName(s); err != nil || n.String() != s {
+			t.Errorf("%q: got %q, %v", s, n, err)
+		}
+	}
+	for _, s := range []string{"", "Alice", ".alice", "-alice", "_alice", "ali ce", "alice/bob", "alice@example", "älice", "a:b", "a\n", strings.Repeat("a", 64)} {
+		if n, err := persons.ParseName(s); err == nil {
+			t.Errorf("%q is the name %q", s, n)
+		}
+	}
+}

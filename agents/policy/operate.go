@@ -1,0 +1,97 @@
+package policy
+
+import (
+	"fmt"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/persons"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// What operators do and the audit log does not record.
+const (
+	Read       audit.Action = "read"        // to see what is on record
+	PublishCRL audit.Action = "crl.publish" // to have the lists signed again, which changes nothing that they say
+)
+
+// needs says which role an operator needs for each action. Nobody may do what is not here.
+var needs = map[audit.Action]persons.Role{
+	Read: persons.Viewer,
+
+	PublishCRL:              persons.Operator,
+	audit.AgentAdd:          persons.Operator,
+	audit.AgentReenroll:     persons.Operator,
+	audit.CertificateIssue:  persons.Operator,
+	audit.CertificateRevoke: persons.Operator,
+	audit.TokenRevoke:       persons.Operator,
+
+	audit.AgentSet:          persons.Security,
+	audit.AgentResume:       persons.Security,
+	audit.AgentSuspend:      persons.Security,
+	audit.AgentDecommission: persons.Security,
+	audit.CredentialRevoke:  persons.Security,
+	audit.AuditExport:       persons.Security,
+
+	audit.KeyCompromise:    persons.Admin,
+	audit.KeyAnnounce:      persons.Admin,
+	audit.KeyCancel:        persons.Admin,
+	audit.KeyRequest:       persons.Admin,
+	audit.KeyInstall:       persons.Admin,
+	audit.KeyRotate:        persons.Admin,
+	audit.KeyWithdraw:      persons.Admin,
+	audit.KeyDestroy:       persons.Admin,
+	audit.AuthorityInit:    persons.Admin,
+	audit.AuthorityBackup:  persons.Admin,
+	audit.AuthorityRestore: persons.Admin,
+	audit.AuthorityConfirm: persons.Admin,
+	audit.ClockAccept:      persons.Admin,
+	audit.ConfigReload:     persons.Admin,
+}
+
+var (
+	// ErrNotOperator says that a principal is not an operator.
+	ErrNotOperator = agents.NewRefusal("not_an_operator", ErrDenied.Error()+": not an operator", ErrDenied)
+	// ErrOperatorRole says that an operator's role does not allow an action.
+	ErrOperatorRole = agents.NewRefusal("operator_role", ErrDenied.Error()+": your role does not allow this", ErrDenied)
+)
+
+// MayOperate returns nil if p is an operator whose role allows an action. This is the one
+// place that decides it, for the operations that only read and for [Rules.Decide].
+func MayOperate(p Principal, a audit.Action) error {
+	need := needs[a]
+	switch {
+	case p.Role&audit.Operator == 0:
+		return fmt.Errorf("%w: %s", ErrNotOperator, p.Actor)
+	case need == 0:
+		return fmt.Errorf("%w: %s is for no operator", ErrOperatorRole, a)
+	case !p.Operates.Covers(need):
+		return fmt.Errorf("%w: %s needs the role %s, and %s has %s", ErrOperatorRole, a, need, p.Actor, p.Operates)
+	}
+	return nil
+}
+
+// holds says which role lets an operator do what each of the authority's own scopes lets
+// an agent do. A scope that is not here is an admin's.
+var holds = map[agents.Scope]persons.Role{
+	agents.ScopeIntrospect: persons.Viewer,
+	agents.ScopeAdmin:      persons.Admin,
+}
+
+// MayGrant returns nil if p may let somebody act as an agent with these scopes, by
+// registering it, enrolling it or certifying a key of its. Nobody gets more by an agent
+// than by their own role.
+func MayGrant(p Principal, scopes []agents.Scope) error {
+	for _, s := range scopes {
+		if !own(s) {
+			continue
+		}
+		need, known := holds[s]
+		if !known {
+			need = persons.Admin
+		}
+		if !p.Operates.Covers(need) {
+			return fmt.Errorf("%w: an agent with the scope %s needs the role %s, and %s has %s", ErrOperatorRole, s, need, p.Actor, p.Operates)
+		}
+	}
+	return nil
+}

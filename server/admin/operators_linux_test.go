@@ -1,0 +1,118 @@
+package admin_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/servertest"
+)
+
+// The users that brevet.yaml lists here, by user id, and one that it does not list.
+const (
+	viewerUID   = 54321
+	operatorUID = 54322
+	strangerUID = 54323
+)
+
+// askAs sends a request over the socket as another user.
+func (w *world) askAs(uid int, method, path, body string) (status int, text string) {
+	w.t.Helper()
+	dial := func(context.Context, string, string) (c net.Conn, err error) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread() // for good: the thread ends with the goroutine
+			if _, _, errno := syscall.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
+				err = errno
+				return
+			}
+			c, err = net.Dial("unix", w.File(api.SocketName))
+		}()
+		<-done
+		return c, err
+	}
+	r, err := http.NewRequestWithContext(w.t.Context(), method, "http://brevet"+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	transport := &http.Transport{DialContext: dial}
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(r)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	all, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return resp.StatusCode, string(all)
+}
+
+// TestListedUsersOperateUnderTheirNames: those that brevet.yaml lists get in, may do what
+// their role allows, and are named in the log. All others get no answer.
+func TestListedUsersOperateUnderTheirNames(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be another user")
+	}
+	w := &world{World: servertest.New(t), t: t}
+	w.Configure("operators: {54321: {name: eve, role: viewer}, 54322: {name: oscar, role: operator}}\n")
+	if info, err := os.Stat(w.File(api.SocketName)); err != nil || info.Mode().Perm() != 0o666 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	for dir := w.Dir; len(dir) > len(os.TempDir()); dir = dir[:strings.LastIndexByte(dir, '/')] {
+		if err := os.Chmod(dir, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if status, text := w.askAs(strangerUID, "GET", "/status", ""); status != 0 {
+		t.Errorf("a stranger got %d %s", status, text)
+	}
+	if status, text := w.askAs(viewerUID, "GET", "/agents", ""); status != 200 {
+		t.Errorf("the viewer got %d %s", status, text)
+	}
+	const bot = `{"name":"bot","owner":"team"}`
+	if status, text := w.askAs(viewerUID, "POST", "/agents", bot); status != 403 || !strings.Contains(text, "needs the role operator, and operator:eve has viewer") {
+		t.Errorf("the viewer got %d %s", status, text)
+	}
+	if status, text := w.askAs(operatorUID, "POST", "/agents", bot); status != 200 {
+		t.Errorf("the operator got %d %s", status, text)
+	}
+	if status, text := w.askAs(operatorUID, "POST", "/agents/bot/suspend", ""); status != 403 {
+		t.Errorf("the operator got %d %s", status, text)
+	}
+	for _, path := range []string{"/backup", "/audit/export", "/audit/segments/x"} {
+		status, text := w.askAs(operatorUID, "GET", path, "")
+		var refusal api.Error
+		if err := json.Unmarshal([]byte(text), &refusal); status != 403 || err != nil || refusal.Status != 403 {
+			t.Errorf("%s: the operator got %d %.80q", path, status, text)
+		}
+	}
+	w.Add("other", agents.Change{})
+	var told []string
+	for _, e := range w.Events() {
+		if e.Action == "agent.add" || e.Decision == "deny" {
+			told = append(told, e.Actor+" "+e.Action+" "+e.Subject+" "+e.Decision)
+		}
+	}
+	want := []string{
+		"operator:eve agent.add bot deny", "operator:oscar agent.add bot allow", "operator:oscar agent.suspend bot deny",
+		"operator:oscar authority.backup example.internal deny", "operator:oscar audit.export example.internal deny", "operator:oscar audit.export example.internal deny",
+		"uid=0 agent.add other allow",
+	}
+	if strings.Join(told, "\n") != strings.Join(want, "\n") {
+		t.Errorf("recorded is\n%s\nwant\n%s", strings.Join(told, "\n"), strings.Join(want, "\n"))
+	}
+}

@@ -1,0 +1,156 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/persons"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/operator"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// verbRoles says which role each verb of the operators' API needs.
+var verbRoles = map[string]persons.Role{
+	"GET /status": persons.Viewer, "GET /agents": persons.Viewer, "GET /agents/{name}": persons.Viewer,
+	"GET /certificates": persons.Viewer, "GET /certificates/{serial}": persons.Viewer, "GET /tokens": persons.Viewer, "POST /tokens/introspect": persons.Viewer,
+	"GET /crl": persons.Viewer, "GET /keys": persons.Viewer,
+	"GET /audit": persons.Viewer, "GET /audit/missing": persons.Viewer, "GET /audit/segments": persons.Viewer, "POST /audit/verify": persons.Viewer, "GET /audit/proof/{entry}": persons.Viewer,
+
+	"POST /agents": persons.Operator, "POST /agents/{name}/reenroll": persons.Operator, "POST /agents/{name}/certificates": persons.Operator,
+	"POST /certificates/{serial}/revoke": persons.Operator, "POST /tokens/{jti}/revoke": persons.Operator, "POST /crl": persons.Operator,
+
+	"PATCH /agents/{name}": persons.Security, "POST /agents/{name}/suspend": persons.Security, "POST /agents/{name}/resume": persons.Security,
+	"POST /agents/{name}/decommission": persons.Security, "POST /revoke": persons.Security,
+	"GET /audit/export": persons.Security, "GET /audit/segments/{name}": persons.Security,
+
+	"POST /keys/{purpose}/rotate": persons.Admin, "POST /keys/{id}/withdraw": persons.Admin, "POST /keys/{purpose}/cancel": persons.Admin,
+	"POST /keys/{purpose}/request": persons.Admin, "POST /keys/install": persons.Admin, "POST /keys/{id}/destroy": persons.Admin,
+	"POST /keys/{purpose}/dry-run": persons.Admin, "POST /keys/dry-run": persons.Admin,
+	"POST /restore/confirm": persons.Admin, "POST /reload": persons.Admin, "GET /backup": persons.Admin,
+}
+
+// operatorService is what serves the operators of a.
+func (a *world) operatorService() *operator.Service {
+	return &operator.Service{
+		DB: a.db, Policy: a.policy, Authority: a.authority, TrustDomain: a.file.TrustDomain, BaseURL: a.file.BaseURL(),
+		Clock: a.Server.clock, Log: a.Log, Stopping: a.stopping, LastUse: a.lastUse, Reload: a.reloader.reload,
+	}
+}
+
+// verbs are all operations of a service, the streams among them.
+func verbs(s *operator.Service) []operator.Operation {
+	stream := func(route string, do func(context.Context, policy.Principal) error) operator.Operation {
+		return operator.Operation{Route: route, Do: func(ctx context.Context, p policy.Principal, _ func(any) error) (any, error) { return nil, do(ctx, p) }}
+	}
+	return append(s.Operations(),
+		stream(api.ListEvents.Route(), func(ctx context.Context, p policy.Principal) (err error) {
+			for _, err = range s.Events(ctx, p, api.EventFilter{}) {
+			}
+			return err
+		}),
+		stream(api.ExportEvents.Route(), func(ctx context.Context, p policy.Principal) (err error) {
+			for _, err = range s.Export(ctx, p, api.ExportRequest{}) {
+			}
+			return err
+		}),
+		stream(api.GetSegment.Route(), func(ctx context.Context, p policy.Principal) error {
+			return s.Segment(ctx, p, api.SegmentRequest{Name: "none"}, io.Discard)
+		}),
+		stream(api.Backup.Route(), func(ctx context.Context, p policy.Principal) error { return s.Backup(ctx, p, io.Discard) }),
+	)
+}
+
+// nothing fills in a request that is about nothing that there is.
+func nothing(into any) error {
+	for v, i := reflect.ValueOf(into).Elem(), 0; i < v.NumField(); i++ {
+		if v.Field(i).Kind() == reflect.String && v.Type().Field(i).Tag.Get("json") != "" || v.Type().Field(i).Tag.Get("path") != "" {
+			if v.Field(i).Kind() == reflect.String {
+				v.Field(i).SetString("nothing")
+			}
+		}
+	}
+	return nil
+}
+
+// TestEveryVerbHasItsRole tries each verb in each role. A role that does not suffice is
+// refused before anything else, and the refusal of a change is recorded with the person's
+// name.
+func TestEveryVerbHasItsRole(t *testing.T) {
+	a := newAuthority(t)
+	all := verbs(a.operatorService())
+	for _, v := range all {
+		need, known := verbRoles[v.Route]
+		if !known {
+			t.Errorf("%s has no role: say in verbRoles who may do it", v.Route)
+			continue
+		}
+		for _, role := range append([]persons.Role{0}, persons.Roles()...) {
+			p := policy.Person("alice", role)
+			before := len(a.log(0))
+			_, err := v.Do(t.Context(), p, nothing)
+			if refused := errors.Is(err, policy.ErrOperatorRole); refused == role.Covers(need) {
+				t.Errorf("%s by a person of the role %s: got %v", v.Route, role, err)
+			}
+			if role.Covers(need) || role == 0 || need == persons.Viewer || v.Route == api.PublishCRL.Route() {
+				continue
+			}
+			told := a.log(0)[before:]
+			if len(told) != 1 || told[0].Decision != audit.Deny || told[0].Actor != "operator:alice" || !slices.Equal(told[0].Details.Codes, []string{"operator_role"}) {
+				t.Errorf("%s by a person of the role %s: recorded is %+v", v.Route, role, told)
+			}
+		}
+	}
+	for route := range verbRoles {
+		if !slices.ContainsFunc(all, func(v operator.Operation) bool { return v.Route == route }) {
+			t.Errorf("%s is no verb", route)
+		}
+	}
+}
+
+// TestNobodyActsAsMoreByAnAgent: whoever may not do what a scope of the authority lets an
+// agent do gets neither an enrollment token nor a certificate of an agent that has it, and
+// cannot give it a key.
+func TestNobodyActsAsMoreByAnAgent(t *testing.T) {
+	a := newAuthority(t)
+	a.add("chief", agents.Change{Scopes: []string{"brevet:introspect"}})
+	a.write(func(tx storage.Tx) error { // as it was granted by an earlier version
+		text, err := tx.Get("agents", "chief")
+		if err != nil {
+			return err
+		}
+		return tx.Put("agents", "chief", []byte(strings.Replace(string(text), "brevet:introspect", "brevet:admin", 1)))
+	})
+	csr := csrPEM(t, newKey(t), nil)
+	ways := map[string]func(any) error{
+		api.Reenroll.Route():         func(q any) error { q.(*api.Named).Name = "chief"; return nil },
+		api.Resume.Route():           func(q any) error { q.(*api.Named).Name = "chief"; return nil },
+		api.SetAgent.Route():         func(q any) error { q.(*api.SetRequest).Name = "chief"; return nil },
+		api.IssueCertificate.Route(): func(q any) error { *q.(*api.IssueRequest) = api.IssueRequest{Agent: "chief", CSR: csr}; return nil },
+	}
+	tried := 0
+	for _, v := range verbs(a.operatorService()) {
+		fill, ok := ways[v.Route]
+		if !ok {
+			continue
+		}
+		tried++
+		for _, role := range persons.Roles() {
+			_, err := v.Do(t.Context(), policy.Person("alice", role), fill)
+			if (err == nil) != (role == persons.Admin) || err != nil && !errors.Is(err, policy.ErrOperatorRole) {
+				t.Errorf("%s by a person of the role %s: got %v", v.Route, role, err)
+			}
+		}
+	}
+	if tried != len(ways) {
+		t.Errorf("tried %d of %d ways", tried, len(ways))
+	}
+}
