@@ -42,8 +42,8 @@ the keys and the certificates of CAs from the store that was there, if it can be
 and their key files are in --dir. Otherwise the keys are those of the backup, except
 that compromised ones sign nothing. If the file of an active key is gone, the restore
 is refused: put the file back. If it was destroyed or lost for good, --new-keys makes
-a new key in its place, and all credentials of the old one are dead. A new issuer needs the key
-of the root in --dir, and the passphrase as for brevet serve.
+a new key in its place, and all credentials of the old one are dead. A new issuer needs
+the key of the root in --dir, and the passphrase as for brevet serve.
 
 It copies the segments of the audit log that are in the directory segments beside
 FILE, unless they are in --dir, and names those that are in neither place.
