@@ -118,3 +118,22 @@ func TestCountsStayUntilTheyAreRecorded(t *testing.T) {
 		t.Errorf("recorded are %+v", events)
 	}
 }
+
+// TestRefusalsOfUnknownAgentsAreCounted: with quotas, too, a refusal about an agent that does
+// not exist is recorded, and any number of them make one event.
+func TestRefusalsOfUnknownAgentsAreCounted(t *testing.T) {
+	p := &policy.Point{DB: openDB(t), Quotas: agents.DefaultQuotas}
+	q := policy.Query{Principal: policy.Agent("spiffe://example.internal/agent/gone"), Action: audit.TokenMint, Subject: "gone", Time: now}
+	for range 3 {
+		if err := p.Refuse(t.Context(), q, agents.ErrUnknown); err != agents.ErrUnknown {
+			t.Fatal(err)
+		}
+	}
+	if _, events := left(t, p.DB); len(events) != 0 {
+		t.Errorf("%d events before a flush", len(events))
+	}
+	events := flushed(t, p, now.Add(time.Minute))
+	if len(events) != 1 || events[0].Subject != "gone" || events[0].Details.Counts == nil || events[0].Details.Counts.Refusals != 3 {
+		t.Errorf("recorded are %+v", events)
+	}
+}

@@ -36,7 +36,10 @@ func (p *Point) charge(tx storage.Tx, q *Query, d *Decision, done *Done) error {
 	return agents.Spend(tx, n, quotas, q.Time, event)
 }
 
-// chargeRefusal is charge for the event of a refusal. It reports whether there is room.
+// chargeRefusal is charge for the event of a refusal. It reports whether there is room. An
+// agent that does not exist has no quotas, and no room: its refusals are only counted, as
+// those of strangers are. No endpoint asks for such an agent today: authenticators take the
+// agent from the store, and agents are never removed.
 func (p *Point) chargeRefusal(tx storage.Tx, q *Query, d *Decision, subject string) (bool, error) {
 	n := charged(q, subject)
 	if n == "" || p.DefaultQuotas() == (agents.Quotas{}) {
@@ -46,7 +49,7 @@ func (p *Point) chargeRefusal(tx storage.Tx, q *Query, d *Decision, subject stri
 	if err == nil {
 		err = agents.Spend(tx, n, quotas, q.Time, agents.Use{Kind: agents.QuotaEvents, Until: q.Time.Add(time.Hour)})
 	}
-	if errors.Is(err, agents.ErrQuota) {
+	if errors.Is(err, agents.ErrQuota) || errors.Is(err, agents.ErrUnknown) {
 		return false, nil
 	}
 	return err == nil, err
