@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -25,6 +26,7 @@ type Request struct {
 	TTL        time.Duration // 0 means the agent's or the profile's
 	Profile    string        // "" means the default one
 	Exact      bool          // the certificate has the names of the CSR and CommonName, and no other
+	Registered bool          // a CSR without any name asks for all that are registered and need no proof
 	CommonName string        // of the subject, one of the names; "" means the agent's name, or none if Exact
 	Time       time.Time     // for the authority's own certificate: when it begins, if not now
 
@@ -103,7 +105,22 @@ func (i *issuance) ask(tx storage.Tx, q *policy.Query) (err error) {
 	}
 	i.issuer, i.none = i.ca.issuer(i.profile)
 	q.Names, q.Profile, q.Limits = i.asked(i.ca.td), i.profile.name, i.profile.limits(i.issuer)
-	return nil
+	if len(q.Names) == 0 && i.Registered {
+		q.Names, err = i.registered(tx)
+	}
+	return err
+}
+
+// registered returns the names that a request which asks for none stands for.
+func (i *issuance) registered(tx storage.Tx) ([]agents.Identifier, error) {
+	if asked, err := i.CSR.Asked(i.ca.td, i.agent()); err != nil || len(asked) > 0 {
+		return nil, nil // check tells of the error
+	}
+	a, err := agents.Get(tx, i.agent())
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, nil // which refuses the request
+	}
+	return slices.DeleteFunc(slices.Clone(a.Identifiers), func(n agents.Identifier) bool { return n.Challenge }), err
 }
 
 // sign signs what was granted, with the issuer of the profile.

@@ -105,6 +105,17 @@ func TestNamesComeFromTheRegistry(t *testing.T) {
 			}
 		}
 	}
+	for what, dns := range map[string][]string{"": {"api.example.internal", "api.example.com", "*.apps.example.com"}, "api.example.internal": {"api.example.internal"}, "api.example.com": {"api.example.internal", "api.example.com"}} {
+		r := catest.Ask("api", csr(t, key, &x509.CertificateRequest{Subject: cn(what)}))
+		r.Registered = true
+		issued, err := w.Issue(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := parse(t, issued.DER); !slices.Equal(c.DNSNames, dns) || (len(c.IPAddresses) == 1) != (what == "") {
+			t.Errorf("a request for the registered names, with the name %q: got %v %v", what, c.DNSNames, c.IPAddresses)
+		}
+	}
 	r := catest.Ask("api", csr(t, key, &x509.CertificateRequest{DNSNames: []string{"hard.example.com"}}))
 	r.Proven = []agents.Identifier{{Type: "dns", Value: "hard.example.com"}}
 	if issued, err := w.Issue(t.Context(), r); err != nil || parse(t, issued.DER).VerifyHostname("hard.example.com") != nil {

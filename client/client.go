@@ -35,7 +35,7 @@ import (
 type Identity struct {
 	// Renewals ask for these; the authority's registry decides. Set them
 	// before the first renewal.
-	Names   []string      // DNS names and IP addresses; nil means those of the current certificate
+	Names   []string      // DNS names and IP addresses; nil means all registered ones if the enrollment named none, else those of the current certificate
 	TTL     time.Duration // 0 means what the agent or the profile has
 	Profile string        // "" means the one that the enrollment or UseProfile chose, or else the default one
 

@@ -50,6 +50,10 @@ type settings struct {
 	RequireHybrid bool   `json:"require_hybrid,omitempty"`
 	Profile       string `json:"profile,omitempty"` // none stands for the default one
 
+	// Registered says that renewals ask for all registered names. If it is missing, they ask
+	// for those in the certificate.
+	Registered bool `json:"registered_names,omitempty"`
+
 	// Key is the file of a lasting key, if the agent has one.
 	Key string `json:"key_file,omitempty"`
 	// RenewGrace is for how long after its end a certificate may renew, as the authority last
@@ -62,9 +66,11 @@ type saved struct {
 	server  string
 	profile string
 	key     string // of settings
-	grace   *seconds
-	trust   *trust
-	pair    *pair
+
+	registered bool // of settings
+	grace      *seconds
+	trust      *trust
+	pair       *pair
 }
 
 // errNoPair says that a directory holds no certificate with its key.

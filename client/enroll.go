@@ -14,7 +14,7 @@ type EnrollConfig struct {
 	Fingerprints []Fingerprint // of the root to trust; several while the authority replaces its root
 	Token        Secret        // the one-time enrollment token; not needed with Key
 	Dir          string        // where the identity is saved; made if it is not there
-	Names        []string      // DNS names and IP addresses to have in the certificate, of those registered for the agent
+	Names        []string      // DNS names and IP addresses to have in the certificate, of those registered for the agent; none means all of them
 	Profile      string        // of the authority's, for this certificate and its successors; "" means the default one
 
 	// Key is a file with a private key (PKCS #8 in PEM) whose public half is registered for
@@ -95,7 +95,7 @@ func (c EnrollConfig) enroll(ctx context.Context, e endpoint) (*Identity, error)
 		d.discard()
 		return nil, err
 	}
-	s := saved{server: e.url, profile: c.Profile, grace: grace, trust: t, pair: p}
+	s := saved{server: e.url, profile: c.Profile, grace: grace, trust: t, pair: p, registered: len(c.Names) == 0}
 	if c.Key != "" {
 		if s.key, err = filepath.Abs(c.Key); err != nil {
 			return nil, err

@@ -30,7 +30,7 @@ func (id *Identity) renew(ctx context.Context, t *trust, profile string) error {
 		return err
 	}
 	wanted := id.Names
-	if wanted == nil {
+	if set, err := id.dir.settings(); wanted == nil && (err != nil || !set.Registered) {
 		wanted = names(current.Leaf)
 	}
 	a := asking{Profile: cmp.Or(profile, id.Profile, id.remembered())}

@@ -40,7 +40,7 @@ func (d directory) discard() {
 
 // enroll saves a new identity.
 func (d directory) enroll(s saved) error {
-	set, err := json.MarshalIndent(settings{Server: s.server, RequireHybrid: s.trust.hybrid, Profile: s.profile, Key: s.key, RenewGrace: s.grace}, "", "  ")
+	set, err := json.MarshalIndent(settings{Server: s.server, RequireHybrid: s.trust.hybrid, Profile: s.profile, Key: s.key, Registered: s.registered, RenewGrace: s.grace}, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, er
 		Claim: policy.NewClaim(invited, agent, audit.EnrollmentToken, func(tx storage.Tx, _ *agents.Standing) error {
 			return agents.Redeem(tx, e, s.Clock.Now())
 		}),
-		CSR: csr, Profile: profile,
+		CSR: csr, Profile: profile, Registered: true,
 	})
 }
 

@@ -108,7 +108,7 @@ func (s *Service) issue(r *http.Request, claim policy.Claim, in wanted) (*ca.Iss
 	if err != nil {
 		return nil, s.refuse(r.Context(), claim.Principal(), claim.Agent(), err)
 	}
-	return s.CA.Issue(r.Context(), ca.Request{Claim: claim, CSR: csr, TTL: lifetime, Profile: in.profile})
+	return s.CA.Issue(r.Context(), ca.Request{Claim: claim, CSR: csr, TTL: lifetime, Profile: in.profile, Registered: true})
 }
 
 // holder returns the claim of a client that presented a certificate. If the certificate

@@ -16,10 +16,10 @@ func clientCertCommand() *cli.Command {
 		Name:  "cert",
 		Usage: "renew the certificate now",
 		Description: `Gets the next certificate, with a new key, by mutual TLS with the current one,
-and saves both. It asks for the names that the current one has. If it fails (exit
-status 1), nothing changes. A certificate that has expired can still be renewed for the
-time that the authority allows, usually a day. After that, or if it was revoked, the agent
-must enroll again.
+and saves both. It asks for all registered names, or for those that the current one has if
+the enrollment chose some. If it fails (exit status 1), nothing changes. A certificate that
+has expired can still be renewed for the time that the authority allows, usually a day. After
+that, or if it was revoked, the agent must enroll again.
 
 With --profile it asks for a profile of the authority's brevet.yaml, such as one whose
 certificates are signed with another algorithm. If that succeeds, all later renewals

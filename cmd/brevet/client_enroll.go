@@ -20,6 +20,10 @@ func clientEnrollCommand() *cli.Command {
 got from "brevet agent add", and saves the identity in --out, with mode 0600. An
 earlier identity there is replaced once the new one is complete.
 
+The certificate gets all names that are registered for the agent, except for those that need
+a challenge, and follows the registry at each renewal. With --dns and --ip it gets the names
+that they give, and renewals keep these.
+
 The agent trusts the server by the fingerprint of its root, and sends the token to
 nobody else. It reads the token from a file, from standard input (-) or from the
 variable BREVET_ENROLLMENT_TOKEN; never from the command line, which others can
@@ -54,8 +58,8 @@ Examples:
 			text("key", "`FILE` with a private key that is registered for the agent (PKCS #8 in PEM), in place of a token"),
 			text("agent", "`NAME` of the agent that the key is registered for"),
 			needed("out", "`DIR` to save the identity in; made if it is not there"),
-			texts("dns", "`HOST` to have in the certificate, of those registered for the agent"),
-			texts("ip", "`ADDRESS` to have in the certificate, of those registered for the agent"),
+			texts("dns", "`HOST` to have in the certificate, of those registered for the agent; else all of them"),
+			texts("ip", "`ADDRESS` to have in the certificate, likewise"),
 			text("profile", "`PROFILE` of the authority to get this certificate and the next ones by; else default"),
 			yes("require-hybrid", "take only chains whose signatures rest on ML-DSA throughout, from now on"),
 		},
