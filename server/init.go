@@ -2,10 +2,13 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/server/authority"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 type (
@@ -34,6 +37,17 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, erro
 
 // CheckAlgorithm returns an error unless s names an algorithm of keys.
 func CheckAlgorithm(s string) error { return authority.CheckAlgorithm(s) }
+
+// CheckAction returns an error unless s names an action of the audit log, or what some of
+// them begin with, such as agent.
+func CheckAction(s string) error {
+	for _, a := range audit.Actions() {
+		if rest, ok := strings.CutPrefix(string(a.Action), s); ok && s != "" && (rest == "" || rest[0] == '.') {
+			return nil
+		}
+	}
+	return fmt.Errorf("invalid action %.80q: want one of docs/audit-events.md, such as agent.add, or agent for all that begin so", s)
+}
 
 // CheckBackup checks a backup, its audit log and its signed digest, see
 // [authority.CheckBackup].

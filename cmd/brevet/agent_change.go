@@ -165,6 +165,9 @@ func changeOf(c *cli.Context) (api.Change, error) {
 			if err != nil {
 				return change, err
 			}
+			if !expires.After(time.Now()) {
+				return change, misuse(c, "--expires: %s: it lies in the past; to end the agent now, suspend or decommission it", c.String("expires"))
+			}
 			change.Expires = &expires
 		}
 	}

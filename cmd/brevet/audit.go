@@ -87,7 +87,7 @@ func auditList(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if !c.Bool("json") {
+	if !asJSON(c) {
 		return events(c, filter, printEvent(c))
 	}
 	var array bytes.Buffer // printed when it is whole: half of it is not JSON
@@ -114,7 +114,7 @@ func auditTail(c *cli.Context) error {
 	}
 	filter.Follow = true
 	print := printEvent(c)
-	if c.Bool("json") {
+	if asJSON(c) {
 		print = printRaw(c)
 	}
 	err = events(c, filter, print)

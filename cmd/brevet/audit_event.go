@@ -18,6 +18,7 @@ func eventFlags(more ...cli.Flag) []cli.Flag {
 		text("agent", "only what this agent asked for or what was done to it, alone or in a group: `NAME`"),
 		text("action", "only this `ACTION`, such as agent.add, or agent for all that begin so"),
 		text("decision", "only those decided so: `allow|deny|ask`"),
+		outputFlag(),
 		text("since", "only entries since `T`: RFC 3339, a date, or how long ago, such as 2h or 30d"),
 	}, more...)
 }
@@ -105,7 +106,8 @@ func printRaw(c *cli.Context) func(json.RawMessage) error {
 }
 
 // printEvent prints entries for people, a line each. The columns have fixed
-// widths, for the lines to come are not known. --quiet prints the numbers.
+// widths, for the lines to come are not known. On a terminal a line is cut to its width,
+// unless -o wide is given. --quiet prints the numbers.
 func printEvent(c *cli.Context) func(json.RawMessage) error {
 	return func(raw json.RawMessage) error {
 		var e api.Event
@@ -127,8 +129,11 @@ func printEvent(c *cli.Context) func(json.RawMessage) error {
 				text += "; " + more
 			}
 		}
+		if text = printable(text); p.columns > 0 && c.String("output") != "wide" {
+			text = shorten(text, p.columns)
+		}
 		style := map[bool]string{true: red}[e.Decision == "deny"]
-		p.line("%s", p.in(style, printable(text)))
+		p.line("%s", p.in(style, text))
 		return p.flush(c.App.Writer)
 	}
 }

@@ -18,7 +18,7 @@ import (
 // answer prints the answer to a command: doc as JSON, or the essential lines,
 // or what text writes on the page, as the global flags say.
 func answer(c *cli.Context, doc any, essential []string, text func(*page)) error {
-	if c.Bool("json") || c.String("output") == "json" {
+	if asJSON(c) {
 		return printJSON(c.App.Writer, doc)
 	}
 	p := newPage(c.App.Writer)
@@ -32,6 +32,8 @@ func answer(c *cli.Context, doc any, essential []string, text func(*page)) error
 	}
 	return p.flush(c.App.Writer)
 }
+
+func asJSON(c *cli.Context) bool { return c.Bool("json") || c.String("output") == "json" }
 
 func printJSON(w io.Writer, doc any) error {
 	e := json.NewEncoder(w)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -50,6 +51,9 @@ var flagTypes = map[string]func(string) error{
 	"quota":        read(quota),
 	"ttl":          read(clock.ParseDuration),
 	"algorithm":    server.CheckAlgorithm,
+	"action":       server.CheckAction,
+	"profile":      agents.CheckText,
+	"host":         host,
 
 	"passphrase-file": descriptor,
 }
@@ -69,6 +73,20 @@ func scope(s string) error {
 	}
 	_, err := agents.ParseScopes(s)
 	return err
+}
+
+// host accepts a DNS name or an IP address, as a TLS client asks for it.
+func host(s string) error {
+	if _, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return nil
+	}
+	outside := func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' }
+	for _, label := range strings.Split(strings.TrimSuffix(strings.ToLower(s), "."), ".") {
+		if label == "" || len(label) > 63 || len(s) > 254 || strings.ContainsFunc(label, outside) {
+			return fmt.Errorf("invalid host %.80q: want a DNS name or an IP address, without a port", s)
+		}
+	}
+	return nil
 }
 
 // rotatable accepts the keys that can be rotated.
