@@ -60,7 +60,7 @@ func (r *reloader) reload(ctx context.Context, p policy.Principal) (changed []st
 	return changed, nil
 }
 
-// prepare does all that can fail. What it returns is the one place that swaps settings of
+// prepare does all that can fail. Only the function that it returns swaps settings of
 // a running server. A request that has begun may go on with the old ones.
 func (r *reloader) prepare(next *config.File) (follow func(), err error) {
 	s := r.server

@@ -42,8 +42,8 @@ func readLaterState(tx storage.Tx) (l laterState, err error) {
 // takeKeys takes the keys of the replaced store into the backup, if that store can be read,
 // and makes the keys that are missing then.
 //
-// Whoever can write to the replaced store could add keys to it. So a key that the backup
-// does not know is taken only if its file is there.
+// An attacker who can write to the replaced store could add keys to it. So a key that the
+// backup does not know is taken only if its file is there.
 func (r *restore) takeKeys(ctx context.Context, db storage.DB) error {
 	source := keyfile.NewStore(r.Dir, keyfile.NoPassphrase)
 	if r.keys.follows {

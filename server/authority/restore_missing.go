@@ -114,8 +114,8 @@ func (r *restore) rootsAbove(tx storage.Tx, p keys.Purpose) ([]ca.Root, error) {
 	return roots, nil
 }
 
-// replaceKeys records that keys are gone, and the new ones in their place. What an active
-// key signed that is gone is dead: nothing can sign a list about it any more.
+// replaceKeys records that keys are gone, and the new ones in their place. It ends the
+// credentials of an active key that is gone: nothing can sign a list about them any more.
 func (r *restore) replaceKeys(tx storage.Tx) error {
 	r.out.KeysLost, r.out.KeysMade = nil, nil
 	for _, k := range r.keys.lost {

@@ -94,7 +94,7 @@ type Counts struct {
 }
 
 // A FieldChange is a field of an agent with its old and its new value. Keys are
-// given by their thumbprints. Of brevet.yaml it has only the key: values may be secret.
+// given by their thumbprints. A change of brevet.yaml has only the key: values may be secret.
 type FieldChange struct {
 	Field string `json:"field"`
 	From  string `json:"from,omitempty"`

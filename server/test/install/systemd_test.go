@@ -28,8 +28,8 @@ func TestUnitsAreHardened(t *testing.T) {
 	}
 }
 
-// TestUnitsAreCorrect: systemd finds nothing wrong with the units, but for what is
-// installed with them.
+// TestUnitsAreCorrect: systemd finds nothing wrong with the units. In the place of brevet,
+// which is not installed, they run /bin/true.
 func TestUnitsAreCorrect(t *testing.T) {
 	analyze, dir := peer.Find(t, "systemd-analyze"), t.TempDir()
 	for _, unit := range []string{"brevet.service", "brevet-client@.service"} {
