@@ -17,10 +17,16 @@ import (
 	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
-// outage lets time go by, and with it all hour tables of what has expired.
+// outage lets time go by, and forgets what has expired.
 func (a *world) outage(d time.Duration) {
 	a.t.Helper()
 	a.set(a.now().Add(d))
+	a.forget()
+}
+
+// forget drops all hour tables of what has expired.
+func (a *world) forget() {
+	a.t.Helper()
 	a.update(func(tx storage.Tx) error {
 		ended, err := storage.Ended(tx, a.now())
 		for _, name := range ended {

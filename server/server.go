@@ -159,7 +159,7 @@ func (s *Server) assemble(k keys.Source) error {
 	s.metrics = telemetry.NewMetrics(g.write)
 	s.policy = &policy.Point{DB: s.db, Rules: policy.Rules{Authority: s.file.Advertise}, External: s.External, Quotas: s.file.Limits}
 	s.authority, err = authority.Open(authority.Config{
-		DB: s.db, Segments: authority.Segments(s.Dir), Policy: s.policy, Keys: k, File: s.file, Clock: s.clock, Relying: s.relying.Register, Log: s.Log, Version: s.Version,
+		DB: s.db, Dir: s.Dir, Segments: authority.Segments(s.Dir), Policy: s.policy, Keys: k, File: s.file, Clock: s.clock, Relying: s.relying.Register, Log: s.Log, Version: s.Version,
 		Overruled: overruled, Sinks: func(ctx context.Context) ([]sinks.Status, error) { return s.sinks.Status(ctx) },
 	})
 	if err != nil {

@@ -51,6 +51,10 @@ is published first, and signs five and a half minutes later. With --now it signs
 once, also if it is announced already; until the caches end, relying parties refuse its
 tokens.
 
+The server rotates all keys but roots by itself, as "rotate" in brevet.yaml says:
+by default issuers after two thirds of their lifetime, token keys after 30 days and
+the key of the audit log after a year.
+
 Signatures of the old key stay valid: its public key stays published, and so does
 a retired issuer's CRL.
 

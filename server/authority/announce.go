@@ -53,6 +53,9 @@ func (r *rotation) announce(tx storage.Tx, _ *policy.Decision) (policy.Done, err
 	if err != nil {
 		return done, err
 	}
+	if err := errors.Join(r.plain(tx, &done), r.superseded(tx)); err != nil {
+		return done, err
+	}
 	if _, found, err := nextKey(tx, r.Purpose); err != nil {
 		return done, err
 	} else if found {

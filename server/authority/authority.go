@@ -30,6 +30,7 @@ import (
 // A Config is what an Authority is made of.
 type Config struct {
 	DB       storage.DB
+	Dir      string    // of the authority
 	Segments audit.Dir // of the audit log
 	Policy   *policy.Point
 	Keys     keys.Source
@@ -62,7 +63,9 @@ type Authority struct {
 	failed   atomic.Pointer[time.Time]    // when PromoteDue last failed, by the machine's clock
 	slow     atomic.Pointer[[]api.Reason] // of the last Health, for Ready
 	watch    healthWatch
-	uncut    atomic.Pointer[error] // why the audit log could not be cut
+
+	failedRotations failedRotations
+	uncut           atomic.Pointer[error] // why the audit log could not be cut
 }
 
 // Open unseals the keys of an authority, all at the same time: a start takes little

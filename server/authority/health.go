@@ -30,6 +30,7 @@ const (
 	keyMissing        = "key-missing"
 	keyUnsealed       = "key-unsealed"
 	keyTakeoverLate   = "key-takeover-late"
+	rotationFailed    = "key-rotation-failed"
 	profileWithout    = "profile-without-issuer"
 	backupOld         = "backup-old"
 	restorePending    = "restore-unconfirmed"
@@ -42,7 +43,7 @@ const (
 // ReasonIDs returns the identifiers of all reasons there can be.
 func ReasonIDs() []string {
 	return []string{storeUnreadable, storeUnwritable, diskFull, diskLow, reserveLow, clockBack, clockDoubt, crlLate, issuerEnds, rootEnds, rootCRLEnds, rootCRLLate, issuerUnlisted,
-		httpsEnds, keyCompromised, keyMissing, keyUnsealed, keyTakeoverLate, profileWithout, backupOld, restorePending, quotaNear, agentKeysRevealed, auditUncut, auditSinkLate}
+		httpsEnds, keyCompromised, keyMissing, keyUnsealed, keyTakeoverLate, rotationFailed, profileWithout, backupOld, restorePending, quotaNear, agentKeysRevealed, auditUncut, auditSinkLate}
 }
 
 // Health returns the reasons why the authority is not well, the worst first. This is the
@@ -88,6 +89,7 @@ func (a *Authority) quickReasons(ctx context.Context) []api.Reason {
 		found = append(found, a.backupReasons(tx, now)...)
 		found = append(found, restoreReasons(tx)...)
 		found = append(found, a.compromisedReasons(tx)...)
+		found = append(found, a.rotationReasons(tx)...)
 		return nil // storeReasons has the error
 	})
 	return found

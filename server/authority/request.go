@@ -40,12 +40,20 @@ func (a *Authority) Request(ctx context.Context, by policy.Principal, p keys.Pur
 		}
 		return a.request(ctx, p)
 	}
-	r := rotation{Authority: a, Rotation: Rotation{Purpose: p, Algorithm: alg}, now: a.Clock.Now(), waits: true}
-	q := policy.Query{Principal: by, Action: audit.KeyRequest, Subject: string(p), Time: r.now}
-	if err := a.Policy.Do(ctx, q, policy.Act{Prepare: r.prepare, Change: r.promote}); err != nil {
-		return Requested{}, errors.Join(err, r.undo(context.WithoutCancel(ctx)))
+	if err := a.makeWaiting(ctx, by, Rotation{Purpose: p, Algorithm: alg}); err != nil {
+		return Requested{}, err
 	}
 	return a.request(ctx, p)
+}
+
+// makeWaiting makes the keys that a root is to certify.
+func (a *Authority) makeWaiting(ctx context.Context, by policy.Principal, asked Rotation) error {
+	r := rotation{Authority: a, Rotation: asked, now: a.Clock.Now(), waits: true}
+	q := policy.Query{Principal: by, Action: audit.KeyRequest, Subject: string(asked.Purpose), Time: r.now}
+	if err := a.Policy.Do(ctx, q, policy.Act{Prepare: r.prepare, Change: r.promote}); err != nil {
+		return errors.Join(err, r.undo(context.WithoutCancel(ctx)))
+	}
+	return nil
 }
 
 // Requested returns what the root above a purpose is to sign, for keys that wait already.

@@ -13,6 +13,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/format"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -32,6 +33,11 @@ type Rotation struct {
 	Compromised bool
 	Counts      audit.Counts
 	Agents      []string
+
+	// replaces is the key whose time came by its schedule, and since is when. Nobody else
+	// may have replaced it meanwhile.
+	replaces string
+	since    time.Time
 }
 
 // Rotate makes a new key and makes it active. If others cache the public keys of the
@@ -127,7 +133,23 @@ func (r *rotation) done() policy.Done {
 	if r.plan.perAlgorithm {
 		done.Reasons = append(done.Reasons, "of algorithm "+string(r.plan.algorithm))
 	}
+	if r.replaces != "" {
+		done.Reasons = append(done.Reasons, "due since "+r.since.UTC().Format(time.RFC3339))
+	}
 	return done
+}
+
+// plain leaves out the details of an event of the server itself unless the store needs a
+// version that reads them anyway: see [audit.ServerStart].
+func (r *rotation) plain(tx storage.Tx, done *policy.Done) error {
+	if r.replaces == "" {
+		return nil
+	}
+	reads, err := format.Reached(tx, format.Details)
+	if err == nil && !reads {
+		done.Details = nil
+	}
+	return err
 }
 
 // undo destroys the keys of a rotation that failed: nothing was signed with them. It
@@ -157,7 +179,7 @@ func (r *rotation) undo(ctx context.Context) error {
 // promote makes the keys active.
 func (r *rotation) promote(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 	done := r.done()
-	if err := r.cancel(tx); err != nil {
+	if err := errors.Join(r.plain(tx, &done), r.superseded(tx), r.cancel(tx)); err != nil {
 		return done, err
 	}
 	for _, next := range r.successors {
@@ -304,7 +326,7 @@ func (next *successor) promote(tx storage.Tx, waits bool, now time.Time) error {
 		}
 	}
 	if waits {
-		return nil
+		return next.onlyOne(tx)
 	}
 	if err := certifiedByAll(tx, next); err != nil {
 		return err
@@ -313,5 +335,16 @@ func (next *successor) promote(tx storage.Tx, waits bool, now time.Time) error {
 		return err
 	}
 	_, err := Purposes().PromoteEarly(tx, next.key.ID, now)
+	return err
+}
+
+// onlyOne fails if another key of the purpose came to wait meanwhile.
+func (next *successor) onlyOne(tx storage.Tx) error {
+	all, err := nextKeys(tx, next.purpose)
+	for _, k := range all {
+		if k.ID != next.key.ID && (next.purpose != keys.ProfileIssuer || k.Algorithm == next.algorithm) {
+			return fmt.Errorf("%w: another %s key waits for its certificate meanwhile", agents.ErrTransition, next.purpose)
+		}
+	}
 	return err
 }

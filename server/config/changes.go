@@ -44,6 +44,7 @@ func (f *File) Changes(next *File) (live, restart []string) {
 	note(&restart, "log.format", f.Log.JSON, next.Log.JSON)
 	note(&restart, "operators", f.Operators, next.Operators)
 	note(&restart, "renew_grace", f.RenewGrace, next.RenewGrace)
+	note(&restart, "rotate", f.Rotate, next.Rotate)
 	note(&restart, "tokens", f.Tokens, next.Tokens)
 	note(&restart, "trust_domain", f.TrustDomain, next.TrustDomain)
 	return live, restart

@@ -22,6 +22,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/server/sinks"
+	"github.com/brevet-ca/brevet/storage/keys"
 	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
 
@@ -59,7 +60,9 @@ type File struct {
 	// RenewGrace is for how long after its end a certificate may renew, if its agent has no
 	// window of its own.
 	RenewGrace time.Duration
-	CRL        struct {
+	// Rotate says for each purpose when the server rotates its keys by itself.
+	Rotate map[keys.Purpose]Schedule
+	CRL    struct {
 		Bundle time.Duration // lifetime of the lists in the bundle, see crl.Publisher; 0 means its default
 	}
 	Audit struct {
@@ -99,7 +102,7 @@ func Read(dir string) (*File, error) {
 // parse reads the text of a brevet.yaml. An unknown key or a bad value is an error
 // that begins with line and column.
 func parse(text []byte) (*File, error) {
-	f := &File{Listen: defaultListen, ListenHTTP: defaultListenHTTP, Limits: agents.DefaultQuotas, RenewGrace: agents.DefaultRenewGrace, Profiles: map[string]ca.ProfileConfig{}}
+	f := &File{Listen: defaultListen, ListenHTTP: defaultListenHTTP, Limits: agents.DefaultQuotas, RenewGrace: agents.DefaultRenewGrace, Rotate: defaultSchedules(), Profiles: map[string]ca.ProfileConfig{}}
 	f.Health.BackupAge = defaultBackupAge
 	f.Audit.Segment = defaultSegment
 	if len(text) > maxConfig {
@@ -127,6 +130,7 @@ func parse(text []byte) (*File, error) {
 		"limits":         f.readLimits,
 		"health":         f.readHealth,
 		"renew_grace":    parsed(&f.RenewGrace, parseRenewGrace),
+		"rotate":         f.readRotate,
 	})
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/server/sinks"
+	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 const leastFile = "trust_domain: example.internal\nadvertise: https://ca.example\n"
@@ -40,6 +41,7 @@ log: {level: warn, format: json}
 acme: {resolver: "[::1]:53", allow: [127.0.0.0/8, "::1/128"], http_port: 8081, tls_port: 8444}
 crl: {bundle_lifetime: 36h}
 renew_grace: 48h
+rotate: {issuer: 3/4, profile-issuer: 20d, https-issuer: off, tokens: 7d, audit: off}
 limits: {tokens: 7, events: 1000000}
 tokens: {post_quantum: ["https://api.example", "urn:example:bank"]}
 health: {backup_age: 36h}
@@ -66,6 +68,10 @@ func TestParse(t *testing.T) {
 	}
 	want.CRL.Bundle, want.Audit.Segment = 36*time.Hour, 64_000
 	want.RenewGrace = 48 * time.Hour
+	want.Rotate = map[keys.Purpose]Schedule{
+		keys.Issuer: {Part: Fraction{3, 4}}, keys.ProfileIssuer: {Part: twoThirds, Age: 20 * 24 * time.Hour}, keys.HTTPSIssuer: {},
+		keys.Tokens: {Age: 7 * 24 * time.Hour}, keys.TokensPQ: {Age: 30 * 24 * time.Hour}, keys.Audit: {},
+	}
 	want.Limits = agents.Quotas{agents.QuotaCertificates: 5000, agents.QuotaTokens: 7, agents.QuotaOrders: 1000, agents.QuotaEvents: 1000000, agents.QuotaAssertions: 20000, agents.QuotaCompromised: 100}
 	want.Health.BackupAge = 36 * time.Hour
 	want.Tokens.PostQuantum = []string{"https://api.example", "urn:example:bank"}
@@ -245,6 +251,11 @@ func FuzzParse(f *testing.F) {
 			}
 			all["operators"] = users
 		}
+		rotate := map[string]string{}
+		for p, s := range got.Rotate {
+			rotate[string(p)] = s.String()
+		}
+		all["rotate"] = rotate
 		if got.ListenMetrics != "" {
 			all["listen_metrics"] = got.ListenMetrics
 		}
