@@ -128,7 +128,7 @@ func (s *Server) listen() (open []endpoint, err error) {
 	if err != nil {
 		return open, err
 	}
-	others := s.socketOperators()
+	others := socketOperators(s.Dir, s.file, s.Log)
 	l, err := admin.Listen(s.Dir, others, s.Log)
 	if err != nil {
 		return open, err

@@ -1,25 +1,41 @@
 package server
 
 import (
+	"log/slog"
+	"maps"
 	"os"
+	"slices"
 
+	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/config"
+	"github.com/brevet-ca/brevet/server/operator"
 )
+
+// namedOperators returns the persons whom brevet.yaml lists.
+func namedOperators(f *config.File) []operator.Operator {
+	byName := map[persons.Name]operator.Operator{}
+	for _, uid := range slices.Sorted(maps.Keys(f.Operators)) {
+		o := f.Operators[uid]
+		byName[o.Name] = operator.Operator{Name: o.Name, Role: o.Role, UIDs: append(byName[o.Name].UIDs, uid)}
+	}
+	return slices.Collect(maps.Values(byName))
+}
 
 // socketOperators returns the users who may use the admin socket, as brevet.yaml says. It warns
 // if they cannot reach it.
-func (s *Server) socketOperators() admin.Operators {
+func socketOperators(dir string, f *config.File, log *slog.Logger) admin.Operators {
 	all := admin.Operators{}
-	for uid, o := range s.file.Operators {
+	for uid, o := range f.Operators {
 		all[uid] = policy.Person(o.Name, o.Role)
 		if int(uid) == os.Geteuid() {
-			s.Log.Warn("brevet.yaml names the server's own user among the operators, who is an admin without a name", "uid", uid)
+			log.Warn("brevet.yaml names the server's own user among the operators, who is an admin without a name", "uid", uid)
 		}
 	}
-	info, err := os.Stat(s.Dir)
+	info, err := os.Stat(dir)
 	if len(all) > 0 && err == nil && info.Mode().Perm()&0o001 == 0 {
-		s.Log.Warn("the operators in brevet.yaml may not be able to reach the admin socket: run chmod o+x on the directory, whose files stay closed to them", "directory", s.Dir, "mode", info.Mode().Perm())
+		log.Warn("the operators in brevet.yaml may not be able to reach the admin socket: run chmod o+x on the directory, whose files stay closed to them", "directory", dir, "mode", info.Mode().Perm())
 	}
 	return all
 }

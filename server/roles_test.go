@@ -35,6 +35,7 @@ var verbRoles = map[string]persons.Role{
 	"POST /keys/{purpose}/rotate": persons.Admin, "POST /keys/{id}/withdraw": persons.Admin, "POST /keys/{purpose}/cancel": persons.Admin,
 	"POST /keys/{purpose}/request": persons.Admin, "POST /keys/install": persons.Admin, "POST /keys/{id}/destroy": persons.Admin,
 	"POST /keys/{purpose}/dry-run": persons.Admin, "POST /keys/dry-run": persons.Admin,
+	"GET /operators": persons.Viewer, "GET /operators/{name}": persons.Viewer, "POST /operators/{name}/suspend": persons.Admin, "POST /operators/{name}/resume": persons.Admin,
 	"POST /restore/confirm": persons.Admin, "POST /reload": persons.Admin, "GET /backup": persons.Admin,
 }
 
@@ -153,4 +154,8 @@ func TestNobodyActsAsMoreByAnAgent(t *testing.T) {
 	if tried != len(ways) {
 		t.Errorf("tried %d of %d ways", tried, len(ways))
 	}
+}
+
+func operatorNamed(name persons.Name) operator.Operator {
+	return operator.Operator{Name: name, Role: persons.Admin, UIDs: []uint32{1000}}
 }

@@ -183,7 +183,7 @@ func (s *Server) assemble(k keys.Source) error {
 	operators := &operator.Service{
 		DB: s.db, Policy: s.policy, Authority: a, TrustDomain: td, BaseURL: s.file.BaseURL(),
 		Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping, LastUse: s.lastUse,
-		Reload: s.reloader.reload,
+		Reload: s.reloader.reload, Operators: namedOperators(s.file),
 	}
 	g.census.count = operators.Count
 	s.admin = admin.NewHandler(operators)

@@ -72,7 +72,12 @@ func (c Claim) Check(tx storage.Tx, s *agents.Standing) error {
 // claimed checks the claim of q in tx. Each request of an agent or a bearer needs a
 // claim, and so does each credential. The other changes of operators and of the server
 // need none.
+//
+// An operator who is a person must not be suspended there.
 func (q *Query) claimed(tx storage.Tx, s *agents.Standing) error {
+	if err := q.Principal.Stands(tx); err != nil {
+		return err
+	}
 	c := q.Claim
 	switch {
 	case c.principal == Principal{} && q.Principal.trusted() && !q.Action.Grants():

@@ -45,6 +45,8 @@ var needs = map[audit.Action]persons.Role{
 	audit.AuthorityRestore: persons.Admin,
 	audit.AuthorityConfirm: persons.Admin,
 	audit.ClockAccept:      persons.Admin,
+	audit.OperatorSuspend:  persons.Admin,
+	audit.OperatorResume:   persons.Admin,
 	audit.ConfigReload:     persons.Admin,
 }
 

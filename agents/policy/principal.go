@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/brevet-ca/brevet/agents/persons"
+	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
@@ -27,6 +28,7 @@ type Principal struct {
 	Actor    string       // as the audit log names it
 	Role     audit.Role   // what it may do
 	Operates persons.Role // what an operator may do, see [MayOperate]
+	Person   persons.Name // of a KindOperator
 }
 
 var (
@@ -54,7 +56,16 @@ func Local(actor string) Principal {
 
 // Person is an operator who has a name, and may do what the role allows.
 func Person(n persons.Name, may persons.Role) Principal {
-	return Principal{Kind: KindOperator, Actor: operatorPrefix + string(n), Role: audit.Operator, Operates: may}
+	return Principal{Kind: KindOperator, Actor: operatorPrefix + string(n), Role: audit.Operator, Operates: may, Person: n}
+}
+
+// Stands returns nil unless p is a person who is suspended in tx. The transaction that
+// records what p does asks again, see [Point.Do].
+func (p Principal) Stands(tx storage.Tx) error {
+	if p.Kind != KindOperator {
+		return nil
+	}
+	return persons.Usable(tx, p.Person)
 }
 
 // Agent is the agent of a SPIFFE ID, which has proven to be it.

@@ -135,6 +135,8 @@ func (l *line) values(ctx context.Context, placeholder string) [][2]string {
 		words = erasable
 	case placeholder == "NAME" && !l.adds():
 		words = l.agents(ctx)
+	case placeholder == "OPERATOR":
+		words = l.operators(ctx)
 	}
 	var all [][2]string
 	for _, word := range words {
@@ -150,6 +152,17 @@ func (l *line) adds() bool {
 
 // agents returns the names of the agents, if a server is running.
 func (l *line) agents(ctx context.Context) []string {
+	return offered(l, ctx, func(c *api.Client, ctx context.Context) ([]api.Agent, error) { return c.Agents(ctx, api.Filter{}) }, func(a api.Agent) string { return a.Name })
+}
+
+// operators returns the names of the operators, likewise.
+func (l *line) operators(ctx context.Context) []string {
+	return offered(l, ctx, (*api.Client).Operators, func(o api.Operator) string { return o.Name })
+}
+
+// offered returns the names of what the server lists. Without a server there is nothing to
+// offer.
+func offered[T any](l *line, ctx context.Context, ask func(*api.Client, context.Context) ([]T, error), name func(T) string) (names []string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	dir, err := defaultDirectory(os.Getuid(), os.Getenv)
@@ -164,10 +177,9 @@ func (l *line) agents(ctx context.Context) []string {
 	if err != nil {
 		return nil
 	}
-	var names []string
-	found, _ := api.Dial(dir).Agents(ctx, api.Filter{}) // without a server there is nothing to offer
-	for _, a := range found {
-		names = append(names, a.Name)
+	found, _ := ask(api.Dial(dir), ctx)
+	for _, one := range found {
+		names = append(names, name(one))
 	}
 	return names
 }

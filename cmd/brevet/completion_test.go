@@ -12,7 +12,7 @@ import (
 )
 
 func TestCompletion(t *testing.T) {
-	fakeServer(t, answers{"GET /agents": []api.Agent{{Name: "build-bot"}, {Name: "builder"}, {Name: "shop"}}})
+	fakeServer(t, answers{"GET /operators": []api.Operator{{Name: "alice"}}, "GET /agents": []api.Agent{{Name: "build-bot"}, {Name: "builder"}, {Name: "shop"}}})
 	for typed, want := range map[string]string{
 		"ag":                             "agent",
 		"agent re":                       "resume reenroll",
@@ -20,6 +20,7 @@ func TestCompletion(t *testing.T) {
 		"agent show buil":                "build-bot builder",
 		"agent show shop ":               "",
 		"agent add buil":                 "",
+		"operator show ":                 "alice",
 		"revoke --agent s":               "shop",
 		"revoke --agent=s":               "",
 		"revoke --reason key":            "keyCompromise",

@@ -9,6 +9,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/secret"
 	"github.com/brevet-ca/brevet/server"
 )
@@ -22,6 +23,7 @@ func read[T any](parse func(string) (T, error)) func(string) error {
 // the manual.
 var argumentTypes = map[string]func(string) error{
 	"NAME":              read(agents.ParseName),
+	"OPERATOR":          read(persons.ParseName),
 	"SERIAL":            read(agents.ParseCredentialRef),
 	"JTI":               read(agents.ParseCredentialRef),
 	"[ISSUER]":          keyIdentifier,

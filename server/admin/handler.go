@@ -16,6 +16,7 @@ import (
 	"strconv"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/operator"
@@ -57,6 +58,17 @@ func NewHandler(s *operator.Service) *Handler {
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
 
+// Reading returns a handler for what all operators may read and no operation carries.
+func (h *Handler) Reading(serve http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h.service.MayRead(r.Context(), principal(r)); err != nil {
+			h.refuse(w, r, err)
+			return
+		}
+		serve(w, r)
+	})
+}
+
 // serve carries any operation.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, o operator.Operation) {
 	doc, err := o.Do(r.Context(), principal(r), func(into any) error { return decode(r, into) })
@@ -82,7 +94,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusServiceUnavailable
 	case errors.Is(err, agents.ErrUnknown), errors.Is(err, storage.ErrNotFound):
 		status = http.StatusNotFound
-	case errors.Is(err, policy.ErrNotOperator), errors.Is(err, policy.ErrOperatorRole):
+	case errors.Is(err, policy.ErrNotOperator), errors.Is(err, policy.ErrOperatorRole), errors.Is(err, persons.ErrSuspended):
 		status = http.StatusForbidden
 	case errors.Is(err, agents.ErrInvalid), errors.Is(err, keys.ErrInvalid):
 		status = http.StatusBadRequest

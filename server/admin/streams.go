@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -68,7 +69,7 @@ func (h *Handler) backup(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	err := h.service.Backup(r.Context(), principal(r), w)
 	switch {
-	case errors.Is(err, policy.ErrNotOperator), errors.Is(err, policy.ErrOperatorRole):
+	case errors.Is(err, policy.ErrNotOperator), errors.Is(err, policy.ErrOperatorRole), errors.Is(err, persons.ErrSuspended):
 		h.refuse(w, r, err)
 	case err != nil:
 		h.cutOff(r, "the backup failed", err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
@@ -18,11 +19,12 @@ import (
 )
 
 // A replay applies to a backup what was ended after it. It never gives anything back but a
-// resumed agent that it suspended itself.
+// resumed agent or operator that it suspended itself.
 type replay struct {
 	tx        storage.Tx
 	td        agents.TrustDomain
-	suspended map[agents.Name]bool // by the replay
+	suspended map[agents.Name]bool  // by the replay
+	stopped   map[persons.Name]bool // operators, likewise
 
 	applied   []string
 	forgotten []string // agents that the backup does not know
@@ -35,6 +37,8 @@ var replayed = map[audit.Action]func(*replay, audit.Event) (bool, error){
 	audit.AgentSuspend:          (*replay).suspend,
 	audit.AgentResume:           (*replay).resume,
 	audit.AgentDecommission:     (*replay).decommission,
+	audit.OperatorSuspend:       (*replay).suspendOperator,
+	audit.OperatorResume:        (*replay).resumeOperator,
 	audit.AgentSet:              (*replay).takeAway,
 	audit.AgentAdd:              (*replay).note,
 	audit.CertificateRevoke:     (*replay).revoke,
@@ -71,6 +75,23 @@ func (r *replay) suspend(e audit.Event) (bool, error) {
 		r.suspended[agents.Name(e.Subject)] = true
 	}
 	return err == nil, err
+}
+
+func (r *replay) suspendOperator(e audit.Event) (bool, error) {
+	n := persons.Name(e.Subject)
+	_, changed, err := persons.Suspend(r.tx, n, e.Time)
+	if changed {
+		r.stopped[n] = true
+	}
+	return changed, err
+}
+
+func (r *replay) resumeOperator(e audit.Event) (bool, error) {
+	if n := persons.Name(e.Subject); r.stopped[n] {
+		_, changed, err := persons.Resume(r.tx, n, e.Time)
+		return changed, err
+	}
+	return false, nil
 }
 
 // noteRoot remembers a root that was made after the backup.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -208,7 +209,7 @@ func (r *restore) readHistory(ctx context.Context) error {
 
 // change makes the changes to the backup. It may run twice.
 func (r *restore) change(ctx context.Context, tx storage.Tx) (err error) {
-	again := replay{tx: tx, td: r.file.TrustDomain, suspended: map[agents.Name]bool{}}
+	again := replay{tx: tx, td: r.file.TrustDomain, suspended: map[agents.Name]bool{}, stopped: map[persons.Name]bool{}}
 	if err := again.all(r.past.events); err != nil {
 		return err
 	}

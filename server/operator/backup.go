@@ -34,7 +34,7 @@ func (s *Service) Backup(ctx context.Context, p policy.Principal, w io.Writer) e
 			return policy.Done{Details: &audit.Details{Size: made.Size}}, authority.NoteBackup(tx, made)
 		},
 	})
-	if err != nil && written {
+	if err != nil && written && !policy.IsDenial(err) {
 		s.Log.Error("a backup was made and could not be recorded", "request", audit.RequestOf(ctx), "error", err)
 		return nil
 	}

@@ -17,7 +17,7 @@ func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFil
 	return func(yield func([]audit.Event, error) bool) {
 		ctx, cancel := s.untilStop(ctx)
 		defer cancel()
-		if err := policy.MayOperate(p, policy.Read); err != nil {
+		if err := s.MayRead(ctx, p); err != nil {
 			yield(nil, err)
 			return
 		}
@@ -27,20 +27,27 @@ func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFil
 		case err != nil:
 			yield(nil, err)
 		case f.Follow:
-			s.followEvents(ctx, &c, yield)
+			s.followEvents(ctx, p, &c, yield)
 		default:
 			s.listEvents(ctx, &c, yield)
 		}
 	}
 }
 
-// followEvents yields the events that are there, and those that come.
-func (s *Service) followEvents(ctx context.Context, c *chooser, yield func([]audit.Event, error) bool) {
+// followEvents yields the events that are there, and those that come, until p is suspended.
+func (s *Service) followEvents(ctx context.Context, p policy.Principal, c *chooser, yield func([]audit.Event, error) bool) {
 	if !yield(nil, nil) {
 		return
 	}
 	for some, err := range present(ctx, c.first, s.Authority.AuditLog().Follow) {
-		if !yield(c.chosen(some), err) || err != nil {
+		if err == nil {
+			err = s.stands(ctx, p)
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		if !yield(c.chosen(some), nil) {
 			return
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/authority"
@@ -32,8 +33,9 @@ type Service struct {
 	Policy      *policy.Point
 	Authority   *authority.Authority
 	TrustDomain agents.TrustDomain
-	BaseURL     string // where CRLs are published
-	Directory   string // URL of the ACME directory
+	BaseURL     string     // where CRLs are published
+	Directory   string     // URL of the ACME directory
+	Operators   []Operator // whom brevet.yaml lists
 	Clock       *clock.Clock
 	Log         *slog.Logger
 	LastUse     *agents.LastUse
@@ -69,20 +71,30 @@ func operation[Q, A any](s *Service, action audit.Action, o api.Operation[Q, A],
 	}}
 }
 
-// may returns nil if p may do an action. A refusal of an operator is recorded.
+// may returns nil if p may do an action. The refusal of an operator is recorded if the
+// action would be.
 func (s *Service) may(ctx context.Context, p policy.Principal, action audit.Action, subject string) error {
 	err := policy.MayOperate(p, action)
-	if err == nil || !errors.Is(err, policy.ErrOperatorRole) {
+	if err == nil {
+		err = s.stands(ctx, p)
+	}
+	known := errors.Is(err, policy.ErrOperatorRole) || errors.Is(err, persons.ErrSuspended)
+	if !known || !action.Allows(audit.Operator) {
 		return err
 	}
 	subject = fmt.Sprintf("%.100s", cmp.Or(subject, string(s.TrustDomain)))
 	return s.Policy.Refuse(ctx, policy.Query{Principal: p, Action: action, Subject: subject, Time: s.Clock.Now()}, err)
 }
 
+// MayRead returns nil if p may see what is on record.
+func (s *Service) MayRead(ctx context.Context, p policy.Principal) error {
+	return s.may(ctx, p, policy.Read, "")
+}
+
 // Operations returns the table of all operations except [Service.Events],
 // [Service.Segment] and [Service.Backup], whose answers are streams.
 func (s *Service) Operations() []Operation {
-	return slices.Concat(s.agentOperations(), s.credentialOperations(), s.keyOperations(), s.logOperations(), s.authorityOperations())
+	return slices.Concat(s.agentOperations(), s.credentialOperations(), s.keyOperations(), s.logOperations(), s.authorityOperations(), s.operatorOperations())
 }
 
 // An act is an operator's change, and what the audit log says about it.

@@ -34,6 +34,9 @@ const (
 	ACMEAuthorizationDeactivate Action = "acme.authorization.deactivate"
 	ACMERequest                 Action = "acme.request"
 
+	OperatorSuspend Action = "operator.suspend"
+	OperatorResume  Action = "operator.resume"
+
 	KeyDestroy       Action = "key.destroy"
 	KeyCompromise    Action = "key.compromise"
 	KeyAnnounce      Action = "key.announce"
@@ -115,6 +118,9 @@ var actions = []ActionSpec{
 	{ACMEChallenge, "An ACME challenge was validated, or could not be.", Agent, agentName, from("names")},
 	{ACMEAuthorizationDeactivate, "An ACME authorization was to be deactivated.", Agent, agentName, from("names")},
 	{ACMERequest, "A request by ACME was refused because of the account or its agent.", Agent | Bearer, agentName, from()},
+
+	{OperatorSuspend, "An operator with a name was to do nothing more until they are resumed.", Operator, "the operator's name", nil},
+	{OperatorResume, "A suspended operator was to be allowed to operate again.", Operator, "the operator's name", nil},
 
 	{KeyCompromise, "A key was to count as stolen, so that all that it signed is dead, and a new one was to take its place. Without a root at hand, the new issuer waits for its certificate.", Operator, "the key's purpose", []string{"from", "to", "counts", "agents", "part"}},
 	{KeyAnnounce, "A new key was to be published, which takes the place of the old one once nobody has an older copy of the public keys: by an operator, or by the server when the old key is due.", Operator | System, "the key's purpose", []string{"from", "to"}},

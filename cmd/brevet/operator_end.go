@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server/admin/api"
+)
+
+func operatorShowCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "show",
+		Usage:       "show one operator",
+		ArgsUsage:   "OPERATOR",
+		Description: "Shows the role and the state of an operator.\n\nExample:\n  $ brevet operator show alice",
+		Action: operatorAction((*api.Client).Operator, func(p *page, o api.Operator) {
+			var t table
+			t.pair("Name", o.Name)
+			t.pair("Role", o.Role)
+			t.styled(stateStyle(o.State), "State:", o.State)
+			t.pair("User ids", userIDs(o))
+			t.pair("Changed", at(o.Changed))
+			p.table(t)
+		}),
+	}
+}
+
+func operatorSuspendCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "suspend",
+		Usage:     "stop an operator at once",
+		ArgsUsage: "OPERATOR",
+		Description: `Has an operator do nothing more, at once and without a restart, until "brevet
+operator resume". A command of theirs that is under way changes nothing any more.
+The agents and credentials that they made go on.
+
+To end it for good, take their user ids out of brevet.yaml and restart the server.
+
+Example:
+  $ brevet operator suspend alice`,
+		Action: operatorAction((*api.Client).SuspendOperator, changedOperator),
+	}
+}
+
+func operatorResumeCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "resume",
+		Usage:       "let a suspended operator operate again",
+		ArgsUsage:   "OPERATOR",
+		Description: "Lets a suspended operator operate again, in the role that brevet.yaml gives them.\n\nExample:\n  $ brevet operator resume alice",
+		Action:      operatorAction((*api.Client).ResumeOperator, changedOperator),
+	}
+}
+
+// operatorAction returns the action of a command about one operator.
+func operatorAction(ask func(*api.Client, context.Context, string) (api.Operator, error), tell func(*page, api.Operator)) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		server, err := dial(c)
+		if err != nil {
+			return err
+		}
+		o, err := ask(server, c.Context, c.Args().First())
+		if err != nil {
+			return err
+		}
+		return answer(c, o, []string{o.Name}, func(p *page) { tell(p, o) })
+	}
+}
+
+func changedOperator(p *page, o api.Operator) {
+	if o.Note != "" {
+		p.line("%s.", o.Note)
+		return
+	}
+	p.line("%s is %s.", o.Name, o.State)
+}

@@ -1,0 +1,181 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/brevet-ca/brevet/agents/persons"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/audit"
+)
+
+// A hookedDB calls a function once, after its first snapshot: that is where an operator's
+// standing is looked at before the operation begins.
+type hookedDB struct {
+	storage.DB
+	once sync.Once
+	then func()
+}
+
+func (db *hookedDB) View(ctx context.Context, f func(storage.Tx) error) error {
+	err := db.DB.View(ctx, f)
+	db.once.Do(db.then)
+	return err
+}
+
+// changes makes, for each verb that changes something, a situation in which an admin may do
+// it, and fills in the request.
+var changes = map[string]func(*world) func(any) error{
+	"POST /agents": func(a *world) func(any) error {
+		return with(api.AddRequest{Name: "fresh", Change: api.Change{Owner: new("team")}})
+	},
+	"PATCH /agents/{name}": func(a *world) func(any) error {
+		return with(api.SetRequest{Name: "bot", Change: api.Change{Purpose: new("x")}})
+	},
+	"POST /agents/{name}/reenroll":     func(a *world) func(any) error { return with(api.Named{Name: "bot"}) },
+	"POST /agents/{name}/suspend":      func(a *world) func(any) error { return with(api.EndRequest{Name: "bot"}) },
+	"POST /agents/{name}/decommission": func(a *world) func(any) error { return with(api.EndRequest{Name: "bot"}) },
+	"POST /agents/{name}/resume": func(a *world) func(any) error {
+		a.operate("POST", "/agents/bot/suspend", nil)
+		return with(api.Named{Name: "bot"})
+	},
+	"POST /agents/{name}/certificates": func(a *world) func(any) error {
+		return with(api.IssueRequest{Agent: "bot", CSR: csrPEM(a.t, newKey(a.t), nil)})
+	},
+	"POST /certificates/{serial}/revoke": func(a *world) func(any) error {
+		return with(api.CertificateRevocation{Serial: serial(a.enrolled("holder"))})
+	},
+	"POST /revoke": func(a *world) func(any) error {
+		a.enrolled("holder")
+		return with(api.Selection{Agent: "holder"})
+	},
+	"POST /keys/{purpose}/rotate": func(a *world) func(any) error { return with(api.RotateRequest{Purpose: "tokens", Now: true}) },
+	"POST /keys/{purpose}/cancel": func(a *world) func(any) error {
+		a.operate("POST", "/keys/tokens/rotate", nil)
+		return with(api.CancelRequest{Purpose: "tokens"})
+	},
+	"POST /operators/{name}/suspend": func(a *world) func(any) error { return with(api.Named{Name: "bob"}) },
+	"POST /operators/{name}/resume":  func(a *world) func(any) error { return with(api.Named{Name: "bob"}) },
+	"GET /backup":                    func(a *world) func(any) error { return nil },
+	"GET /audit/export":              func(a *world) func(any) error { return nil },
+}
+
+// untried are verbs whose change is recorded in the same way and takes more to bring
+// about, with why they are not tried here.
+var untried = map[string]string{
+	"POST /tokens/{jti}/revoke":    "ends a token as POST /certificates/{serial}/revoke ends a certificate",
+	"POST /keys/{id}/withdraw":     "needs two roots",
+	"POST /keys/{id}/destroy":      "needs a key that is retired and whose credentials are dead",
+	"POST /keys/{purpose}/request": "needs a root elsewhere",
+	"POST /keys/install":           "needs a root elsewhere",
+	"POST /keys/{purpose}/dry-run": "changes nothing",
+	"POST /keys/dry-run":           "changes nothing",
+	"POST /reload":                 "needs a changed brevet.yaml",
+	"POST /restore/confirm":        "needs a restore",
+	"GET /audit/segments/{name}":   "changes nothing",
+}
+
+// with returns what fills in a request.
+func with[Q any](q Q) func(any) error {
+	return func(into any) error {
+		*into.(*Q) = q
+		return nil
+	}
+}
+
+// TestSuspendedBeforeTheCommit: an operator who is suspended after an operation has begun
+// and before it is recorded does not get it through.
+func TestSuspendedBeforeTheCommit(t *testing.T) {
+	for _, v := range verbs(newAuthority(t).operatorService()) {
+		if verbRoles[v.Route] == persons.Viewer || v.Route == api.PublishCRL.Route() || untried[v.Route] != "" {
+			continue
+		}
+		prepare := changes[v.Route]
+		if prepare == nil {
+			t.Errorf("%s: say in changes how an admin does it", v.Route)
+			continue
+		}
+		for _, suspend := range []bool{false, true} {
+			a := newAuthority(t)
+			a.enrolled("bot")
+			fill := prepare(a)
+			s := a.operatorService()
+			s.Operators = append(s.Operators, operatorNamed("bob"))
+			s.DB = &hookedDB{DB: a.db, then: func() {
+				if suspend {
+					a.write(func(tx storage.Tx) error {
+						_, _, err := persons.Suspend(tx, "alice", a.now())
+						return err
+					})
+				}
+			}}
+			before := len(a.log(0))
+			var err error
+			for _, tried := range verbs(s) {
+				if tried.Route == v.Route {
+					_, err = tried.Do(t.Context(), policy.Person("alice", persons.Admin), fill)
+				}
+			}
+			if suspend != errors.Is(err, persons.ErrSuspended) || !suspend && err != nil {
+				t.Errorf("%s, suspended: %t: got %v", v.Route, suspend, err)
+			}
+			told := a.log(0)[before:]
+			if len(told) != 1 || told[0].Actor != "operator:alice" || (told[0].Decision == audit.Allow) == suspend {
+				t.Errorf("%s, suspended: %t: recorded is %+v", v.Route, suspend, told)
+			}
+		}
+	}
+}
+
+// TestSuspendedOperatorsSeeNothing: they are refused everything, metrics and the events that
+// they follow among it.
+func TestSuspendedOperatorsSeeNothing(t *testing.T) {
+	a := newAuthority(t)
+	s := a.operatorService()
+	alice := policy.Person("alice", persons.Admin)
+	followed := make(chan error, 1)
+	began := make(chan struct{})
+	go func() {
+		var last error
+		for some, err := range s.Events(context.Background(), alice, api.EventFilter{Follow: true}) {
+			if last = err; len(some) == 0 && err == nil {
+				close(began)
+			}
+			for _, e := range some {
+				if e.Action == audit.OperatorSuspend {
+					last = errors.New("was shown its own suspension")
+				}
+			}
+		}
+		followed <- last
+	}()
+	<-began
+	s.Operators = append(s.Operators, operatorNamed("alice"))
+	for _, v := range s.Operations() {
+		if v.Route == api.SuspendOperator.Route() {
+			if _, err := v.Do(t.Context(), policy.UID(0), with(api.Named{Name: "alice"})); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := <-followed; !errors.Is(err, persons.ErrSuspended) {
+		t.Errorf("the follower got %v", err)
+	}
+	for _, v := range verbs(s) {
+		if _, err := v.Do(t.Context(), alice, nothing); !errors.Is(err, persons.ErrSuspended) {
+			t.Errorf("%s: got %v", v.Route, err)
+		}
+	}
+	if err := s.MayRead(t.Context(), alice); !errors.Is(err, persons.ErrSuspended) {
+		t.Errorf("metrics: got %v", err)
+	}
+	if got := a.ask(a.operators, "GET", "/metrics", "", "", nil); got.status != http.StatusOK || !strings.Contains(got.body, "brevet_") {
+		t.Errorf("metrics for root: %d", got.status)
+	}
+}
