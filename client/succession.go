@@ -130,34 +130,6 @@ func (s *succession) apply(t *trust, now time.Time) []*pkix.Certificate {
 	return kept
 }
 
-// checkRoot checks what a root certificate says of itself. A cross-certificate binds only
-// its name and its keys.
-func checkRoot(c *pkix.Certificate, now time.Time) error {
-	if !c.X509.IsCA {
-		return errors.New("it is not one of a CA")
-	}
-	if err := c.CheckAlone(now); err != nil {
-		return err
-	}
-	_, err := c.CheckSelfSigned()
-	return err
-}
-
-// named reports whether a root has ever signed a cross-certificate of a newer one.
-func (s *succession) named(newer, old *pkix.Certificate) bool {
-	return slices.ContainsFunc(s.cross, func(c *pkix.Certificate) bool {
-		if !isCross(c) || !sameKey(c, newer) {
-			return false
-		}
-		_, err := c.CheckSignatureFrom(old)
-		return err == nil
-	})
-}
-
-// isCross tells cross-certificates from those that the same root signs for issuers: whoever
-// has the key of an issuer must not pass for a root.
-func isCross(c *pkix.Certificate) bool { return c.X509.KeyUsage == x509.KeyUsageCRLSign }
-
 func (s *succession) vouched(t *trust, root *pkix.Certificate, now time.Time) bool {
 	return slices.ContainsFunc(t.roots, func(by *pkix.Certificate) bool { return s.check(t, root, by, now) == nil })
 }
@@ -169,8 +141,8 @@ var errNoCross = errors.New("there is no cross-certificate")
 func (s *succession) check(t *trust, root, by *pkix.Certificate, now time.Time) error {
 	err := errNoCross
 	for _, c := range s.cross {
-		if !isCross(c) || !sameKey(c, root) || len(by.X509.ExtKeyUsage) > 0 && len(root.X509.ExtKeyUsage) == 0 {
-			continue // a root for HTTPS alone cannot vouch for one for everything
+		if !isCross(c) || !sameKey(c, root) || !within(root.X509, by.X509) {
+			continue
 		}
 		_, err2 := c.Verify(&pkix.Options{
 			Roots: []*pkix.Certificate{by}, Time: now, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, RequireHybrid: t.hybrid, CRLs: s.lists, RequireCRLs: true,
@@ -181,13 +153,6 @@ func (s *succession) check(t *trust, root, by *pkix.Certificate, now time.Time) 
 		err = errors.Join(err, err2)
 	}
 	return err
-}
-
-// sameKey reports whether a cross-certificate is for the name and the keys of a root.
-func sameKey(c, root *pkix.Certificate) bool {
-	a, b := c.AlternativeKey(), root.AlternativeKey()
-	return bytes.Equal(c.X509.RawSubject, root.X509.RawSubject) && bytes.Equal(c.X509.RawSubjectPublicKeyInfo, root.X509.RawSubjectPublicKeyInfo) &&
-		(a == nil) == (b == nil) && (a == nil || a.Equal(b))
 }
 
 // fingerprints returns those of the trusted roots.

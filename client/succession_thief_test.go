@@ -2,6 +2,7 @@ package client
 
 import (
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"net/http"
 	"slices"
@@ -42,8 +43,8 @@ func TestFollowOnlyRoots(t *testing.T) {
 	}
 }
 
-// TestFollowTheCertificateOfARoot: a cross-certificate is for a name and keys. What else a root
-// certificate says counts only if the root has signed it, and a root is taken once.
+// TestFollowTheCertificateOfARoot: a cross-certificate is for a name and keys. The dates and uses in
+// a root certificate count only if the root has signed it, and a root is taken once.
 func TestFollowTheCertificateOfARoot(t *testing.T) {
 	for _, m := range []mode{classical, alternative, composite, pure} {
 		t.Run(string(m), func(t *testing.T) {
@@ -120,4 +121,27 @@ func TestFollowLooksAgain(t *testing.T) {
 			t.Errorf("%d requests, the last ones with nothing to find", n)
 		}
 	})
+}
+
+// TestFollowWidensNoUse: a root for HTTPS vouches for roots that are for HTTPS and nothing else.
+func TestFollowWidensNoUse(t *testing.T) {
+	for what, c := range map[string]struct {
+		use  func(*x509.Certificate)
+		want int
+	}{
+		"for HTTPS": {forHTTPS, 2},
+		"for agents, too": {func(c *x509.Certificate) {
+			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+		}, 1},
+		"for everything": {func(c *x509.Certificate) {
+			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageAny}
+		}, 1},
+		"for something foreign": {func(c *x509.Certificate) { c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{{1, 2, 3}} }, 1},
+	} {
+		https, other := pkixtest.NewCA(t, classical, "HTTPS root", nil, older, forHTTPS), pkixtest.NewCA(t, classical, "HTTPS root 2", nil, c.use)
+		s := said(t, []*signer{https, other}, []*x509.Certificate{cross(t, other, https, forHTTPS)}, https.CRL(t, 1))
+		if got := s.apply(trusting(t, https), time.Now()); len(got) != c.want {
+			t.Errorf("%s: %d roots, want %d", what, len(got), c.want)
+		}
+	}
 }

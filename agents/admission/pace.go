@@ -38,7 +38,7 @@ func NewPace(n int, now func() time.Time) *Pace { return &Pace{now: now, passed:
 
 // Wait returns 0 for an agent that may go on, or the whole seconds that it waits before it asks
 // again. No more than the pace go on within any second, and a tenth of them at most are the
-// same agent. What one asks beyond that takes no place in the line.
+// same agent. Further requests of that agent take no place in the line.
 func (p *Pace) Wait(n agents.Name) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
