@@ -47,18 +47,19 @@ const caBackdate = time.Hour
 
 // NewRoot makes the self-signed certificate of a root, which allows one CA below it
 // (RFC 5280, section 4.2.1.9). Its key may also sign OCSP answers about that CA.
-func NewRoot(name string, s Signer, lifetime time.Duration, now time.Time) (Authority, error) {
-	return newRoot(keys.Root, name, 1, s, lifetime, now)
+func NewRoot(name string, s Signer, lifetime time.Duration, now time.Time, names Constraints) (Authority, error) {
+	return newRoot(keys.Root, name, 1, s, lifetime, now, names.extension())
 }
 
 // NewHTTPSRoot makes the certificate of the root of the authority's own HTTPS, which
 // vouches only for the certificates of servers.
-func NewHTTPSRoot(name string, s Signer, lifetime time.Duration, now time.Time) (Authority, error) {
-	return newRoot(keys.HTTPSRoot, name, 1, s, lifetime, now)
+func NewHTTPSRoot(name string, s Signer, lifetime time.Duration, now time.Time, names Constraints) (Authority, error) {
+	return newRoot(keys.HTTPSRoot, name, 1, s, lifetime, now, names.extension())
 }
 
-// newRoot makes the certificate of the nth root of its purpose.
-func newRoot(p keys.Purpose, name string, n int, s Signer, lifetime time.Duration, now time.Time) (Authority, error) {
+// newRoot makes the certificate of the nth root of its purpose, with name constraints, which
+// may be none.
+func newRoot(p keys.Purpose, name string, n int, s Signer, lifetime time.Duration, now time.Time, constraints []byte) (Authority, error) {
 	var more []byte
 	if name += rootSuffix; p == keys.HTTPSRoot {
 		name, more = strings.TrimSuffix(name, rootSuffix)+httpsRootSuffix, extKeyUsage(oidServerAuth)
@@ -78,7 +79,7 @@ func newRoot(p keys.Purpose, name string, n int, s Signer, lifetime time.Duratio
 	return newAuthority(s, &tbsCertificate{
 		Issuer: subject, Subject: subject, PublicKey: s.PublicKey(),
 		NotBefore: now.Add(-caBackdate), NotAfter: now.Add(lifetime),
-		Extensions: join(keyUsage(0x86), basicConstraints(1), subjectKeyID(id), more, alternative),
+		Extensions: join(keyUsage(0x86), basicConstraints(1), subjectKeyID(id), constraints, more, alternative),
 	}, hex.EncodeToString(id), hex.EncodeToString(id))
 }
 

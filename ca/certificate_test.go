@@ -234,7 +234,7 @@ func TestCertificatesOfTheAuthority(t *testing.T) {
 func TestIssuerDoesNotOutliveItsRoot(t *testing.T) {
 	w := newWorld(t)
 	key, signer := w.Generate(keys.Root, keys.Ed25519)
-	root := must(ca.NewRoot("Long", signer, 40*365*24*time.Hour, w.now))(t)
+	root := must(ca.NewRoot("Long", signer, 40*365*24*time.Hour, w.now, ca.Constraints{}))(t)
 	if parsed := parse(t, root.Certificate); parsed.NotAfter.Year() != 2066 || !parsed.NotAfter.Equal(root.NotAfter) {
 		t.Errorf("the root ends at %s, want %s", parsed.NotAfter, root.NotAfter)
 	}

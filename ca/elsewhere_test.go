@@ -30,7 +30,7 @@ func newVault(t *testing.T, s *catest.Store, purpose keys.Purpose, a keys.Algori
 	if purpose == keys.HTTPSIssuer {
 		newRoot = ca.NewHTTPSRoot
 	}
-	root, err := newRoot("Example", signer, 10*365*24*time.Hour, s.Now())
+	root, err := newRoot("Example", signer, 10*365*24*time.Hour, s.Now(), ca.Constraints{})
 	check(t, err)
 	v := vault{}
 	v.root, err = ca.ParseRoot(root.Certificate)

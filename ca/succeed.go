@@ -47,7 +47,7 @@ func (ca *CA) Succeed(ctx context.Context, s Succession) ([]Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := newRoot(s.Key.Purpose, nameIn(like.Subject.CommonName), before+1, s.Signer, lifetime, now)
+	root, err := newRoot(s.Key.Purpose, nameIn(like.Subject.CommonName), before+1, s.Signer, lifetime, now, constraintsOf(like))
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func (ca *CA) trialIssuer(ctx context.Context, p keys.Purpose, a keys.Algorithm)
 	if err != nil {
 		return nil, err
 	}
-	root, err := newRoot(like.Purpose, name, 1, rootSigner, time.Hour, ca.clock.Now())
+	root, err := newRoot(like.Purpose, name, 1, rootSigner, time.Hour, ca.clock.Now(), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ type Plan struct {
 	Algorithm      keys.Algorithm // of root and issuer
 	Root           keys.Algorithm // if not the same
 	RootLifetime   time.Duration
+	Names          ca.Constraints // of the root
 	IssuerLifetime time.Duration
 	Profiles       map[string]ca.ProfileConfig
 	Quotas         agents.Quotas // zero means none
@@ -55,7 +56,7 @@ func New(t testing.TB, p Plan) *Authority {
 	a := &Authority{Store: NewStore(t, p.Now), issuers: map[string]*x509.Certificate{}}
 	rootKey, rootSigner := a.Generate(keys.Root, cmp.Or(p.Root, p.Algorithm))
 	issuerKey, _ := a.Generate(keys.Issuer, p.Algorithm)
-	root, err := ca.NewRoot("Example", rootSigner, cmp.Or(p.RootLifetime, 10*365*24*time.Hour), a.Now())
+	root, err := ca.NewRoot("Example", rootSigner, cmp.Or(p.RootLifetime, 10*365*24*time.Hour), a.Now(), p.Names)
 	a.check(err)
 	above, err := ca.RootIssuer(root, rootSigner, BaseURL)
 	a.check(err)

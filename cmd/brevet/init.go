@@ -51,17 +51,24 @@ stick, and the root signs CRLs for --crl-lists months. The root then signs new i
 and CRLs on another machine: brevet key request, ca sign, key install. So that the key is
 never on the server, run init on that other machine, and carry --dir to the server.
 
+With --permit-dns and --permit-ip, the root vouches for these names only, and for those of
+the trust domain and the server (critical name constraints). Such a root can be put into
+the store of a whole system (brevet client bootstrap --install): whoever steals its key cannot
+use it for other names. The constraints cannot be changed, and a new root inherits them.
+
 The name in --trust-domain is part of every identity (spiffe://DOMAIN/agent/NAME)
-and cannot be changed. --advertise is where agents and resource servers reach
+and cannot be changed. Every name NAME.DOMAIN belongs to the agent NAME, and no other agent
+can have it: choose a domain of its own below yours, not one that has hosts already.
+--advertise is where agents and resource servers reach
 the server; it is the issuer in tokens.
 
 Examples:
   $ (umask 077; openssl rand -base64 32 > /root/brevet-passphrase)
-  $ brevet init --trust-domain example.org --advertise https://brevet.example.org:8443 \
+  $ brevet init --trust-domain agents.example.org --advertise https://brevet.example.org:8443 \
       --listen :8443 --listen-http :8080 --passphrase-file /root/brevet-passphrase
   $ brevet --dir ./try init --trust-domain test --no-passphrase`,
 		Flags: []cli.Flag{
-			needed("trust-domain", "`DOMAIN` of the agents' identities, such as example.org"),
+			needed("trust-domain", "`DOMAIN` of the agents' identities, such as agents.example.org"),
 			text("name", "`TEXT` that names the CAs in their certificates (default made of the trust domain)"),
 			text("advertise", "`URL` where agents reach the server (default https at --listen)"),
 			text("advertise-http", "`URL` of CRLs and OCSP in certificates (default http at the host of --advertise)"),
@@ -70,6 +77,8 @@ Examples:
 			preset("algorithm", "ecdsa-p256", "`ALGORITHM` of the root and the issuer, see above"),
 			preset("root-lifetime", "3650d", "`DURATION` that the root is valid for"),
 			preset("issuer-lifetime", "90d", "`DURATION` that the issuing CA is valid for; see brevet key rotate"),
+			texts("permit-dns", "`DOMAIN` for which the root vouches, with all names below it"),
+			texts("permit-ip", "`ADDRESS` or prefix, such as 10.0.0.0/8, for which the root vouches"),
 			text("root-offline", "`DIR`, away from the server, for the root's key; see brevet ca sign"),
 			text("root-passphrase-file", "`FILE` (or fd:N) with the passphrase that seals the root's key; else that of the other keys"),
 			&cli.IntFlag{Name: "crl-lists", Value: 6, Usage: "have the root sign `N` CRLs ahead, one for each month, with --root-offline"},
@@ -94,6 +103,8 @@ func initAuthority(c *cli.Context) error {
 		Listen:         c.String("listen"),
 		ListenHTTP:     c.String("listen-http"),
 		Algorithm:      c.String("algorithm"),
+		PermitDNS:      c.StringSlice("permit-dns"),
+		PermitIP:       c.StringSlice("permit-ip"),
 		PassphraseFile: passphraseFile(c),
 		NoPassphrase:   c.Bool("no-passphrase"),
 		RootDir:        c.String("root-offline"),

@@ -19,6 +19,7 @@ type hierarchy struct {
 	store keys.Source
 	roots keys.Source // for the keys of the roots; nil means store
 	name  string
+	names ca.Constraints // of the roots
 	now   time.Time
 
 	baseURL string // of the plain HTTP listener
@@ -52,7 +53,7 @@ func (h *hierarchy) generate(p keys.Purpose, a keys.Algorithm) (keys.Key, ca.Sig
 
 // make makes a root and an issuing CA below it.
 func (h *hierarchy) make(rootPurpose, issuerPurpose keys.Purpose, a keys.Algorithm,
-	newRoot func(string, ca.Signer, time.Duration, time.Time) (ca.Authority, error)) (root, issuing ca.Authority, err error) {
+	newRoot func(string, ca.Signer, time.Duration, time.Time, ca.Constraints) (ca.Authority, error)) (root, issuing ca.Authority, err error) {
 	_, s, err := h.generate(rootPurpose, a)
 	if err != nil {
 		return root, issuing, err
@@ -61,7 +62,7 @@ func (h *hierarchy) make(rootPurpose, issuerPurpose keys.Purpose, a keys.Algorit
 	if err != nil {
 		return root, issuing, err
 	}
-	if root, err = newRoot(h.name, s, h.RootLifetime, h.now); err != nil {
+	if root, err = newRoot(h.name, s, h.RootLifetime, h.now, h.names); err != nil {
 		return root, issuing, err
 	}
 	above, err := ca.RootIssuer(root, s, h.baseURL)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -47,6 +48,10 @@ type InitConfig struct {
 	RootDir            string
 	RootPassphraseFile string
 	RootLists          int
+
+	// PermitDNS and PermitIP have the roots vouch for these names and addresses only, and for
+	// those of the trust domain and of the server: domains, and addresses or prefixes.
+	PermitDNS, PermitIP []string
 
 	Actor string // for the audit log; "" means the user id of this process
 }
@@ -137,7 +142,26 @@ func (c InitConfig) Check() error {
 	if err == nil {
 		err = errors.Join(c.checkName(), c.checkLifetimes())
 	}
+	if err == nil {
+		_, err = ca.ParseConstraints(c.PermitDNS, c.PermitIP)
+	}
 	return err
+}
+
+// constraints returns the names that the roots vouch for. If there are constraints at all,
+// the names that every agent has and those of the server are among the permitted.
+func (c InitConfig) constraints(f *config.File) (ca.Constraints, error) {
+	if len(c.PermitDNS) == 0 && len(c.PermitIP) == 0 {
+		return ca.Constraints{}, nil
+	}
+	own := f.Names()
+	dns, ips := append(own.DNS, string(f.TrustDomain)), own.IPs
+	for _, name := range c.PermitDNS {
+		if !slices.Contains(dns, name) {
+			dns = append(dns, name)
+		}
+	}
+	return ca.ParseConstraints(dns, append(ips, c.PermitIP...))
 }
 
 // CheckAlgorithm returns an error unless s names an algorithm of keys.
@@ -237,6 +261,10 @@ func clearDir(dir string, fresh bool) error {
 // roots go to a source of their own, unless that is nil.
 func (c InitConfig) fill(ctx context.Context, db storage.DB, store, roots keys.Source, f *config.File, alg keys.Algorithm, now time.Time) (*Made, error) {
 	h := hierarchy{InitConfig: c, store: store, roots: roots, name: cmp.Or(c.Name, defaultName(f.TrustDomain)), now: now, baseURL: f.BaseURL()}
+	var err error
+	if h.names, err = c.constraints(f); err != nil {
+		return nil, err
+	}
 	root, issuing, err := h.make(keys.Root, keys.Issuer, alg, ca.NewRoot)
 	if err != nil {
 		return nil, err

@@ -65,6 +65,13 @@ func (a *Authority) register(tx storage.Tx, now time.Time) error {
 	if err := agents.AddAuthority(tx, a.File.TrustDomain, a.File.Names(), now); err != nil {
 		return err
 	}
+	self, err := agents.Get(tx, agents.Authority)
+	if err == nil {
+		err = ca.CheckPermitted(tx, self.Identifiers)
+	}
+	if err != nil {
+		return fmt.Errorf("the server's names (advertise, listen): %w", err)
+	}
 	return components.Fill(tx, a.Clock.Earliest(), agents.KeyUses(tx), acme.KeyUses(tx))
 }
 

@@ -53,7 +53,7 @@ func newAuthority(t testing.TB, a keys.Algorithm) *authority {
 	_, private, signer := made(keys.Root)
 	out.private = private
 	var err error
-	out.root, err = ca.NewRoot("Example", signer, 10*365*24*time.Hour, now)
+	out.root, err = ca.NewRoot("Example", signer, 10*365*24*time.Hour, now, ca.Constraints{})
 	check(t, err)
 	signs, err := ca.RootIssuer(out.root, signer, published)
 	check(t, err)

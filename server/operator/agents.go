@@ -11,6 +11,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -41,7 +42,10 @@ func (s *Service) addAgent(ctx context.Context, p policy.Principal, in api.AddRe
 		prepare: func(ctx context.Context) (err error) { cleared, err = s.vet(ctx, change); return err },
 	}, func(tx storage.Tx, e agents.Enrollment, now time.Time, d *audit.Details) (agents.Agent, error) {
 		a, err := agents.Add(tx, s.TrustDomain, name, change, e, now, cleared)
-		if d.Change = changed(change, agents.Agent{}, a); err != nil {
+		if d.Change = changed(change, agents.Agent{}, a); err == nil {
+			err = ca.CheckPermitted(tx, a.Identifiers)
+		}
+		if err != nil {
 			return a, err
 		}
 		return a, policy.MayGrant(p, a.Scopes)
@@ -114,6 +118,9 @@ func (s *Service) setAgent(ctx context.Context, p policy.Principal, in api.SetRe
 		}
 		a, err := agents.Set(tx, s.TrustDomain, name, change, now, cleared)
 		d.Change = changed(change, before, a)
+		if err == nil && (change.DNS != nil || change.IPs != nil) {
+			err = ca.CheckPermitted(tx, a.Identifiers)
+		}
 		if err == nil {
 			err = policy.MayGrant(p, a.Scopes)
 		}
