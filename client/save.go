@@ -157,3 +157,11 @@ func (d directory) admit(a durable.Access) error {
 	}
 	return os.Chmod(string(d), info.Mode()|0o010)
 }
+
+// publish writes a file that everybody may read.
+func (d directory) publish(name string, text []byte) error {
+	if err := durable.MakeDir(string(d)); err != nil {
+		return err
+	}
+	return durable.Keep(d.path(name), d.path(name), text, durable.Public)
+}

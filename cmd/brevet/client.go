@@ -15,10 +15,12 @@ the agent trusts (roots.pem) and the URL of the authority (client.json).
 --dir is the agent's directory here, not the authority's.`,
 		Subcommands: []*cli.Command{
 			clientEnrollCommand(),
+			clientShowCommand(),
 			clientCertCommand(),
 			clientTokenCommand(),
 			clientCRLCommand(),
 			clientRunCommand(),
+			clientBootstrapCommand(),
 		},
 	}
 }

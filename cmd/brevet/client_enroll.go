@@ -53,7 +53,7 @@ Examples:
       --server https://brevet.example.org:8443 --fingerprint 3b1f… --token-file - --out /etc/build-bot`,
 		Flags: []cli.Flag{
 			needed("server", "`URL` that the authority advertises"),
-			&cli.StringSliceFlag{Name: "fingerprint", Required: true, Usage: "`ROOT_SHA256` of the authority's root in hexadecimal, as brevet init and brevet status print it; with a comma between, if there are two"},
+			fingerprintFlag(),
 			text("token-file", "`FILE` with the enrollment token, or - for standard input; else the token is in $"+tokenVariable),
 			text("key", "`FILE` with a private key that is registered for the agent (PKCS #8 in PEM), in place of a token"),
 			text("agent", "`NAME` of the agent that the key is registered for"),
@@ -75,12 +75,9 @@ func clientEnroll(c *cli.Context) error {
 		Server: c.String("server"), Dir: c.String("out"), Names: append(c.StringSlice("dns"), c.StringSlice("ip")...),
 		Profile: c.String("profile"), RequireHybrid: c.Bool("require-hybrid"),
 	}
-	for _, s := range strings.Split(strings.Join(c.StringSlice("fingerprint"), ","), ",") {
-		f, err := client.ParseFingerprint(s)
-		if err != nil {
-			return misuse(c, "--fingerprint: %v", err)
-		}
-		config.Fingerprints = append(config.Fingerprints, f)
+	var err error
+	if config.Fingerprints, err = fingerprints(c); err != nil {
+		return err
 	}
 	if err := client.CheckServer(config.Server); err != nil {
 		return misuse(c, "--server: %v", err)
@@ -100,6 +97,22 @@ func clientEnroll(c *cli.Context) error {
 		return err
 	}
 	return identity(c, id, config.Dir, "is enrolled")
+}
+
+func fingerprintFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "fingerprint", Required: true, Usage: "`ROOT_SHA256` of the authority's root in hexadecimal, as brevet init and brevet status print it; with a comma between, if there are two"}
+}
+
+// fingerprints returns those that the flag names.
+func fingerprints(c *cli.Context) (all []client.Fingerprint, err error) {
+	for _, s := range strings.Split(strings.Join(c.StringSlice("fingerprint"), ","), ",") {
+		f, err := client.ParseFingerprint(s)
+		if err != nil {
+			return nil, misuse(c, "--fingerprint: %v", err)
+		}
+		all = append(all, f)
+	}
+	return all, nil
 }
 
 func enrollmentToken(c *cli.Context) (string, error) {
