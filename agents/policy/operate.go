@@ -8,7 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// What operators do and the audit log does not record.
+// Actions of operators that the audit log does not record.
 const (
 	Read       audit.Action = "read"        // to see what is on record
 	PublishCRL audit.Action = "crl.publish" // to have the lists signed again, which changes nothing that they say

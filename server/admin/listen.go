@@ -38,7 +38,7 @@ func Listen(dir string, others Operators, log *slog.Logger) (net.Listener, error
 	if err != nil {
 		return nil, fmt.Errorf("opening the admin socket: %w", err)
 	}
-	return &listener{UnixListener: l, path: path, others: others, log: log}, nil
+	return &listener{UnixListener: l, path: path, others: others, log: log, open: map[int]int{}}, nil
 }
 
 // bind makes the socket. It first removes the leftovers of a crash.
@@ -76,6 +76,9 @@ type listener struct {
 	log    *slog.Logger
 	warned time.Time
 	once   sync.Once
+
+	mu   sync.Mutex
+	open map[int]int // connections of each of the others
 }
 
 // Accept waits for a connection of an operator.
@@ -86,7 +89,13 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		uid, err := peerUID(c)
-		if err == nil && l.others.principal(uid) != policy.Anonymous {
+		if err == nil && l.others.principal(uid) == policy.Anonymous {
+			err = errStranger
+		}
+		if err == nil {
+			c, err = l.hold(c, uid)
+		}
+		if err == nil {
 			return c, nil
 		}
 		c.Close()
@@ -99,7 +108,7 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) warn(uid int, err error) {
 	if now := time.Now(); now.Sub(l.warned) > time.Minute {
 		l.warned = now
-		l.log.Warn("refused a connection to the admin socket, which is for root, the server's user and the operators in brevet.yaml", "uid", uid, "error", err)
+		l.log.Warn("refused a connection to the admin socket", "uid", uid, "error", err)
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -15,6 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/persons"
+	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
@@ -26,23 +31,26 @@ const (
 	strangerUID = 54323
 )
 
+// dialAs opens a connection as another user.
+func dialAs(uid int, path string) (c net.Conn, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		if _, _, errno := syscall.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
+			err = errno
+			return
+		}
+		c, err = net.Dial("unix", path)
+	}()
+	<-done
+	return c, err
+}
+
 // askAs sends a request over the socket as another user.
 func (w *world) askAs(uid int, method, path, body string) (status int, text string) {
 	w.t.Helper()
-	dial := func(context.Context, string, string) (c net.Conn, err error) {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			runtime.LockOSThread() // for good: the thread ends with the goroutine
-			if _, _, errno := syscall.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
-				err = errno
-				return
-			}
-			c, err = net.Dial("unix", w.File(api.SocketName))
-		}()
-		<-done
-		return c, err
-	}
+	dial := func(context.Context, string, string) (net.Conn, error) { return dialAs(uid, w.File(api.SocketName)) }
 	r, err := http.NewRequestWithContext(w.t.Context(), method, "http://brevet"+path, strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
@@ -59,6 +67,61 @@ func (w *world) askAs(uid int, method, path, body string) (status int, text stri
 		w.t.Fatal(err)
 	}
 	return resp.StatusCode, string(all)
+}
+
+// TestListedUsersShareTheSocket: one who opens many connections leaves room for everybody
+// else, and gets room back by closing some.
+func TestListedUsersShareTheSocket(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be another user")
+	}
+	dir := shortDir(t)
+	l, err := admin.Listen(dir, admin.Operators{viewerUID: policy.Person("eve", persons.Viewer)}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	accepted := make(chan net.Conn, 100)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- c
+		}
+	}()
+	open := func(uid int) net.Conn {
+		t.Helper()
+		c, err := dialAs(uid, filepath.Join(dir, api.SocketName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	var first net.Conn
+	for range 32 {
+		open(viewerUID)
+		first = <-accepted
+	}
+	for range 3 {
+		if _, err := open(viewerUID).Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("one connection too many: got %v", err)
+		}
+		open(0)
+		(<-accepted).Close() // makes room for root's next one, and for no other
+	}
+	first.Close()
+	first.Close() // counts once
+	open(viewerUID)
+	<-accepted
+	if _, err := open(viewerUID).Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("after one was closed and another opened, one too many: got %v", err)
+	}
 }
 
 // TestListedUsersOperateUnderTheirNames: those that brevet.yaml lists get in, may do what
