@@ -92,25 +92,38 @@ func (c *Config) checkTarget() error {
 		return c.checkPlain("a file")
 	}
 	u, err := url.Parse(c.Target)
-	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
-		return fmt.Errorf("%s %q: want %s", c.Kind, c.Target, wanted[c.Kind])
+	if err != nil {
+		return fmt.Errorf("the address of the %s is not a URL: want %s", c.Kind, wanted[c.Kind])
+	}
+	wrong := fmt.Errorf("%s %q: want %s", c.Kind, brief(u), wanted[c.Kind])
+	if u.Host == "" || u.User != nil || u.Fragment != "" {
+		return wrong
 	}
 	if c.Kind == Webhook {
 		switch {
 		case u.Scheme != "https":
-			return fmt.Errorf("webhook %q: want %s", c.Target, wanted[c.Kind])
+			return wrong
 		case (c.Secret == "") == (c.Credential == ""):
 			return errors.New("a webhook needs one of secret_file and secret_credential")
 		}
 		return nil
 	}
 	if _, port, err := net.SplitHostPort(u.Host); err != nil || port == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Scheme != "tcp" && u.Scheme != "tls" {
-		return fmt.Errorf("syslog %q: want %s", c.Target, wanted[c.Kind])
+		return wrong
 	}
 	if u.Scheme == "tcp" {
 		return c.checkPlain("tcp")
 	}
 	return nil
+}
+
+// brief returns the beginning of an address. The rest may be secret, and errors are logged.
+func brief(u *url.URL) string {
+	text := (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
+	if u.User != nil || u.RequestURI() != "/" || u.Fragment != "" {
+		text += "…"
+	}
+	return text
 }
 
 var wanted = map[Kind]string{Syslog: "tls://HOST:PORT or tcp://HOST:PORT", Webhook: "https://HOST/PATH"}
