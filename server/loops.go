@@ -35,6 +35,7 @@ func (s *Server) loops() []loop {
 		{"root-crl", crl.Interval, func(ctx context.Context) error { return a.CRL.PublishRoots(ctx, false) }, "a root could not sign its CRL; the last one stays, trying again in 5m", false},
 		{"keys", 10 * time.Second, a.PromoteDue, "a key could not take over; trying again in 10s", false},
 		{"rotate", time.Minute, a.RotateDue, "a key is due and could not be rotated; trying again later", false},
+		{"root-requests", time.Minute, a.KeepRequests, "what a root is to sign could not be written; trying again in a minute", false},
 		{"spent-keys", 20 * time.Minute, a.DestroySpent, "a retired key could not be destroyed; trying again later", false},
 		{"renew", time.Minute, a.Own.Renew, "renewing the server's certificate failed; trying again in a minute", false},
 		{"compromised", time.Minute, a.CA.RememberCompromised, "compromised keys could not be remembered; the records of their certificates stay, trying again in a minute", false},

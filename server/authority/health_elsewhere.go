@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -28,10 +29,19 @@ func (a *Authority) rotates(tx storage.Tx, p keys.Purpose, rotate string) string
 	}
 	for _, root := range above {
 		if here, err := a.Keys.Has(root.Key); err == nil && !here {
-			return elsewhere(string(p))
+			return a.nextElsewhere(tx, p, root.Key.Purpose)
 		}
 	}
 	return rotate
+}
+
+// nextElsewhere says how a key of a purpose gets its certificate by a root that is kept
+// elsewhere.
+func (a *Authority) nextElsewhere(tx storage.Tx, p, root keys.Purpose) string {
+	if _, waits, err := nextKey(tx, p); err == nil && waits {
+		return cmp.Or(a.carried(root), elsewhere(string(p)))
+	}
+	return elsewhere(string(p))
 }
 
 // rotatesNow is rotates outside of a transaction.
@@ -45,9 +55,9 @@ func (a *Authority) rotatesNow(p keys.Purpose, rotate string) (how string) {
 }
 
 // signs says by which commands a root signs its CRL.
-func signs(r crl.RootState) string {
+func (a *Authority) signs(r crl.RootState) string {
 	if r.Online {
 		return "run brevet crl publish"
 	}
-	return elsewhere(r.Purpose) + "; or put its key file back into the directory and run brevet crl publish"
+	return cmp.Or(a.carried(keys.Purpose(r.Purpose)), elsewhere(r.Purpose)) + "; or put its key file back into the directory and run brevet crl publish"
 }

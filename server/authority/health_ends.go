@@ -117,14 +117,14 @@ func (a *Authority) rootCRLReasons(now time.Time) (found []api.Reason) {
 		level := rootCRLNotice.level(until.Add(-day(365)), until, now)
 		switch {
 		case r.Number == 0:
-			found = append(found, warning(rootCRLEnds, signs(r), "the root %s has signed no CRL", r.Root))
+			found = append(found, warning(rootCRLEnds, a.signs(r), "the root %s has signed no CRL", r.Root))
 		case level != api.OK:
-			found = append(found, api.Reason{ID: rootCRLEnds, Level: level, Text: "the last CRL that the root " + r.Root + " has signed " + when(until, now), Mend: signs(r)})
+			found = append(found, api.Reason{ID: rootCRLEnds, Level: level, Text: "the last CRL that the root " + r.Root + " has signed " + when(until, now), Mend: a.signs(r)})
 		case r.Late && !r.Online && len(r.Unlisted) == 0:
-			found = append(found, warning(rootCRLLate, signs(r), "the CRL of the root %s does not know its issuers as they are now", r.Root))
+			found = append(found, warning(rootCRLLate, a.signs(r), "the CRL of the root %s does not know its issuers as they are now", r.Root))
 		}
 		for _, id := range r.Unlisted { // whoever checks the chain still accepts forgeries
-			found = append(found, critical(issuerUnlisted, signs(r), "the CRL of the root %s does not revoke the CA %s, as the authority does", r.Root, id))
+			found = append(found, critical(issuerUnlisted, a.signs(r), "the CRL of the root %s does not revoke the CA %s, as the authority does", r.Root, id))
 		}
 	}
 	return found

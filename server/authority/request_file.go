@@ -1,0 +1,138 @@
+package authority
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/ceremony"
+	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/durable"
+	"github.com/brevet-ca/brevet/storage/keys"
+)
+
+// requestFile is where the server writes what a root is to sign.
+func (a *Authority) requestFile(root keys.Purpose) string {
+	return filepath.Join(a.Dir, string(root)+"-request.json")
+}
+
+// KeepRequests writes what each root whose key is kept elsewhere is to sign, if there is
+// something, and removes the file once that is installed. The reasons of the health name
+// the file.
+func (a *Authority) KeepRequests(ctx context.Context) error {
+	return errors.Join(a.keepRequest(ctx, keys.Root), a.keepRequest(ctx, keys.HTTPSRoot))
+}
+
+func (a *Authority) keepRequest(ctx context.Context, p keys.Purpose) error {
+	wanted, current, err := a.wantsRequest(ctx, p)
+	switch {
+	case err != nil || wanted && current:
+		return err
+	case !wanted:
+		if err := os.Remove(a.requestFile(p)); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	r, err := a.Requested(ctx, p)
+	if err != nil {
+		return fmt.Errorf("writing what the %s is to sign: %w", p, err)
+	}
+	return durable.WriteFile(a.requestFile(p), r.Text)
+}
+
+// wantsRequest reports whether a root is to sign something elsewhere, and whether the file
+// that is there asks for just that.
+func (a *Authority) wantsRequest(ctx context.Context, p keys.Purpose) (wanted, current bool, err error) {
+	there := a.readRequest(p)
+	err = a.DB.View(ctx, func(tx storage.Tx) error {
+		wanted, current = false, false
+		roots, err := ca.PublishedRoots(tx)
+		roots = slices.DeleteFunc(roots, func(r ca.Root) bool { return r.Key.Purpose != p })
+		if err != nil || len(roots) != 1 { // there are no requests for two roots
+			return err
+		}
+		root, err := rootOf(tx, p)
+		if err != nil {
+			return err
+		}
+		if here, err := a.Keys.Has(root.Key); err != nil || here {
+			return err
+		}
+		waiting, err := waitingFor(tx, root)
+		if err != nil {
+			return err
+		}
+		if wanted = len(waiting) > 0 || a.listsWanted(root.ID); !wanted {
+			return nil
+		}
+		now := ceremony.Request{Root: root.ID}
+		if err := describe(tx, root, &now); err != nil {
+			return err
+		}
+		current = there != nil && sameWork(there, &now, waiting)
+		return nil
+	})
+	return wanted, current, err
+}
+
+// listsWanted reports whether the health has a reason that a new CRL of a root would mend.
+func (a *Authority) listsWanted(root string) bool {
+	now := a.Clock.Now()
+	return slices.ContainsFunc(a.CRL.Roots(), func(r crl.RootState) bool {
+		return r.Root == root && (r.Number == 0 || r.Late || len(r.Unlisted) > 0 || rootCRLNotice.level(r.Until().Add(-day(365)), r.Until(), now) != api.OK)
+	})
+}
+
+// readRequest returns the request that the server wrote, or nil.
+func (a *Authority) readRequest(p keys.Purpose) *ceremony.Request {
+	text, err := os.ReadFile(a.requestFile(p))
+	if err != nil {
+		return nil
+	}
+	r, err := ceremony.ParseRequest(text)
+	if err != nil {
+		return nil
+	}
+	return r
+}
+
+// sameWork reports whether a request says what the store says now, and asks for the
+// certificates of just these keys.
+func sameWork(there, now *ceremony.Request, waiting []waiting) bool {
+	if there.Root != now.Root || there.Number != now.Number || !there.Dated.Equal(now.Dated) || len(there.Wanted) != len(waiting) {
+		return false
+	}
+	for n, w := range waiting {
+		csr, err := x509.ParseCertificateRequest(there.Wanted[n].CSR)
+		if err != nil || !bytes.Equal(csr.RawSubjectPublicKeyInfo, w.Public) {
+			return false
+		}
+	}
+	return slices.EqualFunc(there.Issued, now.Issued, func(a, b ceremony.Issued) bool {
+		return bytes.Equal(a.Certificate, b.Certificate) && a.Revoked.Equal(b.Revoked) && a.Reason == b.Reason
+	})
+}
+
+// carried says how the request that the server wrote comes to a root and back, or "" if there
+// is none.
+func (a *Authority) carried(root keys.Purpose) string {
+	r := a.readRequest(root)
+	if r == nil {
+		return ""
+	}
+	print, err := r.Fingerprint()
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("carry %s (SHA-256 %s) to the machine with the root's key, sign it there with brevet ca sign, and run brevet key install on the response", a.requestFile(root), print)
+}
