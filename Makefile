@@ -19,7 +19,7 @@ SYSTEM   = ./server/test/...
 UNITS    = $$($(GO) list ./... | grep -v /server/test/)
 RACED    = ./agents/... ./ca/... ./server/sinks ./crl/... ./tokens/... ./client ./storage/bolt ./storage/audit ./server ./server/admin/... ./server/test/storm
 
-.PHONY: build dist test test-long lint fuzz bench size cross peers clean
+.PHONY: build test test-long lint fuzz bench size cross peers clean
 
 build: ## the release binary, bin/brevet
 	$(BUILD) -o bin/brevet ./cmd/brevet
@@ -66,20 +66,13 @@ cross: ## that every platform builds
 	@for p in linux/amd64 linux/arm64 linux/arm darwin/amd64 darwin/arm64; do \
 	  echo $$p; GOARM=7 GOOS=$${p%/*} GOARCH=$${p#*/} $(BUILD) -o /dev/null ./cmd/brevet || exit 1; done
 
-OUT = dist/out
-
-dist: build ## manual pages and completions, as packages have them, in dist/out
-	@rm -rf $(OUT)/man $(OUT)/completions && mkdir -p $(OUT)/man $(OUT)/completions
-	bin/brevet __man $(OUT)/man
-	bin/brevet completion bash >$(OUT)/completions/brevet
-	bin/brevet completion zsh >$(OUT)/completions/_brevet
-	bin/brevet completion fish >$(OUT)/completions/brevet.fish
+include dist/release.mk
 
 # jose needs a node from 24.7 on for ML-DSA: npm has it as a package, too.
 NPM      = jose@6.2.18 @noble/post-quantum@0.7.1 openid-client@6.9.0 oauth4webapi@3.8.8 @modelcontextprotocol/sdk@1.32.2
 NPM_NODE = node -e 'crypto.subtle.generateKey("ML-DSA-44", false, ["sign"]).catch(() => console.log("node-" + process.platform + "-" + process.arch + "@24.11.0"))' 2>/dev/null
 PEERS = openssl curl node:nodejs npm unshare:util-linux ocsptool:gnutls-bin certbot lego dehydrated uacme pebble pebble-challtestsrv:pebble \
-	nginx haproxy apache2 rsyslogd:rsyslog-gnutls lognormalizer:liblognorm-utils psql:postgresql javac:default-jdk-headless caddy chromium-headless-shell promtool:prometheus systemd-analyze:systemd man:man-db
+	nginx haproxy apache2 rsyslogd:rsyslog-gnutls lognormalizer:liblognorm-utils psql:postgresql javac:default-jdk-headless caddy chromium-headless-shell promtool:prometheus systemd-analyze:systemd man:man-db lintian debootstrap rpm
 # Debian starts the servers that it installs, unless this program refuses (invoke-rc.d(8)).
 POLICY = /usr/sbin/policy-rc.d
 
@@ -93,4 +86,4 @@ peers: ## installs the programs that interoperability tests talk to, where it ca
 	 echo "SKIPPED: tests that need jose, @noble, openid-client, oauth4webapi or the MCP SDK: npm cannot install them here"
 
 clean:
-	rm -rf bin $(OUT)
+	rm -rf bin dist/out

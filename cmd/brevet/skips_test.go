@@ -28,6 +28,7 @@ var skips = map[string]struct {
 	"cmd/brevet/bench_start_test.go":       {1, "long: BREVET_LONG"},
 	"server/hybrid_table_test.go":          {1, "long: BREVET_LONG"},
 	"server/test/fleet/fleet_test.go":      {1, "long: BREVET_LONG"},
+	"server/test/install/release_test.go":  {1, "long: BREVET_LONG"},
 	"server/test/storm/slow_test.go":       {1, "long: BREVET_LONG"},
 	"storage/audit/bench_test.go":          {1, "long: BREVET_LONG"},
 	"cmd/brevet/secrets_test.go":           {1, "only Linux has /proc"},
