@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 )
@@ -38,33 +40,35 @@ func (l *line) unknownCommand(word string) error {
 	if near == "" {
 		near = nearest(word, names)
 	}
+	guess := strconv.Quote(near)
 	if near == "" {
 		near = nearestBelow(word, l.last())
+		guess = near
 	}
 	text := fmt.Sprintf("unknown command %q", word)
 	if len(l.path) > 1 {
 		text += " for " + l.name()
 	}
 	if near != "" {
-		text += fmt.Sprintf("; did you mean %q?", near)
+		text += fmt.Sprintf("; did you mean %s?", guess)
 	}
 	return l.misuse("%s", text)
 }
 
-// nearestBelow finds the one command with that name a level further down: "brevet
-// suspend" means "brevet agent suspend".
+// nearestBelow finds the command with that name a level further down, or the two of them:
+// "brevet decommission" means "brevet agent decommission".
 func nearestBelow(word string, c *cli.Command) string {
-	found := ""
+	var found []string
 	for _, sub := range c.Subcommands {
 		if find(sub, word) == nil {
 			continue
 		}
-		if found != "" {
-			return "" // several
-		}
-		found = sub.Name + " " + word
+		found = append(found, strconv.Quote(sub.Name+" "+word))
 	}
-	return found
+	if len(found) > 2 {
+		return ""
+	}
+	return strings.Join(found, " or ")
 }
 
 func commandNames(c *cli.Command) []string {
