@@ -31,7 +31,7 @@ const (
 type hook struct {
 	command string         // "" for none
 	signal  syscall.Signal // 0 for none
-	pid     string         // who gets the signal: a number or a file
+	pid     string         // process that gets the signal: its number, or a file with it
 	log     *slog.Logger
 	out     io.Writer     // for what the command prints
 	changed chan struct{} // holds an element while there is something new
