@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -108,11 +109,33 @@ func (l *logFile) reopen() error {
 // maxLine is longer than any line of ours.
 const maxLine = 64 << 10
 
+// beginnings are how files of events begin, in either format.
+var beginnings = []string{`{"seq":`, "CEF:0|brevet|"}
+
+// checkOurs refuses a file that does not begin with an event: brevet.yaml may name a key, or the
+// store, by mistake. A crash may have left a part of the first event.
+func checkOurs(f *os.File) error {
+	head := make([]byte, 16)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	for _, b := range beginnings {
+		if k := min(n, len(b)); string(head[:k]) == b[:k] {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is there and is not a file of events: give the sink a file of its own", f.Name())
+}
+
 // mend removes the part of a line at the end that a crash left: its event has not arrived
 // and is written again.
 func mend(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	if err := checkOurs(f); err != nil {
 		return err
 	}
 	tail := make([]byte, min(info.Size(), maxLine))

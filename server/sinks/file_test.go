@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -66,10 +67,11 @@ func TestFileIsRotatedBySize(t *testing.T) {
 }
 
 // TestTornLineIsMended: what a crash left of a line goes, whole lines stay, and a file that
-// has no lines at all is refused.
+// is not one of events is refused and stays as it is.
 func TestTornLineIsMended(t *testing.T) {
+	const one, cef = `{"seq":0}` + "\n", "CEF:0|brevet|brevet|1\n"
 	for before, after := range map[string]string{
-		"": "", "a\n": "a\n", "a\nb": "a\n", "b": "", "a\n\nc\n{\"seq\":": "a\n\nc\n",
+		"": "", one: one, one + "b": one, `{"seq":1`: "", `{"s`: "", "CEF:0|bre": "", one + "\nc\n{\"seq\":": one + "\nc\n", cef + one + "{": cef + one,
 	} {
 		name := filepath.Join(t.TempDir(), "log")
 		if err := os.WriteFile(name, []byte(before), 0o600); err != nil {
@@ -82,14 +84,19 @@ func TestTornLineIsMended(t *testing.T) {
 			t.Errorf("%q became %q, %v", before, text, err)
 		}
 	}
-	name := filepath.Join(t.TempDir(), "image")
-	if err := os.WriteFile(name, make([]byte, 2*maxLine), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := (&logFile{Config: Config{Target: name}}).reopen(); err == nil {
-		t.Error("a file that has no lines was opened")
-	}
-	if info, err := os.Stat(name); err != nil || info.Size() != 2*maxLine {
-		t.Errorf("it was changed: %v, %v", info, err)
+	for what, before := range map[string]string{
+		"an image": string(make([]byte, 2*maxLine)), "a key": "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n",
+		"a secret without a line feed": "whsec_hush", "one line": one + strings.Repeat("x", 2*maxLine), "no event": "{}\n",
+	} {
+		name := filepath.Join(t.TempDir(), "other")
+		if err := os.WriteFile(name, []byte(before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := (&logFile{Config: Config{Target: name}}).reopen(); err == nil {
+			t.Errorf("%s was opened", what)
+		}
+		if text, err := os.ReadFile(name); err != nil || string(text) != before {
+			t.Errorf("%s was changed: %v", what, err)
+		}
 	}
 }
