@@ -5,10 +5,13 @@
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X main.release=$(VERSION)
-BUILD    = CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)'
+# Nothing runs the gRPC that smallstep's packages link: without inlining it is smaller.
+BUILD    = CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -gcflags='google.golang.org/...=-l'
 FUZZTIME ?= 1m
-# smallstep's ACME brings four storage engines along; brevet has its own.
-TAGS     = nobadger,nomysql,nopgx,nobbolt
+# smallstep's ACME brings four storage engines along; brevet has its own. The two tags
+# after them leave out what brevet does not use: manual pages by urfave/cli, which it makes
+# from its help, and traces of gRPC.
+TAGS     = nobadger,nomysql,nopgx,nobbolt,urfave_cli_no_docs,grpcnotrace
 export GOFLAGS += -tags=$(TAGS)
 
 # Tests have two forms. go test runs the short one; with BREVET_LONG=1 in the

@@ -41,7 +41,7 @@ func oldProgram(t *testing.T) string {
 	untar := exec.Command("tar", "-xf", "-", "-C", dir)
 	untar.Stdin = bytes.NewReader(source)
 	program := filepath.Join(dir, "brevet-old")
-	build := exec.Command("go", "build", "-trimpath", "-tags=nobadger,nomysql,nopgx,nobbolt", "-o", program, "./cmd/brevet")
+	build := exec.Command("go", "build", "-trimpath", "-tags=nobadger,nomysql,nopgx,nobbolt,urfave_cli_no_docs,grpcnotrace", "-o", program, "./cmd/brevet")
 	build.Dir = dir
 	for _, c := range []*exec.Cmd{untar, build} {
 		if out, err := c.CombinedOutput(); err != nil {
