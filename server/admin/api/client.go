@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -75,8 +76,16 @@ func (c *Client) explain(err error) error {
 		return fmt.Errorf("no server is running on %s: start it with brevet serve, or name its directory with --dir", c.path)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%s is for the user that brevet serve runs as and for the operators in brevet.yaml: run this command as one of them", c.path)
+	case closedAtOnce(err):
+		return fmt.Errorf("the server on %s closed the connection: it answers root, its own user and the operators in brevet.yaml, and nobody while it stops", c.path)
 	}
 	return fmt.Errorf("talking to the server on %s: %w", c.path, err)
+}
+
+// closedAtOnce reports whether the server closed the connection without an answer.
+func closedAtOnce(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		strings.HasSuffix(err.Error(), "server closed idle connection") // net/http exports no such error
 }
 
 // ask has the server do an operation.
