@@ -15,7 +15,9 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/server/config"
+	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/format"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -253,5 +255,46 @@ func TestLastIssuersOfARoot(t *testing.T) {
 	}
 	if at, _ := a.activated(keys.Issuer); at != 2 {
 		t.Errorf("%d issuers", at)
+	}
+}
+
+// TestScheduleKeepsTheWayBack: in a store of version 0.1 where nobody acted, the server's own
+// rotations write nothing that the old program could not read, and later ones have details.
+func TestScheduleKeepsTheWayBack(t *testing.T) {
+	a := newAuthority(t)
+	a.update(func(tx storage.Tx) error {
+		return errors.Join(tx.Delete("format", "needs"), tx.Delete("keys", format.Notice))
+	})
+	before := a.authority.Events()
+	rotate := func(day int) (seen []audit.Event) {
+		a.set(dawn.AddDate(0, 0, day))
+		if err := a.authority.RotateDue(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range a.log(before) {
+			if e.Action == audit.KeyRotate || e.Action == audit.KeyAnnounce {
+				seen = append(seen, e)
+			}
+		}
+		before = a.authority.Events()
+		return seen
+	}
+	seen := rotate(61)
+	if len(seen) != 2 {
+		t.Fatalf("recorded is %+v", seen)
+	}
+	for _, e := range seen {
+		if e.Details != nil {
+			t.Errorf("%s has details: %+v", e.Action, e.Details)
+		}
+	}
+	a.update(func(tx storage.Tx) error {
+		if raised, err := format.Reached(tx, format.Details); err != nil || raised {
+			t.Errorf("the store needs a newer program: %t %v", raised, err)
+		}
+		return format.Need(tx, format.Details)
+	})
+	if seen := rotate(122); len(seen) != 1 || seen[0].Details == nil || seen[0].Details.From == "" || seen[0].Details.To == "" {
+		t.Errorf("later: %+v", seen)
 	}
 }
