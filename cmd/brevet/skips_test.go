@@ -35,7 +35,7 @@ var skips = map[string]struct {
 	"server/test/storm/idle_test.go":       {1, "only Linux has /proc"},
 	"server/admin/listen_linux_test.go":    {1, "only root can be another user"},
 	"server/admin/operators_linux_test.go": {2, "only root can be another user"},
-	"storage/durable/owner_linux_test.go":  {1, "only root makes files in the directories of others"},
+	"storage/durable/owner_linux_test.go":  {2, "only root makes files in the directories of others"},
 	"storage/storagetest/durable.go":       {1, "an engine may be unable to delay a commit"},
 	"cmd/brevet/bench_acme_test.go":        {1, "Pebble, the reference, fails at times"},
 	"pqc/vectors_test.go":                  {1, "PQC_VECTORS names vectors of somebody else, who may lack some"},
