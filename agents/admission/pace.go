@@ -27,7 +27,7 @@ type pass struct {
 
 // share is the part of the pace that one agent has: one that asks as often as it can must not
 // keep the others out.
-const share = 10
+const share = 5
 
 // longestLine is the longest that anybody is told to wait: a client should notice soon when
 // the crowd is gone.
@@ -37,7 +37,7 @@ const longestLine = 5 * time.Minute
 func NewPace(n int, now func() time.Time) *Pace { return &Pace{now: now, passed: make([]pass, n)} }
 
 // Wait returns 0 for an agent that may go on, or the whole seconds that it waits before it asks
-// again. No more than the pace go on within any second, and a tenth of them at most are the
+// again. No more than the pace go on within any second, and a fifth of them at most are the
 // same agent. Further requests of that agent take no place in the line.
 func (p *Pace) Wait(n agents.Name) time.Duration {
 	p.mu.Lock()

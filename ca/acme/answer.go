@@ -70,7 +70,9 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Status >= 500 {
 		level = s.Log.Error
 	}
-	level("refused", "request", audit.RequestOf(r.Context()), "route", r.Pattern, "status", p.Status, "reason", err.Error())
+	if p.Status != http.StatusTooManyRequests { // the log of requests has those, within a bound
+		level("refused", "request", audit.RequestOf(r.Context()), "route", r.Pattern, "status", p.Status, "reason", err.Error())
+	}
 	if p.Location != "" {
 		w.Header().Set("Location", p.Location)
 	}

@@ -55,7 +55,9 @@ func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
 	if status >= 500 {
 		level = s.Log.Error
 	}
-	level("refused", "request", audit.RequestOf(r.Context()), "route", r.Pattern, "status", status, "reason", err.Error())
+	if status != http.StatusTooManyRequests { // the log of requests has those, within a bound
+		level("refused", "request", audit.RequestOf(r.Context()), "route", r.Pattern, "status", status, "reason", err.Error())
+	}
 	WriteProblem(w, "about:blank", status, detail)
 }
 

@@ -16,7 +16,9 @@ import (
 // Observe gives each request an id. Handlers find it in the context with the address
 // of the client (see [audit.RequestOf] and [audit.PeerOf]), the client in X-Request-Id.
 // Observe counts and logs the request, and survives a handler's panic.
+// Of the requests that a limit turns away (429) it logs some, with the number of those before.
 func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
+	turned := new(turnedAway)
 	return http.HandlerFunc(func(w http.ResponseWriter, asked *http.Request) {
 		begin := time.Now()
 		id := newRequestID()
@@ -45,6 +47,15 @@ func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 			}
 			if trace != "" {
 				attrs = append(attrs, slog.String("trace", trace))
+			}
+			if rec.status == http.StatusTooManyRequests {
+				more, ok := turned.line(begin.Add(took))
+				if !ok && p == nil {
+					return
+				}
+				if more > 0 {
+					attrs = append(attrs, slog.Int("more", more))
+				}
 			}
 			log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
 			if p == http.ErrAbortHandler {

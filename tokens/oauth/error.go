@@ -110,7 +110,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if p.status >= 500 {
 		level = s.Log.Error
 	}
-	level("refused", "request", audit.RequestOf(r.Context()), "path", r.URL.Path, "error", p.code, "reason", err.Error())
+	if p.status != http.StatusTooManyRequests { // the log of requests has those, within a bound
+		level("refused", "request", audit.RequestOf(r.Context()), "path", r.URL.Path, "error", p.code, "reason", err.Error())
+	}
 	if wait := policy.RetryAfter(err); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
 	}
