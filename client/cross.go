@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"slices"
 	"time"
@@ -34,18 +35,34 @@ func (s *succession) named(newer, old *pkix.Certificate) bool {
 	})
 }
 
+var oidNameConstraints = asn1.ObjectIdentifier{2, 5, 29, 30}
+
 // isCross tells cross-certificates from those that the same root signs for issuers: whoever
 // has the key of an issuer must not pass for a root.
 func isCross(c *pkix.Certificate) bool { return c.X509.KeyUsage == x509.KeyUsageCRLSign }
 
 // within reports whether a root is for nothing but what the one is for that vouches for it: a
-// root for HTTPS alone cannot vouch for one for agents.
+// root for HTTPS alone cannot vouch for one for agents, and a root with name constraints only
+// for one with the same. Constraints of an authority do not change.
 func within(root, by *x509.Certificate) bool {
+	if limits := nameConstraints(by); limits != nil && !bytes.Equal(limits, nameConstraints(root)) {
+		return false
+	}
 	if len(by.ExtKeyUsage)+len(by.UnknownExtKeyUsage) == 0 {
 		return true
 	}
 	return len(root.ExtKeyUsage) > 0 && len(root.UnknownExtKeyUsage) == 0 &&
 		!slices.ContainsFunc(root.ExtKeyUsage, func(u x509.ExtKeyUsage) bool { return !slices.Contains(by.ExtKeyUsage, u) })
+}
+
+// nameConstraints returns the value of the extension (RFC 5280, section 4.2.1.10), or nil.
+func nameConstraints(c *x509.Certificate) []byte {
+	for _, e := range c.Extensions {
+		if e.Id.Equal(oidNameConstraints) {
+			return e.Value
+		}
+	}
+	return nil
 }
 
 // sameKey reports whether a cross-certificate is for the name and the keys of a root.

@@ -137,6 +137,33 @@ func TestFollowBindsBothKeys(t *testing.T) {
 	}
 }
 
+// TestFollowKeepsNameConstraints: a root that vouches for some names cannot vouch for a root
+// that vouches for others.
+func TestFollowKeepsNameConstraints(t *testing.T) {
+	permit := func(name string) func(*x509.Certificate) {
+		return func(c *x509.Certificate) {
+			c.PermittedDNSDomainsCritical, c.PermittedDNSDomains = true, []string{name}
+		}
+	}
+	old, free := pkixtest.NewCA(t, classical, "root", nil, older, permit("example.org")), pkixtest.NewCA(t, classical, "free", nil, older)
+	for _, c := range []struct {
+		by     *signer
+		change func(*x509.Certificate)
+		want   int
+	}{
+		{old, permit("example.org"), 2},
+		{old, permit("example.com"), 1},
+		{old, func(*x509.Certificate) {}, 1},
+		{free, permit("example.org"), 2},
+	} {
+		next := pkixtest.NewCA(t, classical, "root 2", nil, c.change)
+		s := said(t, []*signer{c.by, next}, []*x509.Certificate{cross(t, next, c.by)}, c.by.CRL(t, 1))
+		if got := s.apply(trusting(t, c.by), time.Now()); len(got) != c.want {
+			t.Errorf("%v by %v: %d roots, want %d", next.Cert.PermittedDNSDomains, c.by.Cert.PermittedDNSDomains, len(got), c.want)
+		}
+	}
+}
+
 // TestFollowKeepsHTTPSReachable: the last root by which the authority can be reached stays.
 func TestFollowKeepsHTTPSReachable(t *testing.T) {
 	old, next := pkixtest.NewCA(t, classical, "root", nil, older), pkixtest.NewCA(t, composite, "root 2", nil)
