@@ -33,25 +33,25 @@ func (s *Set) replace(before, after []*follower) {
 	if s.running == nil {
 		return
 	}
-	stopping := map[string]*follower{}
 	for _, f := range before {
 		if !slices.Contains(after, f) {
 			f.stop()
-			stopping[f.Name] = f
 		}
 	}
 	for _, f := range after {
 		if !slices.Contains(before, f) {
-			s.start(f, stopping[f.Name])
+			s.start(f)
 		}
 	}
 }
 
-// start has a follower run once the one that it replaces, if any, has stored its position.
-// The caller holds the lock.
-func (s *Set) start(f, replaced *follower) {
+// start has a follower run once the last one of its name, if any, has stored its position: a
+// list without the name may have come between them. The caller holds the lock.
+func (s *Set) start(f *follower) {
 	ctx, cancel := context.WithCancel(s.running)
 	f.stop = cancel
+	replaced := s.latest[f.Name]
+	s.latest[f.Name] = f
 	s.wait.Go(func() {
 		defer close(f.stopped)
 		if replaced != nil {
@@ -66,7 +66,7 @@ func (s *Set) Run(ctx context.Context) {
 	s.mu.Lock()
 	s.running = ctx
 	for _, f := range *s.all.Load() {
-		s.start(f, nil)
+		s.start(f)
 	}
 	s.mu.Unlock()
 	<-ctx.Done()

@@ -31,9 +31,10 @@ type Set struct {
 	log    *slog.Logger
 	all    atomic.Pointer[[]*follower] // a list is never changed
 
-	mu      sync.Mutex      // protects these
-	running context.Context // of Run; nil before and after
-	wait    sync.WaitGroup  // for followers
+	mu      sync.Mutex           // protects these
+	running context.Context      // of Run; nil before and after
+	latest  map[string]*follower // the last one of each name that was started
+	wait    sync.WaitGroup       // for followers
 }
 
 // From says whose events the sinks send.
@@ -46,7 +47,7 @@ type From struct {
 // New returns the sinks that brevet.yaml lists. It reads the files and secrets that they
 // need, so that a mistake there shows at the start.
 func New(configs []Config, from From, events audit.Log, log *slog.Logger) (*Set, error) {
-	s := &Set{from: from, events: events, log: log}
+	s := &Set{from: from, events: events, log: log, latest: map[string]*follower{}}
 	s.all.Store(new([]*follower))
 	replace, err := s.Prepare(configs)
 	if err != nil {
