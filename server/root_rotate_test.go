@@ -166,6 +166,21 @@ func TestStolenRootVouchesForNobody(t *testing.T) {
 	}
 }
 
+// TestARootThatHasLedDoesNotLeadAgain: after a rotation with --now, the refusal to withdraw the
+// new root names the two roots and what is possible.
+func TestARootThatHasLedDoesNotLeadAgain(t *testing.T) {
+	a := newAuthority(t)
+	old := a.key(t, keys.Root, keys.StateActive)
+	a.operate("POST", "/keys/root/rotate", nil)
+	a.operate("POST", "/keys/root/rotate?now=true", nil)
+	now := a.key(t, keys.Root, keys.StateActive)
+	got := a.ask(a.operators, "POST", "/keys/"+now+"/withdraw", "", "", nil)
+	want := fmt.Sprintf("the root %s has taken the place of %s, which cannot lead again; brevet key withdraw %[2]s ends the old one", now, old)
+	if got.status != 409 || !strings.Contains(got.body, want) {
+		t.Errorf("%d %s, want 409 and %q", got.status, got.body, want)
+	}
+}
+
 // TestRestoreWithdrawsARootAgain: a backup from between the two steps of a rotation is restored.
 func TestRestoreWithdrawsARootAgain(t *testing.T) {
 	a := newAuthority(t)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -209,5 +210,20 @@ func TestStatus(t *testing.T) {
 	w.Clock.Advance(time.Hour)
 	if st, err := w.Admin.Status(t.Context()); err != nil || st.Healthy || st.Level != api.Critical || st.Reasons[0].ID != "crl-late" || !strings.HasPrefix(st.Problems[0], "the CRL is not current: run ") {
 		t.Errorf("with an old CRL: %+v, %v", st, err)
+	}
+}
+
+// A fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestExportSaysWhichSideFailed: the server's log says nothing of a disk that is full where the export goes.
+func TestExportSaysWhichSideFailed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	err := w.Admin.Export(t.Context(), api.ExportRequest{}, fullDisk{})
+	if !errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "server") {
+		t.Errorf("%v, want the error of the writer, and nothing of the server", err)
 	}
 }

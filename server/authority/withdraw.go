@@ -57,6 +57,9 @@ func withdraw(tx storage.Tx, id string, now time.Time) (leading string, err erro
 	}
 	switch other := roots[i].Key; k.State {
 	case keys.StateActive:
+		if other.State != keys.StateNext {
+			return "", fmt.Errorf("%w: the %s %s has taken the place of %s, which cannot lead again; brevet key withdraw %[4]s ends the old one", agents.ErrTransition, k.Purpose, id, other.ID)
+		}
 		err = lead(tx, other.ID, now)
 	case keys.StateNext:
 		err = retire(tx, k, now)

@@ -103,10 +103,24 @@ func (c *Client) Export(ctx context.Context, in ExportRequest, w io.Writer) erro
 		return err
 	}
 	defer body.Close()
-	if _, err := io.Copy(w, body); err != nil {
+	out := &writer{w: w}
+	if _, err := io.Copy(out, body); out.err != nil {
+		return fmt.Errorf("writing the log: %w", out.err)
+	} else if err != nil {
 		return fmt.Errorf("the log was cut off here, the server's own log says why: %w", err)
 	}
 	return nil
+}
+
+// A writer keeps the error of the side that writes, which is not the server's.
+type writer struct {
+	w   io.Writer
+	err error
+}
+
+func (w *writer) Write(p []byte) (n int, err error) {
+	n, w.err = w.w.Write(p)
+	return n, w.err
 }
 
 // VerifyLog checks the whole audit log, also against a checkpoint saved
