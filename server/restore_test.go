@@ -38,6 +38,7 @@ type history struct {
 	invited, used        api.Invited       // unused at the backup; used is used after it
 	late                 *servertest.Agent // whose certificate is from after the backup
 	assertion            url.Values        // used before the restore
+	ends                 time.Time         // of the agent "narrowed", as it was for a while
 }
 
 // newHistory makes agents, a backup, and then ends what they have in every way.
@@ -60,6 +61,7 @@ func newHistory(t *testing.T) *history {
 	backup(t, h.World, h.backup)
 
 	ctx, c := t.Context(), h.Admin
+	h.ends = h.Clock.Now().Add(48 * time.Hour).UTC().Truncate(time.Second)
 	h.late = &servertest.Agent{World: h.World, Name: "used"}
 	h.late.Use(h.enroll(h.used, h.late))
 	h.assertion = h.assert(h.registered, time.Now())
@@ -73,8 +75,9 @@ func newHistory(t *testing.T) *history {
 		only(c.SetAgent(ctx, "keyed", api.Change{Keys: []string{registration(t, h.registered)}})),
 		only(c.SetAgent(ctx, "narrowed", api.Change{
 			Scopes: []string{"t", "u"}, Audiences: []string{"https://other.example"}, DNS: []string{"b.example.com"}, IPs: []string{}, Purpose: new("after the backup"),
+			Expires: &h.ends, TTL: new(4 * time.Minute), RenewGrace: new(time.Duration(0)),
 		})),
-		only(c.SetAgent(ctx, "narrowed", api.Change{Scopes: []string{"s", "t", "u"}})),
+		only(c.SetAgent(ctx, "narrowed", api.Change{Scopes: []string{"s", "t", "u"}, Expires: new(time.Time{}), TTL: new(time.Duration(0)), RenewGrace: new(-time.Second)})),
 		only(c.AddAgent(ctx, "new", api.Change{Owner: new("team")})),
 	)
 	if err != nil {
@@ -170,6 +173,9 @@ func (h *history) wantApplied(r *server.Restored) {
 	a, err := h.Admin.Agent(h.t.Context(), "narrowed")
 	if got := fmt.Sprint(a.Scopes, a.Audiences, a.DNS, a.IPs); err != nil || got != "[t] [https://other.example] [b.example.com] []" {
 		h.t.Errorf("the agent from which something was taken away has %s, %v", got, err)
+	}
+	if !a.Expires.Equal(h.ends) || a.TTL != "4m" || a.RenewGrace != "0s" {
+		h.t.Errorf("the agent whose times were shortened ends at %s, and has the lifetime %q and the window %q", a.Expires, a.TTL, a.RenewGrace)
 	}
 	if a, err := h.Admin.Agent(h.t.Context(), "keyed"); err != nil || a.Keys != 1 {
 		h.t.Errorf("the agent whose key was removed: %+v, %v", a, err)

@@ -23,6 +23,7 @@ import (
 type replay struct {
 	tx        storage.Tx
 	td        agents.TrustDomain
+	grace     time.Duration         // the authority's window, see [agents.Agent.RenewGraceOf]
 	suspended map[agents.Name]bool  // by the replay
 	stopped   map[persons.Name]bool // operators, likewise
 

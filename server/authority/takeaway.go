@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
@@ -23,9 +25,9 @@ func (r *replay) takeAway(e audit.Event) (bool, error) {
 	return narrower || fewer, err
 }
 
-// narrow leaves an agent the scopes, audiences and names that it had after a change. Those
-// that it got later are not given back. The log shortens long lists: then it takes more
-// than was taken.
+// narrow leaves an agent the scopes, audiences, names and times that it had after a change.
+// Those that it got later are not given back. The log shortens long lists: then it takes
+// more than was taken.
 func (r *replay) narrow(e audit.Event) (bool, error) {
 	a, err := agents.Get(r.tx, agents.Name(e.Subject))
 	if err != nil {
@@ -47,6 +49,10 @@ func (r *replay) narrow(e audit.Event) (bool, error) {
 	into := [...]*[]string{&change.Scopes, &change.Audiences, &change.DNS, &change.IPs}
 	changed := false
 	for _, c := range e.Details.Change {
+		if r.shorten(&change, a, c) {
+			changed = true
+			continue
+		}
 		i := slices.Index([]string{"scopes", "audiences", "dns", "ips"}, c.Field)
 		if i < 0 {
 			continue
@@ -62,6 +68,32 @@ func (r *replay) narrow(e audit.Event) (bool, error) {
 	}
 	_, err = agents.Set(r.tx, r.td, a.Name, change, e.Time)
 	return err == nil, err
+}
+
+// shorten makes the end of an agent, its lifetimes or its window those that a field had
+// after a change, if they are earlier or shorter. An empty field is the usual value, which is
+// not given back.
+func (r *replay) shorten(change *agents.Change, a agents.Agent, c audit.FieldChange) bool {
+	if c.Field == "expires" {
+		end, err := time.Parse(time.RFC3339, c.To)
+		if err != nil || !a.Expires.IsZero() && !end.Before(a.Expires) {
+			return false
+		}
+		change.Expires = &end
+		return true
+	}
+	d, err := clock.ParseDuration(c.To)
+	switch {
+	case err != nil:
+		return false
+	case c.Field == "ttl" && (a.TTL == 0 || d < a.TTL): // no lifetime is longer for it
+		change.TTL = &d
+	case c.Field == "renew_grace" && d < a.RenewGraceOf(r.grace):
+		change.RenewGrace = &d
+	default:
+		return false
+	}
+	return true
 }
 
 // dropKeys removes the registered keys that a change removed.
