@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -28,7 +29,7 @@ func (s *Server) Lasting(tx storage.Tx, text string, now time.Time) (policy.Clai
 	case a.signer.Certificate != (agents.Credential{}):
 		return policy.Claim{}, a.agent, &proven{fmt.Errorf("the assertion is signed by the key of a certificate, and must be by one that is registered for the agent")}
 	case a.expires.After(now.Add(lastingLifetime + clockSkew)):
-		return policy.Claim{}, a.agent, &proven{fmt.Errorf("the assertion's exp lies more than %s ahead", lastingLifetime)}
+		return policy.Claim{}, a.agent, &proven{fmt.Errorf("the assertion's exp lies more than %s ahead", clock.FormatDuration(lastingLifetime))}
 	}
 	if err := a.unused(tx); err != nil {
 		return policy.Claim{}, a.agent, err
