@@ -6,7 +6,8 @@ import (
 )
 
 // turnedAwayLines is how many requests a second are logged of those that are turned away by a
-// limit (429). Whoever goes on asking fills no disk with log; the others are counted.
+// limit (429). A client that goes on asking must not fill the disk; other requests are only
+// counted.
 const turnedAwayLines = 10
 
 // A turnedAway says which of the requests that a limit turns away are logged.
