@@ -78,7 +78,10 @@ func (r *rootRotation) look(tx storage.Tx) error {
 	}
 	r.old = roots[0]
 	r.plan = plan{old: r.old.Key, algorithm: cmp.Or(r.Algorithm, r.old.Key.Algorithm)}
-	if len(roots) == 1 {
+	switch {
+	case len(roots) == 1 && r.Now && !r.Compromised: // relying parties would know no root in the chains
+		return fmt.Errorf("%w: no new %s is published; brevet key rotate %[2]s publishes one, and with --now it leads later, when relying parties know it", agents.ErrTransition, r.Purpose)
+	case len(roots) == 1:
 		return nil
 	}
 	other := roots[1].Key
