@@ -72,15 +72,29 @@ func TestNeighboursAreServed(t *testing.T) {
 		t.Fatal("a thousand requests of strangers were listened to")
 	}
 	strangers()
-	servertest.Want(t, "a stranger enrolling", w.PostJSON(w.Client(), "/v1/enroll", map[string]any{}), http.StatusTooManyRequests, `"status":429`)
+	// A slow machine may take so long between two requests that one is listened to.
+	turnedAway := func(ask func() servertest.Answer) (last servertest.Answer) {
+		for range 1000 {
+			if last = ask(); last.Status == http.StatusTooManyRequests {
+				break
+			}
+		}
+		return last
+	}
+	limited := turnedAway(func() servertest.Answer { return w.PostJSON(w.Client(), "/v1/enroll", map[string]any{}) })
+	servertest.Want(t, "a stranger enrolling", limited, http.StatusTooManyRequests, `"status":429`)
 	strangers()
-	limited := w.PostForm(w.Client(), "/oauth/token", url.Values{"grant_type": {"client_credentials"}})
+	limited = turnedAway(func() servertest.Answer {
+		return w.PostForm(w.Client(), "/oauth/token", url.Values{"grant_type": {"client_credentials"}})
+	})
 	servertest.Want(t, "a stranger asking for a token", limited, http.StatusTooManyRequests, `"error":"temporarily_unavailable"`)
 	if limited.Header.Get("Retry-After") == "" || limited.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("the OAuth error has the headers %v", limited.Header)
 	}
 	strangers()
-	limited = w.Post(w.Client(), "/acme/new-account", "application/jose+json", "{}")
+	limited = turnedAway(func() servertest.Answer {
+		return w.Post(w.Client(), "/acme/new-account", "application/jose+json", "{}")
+	})
 	servertest.Want(t, "a stranger opening an account", limited, http.StatusTooManyRequests, "urn:ietf:params:acme:error:rateLimited")
 	if limited.Header.Get("Retry-After") == "" {
 		t.Error("the ACME error has no Retry-After")
