@@ -83,6 +83,19 @@ func (a *world) write(change func(storage.Tx) error) {
 	}
 }
 
+// TestDamagedRecordIsNoGoodNews: what a record that cannot be read would have said is not
+// known, so the health does not pass it over.
+func TestDamagedRecordIsNoGoodNews(t *testing.T) {
+	a := newAuthority(t)
+	if err := a.db.Update(t.Context(), func(tx storage.Tx) error { return tx.Put("backups", "last", []byte("junk")) }); err != nil {
+		t.Fatal(err)
+	}
+	found := a.authority.Health(t.Context())
+	if !slices.ContainsFunc(found, func(r api.Reason) bool { return r.ID == "store-unreadable" && r.Level == api.Critical }) {
+		t.Errorf("the reasons are %v", found)
+	}
+}
+
 // TestHealthChangesAreRecorded, once each, and not again after a restart.
 func TestHealthChangesAreRecorded(t *testing.T) {
 	a := newAuthority(t)

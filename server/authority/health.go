@@ -2,6 +2,7 @@ package authority
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -86,13 +87,22 @@ func (a *Authority) quickReasons(ctx context.Context) []api.Reason {
 	now := a.Clock.Now()
 	found := slices.Concat(a.storeReasons(ctx), a.clockReasons(), a.crlReasons(), endReasons(a.issuersEnd(), now), a.profileReasons(), a.httpsReasons(), a.rootCRLReasons(now), a.cutReasons(), a.sinkReasons(ctx, now))
 	a.DB.View(ctx, func(tx storage.Tx) error {
-		found = append(found, a.backupReasons(tx, now)...)
-		found = append(found, restoreReasons(tx)...)
-		found = append(found, a.compromisedReasons(tx)...)
-		found = append(found, a.rotationReasons(tx)...)
-		return nil // storeReasons has the error
+		backup, err1 := a.backupReasons(tx, now)
+		restore, err2 := restoreReasons(tx)
+		compromised, err3 := a.compromisedReasons(tx)
+		found = slices.Concat(found, backup, restore, compromised, a.rotationReasons(tx), damaged(err1, err2, err3))
+		return nil // storeReasons tells of a store that cannot be read at all
 	})
 	return found
+}
+
+// damaged tells of records that cannot be read. What they would have said is not known, so
+// none of them may pass for good news.
+func damaged(errs ...error) []api.Reason {
+	if err := errors.Join(errs...); err != nil {
+		return []api.Reason{critical(storeUnreadable, mendStore, "a record in the store cannot be read: %v", err)}
+	}
+	return nil
 }
 
 // slowReasons are those that need a look at every agent and every key file, or that take
@@ -100,7 +110,9 @@ func (a *Authority) quickReasons(ctx context.Context) []api.Reason {
 func (a *Authority) slowReasons(ctx context.Context) []api.Reason {
 	var found []api.Reason
 	a.DB.View(ctx, func(tx storage.Tx) error {
-		found = slices.Concat(a.quotaReasons(tx), a.agentKeyReasons(tx))
+		quotas, err1 := a.quotaReasons(tx)
+		revealed, err2 := a.agentKeyReasons(tx)
+		found = slices.Concat(quotas, revealed, damaged(err1, err2))
 		return nil
 	})
 	return slices.Concat(found, a.keyFileReasons(ctx), endReasons(a.rootsEnd(ctx), a.Clock.Now()))

@@ -10,18 +10,18 @@ import (
 const maxNamed = 10
 
 // quotaReasons are about the agents that have nine tenths of a quota.
-func (a *Authority) quotaReasons(tx storage.Tx) (found []api.Reason) {
+func (a *Authority) quotaReasons(tx storage.Tx) (found []api.Reason, err error) {
 	if a.Policy.DefaultQuotas() == (agents.Quotas{}) {
-		return nil
+		return nil, nil
 	}
 	more, now := 0, a.Clock.Now()
 	for agent, err := range agents.All(tx) {
 		if err != nil {
-			return found // storeReasons finds out
+			return found, err
 		}
 		used, err := agents.Used(tx, agent.Name, now)
 		if err != nil {
-			return found
+			return found, err
 		}
 		quotas := agent.QuotasOf(a.Policy.DefaultQuotas())
 		for _, k := range agents.QuotaKinds() {
@@ -39,21 +39,21 @@ func (a *Authority) quotaReasons(tx storage.Tx) (found []api.Reason) {
 	if more > 0 {
 		found = append(found, warning(quotaNear, "see brevet agent show NAME", "%d more quotas are nearly used up", more))
 	}
-	return found
+	return found, nil
 }
 
 // agentKeyReasons are about agents whose keys were revoked as compromised so often that
 // they get no more certificates.
-func (a *Authority) agentKeyReasons(tx storage.Tx) (found []api.Reason) {
+func (a *Authority) agentKeyReasons(tx storage.Tx) (found []api.Reason, err error) {
 	many, err := agents.ManyCompromised(tx, a.Policy.DefaultQuotas())
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	for i, n := range many {
 		if i == maxNamed {
-			return append(found, warning(agentKeysRevealed, "see brevet audit list", "many keys of %d more agents were revoked as compromised", len(many)-i))
+			return append(found, warning(agentKeysRevealed, "see brevet audit list", "many keys of %d more agents were revoked as compromised", len(many)-i)), nil
 		}
 		found = append(found, warning(agentKeysRevealed, "run brevet agent reenroll "+string(n), "many keys of agent %s were revoked as compromised, and it gets no certificates", n))
 	}
-	return found
+	return found, nil
 }

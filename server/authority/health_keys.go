@@ -12,16 +12,18 @@ import (
 )
 
 // compromisedReasons are the active keys that are compromised: nothing is issued by them.
-func (a *Authority) compromisedReasons(tx storage.Tx) (found []api.Reason) {
+func (a *Authority) compromisedReasons(tx storage.Tx) (found []api.Reason, err error) {
 	all, err := Purposes().List(tx)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	for _, k := range all {
 		if k.State != keys.StateActive {
 			continue
 		}
-		if compromised, err := agents.IssuerCompromised(tx, k.ID); err != nil || !compromised {
+		if compromised, err := agents.IssuerCompromised(tx, k.ID); err != nil {
+			return found, err
+		} else if !compromised {
 			continue
 		}
 		mend := a.rotates(tx, k.Purpose, "run brevet key rotate "+string(k.Purpose)+" --algorithm "+string(k.Algorithm)+" --now")
@@ -32,7 +34,7 @@ func (a *Authority) compromisedReasons(tx storage.Tx) (found []api.Reason) {
 		r.Stops = slices.Contains([]keys.Purpose{keys.Issuer, keys.HTTPSIssuer, keys.Tokens}, k.Purpose)
 		found = append(found, r)
 	}
-	return found
+	return found, nil
 }
 
 // An unsealer is a [keys.Source] whose keys may lie unsealed although they should not.

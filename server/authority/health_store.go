@@ -16,11 +16,13 @@ import (
 // low at an eighth of that. Small disks and tmpfs are sized for their use.
 const diskNotice = 256 << 20
 
+const mendStore = "restart the server; if that does not help, restore a backup with brevet restore FILE"
+
 // storeReasons are about the store and its disk.
 func (a *Authority) storeReasons(ctx context.Context) (found []api.Reason) {
 	room := "make room on the disk of the directory; nothing needs restarting"
 	if err := a.DB.View(ctx, func(storage.Tx) error { return nil }); err != nil && ctx.Err() == nil {
-		found = append(found, stops(critical(storeUnreadable, "restart the server; if that does not help, restore a backup with brevet restore FILE", "the store cannot be read: %v", err)))
+		found = append(found, stops(critical(storeUnreadable, mendStore, "the store cannot be read: %v", err)))
 	}
 	if err := storage.Trouble(a.DB); errors.Is(err, storage.ErrFull) {
 		found = append(found, stops(critical(diskFull, room, "the store cannot be written: %v", err)))
@@ -88,31 +90,32 @@ func (a *Authority) crlReasons() []api.Reason {
 
 // backupReasons are about the age of the last backup. A new authority has some days to make
 // its first one.
-func (a *Authority) backupReasons(tx storage.Tx, now time.Time) []api.Reason {
+func (a *Authority) backupReasons(tx storage.Tx, now time.Time) ([]api.Reason, error) {
 	const mend = "run brevet backup FILE"
 	last, err := lastBackup(tx)
 	if err != nil || a.File.Health.BackupAge == 0 {
-		return nil
+		return nil, err
 	}
 	if since := last.Taken; !since.IsZero() {
 		if now.Sub(since) > a.File.Health.BackupAge {
-			return []api.Reason{warning(backupOld, mend, "the last backup was made at %s", since.UTC().Format(time.RFC3339))}
+			return []api.Reason{warning(backupOld, mend, "the last backup was made at %s", since.UTC().Format(time.RFC3339))}, nil
 		}
-		return nil
+		return nil, nil
 	}
-	if own, err := agents.Get(tx, agents.Authority); err == nil && now.Sub(own.Created) > a.File.Health.BackupAge {
-		return []api.Reason{warning(backupOld, mend, "no backup is on record, and the authority has run since %s", own.Created.UTC().Format(time.RFC3339))}
+	own, err := agents.Get(tx, agents.Authority)
+	if err == nil && now.Sub(own.Created) > a.File.Health.BackupAge {
+		return []api.Reason{warning(backupOld, mend, "no backup is on record, and the authority has run since %s", own.Created.UTC().Format(time.RFC3339))}, nil
 	}
-	return nil
+	return nil, err
 }
 
 // restoreReasons tell of a restore that forgot what was ended since the backup. Operators
 // must act at once, but the authority works.
-func restoreReasons(tx storage.Tx) []api.Reason {
+func restoreReasons(tx storage.Tx) ([]api.Reason, error) {
 	last, err := agents.LastRestore(tx)
 	if err != nil || !last.Unknown {
-		return nil
+		return nil, err
 	}
 	return []api.Reason{critical(restorePending, "end again what must stay ended, then run brevet restore --confirm",
-		"the store was restored at %s and nobody knows what was suspended or revoked since the backup", last.At.UTC().Format(time.RFC3339))}
+		"the store was restored at %s and nobody knows what was suspended or revoked since the backup", last.At.UTC().Format(time.RFC3339))}, nil
 }
