@@ -116,8 +116,8 @@ func (d directory) save(p *pair, first func() error) error {
 	})
 }
 
-// write replaces a file: after a crash it is the old or the new one, whole. Whoever could
-// open the old one can open the new one. The caller holds the lock.
+// write replaces a file: after a crash it is the old or the new one, whole. Users who
+// could open the old one can open the new one. The caller holds the lock.
 func (d directory) write(name string, text []byte) error {
 	if err := durable.Sweep(d.path(name)); err != nil {
 		return err

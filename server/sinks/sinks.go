@@ -80,14 +80,6 @@ type Status struct {
 	Error  string    // why the last try failed, if it did
 }
 
-// Names returns the names of the sinks.
-func (s *Set) Names() (names []string) {
-	for _, f := range *s.all.Load() {
-		names = append(names, f.Name)
-	}
-	return names
-}
-
 // Status says how far each sink is. A nil set, before the first is made, has none.
 func (s *Set) Status(ctx context.Context) (all []Status, err error) {
 	if s == nil {

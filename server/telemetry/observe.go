@@ -16,7 +16,7 @@ import (
 // Observe gives each request an id. Handlers find it in the context with the address
 // of the client (see [audit.RequestOf] and [audit.PeerOf]), the client in X-Request-Id.
 // Observe counts and logs the request, and survives a handler's panic.
-// Of the requests that a limit turns away (429) it logs some, with the number of those before.
+// It logs some of the requests that a limit turns away (429), with the number of the others.
 func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 	turned := new(turnedAway)
 	return http.HandlerFunc(func(w http.ResponseWriter, asked *http.Request) {
