@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,8 +15,8 @@ import (
 )
 
 // Reload reads brevet.yaml again and follows what may change while the server runs: the
-// log level, the limits of agents, the profiles, and the sinks of the audit log. It returns
-// the keys that had changed. All or nothing: if the file is faulty, or anything else in it
+// log level, the limits of agents, the profiles, the sinks of the audit log, and the names of
+// the server's own certificate. It returns the keys that had changed. All or nothing: if the file is faulty, or anything else in it
 // has changed, which needs a restart, the error says so and nothing is changed.
 func (s *Server) Reload(ctx context.Context) ([]string, error) {
 	return s.reloader.reload(ctx, policy.System)
@@ -52,10 +53,17 @@ func (r *reloader) reload(ctx context.Context, p policy.Principal) (changed []st
 	if err != nil {
 		return nil, fmt.Errorf("%w configuration, nothing was changed: %w", agents.ErrInvalid, err)
 	}
-	if err := r.record(ctx, p, changed); err != nil {
+	renamed := slices.Contains(changed, "names")
+	if err := r.record(ctx, p, changed, next, renamed); err != nil {
 		return nil, err
 	}
 	follow()
+	if renamed {
+		s.authority.Own.SetNames(next.Names())
+		if err := s.authority.Own.Renew(ctx); err != nil {
+			s.Log.Error("there is no certificate for the new names yet; trying again in a minute", "error", err)
+		}
+	}
 	s.Log.Info("reloaded brevet.yaml", "changed", changed)
 	return changed, nil
 }
@@ -84,9 +92,9 @@ func (r *reloader) prepare(next *config.File) (follow func(), err error) {
 	}, nil
 }
 
-// record comes before the change: what is followed is on record. If the server is
-// killed in between, the next start follows the file.
-func (r *reloader) record(ctx context.Context, p policy.Principal, changed []string) error {
+// record comes before the change: what is followed is on record, and the server's names are
+// registered. If the server is killed in between, the next start follows the file.
+func (r *reloader) record(ctx context.Context, p policy.Principal, changed []string, next *config.File, renamed bool) error {
 	d := &audit.Details{}
 	for _, key := range changed {
 		d.Change = append(d.Change, audit.FieldChange{Field: key})
@@ -95,8 +103,12 @@ func (r *reloader) record(ctx context.Context, p policy.Principal, changed []str
 	if len(changed) > 0 {
 		why = "changed: " + strings.Join(changed, ", ")
 	}
-	q := policy.Query{Principal: p, Action: audit.ConfigReload, Subject: string(agents.Authority), Time: r.server.clock.Now()}
-	return r.server.policy.Do(ctx, q, policy.Act{Change: func(storage.Tx, *policy.Decision) (policy.Done, error) {
-		return policy.Done{Reasons: []string{why}, Details: d}, nil
+	now := r.server.clock.Now()
+	q := policy.Query{Principal: p, Action: audit.ConfigReload, Subject: string(agents.Authority), Time: now}
+	return r.server.policy.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (done policy.Done, err error) {
+		if renamed {
+			err = r.server.authority.Register(tx, next.Names(), now)
+		}
+		return policy.Done{Reasons: []string{why}, Details: d}, err
 	}})
 }

@@ -12,8 +12,8 @@ func reloadCommand() *cli.Command {
 		Category: aboutAuthority,
 		Usage:    "have the running server follow a changed brevet.yaml",
 		Description: `Has the server read brevet.yaml again and follow what may change while it runs:
-log: {level}, limits, profiles, and audit: {sinks}. It prints the keys that had
-changed, and the audit log has an event config.reload that names them. SIGHUP to
+log: {level}, limits, names, profiles, and audit: {sinks}. It prints the keys that
+had changed, and the audit log has an event config.reload that names them. SIGHUP to
 the server does the same; the log then says how it ended.
 
 All or nothing: if the file is faulty, nothing changes, and exit status 1 comes with

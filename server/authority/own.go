@@ -30,10 +30,20 @@ type Own struct {
 	ca    *ca.CA
 	clock *clock.Clock
 	log   *slog.Logger
-	names agents.Change
 
 	current atomic.Pointer[tls.Certificate]
-	mu      sync.Mutex // one renewal at a time
+	mu      sync.Mutex // one renewal at a time; protects names and outdated
+	names   agents.Change
+
+	outdated bool // the certificate has other names
+}
+
+// SetNames gives the server other names, which are registered already. The next Renew
+// makes a certificate for them.
+func (o *Own) SetNames(names agents.Change) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.names, o.outdated = names, true
 }
 
 // Current returns the certificate, or nil before the first Renew.
@@ -65,11 +75,11 @@ func (o *Own) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return o.current.Load(), nil
 }
 
-// Renew replaces the server's certificate if that is due.
+// Renew replaces the server's certificate if that is due, or if the server has other names.
 func (o *Own) Renew(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if renew, _ := due(o.current.Load(), o.clock.Shown()); !renew {
+	if renew, _ := due(o.current.Load(), o.clock.Shown()); !renew && !o.outdated {
 		return nil
 	}
 	return o.replace(ctx)
@@ -112,6 +122,7 @@ func (o *Own) replace(ctx context.Context) error {
 		return err
 	}
 	o.current.Store(&tls.Certificate{Certificate: issued.Chain(), PrivateKey: key, Leaf: leaf})
+	o.outdated = false
 	return nil
 }
 

@@ -59,10 +59,10 @@ func (a *Authority) record(ctx context.Context, action audit.Action, now time.Ti
 	}})
 }
 
-// register enters the server's own names into the registry. It also fills the index of
-// components if an older version wrote the store.
-func (a *Authority) register(tx storage.Tx, now time.Time) error {
-	if err := agents.AddAuthority(tx, a.File.TrustDomain, a.File.Names(), now); err != nil {
+// Register enters the server's own names into the registry.
+func (a *Authority) Register(tx storage.Tx, names agents.Change, now time.Time) error {
+	err := agents.AddAuthority(tx, a.File.TrustDomain, names, now)
+	if err != nil {
 		return err
 	}
 	self, err := agents.Get(tx, agents.Authority)
@@ -70,7 +70,16 @@ func (a *Authority) register(tx storage.Tx, now time.Time) error {
 		err = ca.CheckPermitted(tx, self.Identifiers)
 	}
 	if err != nil {
-		return fmt.Errorf("the server's names (advertise, listen): %w", err)
+		return fmt.Errorf("the server's names (advertise, listen, names): %w", err)
+	}
+	return nil
+}
+
+// register enters the server's own names into the registry. It also fills the index of
+// components if an older version wrote the store.
+func (a *Authority) register(tx storage.Tx, now time.Time) error {
+	if err := a.Register(tx, a.File.Names(), now); err != nil {
+		return err
 	}
 	return components.Fill(tx, a.Clock.Earliest(), agents.KeyUses(tx), acme.KeyUses(tx))
 }

@@ -22,10 +22,11 @@ func (f *File) Changes(next *File) (live, restart []string) {
 		note(&live, "limits."+k.String(), f.Limits[k], next.Limits[k])
 	}
 	note(&live, "log.level", f.Log.Level, next.Log.Level)
-	names := map[string]ca.ProfileConfig{}
-	maps.Copy(names, f.Profiles)
-	maps.Copy(names, next.Profiles)
-	for _, name := range slices.Sorted(maps.Keys(names)) {
+	note(&live, "names", f.MoreNames, next.MoreNames)
+	profiles := map[string]ca.ProfileConfig{}
+	maps.Copy(profiles, f.Profiles)
+	maps.Copy(profiles, next.Profiles)
+	for _, name := range slices.Sorted(maps.Keys(profiles)) {
 		before, was := f.Profiles[name]
 		after, is := next.Profiles[name]
 		note(&live, "profiles."+name, []any{before, was}, []any{after, is})

@@ -24,6 +24,7 @@ func TestChangesOfEachKey(t *testing.T) {
 		{"listen_http", "advertise_http: http://pki.example\nlisten_http", "", "advertise_http"},
 		{`"[::]:8443"`, ":8443", "", "listen"},
 		{"127.0.0.1:9090", "127.0.0.1:9091", "", "listen_metrics"},
+		{"[brevet, ", "[brevet.example, ", "names", ""},
 		{"lifetime: 10m", "lifetime: 11m", "profiles.default", ""},
 		{"  batch:", "  bulk:", "profiles.batch profiles.bulk", ""},
 		{"/etc/brevet/passphrase", "/etc/passphrase", "", "keys"},

@@ -45,6 +45,7 @@ type File struct {
 	Listen        string              // address for HTTPS
 	ListenHTTP    string              // address for what is public and signed: CRLs, OCSP and issuers
 	ListenMetrics string              // address for metrics over plain HTTP; "" means the admin socket alone
+	MoreNames     []string            // of the server's own certificate, see Names: DNS names and IP addresses
 	Operators     map[uint32]Operator // users of the machine who may use the admin socket, by user id
 	Profiles      map[string]ca.ProfileConfig
 	Keys          struct {
@@ -119,6 +120,7 @@ func parse(text []byte) (*File, error) {
 		"listen":         parsed(&f.Listen, parseAddress),
 		"listen_http":    parsed(&f.ListenHTTP, parseAddress),
 		"listen_metrics": parsed(&f.ListenMetrics, parseAddress),
+		"names":          f.readNames,
 		"operators":      f.readOperators,
 		"profiles":       f.readProfiles,
 		"keys":           f.readKeys,

@@ -28,6 +28,7 @@ advertise: https://CA.example:8443/
 listen: "[::]:8443"
 listen_http: :80
 listen_metrics: 127.0.0.1:9090
+names: [brevet, 10.0.0.1, "2001:db8::1"]
 profiles:
   default: {lifetime: 10m}
   batch:
@@ -59,7 +60,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("got %+v, %v", least, err)
 	}
 	want := &File{
-		TrustDomain: "example.internal", Advertise: "https://ca.example:8443", Listen: "[::]:8443", ListenHTTP: ":80", ListenMetrics: "127.0.0.1:9090",
+		TrustDomain: "example.internal", Advertise: "https://ca.example:8443", Listen: "[::]:8443", ListenHTTP: ":80", ListenMetrics: "127.0.0.1:9090", MoreNames: []string{"brevet", "10.0.0.1", "2001:db8::1"},
 		Operators: map[uint32]Operator{1000: {"alice", persons.Security}},
 		Profiles:  map[string]ca.ProfileConfig{"default": {Lifetime: 10 * time.Minute}, "batch": {Lifetime: 2 * time.Hour, MaxLifetime: 24 * time.Hour}, "hybrid": {Algorithm: "mldsa65-ecdsa-p256-sha512"}},
 	}
@@ -144,9 +145,9 @@ func TestParseSaysWhere(t *testing.T) {
 		{"an address that is everywhere", "advertise: https://0.0.0.0:8443\n", "1:1: advertise"},
 		{"an address that is everywhere in IPv6", "advertise: https://[::]:8443\n", "1:1: advertise"},
 		{"a host that no certificate can have", "advertise: https://my_host:8443\n", "1:1: advertise"},
-		{"another agent's name", "trust_domain: example.internal\nadvertise: https://pki.example.internal\n", `1:1: advertise and listen: name belongs to another agent: pki.example.internal lies in the trust domain`},
-		{"the trust domain's name", "trust_domain: example.internal\nadvertise: https://example.internal\n", `1:1: advertise and listen: name belongs to another agent: example.internal is the trust domain itself; the server may have the name brevet.example.internal`},
-		{"a listening host that is no name", leastFile + "listen: my_host:1\n", "1:1: advertise and listen: invalid DNS name"},
+		{"another agent's name", "trust_domain: example.internal\nadvertise: https://pki.example.internal\n", `1:1: advertise, listen and names: name belongs to another agent: pki.example.internal lies in the trust domain`},
+		{"the trust domain's name", "trust_domain: example.internal\nadvertise: https://example.internal\n", `1:1: advertise, listen and names: name belongs to another agent: example.internal is the trust domain itself; the server may have the name brevet.example.internal`},
+		{"a listening host that is no name", leastFile + "listen: my_host:1\n", "1:1: advertise, listen and names: invalid DNS name"},
 		{"no port", leastFile + "listen: localhost\n", "3:1: address \"localhost\": want HOST:PORT"},
 		{"no value", leastFile + "listen_http:\n", "3:1: address \"\": want HOST:PORT"},
 		{"a list of addresses", leastFile + "listen: [\":1\"]\n", "3:9: want one value here"},
@@ -160,6 +161,12 @@ func TestParseSaysWhere(t *testing.T) {
 		{"two that make none", leastFile + "profiles:\n  p:\n    algorithm: mldsa65+ecdsa-p256\n", `5:5: invalid key algorithm "mldsa65+ecdsa-p256"`},
 		{"no algorithm", leastFile + "profiles: {p: {algorithm: }}\n", `3:16: invalid key algorithm ""`},
 		{"a list of algorithms", leastFile + "profiles: {p: {algorithm: [mldsa65]}}\n", "3:27: want one value here"},
+		{"one name", leastFile + "names: pki.example\n", "3:8: want a list here"},
+		{"a name with a star", leastFile + "names: [\"*.ca.example\"]\n", `3:9: name "*.ca.example": want the DNS name or the IP address of this server`},
+		{"a name with a challenge", leastFile + "names: [\"pki.example,http-01\"]\n", "3:9: "},
+		{"an address that is everywhere among names", leastFile + "names: [pki.example, 0.0.0.0]\n", `3:22: invalid IP address "0.0.0.0"`},
+		{"a name twice", leastFile + "names: [pki.example, PKI.example]\n", `3:22: name "pki.example" comes twice`},
+		{"another agent's name among names", "trust_domain: example.internal\nadvertise: https://ca.example\nnames: [bot.example.internal]\n", "1:1: advertise, listen and names: name belongs to another agent"},
 		{"a limit below the lifetime", leastFile + "profiles:\n  p: {lifetime: 1h, max_lifetime: 5m}\n", `4:6: profile "p"`},
 		{"the authority's own profile", leastFile + "profiles:\n  server: {}\n", "4:11: profile \"server\": the name is taken"},
 		{"a profile twice", leastFile + "profiles:\n  p: {}\n  p: {}\n", `5:3: key "p" comes twice`},
@@ -241,7 +248,7 @@ func FuzzParse(f *testing.F) {
 			"trust_domain": string(got.TrustDomain), "advertise": got.Advertise, "listen": got.Listen, "listen_http": got.ListenHTTP, "profiles": profiles,
 			"keys": map[string]any{"plain": got.Keys.Plain, "passphrase_file": got.Keys.PassphraseFile},
 			"log":  map[string]string{"level": got.Log.Level.String(), "format": map[bool]string{true: "json", false: "text"}[got.Log.JSON]},
-			"acme": acmeKeys(got.ACME), "crl": crlKeys(got.CRL.Bundle), "limits": limitKeys(got.Limits), "health": healthKeys(got.Health.BackupAge), "renew_grace": got.RenewGrace.String(), "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
+			"acme": acmeKeys(got.ACME), "crl": crlKeys(got.CRL.Bundle), "limits": limitKeys(got.Limits), "health": healthKeys(got.Health.BackupAge), "renew_grace": got.RenewGrace.String(), "names": got.MoreNames, "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
 			"audit": map[string]any{"segment": fmt.Sprintf("%dkB", got.Audit.Segment/1000)},
 		}
 		if len(got.Operators) > 0 {
@@ -342,6 +349,14 @@ func TestNamesOfTheServer(t *testing.T) {
 		if got := fmt.Sprint(names.DNS, " ", names.IPs); got != c.want {
 			t.Errorf("advertised as %s, listening on %s: got %s, want %s", c.advertise, c.listen, got, c.want)
 		}
+	}
+	f, err := parse([]byte("trust_domain: example.internal\nadvertise: https://ca.example\nnames: [PKI.example, ca.example, 10.0.0.1, \"2001:DB8::1\", 127.0.0.1]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := f.Names()
+	if got, want := fmt.Sprint(names.DNS, " ", names.IPs), "[ca.example localhost pki.example] [127.0.0.1 10.0.0.1 2001:db8::1]"; got != want {
+		t.Errorf("with further names: got %s, want %s", got, want)
 	}
 }
 
