@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 // A directory is where an identity lives. Its files have mode 0600 at first, and keep the mode,
@@ -188,14 +189,5 @@ func orNoPair(err error) error {
 }
 
 func (d directory) read(name string) ([]byte, error) {
-	f, err := os.Open(d.path(name))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("%s has more than %d octets", d.path(name), maxFile)
-	}
-	return text, err
+	return durable.ReadFile(d.path(name), maxFile)
 }

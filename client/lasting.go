@@ -6,10 +6,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"time"
+
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 // A lasting key is one that is registered for an agent. It outlives the agent's certificates
@@ -17,12 +17,7 @@ import (
 
 // readKey reads the private half from a file, as PKCS #8 in PEM.
 func readKey(file string) (crypto.Signer, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("opening the registered key: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile))
+	text, err := durable.ReadFile(file, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the registered key: %w", err)
 	}

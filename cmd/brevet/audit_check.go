@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/server"
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 func auditCheckCommand() *cli.Command {
@@ -73,7 +73,7 @@ func auditCheck(c *cli.Context) error {
 
 // compressed reports whether a file begins as gzip does (RFC 1952, section 2.3.1).
 func compressed(file string) (bool, error) {
-	f, err := os.Open(file)
+	f, err := durable.Open(file)
 	if err != nil {
 		return false, err
 	}

@@ -32,7 +32,8 @@ not checked on the way: exit status 1 means that it is not whole. Run brevet ver
 where it arrives.
 
 The store has only the last part of the audit log. The segments with the rest are
-copied to the directory segments beside FILE, unless they are there: backups share it.
+copied to the directory segments beside FILE, which backups share. Those that are there
+are compared, and a file that is not the segment of its name is an error.
 Segments that were moved away are named. With - no segment is copied.
 
 The backup has ONLY the store: agents, credentials on record, revocations, CA

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -111,8 +110,13 @@ type keeper struct {
 
 func newKeeper(id *client.Identity, dir string, h *hook) *keeper {
 	k := &keeper{id: id, dir: dir, hook: h}
-	k.roots, _ = os.ReadFile(k.file("roots.pem")) // only to notice a change
+	k.roots, _ = readRoots(dir) // only to notice a change
 	return k
+}
+
+// readRoots reads the roots in an agent's directory.
+func readRoots(dir string) ([]byte, error) {
+	return durable.ReadFile(filepath.Join(dir, "roots.pem"), maxInput)
 }
 
 func (k *keeper) file(name string) string { return filepath.Join(k.dir, name) }
@@ -159,7 +163,7 @@ func (k *keeper) renewed(err error) {
 	}
 	k.hook.log.Info("new certificate", "until", k.id.Certificate().NotAfter)
 	changed := []string{k.file("cert.pem"), k.file("key.pem")}
-	if roots, err := os.ReadFile(k.file("roots.pem")); err == nil && !bytes.Equal(roots, k.roots) {
+	if roots, err := readRoots(k.dir); err == nil && !bytes.Equal(roots, k.roots) {
 		k.roots, changed = roots, append(changed, k.file("roots.pem"))
 	}
 	if k.tokenFile != "" {

@@ -37,7 +37,7 @@ var layers = map[string]string{
 	"server/operator":          "agents/persons storage/audit/cef server/authority server/admin/api ca/acme crl tokens ca agents/policy agents/components agents/clock agents storage/audit storage/keys storage",
 	"server/authority":         "agents/persons server/sinks server/ceremony ca/acme server/admin/api server/config server/relying storage/bolt crl/ocsp crl tokens ca agents/policy agents/components agents/clock agents storage/audit storage/format storage/keys storage storage/durable storage/keys/file",
 	"server/ceremony":          "crl/ocsp crl ca agents storage/keys",
-	"server/config":            "agents/persons server/sinks ca/acme ca agents/clock agents storage/keys storage/keys/file",
+	"server/config":            "agents/persons server/sinks ca/acme ca agents/clock agents storage/keys storage/keys/file storage/durable",
 	"server/relying":           "server/limit agents/clock agents storage/keys storage pqc",
 	"server/admin/api":         "",
 	"ca/catest":                "ca agents/policy agents/components agents/clock agents storage/bolt storage/audit storage/keys storage storage/keys/file",

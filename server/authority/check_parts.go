@@ -3,11 +3,11 @@ package authority
 import (
 	"errors"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 // CheckProof checks a proof that an entry is in the audit log, by the authority's keys in
@@ -49,7 +49,7 @@ func CheckSegment(file string, pemKeys []byte) (c CheckedSegment, err error) {
 	if err != nil {
 		return c, err
 	}
-	f, err := os.Open(file)
+	f, err := durable.Open(file)
 	if err != nil {
 		return c, err
 	}

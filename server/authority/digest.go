@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/durable"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -118,7 +119,7 @@ var errNoDigest = errors.New("it has no signed digest")
 // readDigest reads the digest at the end of a backup and compares it with the store before
 // it. It checks no signature.
 func readDigest(file string) (d digest, err error) {
-	f, err := os.Open(file)
+	f, err := durable.Open(file)
 	if err != nil {
 		return d, err
 	}

@@ -95,7 +95,7 @@ func (a *Authority) listsWanted(root string) bool {
 
 // readRequest returns the request that the server wrote, or nil.
 func (a *Authority) readRequest(p keys.Purpose) *ceremony.Request {
-	text, err := os.ReadFile(a.requestFile(p))
+	text, err := durable.ReadFile(a.requestFile(p), ceremony.MaxRequest)
 	if err != nil {
 		return nil
 	}

@@ -101,8 +101,8 @@ type BackedUp struct {
 	Missing  []api.Gap `json:"missing"`
 }
 
-// CopySegments copies the segments of a backup's log to the directory segments beside it,
-// unless they are there. fetch writes the file of one; one that is not there is
+// CopySegments copies the segments of a backup's log to the directory segments beside it. It
+// compares those that are there. fetch writes the file of one; one that is not there is
 // [fs.ErrNotExist].
 func CopySegments(file string, fetch func(name string, w io.Writer) error) (out BackedUp, err error) {
 	var list, missing []audit.Segment
@@ -116,16 +116,14 @@ func CopySegments(file string, fetch func(name string, w io.Writer) error) (out 
 	}
 	to := beside(file)
 	for _, s := range list {
-		if to.Has(s) {
-			continue
-		}
+		had := to.Has(s)
 		err := to.Add(s, func(w io.Writer) error { return fetch(s.Name(), w) }, known...)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			missing = append(missing, s)
 		case err != nil:
 			return out, err
-		default:
+		case !had:
 			out.Copied++
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/server/sinks"
+	"github.com/brevet-ca/brevet/storage/durable"
 	"github.com/brevet-ca/brevet/storage/keys"
 	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
@@ -78,6 +79,7 @@ type File struct {
 	}
 }
 
+// maxConfig bounds a brevet.yaml, in octets.
 const maxConfig = 1 << 20
 
 // defaultSegment is about 20,000 events, which take 2 MB compressed.
@@ -86,7 +88,7 @@ const defaultSegment = 16_000_000
 // Read reads the brevet.yaml of an authority's directory.
 func Read(dir string) (*File, error) {
 	path := filepath.Join(dir, Name)
-	text, err := os.ReadFile(path)
+	text, err := durable.ReadFile(path, maxConfig)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("there is no authority in %s: make one with brevet init, or name its directory with --dir", dir)
 	}
@@ -106,9 +108,6 @@ func parse(text []byte) (*File, error) {
 	f := &File{Listen: defaultListen, ListenHTTP: defaultListenHTTP, Limits: agents.DefaultQuotas, RenewGrace: agents.DefaultRenewGrace, Rotate: defaultSchedules(), Profiles: map[string]ca.ProfileConfig{}}
 	f.Health.BackupAge = defaultBackupAge
 	f.Audit.Segment = defaultSegment
-	if len(text) > maxConfig {
-		return nil, fmt.Errorf("1:1: the file has more than %d bytes", maxConfig)
-	}
 	top, err := readDocument(text)
 	if err != nil {
 		return nil, err

@@ -94,7 +94,7 @@ func (l *logFile) rotate() error {
 // reopen opens the file at its end, which it makes whole.
 func (l *logFile) reopen() error {
 	l.close()
-	f, err := os.OpenFile(l.Target, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	f, err := durable.OpenFile(l.Target, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func checkOurs(f *os.File) error {
 // and is written again.
 func mend(f *os.File) error {
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
+	if err != nil {
 		return err
 	}
 	if err := checkOurs(f); err != nil {

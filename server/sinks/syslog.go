@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -86,29 +83,6 @@ func newSyslog(c Config, from From) (func(context.Context) (conn, error), error)
 		go s.listen()
 		return s, nil
 	}, nil
-}
-
-// tls returns how to speak TLS with the server of this name.
-func (c Config) tls(name string) (*tls.Config, error) {
-	t := &tls.Config{ServerName: name, MinVersion: tls.VersionTLS12}
-	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
-		if err != nil {
-			return nil, err
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s has no certificate in PEM", c.CA)
-		}
-	}
-	if c.Certificate != "" {
-		pair, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
-		if err != nil {
-			return nil, err
-		}
-		t.Certificates = []tls.Certificate{pair}
-	}
-	return t, nil
 }
 
 // listen waits for the receiver to end the connection. A kernel resets a connection whose

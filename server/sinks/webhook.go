@@ -20,6 +20,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents/secret"
 	"github.com/brevet-ca/brevet/storage/audit"
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 // A webhook gets events by POST, as lines. The requests are signed as Standard Webhooks
@@ -78,7 +79,7 @@ func (c Config) readSecret() (secret.Secret, error) {
 	if err != nil {
 		return secret.Secret{}, err
 	}
-	text, err := os.ReadFile(name)
+	text, err := durable.ReadFile(name, 4096)
 	if err != nil {
 		return secret.Secret{}, err
 	}

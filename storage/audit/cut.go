@@ -58,6 +58,9 @@ func (l Log) Cut(ctx context.Context, size int64, s *Signer, keys ...Verifier) (
 	if err != nil {
 		return false, fmt.Errorf("making the segment %s: %w", c.Name(), err)
 	}
+	if c.File, err = l.Segments.print(c.Segment, p.reader); err != nil {
+		return false, fmt.Errorf("reading the segment %s: %w", c.Name(), err)
+	}
 	if err := l.DB.Update(storage.Urgent(ctx), c.record); errors.Is(err, errElsewhere) {
 		return false, nil
 	} else if err != nil {

@@ -29,10 +29,11 @@ func (d Dir) Sweep() error {
 	return err
 }
 
-// Has reports whether the file of a segment is there.
+// Has reports whether the file of a segment is there. It does not count other kinds
+// of files with its name.
 func (d Dir) Has(s Segment) bool {
-	_, err := os.Stat(d.path(s))
-	return d != "" && err == nil
+	info, err := os.Stat(d.path(s))
+	return d != "" && err == nil && info.Mode().IsRegular()
 }
 
 // Open opens the file of a segment. If it is not there, the error is a [SealedError].
@@ -40,7 +41,7 @@ func (d Dir) Open(s Segment) (*os.File, error) {
 	if d == "" {
 		return nil, &SealedError{Segment: s}
 	}
-	f, err := os.Open(d.path(s))
+	f, err := durable.Open(d.path(s))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &SealedError{s, string(d)}
 	}
@@ -105,7 +106,7 @@ func (d Dir) settle(s Segment, verifiers []Verifier) error {
 		return err
 	}
 	defer f.Close()
-	if err := checkFile(f, s, verifiers); err != nil {
+	if err := checkKept(f, s, verifiers); err != nil {
 		return fmt.Errorf("%s is there and is not that segment: move it away; %w", d.path(s), err)
 	}
 	return errors.Join(f.Sync(), durable.SyncDir(string(d)), durable.SyncDir(filepath.Dir(string(d))))

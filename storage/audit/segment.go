@@ -27,6 +27,7 @@ type Segment struct {
 	Root  tlog.Hash `json:"root"`  // of the log at the size Next
 	Begin time.Time `json:"begin"` // time of its first event
 	End   time.Time `json:"end"`   // time of its last event
+	File  FilePrint `json:"file,omitzero"`
 }
 
 // Name returns the name of the segment's file: its positions and the beginning of the root

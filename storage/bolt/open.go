@@ -135,7 +135,7 @@ func openOrMake(path string, fresh bool, flag int, perm os.FileMode) (*os.File, 
 	if fresh {
 		return durable.New(path)
 	}
-	return os.OpenFile(path, flag&^os.O_CREATE, perm)
+	return durable.OpenFile(path, flag&^os.O_CREATE, perm)
 }
 
 // open opens a bbolt file and also returns its os.File. It turns those of bbolt's panics

@@ -29,7 +29,7 @@ func WritePublic(path string, text []byte) error {
 
 // CopyFile makes path hold what the file from holds.
 func CopyFile(path, from string) error {
-	in, err := os.Open(from)
+	in, err := Open(from)
 	if err != nil {
 		return err
 	}

@@ -15,4 +15,5 @@ func Owner(fs.FileInfo) (uid, gid int, ok bool) { return 0, 0, false }
 const (
 	onlyDirectory = 0
 	notFollowing  = 0
+	notBlocking   = 0
 )

@@ -51,4 +51,7 @@ func Owner(of fs.FileInfo) (uid, gid int, ok bool) {
 const onlyDirectory = syscall.O_NOFOLLOW | syscall.O_DIRECTORY
 
 // notFollowing opens no link, and does not wait for a pipe.
-const notFollowing = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+const notFollowing = syscall.O_NOFOLLOW | notBlocking
+
+// notBlocking does not wait for a pipe.
+const notBlocking = syscall.O_NONBLOCK

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"syscall"
+
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 // maxFile is far above the largest key, a composite with ML-DSA-87.
@@ -36,7 +36,7 @@ func Read(path string, p Passphrase) (crypto.Signer, error) {
 
 // readFile reads a key file that nobody but its owner may touch.
 func readFile(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe does not block it
+	f, err := durable.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -44,9 +44,6 @@ func readFile(path string) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("key file %s is no regular file", path)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return nil, fmt.Errorf("key file %s has mode %04o, which lets others at it: run chmod 600 %[1]s", path, mode)

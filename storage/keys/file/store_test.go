@@ -222,7 +222,7 @@ func TestNoRegularFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err = s.Signer(k) // and does not wait for a writer
-	refused(t, got, err, "is no regular file")
+	refused(t, got, err, "not a regular file")
 }
 
 func TestGenerateRefuses(t *testing.T) {
