@@ -15,12 +15,22 @@ import (
 func (o Object) Present() Object {
 	some := Object{}
 	for name, value := range o {
+		if long(value) {
+			some[name] = value
+			continue
+		}
 		var v any
 		if json.Unmarshal(value, &v) != nil || !empty(v) {
 			some[name] = value
 		}
 	}
 	return some
+}
+
+// long reports whether a value is a string that has more characters than zeroTime, even
+// if it writes each of them as an escape of six.
+func long(value json.RawMessage) bool {
+	return len(value) > 2+6*len(zeroTime) && value[0] == '"'
 }
 
 // zeroTime is how programs in Go write a time that was not set.

@@ -18,7 +18,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"unicode/utf8"
@@ -31,38 +30,34 @@ type Object map[string]json.RawMessage
 var errNotJSON = errors.New("it is not JSON")
 
 // ParseObject reads text as one JSON object in UTF-8, with nothing after it and
-// no member twice.
+// no member twice. The object refers to text, which must not be changed afterwards.
 func ParseObject(text []byte) (Object, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("it is not UTF-8")
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+	if i := skipSpace(text, 0); i == len(text) || text[i] != '{' {
 		return nil, errors.New("want one JSON object")
 	}
+	if !json.Valid(text) {
+		return nil, invalid(text)
+	}
 	o := Object{}
-	for d.More() {
-		t, err := d.Token()
-		name, ok := t.(string)
-		if err != nil || !ok {
-			return nil, errNotJSON
-		}
-		if _, twice := o[name]; twice {
+	for name, value := range members(text) {
+		if o.Has(name) {
 			return nil, fmt.Errorf("member %.40q comes twice", name)
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, errNotJSON
 		}
 		o[name] = value
 	}
-	if _, err := d.Token(); err != nil {
-		return nil, errNotJSON
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("something follows the JSON object")
-	}
 	return o, nil
+}
+
+// invalid says why text is not valid JSON although it begins like an object.
+func invalid(text []byte) error {
+	var first json.RawMessage
+	if json.NewDecoder(bytes.NewReader(text)).Decode(&first) == nil {
+		return errors.New("something follows the JSON object")
+	}
+	return errNotJSON
 }
 
 // Has reports whether the object has a member, be it null.
