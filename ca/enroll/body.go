@@ -1,11 +1,12 @@
 package enroll
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
+	"strconv"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
@@ -15,6 +16,10 @@ import (
 // certificate request of ca.MaxCSR in PEM, and a little more.
 const maxBody = 32 << 10
 
+// firstRead bounds the memory that is allocated for a request because of its
+// Content-Length. A certificate request has room in it.
+const firstRead = 2 << 10
+
 // readJSON reads the body of a request as one JSON object into fields by their
 // exact names. Unknown and repeated names are errors: two readers of the same
 // body must not understand it differently. Members that are empty are absent.
@@ -22,11 +27,12 @@ func readJSON(w http.ResponseWriter, r *http.Request, fields map[string]any) err
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return fmt.Errorf("%w body: send it as application/json", agents.ErrInvalid)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), firstRead)) + bytes.MinRead)
+	if _, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
 		return fmt.Errorf("%w body: it could not be read, or has more than %d octets", agents.ErrInvalid, maxBody)
 	}
-	o, err := strict.ParseObject(body)
+	o, err := strict.ParseObject(body.Bytes())
 	if err == nil {
 		err = o.Only(fields)
 	}
@@ -41,7 +47,14 @@ func readJSON(w http.ResponseWriter, r *http.Request, fields map[string]any) err
 
 // writeJSON answers with a document that no cache keeps.
 func writeJSON(w http.ResponseWriter, doc any) {
+	body, err := json.Marshal(doc)
+	if err != nil {
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	body = append(body, '\n')
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	json.NewEncoder(w).Encode(doc)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Write(body)
 }
