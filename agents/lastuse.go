@@ -23,7 +23,7 @@ type LastUse struct {
 	noted sync.Map // Name to *lastUse; agents that were seen lately
 }
 
-// NewLastUse returns an empty LastUse that dates uses by the clock now.
+// NewLastUse returns an empty LastUse that stores by the clock now.
 func NewLastUse(now func() time.Time) *LastUse { return &LastUse{now: now} }
 
 // A lastUse is the last use by one agent, in seconds since the Unix epoch.
@@ -60,12 +60,12 @@ func (s seconds) time() time.Time {
 	return time.Unix(int64(s), 0)
 }
 
-// Note says that an agent uses a credential now. It does nothing if l is nil.
-func (l *LastUse) Note(n Name) {
+// Note says that an agent used a credential. It does nothing if l is nil.
+func (l *LastUse) Note(n Name, when time.Time) {
 	if l == nil || n == "" {
 		return
 	}
-	at := l.now().Unix()
+	at := when.Unix()
 	u, ok := l.noted.Load(n)
 	if !ok {
 		u, _ = l.noted.LoadOrStore(n, new(lastUse))

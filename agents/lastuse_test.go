@@ -42,13 +42,13 @@ func TestLastUse(t *testing.T) {
 	}
 	want(node, "bot", time.Time{})
 	first := now
-	node.Note("bot")
+	node.Note("bot", now)
 	want(node, "bot", first)
 	want(other, "bot", time.Time{})
 	store(node, false, 1)
 	want(other, "bot", first)
 	now = now.Add(time.Minute)
-	node.Note("bot")
+	node.Note("bot", now)
 	store(node, false, 0) // the store has it nearly
 	want(node, "bot", now)
 	want(other, "bot", first)
@@ -57,7 +57,7 @@ func TestLastUse(t *testing.T) {
 
 	late := now
 	now = now.Add(-30 * time.Second) // the clock of the other node
-	other.Note("bot")
+	other.Note("bot", now)
 	store(other, true, 0)
 	want(other, "bot", late)
 	now = late.Add(2 * useMemory)
@@ -66,7 +66,7 @@ func TestLastUse(t *testing.T) {
 		t.Error("an agent that is stored and not seen stays in memory")
 	}
 	for i := range 3 * useBatch {
-		node.Note(Name(fmt.Sprintf("bot%d", i)))
+		node.Note(Name(fmt.Sprintf("bot%d", i)), now)
 	}
 	store(node, false, 3)
 }

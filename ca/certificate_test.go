@@ -251,7 +251,7 @@ func TestRecordOfACertificate(t *testing.T) {
 	w := newWorld(t)
 	w.Add("api", agents.Change{DNS: []string{"api.example.com"}, IPs: []string{"10.0.0.1"}})
 	request := csr(t, newECDSA(t, elliptic.P256()), &x509.CertificateRequest{DNSNames: []string{"api.example.com"}, IPAddresses: []net.IP{{10, 0, 0, 1}}})
-	issued := must(w.Issue(audit.WithRequest(t.Context(), "0123456789abcdef"), catest.Ask("api", request)))(t)
+	issued := must(w.Issue(audit.WithSource(t.Context(), audit.Source{Request: "0123456789abcdef"}), catest.Ask("api", request)))(t)
 	want := ca.Certificate{
 		Credential: agents.Credential{ID: issued.ID, Agent: "api", Issuer: hex.EncodeToString(w.issuer.SubjectKeyId), IssuedAt: w.now},
 		NotBefore:  w.now.Add(-30 * time.Second).Truncate(time.Second), Fingerprint: sha256.Sum256(issued.DER),

@@ -170,7 +170,7 @@ func (s *Server) assemble(k keys.Source) error {
 	if s.sinks, err = sinks.New(s.file.Audit.Sinks, sinksFrom(s.file, s.Version), a.AuditLog(), s.Log); err != nil {
 		return err
 	}
-	s.gate = limit.Gate{Counters: admission.New(s.Now)}
+	s.gate = limit.Gate{Counters: admission.New(s.clock.Now)}
 	s.gate.LastUse = s.lastUse
 	s.ocsp = ocsp.NewResponder(s.db, a.CA, a.CRL, s.clock, s.Log)
 	s.acme = s.newACME()

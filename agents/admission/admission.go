@@ -58,9 +58,9 @@ func (c *Counters) Limited() (strangers, agents int) {
 
 // Admit counts a request from a network address.
 func (c *Counters) Admit(from netip.Addr) *Request {
-	r := &Request{counters: c}
+	r := &Request{counters: c, at: c.now()}
 	r.networks, r.n = networksOf(&c.strangers, from)
-	r.counted = c.strangers.take(c.now(), r.networks[:r.n])
+	r.counted = c.strangers.take(r.at, r.networks[:r.n])
 	r.over = !r.counted
 	return r
 }
@@ -72,13 +72,14 @@ func (c *Counters) Refused(n agents.Name) bool {
 }
 
 // blocked reports whether the agent is over its limit.
-func (c *Counters) blocked(n agents.Name) bool {
-	return !c.agents.has(c.now(), c.agents.count(string(n), agentLimit))
+func (c *Counters) blocked(at time.Time, n agents.Name) bool {
+	return !c.agents.has(at, c.agents.count(string(n), agentLimit))
 }
 
 // A Request is one that was counted. The methods of a nil Request limit nothing.
 type Request struct {
 	counters *Counters
+	at       time.Time // when it came
 
 	mu       sync.Mutex // protects what follows
 	networks [4]count
@@ -100,8 +101,8 @@ func (r *Request) Prove(n agents.Name) error {
 	defer r.mu.Unlock()
 	r.giveBack()
 	r.agent, r.over = n, false
-	r.counters.LastUse.Note(n)
-	if r.counters.blocked(n) {
+	r.counters.LastUse.Note(n, r.at)
+	if r.counters.blocked(r.at, n) {
 		return ErrLimited
 	}
 	return nil
@@ -111,7 +112,7 @@ func (r *Request) Prove(n agents.Name) error {
 // a resource server asks about the agent's token.
 func (r *Request) Used(n agents.Name) {
 	if r != nil {
-		r.counters.LastUse.Note(n)
+		r.counters.LastUse.Note(n, r.at)
 	}
 }
 

@@ -90,7 +90,7 @@ func TestRefuse(t *testing.T) {
 		db := openDB(t)
 		p := policy.Point{DB: db}
 		q := policy.Query{Principal: policy.Bearer("enrollment token"), Action: audit.CertificateIssue, Subject: c.subject, Time: now}
-		err := p.Refuse(audit.WithPeer(audit.WithRequest(t.Context(), "0123456789abcdef"), "192.0.2.7"), q, c.reason)
+		err := p.Refuse(audit.WithSource(t.Context(), audit.Source{Request: "0123456789abcdef", Peer: "192.0.2.7"}), q, c.reason)
 		if err := p.Flush(t.Context(), now); err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func TestPeerComesFromTheContext(t *testing.T) {
 		db := openDB(t)
 		p, q := policy.Point{DB: db}, change("bot")
 		q.Peer = peer
-		err := p.Do(audit.WithPeer(t.Context(), "192.0.2.7"), q, policy.Act{})
+		err := p.Do(audit.WithSource(t.Context(), audit.Source{Peer: "192.0.2.7"}), q, policy.Act{})
 		if _, events := left(t, db); err != nil || len(events) != 1 || events[0].Details == nil || events[0].Details.Peer != want {
 			t.Errorf("got %v and %+v, want the peer %s", err, events, want)
 		}

@@ -59,8 +59,8 @@ func (q *Query) clone() Query {
 
 // complete adds what the context knows of the request.
 func (q *Query) complete(ctx context.Context) {
-	q.Request, q.Peer = cmp.Or(q.Request, audit.RequestOf(ctx)), cmp.Or(q.Peer, audit.PeerOf(ctx))
-	q.Trace = cmp.Or(q.Trace, audit.TraceOf(ctx))
+	s := audit.SourceOf(ctx)
+	q.Request, q.Peer, q.Trace = cmp.Or(q.Request, s.Request), cmp.Or(q.Peer, s.Peer), cmp.Or(q.Trace, s.Trace)
 }
 
 // Limits are those of a credential's lifetime that do not come from the agent.

@@ -138,8 +138,7 @@ func (s *Service) begin(r *request, t task) (o *order, c *challenge, err error) 
 	switch {
 	case err == nil && begun:
 		s.validator.start(t, func(ctx context.Context) {
-			ctx = audit.WithRequest(ctx, audit.RequestOf(r.ctx))
-			s.validate(audit.WithPeer(ctx, audit.PeerOf(r.ctx)), t)
+			s.validate(audit.WithSource(ctx, audit.SourceOf(r.ctx)), t)
 		})
 	case reserved:
 		s.validator.release(t)

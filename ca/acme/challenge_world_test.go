@@ -80,7 +80,7 @@ func (p *proving) request(kind, payload string) *request {
 	for name, value := range map[string]string{"account": p.account.ID, "order": p.order.String(), "n": "0", "type": kind} {
 		r.SetPathValue(name, value)
 	}
-	return &request{ctx: audit.WithPeer(audit.WithRequest(p.t.Context(), "request-7"), "192.0.2.7"), http: r, now: p.now, payload: []byte(payload), account: p.account, claim: p.claimOf(p.account), agent: agents.Agent{Name: "bot"}}
+	return &request{ctx: audit.WithSource(p.t.Context(), audit.Source{Request: "request-7", Peer: "192.0.2.7"}), http: r, now: p.now, payload: []byte(payload), account: p.account, claim: p.claimOf(p.account), agent: agents.Agent{Name: "bot"}}
 }
 
 // post is a request for the challenge, which must be answered.

@@ -103,7 +103,7 @@ func presenting(b *testing.B, name agents.Name) policy.Claim {
 }
 
 func (p *parts) issue(b *testing.B, name agents.Name) {
-	_, err := p.ca.Issue(audit.WithRequest(b.Context(), "0123456789abcdef"), ca.Request{
+	_, err := p.ca.Issue(audit.WithSource(b.Context(), audit.Source{Request: "0123456789abcdef"}), ca.Request{
 		Claim: presenting(b, name), CSR: p.csr,
 	})
 	if err != nil {
@@ -112,7 +112,7 @@ func (p *parts) issue(b *testing.B, name agents.Name) {
 }
 
 func (p *parts) mint(b *testing.B) string {
-	t, err := p.tokens.Mint(audit.WithRequest(b.Context(), "0123456789abcdef"), tokens.Request{
+	t, err := p.tokens.Mint(audit.WithSource(b.Context(), audit.Source{Request: "0123456789abcdef"}), tokens.Request{
 		Claim: presenting(b, "agent-0"),
 	})
 	if err != nil {

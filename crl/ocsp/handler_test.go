@@ -33,7 +33,7 @@ type answer struct {
 func (w *world) served() func(method, path, kind string, body []byte, header ...string) answer {
 	w.t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.ServeHTTP(rw, r.WithContext(audit.WithRequest(r.Context(), requestID)))
+		w.ServeHTTP(rw, r.WithContext(audit.WithSource(r.Context(), audit.Source{Request: requestID})))
 	}))
 	w.t.Cleanup(srv.Close)
 	return func(method, path, kind string, body []byte, header ...string) answer {

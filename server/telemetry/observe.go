@@ -14,7 +14,7 @@ import (
 )
 
 // Observe gives each request an id. Handlers find it in the context with the address
-// of the client (see [audit.RequestOf] and [audit.PeerOf]), the client in X-Request-Id.
+// of the client (see [audit.SourceOf]), the client in X-Request-Id.
 // Observe counts and logs the request, and survives a handler's panic.
 // It logs some of the requests that a limit turns away (429), with the number of the others.
 func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
@@ -69,14 +69,10 @@ func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 // known returns a context that carries what the audit log says of where a request came
 // from. Those over a unix socket have no address.
 func known(ctx context.Context, id, peer, trace string) context.Context {
-	ctx = audit.WithRequest(ctx, id)
-	if trace != "" {
-		ctx = audit.WithTrace(ctx, trace)
-	}
 	if peer == local {
-		return ctx
+		peer = ""
 	}
-	return audit.WithPeer(ctx, peer)
+	return audit.WithSource(ctx, audit.Source{Request: id, Peer: peer, Trace: trace})
 }
 
 // newRequestID returns 16 hexadecimal digits.

@@ -35,6 +35,7 @@ func writeProcess(p *Page) {
 	p.Gauge("go_goroutines", "Goroutines that exist.", Value(float64(runtime.NumGoroutine())))
 	p.Gauge("go_memstats_heap_inuse_bytes", "Memory of the heap that is in use.", Value(float64(m.HeapInuse)))
 	p.Gauge("go_memstats_sys_bytes", "Memory that Go's runtime has from the system.", Value(float64(m.Sys)))
+	p.Counter("go_memstats_mallocs_total", "Objects that were allocated on the heap.", Value(float64(m.Mallocs)))
 	p.Counter("go_gc_cycles_total", "Garbage collections that were completed.", Value(float64(m.NumGC)))
 	p.Gauge("go_info", "The version of Go.", Value(1, "version", runtime.Version()))
 }

@@ -43,7 +43,7 @@ func TestTraceparent(t *testing.T) {
 		var log bytes.Buffer
 		var got string
 		NewMetrics(nil).Observe(slog.New(slog.NewTextHandler(&log, nil)), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			got = audit.TraceOf(r.Context())
+			got = audit.SourceOf(r.Context()).Trace
 		})).ServeHTTP(httptest.NewRecorder(), r)
 		if got != c.want || strings.Contains(log.String(), "trace="+id) != (c.want != "") {
 			t.Errorf("%q: got %q, want %q; the log has %s", c.values, got, c.want, log.String())

@@ -2,43 +2,27 @@ package audit
 
 import "context"
 
-type (
-	requestKey struct{}
-	peerKey    struct{}
-	traceKey   struct{}
-)
-
-// WithRequest returns a context that carries the identifier of a request, which
-// its events, the log and the answer share.
-func WithRequest(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestKey{}, id)
+// A Source says where a request came from, as its events record it.
+type Source struct {
+	Request string // its identifier, which its events, the log and the answer share
+	Peer    string // the network address of the client; none over a unix socket
+	Trace   string // the trace-id of the client (W3C Trace Context), if it gave one
 }
 
-// RequestOf returns the identifier that ctx carries, or "".
-func RequestOf(ctx context.Context) string {
-	id, _ := ctx.Value(requestKey{}).(string)
-	return id
+type sourceKey struct{}
+
+// WithSource returns a context that carries where a request came from.
+func WithSource(ctx context.Context, s Source) context.Context {
+	return context.WithValue(ctx, sourceKey{}, &s)
 }
 
-// WithPeer returns a context that carries the network address from which a
-// request came.
-func WithPeer(ctx context.Context, address string) context.Context {
-	return context.WithValue(ctx, peerKey{}, address)
+// SourceOf returns what WithSource put into ctx, or nothing.
+func SourceOf(ctx context.Context) Source {
+	if s, ok := ctx.Value(sourceKey{}).(*Source); ok {
+		return *s
+	}
+	return Source{}
 }
 
-// PeerOf returns the address that ctx carries, or "".
-func PeerOf(ctx context.Context) string {
-	address, _ := ctx.Value(peerKey{}).(string)
-	return address
-}
-
-// WithTrace returns a context that carries the trace-id of a request (W3C Trace Context).
-func WithTrace(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, traceKey{}, id)
-}
-
-// TraceOf returns the trace-id that ctx carries, or "".
-func TraceOf(ctx context.Context) string {
-	id, _ := ctx.Value(traceKey{}).(string)
-	return id
-}
+// RequestOf returns the identifier of the request that ctx is of, or "".
+func RequestOf(ctx context.Context) string { return SourceOf(ctx).Request }
