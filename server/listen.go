@@ -3,24 +3,16 @@ package server
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/server/limit"
 	"github.com/brevet-ca/brevet/server/relying"
 )
-
-// Listeners belong to a program that embeds the server. Run closes them. Run does not
-// serve one that is nil: the program may mount its handler instead.
-type Listeners struct {
-	HTTPS   net.Listener // accepts bare connections, on which Run speaks TLS; see Server.Handler
-	HTTP    net.Listener // see Server.PublicHandler
-	Metrics net.Listener // see Server.MetricsHandler
-}
 
 // Timeouts bound every connection that Run accepts: a slower client has no use for a
 // credential that lives for minutes. Zero members mean the values of brevet serve.
@@ -65,7 +57,7 @@ const (
 )
 
 func (e endpoint) serve() error {
-	if e.server.TLSConfig != nil {
+	if e.role == agentsHere { // package http gives every server a TLSConfig
 		return e.server.ServeTLS(e.Listener, "", "")
 	}
 	return e.server.Serve(e.Listener)
@@ -73,14 +65,15 @@ func (e endpoint) serve() error {
 
 const nowhere = "not here"
 
-// listeningAt returns where the endpoint of a role listens, for the log, or nowhere.
+// listeningAt returns where the endpoints of a role listen, for the log, or nowhere.
 func listeningAt(endpoints []endpoint, role string) string {
+	var all []string
 	for _, e := range endpoints {
 		if e.role == role {
-			return e.Addr().String()
+			all = append(all, e.Addr().String())
 		}
 	}
-	return nowhere
+	return cmp.Or(strings.Join(all, " "), nowhere)
 }
 
 func closeAll(endpoints []endpoint) {
@@ -97,33 +90,31 @@ func (s *Server) listen() (open []endpoint, err error) {
 			open = nil
 		}
 	}()
-	add := func(role string, l net.Listener, handler http.Handler) *http.Server {
-		e := endpoint{l, role, s.server(handler)}
-		open = append(open, e)
-		return e.server
-	}
-	network, err := s.network()
+	sockets, err := s.network()
 	room := limit.Connections() // three quarters of it are for agents
-	if network.HTTPS != nil {
-		l := limit.NewListener(network.HTTPS, room-room/4)
-		s.listeners = append(s.listeners, l)
-		srv := add(agentsHere, l, s.observed(s.agentHandler()))
-		srv.TLSConfig, srv.ConnState = s.TLSConfig(), l.ConnState
-		srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-			return relying.ConnContext(l.ConnContext(ctx, c), c)
+	for _, r := range []struct {
+		role    string
+		room    int
+		handler func() http.Handler
+		change  func(*http.Server)
+	}{
+		{agentsHere, room - room/4, s.agentHandler, s.speakTLS},
+		{publicHere, room / 4, s.publicHandler, func(srv *http.Server) { srv.IdleTimeout = min(srv.IdleTimeout, publicIdle) }},
+		{metricsHere, metricsConnections, func() http.Handler { return s.bodies.Handler(s.metricsHandler()) }, func(*http.Server) {}},
+	} {
+		bare := sockets[r.role]
+		if len(bare) == 0 {
+			continue
 		}
-	}
-	if network.HTTP != nil {
-		l := limit.NewListener(network.HTTP, room/4)
-		s.listeners = append(s.listeners, l)
-		srv := add(publicHere, l, s.observed(s.publicHandler()))
-		srv.ConnState, srv.ConnContext, srv.IdleTimeout = l.ConnState, l.ConnContext, min(srv.IdleTimeout, publicIdle)
-	}
-	if network.Metrics != nil {
-		l := limit.NewListener(network.Metrics, metricsConnections)
-		s.listeners = append(s.listeners, l)
-		srv := add(metricsHere, l, s.observed(s.bodies.Handler(s.metricsHandler())))
-		srv.ConnState, srv.ConnContext = l.ConnState, l.ConnContext
+		first := limit.NewListener(bare[0], r.room)
+		s.listeners = append(s.listeners, first)
+		srv := s.server(s.observed(r.handler()))
+		srv.ConnState, srv.ConnContext = first.ConnState, first.ConnContext
+		r.change(srv)
+		open = append(open, endpoint{first, r.role, srv})
+		for _, l := range bare[1:] {
+			open = append(open, endpoint{first.Also(l), r.role, srv})
+		}
 	}
 	if err != nil {
 		return open, err
@@ -133,32 +124,19 @@ func (s *Server) listen() (open []endpoint, err error) {
 	if err != nil {
 		return open, err
 	}
-	srv := add(operatorsHere, l, s.observed(s.operatorHandler()))
+	srv := s.server(s.observed(s.operatorHandler()))
 	srv.ConnContext = others.ConnContext
 	srv.WriteTimeout, srv.ReadTimeout = 0, 0 // backups and audit tail take their time
-	return open, nil
+	return append(open, endpoint{l, operatorsHere, srv}), nil
 }
 
-// network returns the listeners that are open to the network. If there is an error,
-// those that could be opened are returned with it.
-func (s *Server) network() (l Listeners, err error) {
-	if s.Listeners != nil {
-		return *s.Listeners, nil
+// speakTLS has a server speak TLS and note which relying parties are at its connections.
+func (s *Server) speakTLS(srv *http.Server) {
+	srv.TLSConfig = s.TLSConfig()
+	room := srv.ConnContext
+	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return relying.ConnContext(room(ctx, c), c)
 	}
-	for _, e := range []struct {
-		into    *net.Listener
-		address string
-	}{{&l.HTTPS, s.file.Listen}, {&l.HTTP, s.file.ListenHTTP}, {&l.Metrics, s.file.ListenMetrics}} {
-		if e.address == "" {
-			continue // only metrics need no listener
-		}
-		opened, err := net.Listen("tcp", e.address)
-		if err != nil {
-			return l, fmt.Errorf("listening on %s, as brevet.yaml says: %w", e.address, err)
-		}
-		*e.into = opened
-	}
-	return l, nil
 }
 
 // server returns an HTTP server with the bounds of every connection.

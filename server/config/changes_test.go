@@ -20,7 +20,7 @@ func TestChangesOfEachKey(t *testing.T) {
 		{"", "", "", ""},
 		{"example.internal", "example.org", "", "trust_domain"},
 		{"CA.example:8443", "ca.example", "", "advertise"},
-		{"listen_http: :80", "listen_http: :81", "", "listen_http"},
+		{`[":80", `, `[":81", `, "", "listen_http"},
 		{"listen_http", "advertise_http: http://pki.example\nlisten_http", "", "advertise_http"},
 		{`"[::]:8443"`, ":8443", "", "listen"},
 		{"127.0.0.1:9090", "127.0.0.1:9091", "", "listen_metrics"},

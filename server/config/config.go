@@ -43,9 +43,9 @@ type File struct {
 	TrustDomain   agents.TrustDomain
 	Advertise     string              // https URL that agents and resource servers use; the issuer of tokens
 	AdvertiseHTTP string              // http URL of ListenHTTP as relying parties reach it; see BaseURL
-	Listen        string              // address for HTTPS
-	ListenHTTP    string              // address for what is public and signed: CRLs, OCSP and issuers
-	ListenMetrics string              // address for metrics over plain HTTP; "" means the admin socket alone
+	Listen        []string            // addresses for HTTPS
+	ListenHTTP    []string            // addresses for what is public and signed: CRLs, OCSP and issuers
+	ListenMetrics []string            // addresses for metrics over plain HTTP; none means the admin socket alone
 	MoreNames     []string            // of the server's own certificate, see Names: DNS names and IP addresses
 	Operators     map[uint32]Operator // users of the machine who may use the admin socket, by user id
 	Profiles      map[string]ca.ProfileConfig
@@ -105,7 +105,7 @@ func Read(dir string) (*File, error) {
 // parse reads the text of a brevet.yaml. An unknown key or a bad value is an error
 // that begins with line and column.
 func parse(text []byte) (*File, error) {
-	f := &File{Listen: defaultListen, ListenHTTP: defaultListenHTTP, Limits: agents.DefaultQuotas, RenewGrace: agents.DefaultRenewGrace, Rotate: defaultSchedules(), Profiles: map[string]ca.ProfileConfig{}}
+	f := &File{Listen: []string{defaultListen}, ListenHTTP: []string{defaultListenHTTP}, Limits: agents.DefaultQuotas, RenewGrace: agents.DefaultRenewGrace, Rotate: defaultSchedules(), Profiles: map[string]ca.ProfileConfig{}}
 	f.Health.BackupAge = defaultBackupAge
 	f.Audit.Segment = defaultSegment
 	top, err := readDocument(text)
@@ -116,9 +116,9 @@ func parse(text []byte) (*File, error) {
 		"trust_domain":   parsed(&f.TrustDomain, agents.ParseTrustDomain),
 		"advertise":      parsed(&f.Advertise, parseAdvertise),
 		"advertise_http": parsed(&f.AdvertiseHTTP, parseAdvertiseHTTP),
-		"listen":         parsed(&f.Listen, parseAddress),
-		"listen_http":    parsed(&f.ListenHTTP, parseAddress),
-		"listen_metrics": parsed(&f.ListenMetrics, parseAddress),
+		"listen":         addresses(&f.Listen),
+		"listen_http":    addresses(&f.ListenHTTP),
+		"listen_metrics": addresses(&f.ListenMetrics),
 		"names":          f.readNames,
 		"operators":      f.readOperators,
 		"profiles":       f.readProfiles,
@@ -164,13 +164,14 @@ func (f *File) Passphrase() (keyfile.Passphrase, error) {
 }
 
 // BaseURL returns the base of all URLs over plain HTTP, which certificates name: what
-// advertise_http says, or else the advertised host, at the port of that listener.
+// advertise_http says, or else the advertised host, at the port of the first of these
+// listeners.
 func (f *File) BaseURL() string {
 	if f.AdvertiseHTTP != "" {
 		return f.AdvertiseHTTP
 	}
 	u, _ := url.Parse(f.Advertise)
-	_, port, _ := net.SplitHostPort(f.ListenHTTP)
+	_, port, _ := net.SplitHostPort(f.ListenHTTP[0])
 	if port == "80" {
 		return "http://" + strings.TrimSuffix(u.Host, ":"+u.Port())
 	}

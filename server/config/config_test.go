@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ const fullFile = `# the authority of Example
 trust_domain: example.internal
 advertise: https://CA.example:8443/
 listen: "[::]:8443"
-listen_http: :80
+listen_http: [":80", "[::1]:8080"]
 listen_metrics: 127.0.0.1:9090
 names: [brevet, 10.0.0.1, "2001:db8::1"]
 profiles:
@@ -56,11 +57,11 @@ audit:
 
 func TestParse(t *testing.T) {
 	least, err := parse([]byte(leastFile))
-	if err != nil || least.Listen != "127.0.0.1:8443" || least.ListenHTTP != "127.0.0.1:8080" || least.Keys.Plain || least.Audit.Segment != 16_000_000 || least.Health.BackupAge != 7*24*time.Hour || least.Log.Level != slog.LevelInfo || least.RenewGrace != 24*time.Hour || len(least.Profiles) != 0 || !reflect.DeepEqual(least.ACME, acme.ChallengeConfig{}) {
+	if err != nil || !slices.Equal(least.Listen, []string{"127.0.0.1:8443"}) || !slices.Equal(least.ListenHTTP, []string{"127.0.0.1:8080"}) || least.ListenMetrics != nil || least.Keys.Plain || least.Audit.Segment != 16_000_000 || least.Health.BackupAge != 7*24*time.Hour || least.Log.Level != slog.LevelInfo || least.RenewGrace != 24*time.Hour || len(least.Profiles) != 0 || !reflect.DeepEqual(least.ACME, acme.ChallengeConfig{}) {
 		t.Errorf("got %+v, %v", least, err)
 	}
 	want := &File{
-		TrustDomain: "example.internal", Advertise: "https://ca.example:8443", Listen: "[::]:8443", ListenHTTP: ":80", ListenMetrics: "127.0.0.1:9090", MoreNames: []string{"brevet", "10.0.0.1", "2001:db8::1"},
+		TrustDomain: "example.internal", Advertise: "https://ca.example:8443", Listen: []string{"[::]:8443"}, ListenHTTP: []string{":80", "[::1]:8080"}, ListenMetrics: []string{"127.0.0.1:9090"}, MoreNames: []string{"brevet", "10.0.0.1", "2001:db8::1"},
 		Operators: map[uint32]Operator{1000: {"alice", persons.Security}},
 		Profiles:  map[string]ca.ProfileConfig{"default": {Lifetime: 10 * time.Minute}, "batch": {Lifetime: 2 * time.Hour, MaxLifetime: 24 * time.Hour}, "hybrid": {Algorithm: "mldsa65-ecdsa-p256-sha512"}},
 	}
@@ -149,7 +150,10 @@ func TestParseSaysWhere(t *testing.T) {
 		{"a listening host that is no name", leastFile + "listen: my_host:1\n", "1:1: advertise, listen and names: invalid DNS name"},
 		{"no port", leastFile + "listen: localhost\n", "3:1: address \"localhost\": want HOST:PORT"},
 		{"no value", leastFile + "listen_http:\n", "3:1: address \"\": want HOST:PORT"},
-		{"a list of addresses", leastFile + "listen: [\":1\"]\n", "3:9: want one value here"},
+		{"no addresses", leastFile + "listen: []\n", "3:9: want at least one address"},
+		{"an address twice", leastFile + "listen_http: [\":1\", \":2\", \":1\"]\n", `3:27: address ":1" comes twice`},
+		{"a list of lists", leastFile + "listen_metrics: [[\":1\"]]\n", "3:18: want one value here"},
+		{"a list with a port alone", leastFile + "listen: [\":1\", \"2\"]\n", `3:16: address "2": want HOST:PORT`},
 		{"a passphrase's list", leastFile + "keys:\n  passphrase_file: [a]\n", "4:20: want one value here"},
 		{"an alias", leastFile + "listen: &a :1\nkeys: {passphrase_file: *a}\n", "4:25: want one value here"},
 		{"keys that are a word", leastFile + "keys: plain\n", "3:7: want keys and values here"},
@@ -262,7 +266,7 @@ func FuzzParse(f *testing.F) {
 			rotate[string(p)] = s.String()
 		}
 		all["rotate"] = rotate
-		if got.ListenMetrics != "" {
+		if got.ListenMetrics != nil {
 			all["listen_metrics"] = got.ListenMetrics
 		}
 		if len(got.Audit.Sinks) > 0 {

@@ -45,8 +45,12 @@ func (f *File) Names() agents.Change {
 	owner := "brevet itself"
 	c := agents.Change{Owner: &owner, DNS: []string{}, IPs: []string{}}
 	u, _ := url.Parse(f.Advertise)
-	listen, _, _ := net.SplitHostPort(f.Listen)
-	for i, host := range []string{u.Hostname(), listen, "localhost"} {
+	hosts := []string{u.Hostname()}
+	for _, address := range f.Listen {
+		host, _, _ := net.SplitHostPort(address)
+		hosts = append(hosts, host)
+	}
+	for i, host := range append(hosts, "localhost") {
 		ip, err := netip.ParseAddr(host)
 		switch {
 		case err == nil && !ip.IsUnspecified():

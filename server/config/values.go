@@ -1,13 +1,17 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
@@ -94,6 +98,28 @@ func parseOrigin(setting, scheme, port, s string) (string, error) {
 		return scheme + "://" + strings.TrimSuffix(u.Host, ":"+u.Port()), nil
 	}
 	return scheme + "://" + u.Host, nil
+}
+
+// addresses returns the reader of one address or a list of them.
+func addresses(into *[]string) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		*into = nil // of the defaults
+		one := text(func(s string) error {
+			address, err := parseAddress(s)
+			if slices.Contains(*into, address) {
+				return fmt.Errorf("address %q comes twice", address)
+			}
+			*into = append(*into, address)
+			return err
+		})
+		if n.Kind != yaml.SequenceNode {
+			return one(n)
+		}
+		if len(n.Content) == 0 {
+			return at(n, errors.New("want at least one address"))
+		}
+		return eachItem(n, one)
+	}
 }
 
 func parseAddress(s string) (string, error) {

@@ -42,6 +42,8 @@ func Connections() int {
 // connection is busy while the server works on a whole request. Until then it is idle,
 // in a TLS handshake, header or body, too: a client that is slow there delays nobody.
 //
+// It may share its room with listeners at other addresses, see [Listener.Also].
+//
 // If none is idle, the next connection waits, and those behind it in the kernel's queue do.
 // It gets the place of the first that becomes idle, or, if its address has fewer than
 // others, of one that has been busy for long. Other new connections are closed.
@@ -52,6 +54,7 @@ type Listener struct {
 	net.Listener
 	max, share int
 	patience   time.Duration
+	turn       sync.Mutex // one connection at a time waits for room
 
 	mu     sync.Mutex
 	room   *sync.Cond
@@ -77,13 +80,18 @@ func (l *Listener) Open() int {
 }
 
 // Accept implements [net.Listener].
-func (l *Listener) Accept() (net.Conn, error) {
+func (l *Listener) Accept() (net.Conn, error) { return l.accept(l.Listener) }
+
+func (l *Listener) accept(from net.Listener) (net.Conn, error) {
 	for {
-		bare, err := l.Listener.Accept()
+		bare, err := from.Accept()
 		if err != nil {
 			return nil, err
 		}
-		if c := l.admit(bare); c != nil {
+		l.turn.Lock()
+		c := l.admit(bare)
+		l.turn.Unlock()
+		if c != nil {
 			return c, nil
 		}
 		bare.Close()
@@ -148,11 +156,16 @@ func (c *conn) work() {
 
 // Close implements [net.Listener].
 func (l *Listener) Close() error {
+	l.end()
+	return l.Listener.Close()
+}
+
+// end has nobody wait for room.
+func (l *Listener) end() {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.closed = true
 	l.room.Broadcast()
-	l.mu.Unlock()
-	return l.Listener.Close()
 }
 
 // Close leaves the listener's room, too.

@@ -1,0 +1,53 @@
+package server
+
+import (
+	"fmt"
+	"net"
+	"slices"
+)
+
+// Listeners belong to a program that embeds the server. Run closes them. Run does not
+// serve one that is nil: the program may mount its handler instead.
+type Listeners struct {
+	HTTPS   net.Listener // accepts bare connections, on which Run speaks TLS; see Server.Handler
+	HTTP    net.Listener // see Server.PublicHandler
+	Metrics net.Listener // see Server.MetricsHandler
+}
+
+// network returns the listeners that are open to the network, by role. If there is an
+// error, those that could be opened are returned with it, for listen to close them.
+func (s *Server) network() (map[string][]net.Listener, error) {
+	open := map[string][]net.Listener{}
+	if l := s.Listeners; l != nil {
+		for role, given := range map[string]net.Listener{agentsHere: l.HTTPS, publicHere: l.HTTP, metricsHere: l.Metrics} {
+			if given != nil {
+				open[role] = []net.Listener{given}
+			}
+		}
+		return open, nil
+	}
+	for role, addresses := range map[string][]string{agentsHere: s.file.Listen, publicHere: s.file.ListenHTTP, metricsHere: s.file.ListenMetrics} {
+		for _, address := range addresses {
+			l, err := net.Listen(family(address, addresses), address)
+			if err != nil {
+				return open, fmt.Errorf("listening on %s, as brevet.yaml says: %w", address, err)
+			}
+			open[role] = append(open[role], l)
+		}
+	}
+	return open, nil
+}
+
+// family returns the network to listen on. Package net takes IPv4 and IPv6 at either of
+// 0.0.0.0 and [::], so that both at one port would exclude each other.
+func family(address string, all []string) string {
+	const everywhere4, everywhere6 = "0.0.0.0", "::"
+	host, port, _ := net.SplitHostPort(address)
+	switch {
+	case host == everywhere4 && slices.Contains(all, net.JoinHostPort(everywhere6, port)):
+		return "tcp4"
+	case host == everywhere6 && slices.Contains(all, net.JoinHostPort(everywhere4, port)):
+		return "tcp6"
+	}
+	return "tcp"
+}
