@@ -7,7 +7,7 @@ import "net/http"
 // section "HTTP extensions"). Browsers send such a request before one with a header field
 // of the page's own, such as MCP-Protocol-Version. No cookie and no credential of a browser
 // has any effect here.
-func openly(mux *http.ServeMux, path string, document http.HandlerFunc) {
+func openly(mux *routes, path string, document http.HandlerFunc) {
 	mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		document(w, r)

@@ -31,7 +31,7 @@ func TestPagesReadPublicDocuments(t *testing.T) {
 	}
 	issuer := w.Issuer
 	for _, url := range []string{
-		w.URL + "/.well-known/oauth-authorization-server", w.URL + "/.well-known/openid-configuration", w.URL + "/oauth/jwks", w.URL + "/roots.pem", w.URL + "/chain.pem", w.URL + "/crl/bundle.pem",
+		w.URL + "/.well-known/oauth-authorization-server", w.URL + "/.well-known/openid-configuration", w.URL + "/oauth/jwks", w.URL + "/openapi.json", w.URL + "/roots.pem", w.URL + "/chain.pem", w.URL + "/crl/bundle.pem",
 		w.HTTP + "/crl/bundle.pem", w.HTTP + ca.CRLPath(issuer), w.HTTP + ca.CertificatePath(issuer),
 	} {
 		pre := ask("OPTIONS", url)

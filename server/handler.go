@@ -41,7 +41,11 @@ func (s *Server) PublicHandler() http.Handler { return s.observed(s.mounted.admi
 
 // agentHandler serves agents and resource servers over HTTPS.
 func (s *Server) agentHandler() http.Handler {
-	limited, mux := s.gate.Handler, http.NewServeMux()
+	return s.relying.Handler(s.bodies.Handler(agentRoutes(s)))
+}
+
+func agentRoutes(s *Server) *routes {
+	limited, mux := s.gate.Handler, new(routes)
 	certs := certificates{s.authority, s.Log}
 	openly(mux, "/roots.pem", certs.roots)
 	openly(mux, "/roots/cross.pem", certs.cross)
@@ -59,21 +63,27 @@ func (s *Server) agentHandler() http.Handler {
 	mux.Handle("POST "+oauth.RevokePath, limited(http.HandlerFunc(s.oauth.ServeRevoke)))
 	mux.Handle("POST "+acme.Path, limited(s.acme))
 	mux.Handle(acme.Path, s.acme)
+	openly(mux, DescriptionPath, serveDescription)
 	s.health(mux)
-	return s.relying.Handler(s.bodies.Handler(mux))
+	return mux
 }
 
 // ocspByGET is the route of OCSP requests in base64.
 const ocspByGET = "GET " + ca.OCSPPath + "/{request}"
 
-// publicHandler serves public, signed documents over plain HTTP.
-func (s *Server) publicHandler() http.Handler {
-	mux := http.NewServeMux()
+func publicRoutes(s *Server) *routes {
+	mux := new(routes)
 	openly(mux, "/crl/{file}", s.authority.CRL.ServeHTTP)
 	openly(mux, crl.BundlePath, s.authority.CRL.ServeBundle)
 	openly(mux, "/issuer/{file}", certificates{s.authority, s.Log}.issuer)
 	mux.Handle("POST "+ca.OCSPPath, s.ocsp)
 	s.health(mux)
+	return mux
+}
+
+// publicHandler serves public, signed documents over plain HTTP.
+func (s *Server) publicHandler() http.Handler {
+	mux := publicRoutes(s)
 	return s.relying.Handler(s.bodies.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next := http.Handler(s.ocsp)
 		switch {

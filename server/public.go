@@ -86,7 +86,7 @@ func (c certificates) unreadable(w http.ResponseWriter, r *http.Request, err err
 
 // health serves liveness (the process answers) and readiness (the authority can issue and
 // answer). Strangers read both, so they learn the level and no reason.
-func (s *Server) health(mux *http.ServeMux) {
+func (s *Server) health(mux *routes) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		level, ready := s.authority.Ready(r.Context())

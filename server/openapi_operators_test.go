@@ -1,0 +1,71 @@
+package server_test
+
+import (
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server"
+)
+
+// tokenID returns the jti of a new token.
+func (w *described) tokenID() string {
+	w.t.Helper()
+	w.token(w.reader)
+	list := must1(w.Admin.Tokens(w.t.Context(), w.reader.Name))(w.t)
+	return list[len(list)-1].ID
+}
+
+// keyIn returns the identifier of a key of a purpose in a state.
+func (w *described) keyIn(purpose, state string) string {
+	w.t.Helper()
+	for _, k := range must1(w.Admin.Keys(w.t.Context()))(w.t) {
+		if k.Purpose == purpose && k.State == state {
+			return k.ID
+		}
+	}
+	w.t.Fatalf("no key of %s is %s", purpose, state)
+	return ""
+}
+
+// signedElsewhere returns new CRLs that the root has signed on another machine.
+func (w *described) signedElsewhere() string {
+	w.t.Helper()
+	asked := must1(w.Admin.RequestKey(w.t.Context(), "root", ""))(w.t)
+	request, plan, err := server.ReadRootRequest([]byte(asked.Request), 2, time.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	signed := must1(server.SignRootRequest(request, plan, w.File("root-"+asked.Root[:16]+".key"), ""))(w.t)
+	return string(signed.Marshal())
+}
+
+// operatorPreparations are those for what operators ask.
+func (w *described) operatorPreparations() map[string]func(*exchange) {
+	ctx := w.t.Context()
+	csr := func(x *exchange) { x.set(map[string]any{"csr": w.reader.CSR(nil)}) }
+	return map[string]func(*exchange){
+		"addAgent/taken": func(x *exchange) { w.Add("shop", agents.Change{}); x.set(map[string]any{"name": "shop"}) },
+		"resumeAgent/resumed": func(x *exchange) {
+			a := w.another()
+			must1(w.Admin.Suspend(ctx, a.Name, ""))(w.t)
+			x.inPath["name"] = a.Name
+		},
+		"issueCertificate/issued":      csr,
+		"showCertificate/shown":        func(x *exchange) { x.inPath["serial"] = w.reader.Serial() },
+		"revokeCertificate/revoked":    func(x *exchange) { x.inPath["serial"] = w.another().Serial() },
+		"revokeToken/revoked":          func(x *exchange) { x.inPath["jti"] = w.tokenID() },
+		"introspectForOperator/active": func(x *exchange) { x.set(map[string]any{"token": w.token(w.reader)}) },
+		"revokeMany/revoked":           func(x *exchange) { x.set(map[string]any{"agent": w.another().Name}) },
+		"installKey/installed":         func(x *exchange) { x.set(map[string]any{"response": w.signedElsewhere()}) },
+		"withdrawKey/withdrawn": func(x *exchange) {
+			x.inPath["id"] = must1(w.Admin.RotateKey(ctx, "root"))(w.t).ID
+		},
+		"destroyKey/destroyed": func(x *exchange) {
+			old := w.keyIn("audit", "active")
+			must1(w.Admin.RotateKeyNow(ctx, "audit", ""))(w.t)
+			x.inPath["id"] = old
+		},
+		"destroyKey/active":   func(x *exchange) { x.inPath["id"] = w.keyIn("issuer", "active") },
+		"cancelKey/cancelled": func(x *exchange) { must1(w.Admin.RotateKey(ctx, "tokens"))(w.t) },
+	}
+}
