@@ -27,6 +27,9 @@ func (s *Server) network() (map[string][]net.Listener, error) {
 		return open, nil
 	}
 	for role, addresses := range map[string][]string{agentsHere: s.file.Listen, publicHere: s.file.ListenHTTP, metricsHere: s.file.ListenMetrics} {
+		if open[role] = s.Sockets[role]; len(open[role]) > 0 {
+			continue
+		}
 		for _, address := range addresses {
 			l, err := net.Listen(family(address, addresses), address)
 			if err != nil {
@@ -36,6 +39,16 @@ func (s *Server) network() (map[string][]net.Listener, error) {
 		}
 	}
 	return open, nil
+}
+
+// checkSockets refuses a socket that nobody would serve.
+func checkSockets(all map[string][]net.Listener) error {
+	for name := range all {
+		if name != agentsHere && name != publicHere && name != metricsHere {
+			return fmt.Errorf("the socket %.80q is for nothing here: want the name %s, %s or %s (FileDescriptorName= in systemd.socket(5))", name, agentsHere, publicHere, metricsHere)
+		}
+	}
+	return nil
 }
 
 // family returns the network to listen on. Package net takes IPv4 and IPv6 at either of

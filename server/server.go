@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -50,6 +51,11 @@ type Config struct {
 	AcceptClock    bool             // it is right, although there are later times on record
 	Timeouts       Timeouts         // of connections
 	Listeners      *Listeners       // of a program that embeds the server; nil means those that brevet.yaml names
+
+	// Sockets are open already, by what they are for: "https", "http" or "metrics". A service
+	// manager gave them to the program. Run serves them, and not the addresses in brevet.yaml
+	// for the same, and closes them. They have no effect beside Listeners.
+	Sockets map[string][]net.Listener
 
 	// LimitMemory has Run set the memory limit of the process (package runtime/debug), by
 	// the number of open connections, unless GOMEMLIMIT is set. brevet serve does.
@@ -101,6 +107,9 @@ type Server struct {
 
 // New opens the authority in c.Dir. No other process may have it open.
 func New(c Config) (*Server, error) {
+	if err := checkSockets(c.Sockets); err != nil {
+		return nil, err
+	}
 	file, err := config.Read(c.Dir)
 	if err != nil {
 		return nil, err

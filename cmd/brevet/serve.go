@@ -40,6 +40,8 @@ At SIGHUP it follows a changed brevet.yaml, like brevet reload.
 
 Under systemd (Type=notify) it says when it is ready and when it stops, tells the
 watchdog that it works, and takes the passphrase from the credential brevet-passphrase.
+Sockets of systemd's with the names https, http and metrics (FileDescriptorName=) take the
+place of listen, listen_http and listen_metrics in brevet.yaml.
 
 Examples:
   $ brevet serve
@@ -68,8 +70,13 @@ func serve(c *cli.Context) error {
 	// Libraries that write to package log are not worth a line by default: the
 	// metrics library complains at each reading if the kernel tells it too little.
 	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer())
+	sockets, err := inherited()
+	if err != nil {
+		return err
+	}
 	s, err := server.New(server.Config{
-		Dir: dir, PassphraseFile: passphraseFile(c), AcceptClock: c.Bool("accept-clock"), LimitMemory: true, Version: version(),
+		Sockets: sockets,
+		Dir:     dir, PassphraseFile: passphraseFile(c), AcceptClock: c.Bool("accept-clock"), LimitMemory: true, Version: version(),
 		Log: log, Level: level, Reloading: func() func() { return reloading(log) },
 	})
 	if err != nil {

@@ -32,12 +32,16 @@ func TestUnitsAreHardened(t *testing.T) {
 // which is not installed, they run /bin/true.
 func TestUnitsAreCorrect(t *testing.T) {
 	analyze, dir := peer.Find(t, "systemd-analyze"), t.TempDir()
-	for _, unit := range []string{"brevet.service", "brevet-client@.service"} {
+	sockets := []string{"brevet.socket", "brevet-http.socket"}
+	for _, unit := range append(sockets, "brevet.service", "brevet-client@.service") {
 		text := strings.ReplaceAll(read(t, units, unit), "/usr/bin/brevet", "/bin/true")
 		path := filepath.Join(dir, unit)
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for _, unit := range append(sockets, "brevet.service", "brevet-client@.service") {
+		path := filepath.Join(dir, unit)
 		if out := output(t, analyze, "verify", "--man=no", path); out != "" {
 			t.Errorf("%s: %s", unit, out)
 		}
