@@ -61,6 +61,13 @@ type Agent struct {
 	// RenewGrace is for how long after its end a certificate may still renew; nil means the
 	// authority's.
 	RenewGrace *time.Duration `json:"renew_grace,omitempty"`
+
+	// KeyMaxAge is how old its keys may get; nil means what the authority says, and 0 that
+	// their age does not matter.
+	KeyMaxAge *time.Duration `json:"key_max_age,omitempty"`
+	// KeyDates says when each of Keys was registered, by its SHA-256 in hexadecimal: see
+	// [KeySince].
+	KeyDates map[string]time.Time `json:"key_dates,omitempty"`
 }
 
 // table holds the agents by name. Each request reads one or two of them; only
@@ -123,6 +130,9 @@ func (a Agent) check() error {
 		return err
 	}
 	if err := CheckRenewGrace(a.RenewGraceOf(0)); err != nil {
+		return err
+	}
+	if err := CheckKeyMaxAge(a.KeyMaxAgeOf(0)); err != nil {
 		return err
 	}
 	if len(a.Labels) > 64 || len(a.Scopes) > 64 || len(a.Audiences) > 64 || len(a.Identifiers) > 64 || len(a.Keys) > 8 {

@@ -28,6 +28,7 @@ type Change struct {
 	Quotas    map[string]int64  `json:"quotas,omitempty"`  // merged, see [Quotas]; a negative one goes back to the usual one
 
 	RenewGrace *time.Duration `json:"renew_grace,omitempty"` // nanoseconds; a negative one goes back to the authority's
+	KeyMaxAge  *time.Duration `json:"key_max_age,omitempty"` // likewise; 0 means no limit
 }
 
 // Reasons says what c changes, for the audit log: a part in each text.
@@ -61,6 +62,11 @@ func (c Change) Reasons() []string {
 			said[len(said)-1] = "renew_grace default"
 		}
 	}
+	if c.KeyMaxAge != nil {
+		if said = append(said, "key_max_age "+clock.FormatDuration(*c.KeyMaxAge)); *c.KeyMaxAge < 0 {
+			said[len(said)-1] = "key_max_age default"
+		}
+	}
 	if c.Expires != nil {
 		said = append(said, "expires "+c.Expires.UTC().Format(time.RFC3339))
 	}
@@ -91,6 +97,11 @@ func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time, cl
 			a.RenewGrace = nil
 		}
 	}
+	if c.KeyMaxAge != nil {
+		if a.KeyMaxAge = new(*c.KeyMaxAge); *c.KeyMaxAge < 0 {
+			a.KeyMaxAge = nil
+		}
+	}
 	if c.Expires != nil {
 		if !c.Expires.IsZero() && !c.Expires.After(now) {
 			return fmt.Errorf("%w expiry %s: it lies in the past; to end the agent now, suspend or decommission it", ErrInvalid, c.Expires.Format(time.RFC3339))
@@ -115,6 +126,7 @@ func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time, cl
 	if err := c.applyLists(tx, td, a); err != nil {
 		return err
 	}
+	a.dateKeys(before, now)
 	a.Changed = now
 	if err := a.check(); err != nil || c.Keys == nil {
 		return err

@@ -55,7 +55,7 @@ func TestSetChangesWhatItNames(t *testing.T) {
 			{"scopes", agents.Change{Scopes: []string{"c"}}, func(a *agents.Agent) { a.Scopes = []agents.Scope{"c"} }},
 			{"no scopes", agents.Change{Scopes: []string{}}, func(a *agents.Agent) { a.Scopes = nil }},
 			{"no audiences", agents.Change{Audiences: []string{}}, func(a *agents.Agent) { a.Audiences = nil }},
-			{"no keys", agents.Change{Keys: []string{}}, func(a *agents.Agent) { a.Keys = nil }},
+			{"no keys", agents.Change{Keys: []string{}}, func(a *agents.Agent) { a.Keys, a.KeyDates = nil, nil }},
 			{"the profile's ttl", agents.Change{TTL: new(time.Duration(0))}, func(a *agents.Agent) { a.TTL = 0 }},
 			{"no end", agents.Change{Expires: new(time.Time{})}, func(a *agents.Agent) { a.Expires = time.Time{} }},
 		} {

@@ -26,12 +26,15 @@ func (f Facts) Clone() Facts {
 	a := &f.Agent
 	a.Labels, a.Scopes, a.Audiences = maps.Clone(a.Labels), slices.Clone(a.Scopes), slices.Clone(a.Audiences)
 	a.Identifiers, a.Pending, a.Binding = slices.Clone(a.Identifiers), bytes.Clone(a.Pending), bytes.Clone(a.Binding)
-	a.Keys, a.Quotas = slices.Clone(a.Keys), maps.Clone(a.Quotas)
+	a.Keys, a.Quotas, a.KeyDates = slices.Clone(a.Keys), maps.Clone(a.Quotas), maps.Clone(a.KeyDates)
 	for i, k := range a.Keys {
 		a.Keys[i] = bytes.Clone(k)
 	}
 	if a.RenewGrace != nil {
 		a.RenewGrace = new(*a.RenewGrace)
+	}
+	if a.KeyMaxAge != nil {
+		a.KeyMaxAge = new(*a.KeyMaxAge)
 	}
 	return f
 }

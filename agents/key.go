@@ -163,8 +163,9 @@ func Keys(tx storage.Tx, a Agent, now time.Time) ([]Key, error) {
 // errKeyRemoved says that the key that a client proved to have is no longer the agent's.
 var errKeyRemoved = NewRefusalOf(Proof, "key_removed", "the key is not registered any more", nil)
 
-// CheckKey returns nil if the key still proves its agent's identity.
-func (s *Standing) CheckKey(k Key) error {
+// CheckKey returns nil if the key still proves its agent's identity. A registered key must
+// not be too old: maxAge is the limit if its agent has none of its own, and 0 means none.
+func (s *Standing) CheckKey(k Key, maxAge time.Duration) error {
 	if k.Certificate != (Credential{}) {
 		_, err := s.Check(k.Certificate)
 		return err
@@ -176,5 +177,12 @@ func (s *Standing) CheckKey(k Key) error {
 	if !slices.ContainsFunc(a.Keys, func(has PublicKey) bool { return bytes.Equal(has, k.Public) }) {
 		return fmt.Errorf("%w: %s", errKeyRemoved, a.Name)
 	}
-	return a.Usable(s.now)
+	if err := a.Usable(s.now); err != nil || a.KeyMaxAgeOf(maxAge) == 0 {
+		return err
+	}
+	since, err := KeySince(s.tx, a, k.Public)
+	if err != nil {
+		return err
+	}
+	return a.CheckKeyAge(since, maxAge, s.now)
 }

@@ -88,5 +88,6 @@ func DropKeys(tx storage.Tx, n Name, gone func(PublicKey) bool, now time.Time) (
 		return false, nil
 	}
 	a.Changed = now
+	a.dateKeys(before, now)
 	return true, errors.Join(setKeys(tx, n, before, a.Keys, now), a.put(tx))
 }

@@ -310,7 +310,7 @@ func TestKeysOfAnAgent(t *testing.T) {
 		want := func(what string, at time.Time, keys ...string) {
 			t.Helper()
 			got, err := agents.Keys(tx, a, at)
-			got = slices.DeleteFunc(got, func(k agents.Key) bool { return agents.NewStanding(tx, at).CheckKey(k) != nil })
+			got = slices.DeleteFunc(got, func(k agents.Key) bool { return agents.NewStanding(tx, at).CheckKey(k, 0) != nil })
 			all := []string{string(a.Keys[0])}
 			same := slices.EqualFunc(got, append(all, keys...), func(a agents.Key, b string) bool { return string(a.Public) == b })
 			if err != nil || !same {

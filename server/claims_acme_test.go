@@ -43,6 +43,7 @@ func (c *claimant) orderByACME() {
 	if c.account.url = got.header.Get("Location"); c.account.url == "" {
 		c.t.Fatalf("opening an account: %d %s", got.status, got.body)
 	}
+	c.age()
 	got = c.account.post("/acme/new-order", map[string]any{"identifiers": []any{map[string]string{"type": "dns", "value": c.dns()}}})
 	if c.order = strings.TrimPrefix(got.header.Get("Location"), c.file.Advertise); got.json["status"] != "ready" {
 		c.t.Fatalf("ordering: %d %s", got.status, got.body)

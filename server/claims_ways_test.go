@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 )
@@ -37,8 +38,14 @@ func (a *world) newClaimant(n int) *claimant {
 		Owner: &c.owner, Labels: map[string]string{"run": c.name}, DNS: []string{fmt.Sprintf("%d.%s", n, claimedName)},
 		Scopes: []string{claimedScope, "kept"}, Audiences: []string{claimedAudience, "https://kept.example"}, Keys: []string{publicPEM(a.t, c.registered)},
 	})
+	c.age()
 	return c
 }
+
+// keyAge is how old the keys of a claimant are at least.
+const keyAge = time.Second
+
+func (c *claimant) age() { c.set(c.now().Add(keyAge)) }
 
 // certify enrolls the agent, and gives it another enrollment token and binding.
 func (c *claimant) certify() {

@@ -75,9 +75,9 @@ func newHistory(t *testing.T) *history {
 		only(c.SetAgent(ctx, "keyed", api.Change{Keys: []string{registration(t, h.registered)}})),
 		only(c.SetAgent(ctx, "narrowed", api.Change{
 			Scopes: []string{"t", "u"}, Audiences: []string{"https://other.example"}, DNS: []string{"b.example.com"}, IPs: []string{}, Purpose: new("after the backup"),
-			Expires: &h.ends, TTL: new(4 * time.Minute), RenewGrace: new(time.Duration(0)),
+			Expires: &h.ends, TTL: new(4 * time.Minute), RenewGrace: new(time.Duration(0)), KeyMaxAge: new(240 * time.Hour),
 		})),
-		only(c.SetAgent(ctx, "narrowed", api.Change{Scopes: []string{"s", "t", "u"}, Expires: new(time.Time{}), TTL: new(time.Duration(0)), RenewGrace: new(-time.Second)})),
+		only(c.SetAgent(ctx, "narrowed", api.Change{Scopes: []string{"s", "t", "u"}, Expires: new(time.Time{}), TTL: new(time.Duration(0)), RenewGrace: new(-time.Second), KeyMaxAge: new(-time.Second)})),
 		only(c.AddAgent(ctx, "new", api.Change{Owner: new("team")})),
 	)
 	if err != nil {
@@ -174,8 +174,8 @@ func (h *history) wantApplied(r *server.Restored) {
 	if got := fmt.Sprint(a.Scopes, a.Audiences, a.DNS, a.IPs); err != nil || got != "[t] [https://other.example] [b.example.com] []" {
 		h.t.Errorf("the agent from which something was taken away has %s, %v", got, err)
 	}
-	if !a.Expires.Equal(h.ends) || a.TTL != "4m" || a.RenewGrace != "0s" {
-		h.t.Errorf("the agent whose times were shortened ends at %s, and has the lifetime %q and the window %q", a.Expires, a.TTL, a.RenewGrace)
+	if !a.Expires.Equal(h.ends) || a.TTL != "4m" || a.RenewGrace != "0s" || a.KeyMaxAge != "10d" {
+		h.t.Errorf("the agent whose times were shortened ends at %s, and has the lifetime %q, the window %q and the limit for keys %q", a.Expires, a.TTL, a.RenewGrace, a.KeyMaxAge)
 	}
 	if a, err := h.Admin.Agent(h.t.Context(), "keyed"); err != nil || a.Keys != 1 {
 		h.t.Errorf("the agent whose key was removed: %+v, %v", a, err)

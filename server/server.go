@@ -183,7 +183,7 @@ func (s *Server) assemble(k keys.Source) error {
 	s.gate.LastUse = s.lastUse
 	s.ocsp = ocsp.NewResponder(s.db, a.CA, a.CRL, s.clock, s.Log)
 	s.acme = s.newACME()
-	s.oauth = oauth.New(oauth.Config{Tokens: a.Tokens, Log: s.Log, Grants: []oauth.Grant{oauth.ClientCredentials{}}, Certificate: presented})
+	s.oauth = oauth.New(oauth.Config{Tokens: a.Tokens, Log: s.Log, Grants: []oauth.Grant{oauth.ClientCredentials{}}, KeyMaxAges: s.file.KeyMaxAges, Certificate: presented})
 	s.enroll = enroll.New(enroll.Config{
 		DB: s.db, Policy: s.policy, CA: a.CA, TrustDomain: td, Clock: s.clock, Now: s.Now, Log: s.Log, Lasting: s.oauth.Lasting,
 		Enrolled: func(r *http.Request, n agents.Name) { s.relying.Request(r, n, "", relying.Certificate) },

@@ -53,11 +53,11 @@ func getAccount(tx storage.Tx, id string) (*account, error) {
 func (a *account) put(tx storage.Tx) error { return accounts.Put(tx, a.ID, *a) }
 
 // standing returns the account's agent, or why the account is dead.
-func (a *account) standing(s *agents.Standing) (agents.Agent, error) {
+func (s *Service) standing(a *account, st *agents.Standing) (agents.Agent, error) {
 	if a.Status != statusValid {
 		return agents.Agent{Name: a.Agent}, fmt.Errorf("%w: the account was %s", agents.ErrNotActive, a.Status)
 	}
-	return a.Check(s)
+	return a.Check(st, s.KeyMaxAge)
 }
 
 var errOtherKey = agents.NewRefusalOf(agents.Proof, "account_key_changed", "the account has another key by now", nil)
@@ -73,7 +73,7 @@ func (s *Service) claimOf(a *account) policy.Claim {
 		if !bytes.Equal(now.Key, a.Key) || !now.Since().Equal(a.Since()) {
 			return errOtherKey
 		}
-		_, err = now.standing(st)
+		_, err = s.standing(now, st)
 		return err
 	})
 }

@@ -16,6 +16,7 @@ type Account struct {
 	Agent    agents.Name `json:"agent"`
 	Created  time.Time   `json:"created"`
 	Reopened time.Time   `json:"reopened,omitzero"`
+	Rekeyed  time.Time   `json:"rekeyed,omitzero"` // when it got the key that it has; zero if it has had no other
 }
 
 // uncompromised returns nil if no cutoff for a compromised key covers anything that the
@@ -28,13 +29,31 @@ func (a Account) uncompromised(s *agents.Standing) error {
 	return err
 }
 
-// Check returns the agent of an account that may be used.
-func (a Account) Check(s *agents.Standing) (agents.Agent, error) {
+// Holder returns the agent of an account that may be used, unless its key is too old.
+func (a Account) Holder(s *agents.Standing) (agents.Agent, error) {
 	agent, err := s.CheckHolder(a.Agent, a.Since())
 	if err == nil && !a.Reopened.IsZero() {
 		err = a.uncompromised(s)
 	}
 	return agent, err
+}
+
+// Check returns the agent of an account that may be used. maxAge is the limit for the age of
+// its key if the agent has none of its own.
+func (a Account) Check(s *agents.Standing, maxAge time.Duration) (agents.Agent, error) {
+	agent, err := a.Holder(s)
+	if err == nil {
+		err = agent.CheckKeyAge(a.KeySince(), maxAge, s.Now())
+	}
+	return agent, err
+}
+
+// KeySince returns since when the account has its key. Opening it again changes nothing.
+func (a Account) KeySince() time.Time {
+	if a.Rekeyed.IsZero() {
+		return a.Created
+	}
+	return a.Rekeyed
 }
 
 // Since returns when the account was opened, for the last time if it was opened again.

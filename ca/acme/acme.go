@@ -25,6 +25,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
@@ -47,6 +48,7 @@ type Config struct {
 	TrustDomain agents.TrustDomain
 	URL         string // the https origin that clients use, without a path
 	Challenges  ChallengeConfig
+	KeyMaxAge   time.Duration // of account keys, if their agents have no limit of their own; 0 means none
 	Clock       *clock.Clock
 	Revoked     func(context.Context) error // publishes the CRL
 	Log         *slog.Logger

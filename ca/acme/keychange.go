@@ -11,7 +11,7 @@ import (
 )
 
 // changeKey replaces the key of an account. The new key signs the inner JWS (RFC 8555,
-// section 7.3.5).
+// section 7.3.5). The age of the key begins again.
 func (s *Service) changeKey(r *request) (*answer, error) {
 	next, err := s.parseKeyChange(r)
 	if err != nil {
@@ -35,7 +35,7 @@ func (s *Service) changeKey(r *request) (*answer, error) {
 			return policy.Done{}, err
 		}
 		changed = *a
-		changed.Key, changed.key = next.jwk, next
+		changed.Key, changed.key, changed.Rekeyed = next.jwk, next, s.Clock.Now()
 		return policy.Done{Reasons: []string{"acme account " + a.ID}}, errors.Join(
 			a.key.leave(tx, a.ID, s.Clock.Earliest()), next.enter(tx, a.ID, s.Clock.Earliest()), changed.put(tx))
 	}})

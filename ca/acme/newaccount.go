@@ -82,7 +82,7 @@ func (s *Service) expected(r *request) (yes bool, err error) {
 func (s *Service) findAccount(r *request) (a *account, dead, err error) {
 	err = s.DB.View(r.ctx, func(tx storage.Tx) (err error) {
 		if a, err = byThumbprint(tx, r.key); err == nil {
-			_, dead = a.standing(agents.NewStanding(tx, r.now))
+			_, dead = s.standing(a, agents.NewStanding(tx, r.now))
 		}
 		return err
 	})
@@ -138,7 +138,7 @@ func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answ
 	a.Agent, a.Created = b.agent, now
 	b.use(&q, now)
 	err = s.Policy.Do(r.ctx, q, policy.Act{Change: func(tx storage.Tx, d *policy.Decision) (policy.Done, error) {
-		if _, err := a.standing(d.Standing()); err != nil {
+		if _, err := s.standing(&a, d.Standing()); err != nil {
 			return policy.Done{}, err
 		}
 		if err := r.key.enter(tx, a.ID, s.Clock.Earliest()); err != nil {

@@ -130,6 +130,9 @@ func later(detail string, err error) *problem {
 func refused(err error) *problem {
 	switch policy.FaultOf(err) {
 	case agents.Proof:
+		if errors.Is(err, agents.ErrKeyTooOld) {
+			return newAccountKey("the account key is older than the authority allows: ask the operator for brevet agent reenroll, and change the next key in time (RFC 8555, section 7.3.5)")
+		}
 		p := newProblem("unauthorized", "the account or its agent is not active; when the operator has run brevet agent reenroll, register again with the external account binding key that it prints: the account key may stay the same")
 		p.Status = http.StatusUnauthorized
 		return p

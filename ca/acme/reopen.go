@@ -82,7 +82,7 @@ func (s *Service) reopen(r *request, a *account, b *binding, contact []string, r
 		if contact != nil {
 			opened.Contact = contact
 		}
-		if _, err := opened.standing(d.Standing()); err != nil {
+		if _, err := s.standing(&opened, d.Standing()); err != nil {
 			return policy.Done{}, err
 		}
 		return policy.Done{Reasons: []string{"acme account " + a.ID + " opened again"}}, opened.put(tx)
@@ -90,6 +90,8 @@ func (s *Service) reopen(r *request, a *account, b *binding, contact []string, r
 	switch {
 	case errors.Is(err, errCompromised):
 		return nil, newAccountKey("the account ended because a key of its agent may be compromised")
+	case errors.Is(err, agents.ErrKeyTooOld):
+		return nil, newAccountKey("the account key is older than the authority allows")
 	case errors.Is(err, errDeactivated):
 		return nil, newAccountKey("the client deactivated this account")
 	case err != nil:

@@ -89,7 +89,7 @@ func (s *Service) identify(r *request, j *jws) error {
 		if r.account, err = getAccount(tx, id); err != nil {
 			return err
 		}
-		r.agent, dead = r.account.standing(agents.NewStanding(tx, r.now))
+		r.agent, dead = s.standing(r.account, agents.NewStanding(tx, r.now))
 		return nil
 	})
 	if errors.Is(err, storage.ErrNotFound) {

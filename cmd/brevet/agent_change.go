@@ -87,6 +87,7 @@ func changeFlags() []cli.Flag {
 		texts("key", "`FILE` with a public key in PEM, with which it may obtain certificates, and authenticate by private_key_jwt"),
 		text("ttl", "`DURATION` of its credentials, such as 5m, at most the longest max_lifetime of a profile; 0 means the profile's"),
 		text("renew-grace", "`DURATION` after its end in which a certificate may still renew, such as 7d; 0 turns that off, and default means that of brevet.yaml"),
+		text("key-max-age", "`DURATION` that its registered keys and those of its ACME accounts may be used, such as 90d; never, and default means that of brevet.yaml"),
 		text("expires", "`TIME` after which it ends: RFC 3339, a date, a duration such as 30d, or never"),
 		texts("label", "`K=V` to find it by"),
 		texts("quota", "`KIND=N` that it may have of certificates, tokens, orders, events an hour, assertions or compromised_keys; KIND=default means that of brevet.yaml"),
@@ -157,6 +158,9 @@ func changeOf(c *cli.Context) (api.Change, error) {
 	if change.RenewGrace, err = renewGraceOf(c); err != nil {
 		return change, err
 	}
+	if change.KeyMaxAge, err = keyMaxAgeOf(c); err != nil {
+		return change, err
+	}
 	if c.IsSet("expires") {
 		var never time.Time
 		change.Expires = &never
@@ -185,6 +189,28 @@ func renewGraceOf(c *cli.Context) (*time.Duration, error) {
 	d, err := durationOf(c, flag)
 	if err != nil || !c.IsSet(flag) {
 		return nil, err
+	}
+	return &d, nil
+}
+
+// keyMaxAgeOf returns the limit that is given, or nil. 0 means none, and a negative one that
+// of brevet.yaml.
+func keyMaxAgeOf(c *cli.Context) (*time.Duration, error) {
+	const flag = "key-max-age"
+	switch {
+	case !c.IsSet(flag):
+		return nil, nil
+	case c.String(flag) == "default":
+		return new(time.Duration(-1)), nil
+	case c.String(flag) == "never":
+		return new(time.Duration(0)), nil
+	}
+	d, err := durationOf(c, flag)
+	if err != nil {
+		return nil, err
+	}
+	if d < 24*time.Hour {
+		return nil, misuse(c, "--%s %s: want 1d or more, never or default", flag, c.String(flag))
 	}
 	return &d, nil
 }

@@ -19,6 +19,8 @@ func agentShowCommand() *cli.Command {
 		Description: `Shows what is registered about an agent, its current certificate, and how many
 ACME accounts it has. A registered key is shown by its thumbprint: the SHA-256 of the
 public key in DER, as in the audit log. The second example computes it of a file.
+Keys have the time since when the agent has them, and when they are too old by
+key_max_age.
 
 Examples:
   $ brevet agent show build-bot
@@ -57,11 +59,13 @@ func (p *page) agent(a api.Shown) {
 	if a.Keys > 0 {
 		t.pair("Keys", count(a.Keys, "key")+" for private_key_jwt")
 	}
-	for _, thumbprint := range a.KeyThumbprints {
-		t.pair("  SHA-256", thumbprint)
+	for _, k := range a.RegisteredKeys {
+		t.pair("  SHA-256", k.Thumbprint)
+		t.pair("    since", p.keyAge(k))
 	}
 	t.pair("Lifetime", a.TTL)
 	t.pair("Renew grace", a.RenewGrace)
+	t.pair("Key max age", a.KeyMaxAge)
 	t.pair("Expires", p.end(a.Expires))
 	t.pair("Registered", at(a.Created))
 	t.pair("Changed", at(a.Changed))
@@ -80,5 +84,17 @@ func (p *page) agent(a api.Shown) {
 	if a.ACMEAccounts > 0 {
 		t.pair("ACME", count(a.ACMEAccounts, "account"))
 	}
+	for _, k := range a.ACMEKeys {
+		t.pair("  account", k.Account)
+		t.pair("    key since", p.keyAge(k))
+	}
 	p.table(t)
+}
+
+// keyAge says since when an agent has a key, and when that is too old.
+func (p *page) keyAge(k api.AgentKey) string {
+	if k.End.IsZero() {
+		return at(k.Since)
+	}
+	return at(k.Since) + ", too old from " + p.end(k.End)
 }

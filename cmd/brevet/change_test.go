@@ -25,7 +25,7 @@ func TestEachFieldOfAChangeHasAFlag(t *testing.T) {
 	for i := range reflect.TypeFor[api.Change]().NumField() {
 		field := reflect.TypeFor[api.Change]().Field(i)
 		member, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		value := map[string]string{"dns": "x.example", "ips": "::1", "audiences": "https://x.example"}[member]
+		value := map[string]string{"dns": "x.example", "ips": "::1", "audiences": "https://x.example", "key_max_age": "90d"}[member]
 		switch {
 		case value != "":
 		case field.Name == "Keys":

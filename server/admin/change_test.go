@@ -34,7 +34,7 @@ func filled(t *testing.T, w *world) api.Change {
 		Audiences: []string{"https://b.example"}, DNS: []string{"b.example.org,challenge"}, IPs: []string{"192.0.2.9"},
 		Keys: []string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))},
 		TTL:  new(10 * time.Minute), Expires: new(w.Clock.Now().Add(time.Hour).UTC().Truncate(time.Second)),
-		Quotas: map[string]int64{"tokens": 7}, RenewGrace: new(2 * time.Hour),
+		Quotas: map[string]int64{"tokens": 7}, RenewGrace: new(2 * time.Hour), KeyMaxAge: new(48 * time.Hour),
 	}
 	for v, i := reflect.ValueOf(c), 0; i < v.NumField(); i++ {
 		if v.Field(i).IsZero() {

@@ -64,6 +64,8 @@ type Authority struct {
 	slow     atomic.Pointer[[]api.Reason] // of the last Health, for Ready
 	watch    healthWatch
 
+	agentKeysEnd atomic.Pointer[time.Time] // when the next key of an agent gets too old, as of the last Health
+
 	failedRotations failedRotations
 	uncut           atomic.Pointer[error] // why the audit log could not be cut
 }

@@ -37,6 +37,7 @@ const (
 	restorePending    = "restore-unconfirmed"
 	quotaNear         = "quota-near"
 	agentKeysRevealed = "agent-keys-compromised"
+	agentKeyOld       = "agent-key-old"
 	auditUncut        = "audit-log-uncut"
 	auditSinkLate     = "audit-sink-late"
 )
@@ -44,7 +45,7 @@ const (
 // ReasonIDs returns the identifiers of all reasons there can be.
 func ReasonIDs() []string {
 	return []string{storeUnreadable, storeUnwritable, diskFull, diskLow, reserveLow, clockBack, clockDoubt, crlLate, issuerEnds, rootEnds, rootCRLEnds, rootCRLLate, issuerUnlisted,
-		httpsEnds, keyCompromised, keyMissing, keyUnsealed, keyTakeoverLate, rotationFailed, profileWithout, backupOld, restorePending, quotaNear, agentKeysRevealed, auditUncut, auditSinkLate}
+		httpsEnds, keyCompromised, keyMissing, keyUnsealed, keyTakeoverLate, rotationFailed, profileWithout, backupOld, restorePending, quotaNear, agentKeysRevealed, agentKeyOld, auditUncut, auditSinkLate}
 }
 
 // Health returns the reasons why the authority is not well, the worst first. This is the
@@ -112,7 +113,8 @@ func (a *Authority) slowReasons(ctx context.Context) []api.Reason {
 	a.DB.View(ctx, func(tx storage.Tx) error {
 		quotas, err1 := a.quotaReasons(tx)
 		revealed, err2 := a.agentKeyReasons(tx)
-		found = slices.Concat(quotas, revealed, damaged(err1, err2))
+		ages, err3 := a.agentKeyAges(tx, a.Clock.Now())
+		found = slices.Concat(quotas, revealed, ages, damaged(err1, err2, err3))
 		return nil
 	})
 	return slices.Concat(found, a.keyFileReasons(ctx), endReasons(a.rootsEnd(ctx), a.Clock.Now()))

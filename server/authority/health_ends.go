@@ -162,6 +162,9 @@ func (a *Authority) Ends(ctx context.Context) map[string]time.Time {
 	if end := a.RootCRLEnds(); !end.IsZero() {
 		first["root-crl"] = end
 	}
+	if end := a.agentKeysEnd.Load(); end != nil && !end.IsZero() {
+		first["agent-key"] = *end
+	}
 	if c := a.Own.Current(); c != nil {
 		first["https-certificate"] = c.Leaf.NotAfter
 	}

@@ -24,6 +24,7 @@ type replay struct {
 	tx        storage.Tx
 	td        agents.TrustDomain
 	grace     time.Duration         // the authority's window, see [agents.Agent.RenewGraceOf]
+	keyAges   agents.KeyMaxAges     // the authority's limits
 	suspended map[agents.Name]bool  // by the replay
 	stopped   map[persons.Name]bool // operators, likewise
 

@@ -90,6 +90,8 @@ func (r *replay) shorten(change *agents.Change, a agents.Agent, c audit.FieldCha
 		change.TTL = &d
 	case c.Field == "renew_grace" && d < a.RenewGraceOf(r.grace):
 		change.RenewGrace = &d
+	case c.Field == "key_max_age" && d > 0 && r.keyAges.ShortenedBy(d, a):
+		change.KeyMaxAge = &d
 	default:
 		return false
 	}

@@ -38,6 +38,7 @@ func (f *File) Changes(next *File) (live, restart []string) {
 	note(&restart, "audit.segment", f.Audit.Segment, next.Audit.Segment)
 	note(&restart, "crl", f.CRL, next.CRL)
 	note(&restart, "health", f.Health, next.Health)
+	note(&restart, "key_max_age", f.KeyMaxAges, next.KeyMaxAges)
 	note(&restart, "keys", f.Keys, next.Keys)
 	note(&restart, "listen", f.Listen, next.Listen)
 	note(&restart, "listen_http", f.ListenHTTP, next.ListenHTTP)

@@ -62,6 +62,7 @@ type File struct {
 	// RenewGrace is for how long after its end a certificate may renew, if its agent has no
 	// window of its own.
 	RenewGrace time.Duration
+	KeyMaxAges agents.KeyMaxAges // of agents that have no limit of their own
 	// Rotate says for each purpose when the server rotates its keys by itself.
 	Rotate map[keys.Purpose]Schedule
 	CRL    struct {
@@ -131,6 +132,7 @@ func parse(text []byte) (*File, error) {
 		"limits":         f.readLimits,
 		"health":         f.readHealth,
 		"renew_grace":    parsed(&f.RenewGrace, parseRenewGrace),
+		"key_max_age":    f.readKeyMaxAge,
 		"rotate":         f.readRotate,
 	})
 	if err != nil {

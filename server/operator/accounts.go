@@ -11,14 +11,14 @@ import (
 
 // accounts returns the ACME accounts that may be used now and that chosen accepts,
 // given their agent and when they were opened for the last time.
-func accounts(tx storage.Tx, now time.Time, chosen func(agents.Agent, time.Time) bool) ([]acme.Account, error) {
+func (s *Service) accounts(tx storage.Tx, now time.Time, chosen func(agents.Agent, time.Time) bool) ([]acme.Account, error) {
 	var found []acme.Account
 	standing := agents.NewStanding(tx, now)
 	for account, err := range acme.Accounts(tx) {
 		if err != nil {
 			return nil, err
 		}
-		a, err := account.Check(standing)
+		a, err := account.Check(standing, s.Authority.File.KeyMaxAges.ACME)
 		switch {
 		case policy.IsDenial(err):
 		case err != nil:

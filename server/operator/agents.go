@@ -194,9 +194,12 @@ func (s *Service) shown(tx storage.Tx, a agents.Agent) (out api.Shown, err error
 	if err != nil {
 		return out, err
 	}
-	list, err := accounts(tx, s.Clock.Now(), func(holder agents.Agent, _ time.Time) bool { return holder.Name == a.Name })
-	out = api.Shown{Agent: s.agent(a, c), KeyThumbprints: thumbprints(a), ACMEAccounts: len(list)}
+	list, err := s.accounts(tx, s.Clock.Now(), func(holder agents.Agent, _ time.Time) bool { return holder.Name == a.Name })
+	out = api.Shown{Agent: s.agent(a, c), KeyThumbprints: thumbprints(a), ACMEAccounts: len(list), ACMEKeys: s.acmeKeys(a, list)}
 	if err != nil {
+		return out, err
+	}
+	if out.RegisteredKeys, out.KeysEnd, err = s.registeredKeys(tx, a); err != nil {
 		return out, err
 	}
 	if out.LastSeen, err = s.lastSeen(tx, a, c); err != nil {
@@ -241,7 +244,7 @@ func (s *Service) agent(a agents.Agent, c agents.Current) api.Agent {
 	if a.TTL > 0 {
 		out.TTL = clock.FormatDuration(a.TTL)
 	}
-	out.RenewGrace = renewGrace(a)
+	out.RenewGrace, out.KeyMaxAge = renewGrace(a), keyMaxAge(a)
 	out.Certified = c.Credential.IssuedAt
 	if c.Key != nil {
 		out.Certificate, out.CertExpires = c.Credential.ID.String(), c.Credential.ID.Expires()

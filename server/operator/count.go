@@ -28,7 +28,7 @@ func (s *Service) Count(ctx context.Context) (all Totals, err error) {
 		}
 		rc := count(active, now, 0)
 		all = Totals{Agents: map[string]int{}, Certificates: rc.Certificates, Tokens: rc.Tokens}
-		opened, err := accounts(tx, now, func(agents.Agent, time.Time) bool { return true })
+		opened, err := s.accounts(tx, now, func(agents.Agent, time.Time) bool { return true })
 		if err != nil {
 			return err
 		}

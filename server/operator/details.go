@@ -35,6 +35,7 @@ func changed(c agents.Change, before, after agents.Agent) (list []audit.FieldCha
 		{"expires", c.Expires != nil, end},
 		{"quotas", len(c.Quotas) > 0, quotas},
 		{"renew_grace", c.RenewGrace != nil, renewGrace},
+		{"key_max_age", c.KeyMaxAge != nil, keyMaxAge},
 	} {
 		if from, to := f.of(before), f.of(after); f.given && from != to {
 			list = append(list, audit.FieldChange{Field: f.name, From: from, To: to})
@@ -74,6 +75,16 @@ func renewGrace(a agents.Agent) string {
 		return "" // the authority's
 	}
 	return clock.FormatDuration(*a.RenewGrace)
+}
+
+func keyMaxAge(a agents.Agent) string {
+	if a.KeyMaxAge == nil {
+		return "" // the authority's
+	}
+	if *a.KeyMaxAge == 0 {
+		return "never"
+	}
+	return clock.FormatDuration(*a.KeyMaxAge)
 }
 
 func end(a agents.Agent) string {

@@ -42,6 +42,9 @@ func (s *Service) listAgents(ctx context.Context, _ policy.Principal, in api.Fil
 			if now.Sub(latest(seen, a.Created, a.Invited, recorded)) >= in.Stale {
 				shown := s.agent(a, c)
 				shown.LastSeen = seen
+				if _, shown.KeysEnd, err = s.registeredKeys(tx, a); err != nil {
+					return err
+				}
 				list = append(list, shown)
 			}
 		}

@@ -44,7 +44,7 @@ func (s *Service) end(ctx context.Context, p policy.Principal, action audit.Acti
 		if ended, err = held(tx, now); err != nil {
 			return err
 		}
-		if opened, err = accounts(tx, now, func(a agents.Agent, _ time.Time) bool { return a.Name == name }); err != nil {
+		if opened, err = s.accounts(tx, now, func(a agents.Agent, _ time.Time) bool { return a.Name == name }); err != nil {
 			return err
 		}
 		before, err := agents.Get(tx, name)
@@ -154,7 +154,7 @@ func (s *Service) revoke(ctx context.Context, p policy.Principal, in api.Selecti
 		if ended, err = held(tx, now); err != nil {
 			return err
 		}
-		if opened, err = accounts(tx, now, chosen.choosesAccount); err != nil {
+		if opened, err = s.accounts(tx, now, chosen.choosesAccount); err != nil {
 			return err
 		}
 		left, err = chosen.invitations(tx, why, now)

@@ -38,6 +38,7 @@ type assertion struct {
 	id      string
 	expires time.Time
 	signer  agents.Key
+	maxAge  time.Duration // of the signer, if it is a registered key
 }
 
 var errUsed = &proven{errors.New("the assertion was used before: each request needs one of its own, with another jti")}
@@ -46,7 +47,9 @@ var errNotActive = &proven{fmt.Errorf("%w; ask its operator", agents.ErrNotActiv
 
 // check returns nil if the key that signed still proves who the agent is. It is a
 // [policy.Check].
-func (a assertion) check(_ storage.Tx, s *agents.Standing) error { return s.CheckKey(a.signer) }
+func (a assertion) check(_ storage.Tx, s *agents.Standing) error {
+	return s.CheckKey(a.signer, a.maxAge)
+}
 
 // use uses the assertion up. It is a [policy.Check].
 func (a assertion) use(tx storage.Tx, _ *agents.Standing) error {
@@ -77,7 +80,8 @@ func (a assertion) key() string {
 //
 // The signature is checked before everything that only the agent may learn. From then
 // on the client has proven to have a key of the agent, and is told why it is refused.
-func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, now time.Time) (assertion, error) {
+// A registered key may be as old as maxAge, unless its agent has another limit.
+func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, maxAge time.Duration, now time.Time) (assertion, error) {
 	if len(text) > maxAssertion {
 		return assertion{}, fmt.Errorf("%w: the assertion has %d octets", ErrClient, len(text))
 	}
@@ -103,7 +107,7 @@ func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, now time.T
 	if unknown != nil {
 		return assertion{}, fmt.Errorf("%w: %w", ErrClient, unknown)
 	}
-	a := assertion{agent: name, id: c.ID, expires: c.Expiry}
+	a := assertion{agent: name, id: c.ID, expires: c.Expiry, maxAge: maxAge}
 	if !ok {
 		return a, fmt.Errorf("%w: none of the agent's %d keys made the assertion's signature", ErrClient, len(candidates))
 	}
@@ -114,6 +118,11 @@ func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, now time.T
 	}
 	if err := agent.Usable(now); err != nil {
 		return a, fmt.Errorf("%w (%w)", errNotActive, err)
+	}
+	if err := a.check(tx, agents.NewStanding(tx, now)); errors.Is(err, agents.ErrKeyTooOld) {
+		return a, &proven{fmt.Errorf("%w: have another one registered", err)}
+	} else if err != nil {
+		return a, err
 	}
 	if err := s.checkClaims(signed, now); err != nil {
 		return a, &proven{err}

@@ -106,7 +106,7 @@ func (s *Server) identify(tx storage.Tx, r *http.Request, f form, now time.Time)
 	case f.get("client_assertion_type") != assertionType:
 		return c, "", fmt.Errorf("%w: client_assertion_type must be %s", ErrClient, assertionType)
 	}
-	a, err := s.checkAssertion(tx, text, f.get("client_id"), now)
+	a, err := s.checkAssertion(tx, text, f.get("client_id"), s.KeyMaxAges.Registered, now)
 	if err == nil {
 		err = a.unused(tx) // a copy of one proves nothing
 	}

@@ -242,7 +242,7 @@ func FuzzAssertion(f *testing.F) {
 			text = text[:flip] + string(text[flip]^1) + text[flip+1:]
 		}
 		err := s.Tokens.DB.View(context.Background(), func(tx storage.Tx) error {
-			a, err := s.checkAssertion(tx, text, clientID, fuzzNow)
+			a, err := s.checkAssertion(tx, text, clientID, 0, fuzzNow)
 			if err == nil {
 				if why := j.accepts(text, clientID, a); why != "" {
 					t.Errorf("%q.%q (client_id %q, octet %d flipped) is accepted as %+v: %s", header, claims, clientID, flip, a, why)

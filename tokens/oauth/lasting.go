@@ -21,7 +21,7 @@ const lastingLifetime = 5 * time.Minute
 // certificate does not do. If the attempt fails, Lasting returns the agent that it was about,
 // if that is known.
 func (s *Server) Lasting(tx storage.Tx, text string, now time.Time) (policy.Claim, agents.Name, error) {
-	a, err := s.checkAssertion(tx, text, "", now)
+	a, err := s.checkAssertion(tx, text, "", s.KeyMaxAges.Lasting, now)
 	if err != nil {
 		return policy.Claim{}, a.agent, err
 	}

@@ -34,6 +34,9 @@ type Config struct {
 	Log    *slog.Logger
 	Grants []Grant // the ways in which clients may ask for a token
 
+	// KeyMaxAges are of agents that have no limit of their own.
+	KeyMaxAges agents.KeyMaxAges
+
 	// Minted is told of the grant of each token. It may be nil.
 	Minted func(grant string)
 

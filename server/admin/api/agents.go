@@ -41,14 +41,26 @@ type Agent struct {
 	LastSeen    time.Time         `json:"last_seen,omitzero"`    // when it last used or obtained a credential, in lists and alone
 	Note        string            `json:"note,omitempty"`        // why a change changed nothing
 	RenewGrace  string            `json:"renew_grace,omitempty"` // its own window; that of brevet.yaml holds otherwise
+	KeyMaxAge   string            `json:"key_max_age,omitempty"` // its own limit; that of brevet.yaml holds otherwise
+	KeysEnd     time.Time         `json:"keys_end,omitzero"`     // when the first of its registered keys is too old, in lists and alone
 }
 
 // A Shown agent has, in addition, what takes longer to find out.
 type Shown struct {
 	Agent
 	KeyThumbprints []string         `json:"key_thumbprints,omitempty"` // SHA-256 of each registered key, in hexadecimal
-	ACMEAccounts   int              `json:"acme_accounts"`             // those that can be used
+	RegisteredKeys []AgentKey       `json:"registered_keys,omitempty"`
+	ACMEAccounts   int              `json:"acme_accounts"`       // those that can be used
+	ACMEKeys       []AgentKey       `json:"acme_keys,omitempty"` // of those
 	Usage          map[string]Usage `json:"usage,omitempty"`
+}
+
+// An AgentKey is one with which an agent authenticates for long.
+type AgentKey struct {
+	Thumbprint string    `json:"thumbprint,omitempty"` // SHA-256 of a registered key, in hexadecimal
+	Account    string    `json:"account,omitempty"`    // identifier of an ACME account
+	Since      time.Time `json:"since"`
+	End        time.Time `json:"end,omitzero"` // when it is too old
 }
 
 // A Usage is how much of something an agent has, and how much it may have.
@@ -81,6 +93,7 @@ type Change struct {
 	Quotas    map[string]int64  `json:"quotas,omitempty"`  // merged; a negative one goes back to that of brevet.yaml
 
 	RenewGrace *time.Duration `json:"renew_grace,omitempty"` // nanoseconds; a negative one goes back to that of brevet.yaml
+	KeyMaxAge  *time.Duration `json:"key_max_age,omitempty"` // likewise; 0 means no limit
 }
 
 // An AddRequest registers an agent.
