@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -60,7 +61,9 @@ The name in --trust-domain is part of every identity (spiffe://DOMAIN/agent/NAME
 and cannot be changed. Every name NAME.DOMAIN belongs to the agent NAME, and no other agent
 can have it: choose a domain of its own below yours, not one that has hosts already.
 --advertise is where agents and resource servers reach
-the server; it is the issuer in tokens.
+the server; it is the issuer in tokens. --listen says where the server listens, and does not
+follow --advertise: if the server does not listen there, init warns, since only a proxy
+before it can make that right. The same holds for --advertise-http and --listen-http.
 
 Examples:
   $ (umask 077; openssl rand -base64 32 > /root/brevet-passphrase)
@@ -137,6 +140,9 @@ func initAuthority(c *cli.Context) error {
 	made, err := server.Init(c.Context, config, time.Now())
 	if err != nil {
 		return err
+	}
+	for _, w := range made.Warnings {
+		fmt.Fprintf(c.App.ErrWriter, "brevet: warning: %s\n", w)
 	}
 	pins := made.RootFingerprint
 	if made.HTTPSRootFingerprint != "" {

@@ -68,6 +68,9 @@ type Made struct {
 
 	Issuer    string `json:"issuer"`
 	Advertise string `json:"advertise"`
+
+	// Warnings say which advertised URLs are not where the server listens.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // withDefaults returns c with default values where it has none.
@@ -269,7 +272,7 @@ func (c InitConfig) fill(ctx context.Context, db storage.DB, store, roots keys.S
 	if err != nil {
 		return nil, err
 	}
-	made := &Made{TrustDomain: string(f.TrustDomain), RootFingerprint: fingerprint(root), Issuer: issuing.ID, Advertise: f.Advertise}
+	made := &Made{TrustDomain: string(f.TrustDomain), RootFingerprint: fingerprint(root), Issuer: issuing.ID, Advertise: f.Advertise, Warnings: f.Unserved()}
 	if !alg.Classical() {
 		https, _, err := h.make(keys.HTTPSRoot, keys.HTTPSIssuer, keys.ECDSAP256, ca.NewHTTPSRoot)
 		if err != nil {
