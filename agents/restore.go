@@ -2,7 +2,6 @@ package agents
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/brevet-ca/brevet/storage"
@@ -36,17 +35,15 @@ func LastRestore(tx storage.Tx) (Restore, error) {
 	return r, err
 }
 
-// ConfirmRestore records that what must stay ended after the latest restore is ended.
-func ConfirmRestore(tx storage.Tx) error {
+// ConfirmRestore records that what must stay ended after the latest restore is ended. It
+// reports whether a restore waited for that.
+func ConfirmRestore(tx storage.Tx) (waited bool, err error) {
 	r, err := LastRestore(tx)
-	if err != nil {
-		return err
-	}
-	if !r.Unknown {
-		return fmt.Errorf("%w: no restore waits to be confirmed", ErrTransition)
+	if err != nil || !r.Unknown {
+		return false, err
 	}
 	r.Unknown = false
-	return NoteRestore(tx, r)
+	return true, NoteRestore(tx, r)
 }
 
 // VoidInvitations ends all enrollment tokens and ACME binding keys that were not used. It

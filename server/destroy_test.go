@@ -86,6 +86,6 @@ func TestOperatorDestroysAKey(t *testing.T) {
 	rotated(t, a.operate("POST", "/keys/issuer/rotate", nil))
 	a.set(a.now().Add(3 * time.Hour))
 	destroy(k.ID, 200, k.ID)
-	destroy(k.ID, 404, "not found")
+	destroy(k.ID, 200, "destroyed already")
 	a.restarted(t)
 }

@@ -58,7 +58,7 @@ func TestHealthOfAnAuthority(t *testing.T) {
 	want("that is old", "backup-old", api.Warning, "brevet backup", false)
 	a.write(func(tx storage.Tx) error { return agents.NoteRestore(tx, agents.Restore{At: a.now(), Unknown: true}) })
 	want("after a restore", "restore-unconfirmed", api.Critical, "brevet restore --confirm", false)
-	a.write(func(tx storage.Tx) error { return agents.ConfirmRestore(tx) })
+	a.write(func(tx storage.Tx) error { _, err := agents.ConfirmRestore(tx); return err })
 	want("that is confirmed", "restore-unconfirmed", api.OK, "", false)
 	at(59 * day)
 	want("after two months", "issuer-ends", api.OK, "", false)

@@ -347,8 +347,8 @@ func TestRestoreIntoALostStore(t *testing.T) {
 		if err != nil || st.Healthy == waits || waits != strings.Contains(strings.Join(st.Problems, " "), "brevet restore --confirm") {
 			t.Errorf("before the confirmation: %t, %+v, %v", waits, st.Problems, err)
 		}
-		if err := w.Admin.ConfirmRestore(t.Context()); (err == nil) != waits {
-			t.Errorf("before the confirmation: %t, %v", waits, err)
+		if c, err := w.Admin.ConfirmRestore(t.Context()); err != nil || (c.Note == "") != waits {
+			t.Errorf("before the confirmation: %t, %+v, %v", waits, c, err)
 		}
 	}
 }

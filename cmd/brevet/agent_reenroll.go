@@ -52,6 +52,8 @@ Examples:
 func agentReenroll(c *cli.Context) error {
 	several := c.Bool("all") || c.IsSet("owner") || c.IsSet("label")
 	switch named := c.Args().Present(); {
+	case named && c.IsSet("owner"):
+		return misuse(c, "--owner chooses agents, and NAME is one already; to change its owner: brevet agent set NAME --owner WHO")
 	case named == several, named && (c.IsSet("out") || c.IsSet("stale")):
 		return misuse(c, "give the NAME of an agent, or --owner, --label or --all with --out DIR")
 	case several && !c.IsSet("out"):

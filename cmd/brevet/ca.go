@@ -62,6 +62,8 @@ func caSign(c *cli.Context) error {
 		return misuse(c, "ca sign needs REQUEST")
 	case (passphrase == "") != c.Bool("no-passphrase"):
 		return misuse(c, "give --passphrase-file, or --no-passphrase if the root's key is not sealed")
+	case !c.Bool("yes") && !interactive(c):
+		return misuse(c, "standard input is no terminal, so nobody can be asked: look at the request with brevet inspect, and give --yes if it is to be signed")
 	}
 	text, err := inputUpTo(c, c.Args().First(), server.MaxRootRequest)
 	if err != nil {
@@ -91,15 +93,18 @@ func caSign(c *cli.Context) error {
 	})
 }
 
+// interactive reports whether standard input can be asked for consent.
+func interactive(c *cli.Context) bool {
+	_, is := terminal(c.App.Reader)
+	return is
+}
+
 // showPlan tells on standard error what will be signed, and asks for consent.
 func showPlan(c *cli.Context, plan *server.RootPlan) error {
 	p := newPage(c.App.ErrWriter)
 	p.plan(plan)
 	if err := p.flush(c.App.ErrWriter); err != nil || c.Bool("yes") {
 		return err
-	}
-	if _, is := terminal(c.App.Reader); !is {
-		return misuse(c, "standard input is no terminal, so nobody can be asked: give --yes if this is to be signed")
 	}
 	fmt.Fprint(c.App.ErrWriter, "Sign this? Type yes: ")
 	line, _ := bufio.NewReader(c.App.Reader).ReadString('\n')

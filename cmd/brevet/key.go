@@ -196,6 +196,10 @@ func keyDestroy(c *cli.Context) error {
 		return err
 	}
 	return answer(c, k, []string{k.ID}, func(p *page) {
+		if k.Note != "" {
+			p.line("%s.", k.Note)
+			return
+		}
 		p.line("The file of the %s key %s is destroyed. Remove copies of it, too.", k.Purpose, k.ID)
 		if k.Ended != nil {
 			p.line("All that it signed is dead: %s.", holdings(*k.Ended))

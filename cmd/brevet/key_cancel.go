@@ -11,7 +11,7 @@ func keyCancelCommand() *cli.Command {
 does not sign yet, or an issuer's that waits for the certificate of a root that is kept
 elsewhere (brevet key request). It has signed nothing, so nobody loses anything. A key
 for tokens leaves /oauth/jwks at once. --algorithm says which one is meant, if there are
-several.
+several. If there is none, the command succeeds and says so.
 
 Example:
   $ brevet key cancel tokens`,
@@ -31,6 +31,9 @@ func keyCancel(c *cli.Context) error {
 	k, err := server.CancelKey(c.Context, c.Args().First(), c.String("algorithm"))
 	if err != nil {
 		return err
+	}
+	if k.Note != "" {
+		return answer(c, k, nil, func(p *page) { p.line("%s.", k.Note) })
 	}
 	return answer(c, k, []string{k.ID}, func(p *page) {
 		p.line("The %s key %s is cancelled and its file is destroyed. Remove copies of it, too.", k.Purpose, k.ID)

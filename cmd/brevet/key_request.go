@@ -85,7 +85,8 @@ func keyInstallCommand() *cli.Command {
 		Description: `Checks what brevet ca sign wrote, and puts it to work: all of it, or nothing. The
 certificate of an issuer must be for the key that waits, signed by the root on record,
 and the same as this authority's root would make here. The CRLs must follow the last one,
-leave no gap in time, and revoke every issuer that is revoked on record.
+leave no gap in time, and revoke every issuer that is revoked on record. If all of it is
+at work already, the command succeeds and says so.
 
 Example:
   $ brevet key install /mnt/stick/response.pem`,
@@ -114,6 +115,9 @@ func keyInstall(c *cli.Context) error {
 		ids = append(ids, k.ID)
 	}
 	return answer(c, i, ids, func(p *page) {
+		if i.Note != "" {
+			p.line("%s.", i.Note)
+		}
 		for _, k := range i.Keys {
 			p.line("The %s key is now %s (%s), until %s.", k.Purpose, k.ID, k.Algorithm, p.end(k.Expires))
 		}

@@ -16,7 +16,8 @@ Whoever still trusts only the withdrawn root refuses the server and all agents.
 Agents that run brevet client and trust both drop an old root that is withdrawn.
 
 The key file stays: brevet key destroy ID destroys it. A backup from before the
-withdrawal can be restored only for agents that still trust the old root.
+withdrawal can be restored only for agents that still trust the old root. If the root is
+withdrawn already, the command succeeds and says so.
 
 Example:
   $ brevet key withdraw 0b3c48a1d2f06e7b9c5d4e3f2a1b0c9d8e7f6a5b`,
@@ -34,6 +35,10 @@ func keyWithdraw(c *cli.Context) error {
 		return err
 	}
 	return answer(c, k, []string{k.Leading}, func(p *page) {
+		if k.Note != "" {
+			p.line("%s.", k.Note)
+			return
+		}
 		p.line("The %s %s is withdrawn. The %[1]s is now %[3]s.", k.Purpose, k.ID, k.Leading)
 		for _, remark := range k.Remarks {
 			p.line("%s", remark)

@@ -173,8 +173,19 @@ func confirmRestore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := source.ConfirmRestore(c.Context); err != nil {
+	confirmed, err := source.ConfirmRestore(c.Context)
+	if err != nil {
 		return fmt.Errorf("confirming the restore: %w", err)
 	}
-	return answer(c, map[string]any{"confirmed": true}, nil, func(p *page) { p.line("Confirmed. brevet status no longer reports the restore.") })
+	doc := struct {
+		Confirmed bool   `json:"confirmed"`
+		Note      string `json:"note,omitempty"`
+	}{true, confirmed.Note}
+	return answer(c, doc, nil, func(p *page) {
+		if confirmed.Note != "" {
+			p.line("%s.", confirmed.Note)
+			return
+		}
+		p.line("Confirmed. brevet status no longer reports the restore.")
+	})
 }

@@ -14,21 +14,22 @@ import (
 
 // Cancel gives up a key that is announced, or that waits for a certificate of its root, and
 // destroys it. It has signed nothing. The algorithm may be left out if there is one such
-// key.
+// key. If there is none, it returns the zero Key.
 func (a *Authority) Cancel(ctx context.Context, by policy.Principal, p keys.Purpose, alg keys.Algorithm) (keys.Key, error) {
 	a.rotating.Lock()
 	defer a.rotating.Unlock()
 	var k keys.Key
 	q := policy.Query{Principal: by, Action: audit.KeyCancel, Subject: string(p), Time: a.Clock.Now()}
 	err := a.Policy.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (done policy.Done, err error) {
-		if k, err = cancellable(tx, p, alg); err != nil {
+		if k, err = cancellable(tx, p, alg); err != nil || k.ID == "" {
+			done.Reasons = []string{"there was no key to cancel"}
 			return done, err
 		}
 		done.Reasons, done.Details = []string{"key " + k.ID}, &audit.Details{From: k.ID}
 		k, err = keys.Cancel(tx, k.ID)
 		return done, err
 	}})
-	if err != nil {
+	if err != nil || k.ID == "" {
 		return k, err
 	}
 	if err := a.Keys.Destroy(k); err != nil {
@@ -37,7 +38,7 @@ func (a *Authority) Cancel(ctx context.Context, by policy.Principal, p keys.Purp
 	return k, a.reload(ctx, p)
 }
 
-// cancellable returns the key that is to be cancelled.
+// cancellable returns the key that is to be cancelled, or the zero Key if there is none.
 func cancellable(tx storage.Tx, p keys.Purpose, alg keys.Algorithm) (keys.Key, error) {
 	spec, err := Purposes().Of(p)
 	if err != nil {
@@ -47,14 +48,17 @@ func cancellable(tx storage.Tx, p keys.Purpose, alg keys.Algorithm) (keys.Key, e
 		return keys.Key{}, fmt.Errorf("%w purpose: a %s key cannot be cancelled", agents.ErrInvalid, p)
 	}
 	next, err := nextKeys(tx, p)
+	waiting := len(next)
 	if alg != "" {
 		next = slices.DeleteFunc(next, func(k keys.Key) bool { return k.Algorithm != alg })
 	}
 	switch {
 	case err != nil:
 		return keys.Key{}, err
+	case waiting == 0:
+		return keys.Key{}, nil
 	case len(next) == 0:
-		return keys.Key{}, fmt.Errorf("%w: no such %s key is %s: see brevet key list", agents.ErrTransition, p, keys.StateNext)
+		return keys.Key{}, fmt.Errorf("%w: no %s key is %s that has algorithm %s: see brevet key list", agents.ErrTransition, p, keys.StateNext, alg)
 	case len(next) > 1:
 		return keys.Key{}, fmt.Errorf("%w algorithm: there are %d %s keys; say with --algorithm which is meant", agents.ErrInvalid, len(next), p)
 	}

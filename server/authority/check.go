@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -57,7 +58,7 @@ func checkBackup(file string, segments audit.Dir, e Evidence) (Checked, error) {
 		return Checked{}, err
 	}
 	c, err := checkDigestAndLog(file, segments, e)
-	if err != nil {
+	if err != nil { // the file was opened
 		return c, fmt.Errorf("%s: %w", file, err)
 	}
 	return c, nil
@@ -105,10 +106,10 @@ func CheckLog(file string, e Evidence) (c Checked, err error) {
 	if err == nil {
 		c, _, err = checkLogIn(file, beside(file), given, e.Checkpoint, false)
 	}
-	if err != nil {
-		return c, fmt.Errorf("%s: %w", file, err)
+	if err != nil && !strings.Contains(err.Error(), file) {
+		err = fmt.Errorf("%s: %w", file, err)
 	}
-	return c, nil
+	return c, err
 }
 
 func (e Evidence) given() bool { return e.Keys != nil || e.Checkpoint != nil }

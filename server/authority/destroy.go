@@ -169,7 +169,7 @@ func (a *Authority) DestroySpent(ctx context.Context) error {
 	})
 	errs := []error{err}
 	for _, k := range found {
-		q := policy.Query{Principal: policy.System, Action: audit.KeyDestroy, Subject: string(k.Purpose), Time: a.Clock.Now()}
+		q := policy.Query{Principal: policy.System, Action: audit.KeyDestroy, Subject: string(k.Purpose), Time: a.Clock.Now(), Details: audit.Details{From: k.ID}}
 		errs = append(errs, a.discard(ctx, q, k, false))
 	}
 	return errors.Join(append(errs, a.finishDestroying(ctx))...)

@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/x509"
@@ -25,6 +26,7 @@ type Installed struct {
 	Root  string
 	Keys  []keys.Key
 	Lists []crl.RootList
+	Again bool // all of it is at work already
 }
 
 // Install puts to work what a root has signed elsewhere: the certificates of keys that wait
@@ -39,6 +41,9 @@ func (a *Authority) Install(ctx context.Context, by policy.Principal, text []byt
 	q := policy.Query{Principal: by, Action: audit.KeyInstall, Subject: string(i.subject()), Time: i.now}
 	if err := a.Policy.Do(storage.Urgent(ctx), q, policy.Act{Prepare: i.prepare, Change: i.record}); err != nil {
 		return Installed{}, err
+	}
+	if i.again {
+		return Installed{Root: i.root.ID, Again: true}, nil
 	}
 	out := Installed{Root: i.root.ID, Keys: i.keys}
 	if len(i.response.Lists) > 0 {
@@ -55,6 +60,7 @@ type installation struct {
 	response *ceremony.Response
 
 	root         ca.Root
+	again        bool // nothing in the response is new
 	described    *ca.Issuer
 	keys         []keys.Key
 	certificates []ca.Authority
@@ -97,6 +103,9 @@ func (i *installation) read(ctx context.Context, text []byte) (err error) {
 		if err != nil {
 			return err
 		}
+		if i.again, err = i.known(tx); err != nil || i.again {
+			return err
+		}
 		i.keys, err = i.waiting(tx, ids)
 		return err
 	})
@@ -120,9 +129,32 @@ func (i *installation) waiting(tx storage.Tx, ids []string) (found []keys.Key, e
 	return found, err
 }
 
+// known reports whether all that is in the response was installed before.
+func (i *installation) known(tx storage.Tx) (bool, error) {
+	certificates, err := ca.Certificates(tx)
+	if err != nil {
+		return false, err
+	}
+	lists, err := crl.Last(tx, i.root.ID)
+	if err != nil {
+		return false, err
+	}
+	for _, der := range i.response.Certificates {
+		if !slices.ContainsFunc(certificates, func(c ca.Authority) bool { return bytes.Equal(c.Certificate, der) }) {
+			return false, nil
+		}
+	}
+	for _, l := range i.response.Lists {
+		if !slices.ContainsFunc(lists.All(), func(had crl.RootList) bool { return bytes.Equal(had.DER, l.CRL) }) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
 // prepare checks everything, and that the private halves are here.
 func (i *installation) prepare(ctx context.Context, _ *policy.Decision) error {
-	if err := i.Clock.Check(); err != nil {
+	if err := i.Clock.Check(); err != nil || i.again {
 		return err
 	}
 	for n, k := range i.keys {
@@ -174,6 +206,10 @@ func (i *installation) takeLists() (err error) {
 // checked against.
 func (i *installation) record(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 	done := policy.Done{Details: &audit.Details{}}
+	if i.again {
+		done.Reasons = []string{"all of it is at work already"}
+		return done, nil
+	}
 	for n, k := range i.keys {
 		if err := i.promote(tx, k, i.certificates[n], &done); err != nil {
 			return done, err

@@ -115,11 +115,11 @@ func (r *replay) withdraw(e audit.Event) (bool, error) {
 	if e.Details == nil {
 		return false, nil
 	}
-	_, err := withdraw(r.tx, e.Details.From, e.Time)
+	_, changed, err := withdraw(r.tx, e.Details.From, e.Time)
 	if errors.Is(err, agents.ErrTransition) {
 		return false, nil
 	}
-	return err == nil, err
+	return changed, err
 }
 
 // compromise ends what a stolen key signed, even if the backup does not know the key yet.

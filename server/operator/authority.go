@@ -103,9 +103,16 @@ func (s *Service) reload(ctx context.Context, p policy.Principal, _ struct{}) (a
 }
 
 // confirmRestore records that what must stay ended after a restore is ended again.
-func (s *Service) confirmRestore(ctx context.Context, p policy.Principal, _ struct{}) (struct{}, error) {
-	return struct{}{}, s.do(ctx, p, act{
+func (s *Service) confirmRestore(ctx context.Context, p policy.Principal, _ struct{}) (out api.Confirmed, err error) {
+	err = s.do(ctx, p, act{
 		action: audit.AuthorityConfirm, subject: string(s.TrustDomain), reasons: []string{"what must stay ended after the restore is ended again"},
-		change: func(tx storage.Tx, _ time.Time, _ *audit.Details) error { return agents.ConfirmRestore(tx) },
+		change: func(tx storage.Tx, _ time.Time, _ *audit.Details) error {
+			waited, err := agents.ConfirmRestore(tx)
+			if out.Note = ""; !waited {
+				out.Note = "no restore waits to be confirmed"
+			}
+			return err
+		},
 	})
+	return out, err
 }

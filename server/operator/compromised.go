@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -62,9 +63,24 @@ func (s *Service) signedBy(ctx context.Context, key string) (found []holding, er
 	return found, err
 }
 
+// destroyedBefore is the answer about a key that is not on record: it was destroyed, or there
+// was none.
+func (s *Service) destroyedBefore(ctx context.Context, id string, unknown error) (out api.Destroyed, err error) {
+	purpose, found, err := s.Authority.Destroyed(ctx, id)
+	if err == nil && !found {
+		err = unknown
+	}
+	out.ID, out.Purpose = id, string(purpose)
+	out.Note = fmt.Sprintf("the %s key %s was destroyed already", purpose, id)
+	return out, err
+}
+
 // destroyKey destroys the private half of a retired key.
 func (s *Service) destroyKey(ctx context.Context, p policy.Principal, in api.DestroyRequest) (api.Destroyed, error) {
 	k, err := s.Authority.Key(ctx, in.ID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return s.destroyedBefore(ctx, in.ID, err)
+	}
 	if err != nil {
 		return api.Destroyed{}, err
 	}

@@ -39,7 +39,9 @@ func (s *Service) installKey(ctx context.Context, p policy.Principal, in api.Ins
 	if err != nil {
 		return out, err
 	}
-	out.Root = i.Root
+	if out.Root = i.Root; i.Again {
+		out.Note = "all of it is at work already"
+	}
 	for _, l := range i.Lists {
 		out.CRLs, out.Until = append(out.CRLs, l.Number), l.NextUpdate
 	}

@@ -137,13 +137,18 @@ func (s *Service) rotateKey(ctx context.Context, p policy.Principal, in api.Rota
 }
 
 // cancelKey gives up a next key.
-func (s *Service) cancelKey(ctx context.Context, p policy.Principal, in api.CancelRequest) (api.Key, error) {
+func (s *Service) cancelKey(ctx context.Context, p policy.Principal, in api.CancelRequest) (out api.Cancelled, err error) {
 	purpose, a, err := rotation(in.Purpose, in.Algorithm)
 	if err != nil {
-		return api.Key{}, err
+		return out, err
 	}
 	k, err := s.Authority.Cancel(ctx, p, purpose, a)
-	return newKey(k, ca.Authority{}), err
+	if k.ID == "" {
+		out.Purpose, out.Note = in.Purpose, fmt.Sprintf("no %s key is %s, so there is nothing to cancel", purpose, keys.StateNext)
+		return out, err
+	}
+	out.Key = newKey(k, ca.Authority{})
+	return out, err
 }
 
 // rotated describes a new key.

@@ -37,11 +37,13 @@ func compromisedRootRemarks(old keys.Key) []string {
 
 // withdrawKey ends the publication of one of two roots.
 func (s *Service) withdrawKey(ctx context.Context, p policy.Principal, in api.WithdrawRequest) (out api.Withdrawn, err error) {
-	leading, err := s.Authority.Withdraw(ctx, p, in.ID)
+	leading, changed, err := s.Authority.Withdraw(ctx, p, in.ID)
 	if err != nil {
 		return out, err
 	}
-	out.Leading = leading
+	if out.Leading = leading; !changed {
+		out.Note = fmt.Sprintf("the root %s was withdrawn already", in.ID)
+	}
 	err = s.DB.View(ctx, func(tx storage.Tx) error {
 		k, err := keys.Get(tx, in.ID)
 		if err != nil {

@@ -76,7 +76,7 @@ func (db *DB) Check(ctx context.Context) error {
 func inspect(path string, lockTimeout time.Duration) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("opening the database %s: %w", path, err)
+		return opening(path, err)
 	}
 	// bbolt takes an empty file for a new one. More likely, an existing store lost its
 	// content, and going on without it would forget revocations.

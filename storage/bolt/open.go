@@ -129,6 +129,14 @@ func openMapped(path string, fresh bool, o Options) (b *bbolt.DB, file *os.File,
 	return b, file, mapped, err
 }
 
+// opening says that the file at path cannot be opened, and names it once.
+func opening(path string, err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	return fmt.Errorf("opening the database %s: %w", path, err)
+}
+
 // openOrMake makes a fresh file or opens one. bbolt itself would make a fresh file where a
 // link leads, and it would make a file that was removed just now.
 func openOrMake(path string, fresh bool, flag int, perm os.FileMode) (*os.File, error) {
@@ -166,7 +174,7 @@ func open(path string, fresh bool, o bbolt.Options) (b *bbolt.DB, file *os.File,
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, nil, fmt.Errorf("the database %s is in use by another brevet process; talk to it over its admin socket or stop it first", path)
 	case errors.As(err, &pathErr), errors.As(err, &errno):
-		return nil, nil, fmt.Errorf("opening the database %s: %w", path, err)
+		return nil, nil, opening(path, err)
 	default:
 		return nil, nil, fmt.Errorf("%w: %w", damaged(path), err)
 	}

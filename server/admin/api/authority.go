@@ -17,7 +17,7 @@ var (
 
 	Reload = Operation[struct{}, Reloaded]{"POST /reload"}
 
-	ConfirmRestore = Operation[struct{}, struct{}]{"POST /restore/confirm"}
+	ConfirmRestore = Operation[struct{}, Confirmed]{"POST /restore/confirm"}
 )
 
 // A Stream is an answer that is not one JSON document: the store itself, a line for
@@ -109,10 +109,14 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return ask(ctx, c, ShowStatus, struct{}{})
 }
 
+// Confirmed says what became of a confirmation.
+type Confirmed struct {
+	Note string `json:"note,omitempty"` // that there was nothing to confirm
+}
+
 // ConfirmRestore says that what must stay ended after a restore is ended again.
-func (c *Client) ConfirmRestore(ctx context.Context) error {
-	_, err := ask(ctx, c, ConfirmRestore, struct{}{})
-	return err
+func (c *Client) ConfirmRestore(ctx context.Context) (Confirmed, error) {
+	return ask(ctx, c, ConfirmRestore, struct{}{})
 }
 
 // Backup writes a copy of the store, as of one instant, to w.

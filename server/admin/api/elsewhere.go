@@ -38,6 +38,7 @@ type Installed struct {
 	Keys  []Key     `json:"keys,omitempty"`
 	CRLs  []int64   `json:"crls,omitempty"` // numbers
 	Until time.Time `json:"crls_until,omitzero"`
+	Note  string    `json:"note,omitempty"` // that all of it is at work already
 }
 
 // RequestKey asks for a request to the root above a purpose.

@@ -11,7 +11,7 @@ var (
 	RotateKey   = Operation[RotateRequest, Rotated]{"POST /keys/{purpose}/rotate"}
 	WithdrawKey = Operation[WithdrawRequest, Withdrawn]{"POST /keys/{id}/withdraw"}
 	DestroyKey  = Operation[DestroyRequest, Destroyed]{"POST /keys/{id}/destroy"}
-	CancelKey   = Operation[CancelRequest, Key]{"POST /keys/{purpose}/cancel"}
+	CancelKey   = Operation[CancelRequest, Cancelled]{"POST /keys/{purpose}/cancel"}
 	DryRunKey   = Operation[DryRunKeyRequest, DryRun]{"POST /keys/{purpose}/dry-run"}
 	DryRunAll   = Operation[DryRunRequest, []DryRun]{"POST /keys/dry-run"}
 )
@@ -64,7 +64,8 @@ type WithdrawRequest struct {
 // Withdrawn says what became of a root.
 type Withdrawn struct {
 	Key
-	Leading string   `json:"leading"` // the ID of the root that leads now
+	Leading string   `json:"leading"`        // the ID of the root that leads now
+	Note    string   `json:"note,omitempty"` // that it was withdrawn already
 	Remarks []string `json:"remarks,omitempty"`
 }
 
@@ -78,6 +79,13 @@ type DestroyRequest struct {
 type Destroyed struct {
 	Key
 	Ended *Receipt `json:"ended,omitempty"` // what a compromised key had signed
+	Note  string   `json:"note,omitempty"`  // that it was destroyed already
+}
+
+// Cancelled says what became of a next key.
+type Cancelled struct {
+	Key
+	Note string `json:"note,omitempty"` // that there was none
 }
 
 // A CancelRequest gives up a next key of a purpose.
@@ -170,7 +178,7 @@ func (c *Client) DestroyKey(ctx context.Context, id string, compromised bool) (D
 }
 
 // CancelKey gives up a key that is announced or waits for a certificate, and destroys it.
-func (c *Client) CancelKey(ctx context.Context, purpose, algorithm string) (Key, error) {
+func (c *Client) CancelKey(ctx context.Context, purpose, algorithm string) (Cancelled, error) {
 	return ask(ctx, c, CancelKey, CancelRequest{purpose, algorithm})
 }
 
