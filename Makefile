@@ -4,9 +4,18 @@
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  = -s -w -X main.release=$(VERSION)
-# Nothing runs the gRPC that smallstep's packages link: without inlining it is smaller.
-BUILD    = CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -gcflags='google.golang.org/...=-l'
+LDFLAGS  = -s -w -funcalign=16 -X main.release=$(VERSION)
+# Inlining and functions that begin at every 32nd octet make a program larger. Where that
+# makes no request measurably faster, inlining is left out (-l): in most packages of others,
+# and in ours that wait for the disk, for people or for a network. Of the flags that fit a
+# package, the last ones count.
+COLD     = google.golang.org/ github.com/ go.opentelemetry.io/ go.step.sm/ go.yaml.in/ golang.org/x/net/ text/ regexp/ encoding/gob/
+OURS     = github.com/brevet-ca/brevet/
+WARM     = github.com/cloudflare/ github.com/go-jose/go-jose/v4/ $(OURS)
+GCFLAGS  = $(COLD:%=-gcflags='%...=-l') $(WARM:%=-gcflags='%...=') \
+	$(patsubst %,-gcflags='$(OURS)%/...=-l',cmd client server ca/acme crl pqc/inspect storage/audit/cef)
+BUILD    = CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' $(GCFLAGS)
+BINARY   = bin/brevet
 FUZZTIME ?= 1m
 # smallstep's ACME brings four storage engines along; brevet has its own. The two tags
 # after them leave out what brevet does not use: manual pages by urfave/cli, which it makes
@@ -25,7 +34,7 @@ RACED    = ./agents/... ./ca/... ./server/sinks ./crl/... ./tokens/... ./client 
 .PHONY: build test test-long lint fuzz bench size cross peers clean
 
 build: ## the release binary, bin/brevet
-	$(BUILD) -o bin/brevet ./cmd/brevet
+	$(BUILD) -o $(BINARY) ./cmd/brevet
 
 test: peers lint ## the short form of all tests, with the race detector where it pays
 	$(GO) build ./...
