@@ -14,7 +14,8 @@
 // Keys never leave the machine, and each certificate has a new one. The agent
 // trusts the root whose fingerprint it was given at the enrollment. If the authority
 // replaces its root, a renewal takes the new one, but only if a trusted root vouches for
-// it, and drops the old one when the new one says that it is withdrawn. Not built: ACME, for which agents
+// it, and drops the old one when the new one says that it is withdrawn, and with it the
+// roots for which only the old one vouched. Not built: ACME, for which agents
 // have certbot and similar clients, and DPoP.
 //
 // An identity may require that all signatures are hybrid, see

@@ -79,7 +79,10 @@ const crlInterval = time.Minute
 // they have changed, or with the reason why they could not be fetched. When ctx is done,
 // it returns the context's error.
 func (id *Identity) WatchCRLs(ctx context.Context, use func([]byte, error)) error {
-	for etag := ""; ; {
+	for etag, t := "", id.trust.Load(); ; {
+		if now := id.trust.Load(); now != t {
+			etag, t = "", now // whoever had the key of a former root may have answered with the tag
+		}
 		d, err := id.bundle(ctx, etag)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

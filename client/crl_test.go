@@ -1,14 +1,17 @@
 package client
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"math/big"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -39,4 +42,34 @@ func listPEM(t testing.TB, from time.Time, lifetime time.Duration) string {
 		t.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}))
+}
+
+// TestCRLsAreFetchedUnderNewRoots: a thief of a former root's key may have answered with the tag
+// that the authority's file has.
+func TestCRLsAreFetchedUnderNewRoots(t *testing.T) {
+	inBubble(t, func(t *testing.T, a *authority, id *Identity) {
+		list := pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: a.root.CRL(t, 1)})
+		unchanged := 0
+		a.breakPath("/crl/bundle.pem", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"1"`)
+			if r.Header.Get("If-None-Match") == `"1"` {
+				unchanged++
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			w.Write(list)
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		used := 0
+		go id.WatchCRLs(ctx, func([]byte, error) { used++ })
+		time.Sleep(crlInterval + time.Second)
+		now := *id.trust.Load()
+		id.trust.Store(&now)
+		time.Sleep(crlInterval)
+		stop()
+		synctest.Wait()
+		if used != 2 || unchanged != 1 {
+			t.Errorf("fetched %d times and unchanged %d times, want 2 and 1", used, unchanged)
+		}
+	})
 }

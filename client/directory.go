@@ -17,6 +17,7 @@ import (
 //	cert.pem     the certificate, then its chain
 //	key.pem      its private key (PKCS #8)
 //	roots.pem    the trusted roots: the pinned ones, and those that took their place
+//	roots.json   which of them took the place of others, and who vouched for them, if any did
 //	client.json  the URL of the authority, whether hybrid signatures are required,
 //	             the profile that renewals ask for, and for how long an expired
 //	             certificate may renew
@@ -38,6 +39,7 @@ const (
 	keyFile      = "key.pem"
 	newKeyFile   = "key.pem.new"
 	rootsFile    = "roots.pem"
+	vouchedName  = "roots.json"
 	settingsFile = "client.json"
 )
 
@@ -116,7 +118,8 @@ func (d directory) trust(hybrid bool) (*trust, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.path(rootsFile), err)
 	}
-	return t, nil
+	t.vouched, err = d.vouched()
+	return t, err
 }
 
 // settings reads client.json.

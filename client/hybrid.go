@@ -32,7 +32,7 @@ func (id *Identity) RequireHybrid(ctx context.Context) error {
 func (id *Identity) Hybrid() bool { return id.trust.Load().hybrid }
 
 // strict returns t with hybrid signatures required.
-func (t *trust) strict() *trust { return &trust{roots: t.roots, hybrid: true} }
+func (t *trust) strict() *trust { return &trust{t.roots, t.vouched, true} }
 
 // HybridClientConfig returns a configuration for connections to another agent
 // of the same authority: its certificate must be for host, and all signatures up to

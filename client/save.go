@@ -45,13 +45,8 @@ func (d directory) enroll(s saved) error {
 		return err
 	}
 	return d.save(s.pair, func() error {
-		return errors.Join(d.writeRoots(s.trust.roots), d.write(settingsFile, append(set, '\n')))
+		return errors.Join(d.writeRoots(s.trust.roots), d.writeVouched(s.trust.vouched), d.write(settingsFile, append(set, '\n')))
 	})
-}
-
-// saveRoots replaces the trusted roots.
-func (d directory) saveRoots(roots []*pkix.Certificate) error {
-	return d.locked(func() error { return d.writeRoots(roots) })
 }
 
 func (d directory) writeRoots(roots []*pkix.Certificate) error {

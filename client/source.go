@@ -76,10 +76,11 @@ func (s *TokenSource) fetch(ctx context.Context, f *fetch) {
 	close(f.done)
 }
 
-// usable reports whether the last token is alive and fits the certificate.
+// usable reports whether the last token is alive and fits the certificate and the trusted
+// roots: whoever had the key of a former root may have made up the token and its lifetime.
 func (s *TokenSource) usable(now time.Time) bool {
 	t := s.token
-	return t != nil && now.Before(t.Expires) && (t.bound == Fingerprint{} || t.bound == fingerprint(s.id.Certificate()))
+	return t != nil && now.Before(t.Expires) && t.trust == s.id.trust.Load() && (t.bound == Fingerprint{} || t.bound == fingerprint(s.id.Certificate()))
 }
 
 // dueAt returns when two thirds of the token's life are over.

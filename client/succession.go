@@ -34,22 +34,39 @@ func (id *Identity) follow(ctx context.Context, t *trust, published []string) er
 	if len(published) == 0 || slices.Equal(published, id.followed) && time.Since(id.looked) < lookAgain {
 		return nil
 	}
-	trusted := id.trust.Load()
-	if known := trusted.fingerprints(); len(known) != len(published) || slices.ContainsFunc(published, func(f string) bool { return !slices.Contains(known, f) }) {
+	if known := id.trust.Load().fingerprints(); len(known) != len(published) || slices.ContainsFunc(published, func(f string) bool { return !slices.Contains(known, f) }) {
 		s, err := id.authority.as(t).succession(ctx, t)
 		if err != nil {
 			return err
 		}
-		next := s.apply(&trust{trusted.roots, t.hybrid}, time.Now())
-		if !slices.Equal(next, trusted.roots) {
-			if err := id.dir.saveRoots(next); err != nil {
-				return err
-			}
-			id.trust.Store(&trust{next, trusted.hybrid})
+		if err := id.take(s, t.hybrid); err != nil {
+			return err
 		}
 	}
 	id.followed, id.looked = published, time.Now()
 	return nil
+}
+
+// take has the trusted roots follow a succession. Those in the directory count: another
+// process may have followed meanwhile.
+func (id *Identity) take(s *succession, hybrid bool) error {
+	trusted := id.trust.Load()
+	return id.dir.locked(func() error {
+		now, err := id.dir.trust(hybrid)
+		if err != nil {
+			return err
+		}
+		next := s.apply(now, time.Now())
+		if !slices.Equal(next.roots, now.roots) || !next.vouched.equal(now.vouched) {
+			if err := id.dir.writeTrust(now, next); err != nil {
+				return err
+			}
+		}
+		if !next.same(trusted) {
+			id.trust.Store(&trust{next.roots, next.vouched, trusted.hybrid})
+		}
+		return nil
+	})
 }
 
 func (e endpoint) succession(ctx context.Context, t *trust) (*succession, error) {
@@ -100,48 +117,22 @@ func parseCross(text []byte) (*succession, error) {
 	return s, nil
 }
 
-// apply returns the roots that t trusts after the succession.
-//
-// A root is added if a trusted root vouches for it: there is a cross-certificate that is
-// valid now and not on that root's CRL, which must be valid, too. A root is dropped only if
-// a newer one that is trusted lists its cross-certificate as revoked, and it had vouched for
-// that newer one. An older root drops none, and none drops a root that did not vouch for it:
-// whoever has stolen the key of an old root could else take away the new one.
-func (s *succession) apply(t *trust, now time.Time) []*pkix.Certificate {
-	next := slices.Clone(t.roots)
-	for _, c := range s.roots {
-		root, err := pkix.NewCertificate(c)
-		if err != nil || len(next) == maxCertificates || checkRoot(root, now) != nil {
-			continue
-		}
-		known := slices.ContainsFunc(next, func(o *pkix.Certificate) bool { return sameKey(root, o) })
-		if !known && s.vouched(t, root, now) {
-			next = append(next, root)
-		}
-	}
-	kept := slices.DeleteFunc(slices.Clone(next), func(old *pkix.Certificate) bool {
-		return slices.ContainsFunc(next, func(newer *pkix.Certificate) bool {
-			return newer.X509.NotBefore.After(old.X509.NotBefore) && s.named(newer, old) && errors.Is(s.check(t, old, newer, now), pkix.ErrRevoked)
-		})
-	})
-	if !(&trust{roots: kept}).reachable() {
-		return next
-	}
-	return kept
-}
-
-func (s *succession) vouched(t *trust, root *pkix.Certificate, now time.Time) bool {
-	return slices.ContainsFunc(t.roots, func(by *pkix.Certificate) bool { return s.check(t, root, by, now) == nil })
-}
-
 var errNoCross = errors.New("there is no cross-certificate")
 
 // check returns nil if one root vouches for another. The error is [pkix.ErrRevoked] if it
 // did so and does not any more.
 func (s *succession) check(t *trust, root, by *pkix.Certificate, now time.Time) error {
+	if !within(root.X509, by.X509) {
+		return errNoCross
+	}
+	return s.says(t, subjectOf(root), by, now)
+}
+
+// says is check for a root of which only name and keys are known.
+func (s *succession) says(t *trust, subject string, by *pkix.Certificate, now time.Time) error {
 	err := errNoCross
 	for _, c := range s.cross {
-		if !isCross(c) || !sameKey(c, root) || !within(root.X509, by.X509) {
+		if !isCross(c) || subjectOf(c) != subject {
 			continue
 		}
 		_, err2 := c.Verify(&pkix.Options{
@@ -158,7 +149,12 @@ func (s *succession) check(t *trust, root, by *pkix.Certificate, now time.Time) 
 // fingerprints returns those of the trusted roots.
 func (t *trust) fingerprints() (all []string) {
 	for _, root := range t.roots {
-		all = append(all, fingerprint(root.X509).String())
+		all = append(all, printOf(root))
 	}
 	return all
+}
+
+// same reports whether two trust the same.
+func (t *trust) same(o *trust) bool {
+	return slices.Equal(t.fingerprints(), o.fingerprints()) && t.vouched.equal(o.vouched) && t.hybrid == o.hybrid
 }

@@ -82,7 +82,7 @@ func TestFollowOnlyWhoIsVouchedFor(t *testing.T) {
 				vouched := cross(t, next, old)
 				back := cross(t, old, next)
 				before, after := trusting(t, old, https), trusting(t, old, next, https)
-				hybrid := &trust{before.roots, true}
+				hybrid := &trust{before.roots, before.vouched, true}
 				old1, all, kept := trusting(t, old, https).fingerprints(), after.fingerprints(), trusting(t, next, https).fingerprints()
 				added := append(slices.Clone(old1), fingerprint(next.Cert).String())
 				strict := added
@@ -116,7 +116,7 @@ func TestFollowOnlyWhoIsVouchedFor(t *testing.T) {
 					"the old one ends the new one":                   {after, said(t, []*signer{old}, []*x509.Certificate{vouched}, old.CRL(t, 2, vouched)), all},
 					"a namesake of the new one ends the old":         {after, said(t, []*signer{next}, []*x509.Certificate{cross(t, old, stranger)}, stranger.CRL(t, 2, back)), all},
 				} {
-					got := (&trust{roots: c.said.apply(c.trust, time.Now())}).fingerprints()
+					got := c.said.apply(c.trust, time.Now()).fingerprints()
 					slices.Sort(got)
 					want := slices.Sorted(slices.Values(c.want))
 					if !slices.Equal(got, want) {
@@ -132,7 +132,7 @@ func TestFollowOnlyWhoIsVouchedFor(t *testing.T) {
 func TestFollowBindsBothKeys(t *testing.T) {
 	old, next := pkixtest.NewCA(t, alternative, "root", nil, older), pkixtest.NewCA(t, alternative, "root 2", nil)
 	s := said(t, []*signer{old, next}, []*x509.Certificate{cross(t, next, old, withoutKey)}, old.CRL(t, 1))
-	if got := s.apply(trusting(t, old), time.Now()); len(got) != 1 {
+	if got := s.apply(trusting(t, old), time.Now()).roots; len(got) != 1 {
 		t.Errorf("%d roots", len(got))
 	}
 }
@@ -158,7 +158,7 @@ func TestFollowKeepsNameConstraints(t *testing.T) {
 	} {
 		next := pkixtest.NewCA(t, classical, "root 2", nil, c.change)
 		s := said(t, []*signer{c.by, next}, []*x509.Certificate{cross(t, next, c.by)}, c.by.CRL(t, 1))
-		if got := s.apply(trusting(t, c.by), time.Now()); len(got) != c.want {
+		if got := s.apply(trusting(t, c.by), time.Now()).roots; len(got) != c.want {
 			t.Errorf("%v by %v: %d roots, want %d", next.Cert.PermittedDNSDomains, c.by.Cert.PermittedDNSDomains, len(got), c.want)
 		}
 	}
@@ -169,13 +169,13 @@ func TestFollowKeepsHTTPSReachable(t *testing.T) {
 	old, next := pkixtest.NewCA(t, classical, "root", nil, older), pkixtest.NewCA(t, composite, "root 2", nil)
 	back := cross(t, old, next)
 	s := said(t, []*signer{next}, []*x509.Certificate{cross(t, next, old), back}, next.CRL(t, 1, back))
-	if got := s.apply(trusting(t, old, next), time.Now()); len(got) != 2 {
+	if got := s.apply(trusting(t, old, next), time.Now()).roots; len(got) != 2 {
 		t.Errorf("%d roots", len(got))
 	}
 	// A root for HTTPS may vouch for another one.
 	https, second := pkixtest.NewCA(t, classical, "HTTPS root", nil, older, forHTTPS), pkixtest.NewCA(t, classical, "HTTPS root 2", nil, forHTTPS)
 	s = said(t, []*signer{https, second}, []*x509.Certificate{cross(t, second, https, forHTTPS)}, https.CRL(t, 1))
-	if got := s.apply(trusting(t, https), time.Now()); len(got) != 2 {
+	if got := s.apply(trusting(t, https), time.Now()).roots; len(got) != 2 {
 		t.Errorf("%d roots for HTTPS", len(got))
 	}
 }
@@ -208,7 +208,7 @@ func FuzzCross(f *testing.F) {
 			t.Errorf("read again: %d and %d", len(again.cross), len(again.lists))
 		}
 		s.roots = []*x509.Certificate{old.Cert, next.Cert, stranger.Cert}
-		if got := s.apply(trusted, time.Now()); len(got) != 1 || !got[0].Equal(trusted.roots[0]) {
+		if got := s.apply(trusted, time.Now()).roots; len(got) != 1 || !got[0].Equal(trusted.roots[0]) {
 			t.Errorf("%d roots", len(got))
 		}
 	})

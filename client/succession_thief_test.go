@@ -36,7 +36,7 @@ func TestFollowOnlyRoots(t *testing.T) {
 			fake := selfSigned(issuer)
 			back := cross(t, root, fake)
 			s := said(t, []*signer{root, fake, issuer}, []*x509.Certificate{issuer.Cert, back}, root.CRL(t, 1), fake.CRL(t, 1, back))
-			if got, want := (&trust{roots: s.apply(trusting(t, root), time.Now())}).fingerprints(), trusting(t, root).fingerprints(); !slices.Equal(got, want) {
+			if got, want := s.apply(trusting(t, root), time.Now()).fingerprints(), trusting(t, root).fingerprints(); !slices.Equal(got, want) {
 				t.Errorf("trusted are %v, want the root alone, %v", got, want)
 			}
 		})
@@ -53,12 +53,12 @@ func TestFollowTheCertificateOfARoot(t *testing.T) {
 			edited := &signer{Key: next.Key, Signer: next.Signer, Cert: stranger.SignSPKI(next.Cert, next.Key.Public(), next.Signer.PublicKey())}
 			vouched, back := cross(t, next, old), cross(t, old, next)
 			s := said(t, []*signer{edited}, []*x509.Certificate{vouched}, old.CRL(t, 1))
-			if got := s.apply(trusting(t, old), time.Now()); len(got) != 1 {
+			if got := s.apply(trusting(t, old), time.Now()).roots; len(got) != 1 {
 				t.Errorf("%d roots, one of them signed by a stranger", len(got))
 			}
 			again := selfSigned(old)
 			s = said(t, []*signer{old, next, again}, []*x509.Certificate{vouched, back}, next.CRL(t, 1), old.CRL(t, 2, vouched))
-			if got, want := (&trust{roots: s.apply(trusting(t, old, next), time.Now())}).fingerprints(), trusting(t, old, next).fingerprints(); !slices.Equal(got, want) {
+			if got, want := s.apply(trusting(t, old, next), time.Now()).fingerprints(), trusting(t, old, next).fingerprints(); !slices.Equal(got, want) {
 				t.Errorf("trusted are %v, want %v: the old root has made a newer certificate of itself", got, want)
 			}
 		})
@@ -76,7 +76,7 @@ func TestFollowKeepsTheNewRoot(t *testing.T) {
 			s := said(t, []*signer{thief}, []*x509.Certificate{vouched, end}, old.CRL(t, 9), thief.CRL(t, 1, end))
 			trusted := trusting(t, old, next)
 			for range 2 {
-				trusted = &trust{roots: s.apply(trusted, time.Now())}
+				trusted = s.apply(trusted, time.Now())
 				if !slices.ContainsFunc(trusted.roots, trusting(t, next).roots[0].Equal) {
 					t.Fatal("the new root is gone")
 				}
@@ -140,7 +140,7 @@ func TestFollowWidensNoUse(t *testing.T) {
 	} {
 		https, other := pkixtest.NewCA(t, classical, "HTTPS root", nil, older, forHTTPS), pkixtest.NewCA(t, classical, "HTTPS root 2", nil, c.use)
 		s := said(t, []*signer{https, other}, []*x509.Certificate{cross(t, other, https, forHTTPS)}, https.CRL(t, 1))
-		if got := s.apply(trusting(t, https), time.Now()); len(got) != c.want {
+		if got := s.apply(trusting(t, https), time.Now()).roots; len(got) != c.want {
 			t.Errorf("%s: %d roots, want %d", what, len(got), c.want)
 		}
 	}

@@ -32,6 +32,7 @@ type Token struct {
 
 	asked time.Time
 	bound Fingerprint // of the certificate that it must be used with; zero if it is bound to none
+	trust *trust      // under which it was fetched
 }
 
 const (
@@ -86,7 +87,7 @@ func (id *Identity) token(ctx context.Context, r TokenRequest, now time.Time) (*
 	if err != nil {
 		return nil, fmt.Errorf("reading the answer of %s: %w", id.authority.url, err)
 	}
-	token.bound = bound
+	token.bound, token.trust = bound, t
 	return token, nil
 }
 

@@ -287,3 +287,17 @@ func TestTokensAreKeptFresh(t *testing.T) {
 		}
 	})
 }
+
+// TestATokenEndsWithTheRootsUnderWhichItCame: a thief of a former root's key may have made it up.
+func TestATokenEndsWithTheRootsUnderWhichItCame(t *testing.T) {
+	inBubble(t, func(t *testing.T, a *authority, id *Identity) {
+		s := id.TokenSource(TokenRequest{Assertion: true})
+		first, err := s.Token(t.Context())
+		check(t, err)
+		now := *id.trust.Load()
+		id.trust.Store(&now)
+		if next, err := s.Token(t.Context()); err != nil || next == first {
+			t.Errorf("the token is given out under other roots (%v)", err)
+		}
+	})
+}

@@ -17,12 +17,13 @@ import (
 // A trust says what an identity trusts: the pinned roots, and whether every signature
 // must be hybrid. It does not change.
 type trust struct {
-	roots  []*pkix.Certificate
-	hybrid bool
+	roots   []*pkix.Certificate // in the order in which they came to be trusted
+	vouched vouchers            // the roots that are not pinned
+	hybrid  bool
 }
 
 func newTrust(roots []*x509.Certificate, hybrid bool) (*trust, error) {
-	t := &trust{hybrid: hybrid}
+	t := &trust{vouched: vouchers{}, hybrid: hybrid}
 	for _, c := range roots {
 		root, err := pkix.NewCertificate(c)
 		if err != nil {

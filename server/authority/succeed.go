@@ -127,7 +127,22 @@ func (r *rootRotation) generate(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(r.succeed(ctx, root, true, keys.Key{}), r.succeed(ctx, https, true, issuer.key))
+	if err := errors.Join(r.succeed(ctx, root, true, keys.Key{}), r.succeed(ctx, https, true, issuer.key)); err != nil {
+		return err
+	}
+	return r.vouchBeside(root, https)
+}
+
+// vouchBeside has the new root vouch for the https-root that is made along, which else would rest
+// on the old root alone.
+func (r *rootRotation) vouchBeside(root, https *successor) error {
+	above, err := r.CA.Open(ca.Root{Authority: root.certificates[0], Key: root.key})
+	if err != nil {
+		return err
+	}
+	c, err := ca.CrossCertify(https.certificates[0], above, r.now)
+	https.certificates = append(https.certificates, c)
+	return err
 }
 
 // online refuses to go on without the old root's key, which vouches for the new one.
