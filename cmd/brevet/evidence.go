@@ -32,13 +32,25 @@ func evidence(c *cli.Context) (e server.Evidence, err error) {
 	return e, nil
 }
 
+// printFollowed tells of the rotations between the keys that were kept and those that signed.
+func printFollowed(p *page, r server.Checked) {
+	for _, f := range r.Followed {
+		p.line("The %s key %s signed its successor %s.", f.Purpose, f.From, f.To)
+	}
+	if len(r.Followed) > 0 {
+		p.line("Keep the new keys, too (brevet key public): a key that is stolen later vouches for a thief's.")
+	}
+}
+
 // printProven says who vouches for what was checked.
 func printProven(p *page, r server.Checked) {
 	switch r.Proven {
 	case "key":
 		p.line("The keys in --key vouch for it.")
+		printFollowed(p, r)
 	case "checkpoint":
 		p.line("The checkpoint in --checkpoint vouches for the key that signed it.")
+		printFollowed(p, r)
 	default:
 		p.line("The keys are from the file itself. That finds damage, and proves nothing against somebody who can")
 		p.line("write the file: give --key or --checkpoint with what you keep elsewhere.")

@@ -34,7 +34,10 @@ type Checked struct {
 	// Proven says by what: "key", "checkpoint", or nothing. If it is empty, the keys are
 	// from the file itself, and whoever edits the file can put in others.
 	Proven string `json:"proven,omitempty"`
-	Digest bool   `json:"digest"` // the file has one, and agrees with it
+	// Followed are the rotations by which the keys that were kept lead to those that signed:
+	// each old key signed the new one.
+	Followed []Followed `json:"followed,omitempty"`
+	Digest   bool       `json:"digest"` // the file has one, and agrees with it
 	// Missing are the entries whose segments are not in the directory segments beside the
 	// file. Only the hash over them was checked.
 	Missing []api.Gap `json:"missing,omitempty"`
@@ -80,12 +83,20 @@ func checkDigestAndLog(file string, segments audit.Dir, e Evidence) (c Checked, 
 		return c, err
 	}
 	var by []keys.Purpose
+	var followed []Followed
 	if given != nil {
-		if by, err = d.signedBy(given); err != nil {
+		if by, err = d.signedBy(given); errors.Is(err, errUnknownKeys) {
+			given, followed, err = followIn(file, given)
+			if err == nil {
+				by, err = d.signedBy(given)
+			}
+		}
+		if err != nil {
 			return c, err
 		}
 	}
 	c, known, err := checkLogIn(file, segments, given, e.Checkpoint, given != nil)
+	c.Followed = append(c.Followed, followed...)
 	if err == nil && given == nil {
 		by, err = d.signedBy(known)
 	}
@@ -135,12 +146,27 @@ func checkLogIn(file string, segments audit.Dir, given [][]byte, checkpoint []by
 		default:
 			known, c.Proven, err = keysInside(tx, c.TrustDomain, checkpoint)
 		}
+		if err == nil && !signed && c.Proven != "" {
+			known, c.Followed, err = follow(tx, c.TrustDomain, known)
+		}
 		if err != nil {
 			return err
 		}
 		return c.verify(tx, segments, known, checkpoint)
 	})
 	return c, known, err
+}
+
+// followIn is follow in the store in a file.
+func followIn(file string, known [][]byte) (all [][]byte, followed []Followed, err error) {
+	err = bolt.ViewFile(file, func(tx storage.Tx) error {
+		td, err := trustDomainOf(tx)
+		if err == nil {
+			all, followed, err = follow(tx, td, known)
+		}
+		return err
+	})
+	return all, followed, err
 }
 
 // verify reads the whole log and compares it with the checkpoint saved in the store and

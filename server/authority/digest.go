@@ -170,6 +170,9 @@ func dropDigest(file string) error {
 	return os.Truncate(file, d.Size)
 }
 
+// errUnknownKeys says that nobody known signed a digest.
+var errUnknownKeys = errors.New("no known key signed its digest, and none vouches for one that did: give all that brevet key public prints now")
+
 // signedBy checks the digest's signatures. It returns the purposes of those keys that are
 // known, given as SubjectPublicKeyInfo. A wrong signature is an error, and so is it if no
 // known key signed.
@@ -178,13 +181,12 @@ func (d digest) signedBy(known [][]byte) (by []keys.Purpose, err error) {
 		if !keys.VerifyMessage(s.Public, d.message(s.Purpose), s.Signature) {
 			return nil, fmt.Errorf("the signature of its digest by the %.40q key is wrong: it was edited", s.Purpose)
 		}
-		isKnown := func(spki []byte) bool { return bytes.Equal(spki, s.Public) }
-		if slices.ContainsFunc(known, isKnown) && !slices.Contains(by, s.Purpose) {
+		if isKnown(known, s.Public) && !slices.Contains(by, s.Purpose) {
 			by = append(by, s.Purpose)
 		}
 	}
 	if by == nil {
-		return nil, errors.New("no known key signed its digest; if the audit key was rotated, give all that brevet key public audit prints")
+		return nil, errUnknownKeys
 	}
 	return by, nil
 }

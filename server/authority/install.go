@@ -64,6 +64,7 @@ type installation struct {
 	described    *ca.Issuer
 	keys         []keys.Key
 	certificates []ca.Authority
+	handovers    []handover
 	last, next   crl.RootLists
 	about        []crl.Statement
 }
@@ -154,6 +155,7 @@ func (i *installation) known(tx storage.Tx) (bool, error) {
 
 // prepare checks everything, and that the private halves are here.
 func (i *installation) prepare(ctx context.Context, _ *policy.Decision) error {
+	i.certificates, i.handovers = nil, nil // it may run twice
 	if err := i.Clock.Check(); err != nil || i.again {
 		return err
 	}
@@ -165,7 +167,11 @@ func (i *installation) prepare(ctx context.Context, _ *policy.Decision) error {
 		if err != nil {
 			return err
 		}
-		i.certificates = append(i.certificates, c)
+		h, err := i.handOver(ctx, k)
+		if err != nil {
+			return err
+		}
+		i.certificates, i.handovers = append(i.certificates, c), append(i.handovers, h)
 	}
 	err := i.DB.View(ctx, func(tx storage.Tx) (err error) {
 		if i.last, err = crl.Last(tx, i.root.ID); err == nil {
@@ -211,7 +217,7 @@ func (i *installation) record(tx storage.Tx, _ *policy.Decision) (policy.Done, e
 		return done, nil
 	}
 	for n, k := range i.keys {
-		if err := i.promote(tx, k, i.certificates[n], &done); err != nil {
+		if err := i.promote(tx, k, n, &done); err != nil {
 			return done, err
 		}
 	}
@@ -234,7 +240,7 @@ func (i *installation) record(tx storage.Tx, _ *policy.Decision) (policy.Done, e
 }
 
 // promote lets a key sign that has its certificate now.
-func (i *installation) promote(tx storage.Tx, k keys.Key, c ca.Authority, done *policy.Done) error {
+func (i *installation) promote(tx storage.Tx, k keys.Key, n int, done *policy.Done) error {
 	spec, err := Purposes().Of(k.Purpose)
 	if err != nil {
 		return err
@@ -251,7 +257,7 @@ func (i *installation) promote(tx storage.Tx, k keys.Key, c ca.Authority, done *
 	} else if sibling && !slices.ContainsFunc(i.keys, func(k keys.Key) bool { return k.Purpose == keys.HTTPSIssuer }) {
 		return fmt.Errorf("%w: TLS clients cannot check what the issuer %s signs, and the response has no %s", agents.ErrTransition, k.ID, keys.HTTPSIssuer)
 	}
-	if err := ca.PutAuthority(tx, c); err != nil {
+	if err := errors.Join(ca.PutAuthority(tx, i.certificates[n]), i.handovers[n].record(tx, k)); err != nil {
 		return err
 	}
 	if done.Details.To == "" {

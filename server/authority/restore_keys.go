@@ -2,6 +2,7 @@ package authority
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -26,6 +27,7 @@ type laterState struct {
 	keys         []keys.Key
 	certificates []ca.Authority
 	lists        crl.Lists
+	handovers    map[string]handover
 }
 
 func readLaterState(tx storage.Tx) (l laterState, err error) {
@@ -33,6 +35,9 @@ func readLaterState(tx storage.Tx) (l laterState, err error) {
 		return l, err
 	}
 	if l.certificates, err = ca.Certificates(tx); err != nil {
+		return l, err
+	}
+	if l.handovers, err = readHandovers(tx); err != nil {
 		return l, err
 	}
 	l.lists, err = crl.ReadLists(tx)
@@ -80,7 +85,7 @@ func (r *restore) adopt(tx storage.Tx, later laterState, source keys.Source) err
 			return err
 		}
 	}
-	return later.lists.Adopt(tx)
+	return errors.Join(adoptHandovers(tx, later.handovers), later.lists.Adopt(tx))
 }
 
 // adoptPurpose takes the later keys of a purpose, unless one of them could not work here.

@@ -119,6 +119,12 @@ func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) 
 		if err := r.Authority.prepare(ctx, next, r.waits, r.now); err != nil {
 			return err
 		}
+		if r.waits || r.Compromised {
+			continue
+		}
+		if next.handover, err = r.handOver(ctx, next.key); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -298,6 +304,7 @@ type successor struct {
 	algorithm    keys.Algorithm
 	key          keys.Key
 	certificates []ca.Authority // of a CA
+	handover     handover       // if the old key vouches for it
 }
 
 // prepare makes the key, unless it waits already, and the certificates of an issuer whose
@@ -331,7 +338,7 @@ func (next *successor) promote(tx storage.Tx, waits bool, now time.Time) error {
 	if err := certifiedByAll(tx, next); err != nil {
 		return err
 	}
-	if err := putAll(tx, next.certificates); err != nil {
+	if err := errors.Join(putAll(tx, next.certificates), next.handover.record(tx, next.key)); err != nil {
 		return err
 	}
 	_, err := Purposes().PromoteEarly(tx, next.key.ID, now)
