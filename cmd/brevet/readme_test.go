@@ -56,13 +56,13 @@ func TestTourInREADME(t *testing.T) {
 	}
 }
 
-// TestConfigurationInREADMEs: what the pages show of brevet.yaml is one.
-func TestConfigurationInREADMEs(t *testing.T) {
+// TestConfigurationInDocs: what the pages show of brevet.yaml is one.
+func TestConfigurationInDocs(t *testing.T) {
 	least := "trust_domain: example.internal\nadvertise: https://127.0.0.1:8443\n"
 	for file, mark := range map[string]struct{ before, begin, end string }{
-		"../../README.md":     {"", "\n```yaml\n", "```"},
-		"../../pqc/README.md": {least, "# then, in brevet.yaml, and brevet serve again:\n", "\n\n"},
-		"key.go":              {least, "\n\n  ", "\n\n"},
+		"../../docs/configuration.md": {"", "\n```yaml\n", "```"},
+		"../../pqc/README.md":         {least, "# then, in brevet.yaml, and brevet serve again:\n", "\n\n"},
+		"key.go":                      {least, "\n\n  ", "\n\n"},
 	} {
 		page, err := os.ReadFile(file)
 		if err != nil {

@@ -20,7 +20,7 @@ test "$(inside stat -c '%U %a' /etc/brevet)" = 'root 700'
 inside brevet version --quiet
 not inside systemctl is-enabled brevet.service
 
-say 'as docs/operations.md says'
+say 'as docs/install.md says'
 inside sh -c 'umask 077; openssl rand -base64 32 > /etc/brevet/passphrase'
 inside sh -c "runuser -u brevet -- brevet --dir /var/lib/brevet init --trust-domain example.internal --listen $4 --listen-http $5 --passphrase-file fd:3 3< /etc/brevet/passphrase"
 
