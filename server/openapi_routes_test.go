@@ -27,7 +27,7 @@ func TestDescriptionHasEveryRoute(t *testing.T) {
 	var doc struct {
 		Paths map[string]map[string]json.RawMessage `json:"paths"`
 	}
-	if err := json.Unmarshal(description, &doc); err != nil {
+	if err := json.Unmarshal(description(), &doc); err != nil {
 		t.Fatal(err)
 	}
 	for path, item := range doc.Paths {

@@ -102,33 +102,33 @@ func (d *description) operations(f func(path, method string, op map[string]any))
 	}
 }
 
-// TestDescriptionIsServed to everybody, as it is in the repository.
+// TestDescriptionIsServed to everybody, compressed and not, as it is in the repository. UPDATE=1
+// compresses the file again.
 func TestDescriptionIsServed(t *testing.T) {
-	w := servertest.New(t)
 	text, err := os.ReadFile(descriptionFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := w.Get(w.Client(), "/openapi.json"); got != string(text) {
-		t.Error("another document is served")
+	if os.Getenv("UPDATE") != "" {
+		pack(t, text)
+		return
 	}
-	first, err := w.Client().Get(w.URL + "/openapi.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	first.Body.Close()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.URL+"/openapi.json", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("If-None-Match", first.Header.Get("ETag"))
-	again, err := w.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again.Body.Close()
-	if again.StatusCode != http.StatusNotModified || first.Header.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(first.Header.Get("Cache-Control"), "public") {
-		t.Errorf("%s, %v", again.Status, first.Header)
+	w := servertest.New(t)
+	for coding, suffix := range map[string]string{"gzip": `-gzip"`, "br, gzip": `-gzip"`, "gzip;q=0": `"`, "identity": `"`} {
+		first, body := fetchDescription(t, w, http.Header{"Accept-Encoding": {coding}})
+		if strings.HasSuffix(suffix, `gzip"`) {
+			body = unpack(t, body)
+		}
+		if !bytes.Equal(body, text) {
+			t.Errorf("%s: another document is served: run UPDATE=1 go test -run TestDescriptionIsServed ./server", coding)
+		}
+		h := first.Header
+		if !strings.HasSuffix(h.Get("ETag"), suffix) || h.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(h.Get("Cache-Control"), "public") || h.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%s: %v", coding, h)
+		}
+		if again, _ := fetchDescription(t, w, http.Header{"Accept-Encoding": {coding}, "If-None-Match": {h.Get("ETag")}}); again.StatusCode != http.StatusNotModified {
+			t.Errorf("%s: again: %s", coding, again.Status)
+		}
 	}
 }
 
