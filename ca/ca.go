@@ -51,7 +51,7 @@ type CA struct {
 	policy   *policy.Point
 	keys     keys.Source
 	td       agents.TrustDomain
-	baseURL  string
+	base     atomic.Pointer[string]              // Config.BaseURL, see Readdress
 	profiles atomic.Pointer[map[string]*Profile] // by name; a map is never changed
 	clock    *clock.Clock
 	grace    time.Duration
@@ -63,15 +63,23 @@ type CA struct {
 func New(c Config) (*CA, error) {
 	ca := &CA{
 		db: c.DB, policy: c.Policy, keys: c.Keys, td: c.TrustDomain, clock: c.Clock, grace: c.RenewGrace,
-		census:  components.NewCensus(c.DB, onRecord{}),
-		baseURL: c.BaseURL,
+		census: components.NewCensus(c.DB, onRecord{}),
 	}
+	ca.base.Store(&c.BaseURL)
 	replace, err := ca.PrepareProfiles(c.Profiles)
 	if err != nil {
 		return nil, err
 	}
 	replace()
 	return ca, ca.Reload()
+}
+
+func (ca *CA) baseURL() string { return *ca.base.Load() }
+
+// Readdress has certificates that are issued from now on name another base URL.
+func (ca *CA) Readdress(baseURL string) error {
+	ca.base.Store(&baseURL)
+	return ca.Reload()
 }
 
 // An Issuer is a CA with its chain, its signer, and the parts that are the same in

@@ -131,7 +131,7 @@ func (i *issuance) sign(ctx context.Context, d *policy.Decision) error {
 	if i.none != nil {
 		return i.none
 	}
-	if i.CSR.MustStaple && i.ca.baseURL == "" {
+	if i.CSR.MustStaple && i.ca.baseURL() == "" {
 		return fmt.Errorf("%w certificate request: it asks for status_request (must-staple), and this authority answers no OCSP", agents.ErrInvalid)
 	}
 	id, err := agents.NewCredentialID(d.Granted.NotAfter)

@@ -89,7 +89,7 @@ func (ca *CA) Former(ctx context.Context, k keys.Key) (*Issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newIssuer(line, s, ca.baseURL)
+	return newIssuer(line, s, ca.baseURL())
 }
 
 // A certified is an issuing key and its certificates, with those of the CAs above it.
@@ -136,7 +136,7 @@ func (ca *CA) Reload() error {
 		if err != nil {
 			return err
 		}
-		issuer, err := newIssuer(c.line, s, ca.baseURL)
+		issuer, err := newIssuer(c.line, s, ca.baseURL())
 		if err != nil {
 			return err
 		}

@@ -106,7 +106,7 @@ func (ca *CA) Online(r Root) (bool, error) { return ca.keys.Has(r.Key) }
 
 // Open unseals the key of a root and returns it as an issuer. Nothing keeps the
 // issuer in memory.
-func (ca *CA) Open(r Root) (*Issuer, error) { return r.open(ca.keys, ca.baseURL) }
+func (ca *CA) Open(r Root) (*Issuer, error) { return r.open(ca.keys, ca.baseURL()) }
 
 func (r Root) open(source keys.Source, baseURL string) (*Issuer, error) {
 	private, err := source.Signer(r.Key)

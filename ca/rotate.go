@@ -15,7 +15,7 @@ func (ca *CA) NextIssuer(ctx context.Context, k keys.Key, lifetime time.Duration
 	if err != nil {
 		return nil, err
 	}
-	return certify(roots, name, ca.keys, ca.baseURL, k, lifetime, ca.clock.Now())
+	return certify(roots, name, ca.keys, ca.baseURL(), k, lifetime, ca.clock.Now())
 }
 
 // CertifyIssuer is [CA.NextIssuer] for an authority that has no issuer any more: its roots

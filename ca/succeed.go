@@ -52,7 +52,7 @@ func (ca *CA) Succeed(ctx context.Context, s Succession) ([]Authority, error) {
 		return nil, err
 	}
 	made := []Authority{root}
-	self, err := RootIssuer(root, s.Signer, ca.baseURL)
+	self, err := RootIssuer(root, s.Signer, ca.baseURL())
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func (ca *CA) trialIssuer(ctx context.Context, p keys.Purpose, a keys.Algorithm)
 	if err != nil {
 		return nil, err
 	}
-	above, err := RootIssuer(root, rootSigner, ca.baseURL)
+	above, err := RootIssuer(root, rootSigner, ca.baseURL())
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (ca *CA) trialIssuer(ctx context.Context, p keys.Purpose, a keys.Algorithm)
 	if err != nil {
 		return nil, err
 	}
-	return newIssuer([]Authority{issuing}, signer, ca.baseURL)
+	return newIssuer([]Authority{issuing}, signer, ca.baseURL())
 }
 
 func trialKey(p keys.Purpose, a keys.Algorithm, now time.Time) (Signer, keys.Key, error) {

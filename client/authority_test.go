@@ -420,6 +420,6 @@ func (a *authority) load(t testing.TB, dir string) *Identity {
 	t.Helper()
 	id, err := Load(dir)
 	check(t, err)
-	id.authority = a.endpoint
+	id.authority.Store(&a.endpoint)
 	return id
 }

@@ -81,6 +81,7 @@ type issued struct {
 	notAfter   time.Time
 	renewUntil time.Time // zero if the authority does not say
 	roots      []string  // fingerprints of those that are published
+	server     string    // where the authority is, if it has moved
 }
 
 // seconds is a time span in client.json.
@@ -102,6 +103,7 @@ func parseIssued(body []byte) (*issued, error) {
 		NotAfter    time.Time `json:"not_after"`
 		RenewUntil  time.Time `json:"renew_until"`
 		Roots       []string  `json:"roots"`
+		Server      string    `json:"server"`
 	}
 	if err := json.Unmarshal(body, &doc); err != nil {
 		return nil, err
@@ -114,13 +116,13 @@ func parseIssued(body []byte) (*issued, error) {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
 	if strings.TrimSpace(doc.Chain) == "" {
-		return &issued{leaf, doc.NotAfter, doc.RenewUntil, doc.Roots}, nil // the root issues itself
+		return &issued{leaf, doc.NotAfter, doc.RenewUntil, doc.Roots, doc.Server}, nil // the root issues itself
 	}
 	above, err := parseCertificatesPEM([]byte(doc.Chain))
 	if err != nil {
 		return nil, fmt.Errorf("chain: %w", err)
 	}
-	return &issued{append(leaf, above...), doc.NotAfter, doc.RenewUntil, doc.Roots}, nil
+	return &issued{append(leaf, above...), doc.NotAfter, doc.RenewUntil, doc.Roots, doc.Server}, nil
 }
 
 // check makes sure that the certificate is for our key, was issued under a
@@ -144,6 +146,6 @@ func (i *issued) check(key crypto.Signer, t *trust, now time.Time) (*pair, error
 	if name := leaf.Subject.CommonName; leaf.IsCA || name == "" || len(leaf.URIs) != 1 || !strings.HasSuffix(spiffeID(leaf), "/agent/"+name) {
 		return nil, errors.New("it does not name an agent")
 	}
-	p.roots = i.roots
+	p.roots, p.server = i.roots, i.server
 	return p, nil
 }

@@ -41,7 +41,7 @@ type Identity struct {
 	Profile string        // "" means the one that the enrollment or UseProfile chose, or else the default one
 
 	dir       directory
-	authority endpoint
+	authority atomic.Pointer[endpoint] // another one after the authority has moved
 	trust     atomic.Pointer[trust]
 	renewing  sync.Mutex             // one renewal at a time
 	followed  []string               // fingerprints of the published roots that follow has looked into
@@ -61,7 +61,8 @@ func Load(dir string) (*Identity, error) {
 }
 
 func newIdentity(d directory, e endpoint, s saved) *Identity {
-	id := &Identity{dir: d, authority: e}
+	id := &Identity{dir: d}
+	id.authority.Store(&e)
 	id.trust.Store(s.trust)
 	id.chosen.Store(&s.profile)
 	id.current.Store(s.pair)
@@ -71,8 +72,11 @@ func newIdentity(d directory, e endpoint, s saved) *Identity {
 // Agent returns the agent's name.
 func (id *Identity) Agent() string { return id.pair().agent() }
 
-// Server returns the URL of the authority.
-func (id *Identity) Server() string { return id.authority.url }
+// Server returns the URL of the authority. It changes when the authority has moved.
+func (id *Identity) Server() string { return id.at().url }
+
+// at returns where the authority is.
+func (id *Identity) at() endpoint { return *id.authority.Load() }
 
 // Certificate returns the current certificate, which the caller does not change.
 func (id *Identity) Certificate() *x509.Certificate { return id.pair().Leaf }
@@ -141,6 +145,7 @@ func (id *Identity) adopt() *pair {
 	}
 	if id.current.CompareAndSwap(p, saved) {
 		close(p.replaced)
+		id.adoptServer()
 		if t := id.trust.Load(); t != nil {
 			if roots, err := id.dir.trust(t.hybrid); err == nil { // the other process may have followed a new root
 				id.trust.CompareAndSwap(t, roots)

@@ -25,7 +25,7 @@ func (id *Identity) CRLs(ctx context.Context) ([]byte, error) {
 
 // bundle returns the lists if they are others than those with the tag.
 func (id *Identity) bundle(ctx context.Context, etag string) (document, error) {
-	e := id.authority
+	e := id.at()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url+"/crl/bundle.pem", nil)
 	if err != nil {
 		return document{}, err

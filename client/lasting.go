@@ -43,9 +43,9 @@ func (e endpoint) certifyByKey(ctx context.Context, t *trust, file, agent string
 // certify asks for the next certificate by the current one or, if that is refused for good, by
 // the lasting key that the agent may have.
 func (id *Identity) certify(ctx context.Context, current *tls.Config, t *trust, agent string, a asking, key crypto.Signer) (*pair, *seconds, error) {
-	p, grace, err := id.authority.certify(ctx, current, t, "/v1/certificates", a, key)
+	p, grace, err := id.at().certify(ctx, current, t, "/v1/certificates", a, key)
 	if file := id.lasting(); file != "" && unauthorized(err) {
-		return id.authority.certifyByKey(ctx, t, file, agent, a, key)
+		return id.at().certifyByKey(ctx, t, file, agent, a, key)
 	}
 	return p, grace, err
 }

@@ -21,6 +21,7 @@ type pair struct {
 	renewAt         time.Time     // when two thirds of its life are over, or a little before
 	replaced        chan struct{} // closed when another pair takes its place
 	roots           []string      // fingerprints of the roots that the authority published with it, if known
+	server          string        // where the authority is, if the answer says that it has moved
 }
 
 var errNotItsKey = errors.New("the key is not the certificate's")

@@ -48,7 +48,7 @@ func (id *Identity) renew(ctx context.Context, t *trust, profile string) error {
 	case err != nil:
 		return fmt.Errorf("renewing the certificate of %s: %w", current.agent(), err)
 	case spiffeID(next.Leaf) != spiffeID(current.Leaf):
-		return fmt.Errorf("renewing the certificate of %s: %s answered with one for %s", current.agent(), id.authority.url, next.agent())
+		return fmt.Errorf("renewing the certificate of %s: %s answered with one for %s", current.agent(), id.at().url, next.agent())
 	}
 	err = id.dir.save(next, func() error { return id.dir.noteTerms(profile, grace) })
 	id.replace(next)
@@ -57,6 +57,9 @@ func (id *Identity) renew(ctx context.Context, t *trust, profile string) error {
 	}
 	if err := id.follow(ctx, t, next.roots); err != nil {
 		return fmt.Errorf("the certificate of %s is renewed, but the authority's new roots could not be followed: %w", next.agent(), err)
+	}
+	if err := id.move(ctx, next.server); err != nil {
+		return fmt.Errorf("the certificate of %s is renewed, but the authority has moved and could not be reached there: %w", next.agent(), err)
 	}
 	return nil
 }

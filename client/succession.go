@@ -35,7 +35,7 @@ func (id *Identity) follow(ctx context.Context, t *trust, published []string) er
 		return nil
 	}
 	if known := id.trust.Load().fingerprints(); len(known) != len(published) || slices.ContainsFunc(published, func(f string) bool { return !slices.Contains(known, f) }) {
-		s, err := id.authority.as(t).succession(ctx, t)
+		s, err := id.at().as(t).succession(ctx, t)
 		if err != nil {
 			return err
 		}

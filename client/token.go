@@ -71,7 +71,7 @@ func (id *Identity) token(ctx context.Context, r TokenRequest, now time.Time) (*
 		if !ok {
 			return nil, fmt.Errorf("assertions are not signed with keys of type %T", p.PrivateKey)
 		}
-		text, err := assertion(key, p.agent(), id.authority.url, now)
+		text, err := assertion(key, p.agent(), id.at().url, now)
 		if err != nil {
 			return nil, err
 		}
@@ -79,13 +79,13 @@ func (id *Identity) token(ctx context.Context, r TokenRequest, now time.Time) (*
 		form.Set("client_assertion", text)
 		config, bound = t.config(), Fingerprint{}
 	}
-	answer, err := id.authority.as(t).post(ctx, config, "/oauth/token", "application/x-www-form-urlencoded", []byte(form.Encode()))
+	answer, err := id.at().as(t).post(ctx, config, "/oauth/token", "application/x-www-form-urlencoded", []byte(form.Encode()))
 	if err != nil {
 		return nil, err
 	}
 	token, err := parseToken(answer, now)
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer of %s: %w", id.authority.url, err)
+		return nil, fmt.Errorf("reading the answer of %s: %w", id.at().url, err)
 	}
 	token.bound, token.trust = bound, t
 	return token, nil

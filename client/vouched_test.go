@@ -154,7 +154,7 @@ func TestVouchersAreKept(t *testing.T) {
 			if !again.trust.Load().same(id.trust.Load()) {
 				t.Errorf("read again: %v, want %v", again.trust.Load(), id.trust.Load())
 			}
-			again.authority = id.authority
+			again.authority.Store(id.authority.Load())
 			id = again
 			return id.trust.Load()
 		}

@@ -12,7 +12,7 @@ import (
 // newACME returns the part that answers ACME clients.
 func (s *Server) newACME() *acme.Service {
 	return acme.New(acme.Config{
-		DB: s.db, Policy: s.policy, CA: s.authority.CA, TrustDomain: s.file.TrustDomain, URL: s.file.Advertise, Challenges: s.file.ACME, KeyMaxAge: s.file.KeyMaxAges.ACME,
+		DB: s.db, Policy: s.policy, CA: s.authority.CA, TrustDomain: s.file.TrustDomain, Address: s.authority.Address, Challenges: s.file.ACME, KeyMaxAge: s.file.KeyMaxAges.ACME,
 		Clock: s.clock, Log: s.Log,
 		Revoked: func(ctx context.Context) error { _, err := s.authority.CRL.Publish(ctx); return err },
 		Served: func(r *http.Request, n agents.Name, issuer string) {

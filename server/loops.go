@@ -37,6 +37,7 @@ func (s *Server) loops() []loop {
 		{"rotate", time.Minute, a.RotateDue, "a key is due and could not be rotated; trying again later", false},
 		{"root-requests", time.Minute, a.KeepRequests, "what a root is to sign could not be written; trying again in a minute", false},
 		{"spent-keys", 20 * time.Minute, a.DestroySpent, "a retired key could not be destroyed; trying again later", false},
+		{"address", 10 * time.Second, a.FollowAddress, "a move of the authority could not be followed; trying again in 10s", false},
 		{"renew", time.Minute, a.Own.Renew, "renewing the server's certificate failed; trying again in a minute", false},
 		{"compromised", time.Minute, a.CA.RememberCompromised, "compromised keys could not be remembered; the records of their certificates stay, trying again in a minute", false},
 		{name: "segments", run: plain(a.CutLog)},

@@ -46,6 +46,12 @@ func (r *reloader) reload(ctx context.Context, p policy.Principal) (changed []st
 		return nil, fmt.Errorf("%w configuration, nothing was changed: %w", agents.ErrInvalid, err)
 	}
 	changed, restart := r.written.Changes(next)
+	if at := s.authority.Address.List(); at.Has(r.written.Advertise, s.clock.Now()) && at.Current() == next.Advertise { // an operator moved the authority there
+		restart = slices.DeleteFunc(restart, func(key string) bool { return key == "advertise" })
+		if next.Advertise != r.written.Advertise {
+			changed = append(changed, "advertise")
+		}
+	}
 	if len(restart) > 0 {
 		return nil, fmt.Errorf("%w for a reload, nothing was changed: restart the server to follow %s", agents.ErrInvalid, strings.Join(restart, ", "))
 	}
@@ -53,14 +59,13 @@ func (r *reloader) reload(ctx context.Context, p policy.Principal) (changed []st
 	if err != nil {
 		return nil, fmt.Errorf("%w configuration, nothing was changed: %w", agents.ErrInvalid, err)
 	}
-	renamed := slices.Contains(changed, "names")
+	renamed := slices.Contains(changed, "names") || slices.Contains(changed, "advertise")
 	if err := r.record(ctx, p, changed, next, renamed); err != nil {
 		return nil, err
 	}
 	follow()
 	if renamed {
-		s.authority.Own.SetNames(next.Names())
-		if err := s.authority.Own.Renew(ctx); err != nil {
+		if err := s.authority.FollowNames(ctx, next); err != nil {
 			s.Log.Error("there is no certificate for the new names yet; trying again in a minute", "error", err)
 		}
 	}
@@ -107,7 +112,7 @@ func (r *reloader) record(ctx context.Context, p policy.Principal, changed []str
 	q := policy.Query{Principal: p, Action: audit.ConfigReload, Subject: string(agents.Authority), Time: now}
 	return r.server.policy.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (done policy.Done, err error) {
 		if renamed {
-			err = r.server.authority.Register(tx, next.Names(), now)
+			err = r.server.authority.Register(tx, r.server.authority.NamesOf(next), now)
 		}
 		return policy.Done{Reasons: []string{why}, Details: d}, err
 	}})

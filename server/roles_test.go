@@ -36,13 +36,13 @@ var verbRoles = map[string]persons.Role{
 	"POST /keys/{purpose}/request": persons.Admin, "POST /keys/install": persons.Admin, "POST /keys/{id}/destroy": persons.Admin,
 	"POST /keys/{purpose}/dry-run": persons.Admin, "POST /keys/dry-run": persons.Admin,
 	"GET /operators": persons.Viewer, "GET /operators/{name}": persons.Viewer, "POST /operators/{name}/suspend": persons.Admin, "POST /operators/{name}/resume": persons.Admin,
-	"POST /restore/confirm": persons.Admin, "POST /reload": persons.Admin, "GET /backup": persons.Admin,
+	"POST /restore/confirm": persons.Admin, "POST /reload": persons.Admin, "POST /readdress": persons.Admin, "POST /readdress/dry-run": persons.Admin, "GET /backup": persons.Admin,
 }
 
 // operatorService is what serves the operators of a.
 func (a *world) operatorService() *operator.Service {
 	return &operator.Service{
-		DB: a.db, Policy: a.policy, Authority: a.authority, TrustDomain: a.file.TrustDomain, BaseURL: a.file.BaseURL(),
+		DB: a.db, Policy: a.policy, Authority: a.authority, TrustDomain: a.file.TrustDomain,
 		Clock: a.Server.clock, Log: a.Log, Stopping: a.stopping, LastUse: a.lastUse, Reload: a.reloader.reload,
 	}
 }

@@ -28,7 +28,7 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, e := range endpoints {
 		go func() { failed <- e.serve() }()
 	}
-	s.url = s.file.Advertise
+	s.url = s.authority.Address.Current()
 	s.Log.Info("ready", "https", listeningAt(endpoints, agentsHere), "http", listeningAt(endpoints, publicHere), "version", s.Version)
 	if at := listeningAt(endpoints, metricsHere); at != nowhere {
 		s.Log.Info("metrics", "http", at)

@@ -164,11 +164,15 @@ func (s *Server) assemble(k keys.Source) error {
 	if s.relying, err = s.newObserver(ctx); err != nil {
 		return err
 	}
+	at, err := authority.OpenAddress(ctx, s.db, s.file)
+	if err != nil {
+		return err
+	}
 	g := &gauges{Server: s}
 	s.metrics = telemetry.NewMetrics(g.write)
-	s.policy = &policy.Point{DB: s.db, Rules: policy.Rules{Authority: s.file.Advertise}, External: s.External, Quotas: s.file.Limits}
+	s.policy = &policy.Point{DB: s.db, Rules: policy.Rules{Authority: at}, External: s.External, Quotas: s.file.Limits}
 	s.authority, err = authority.Open(authority.Config{
-		DB: s.db, Dir: s.Dir, Segments: authority.Segments(s.Dir), Policy: s.policy, Keys: k, File: s.file, Clock: s.clock, Relying: s.relying.Register, Log: s.Log, Version: s.Version,
+		DB: s.db, Dir: s.Dir, Segments: authority.Segments(s.Dir), Policy: s.policy, Keys: k, File: s.file, Address: at, Clock: s.clock, Relying: s.relying.Register, Log: s.Log, Version: s.Version,
 		Overruled: overruled, Sinks: func(ctx context.Context) ([]sinks.Status, error) { return s.sinks.Status(ctx) },
 	})
 	if err != nil {
@@ -185,13 +189,13 @@ func (s *Server) assemble(k keys.Source) error {
 	s.acme = s.newACME()
 	s.oauth = oauth.New(oauth.Config{Tokens: a.Tokens, Log: s.Log, Grants: []oauth.Grant{oauth.ClientCredentials{}}, KeyMaxAges: s.file.KeyMaxAges, Certificate: presented})
 	s.enroll = enroll.New(enroll.Config{
-		DB: s.db, Policy: s.policy, CA: a.CA, TrustDomain: td, Clock: s.clock, Now: s.Now, Log: s.Log, Lasting: s.oauth.Lasting,
+		DB: s.db, Policy: s.policy, CA: a.CA, TrustDomain: td, Address: at, Clock: s.clock, Now: s.Now, Log: s.Log, Lasting: s.oauth.Lasting,
 		Enrolled: func(r *http.Request, n agents.Name) { s.relying.Request(r, n, "", relying.Certificate) },
 	})
 	s.policy.Decided, s.oauth.Minted = s.metrics.Decided, s.metrics.Minted
 	operators := &operator.Service{
-		DB: s.db, Policy: s.policy, Authority: a, TrustDomain: td, BaseURL: s.file.BaseURL(),
-		Directory: s.file.Advertise + acme.DirectoryPath, Clock: s.clock, Log: s.Log, Stopping: s.stopping, LastUse: s.lastUse,
+		DB: s.db, Policy: s.policy, Authority: a, TrustDomain: td,
+		Clock: s.clock, Log: s.Log, Stopping: s.stopping, LastUse: s.lastUse,
 		Reload: s.reloader.reload, Operators: namedOperators(s.file),
 	}
 	g.census.count = operators.Count

@@ -48,7 +48,7 @@ func audience(list []string) any {
 
 func (s *Service) claims(t Token) claims {
 	c := claims{
-		Issuer: s.Issuer, Subject: s.TrustDomain.ID(t.Subject), ClientID: string(t.Agent),
+		Issuer: s.Address.Issuer(t.IssuedAt), Subject: s.TrustDomain.ID(t.Subject), ClientID: string(t.Agent),
 		Audience: audience(t.Audiences), Scope: agents.JoinScopes(t.Scopes), ID: t.ID.String(),
 		IssuedAt: t.IssuedAt.Unix(), Expires: t.ID.Expires().Unix(),
 	}

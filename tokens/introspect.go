@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/address"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
@@ -51,7 +52,7 @@ func (s *Service) Active(tx storage.Tx, text string, now time.Time) (Token, agen
 	if err != nil {
 		return t, a, err
 	}
-	if t = t.narrow(a, s.Issuer); len(t.Scopes) == 0 || len(t.Audiences) == 0 {
+	if t = t.narrow(a, s.Address.List(), now); len(t.Scopes) == 0 || len(t.Audiences) == 0 {
 		return t, a, policy.ErrScope
 	}
 	return t, a, nil
@@ -109,9 +110,9 @@ func (t Token) check(s *agents.Standing) (agents.Agent, error) {
 }
 
 // narrow returns the token without the scopes and audiences that a has lost.
-func (t Token) narrow(a agents.Agent, authority string) Token {
+func (t Token) narrow(a agents.Agent, authority address.List, now time.Time) Token {
 	t.Scopes = without(t.Scopes, func(s agents.Scope) bool { return !slices.Contains(a.Scopes, s) })
-	t.Audiences = without(t.Audiences, func(aud string) bool { return aud != authority && !slices.Contains(a.Audiences, aud) })
+	t.Audiences = without(t.Audiences, func(aud string) bool { return !authority.Has(aud, now) && !slices.Contains(a.Audiences, aud) })
 	return t
 }
 

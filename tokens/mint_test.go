@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/address"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
@@ -52,7 +53,7 @@ func newHybridMint(t testing.TB, algorithm, postQuantum keys.Algorithm, audience
 	m.store.Key(keys.TokensPQ, postQuantum)
 	var err error
 	m.Service, err = tokens.New(tokens.Config{
-		DB: m, Policy: &policy.Point{DB: m, Rules: policy.Rules{Authority: "https://ca.example"}}, Keys: m.store.Keys, TrustDomain: td, Issuer: "https://ca.example", Clock: m.store.Clock(), Log: slog.New(slog.DiscardHandler),
+		DB: m, Policy: &policy.Point{DB: m, Rules: policy.Rules{Authority: address.At("https://ca.example")}}, Keys: m.store.Keys, TrustDomain: td, Address: address.At("https://ca.example"), Clock: m.store.Clock(), Log: slog.New(slog.DiscardHandler),
 		PostQuantum: audiences,
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/address"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
@@ -25,7 +26,7 @@ type Config struct {
 	Policy      *policy.Point
 	Keys        keys.Source
 	TrustDomain agents.TrustDomain
-	Issuer      string // the https URL that is the iss of every token, without a slash at its end
+	Address     *address.Book // where the authority is: the iss of every token
 	Clock       *clock.Clock
 	Log         *slog.Logger
 

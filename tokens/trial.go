@@ -38,7 +38,7 @@ func (s *Service) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (
 	}
 	like := Token{
 		Credential: agents.Credential{Agent: "agent", IssuedAt: now.Add(-MaxLifetime)}, Kind: AccessToken, Subject: "agent",
-		Audiences: []string{s.Issuer}, Scopes: []agents.Scope{agents.ScopeIntrospect},
+		Audiences: []string{s.Address.Current()}, Scopes: []agents.Scope{agents.ScopeIntrospect},
 	}
 	if like.ID, err = agents.NewCredentialID(now.Add(defaultLifetime)); err != nil {
 		return Trial{}, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/address"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -66,13 +67,15 @@ func tokenScopes(a agents.Agent, asked []agents.Scope) ([]agents.Scope, error) {
 // whatever form of the same URI the client used: there the operator wrote what the
 // resource server expects, and it is what introspection compares. The authority itself is an
 // audience for exactly the tokens whose scopes are its own, brevet:*.
-func tokenAudiences(a agents.Agent, authority string, scopes []agents.Scope, asked []string) ([]string, error) {
+func tokenAudiences(a agents.Agent, authority *address.Book, now time.Time, scopes []agents.Scope, asked []string) ([]string, error) {
 	given := a.Audiences
 	switch {
 	case slices.ContainsFunc(scopes, own) && slices.ContainsFunc(scopes, func(s agents.Scope) bool { return !own(s) }):
 		return nil, fmt.Errorf("%w: ask for brevet:* scopes in a token of their own", ErrScope)
+	case slices.ContainsFunc(scopes, own) && len(asked) == 0:
+		given = []string{authority.Issuer(now)}
 	case slices.ContainsFunc(scopes, own):
-		given = []string{authority}
+		given = authority.List().InUse(now)
 	}
 	if len(asked) == 0 {
 		if len(given) != 1 {
@@ -126,7 +129,7 @@ func Lifetime(a *agents.Agent, asked time.Duration, l Limits, now time.Time) (ti
 // Rules are the built-in engine: everybody may do what their role is for, and an
 // active agent gets what the registry gives it.
 type Rules struct {
-	Authority string // the audience of tokens for the authority itself
+	Authority *address.Book // where the authority is: the audience of tokens for itself
 }
 
 // errRole says that an action is not for such a principal.
@@ -177,7 +180,7 @@ func (r Rules) grant(q *Query, facts *agents.Facts) (g Granted, err error) {
 		if g.Scopes, err = tokenScopes(*a, q.Scopes); err != nil {
 			return g, err
 		}
-		if g.Audiences, err = tokenAudiences(*a, r.Authority, g.Scopes, q.Audiences); err != nil {
+		if g.Audiences, err = tokenAudiences(*a, r.Authority, begins, g.Scopes, q.Audiences); err != nil {
 			return g, err
 		}
 	}

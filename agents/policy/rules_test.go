@@ -4,8 +4,10 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/address"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -104,7 +106,7 @@ func TestAudiences(t *testing.T) {
 		{"the authority for other scopes", list{api}, scopes{"a"}, list{authority}, nil, policy.ErrAudience},
 		{"both kinds of scopes", list{api}, scopes{"a", "brevet:introspect"}, nil, nil, policy.ErrScope},
 	} {
-		got, err := policy.TokenAudiences(agents.Agent{Audiences: c.has}, authority, c.scopes, c.asked)
+		got, err := policy.TokenAudiences(agents.Agent{Audiences: c.has}, address.At(authority), time.Now(), c.scopes, c.asked)
 		if !slices.Equal(got, c.want) || !errors.Is(err, c.err) || (err == nil) != (c.err == nil) {
 			t.Errorf("%s: got %v, %v, want %v, %v", c.what, got, err, c.want, c.err)
 		}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -94,6 +96,17 @@ type accountDocument struct {
 }
 
 func (s *Service) accountURL(id string) string { return s.url("account", id) }
+
+// accountOf returns the account at a URL. A client that opened it at another URL of the
+// authority still calls it so.
+func (s *Service) accountOf(url string, now time.Time) (id string, ok bool) {
+	for _, origin := range s.Address.List().InUse(now) {
+		if id, ok = strings.CutPrefix(url, origin+Path+"account/"); ok {
+			return id, true
+		}
+	}
+	return "", false
+}
 
 func (s *Service) showAccount(a *account) *answer {
 	return &answer{location: s.accountURL(a.ID), body: &accountDocument{Status: a.Status, Contact: a.Contact, Orders: s.accountURL(a.ID) + "/orders"}}

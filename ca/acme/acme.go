@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/address"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
@@ -46,7 +47,7 @@ type Config struct {
 	Policy      *policy.Point
 	CA          *ca.CA
 	TrustDomain agents.TrustDomain
-	URL         string // the https origin that clients use, without a path
+	Address     *address.Book // where the authority is
 	Challenges  ChallengeConfig
 	KeyMaxAge   time.Duration // of account keys, if their agents have no limit of their own; 0 means none
 	Clock       *clock.Clock
@@ -64,6 +65,7 @@ type Service struct {
 	nonces    *nonces
 	validator *validator
 	mux       http.ServeMux
+	origin    string // of URLs in one answer, see at
 }
 
 // New returns a Service. The caller closes it.
@@ -92,6 +94,12 @@ func New(c Config) *Service {
 }
 
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.route(w, r) }
+
+// at returns the service as the client of a request sees it: at the URL of the authority
+// that the request was made to. Clients compare the URLs of answers with those they asked for.
+func (s *Service) at(r *http.Request) *Service {
+	return &Service{Config: s.Config, nonces: s.nonces, validator: s.validator, origin: s.Address.List().At(r.Host, s.Clock.Now())}
+}
 
 // Close ends the running validations. Clients can start them again.
 func (s *Service) Close() { s.validator.close() }

@@ -25,7 +25,7 @@ type answer struct {
 // mark adds the header fields that every answer has.
 func (s *Service) mark(w http.ResponseWriter) {
 	w.Header().Set("Replay-Nonce", s.nonces.make())
-	w.Header().Set("Link", fmt.Sprintf("<%s>;rel=\"index\"", s.URL+DirectoryPath))
+	w.Header().Set("Link", fmt.Sprintf("<%s>;rel=\"index\"", s.origin+DirectoryPath))
 	w.Header().Set("Cache-Control", "no-store")
 }
 

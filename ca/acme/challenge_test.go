@@ -46,10 +46,10 @@ func TestChallengeStory(t *testing.T) {
 	p.http("127.0.0.1", p.answer)
 	p.start()
 	a, d := p.post("")
-	if want := "<" + p.URL + Path + "authz/" + p.account.ID + "/" + p.order.String() + `/0>;rel="up"`; !slices.Equal(a.links, []string{want}) || a.retryAfter != 0 {
+	if want := "<" + provingAt + Path + "authz/" + p.account.ID + "/" + p.order.String() + `/0>;rel="up"`; !slices.Equal(a.links, []string{want}) || a.retryAfter != 0 {
 		t.Errorf("%+v, want %s", a, want)
 	}
-	if d.Status != statusPending || d.Type != "http-01" || d.Token != testToken || d.URL != p.URL+Path+"challenge/"+p.account.ID+"/"+p.order.String()+"/0/http-01" || d.Error != nil || !d.Validated.IsZero() {
+	if d.Status != statusPending || d.Type != "http-01" || d.Token != testToken || d.URL != provingAt+Path+"challenge/"+p.account.ID+"/"+p.order.String()+"/0/http-01" || d.Error != nil || !d.Validated.IsZero() {
 		t.Errorf("%+v", d)
 	}
 	if len(p.store.Events()) != 0 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/address"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
@@ -63,11 +64,14 @@ func newProving(t *testing.T) *proving {
 	return p
 }
 
+// provingAt is where the authority of these tests is.
+const provingAt = "https://ca.example"
+
 // start makes the Service, when its targets listen.
 func (p *proving) start() *proving {
 	p.Service = &Service{Config: Config{
-		DB: p.db, Policy: &policy.Point{DB: p.db}, TrustDomain: domain, URL: "https://ca.example", Challenges: p.config, Clock: p.store.Clock(), Log: slog.New(slog.DiscardHandler),
-	}}
+		DB: p.db, Policy: &policy.Point{DB: p.db}, TrustDomain: domain, Address: address.At(provingAt), Challenges: p.config, Clock: p.store.Clock(), Log: slog.New(slog.DiscardHandler),
+	}, origin: provingAt}
 	p.validator = newValidator(p.config)
 	p.validator.pauses = []time.Duration{0, 5 * time.Millisecond, 5 * time.Millisecond}
 	p.t.Cleanup(p.validator.close)

@@ -44,7 +44,8 @@ type directoryMeta struct {
 	Profiles                map[string]string `json:"profiles"` // draft-ietf-acme-profiles, section 3
 }
 
-func (s *Service) serveDirectory(w http.ResponseWriter, _ *http.Request) {
+func (s *Service) serveDirectory(w http.ResponseWriter, r *http.Request) {
+	s = s.at(r)
 	profiles := map[string]string{}
 	for name, lifetime := range lifetimes {
 		profiles[name] = "lives for " + clock.FormatDuration(lifetime)

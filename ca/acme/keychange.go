@@ -71,7 +71,7 @@ func (s *Service) parseKeyChange(r *request) (*key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if account != s.accountURL(r.account.ID) || before.thumbprint != r.key.thumbprint {
+	if id, ok := s.accountOf(account, r.now); !ok || id != r.account.ID || before.thumbprint != r.key.thumbprint {
 		return nil, newProblem("malformed", "account and oldKey are not those of the outer JWS")
 	}
 	return next, nil

@@ -74,7 +74,7 @@ func (n *nonces) use(text string) bool {
 
 // serveNonce answers HEAD with 200 and GET with 204 (RFC 8555, section 7.2).
 func (s *Service) serveNonce(w http.ResponseWriter, r *http.Request) {
-	s.mark(w)
+	s.at(r).mark(w)
 	if r.Method == http.MethodGet {
 		w.WriteHeader(http.StatusNoContent)
 	}

@@ -213,7 +213,7 @@ func (s *Service) document(o *order, now time.Time) *orderDocument {
 	return d
 }
 
-func (s *Service) url(parts ...string) string { return s.URL + Path + strings.Join(parts, "/") }
+func (s *Service) url(parts ...string) string { return s.origin + Path + strings.Join(parts, "/") }
 
 func (s *Service) orderURL(o *order) string { return s.url("order", o.Account, o.ID.String()) }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -44,7 +43,7 @@ func (s *Service) authenticate(w http.ResponseWriter, hr *http.Request, kid, jwk
 	if err := checkAlgorithm(h.alg); err != nil {
 		return nil, err
 	}
-	r := &request{ctx: hr.Context(), http: hr, now: s.Clock.Now(), url: s.URL + hr.URL.RequestURI(), payload: j.payload}
+	r := &request{ctx: hr.Context(), http: hr, now: s.Clock.Now(), url: s.origin + hr.URL.RequestURI(), payload: j.payload}
 	_, badNonce := strict.Base64(h.nonce)
 	switch {
 	case (h.kid == "") == (h.jwk == nil):
@@ -80,7 +79,7 @@ func readJWS(w http.ResponseWriter, hr *http.Request) (*jws, error) {
 // identify finds the account that signed. Only the holder of its key is told that the
 // account is dead, and only then is the attempt recorded.
 func (s *Service) identify(r *request, j *jws) error {
-	id, ok := strings.CutPrefix(j.header.kid, s.url("account", ""))
+	id, ok := s.accountOf(j.header.kid, r.now)
 	if !ok {
 		return newProblem("malformed", "kid is not the URL of an account here")
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/address"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
@@ -42,7 +43,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, now: catest.Start, gate: func(h http.Handler) http.Handler { return h }}
 	w.authority = catest.New(t, catest.Plan{Now: func() time.Time { return w.now }})
 	w.Service = New(Config{
-		DB: w.authority.DB, Policy: &policy.Point{DB: w.authority.DB, Quotas: agents.DefaultQuotas}, CA: w.authority.CA, TrustDomain: domain, URL: origin, Clock: w.authority.Clock(),
+		DB: w.authority.DB, Policy: &policy.Point{DB: w.authority.DB, Quotas: agents.DefaultQuotas}, CA: w.authority.CA, TrustDomain: domain, Address: address.At(origin), Clock: w.authority.Clock(),
 		Revoked: func(context.Context) error { w.crl++; return nil }, Log: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(w.Close)

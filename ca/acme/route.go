@@ -12,6 +12,7 @@ func (s *Service) byEither(e endpoint) http.Handler  { return s.signed(e, true, 
 
 func (s *Service) signed(e endpoint, kid, jwk bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
+		s := s.at(hr)
 		s.mark(w)
 		r, err := s.authenticate(w, hr, kid, jwk)
 		if err != nil {
@@ -52,6 +53,7 @@ func (s *Service) route(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", allow)
 		p.Status, p.Detail = a.status, "use "+allow+"; what accounts may see is read by POST-as-GET"
 	}
+	s = s.at(r)
 	s.mark(w)
 	s.refuse(w, r, p)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/address"
 	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -35,6 +36,7 @@ type Config struct {
 	Policy      *policy.Point
 	CA          *ca.CA
 	TrustDomain agents.TrustDomain
+	Address     *address.Book // where the authority is
 	Clock       *clock.Clock
 	Now         func() time.Time // the machine's clock, which paces renewals of expired certificates
 	Log         *slog.Logger
@@ -81,7 +83,7 @@ func (s *Service) ServeEnroll(w http.ResponseWriter, r *http.Request) {
 	if s.Enrolled != nil {
 		s.Enrolled(r, issued.Agent)
 	}
-	s.answer(w, issued)
+	s.answer(w, r, issued)
 }
 
 func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, error) {
@@ -142,12 +144,17 @@ type issued struct {
 	Certificate string    `json:"certificate"` // PEM
 	Chain       string    `json:"chain"`       // PEM, from the issuer upwards, without the roots
 	NotAfter    time.Time `json:"not_after"`
-	RenewUntil  time.Time `json:"renew_until"` // when it cannot renew any more; not_after if nothing renews after its end
-	Roots       []string  `json:"roots"`       // SHA-256 fingerprints of the roots in /roots.pem
+	RenewUntil  time.Time `json:"renew_until"`      // when it cannot renew any more; not_after if nothing renews after its end
+	Roots       []string  `json:"roots"`            // SHA-256 fingerprints of the roots in /roots.pem
+	Server      string    `json:"server,omitempty"` // the authority's URL, if the request came to a former one
 }
 
-func (s *Service) answer(w http.ResponseWriter, i *ca.Issued) {
-	writeJSON(w, issued{
+func (s *Service) answer(w http.ResponseWriter, r *http.Request, i *ca.Issued) {
+	a := issued{
 		Certificate: string(ca.PEM(i.DER)), Chain: string(ca.PEM(i.Issuer.Chain...)), NotAfter: i.ID.Expires(), RenewUntil: i.RenewUntil, Roots: s.CA.RootFingerprints(),
-	})
+	}
+	if at := s.Address.List(); at.At(r.Host, s.Clock.Now()) != at.Current() {
+		a.Server = at.Current()
+	}
+	writeJSON(w, a)
 }

@@ -22,7 +22,7 @@ func (s *Service) ServeCertificates(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, err)
 		return
 	}
-	s.answer(w, issued)
+	s.answer(w, r, issued)
 }
 
 // A wanted certificate is what the body of a request says.

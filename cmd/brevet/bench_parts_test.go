@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/address"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
@@ -43,13 +44,13 @@ func openParts(b *testing.B, dir string) *parts {
 	}
 	b.Cleanup(func() { p.db.Close() })
 	quotas := agents.Quotas{1 << 40, 1 << 40, 1 << 40, 1 << 40} // counted, and never used up
-	point := &policy.Point{DB: p.db, Rules: policy.Rules{Authority: "https://127.0.0.1:8443"}, Quotas: quotas}
+	point := &policy.Point{DB: p.db, Rules: policy.Rules{Authority: address.At("https://127.0.0.1:8443")}, Quotas: quotas}
 	k := file.NewStore(dir, file.NoPassphrase)
 	if p.ca, err = ca.New(ca.Config{DB: p.db, Policy: point, Keys: k, TrustDomain: benchTrustDomain, BaseURL: "http://127.0.0.1:8080", Clock: clock.Believing(time.Now)}); err != nil {
 		b.Fatal(err)
 	}
 	p.tokens, err = tokens.New(tokens.Config{
-		DB: p.db, Policy: point, Keys: k, TrustDomain: benchTrustDomain, Issuer: "https://127.0.0.1:8443", Clock: clock.Believing(time.Now), Log: slog.New(slog.DiscardHandler),
+		DB: p.db, Policy: point, Keys: k, TrustDomain: benchTrustDomain, Address: address.At("https://127.0.0.1:8443"), Clock: clock.Believing(time.Now), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -83,6 +83,16 @@ var levelStyles = map[api.Level]string{api.OK: green, api.Warning: yellow, api.C
 func (p *page) status(st api.Status) {
 	var t table
 	t.pair("Authority", st.TrustDomain+" at "+st.Advertise)
+	for _, f := range st.Former {
+		text := f.URL + ", needed until " + p.end(f.NeededUntil)
+		if !f.IssuesUntil.IsZero() {
+			text += ", issuer of tokens until " + p.end(f.IssuesUntil)
+		}
+		if f.Published != "" {
+			text += ", " + f.Published + " in certificates until " + p.end(f.PublishedUntil)
+		}
+		t.pair("Also at", text)
+	}
 	t.styled(levelStyles[st.Level], "Health:", string(st.Level))
 	for _, r := range st.Reasons {
 		t.styled(levelStyles[r.Level], map[api.Level]string{api.Warning: "Warning:", api.Critical: "Critical:"}[r.Level], r.String())

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents/address"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
@@ -34,7 +35,8 @@ type Config struct {
 	Segments audit.Dir // of the audit log
 	Policy   *policy.Point
 	Keys     keys.Source
-	File     *config.File
+	File     *config.File  // at the start
+	Address  *address.Book // where the authority is, see OpenAddress
 	Clock    *clock.Clock
 	Relying  *relying.Register // relying parties, for dry runs
 	Log      *slog.Logger
@@ -60,6 +62,8 @@ type Authority struct {
 	started  time.Time
 	audit    atomic.Pointer[audit.Signer]
 	rotating sync.Mutex
+	moving   sync.Mutex
+	written  atomic.Pointer[config.File]  // that is followed now
 	failed   atomic.Pointer[time.Time]    // when PromoteDue last failed, by the machine's clock
 	slow     atomic.Pointer[[]api.Reason] // of the last Health, for Ready
 	watch    healthWatch
@@ -74,17 +78,18 @@ type Authority struct {
 // time besides.
 func Open(c Config) (*Authority, error) {
 	a := &Authority{Config: c, started: c.Clock.Now()}
+	a.written.Store(c.File)
 	var wait sync.WaitGroup
 	var errs [3]error
 	wait.Go(func() {
 		a.CA, errs[0] = ca.New(ca.Config{
-			DB: c.DB, Policy: c.Policy, Keys: c.Keys, TrustDomain: c.File.TrustDomain, BaseURL: c.File.BaseURL(), Profiles: c.File.Profiles, Clock: c.Clock,
+			DB: c.DB, Policy: c.Policy, Keys: c.Keys, TrustDomain: c.File.TrustDomain, BaseURL: a.BaseURL(), Profiles: c.File.Profiles, Clock: c.Clock,
 			RenewGrace: c.File.RenewGrace,
 		})
 	})
 	wait.Go(func() {
 		a.Tokens, errs[1] = tokens.New(tokens.Config{
-			DB: c.DB, Policy: c.Policy, Keys: c.Keys, TrustDomain: c.File.TrustDomain, Issuer: c.File.Advertise, Clock: c.Clock, Log: c.Log,
+			DB: c.DB, Policy: c.Policy, Keys: c.Keys, TrustDomain: c.File.TrustDomain, Address: c.Address, Clock: c.Clock, Log: c.Log,
 			PostQuantum: c.File.Tokens.PostQuantum,
 		})
 	})
@@ -97,6 +102,6 @@ func Open(c Config) (*Authority, error) {
 	c.Clock.NotBefore(a.CA.Issuer().NotBefore)
 	a.CRL = crl.NewPublisher(c.DB, a.CA, c.Clock)
 	a.CRL.Answers, a.CRL.ForFiles = ocsp.Ahead, c.File.CRL.Bundle
-	a.Own = &Own{ca: a.CA, clock: c.Clock, log: c.Log, names: c.File.Names()}
+	a.Own = &Own{ca: a.CA, clock: c.Clock, log: c.Log, names: a.NamesOf(c.File)}
 	return a, nil
 }

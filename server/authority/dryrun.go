@@ -143,15 +143,37 @@ func (a *Authority) judge(r *api.DryRun, c relying.Change) {
 		default:
 			continue
 		}
-		party := api.RelyingParty{Who: p.Who, Agent: p.Agent, Software: p.Software, Seen: p.Seen(), Verdict: string(f.Verdict), Why: f.Why}
-		for _, u := range slices.Sorted(maps.Keys(p.Uses)) {
-			party.Uses = append(party.Uses, string(u))
-		}
-		r.Parties = append(r.Parties, party)
+		r.Parties = append(r.Parties, newParty(&p, f))
 	}
-	slices.SortStableFunc(r.Parties, func(a, b api.RelyingParty) int {
+	worstFirst(r.Parties)
+}
+
+// newParty returns a party as operators see it.
+func newParty(p *relying.Party, f relying.Finding) api.RelyingParty {
+	party := api.RelyingParty{Who: p.Who, Agent: p.Agent, Software: p.Software, Seen: p.Seen(), Verdict: string(f.Verdict), Why: f.Why}
+	for _, u := range slices.Sorted(maps.Keys(p.Uses)) {
+		party.Uses = append(party.Uses, string(u))
+	}
+	return party
+}
+
+func worstFirst(parties []api.RelyingParty) {
+	slices.SortStableFunc(parties, func(a, b api.RelyingParty) int {
 		return cmp.Compare(relying.Verdict(b.Verdict).Rank(), relying.Verdict(a.Verdict).Rank())
 	})
+}
+
+// JudgeMove says who relies on the authority, and what they have to do when it moves to
+// another URL, the worst first.
+func (a *Authority) JudgeMove() []api.RelyingParty {
+	parties := []api.RelyingParty{}
+	for _, p := range a.Relying.All() {
+		if f := relying.JudgeMove(&p); f.Verdict != "" {
+			parties = append(parties, newParty(&p, f))
+		}
+	}
+	worstFirst(parties)
+	return parties
 }
 
 // remarks says what the observations of relying parties do not show.

@@ -40,12 +40,14 @@ const (
 	agentKeyOld       = "agent-key-old"
 	auditUncut        = "audit-log-uncut"
 	auditSinkLate     = "audit-sink-late"
+	advertiseDiffers  = "advertise-differs"
+	issuerChanges     = "token-issuer-changes"
 )
 
 // ReasonIDs returns the identifiers of all reasons there can be.
 func ReasonIDs() []string {
 	return []string{storeUnreadable, storeUnwritable, diskFull, diskLow, reserveLow, clockBack, clockDoubt, crlLate, issuerEnds, rootEnds, rootCRLEnds, rootCRLLate, issuerUnlisted,
-		httpsEnds, keyCompromised, keyMissing, keyUnsealed, keyTakeoverLate, rotationFailed, profileWithout, backupOld, restorePending, quotaNear, agentKeysRevealed, agentKeyOld, auditUncut, auditSinkLate}
+		httpsEnds, keyCompromised, keyMissing, keyUnsealed, keyTakeoverLate, rotationFailed, profileWithout, backupOld, restorePending, quotaNear, agentKeysRevealed, agentKeyOld, auditUncut, auditSinkLate, advertiseDiffers, issuerChanges}
 }
 
 // Health returns the reasons why the authority is not well, the worst first. This is the
@@ -86,7 +88,7 @@ func sorted(all []api.Reason) []api.Reason {
 // quickReasons are those that take a few reads of the store.
 func (a *Authority) quickReasons(ctx context.Context) []api.Reason {
 	now := a.Clock.Now()
-	found := slices.Concat(a.storeReasons(ctx), a.clockReasons(), a.crlReasons(), endReasons(a.issuersEnd(), now), a.profileReasons(), a.httpsReasons(), a.rootCRLReasons(now), a.cutReasons(), a.sinkReasons(ctx, now))
+	found := slices.Concat(a.storeReasons(ctx), a.clockReasons(), a.crlReasons(), endReasons(a.issuersEnd(), now), a.profileReasons(), a.httpsReasons(), a.rootCRLReasons(now), a.cutReasons(), a.sinkReasons(ctx, now), a.addressReasons(now))
 	a.DB.View(ctx, func(tx storage.Tx) error {
 		backup, err1 := a.backupReasons(tx, now)
 		restore, err2 := restoreReasons(tx)

@@ -111,7 +111,7 @@ func (i *installation) read(ctx context.Context, text []byte) (err error) {
 		return err
 	})
 	if err == nil {
-		i.described, err = ca.DescribeRoot(i.root.Authority, i.File.BaseURL())
+		i.described, err = ca.DescribeRoot(i.root.Authority, i.BaseURL())
 	}
 	return err
 }

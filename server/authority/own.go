@@ -46,6 +46,13 @@ func (o *Own) SetNames(names agents.Change) {
 	o.names, o.outdated = names, true
 }
 
+// Has reports whether the server has exactly these names.
+func (o *Own) Has(names agents.Change) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Equal(o.names.DNS, names.DNS) && slices.Equal(o.names.IPs, names.IPs)
+}
+
 // Current returns the certificate, or nil before the first Renew.
 func (o *Own) Current() *tls.Certificate { return o.current.Load() }
 

@@ -65,7 +65,7 @@ func (a *Authority) Requested(ctx context.Context, p keys.Purpose) (Requested, e
 func (a *Authority) request(ctx context.Context, p keys.Purpose) (out Requested, err error) {
 	var root ca.Root
 	var waiting []waiting
-	f := ceremony.Request{TrustDomain: a.File.TrustDomain, Made: a.Clock.Now().UTC().Truncate(time.Second), Published: a.File.BaseURL()}
+	f := ceremony.Request{TrustDomain: a.File.TrustDomain, Made: a.Clock.Now().UTC().Truncate(time.Second), Published: a.BaseURL()}
 	err = a.DB.View(ctx, func(tx storage.Tx) (err error) {
 		if root, err = rootOf(tx, p); err != nil {
 			return err

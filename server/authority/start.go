@@ -78,7 +78,7 @@ func (a *Authority) Register(tx storage.Tx, names agents.Change, now time.Time) 
 // register enters the server's own names into the registry. It also fills the index of
 // components if an older version wrote the store.
 func (a *Authority) register(tx storage.Tx, now time.Time) error {
-	if err := a.Register(tx, a.File.Names(), now); err != nil {
+	if err := a.Register(tx, a.NamesOf(a.File), now); err != nil {
 		return err
 	}
 	return components.Fill(tx, a.Clock.Earliest(), agents.KeyUses(tx), acme.KeyUses(tx))

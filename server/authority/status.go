@@ -2,6 +2,7 @@ package authority
 
 import (
 	"context"
+	"time"
 
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
@@ -13,11 +14,12 @@ import (
 // credential.
 func (a *Authority) Status(ctx context.Context) (api.Status, error) {
 	st := api.Status{
-		Version: a.Version, TrustDomain: string(a.File.TrustDomain), Advertise: a.File.Advertise, Started: a.started.UTC(),
+		Version: a.Version, TrustDomain: string(a.File.TrustDomain), Advertise: a.Address.Current(), Started: a.started.UTC(),
 		Events: a.Events(), RootCRLExpires: a.RootCRLEnds(), StoreBytes: storage.StatsOf(a.DB).Size, IssuerExpires: a.IssuerEnds(), Backup: a.LastBackup(ctx),
 	}
 	st.SetReasons(a.Health(ctx))
 	st.Sinks = a.sinks(ctx)
+	st.Former = a.former(ctx)
 	if c := a.Own.Current(); c != nil {
 		st.ServerExpires = c.Leaf.NotAfter
 	}
@@ -35,6 +37,30 @@ func (a *Authority) Status(ctx context.Context) (api.Status, error) {
 		return err
 	})
 	return st, err
+}
+
+// former tells of the former addresses that something needs. Without an answer from the
+// store, which is a reason of the health, it leaves out when CA certificates end.
+func (a *Authority) former(ctx context.Context) (list []api.FormerAddress) {
+	now := a.Clock.Now()
+	at := a.Address.List()
+	for _, f := range at.Former(now) {
+		one := api.FormerAddress{URL: f.URL, NeededUntil: f.Ends, Published: f.Base, PublishedUntil: f.Covers}
+		if date, waiting := at.Switch(now); waiting && f.URL == at.Issuer(now) {
+			one.IssuesUntil = date
+		}
+		if f.Base == a.BaseURL() {
+			one.Published, one.PublishedUntil = "", time.Time{}
+		} else if named, err := a.Named(ctx, f.Base); err == nil {
+			for _, c := range named {
+				if c.Ends.After(one.PublishedUntil) {
+					one.PublishedUntil = c.Ends
+				}
+			}
+		}
+		list = append(list, one)
+	}
+	return list
 }
 
 // Events returns the size of the audit log.

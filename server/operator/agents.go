@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -97,7 +98,7 @@ func (s *Service) invite(ctx context.Context, p policy.Principal, name agents.Na
 	}
 	return api.Invited{
 		Agent: s.agent(a, agents.Current{}), Enrollment: api.Enrollment{Token: e.Token.Reveal(), Expires: e.Expires},
-		ACME: api.ACMEKey{Directory: s.Directory, KeyID: e.Binding.KeyID, MACKey: e.Binding.MACKey.Reveal()},
+		ACME: api.ACMEKey{Directory: s.Authority.Address.Current() + acme.DirectoryPath, KeyID: e.Binding.KeyID, MACKey: e.Binding.MACKey.Reveal()},
 	}, nil
 }
 

@@ -22,6 +22,8 @@ func (s *Service) authorityOperations() []Operation {
 		operation(s, policy.PublishCRL, api.PublishCRL, s.publishCRL),
 		operation(s, policy.Read, api.ShowStatus, s.status),
 		operation(s, audit.ConfigReload, api.Reload, s.reload),
+		operation(s, audit.AuthorityReaddress, api.Readdress, s.readdress),
+		operation(s, audit.AuthorityReaddress, api.PlanReaddress, s.planReaddress),
 		operation(s, audit.AuthorityConfirm, api.ConfirmRestore, s.confirmRestore),
 	}
 }
@@ -68,7 +70,7 @@ func (s *Service) list(l *crl.CRL) (api.CRL, error) {
 func (s *Service) summary(l *crl.CRL) api.CRL {
 	return api.CRL{
 		Issuer: l.Issuer, Number: l.Number, ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Revoked: l.Entries,
-		URL: s.BaseURL + ca.CRLPath(l.Issuer),
+		URL: s.Authority.BaseURL() + ca.CRLPath(l.Issuer),
 	}
 }
 

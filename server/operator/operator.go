@@ -33,8 +33,6 @@ type Service struct {
 	Policy      *policy.Point
 	Authority   *authority.Authority
 	TrustDomain agents.TrustDomain
-	BaseURL     string     // where CRLs are published
-	Directory   string     // URL of the ACME directory
 	Operators   []Operator // whom brevet.yaml lists
 	Clock       *clock.Clock
 	Log         *slog.Logger

@@ -222,7 +222,7 @@ func (v *survey) since(tx storage.Tx) (made iter.Seq2[holding, error], revoked m
 		}
 		switch {
 		case e.Decision == audit.Deny, strings.HasPrefix(string(e.Action), "acme."), // of accounts and orders
-			e.Action == audit.AuthorityBackup, e.Action == audit.AuditExport, e.Action == audit.HealthChange, e.Action == audit.ConfigReload:
+			e.Action == audit.AuthorityBackup, e.Action == audit.AuditExport, e.Action == audit.HealthChange, e.Action == audit.ConfigReload, e.Action == audit.AuthorityReaddress:
 			continue
 		}
 		id, err := agents.ParseCredentialID(e.Credential)

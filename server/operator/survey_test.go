@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/address"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
@@ -65,7 +66,7 @@ func newParts(t *testing.T, names ...agents.Name) *parts {
 	if p.ca, err = ca.New(ca.Config{DB: p.db, Policy: p.policy, Keys: k, TrustDomain: surveyed, Clock: noon}); err != nil {
 		t.Fatal(err)
 	}
-	if p.tokens, err = tokens.New(tokens.Config{DB: p.db, Policy: p.policy, Keys: k, TrustDomain: surveyed, Issuer: "https://a.example", Clock: noon, Log: slog.New(slog.DiscardHandler)}); err != nil {
+	if p.tokens, err = tokens.New(tokens.Config{DB: p.db, Policy: p.policy, Keys: k, TrustDomain: surveyed, Address: address.At("https://a.example"), Clock: noon, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
 	for _, n := range names {

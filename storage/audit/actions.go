@@ -37,24 +37,25 @@ const (
 	OperatorSuspend Action = "operator.suspend"
 	OperatorResume  Action = "operator.resume"
 
-	KeyDestroy       Action = "key.destroy"
-	KeyCompromise    Action = "key.compromise"
-	KeyAnnounce      Action = "key.announce"
-	KeyCancel        Action = "key.cancel"
-	KeyRequest       Action = "key.request"
-	KeyInstall       Action = "key.install"
-	KeyRotate        Action = "key.rotate"
-	KeyWithdraw      Action = "key.withdraw"
-	AuthorityInit    Action = "authority.init"
-	AuthorityRestore Action = "authority.restore"
-	AuthorityConfirm Action = "authority.confirm"
-	AuthorityBackup  Action = "authority.backup"
-	AuditExport      Action = "audit.export"
-	HealthChange     Action = "health.change"
-	ConfigReload     Action = "config.reload"
-	ServerStart      Action = "server.start"
-	ClockAccept      Action = "clock.accept"
-	ClockStep        Action = "clock.step"
+	KeyDestroy         Action = "key.destroy"
+	KeyCompromise      Action = "key.compromise"
+	KeyAnnounce        Action = "key.announce"
+	KeyCancel          Action = "key.cancel"
+	KeyRequest         Action = "key.request"
+	KeyInstall         Action = "key.install"
+	KeyRotate          Action = "key.rotate"
+	KeyWithdraw        Action = "key.withdraw"
+	AuthorityInit      Action = "authority.init"
+	AuthorityRestore   Action = "authority.restore"
+	AuthorityConfirm   Action = "authority.confirm"
+	AuthorityBackup    Action = "authority.backup"
+	AuthorityReaddress Action = "authority.readdress"
+	AuditExport        Action = "audit.export"
+	HealthChange       Action = "health.change"
+	ConfigReload       Action = "config.reload"
+	ServerStart        Action = "server.start"
+	ClockAccept        Action = "clock.accept"
+	ClockStep          Action = "clock.step"
 )
 
 // A Role is what somebody who acts may be at the authority.
@@ -135,6 +136,7 @@ var actions = []ActionSpec{
 	{AuthorityConfirm, "An operator said that all is ended again that must stay ended after a restore.", Operator, "the trust domain", nil},
 	{AuditExport, "An operator exported the audit log, or a part of it, from an entry on.", Operator, "the trust domain", nil},
 	{AuthorityBackup, "A copy of the store was sent to an operator, or was to be.", Operator, "the trust domain", []string{"size"}},
+	{AuthorityReaddress, "The authority was to move to another URL, by an operator; or the server gave up the name of a former one that nothing needs any more.", Operator | System, "`brevet`", []string{"from", "to"}},
 	{HealthChange, "The level of a reason in `brevet status` changed. The event has details if the store has any already; the code is the identifier of the reason.", System, "`brevet`", []string{"from", "to"}},
 	{ConfigReload, "The running server followed a changed brevet.yaml. The changes name the keys, without values.", Operator | System, "`brevet`", []string{"change"}},
 	// These have no details on purpose: earlier versions refuse events that have

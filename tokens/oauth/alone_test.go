@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/address"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/storage"
@@ -45,7 +46,7 @@ func newAlone(t testing.TB, postQuantum keys.Algorithm, audiences ...string) *al
 	m.store.Key(keys.TokensPQ, postQuantum)
 	log := slog.New(slog.DiscardHandler)
 	service, err := tokens.New(tokens.Config{
-		DB: m, Policy: &policy.Point{DB: m, Rules: policy.Rules{Authority: "https://ca.example"}}, Keys: m.store.Keys, TrustDomain: td, Issuer: "https://ca.example", Clock: m.store.Clock(), Log: log, PostQuantum: audiences,
+		DB: m, Policy: &policy.Point{DB: m, Rules: policy.Rules{Authority: address.At("https://ca.example")}}, Keys: m.store.Keys, TrustDomain: td, Address: address.At("https://ca.example"), Clock: m.store.Clock(), Log: log, PostQuantum: audiences,
 	})
 	if err != nil {
 		t.Fatal(err)

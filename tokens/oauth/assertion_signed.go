@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/pqc/jose"
 )
@@ -45,8 +44,8 @@ func (s *Server) checkClaims(signed signedAssertion, now time.Time) error {
 	}
 	expires := c.Expiry
 	switch {
-	case len(c.Audience) != 1 || !agents.SameAudience(c.Audience[0], s.Tokens.Issuer):
-		return fmt.Errorf("the assertion's aud must be %s and nothing else", s.Tokens.Issuer)
+	case len(c.Audience) != 1 || s.Tokens.Address.List().Find(c.Audience[0], now) == "":
+		return fmt.Errorf("the assertion's aud must be %s and nothing else", strings.Join(s.Tokens.Address.List().InUse(now), " or "))
 	case !now.Before(expires.Add(clockSkew)):
 		return fmt.Errorf("the assertion expired at %s", expires.UTC().Format(time.RFC3339))
 	case expires.After(now.Add(assertionLifetime + clockSkew)):

@@ -138,7 +138,7 @@ func (s *Server) bearer(tx storage.Tx, r *http.Request, now time.Time) (tokens.T
 	if err != nil {
 		return t, a, err
 	}
-	if t.Audiences[0] != s.Tokens.Issuer || len(t.Audiences) != 1 {
+	if len(t.Audiences) != 1 || !s.Tokens.Address.List().Has(t.Audiences[0], now) {
 		return t, a, fmt.Errorf("%w: it is for %s", errBearer, t.Audiences[0])
 	}
 	if t.Bound == nil {

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/address"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/pqc"
@@ -52,7 +53,7 @@ func fuzzService(f *testing.F, registered ...crypto.PublicKey) *Server {
 	}
 	store.Add("bot", c)
 	service, err := tokens.New(tokens.Config{
-		DB: store.DB, Policy: &policy.Point{DB: store.DB, Rules: policy.Rules{Authority: fuzzIssuer}}, Keys: store.Keys, TrustDomain: "example.internal", Issuer: fuzzIssuer, Clock: store.Clock(), Log: slog.New(slog.DiscardHandler),
+		DB: store.DB, Policy: &policy.Point{DB: store.DB, Rules: policy.Rules{Authority: address.At(fuzzIssuer)}}, Keys: store.Keys, TrustDomain: "example.internal", Address: address.At(fuzzIssuer), Clock: store.Clock(), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		f.Fatal(err)

@@ -24,14 +24,15 @@ func (s *Server) ServeMetadata(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
+	issuer := s.Tokens.Address.List().At(r.Host, s.Tokens.Clock.Now()) // clients compare (RFC 8414, section 3.3)
 	methods := []string{"private_key_jwt", "tls_client_auth"}
 	publish(w, map[string]any{
-		"issuer":                                s.Tokens.Issuer,
-		"authorization_endpoint":                s.Tokens.Issuer + AuthorizePath, // clients for MCP read no metadata without it
-		"token_endpoint":                        s.Tokens.Issuer + TokenPath,
-		"introspection_endpoint":                s.Tokens.Issuer + IntrospectPath,
-		"revocation_endpoint":                   s.Tokens.Issuer + RevokePath,
-		"jwks_uri":                              s.Tokens.Issuer + JWKSPath,
+		"issuer":                                issuer,
+		"authorization_endpoint":                issuer + AuthorizePath, // clients for MCP read no metadata without it
+		"token_endpoint":                        issuer + TokenPath,
+		"introspection_endpoint":                issuer + IntrospectPath,
+		"revocation_endpoint":                   issuer + RevokePath,
+		"jwks_uri":                              issuer + JWKSPath,
 		"grant_types_supported":                 s.grantTypes(),
 		"response_types_supported":              []string{"code"}, // empty lists are forbidden, section 3.2
 		"token_endpoint_auth_methods_supported": methods,

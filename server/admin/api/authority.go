@@ -49,30 +49,31 @@ type CRLRequest struct {
 
 // A Status says how the authority is doing.
 type Status struct {
-	Version         string         `json:"version"`
-	TrustDomain     string         `json:"trust_domain"`
-	Advertise       string         `json:"advertise"`
-	RootFingerprint []string       `json:"root_fingerprints"`                 // SHA-256 of the DER, in hexadecimal
-	HTTPSRoots      []string       `json:"https_root_fingerprints,omitempty"` // those of them that are for HTTPS alone
-	Level           Level          `json:"level"`
-	Reasons         []Reason       `json:"reasons,omitempty"`  // the worst first
-	Healthy         bool           `json:"healthy"`            // no reason is critical
-	Problems        []string       `json:"problems,omitempty"` // the critical reasons, for programs of version 0.1
-	Warnings        []string       `json:"warnings,omitempty"` // the others, likewise
-	Started         time.Time      `json:"started"`
-	Agents          map[string]int `json:"agents"`       // by state
-	Certificates    int            `json:"certificates"` // active ones
-	Tokens          int            `json:"tokens"`       // active ones
-	ACMEAccounts    int            `json:"acme_accounts"`
-	Events          int64          `json:"events"`
-	Sinks           []Sink         `json:"sinks,omitempty"` // of the audit log
-	StoreBytes      int64          `json:"store_bytes"`
-	CRL             CRL            `json:"crl"`
-	IssuerExpires   time.Time      `json:"issuer_expires"`
-	RootExpires     time.Time      `json:"root_expires"`
-	RootCRLExpires  time.Time      `json:"root_crl_expires"` // the last list that the root has signed
-	ServerExpires   time.Time      `json:"server_certificate_expires"`
-	Backup          time.Time      `json:"backup,omitzero"` // when the last one was made
+	Version         string          `json:"version"`
+	TrustDomain     string          `json:"trust_domain"`
+	Advertise       string          `json:"advertise"`
+	Former          []FormerAddress `json:"former_addresses,omitempty"`        // that something still needs
+	RootFingerprint []string        `json:"root_fingerprints"`                 // SHA-256 of the DER, in hexadecimal
+	HTTPSRoots      []string        `json:"https_root_fingerprints,omitempty"` // those of them that are for HTTPS alone
+	Level           Level           `json:"level"`
+	Reasons         []Reason        `json:"reasons,omitempty"`  // the worst first
+	Healthy         bool            `json:"healthy"`            // no reason is critical
+	Problems        []string        `json:"problems,omitempty"` // the critical reasons, for programs of version 0.1
+	Warnings        []string        `json:"warnings,omitempty"` // the others, likewise
+	Started         time.Time       `json:"started"`
+	Agents          map[string]int  `json:"agents"`       // by state
+	Certificates    int             `json:"certificates"` // active ones
+	Tokens          int             `json:"tokens"`       // active ones
+	ACMEAccounts    int             `json:"acme_accounts"`
+	Events          int64           `json:"events"`
+	Sinks           []Sink          `json:"sinks,omitempty"` // of the audit log
+	StoreBytes      int64           `json:"store_bytes"`
+	CRL             CRL             `json:"crl"`
+	IssuerExpires   time.Time       `json:"issuer_expires"`
+	RootExpires     time.Time       `json:"root_expires"`
+	RootCRLExpires  time.Time       `json:"root_crl_expires"` // the last list that the root has signed
+	ServerExpires   time.Time       `json:"server_certificate_expires"`
+	Backup          time.Time       `json:"backup,omitzero"` // when the last one was made
 }
 
 // A Sink says how far a sink of the audit log is.

@@ -1,0 +1,74 @@
+package address
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents"
+)
+
+// A Move leads the authority from the current URL to another one.
+type Move struct {
+	To    string
+	Until time.Time // the issuer of tokens stays the same until then
+
+	Base   string    // of the plain HTTP URLs in certificates that were issued until now
+	Moved  time.Time // certificates issued later do not name Base
+	Covers time.Time // when the last certificate has ended that names Base
+	Needed time.Time // when the last agent that knows only the old URL has come back, or cannot any more
+}
+
+// tokenLife is the longest that tokens live which name an issuer.
+const tokenLife = time.Hour
+
+var errFull = agents.NewRefusal("addresses_full", "the authority has too many former addresses", nil)
+
+// Move returns the list after a move at now. Addresses that nothing needs any more are left
+// out. A move to the current URL changes only the date, while that lies ahead.
+func (l List) Move(m Move, now time.Time) (List, error) {
+	if !m.Until.After(now) {
+		return nil, fmt.Errorf("%w date: %s is over; tokens keep their issuer until a time that lies ahead", agents.ErrInvalid, m.Until.UTC().Format(time.RFC3339))
+	}
+	last := len(l) - 1
+	if m.To == l.Current() {
+		if _, waiting := l.Switch(now); !waiting {
+			return nil, fmt.Errorf("%w: the authority is at %s already", agents.ErrTransition, m.To)
+		}
+		next := slices.Clone(l)
+		next[last].Issues = whole(m.Until)
+		for i := range next[:last] {
+			next[i].Ends = whole(latest(next[i].Ends, m.Until.Add(tokenLife)))
+		}
+		return next, nil
+	}
+	var next List
+	for i, a := range l {
+		switch {
+		case i == last:
+			a.Base, a.Moved, a.Covers = m.Base, whole(m.Moved), whole(m.Covers)
+			a.Ends = whole(latest(m.Until.Add(tokenLife), m.Covers, m.Needed))
+		case !now.Before(a.Ends):
+			continue
+		default: // tokens may name any of the former ones until the new date
+			a.Ends = whole(latest(a.Ends, m.Until.Add(tokenLife)))
+		}
+		next = append(next, a)
+	}
+	if len(next) == maxAddresses {
+		return nil, fmt.Errorf("%w: %d; the first of them is not needed from %s on", errFull, maxAddresses, next[0].Ends.UTC().Format(time.RFC3339))
+	}
+	return append(next, Address{URL: m.To, Since: whole(now), Issues: whole(m.Until)}), nil
+}
+
+// whole is a time as it is stored: what is read back compares equal.
+func whole(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+func latest(first time.Time, more ...time.Time) time.Time {
+	for _, t := range more {
+		if t.After(first) {
+			first = t
+		}
+	}
+	return first
+}

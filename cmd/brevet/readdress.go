@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server/admin/api"
+)
+
+func readdressCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "readdress",
+		Category:  aboutAuthority,
+		Usage:     "move the authority to another URL",
+		ArgsUsage: "URL",
+		Description: `Leads agents to another URL of this authority: what advertise says in brevet.yaml.
+Both URLs must lead to this server until nothing needs the old one. The command tells
+first whom the move concerns, and asks. --dry-run stops there.
+
+At once: certificates name the new URL for CRLs and OCSP (unless advertise_http in
+brevet.yaml sets that), the server's own certificate has both names, and
+agents that run brevet client learn the new URL when they renew. They keep it once
+they have reached this authority there. Both URLs take the same requests: ACME
+clients, assertions and tokens for the authority may name either.
+
+At the date: tokens name the new URL as their issuer. Until then resource servers must
+learn to accept both. The same command with another date changes the date until then.
+
+When nothing needs the old URL any more, the server gives up its name. brevet status
+says when that is. Nothing follows an ACME client or a relying party that is
+configured with the old URL: configure it anew before that time.
+
+Write the new URL in brevet.yaml afterwards, as brevet status says.
+
+Examples:
+  $ brevet readdress https://pki.example.com --until 30d --dry-run
+  $ brevet readdress https://pki.example.com --until 2027-03-01`,
+		Flags: []cli.Flag{
+			needed("until", "`DATE` from which on tokens name the new URL as their issuer: a time, a date, or 30d from now"),
+			yes("dry-run", "only tell whom it concerns"),
+			yes("yes", "move without asking"),
+		},
+		Action: readdress,
+	}
+}
+
+func readdress(c *cli.Context) error {
+	until, err := instantOf(c, "until", ahead)
+	if err != nil {
+		return err
+	}
+	server, err := dial(c)
+	if err != nil {
+		return err
+	}
+	q := api.ReaddressRequest{URL: c.Args().First(), Until: until}
+	plan, err := server.PlanReaddress(c.Context, q)
+	if err != nil {
+		return err
+	}
+	if c.Bool("dry-run") {
+		return answer(c, plan, []string{plan.To}, func(p *page) {
+			p.move(plan)
+			p.line("Nothing was changed.")
+		})
+	}
+	if err := consentToMove(c, plan); err != nil {
+		return err
+	}
+	moved, err := server.Readdress(c.Context, q)
+	if err != nil {
+		return err
+	}
+	return answer(c, moved, []string{moved.To}, func(p *page) {
+		p.line("Agents are led to %s. Tokens are issued by %s until %s.", moved.To, moved.Issuer, at(moved.Until))
+		p.line("Both URLs must lead here until %s.", at(moved.NeededUntil))
+		p.line("Now write advertise: %s in brevet.yaml, and run brevet reload.", moved.To)
+	})
+}
+
+// consentToMove tells on standard error whom a move concerns, and asks.
+func consentToMove(c *cli.Context, plan api.Readdressed) error {
+	p := newPage(c.App.ErrWriter)
+	if !c.Bool("yes") || !c.Bool("quiet") && !c.Bool("json") {
+		p.move(plan)
+	}
+	if err := p.flush(c.App.ErrWriter); err != nil || c.Bool("yes") {
+		return err
+	}
+	if _, is := terminal(c.App.Reader); !is {
+		return misuse(c, "standard input is no terminal, so nobody can be asked: give --yes if the authority is to move")
+	}
+	fmt.Fprint(c.App.ErrWriter, "Move the authority? Type yes: ")
+	line, _ := bufio.NewReader(c.App.Reader).ReadString('\n')
+	if strings.TrimSpace(line) != "yes" {
+		return errors.New("nothing was changed")
+	}
+	return nil
+}
+
+// shownAgents bounds the agents that a move lists, those seen last.
+const shownAgents = 20
+
+// move tells what a move does, and whom it concerns.
+func (p *page) move(m api.Readdressed) {
+	p.line("From %s to %s.", m.From, m.To)
+	p.line("Tokens are issued by %s until %s, and by %s from then on.", m.Issuer, at(m.Until), m.To)
+	if m.Published != "" {
+		p.line("Certificates name %s from now on. %s, which end by %s, name %s.", m.PublishedNow, count(m.Certificates, "certificate"), at(m.CertificatesUntil), m.Published)
+	}
+	for _, ca := range m.CAs {
+		p.line("The %s %s names it until %s; brevet key rotate %[1]s replaces it earlier.", ca.Purpose, ca.ID, at(ca.Expires))
+	}
+	p.line("The old URL is needed until %s.", at(m.NeededUntil))
+	if len(m.Agents) > 0 {
+		p.line("")
+		var t table
+		t.styled(bold, "AGENT", "LAST SEEN")
+		for _, a := range m.Agents[:min(len(m.Agents), shownAgents)] {
+			t.row(a.Name, orDash(at(a.LastUsed)))
+		}
+		p.table(t)
+		if more := len(m.Agents) - shownAgents; more > 0 {
+			p.line("and %s (--json lists all)", count(more, "other agent"))
+		}
+	}
+	if len(m.Parties) > 0 {
+		p.line("")
+		var t table
+		t.styled(bold, "WHO", "SOFTWARE", "LAST SEEN", "WHAT TO DO")
+		for _, party := range m.Parties {
+			t.styled(verdictStyle(party.Verdict), party.Who, orDash(party.Software), at(party.Seen), party.Why)
+		}
+		p.table(t)
+	}
+	p.line("")
+}
