@@ -31,7 +31,7 @@ A backup does not know what came after it, so a restore
   - voids all unused enrollment tokens and ACME keys, since some may have been used.
   - refuses client assertions from before now, since some may have been used.
   - suspends, decommissions and revokes again what was suspended, decommissioned or
-    revoked after the backup, and takes the scopes, audiences, names and registered
+    revoked after the backup, and takes the scopes, audiences, names, quotas and registered
     keys away that were taken away. It reads the log of the store that was there for
     this, or an export in --log. If there is neither, brevet status reports a problem
     until you have ended again what must stay ended and say so with brevet restore

@@ -76,7 +76,7 @@ func (h *history) read(events iter.Seq2[audit.Event, error]) error {
 			found = true
 		case e.Seq >= h.size && found:
 			latest = e
-			if e.Decision == audit.Allow && replayed[e.Action] != nil && !e.Continues() {
+			if e.Decision == audit.Allow && replayed[e.Action] != nil && (!e.Continues() || e.Action == audit.CredentialRevoke) {
 				relevant = append(relevant, e)
 			}
 		}

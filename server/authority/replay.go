@@ -25,6 +25,7 @@ type replay struct {
 	td        agents.TrustDomain
 	grace     time.Duration         // the authority's window, see [agents.Agent.RenewGraceOf]
 	keyAges   agents.KeyMaxAges     // the authority's limits
+	quotas    agents.Quotas         // of agents that have none of their own
 	suspended map[agents.Name]bool  // by the replay
 	stopped   map[persons.Name]bool // operators, likewise
 
@@ -204,13 +205,20 @@ func (r *replay) endAgent(e audit.Event) (bool, error) {
 // revokeSelection ends what the selected agents held. If the selection had a beginning, it
 // ends what is older, too: it may end more than the operator chose, never less.
 func (r *replay) revokeSelection(e audit.Event) (bool, error) {
-	if e.Details == nil || e.Details.Selection == nil {
+	if e.Details == nil {
 		return false, nil
 	}
 	s := e.Details.Selection
 	c := agents.Cutoff{At: e.Time, Reason: reasonOf(e)}
+	if s == nil { // the event goes on with the agents of an earlier one
+		return r.cutNamed(e.Details.Agents, c)
+	}
 	if !s.IssuedBefore.IsZero() && s.IssuedSince.IsZero() {
 		c.Made, c.At = c.At, s.IssuedBefore.Add(time.Second-1) // the log has whole seconds
+	}
+	// An agent that has had the owner or the label only since the backup is named.
+	if _, err := r.cutNamed(e.Details.Agents, c); err != nil {
+		return false, err
 	}
 	if s.Owner != "" && s.Agent == "" && len(s.Labels) == 0 {
 		return true, agents.CutOwner(r.tx, s.Owner, c)
@@ -219,6 +227,24 @@ func (r *replay) revokeSelection(e audit.Event) (bool, error) {
 		return (s.Agent == "" || s.Agent == string(a.Name)) && (s.Owner == "" || s.Owner == a.Owner) && hasLabels(a, s.Labels)
 	})
 	return len(chosen) > 0, errors.Join(err, cutAll(r.tx, chosen, c))
+}
+
+// cutNamed ends what those of the agents held that the backup knows.
+func (r *replay) cutNamed(names []string, c agents.Cutoff) (cut bool, err error) {
+	for _, name := range names {
+		a, err := agents.Get(r.tx, agents.Name(name))
+		if errors.Is(err, agents.ErrUnknown) {
+			continue
+		}
+		if err == nil {
+			err = agents.CutAgent(r.tx, a.Name, c)
+		}
+		if err != nil {
+			return cut, err
+		}
+		cut = true
+	}
+	return cut, nil
 }
 
 // hasLabels reports whether an agent has all labels, written as KEY=VALUE. The last item of

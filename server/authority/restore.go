@@ -209,7 +209,7 @@ func (r *restore) readHistory(ctx context.Context) error {
 
 // change makes the changes to the backup. It may run twice.
 func (r *restore) change(ctx context.Context, tx storage.Tx) (err error) {
-	again := replay{tx: tx, td: r.file.TrustDomain, grace: r.file.RenewGrace, keyAges: r.file.KeyMaxAges, suspended: map[agents.Name]bool{}, stopped: map[persons.Name]bool{}}
+	again := replay{tx: tx, td: r.file.TrustDomain, grace: r.file.RenewGrace, keyAges: r.file.KeyMaxAges, quotas: r.file.Limits, suspended: map[agents.Name]bool{}, stopped: map[persons.Name]bool{}}
 	if err := again.all(r.past.events); err != nil {
 		return err
 	}

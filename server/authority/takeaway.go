@@ -5,10 +5,8 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
@@ -25,7 +23,7 @@ func (r *replay) takeAway(e audit.Event) (bool, error) {
 	return narrower || fewer, err
 }
 
-// narrow leaves an agent the scopes, audiences, names and times that it had after a change.
+// narrow leaves an agent the scopes, audiences, names, times and quotas that it had after a change.
 // Those that it got later are not given back. The log shortens long lists: then it takes
 // more than was taken.
 func (r *replay) narrow(e audit.Event) (bool, error) {
@@ -68,34 +66,6 @@ func (r *replay) narrow(e audit.Event) (bool, error) {
 	}
 	_, err = agents.Set(r.tx, r.td, a.Name, change, e.Time)
 	return err == nil, err
-}
-
-// shorten makes the end of an agent, its lifetimes or its window those that a field had
-// after a change, if they are earlier or shorter. An empty field is the usual value, which is
-// not given back.
-func (r *replay) shorten(change *agents.Change, a agents.Agent, c audit.FieldChange) bool {
-	if c.Field == "expires" {
-		end, err := time.Parse(time.RFC3339, c.To)
-		if err != nil || !a.Expires.IsZero() && !end.Before(a.Expires) {
-			return false
-		}
-		change.Expires = &end
-		return true
-	}
-	d, err := clock.ParseDuration(c.To)
-	switch {
-	case err != nil:
-		return false
-	case c.Field == "ttl" && (a.TTL == 0 || d < a.TTL): // no lifetime is longer for it
-		change.TTL = &d
-	case c.Field == "renew_grace" && d < a.RenewGraceOf(r.grace):
-		change.RenewGrace = &d
-	case c.Field == "key_max_age" && d > 0 && r.keyAges.ShortenedBy(d, a):
-		change.KeyMaxAge = &d
-	default:
-		return false
-	}
-	return true
 }
 
 // dropKeys removes the registered keys that a change removed.
