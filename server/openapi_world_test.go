@@ -94,6 +94,7 @@ func (x *exchange) set(members map[string]any) {
 // and what there must be before.
 func (w *described) preparations() map[string]func(*exchange) {
 	csr := func() string { return w.reader.CSR(nil) }
+	other := func() string { return w.reader.CSR(&x509.CertificateRequest{DNSNames: []string{"other.example.org"}}) }
 	as := func(a *servertest.Agent) func(*exchange) { return func(x *exchange) { x.client = a.HTTP } }
 	asking := func(a func() *servertest.Agent, about func() string) func(*exchange) {
 		return func(x *exchange) { x.client = a().HTTP; x.set(map[string]any{"token": about()}) }
@@ -109,11 +110,15 @@ func (w *described) preparations() map[string]func(*exchange) {
 			x.set(map[string]any{"token": w.Add("newcomer", holder()).Enrollment.Token, "csr": csr()})
 		},
 		"enroll/malformed": func(x *exchange) { x.set(map[string]any{"token": w.Add("malformed", holder()).Enrollment.Token}) },
-		"enroll/used":      func(x *exchange) { x.set(map[string]any{"csr": csr()}) },
-		"renew/renewed":    func(x *exchange) { x.client = w.reader.HTTP; x.set(map[string]any{"csr": csr()}) },
-		"renew/tooLong":    func(x *exchange) { x.client = w.reader.HTTP; x.set(map[string]any{"csr": csr()}) },
-		"renew/stranger":   func(x *exchange) { x.set(map[string]any{"csr": csr()}) },
-		"renew/byKey":      func(x *exchange) { x.set(map[string]any{"csr": csr(), "client_assertion": w.assertion()}) },
+		"enroll/otherName": func(x *exchange) {
+			x.set(map[string]any{"token": w.Add("other-name", holder()).Enrollment.Token, "csr": other()})
+		},
+		"renew/otherName": func(x *exchange) { x.client = w.reader.HTTP; x.set(map[string]any{"csr": other()}) },
+		"enroll/used":     func(x *exchange) { x.set(map[string]any{"csr": csr()}) },
+		"renew/renewed":   func(x *exchange) { x.client = w.reader.HTTP; x.set(map[string]any{"csr": csr()}) },
+		"renew/tooLong":   func(x *exchange) { x.client = w.reader.HTTP; x.set(map[string]any{"csr": csr()}) },
+		"renew/stranger":  func(x *exchange) { x.set(map[string]any{"csr": csr()}) },
+		"renew/byKey":     func(x *exchange) { x.set(map[string]any{"csr": csr(), "client_assertion": w.assertion()}) },
 
 		"token/withCertificate": as(w.reader), "token/scope": as(w.reader), "token/target": as(w.reader), "token/grant": as(w.reader),
 		"token/withAssertion": func(x *exchange) { x.set(map[string]any{"client_assertion": w.assertion()}) },
