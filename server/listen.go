@@ -106,6 +106,10 @@ func (s *Server) listen() (open []endpoint, err error) {
 		if len(bare) == 0 {
 			continue
 		}
+		if r.role != metricsHere {
+			bare = s.behindProxies(bare)
+			r.room -= len(bare) * s.waitingForProxies()
+		}
 		first := limit.NewListener(bare[0], r.room)
 		s.listeners = append(s.listeners, first)
 		srv := s.server(s.observed(r.handler()))

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"slices"
+
+	"github.com/brevet-ca/brevet/server/proxyprotocol"
 )
 
 // Listeners belong to a program that embeds the server. Run closes them. Run does not
@@ -39,6 +41,24 @@ func (s *Server) network() (map[string][]net.Listener, error) {
 		}
 	}
 	return open, nil
+}
+
+// behindProxies returns listeners that take the address of a client from the proxies that
+// brevet.yaml lists.
+func (s *Server) behindProxies(bare []net.Listener) []net.Listener {
+	all := make([]net.Listener, len(bare))
+	for i, l := range bare {
+		all[i] = proxyprotocol.NewListener(l, s.file.ProxyProtocol, s.Log)
+	}
+	return all
+}
+
+// waitingForProxies returns how many connections a listener has before they count as open.
+func (s *Server) waitingForProxies() int {
+	if len(s.file.ProxyProtocol) == 0 {
+		return 0
+	}
+	return proxyprotocol.MaxWaiting
 }
 
 // checkSockets refuses a socket that nobody would serve.

@@ -45,6 +45,7 @@ func (f *File) Changes(next *File) (live, restart []string) {
 	note(&restart, "listen_metrics", f.ListenMetrics, next.ListenMetrics)
 	note(&restart, "log.format", f.Log.JSON, next.Log.JSON)
 	note(&restart, "operators", f.Operators, next.Operators)
+	note(&restart, "proxy_protocol", f.ProxyProtocol, next.ProxyProtocol)
 	note(&restart, "renew_grace", f.RenewGrace, next.RenewGrace)
 	note(&restart, "rotate", f.Rotate, next.Rotate)
 	note(&restart, "tokens", f.Tokens, next.Tokens)

@@ -25,6 +25,7 @@ func TestChangesOfEachKey(t *testing.T) {
 		{`"[::]:8443"`, ":8443", "", "listen"},
 		{"127.0.0.1:9090", "127.0.0.1:9091", "", "listen_metrics"},
 		{"[brevet, ", "[brevet.example, ", "names", ""},
+		{"10.0.0.7, ", "", "", "proxy_protocol"},
 		{"lifetime: 10m", "lifetime: 11m", "profiles.default", ""},
 		{"  batch:", "  bulk:", "profiles.batch profiles.bulk", ""},
 		{"/etc/brevet/passphrase", "/etc/passphrase", "", "keys"},

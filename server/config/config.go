@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -46,6 +47,7 @@ type File struct {
 	Listen        []string            // addresses for HTTPS
 	ListenHTTP    []string            // addresses for what is public and signed: CRLs, OCSP and issuers
 	ListenMetrics []string            // addresses for metrics over plain HTTP; none means the admin socket alone
+	ProxyProtocol []netip.Prefix      // of proxies, see package proxyprotocol; for Listen and ListenHTTP
 	MoreNames     []string            // of the server's own certificate, see Names: DNS names and IP addresses
 	Operators     map[uint32]Operator // users of the machine who may use the admin socket, by user id
 	Profiles      map[string]ca.ProfileConfig
@@ -121,6 +123,7 @@ func parse(text []byte) (*File, error) {
 		"listen_http":    addresses(&f.ListenHTTP),
 		"listen_metrics": addresses(&f.ListenMetrics),
 		"names":          f.readNames,
+		"proxy_protocol": f.readProxies,
 		"operators":      f.readOperators,
 		"profiles":       f.readProfiles,
 		"keys":           f.readKeys,

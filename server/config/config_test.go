@@ -30,6 +30,7 @@ listen: "[::]:8443"
 listen_http: [":80", "[::1]:8080"]
 listen_metrics: 127.0.0.1:9090
 names: [brevet, 10.0.0.1, "2001:db8::1"]
+proxy_protocol: [10.0.0.7, 10.1.0.0/16, "2001:db8::/48"]
 profiles:
   default: {lifetime: 10m}
   batch:
@@ -62,8 +63,9 @@ func TestParse(t *testing.T) {
 	}
 	want := &File{
 		TrustDomain: "example.internal", Advertise: "https://ca.example:8443", Listen: []string{"[::]:8443"}, ListenHTTP: []string{":80", "[::1]:8080"}, ListenMetrics: []string{"127.0.0.1:9090"}, MoreNames: []string{"brevet", "10.0.0.1", "2001:db8::1"},
-		Operators: map[uint32]Operator{1000: {"alice", persons.Security}},
-		Profiles:  map[string]ca.ProfileConfig{"default": {Lifetime: 10 * time.Minute}, "batch": {Lifetime: 2 * time.Hour, MaxLifetime: 24 * time.Hour}, "hybrid": {Algorithm: "mldsa65-ecdsa-p256-sha512"}},
+		ProxyProtocol: []netip.Prefix{netip.MustParsePrefix("10.0.0.7/32"), netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("2001:db8::/48")},
+		Operators:     map[uint32]Operator{1000: {"alice", persons.Security}},
+		Profiles:      map[string]ca.ProfileConfig{"default": {Lifetime: 10 * time.Minute}, "batch": {Lifetime: 2 * time.Hour, MaxLifetime: 24 * time.Hour}, "hybrid": {Algorithm: "mldsa65-ecdsa-p256-sha512"}},
 	}
 	want.ACME = acme.ChallengeConfig{
 		Resolver: "[::1]:53", Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}, HTTPPort: 8081, TLSPort: 8444,
@@ -166,6 +168,11 @@ func TestParseSaysWhere(t *testing.T) {
 		{"two that make none", leastFile + "profiles:\n  p:\n    algorithm: mldsa65+ecdsa-p256\n", `5:5: invalid key algorithm "mldsa65+ecdsa-p256"`},
 		{"no algorithm", leastFile + "profiles: {p: {algorithm: }}\n", `3:16: invalid key algorithm ""`},
 		{"a list of algorithms", leastFile + "profiles: {p: {algorithm: [mldsa65]}}\n", "3:27: want one value here"},
+		{"one proxy", leastFile + "proxy_protocol: 10.0.0.1\n", "3:17: want a list here"},
+		{"a proxy's name", leastFile + "proxy_protocol: [10.0.0.1, proxy.example]\n", `3:28: proxy "proxy.example": want IP or IP/BITS`},
+		{"everybody a proxy", leastFile + "proxy_protocol: [0.0.0.0/0]\n", `3:18: proxy "0.0.0.0/0": want IP or IP/BITS`},
+		{"a proxy in a net", leastFile + "proxy_protocol: [10.0.0.1/8]\n", `3:18: proxy "10.0.0.1/8": write it as 10.0.0.0/8`},
+		{"a proxy twice", leastFile + "proxy_protocol: [10.0.0.1, 10.0.0.1/32]\n", `3:28: proxy "10.0.0.1/32" comes twice`},
 		{"one name", leastFile + "names: pki.example\n", "3:8: want a list here"},
 		{"a name with a star", leastFile + "names: [\"*.ca.example\"]\n", `3:9: name "*.ca.example": want the DNS name or the IP address of this server`},
 		{"a name with a challenge", leastFile + "names: [\"pki.example,http-01\"]\n", "3:9: "},
@@ -253,7 +260,7 @@ func FuzzParse(f *testing.F) {
 			"trust_domain": string(got.TrustDomain), "advertise": got.Advertise, "listen": got.Listen, "listen_http": got.ListenHTTP, "profiles": profiles,
 			"keys": map[string]any{"plain": got.Keys.Plain, "passphrase_file": got.Keys.PassphraseFile},
 			"log":  map[string]string{"level": got.Log.Level.String(), "format": map[bool]string{true: "json", false: "text"}[got.Log.JSON]},
-			"acme": acmeKeys(got.ACME), "crl": crlKeys(got.CRL.Bundle), "limits": limitKeys(got.Limits), "health": healthKeys(got.Health.BackupAge), "renew_grace": got.RenewGrace.String(), "names": got.MoreNames, "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
+			"acme": acmeKeys(got.ACME), "crl": crlKeys(got.CRL.Bundle), "limits": limitKeys(got.Limits), "health": healthKeys(got.Health.BackupAge), "renew_grace": got.RenewGrace.String(), "names": got.MoreNames, "proxy_protocol": got.ProxyProtocol, "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
 			"audit": map[string]any{"segment": fmt.Sprintf("%dkB", got.Audit.Segment/1000)},
 		}
 		if len(got.Operators) > 0 {

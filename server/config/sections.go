@@ -82,6 +82,18 @@ func (f *File) readACME(n *yaml.Node) error {
 	})
 }
 
+// readProxies reads which proxies say who the client is.
+func (f *File) readProxies(n *yaml.Node) error {
+	return eachItem(n, text(func(s string) error {
+		p, err := parseProxy(s)
+		if slices.Contains(f.ProxyProtocol, p) {
+			return fmt.Errorf("proxy %q comes twice", s)
+		}
+		f.ProxyProtocol = append(f.ProxyProtocol, p)
+		return err
+	}))
+}
+
 // readCRL reads how long the lists for servers that load a file may be used.
 func (f *File) readCRL(n *yaml.Node) error {
 	return readMap(n, map[string]func(*yaml.Node) error{

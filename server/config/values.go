@@ -46,6 +46,22 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return p, nil
 }
 
+// parseProxy accepts an address or a prefix. All addresses would be too many: then anybody
+// could pass for somebody else.
+func parseProxy(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil && !a.Is4In6() && a.Zone() == "" {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil || p.Addr().Is4In6() || p.Bits() == 0 {
+		return p, fmt.Errorf("proxy %q: want IP or IP/BITS, such as 192.0.2.1 or 192.0.2.0/28", s)
+	}
+	if p != p.Masked() {
+		return p, fmt.Errorf("proxy %q: write it as %s", s, p.Masked())
+	}
+	return p, nil
+}
+
 func parsePlain(s string) (bool, error) {
 	if s != "true" && s != "false" {
 		return false, fmt.Errorf("plain %q: want true or false", s)
