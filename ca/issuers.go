@@ -185,7 +185,8 @@ func (ca *CA) atWork(tx storage.Tx) (issuing []certified, https string, err erro
 		return nil, "", err
 	}
 	for _, k := range all {
-		if k.State != keys.StateRetired || !k.Destroyed.IsZero() || !ca.clock.Now().Before(k.Retired.Add(maxProfile)) {
+		announced := k.State == keys.StateNext && !k.SignsFrom.IsZero()
+		if !announced && (k.State != keys.StateRetired || !k.Destroyed.IsZero() || !ca.clock.Now().Before(k.Retired.Add(maxProfile))) {
 			continue
 		}
 		if compromised, err := agents.IssuerCompromised(tx, k.ID); err != nil {

@@ -37,7 +37,8 @@ func (a *world) work() {
 	}
 }
 
-// step lets a minute go by if a token key is announced, and most of a day otherwise.
+// step lets a minute go by if a token key is announced, an hour around the rotation of an
+// issuer, and most of a day otherwise.
 func (a *world) step() {
 	a.t.Helper()
 	next, err := a.keysOf(keys.Tokens)
@@ -48,7 +49,12 @@ func (a *world) step() {
 		time.Sleep(time.Minute)
 		return
 	}
-	time.Sleep(23 * time.Hour)
+	for range 23 {
+		time.Sleep(time.Hour)
+		if issuer := a.authority.CA.Issuer(); a.now().After(issuer.NotBefore.Add(58 * 24 * time.Hour)) {
+			break
+		}
+	}
 	a.forget()
 }
 
@@ -162,8 +168,13 @@ func (a *world) activated(p keys.Purpose) (at, next int) {
 
 // TestTwoNodesRotateOnce, although both see that a key is due at the same time.
 func TestTwoNodesRotateOnce(t *testing.T) {
+	rotateTwice(t, 60, map[keys.Purpose][2]int{keys.Issuer: {1, 1}, keys.Tokens: {1, 1}, keys.Audit: {1, 0}})
+	rotateTwice(t, 366, map[keys.Purpose][2]int{keys.Issuer: {2, 0}, keys.Tokens: {1, 1}, keys.Audit: {2, 0}}) // the issuer has ended
+}
+
+func rotateTwice(t *testing.T, day int, want map[keys.Purpose][2]int) {
 	a := newAuthority(t)
-	a.set(dawn.AddDate(0, 0, 366))
+	a.set(dawn.AddDate(0, 0, day))
 	config := a.authority.Config
 	other, err := authority.Open(config)
 	if err != nil {
@@ -183,7 +194,7 @@ func TestTwoNodesRotateOnce(t *testing.T) {
 	if err := errors.Join(a.authority.RotateDue(t.Context()), other.RotateDue(t.Context())); err != nil {
 		t.Errorf("later: %v", err)
 	}
-	for p, want := range map[keys.Purpose][2]int{keys.Issuer: {2, 0}, keys.Tokens: {1, 1}, keys.Audit: {2, 0}} {
+	for p, want := range want {
 		if at, next := a.activated(p); at != want[0] || next != want[1] {
 			t.Errorf("%s: %d, and %d announced, want %v", p, at, next, want)
 		}
@@ -279,7 +290,7 @@ func TestScheduleKeepsTheWayBack(t *testing.T) {
 		before = a.authority.Events()
 		return seen
 	}
-	seen := rotate(61)
+	seen := rotate(60)
 	if len(seen) != 2 {
 		t.Fatalf("recorded is %+v", seen)
 	}
@@ -294,7 +305,18 @@ func TestScheduleKeepsTheWayBack(t *testing.T) {
 		}
 		return format.Need(tx, format.Details)
 	})
-	if seen := rotate(122); len(seen) != 1 || seen[0].Details == nil || seen[0].Details.From == "" || seen[0].Details.To == "" {
+	a.set(dawn.AddDate(0, 0, 62))
+	if err := a.authority.PromoteDue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before = a.authority.Events()
+	seen = rotate(122)
+	if len(seen) != 2 {
 		t.Errorf("later: %+v", seen)
+	}
+	for _, e := range seen {
+		if e.Details == nil || e.Details.From == "" || e.Details.To == "" {
+			t.Errorf("later: %+v", e)
+		}
 	}
 }

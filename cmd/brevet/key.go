@@ -49,7 +49,7 @@ Example:
 Relying parties cache the public keys of tokens for five minutes: a new key for tokens
 is published first, and signs five and a half minutes later. With --now it signs at
 once, also if it is announced already; until the caches end, relying parties refuse its
-tokens.
+tokens. An issuer that the server has published for its own rotation signs at once.
 
 The server rotates all keys but roots by itself, as "rotate" in brevet.yaml says:
 by default issuers after two thirds of their lifetime, token keys after 30 days and

@@ -8,9 +8,10 @@ func keyCancelCommand() *cli.Command {
 		Usage:     "give up a key that is not at work yet",
 		ArgsUsage: rotated,
 		Description: `Gives up a next key and destroys its file: a key for tokens that is published and
-does not sign yet, or an issuer's that waits for the certificate of a root that is kept
-elsewhere (brevet key request). It has signed nothing, so nobody loses anything. A key
-for tokens leaves /oauth/jwks at once. --algorithm says which one is meant, if there are
+does not sign yet, or an issuer's that is published likewise or waits for the certificate
+of a root that is kept elsewhere (brevet key request). It has signed nothing but CRLs, so
+nobody loses anything. A key for tokens leaves /oauth/jwks at once; the file of an issuer
+that was published goes a little later. --algorithm says which one is meant, if there are
 several. If there is none, the command succeeds and says so.
 
 Example:

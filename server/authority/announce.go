@@ -46,8 +46,8 @@ func (r *rotation) pending(ctx context.Context) (found bool, err error) {
 	return true, err
 }
 
-// announce records the key as the next one. It is published from then on.
-func (r *rotation) announce(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+// announceKey records the key as the next one. It is published from then on.
+func (r *rotation) announceKey(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 	done, k := r.done(), r.successors[0].key
 	spec, err := Purposes().Of(r.Purpose)
 	if err != nil {
@@ -64,6 +64,49 @@ func (r *rotation) announce(tx storage.Tx, _ *policy.Decision) (policy.Done, err
 	done.Reasons = append(done.Reasons, "it signs from "+spec.SignsFrom(k).UTC().Format(time.RFC3339)+" on")
 	_, err = Purposes().Record(tx, k, keys.StateNext, r.now)
 	return done, err
+}
+
+// announceIssuers records the next issuers with their certificates. Their CRLs are published
+// from then on.
+func (r *rotation) announceIssuers(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
+	done := r.done()
+	if err := errors.Join(r.plain(tx, &done), r.superseded(tx)); err != nil {
+		return done, err
+	}
+	for _, next := range r.successors {
+		from, err := r.listed(next.purpose)
+		if err != nil {
+			return done, err
+		}
+		if err := next.announce(tx, r.now, r.now.Add(from)); err != nil {
+			return done, err
+		}
+		done.Reasons = append(done.Reasons, "it signs from "+r.now.Add(from).UTC().Format(time.RFC3339)+" on")
+	}
+	return done, nil
+}
+
+// listed returns for how long the CRL of a CA is published before the CA signs: as long as a
+// file of CRLs may be used, so that every file that is in use has the list.
+func (a *Authority) listed(p keys.Purpose) (time.Duration, error) {
+	spec, err := Purposes().Of(p)
+	if err != nil || spec.Listed == 0 {
+		return 0, err
+	}
+	return max(spec.Listed, a.File.CRL.Bundle), nil
+}
+
+// announce publishes an issuer that does not sign yet.
+func (next *successor) announce(tx storage.Tx, now, from time.Time) error {
+	if next.key.State == "" { // it is not on record
+		if _, err := Purposes().Record(tx, next.key, keys.StateNext, now); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(next.onlyOne(tx), certifiedByAll(tx, next)); err != nil {
+		return err
+	}
+	return errors.Join(putAll(tx, next.certificates), keys.Announce(tx, next.key.ID, from))
 }
 
 // PromoteDue makes the keys active that were announced for long enough. After a failure,
@@ -83,19 +126,20 @@ func (a *Authority) PromoteDue(ctx context.Context) error {
 func (a *Authority) promoteAllDue(ctx context.Context) error {
 	var errs []error
 	for _, s := range Purposes() {
-		if s.Announced == 0 {
+		if s.Announced == 0 && s.Listed == 0 {
 			continue
 		}
-		var k keys.Key
-		var found bool
+		var next []keys.Key
 		err := a.DB.View(ctx, func(tx storage.Tx) (err error) {
-			k, found, err = nextKey(tx, s.Purpose)
+			next, err = nextKeys(tx, s.Purpose)
 			return err
 		})
-		if err == nil && found && !a.Clock.Now().Before(s.SignsFrom(k)) {
-			err = a.promoteDue(ctx, k)
-		}
 		errs = append(errs, err)
+		for _, k := range next {
+			if waits := s.Listed > 0 && k.SignsFrom.IsZero(); !waits && !a.Clock.Now().Before(s.SignsFrom(k)) {
+				errs = append(errs, a.promoteDue(ctx, k))
+			}
+		}
 	}
 	return errors.Join(errs...)
 }

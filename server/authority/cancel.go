@@ -26,11 +26,17 @@ func (a *Authority) Cancel(ctx context.Context, by policy.Principal, p keys.Purp
 			return done, err
 		}
 		done.Reasons, done.Details = []string{"key " + k.ID}, &audit.Details{From: k.ID}
+		if !k.SignsFrom.IsZero() { // its CRL is published, and goes on as that of an issuer of before
+			return done, keys.Retire(tx, k.ID, a.Clock.Now())
+		}
 		k, err = keys.Cancel(tx, k.ID)
 		return done, err
 	}})
 	if err != nil || k.ID == "" {
 		return k, err
+	}
+	if !k.SignsFrom.IsZero() {
+		return k, a.reload(ctx, p)
 	}
 	if err := a.Keys.Destroy(k); err != nil {
 		return k, fmt.Errorf("the key is cancelled, and its file is still there: %w", err)

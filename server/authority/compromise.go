@@ -28,7 +28,7 @@ func (r *rotation) lookForRoot(ctx context.Context) error {
 		return fmt.Errorf("%w purpose: a stolen %s key forges checkpoints, and no credential; rotate it, and compare the log with checkpoints that you keep elsewhere", agents.ErrInvalid, r.Purpose)
 	case r.Compromised && r.plan.old.ID == "":
 		return fmt.Errorf("%w purpose: there is no %s key yet", agents.ErrInvalid, r.Purpose)
-	case spec.Rotation != keys.ByRoot || r.waits:
+	case spec.Rotation != keys.ByRoot || r.waits || r.certified:
 		return nil
 	}
 	online, err := r.CA.RootOnline(ctx, r.Purpose)

@@ -61,7 +61,7 @@ func (a *Authority) keyFileReasons(ctx context.Context) (found []api.Reason) {
 	for _, k := range used {
 		mend := "put the key file back; the running server still has the key, and can rotate it: brevet key rotate " + string(k.Purpose)
 		spec, err := Purposes().Of(k.Purpose)
-		if waits := err == nil && spec.Rotation == keys.ByRoot && k.State == keys.StateNext; waits {
+		if waits := err == nil && spec.Rotation == keys.ByRoot && k.State == keys.StateNext && k.SignsFrom.IsZero(); waits {
 			if there, err := a.Keys.Has(k); err == nil && !there {
 				found = append(found, warning(keyMissing, "put the key file back, or run brevet key cancel "+string(k.Purpose), "the file of the %s key %s is missing, which waits for a certificate", k.Purpose, k.ID))
 			}
@@ -76,7 +76,7 @@ func (a *Authority) keyFileReasons(ctx context.Context) (found []api.Reason) {
 				found = append(found, critical(keyUnsealed, mend, "the file of the %s key %s is not sealed: the server will not start again, and who can read the file has the key", k.Purpose, k.ID))
 			}
 		}
-		if err == nil && spec.Announced > 0 && k.State == keys.StateNext && now.Sub(spec.SignsFrom(k)) > takeoverNotice {
+		if err == nil && (spec.Announced > 0 || !k.SignsFrom.IsZero()) && k.State == keys.StateNext && now.Sub(spec.SignsFrom(k)) > takeoverNotice {
 			found = append(found, warning(keyTakeoverLate, "run brevet key rotate "+string(k.Purpose)+" --now; the server's log says what fails", "the announced %s key %s should sign since %s and does not",
 				k.Purpose, k.ID, spec.SignsFrom(k).UTC().Format(time.RFC3339)))
 		}

@@ -154,6 +154,9 @@ func waitingFor(tx storage.Tx, root ca.Root) (found []waiting, err error) {
 			return nil, err
 		}
 		for _, k := range next {
+			if !k.SignsFrom.IsZero() {
+				continue // it has its certificate
+			}
 			above, err := ca.Above(tx, k.Purpose)
 			if err != nil {
 				return nil, err

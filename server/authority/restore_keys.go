@@ -111,7 +111,7 @@ func (r *restore) adoptPurpose(tx storage.Tx, later laterState, spec keys.Purpos
 		if err != nil {
 			return err
 		}
-		switch needed := k.State == keys.StateActive || spec.Offline && k.State == keys.StateNext; {
+		switch needed := k.State == keys.StateActive || k.State == keys.StateNext && (spec.Offline || !k.SignsFrom.IsZero()); {
 		case here || i >= 0 && (spec.Offline || k.State == keys.StateRetired):
 			take = append(take, k)
 		case needed:

@@ -38,6 +38,7 @@ type Rotation struct {
 	// may have replaced it meanwhile.
 	replaces string
 	since    time.Time
+	announce bool // an issuer is published with its certificate, and signs later
 }
 
 // Rotate makes a new key and makes it active. If others cache the public keys of the
@@ -61,7 +62,9 @@ func (a *Authority) Rotate(ctx context.Context, by policy.Principal, asked Rotat
 	case asked.Compromised:
 		r.Now, q.Action, ctx = true, audit.KeyCompromise, storage.Urgent(ctx)
 	case err == nil && spec.Announced > 0 && !asked.Now:
-		q.Action, act.Change = audit.KeyAnnounce, r.announce
+		q.Action, act.Change = audit.KeyAnnounce, r.announceKey
+	case asked.announce:
+		q.Action, act.Change = audit.KeyAnnounce, r.announceIssuers
 	}
 	if err := a.Policy.Do(ctx, q, act); err != nil {
 		if left := r.undo(context.WithoutCancel(ctx)); left != nil {
@@ -89,6 +92,7 @@ type rotation struct {
 	plan       plan
 	successors []*successor
 
+	certified bool       // the successor has its certificate: it was announced
 	waits     bool       // the successors are only made, and wait for certificates by a root that is elsewhere
 	cancelled []keys.Key // waiting keys that a compromise ends
 }
@@ -319,7 +323,7 @@ func (a *Authority) prepare(ctx context.Context, next *successor, waits bool, no
 	if err != nil {
 		return err
 	}
-	if spec.Rotation == keys.ByRoot && !waits {
+	if spec.Rotation == keys.ByRoot && !waits && next.key.SignsFrom.IsZero() {
 		next.certificates, err = a.CA.NextIssuer(ctx, next.key, issuerLifetime)
 	}
 	return err

@@ -32,6 +32,7 @@ const (
 type dueKey struct {
 	keys.Key
 	since time.Time
+	ends  time.Time // of an issuer; zero if the root ends as early
 }
 
 // failedRotations has those that are due and failed, by the identifier of the old key.
@@ -94,6 +95,12 @@ func (a *Authority) rotateDue(ctx context.Context, d dueKey) error {
 		if !online {
 			return a.requestDue(ctx, r)
 		}
+		early, err := a.listed(d.Purpose)
+		if err != nil {
+			return err
+		}
+		// An issuer that is about to end is replaced at once.
+		r.announce = d.ends.IsZero() || d.ends.Sub(a.Clock.Now()) > early+day(1)
 	}
 	_, err = a.Rotate(ctx, policy.System, r)
 	return err
@@ -139,19 +146,40 @@ func (a *Authority) dueKeys(tx storage.Tx) (all []dueKey, err error) {
 				}
 			}
 			since := schedule.Due(begin, end)
-			if since.IsZero() || now.Before(since.Add(-ahead)) || !a.needed(k) {
+			early, err := a.listed(spec.Purpose)
+			if err != nil {
+				return nil, err
+			}
+			if since.IsZero() || now.Before(since.Add(-ahead-early)) || !a.needed(k) {
 				continue
+			}
+			if spec.Listed > 0 {
+				announced, err := announcedFor(tx, spec, k)
+				if err != nil {
+					return nil, err
+				}
+				if announced {
+					continue
+				}
 			}
 			compromised, err := agents.IssuerCompromised(tx, k.ID)
 			if err != nil {
 				return nil, err
 			}
 			if !compromised {
-				all = append(all, dueKey{k, since})
+				all = append(all, dueKey{k, since, end})
 			}
 		}
 	}
 	return all, nil
+}
+
+// announcedFor reports whether an issuer is announced that will take the place of k.
+func announcedFor(tx storage.Tx, spec keys.PurposeSpec, k keys.Key) (bool, error) {
+	next, err := nextKeys(tx, spec.Purpose)
+	return slices.ContainsFunc(next, func(o keys.Key) bool {
+		return !o.SignsFrom.IsZero() && (!spec.PerAlgorithm || o.Algorithm == k.Algorithm)
+	}), err
 }
 
 // lifeOf returns when the certificate of an issuer begins and ends. It returns no end if the

@@ -2,6 +2,7 @@ package authority
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -25,6 +26,9 @@ func (r *rotation) waitingKeys(ctx context.Context) (found []keys.Key, err error
 		return nil
 	})
 	for _, k := range found {
+		if k.Purpose == r.Purpose && !k.SignsFrom.IsZero() && !r.Compromised {
+			r.certified = true
+		}
 		if k.Purpose == r.Purpose && r.Purpose != keys.ProfileIssuer && r.Algorithm == "" && !r.Compromised {
 			r.Algorithm = k.Algorithm
 		}
@@ -41,7 +45,7 @@ func (r *rotation) take(next *successor, waiting []keys.Key) error {
 		case r.Compromised:
 			r.cancelled = append(r.cancelled, k)
 		case k.Algorithm != next.algorithm:
-			return fmt.Errorf("%w: the %s key %s (%s) waits for its certificate: brevet key cancel %[2]s gives it up", agents.ErrTransition, k.Purpose, k.ID, k.Algorithm)
+			return fmt.Errorf("%w: the %s key %s (%s) is next: brevet key cancel %[2]s gives it up", agents.ErrTransition, k.Purpose, k.ID, k.Algorithm)
 		default:
 			next.key = k
 		}
@@ -52,6 +56,12 @@ func (r *rotation) take(next *successor, waiting []keys.Key) error {
 // cancel forgets the waiting keys that a compromise ends.
 func (r *rotation) cancel(tx storage.Tx) error {
 	for _, k := range r.cancelled {
+		if !k.SignsFrom.IsZero() { // it is published: relying parties must learn that it is dead
+			if err := errors.Join(keys.Retire(tx, k.ID, r.now), agents.EndIssuer(tx, k.ID, r.now)); err != nil {
+				return err
+			}
+			continue
+		}
 		if _, err := keys.Cancel(tx, k.ID); err != nil {
 			return err
 		}
@@ -62,6 +72,9 @@ func (r *rotation) cancel(tx storage.Tx) error {
 // discardNext destroys keys that were cancelled in a transaction.
 func (a *Authority) discardNext(cancelled []keys.Key) error {
 	for _, k := range cancelled {
+		if !k.SignsFrom.IsZero() {
+			continue // destroyCompromised does more
+		}
 		k.State = ""
 		if err := a.Keys.Destroy(k); err != nil {
 			return err

@@ -171,6 +171,9 @@ func (s *Service) rotated(ctx context.Context, purpose keys.Purpose, id string) 
 		case spec.Announced > 0 && s.Clock.Now().Before(spec.SignsFrom(k)):
 			out.Remarks = append(out.Remarks, fmt.Sprintf("It was not announced: relying parties that have cached the public keys refuse what it signs, for %s at most.", clock.FormatDuration(tokens.CacheLifetime)))
 		}
+		if spec.Listed > 0 && k.State == keys.StateActive && k.SignsFrom.IsZero() {
+			out.Remarks = append(out.Remarks, "Servers that load a file of CRLs refuse what it signs until they have loaded the new /crl/bundle.pem.")
+		}
 		return errors.Join(err, err2)
 	})
 	return out, err

@@ -46,8 +46,9 @@ type Key struct {
 	Created   time.Time `json:"created"`
 	Activated time.Time `json:"activated,omitzero"`
 	Retired   time.Time `json:"retired,omitzero"`
-	Destroyed time.Time `json:"destroyed,omitzero"` // from then on, the private half is not used and not missed
-	Public    []byte    `json:"public"`             // DER SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7)
+	SignsFrom time.Time `json:"signs_from,omitzero"` // of a CA that is next and is published with its certificate: see [Announce]
+	Destroyed time.Time `json:"destroyed,omitzero"`  // from then on, the private half is not used and not missed
+	Public    []byte    `json:"public"`              // DER SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7)
 
 	// Alternative is that of the second half of a key that has two.
 	Alternative []byte `json:"alternative,omitempty"`

@@ -62,6 +62,9 @@ type PurposeSpec struct {
 	// Announced is how long a key is published while it is [StateNext], before it
 	// signs, because others cache the public keys. 0 means that nobody does.
 	Announced time.Duration
+	// Listed is how long the CRL of a CA is published at least before it signs anything else,
+	// if nothing presses: servers that load a file of CRLs refuse CAs whose list is not in it.
+	Listed time.Duration
 	// Offline says that the authority can start and serve without the private half,
 	// which may be kept elsewhere.
 	Offline bool
@@ -98,7 +101,12 @@ func (s PurposeSpec) Check(a Algorithm) error {
 }
 
 // SignsFrom returns when a next key may become active, for [Purposes.Promote].
-func (s PurposeSpec) SignsFrom(k Key) time.Time { return k.Created.Add(s.Announced) }
+func (s PurposeSpec) SignsFrom(k Key) time.Time {
+	if !k.SignsFrom.IsZero() {
+		return k.SignsFrom
+	}
+	return k.Created.Add(s.Announced)
+}
 
 // rivals reports whether only one of two keys of the purpose can be active.
 func (s PurposeSpec) rivals(a, b Key) bool { return !s.PerAlgorithm || a.Algorithm == b.Algorithm }

@@ -105,7 +105,7 @@ func (ps Purposes) Promote(tx storage.Tx, id string, now time.Time) (Key, error)
 	if err != nil {
 		return Key{}, err
 	}
-	if from := spec.SignsFrom(k); spec.Announced > 0 && now.Before(from) {
+	if from := spec.SignsFrom(k); (spec.Announced > 0 || !k.SignsFrom.IsZero()) && now.Before(from) {
 		return Key{}, fmt.Errorf("%w: key %s is announced and may sign from %s on", ErrTransition, id, from.UTC().Format(time.RFC3339))
 	}
 	return ps.PromoteEarly(tx, id, now)
@@ -137,6 +137,20 @@ func (ps Purposes) PromoteEarly(tx storage.Tx, id string, now time.Time) (Key, e
 	}
 	k.State, k.Activated = StateActive, now
 	return k, put(tx, k)
+}
+
+// Announce notes that a CA that is next is published with its certificate, and when it may
+// sign.
+func Announce(tx storage.Tx, id string, from time.Time) error {
+	k, err := Get(tx, id)
+	if err != nil {
+		return err
+	}
+	if k.State != StateNext || !k.SignsFrom.IsZero() {
+		return fmt.Errorf("%w: key %s is %s; only a %s key can be announced, and once", ErrTransition, id, k.State, StateNext)
+	}
+	k.SignsFrom = from
+	return put(tx, k)
 }
 
 // Retire ends a next key that is not to become active.
