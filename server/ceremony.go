@@ -34,16 +34,9 @@ func ReadRootRequest(text []byte, n int, now time.Time) (*RootRequest, *RootPlan
 }
 
 // SignRootRequest has the root whose key is in a file sign what the plan says. The
-// passphrase comes from where ReadPassphrase of storage/keys/file says; "" means that the
-// file is not sealed.
-func SignRootRequest(r *RootRequest, p *RootPlan, file, passphrase string) (*RootResponse, error) {
-	phrase, err := keyfile.NoPassphrase, error(nil)
-	if passphrase != "" {
-		if phrase, err = keyfile.ReadPassphrase(passphrase); err != nil {
-			return nil, err
-		}
-	}
-	private, err := keyfile.Read(file, phrase)
+// passphrase may be NoPassphrase.
+func SignRootRequest(r *RootRequest, p *RootPlan, file string, passphrase Passphrase) (*RootResponse, error) {
+	private, err := keyfile.Read(file, passphrase)
 	if err != nil {
 		return nil, err
 	}

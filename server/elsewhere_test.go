@@ -53,9 +53,12 @@ func (a *world) signElsewhere(safe string, r api.RootRequest, lists int) string 
 	if plan.Fingerprint != r.Fingerprint || plan.Root != r.Root || len(plan.Issuers) != len(r.Keys) {
 		a.t.Errorf("planned is %+v for %+v", plan, r)
 	}
-	passphrase := filepath.Join(safe, "passphrase")
-	if _, err := os.Stat(passphrase); err != nil {
-		passphrase = ""
+	passphrase := NoPassphrase
+	file := filepath.Join(safe, "passphrase")
+	if _, missing := os.Stat(file); missing == nil {
+		if passphrase, err = ReadPassphrase(file); err != nil {
+			a.t.Fatal(err)
+		}
 	}
 	signed, err := SignRootRequest(request, plan, filepath.Join(safe, r.Purpose+"-"+r.Root[:16]+".key"), passphrase)
 	if err != nil {

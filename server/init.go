@@ -9,6 +9,7 @@ import (
 
 	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/storage/audit"
+	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
 
 type (
@@ -28,11 +29,33 @@ type (
 	CheckedSegment = authority.CheckedSegment
 	// Restored is what Restore came to.
 	Restored = authority.Restored
+	// A SealConfig says how key files are to be sealed.
+	SealConfig = authority.SealConfig
+	// Resealed is what Seal did.
+	Resealed = authority.Resealed
+	// A Passphrase seals and unseals key files. It prints as "[hidden]".
+	Passphrase = keyfile.Passphrase
+	// AskPassphrase asks somebody for a passphrase.
+	AskPassphrase = keyfile.Ask
 )
 
 // Init makes a new authority in c.Dir, see [authority.Init].
 func Init(ctx context.Context, c InitConfig, now time.Time) (*NewAuthority, error) {
 	return authority.Init(ctx, c, now)
+}
+
+// NewPassphrase returns text as a passphrase: one line of at most 1023 bytes.
+func NewPassphrase(text []byte) (Passphrase, error) { return keyfile.NewPassphrase(text) }
+
+// ReadPassphrase reads a passphrase from a file, see ReadPassphrase of storage/keys/file.
+func ReadPassphrase(source string) (Passphrase, error) { return keyfile.ReadPassphrase(source) }
+
+// NoPassphrase is that of keys that are not sealed.
+var NoPassphrase = keyfile.NoPassphrase
+
+// Seal changes the passphrase of an authority's key files, see [authority.Seal].
+func Seal(ctx context.Context, c SealConfig, now time.Time) (*Resealed, error) {
+	return authority.Seal(ctx, c, now)
 }
 
 // CheckAlgorithm returns an error unless s names an algorithm of keys.

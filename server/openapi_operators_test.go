@@ -35,7 +35,7 @@ func (w *described) signedElsewhere() string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	signed := must1(server.SignRootRequest(request, plan, w.File("root-"+asked.Root[:16]+".key"), ""))(w.t)
+	signed := must1(server.SignRootRequest(request, plan, w.File("root-"+asked.Root[:16]+".key"), server.NoPassphrase))(w.t)
 	return string(signed.Marshal())
 }
 

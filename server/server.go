@@ -44,6 +44,7 @@ import (
 type Config struct {
 	Dir            string           // what Init made
 	PassphraseFile string           // overrides the one in brevet.yaml
+	AskPassphrase  AskPassphrase    // if neither a file nor systemd has one; nil means that nobody can be asked
 	Log            *slog.Logger     // nil means standard error, as brevet.yaml says
 	Level          *slog.LevelVar   // of Log, for a reload to set; nil means that the program sets it
 	Version        string           // of the program, for status
@@ -110,6 +111,10 @@ func New(c Config) (*Server, error) {
 	if err := checkSockets(c.Sockets); err != nil {
 		return nil, err
 	}
+	note, err := authority.FinishSeal(context.Background(), c.Dir)
+	if err != nil {
+		return nil, err
+	}
 	file, err := config.Read(c.Dir)
 	if err != nil {
 		return nil, err
@@ -118,7 +123,7 @@ func New(c Config) (*Server, error) {
 	if c.PassphraseFile != "" {
 		file.Keys.Plain, file.Keys.PassphraseFile = false, c.PassphraseFile
 	}
-	passphrase, err := file.Passphrase()
+	passphrase, err := file.Passphrase(c.AskPassphrase)
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +142,9 @@ func New(c Config) (*Server, error) {
 	db, err := authority.OpenStore(c.Dir)
 	if err != nil {
 		return nil, err
+	}
+	if note != "" {
+		c.Log.Warn(note)
 	}
 	s := &Server{Config: c, file: file, db: db, ready: make(chan struct{}), stopping: make(chan struct{})}
 	s.reloader.server, s.reloader.written = s, &written

@@ -49,6 +49,7 @@ var needs = map[audit.Action]persons.Role{
 	audit.OperatorSuspend:    persons.Admin,
 	audit.OperatorResume:     persons.Admin,
 	audit.ConfigReload:       persons.Admin,
+	audit.KeySeal:            persons.Admin,
 }
 
 var (

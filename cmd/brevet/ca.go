@@ -56,11 +56,12 @@ Example:
 }
 
 func caSign(c *cli.Context) error {
-	passphrase := passphraseFile(c)
-	switch {
+	passphrase := passphraseFrom(c, "passphrase-file")
+	ask := asking(c, "Passphrase of the root's key")
+	switch plain := c.Bool("no-passphrase"); {
 	case !c.Args().Present():
 		return misuse(c, "ca sign needs REQUEST")
-	case (passphrase == "") != c.Bool("no-passphrase"):
+	case passphrase == "" && !plain && ask == nil, passphrase != "" && plain:
 		return misuse(c, "give --passphrase-file, or --no-passphrase if the root's key is not sealed")
 	case !c.Bool("yes") && !interactive(c):
 		return misuse(c, "standard input is no terminal, so nobody can be asked: look at the request with brevet inspect, and give --yes if it is to be signed")
@@ -76,7 +77,11 @@ func caSign(c *cli.Context) error {
 	if err := showPlan(c, plan); err != nil {
 		return err
 	}
-	signed, err := server.SignRootRequest(r, plan, c.String("root-key"), passphrase)
+	phrase, err := passphraseOf(c, passphrase, ask)
+	if err != nil {
+		return err
+	}
+	signed, err := server.SignRootRequest(r, plan, c.String("root-key"), phrase)
 	if err != nil {
 		return err
 	}
@@ -97,6 +102,17 @@ func caSign(c *cli.Context) error {
 func interactive(c *cli.Context) bool {
 	_, is := terminal(c.App.Reader)
 	return is
+}
+
+// passphraseOf returns the passphrase of the root's key: none, from a file, or as typed.
+func passphraseOf(c *cli.Context, file string, ask server.AskPassphrase) (server.Passphrase, error) {
+	switch {
+	case c.Bool("no-passphrase"):
+		return server.NoPassphrase, nil
+	case file != "":
+		return server.ReadPassphrase(file)
+	}
+	return ask()
 }
 
 // showPlan tells on standard error what will be signed, and asks for consent.

@@ -123,14 +123,6 @@ func instantOf(c *cli.Context, flag string, direction time.Duration) (time.Time,
 	return t, nil
 }
 
-// passphraseFile returns where the passphrase is read from, "" if the flag is not given.
-func passphraseFile(c *cli.Context) string {
-	if name := c.String("passphrase-file"); name != "-" {
-		return name
-	}
-	return "fd:0"
-}
-
 // descriptor accepts the name of a file, or fd:N.
 func descriptor(s string) error {
 	if n, ok := strings.CutPrefix(s, "fd:"); ok {

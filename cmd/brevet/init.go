@@ -44,7 +44,9 @@ both roots; --quiet prints them as --fingerprint takes them.
 The private keys are in --dir, sealed with a passphrase. Give it in a file that only
 you may read (or as fd:N, an open file descriptor); brevet.yaml keeps the file's
 name, so that "brevet serve" finds it. With systemd, leave the flag out and load the
-credential brevet-passphrase. Without a passphrase (--no-passphrase), anybody who
+credential brevet-passphrase. At a terminal, init asks for it twice if nothing else gives
+it, and so does "brevet serve" once. It has 12 characters or more, and its strength is
+printed (brevet key seal --help says how it is estimated). Without a passphrase (--no-passphrase), anybody who
 reads --dir or a copy of it has the authority's keys.
 
 With --root-offline, the key of the root goes to another directory, such as one on a
@@ -108,7 +110,8 @@ func initAuthority(c *cli.Context) error {
 		Algorithm:      c.String("algorithm"),
 		PermitDNS:      c.StringSlice("permit-dns"),
 		PermitIP:       c.StringSlice("permit-ip"),
-		PassphraseFile: passphraseFile(c),
+		PassphraseFile: passphraseFrom(c, "passphrase-file"),
+		AskPassphrase:  askingNew(c, "New passphrase for the key files"),
 		NoPassphrase:   c.Bool("no-passphrase"),
 		RootDir:        c.String("root-offline"),
 		RootLists:      c.Int("crl-lists"),
@@ -168,6 +171,9 @@ func initAuthority(c *cli.Context) error {
 		p.line("Copy the *.key files and brevet.yaml in %s to a safe place now: brevet backup leaves them out.", dir)
 		if config.RootDir != "" {
 			p.line("The key of the root is in %s: keep that away from the server, in two copies.", config.RootDir)
+		}
+		if config.PassphraseFile != "" {
+			p.line("%s", strength(made.Strength))
 		}
 		if !config.NoPassphrase {
 			p.line("Keep the passphrase, too, in another place: without it, nobody can use them.")

@@ -16,7 +16,7 @@ func keyCommand() *cli.Command {
 	return &cli.Command{
 		Name:     "key",
 		Category: aboutLog,
-		Usage:    "list, rotate, withdraw and destroy the authority's signing keys",
+		Usage:    "list, rotate, withdraw, destroy and seal the authority's signing keys",
 		Description: `The authority has a key for each thing that it signs: root (the issuers'
 certificates), issuer (agents' certificates, CRLs and OCSP), profile-issuer (the same
 for profiles that have an algorithm of their own), tokens (access tokens), tokens-pq
@@ -147,6 +147,7 @@ Examples:
 			keyInstallCommand(),
 			keyCancelCommand(),
 			keyWithdrawCommand(),
+			keySealCommand(),
 			{
 				Name:      "destroy",
 				Usage:     "destroy the private half of a retired key",

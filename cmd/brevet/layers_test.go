@@ -90,6 +90,7 @@ var doors = map[string]string{
 	"golang.org/x/mod":                  "storage/audit",
 	"github.com/cloudflare/circl":       "pqc",
 	"golang.org/x/crypto":               "ca ca/acme crl crl/ocsp tokens client agents pqc pqc/pkix server/servertest server/test/rawacme pqc/jose",
+	"golang.org/x/term":                 "cmd/brevet",
 	"golang.org/x/sys":                  "server/admin server/sinks storage/bolt storage/keys client cmd/brevet",
 }
 

@@ -88,7 +88,7 @@ func restore(c *cli.Context) error {
 		return err
 	}
 	defer removeLog()
-	r, err := server.Restore(c.Context, server.RestoreConfig{Dir: dir, File: file, Log: log, Evidence: e, KeepIssued: c.Bool("keep-issued"), NewKeys: c.Bool("new-keys")}, time.Now())
+	r, err := server.Restore(c.Context, server.RestoreConfig{Dir: dir, File: file, Log: log, Evidence: e, KeepIssued: c.Bool("keep-issued"), NewKeys: c.Bool("new-keys"), AskPassphrase: asking(c, "Passphrase of the key files in "+shown(dir))}, time.Now())
 	if err != nil {
 		return err
 	}

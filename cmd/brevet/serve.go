@@ -76,7 +76,7 @@ func serve(c *cli.Context) error {
 	}
 	s, err := server.New(server.Config{
 		Sockets: sockets,
-		Dir:     dir, PassphraseFile: passphraseFile(c), AcceptClock: c.Bool("accept-clock"), LimitMemory: true, Version: version(),
+		Dir:     dir, PassphraseFile: passphraseFrom(c, "passphrase-file"), AskPassphrase: asking(c, "Passphrase of the key files in "+shown(dir)), AcceptClock: c.Bool("accept-clock"), LimitMemory: true, Version: version(),
 		Log: log, Level: level, Reloading: func() func() { return reloading(log) },
 	})
 	if err != nil {

@@ -57,7 +57,8 @@ var flagTypes = map[string]func(string) error{
 	"profile":      agents.CheckText,
 	"host":         host,
 
-	"passphrase-file": descriptor,
+	"passphrase-file":     descriptor,
+	"new-passphrase-file": descriptor,
 }
 
 // setting accepts what --clear can make empty.

@@ -42,6 +42,10 @@ type InitConfig struct {
 	PassphraseFile string        // see ReadPassphrase of storage/keys/file; remembered in brevet.yaml, if it is a file
 	NoPassphrase   bool          // leave key files unsealed
 
+	// AskPassphrase gives the passphrase if neither a file nor systemd does; nil means that
+	// nobody can be asked.
+	AskPassphrase keyfile.Ask
+
 	// RootDir is where the keys of the roots go if the server is not to have them; "" means
 	// Dir. RootPassphraseFile is for these keys; "" means the passphrase of the others.
 	// RootLists is how many CRLs a root signs ahead then, one for each month; 0 means 6.
@@ -68,6 +72,9 @@ type Made struct {
 
 	Issuer    string `json:"issuer"`
 	Advertise string `json:"advertise"`
+
+	// Strength is that of the passphrase, in bits: see Strength of storage/keys/file.
+	Strength int `json:"passphrase_strength,omitempty"`
 
 	// Warnings say which advertised URLs are not where the server listens.
 	Warnings []string `json:"warnings,omitempty"`
@@ -104,8 +111,14 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err err
 	if _, err := agents.NewCredentialID(now); err != nil {
 		return nil, fmt.Errorf("the clock of this machine shows %s: set it right first, for the root is valid from now on", now.UTC().Format(time.RFC3339))
 	}
-	passphrase, err := f.Passphrase()
+	if err := refuseAuthority(c.Dir); err != nil { // before anybody is asked for a passphrase
+		return nil, err
+	}
+	passphrase, err := f.Passphrase(c.AskPassphrase)
 	if err != nil {
+		return nil, err
+	}
+	if err := passphrase.CheckNew(); err != nil {
 		return nil, err
 	}
 	roots, undoRoots, err := c.rootKeys(passphrase)
@@ -129,6 +142,9 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err err
 		}
 	}()
 	made, err = c.fill(ctx, db, keyfile.NewStore(c.Dir, passphrase), roots, f, algorithm, now)
+	if made != nil {
+		made.Strength = passphrase.Strength()
+	}
 	if err == nil {
 		err = durable.WriteFile(filepath.Join(c.Dir, config.Name), text) // under the store's lock, see sweep
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/durable"
 	"github.com/brevet-ca/brevet/storage/format"
+	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
 
 // A RestoreConfig says what to restore.
@@ -30,6 +31,10 @@ type RestoreConfig struct {
 	KeepIssued bool     // let live what the backup knows to be alive
 	NewKeys    bool     // make new keys in the place of active ones whose files are gone
 	Actor      string   // for the audit log; "" means the user id of this process
+
+	// AskPassphrase gives the passphrase for new keys if neither a file nor systemd does; nil
+	// means that nobody can be asked.
+	AskPassphrase keyfile.Ask
 }
 
 // Restored is what a restore came to.
@@ -64,6 +69,9 @@ type Restored struct {
 // was done by hand. The numbers of CRLs continue. The keys are those of the replaced store
 // where their files are there: see [restore.takeKeys].
 func Restore(ctx context.Context, c RestoreConfig, now time.Time) (*Restored, error) {
+	if _, err := FinishSeal(ctx, c.Dir); err != nil {
+		return nil, err
+	}
 	f, err := config.Read(c.Dir)
 	if err != nil {
 		return nil, err

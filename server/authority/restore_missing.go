@@ -61,7 +61,7 @@ func (r *restore) makeKey(ctx context.Context, db storage.DB, k keys.Key) error 
 		return err
 	}
 	if r.keys.store == nil {
-		passphrase, err := r.file.Passphrase()
+		passphrase, err := r.file.Passphrase(r.AskPassphrase)
 		if err != nil {
 			return err
 		}

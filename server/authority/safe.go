@@ -34,6 +34,9 @@ func (c InitConfig) rootKeys(others keyfile.Passphrase) (store keys.Source, undo
 		if passphrase, err = keyfile.ReadPassphrase(c.RootPassphraseFile); err != nil {
 			return nil, nothing, err
 		}
+		if err = passphrase.CheckNew(); err != nil {
+			return nil, nothing, fmt.Errorf("--root-passphrase-file: %w", err)
+		}
 	}
 	if err := durable.MakeDir(c.RootDir); err != nil {
 		return nil, nothing, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/brevet-ca/brevet/server/config"
@@ -56,6 +57,7 @@ func sweep(dir string) error {
 		durable.Sweep(filepath.Join(dir, config.Name)),
 		durable.Sweep(filepath.Join(dir, restoring)),
 		keyfile.NewStore(dir, keyfile.NoPassphrase).Sweep(),
+		os.RemoveAll(filepath.Join(dir, sealing)),
 	)
 	if err != nil {
 		return fmt.Errorf("removing what a crash left: %w", err)

@@ -25,7 +25,6 @@ import (
 	"github.com/brevet-ca/brevet/server/sinks"
 	"github.com/brevet-ca/brevet/storage/durable"
 	"github.com/brevet-ca/brevet/storage/keys"
-	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
 
 // The files in an authority's directory, besides its keys and the operators' socket.
@@ -51,11 +50,8 @@ type File struct {
 	MoreNames     []string            // of the server's own certificate, see Names: DNS names and IP addresses
 	Operators     map[uint32]Operator // users of the machine who may use the admin socket, by user id
 	Profiles      map[string]ca.ProfileConfig
-	Keys          struct {
-		Plain          bool   // the operator chose not to seal key files
-		PassphraseFile string // see ReadPassphrase of storage/keys/file
-	}
-	Log struct {
+	Keys          KeysPart
+	Log           struct {
 		Level slog.Level
 		JSON  bool
 	}
@@ -148,24 +144,6 @@ func parse(text []byte) (*File, error) {
 		return nil, at(top, err)
 	}
 	return f, nil
-}
-
-// Passphrase returns the passphrase of the key files: from the file named, from
-// systemd's credentials, or none if the operator chose not to seal them.
-func (f *File) Passphrase() (keyfile.Passphrase, error) {
-	switch {
-	case f.Keys.Plain && f.Keys.PassphraseFile != "":
-		return keyfile.Passphrase{}, errors.New("keys: plain and a passphrase file exclude each other")
-	case f.Keys.Plain:
-		return keyfile.NoPassphrase, nil
-	case f.Keys.PassphraseFile != "":
-		return keyfile.ReadPassphrase(f.Keys.PassphraseFile)
-	}
-	p, err := keyfile.FromCredentials()
-	if errors.Is(err, os.ErrNotExist) {
-		return p, errors.New("the keys need a passphrase: give --passphrase-file FILE (or fd:N), or the systemd credential brevet-passphrase; only brevet init --no-passphrase does without")
-	}
-	return p, err
 }
 
 // BaseURL returns the base of all URLs over plain HTTP, which certificates name: what

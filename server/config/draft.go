@@ -31,11 +31,7 @@ func (d Draft) File() ([]byte, *File, error) {
 	if _, err := parseAddress(listen); err != nil {
 		return nil, nil, fmt.Errorf("--listen: %w", err)
 	}
-	type keysPart struct {
-		Plain          bool   `yaml:"plain,omitempty"`
-		PassphraseFile string `yaml:"passphrase_file,omitempty"`
-	}
-	part := keysPart{Plain: d.NoPassphrase}
+	part := KeysPart{Plain: d.NoPassphrase}
 	if !strings.HasPrefix(d.PassphraseFile, "fd:") {
 		part.PassphraseFile = d.PassphraseFile
 	}
@@ -45,7 +41,7 @@ func (d Draft) File() ([]byte, *File, error) {
 		AdvertiseHTTP string   `yaml:"advertise_http,omitempty"`
 		Listen        string   `yaml:"listen"`
 		ListenHTTP    string   `yaml:"listen_http"`
-		Keys          keysPart `yaml:"keys,omitempty"`
+		Keys          KeysPart `yaml:"keys,omitempty"`
 	}{d.TrustDomain, cmp.Or(d.Advertise, "https://"+listen), d.AdvertiseHTTP, listen, cmp.Or(d.ListenHTTP, defaultListenHTTP), part})
 	if err != nil {
 		return nil, nil, err

@@ -56,6 +56,7 @@ const (
 	ServerStart        Action = "server.start"
 	ClockAccept        Action = "clock.accept"
 	ClockStep          Action = "clock.step"
+	KeySeal            Action = "key.seal"
 )
 
 // A Role is what somebody who acts may be at the authority.
@@ -131,6 +132,7 @@ var actions = []ActionSpec{
 	{KeyRotate, "A new key took the place of an old one, or was to: by an operator, or by the server when the old key was due, or the new one announced for long enough.", Operator | System, "the key's purpose", []string{"from", "to"}},
 	{KeyWithdraw, "One of two roots was to be published no more, and the other one to lead.", Operator, "the key's purpose", []string{"from", "to"}},
 	{KeyDestroy, "The private half of a retired key was to be destroyed: by an operator, or by the server when all that it signed was dead.", Operator | System, "the key's purpose", []string{"from", "counts"}},
+	{KeySeal, "The passphrase of the key files was set, changed or removed, while the server was stopped. After a crash in the middle there may be two events for one change.", Operator | System, "`brevet`", nil},
 	{AuthorityInit, "The authority was made.", Operator | System, "the trust domain", []string{"to", "principal"}},
 	{AuthorityRestore, "The store was restored from a backup. This is the first event after those that the backup holds.", Operator | System, "the trust domain", []string{"file", "size", "principal"}},
 	{AuthorityConfirm, "An operator said that all is ended again that must stay ended after a restore.", Operator, "the trust domain", nil},

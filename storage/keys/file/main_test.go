@@ -19,7 +19,7 @@ const phrase = "correct horse battery staple"
 
 func passphrase(t testing.TB, text string) Passphrase {
 	t.Helper()
-	p, err := newPassphrase([]byte(text))
+	p, err := NewPassphrase([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,18 +23,27 @@ type Passphrase struct {
 	plain bool
 }
 
+// Ask asks somebody, or some other program, for a passphrase.
+type Ask func() (Passphrase, error)
+
 // NoPassphrase says that the operator wants key files unsealed.
 var NoPassphrase = Passphrase{plain: true}
 
 // none reports whether p is the zero Passphrase.
 func (p Passphrase) none() bool { return p.text.Reveal() == "" && !p.plain }
 
+// Equal reports whether two passphrases have the same text. It is for what somebody typed
+// twice, and takes a time that depends on the text.
+func (p Passphrase) Equal(o Passphrase) bool {
+	return p.text.Reveal() == o.text.Reveal() && p.plain == o.plain
+}
+
 // maxPassphrase is how much openssl reads of a -passin file. It would use only the
 // beginning of a longer text, and could not open the keys.
 const maxPassphrase = 1023
 
-// newPassphrase returns text as a passphrase: one line of at most 1023 bytes.
-func newPassphrase(text []byte) (Passphrase, error) {
+// NewPassphrase returns text as a passphrase: one line of at most 1023 bytes.
+func NewPassphrase(text []byte) (Passphrase, error) {
 	switch {
 	case len(text) == 0:
 		return Passphrase{}, errors.New("the passphrase is empty")
@@ -64,7 +73,7 @@ func ReadPassphrase(source string) (Passphrase, error) {
 	if err != nil {
 		return Passphrase{}, fmt.Errorf("reading the passphrase: %w", err)
 	}
-	p, err := newPassphrase(withoutLineEnd(text))
+	p, err := NewPassphrase(withoutLineEnd(text))
 	if err != nil {
 		return p, fmt.Errorf("reading %s: %w", source, err)
 	}

@@ -62,7 +62,7 @@ func TestPassphraseIsHidden(t *testing.T) {
 
 func TestPassphraseIsACopy(t *testing.T) {
 	text := []byte(phrase)
-	p, err := newPassphrase(text)
+	p, err := NewPassphrase(text)
 	if err != nil {
 		t.Fatal(err)
 	}

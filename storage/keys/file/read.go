@@ -23,8 +23,7 @@ func Read(path string, p Passphrase) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	two := bytes.Count(text, []byte("-----BEGIN ")) == 2
-	signer, err := decode(text, two, p)
+	signer, err := parse(text, p)
 	if errors.Is(err, errPassphrase) {
 		return nil, fmt.Errorf("cannot unseal %s: %w", path, err)
 	}
@@ -32,6 +31,11 @@ func Read(path string, p Passphrase) (crypto.Signer, error) {
 		return nil, fmt.Errorf("key file %s %w", path, err)
 	}
 	return signer, nil
+}
+
+// parse reads the text of a file with a key of one or of two halves.
+func parse(text []byte, p Passphrase) (crypto.Signer, error) {
+	return decode(text, bytes.Count(text, []byte("-----BEGIN ")) == 2, p)
 }
 
 // readFile reads a key file that nobody but its owner may touch.
