@@ -87,16 +87,20 @@ PEERS = openssl curl node:nodejs npm unshare:util-linux ocsptool:gnutls-bin cert
 	nginx haproxy apache2 rsyslogd:rsyslog-gnutls lognormalizer:liblognorm-utils psql:postgresql javac:default-jdk-headless caddy chromium-headless-shell promtool:prometheus systemd-analyze:systemd man:man-db lintian debootstrap rpm
 # The agent in docs/agents needs these modules.
 PYTHON = for python in python3 /usr/bin/python3; do $$python -c 'import cryptography, requests' 2>/dev/null && break; done
+# nginx passes TCP through by a module of its own.
+STREAM = test -e /usr/lib/nginx/modules/ngx_stream_module.so
 # Debian starts the servers that it installs, unless this program refuses (invoke-rc.d(8)).
 POLICY = /usr/sbin/policy-rc.d
 
 peers: ## installs the programs that interoperability tests talk to, where it can
 	@PATH="$$PATH:/usr/sbin"; for p in $(PEERS); do command -v $${p%:*} >/dev/null || missing="$$missing $${p#*:}"; done; \
 	 $(PYTHON) || missing="$$missing python3-cryptography python3-requests"; \
+	 $(STREAM) || missing="$$missing libnginx-mod-stream"; \
 	 if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	   [ -e $(POLICY) ] || { trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod 755 $(POLICY); }; \
 	   apt-get update -qq; for p in $$missing; do DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$p; done; fi; \
 	 $(PYTHON) || echo 'SKIPPED: the agent in Python: install python3-cryptography and python3-requests, or run as root where there is apt'; \
+	 $(STREAM) || echo 'SKIPPED: tests of nginx as a proxy of TCP: install libnginx-mod-stream, or run as root where there is apt'; \
 	 for p in $(PEERS); do command -v $${p%:*} >/dev/null || echo "SKIPPED: tests that need $${p%:*}: install $${p#*:}, or run as root where there is apt"; done
 	@test -d bin/npm/node_modules/@modelcontextprotocol/sdk -a -d bin/npm/node_modules/@apidevtools/swagger-parser || { mkdir -p bin/npm && npm install --prefix bin/npm --ignore-scripts --no-audit --no-fund --silent $(NPM) $$($(NPM_NODE)); } || \
 	 echo "SKIPPED: tests that need jose, @noble, openid-client, oauth4webapi, the MCP SDK or swagger-parser: npm cannot install them here"

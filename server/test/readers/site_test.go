@@ -1,5 +1,6 @@
 // Package readers_test has the programs that check certificates read the authority's
-// revocation data, by the recipes of docs/relying-parties.md.
+// revocation data, by the recipes of docs/relying-parties.md, and has proxies stand before the
+// authority, by those of docs/proxies.md.
 package readers_test
 
 import (
@@ -95,12 +96,19 @@ func (s *site) suspend() {
 // paths of this site and a port in place of 443.
 func (s *site) recipe(heading string, n int, port string) string {
 	s.t.Helper()
-	page, err := os.ReadFile("../../../docs/relying-parties.md")
+	text := block(s.t, "relying-parties.md", "\n## "+heading+"\n", n)
+	return strings.NewReplacer("/etc/brevet/web", s.dir, ":443", ":"+port, "listen 443", "listen "+port, "listen(443", "listen("+port, "web.example.internal", "web."+servertest.TrustDomain).Replace(text)
+}
+
+// block returns the n-th block of code below a heading of a page of the documentation.
+func block(t *testing.T, page, heading string, n int) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../../../docs", page))
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	_, section, ok := strings.Cut(string(page), "\n## "+heading+"\n")
-	section, _, _ = strings.Cut(section, "\n## ")
+	_, section, ok := strings.Cut(string(text), heading)
+	section, _, _ = strings.Cut(section, heading[:strings.Index(heading, " ")+1]) // the next of its rank
 	var blocks []string
 	inside := false
 	for line := range strings.Lines(section) {
@@ -114,9 +122,9 @@ func (s *site) recipe(heading string, n int, port string) string {
 		inside = indented || inside && line == "\n"
 	}
 	if !ok || n >= len(blocks) {
-		s.t.Fatalf("docs/relying-parties.md has no recipe %d for %s", n, heading)
+		t.Fatalf("docs/%s has no recipe %d below %q", page, n, heading)
 	}
-	return strings.NewReplacer("/etc/brevet/web", s.dir, ":443", ":"+port, "listen 443", "listen "+port, "listen(443", "listen("+port, "web.example.internal", "web."+servertest.TrustDomain).Replace(blocks[n])
+	return blocks[n]
 }
 
 // freePort returns a port of loopback that is free at the moment.
