@@ -93,8 +93,17 @@ func Get(tx storage.Tx, n Name) (Agent, error) {
 	return a, err
 }
 
-// All yields the agents in the order of their names.
-func All(tx storage.Tx) iter.Seq2[Agent, error] { return table.Scan(tx, "") }
+// All yields the agents in the order of their names, and the authority itself. For
+// operators see [Operators].
+func All(tx storage.Tx) iter.Seq2[Agent, error] {
+	return func(yield func(Agent, error) bool) {
+		for a, err := range table.Scan(tx, "") {
+			if _, person := a.Name.Person(); !person && !yield(a, err) {
+				return
+			}
+		}
+	}
+}
 
 // Usable returns nil if the agent may hold and obtain credentials at now.
 func (a Agent) Usable(now time.Time) error {

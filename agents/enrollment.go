@@ -82,9 +82,11 @@ func (a Agent) invite(tx storage.Tx, e Enrollment) error {
 	if err := invitations.Put(tx, e.Expires, string(e.hash[:]), a.Name); err != nil {
 		return err
 	}
-	var err error
-	if a.Binding, err = e.Binding.keep(tx, a.Name); err != nil {
-		return err
+	if a.Name.OfAgent() { // operators have no ACME accounts
+		var err error
+		if a.Binding, err = e.Binding.keep(tx, a.Name); err != nil {
+			return err
+		}
 	}
 	return a.put(tx)
 }

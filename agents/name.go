@@ -66,8 +66,14 @@ func ParseTrustDomain(s string) (TrustDomain, error) {
 
 func (td TrustDomain) String() string { return string(td) }
 
-// ID returns the agent's SPIFFE ID, spiffe://TRUST_DOMAIN/agent/NAME.
-func (td TrustDomain) ID(n Name) string { return "spiffe://" + string(td) + "/agent/" + string(n) }
+// ID returns the SPIFFE ID of an agent, spiffe://TRUST_DOMAIN/agent/NAME, or that of an
+// operator, spiffe://TRUST_DOMAIN/operator/NAME.
+func (td TrustDomain) ID(n Name) string {
+	if _, person := n.Person(); person {
+		return "spiffe://" + string(td) + "/" + string(n)
+	}
+	return "spiffe://" + string(td) + "/agent/" + string(n)
+}
 
 // Host returns the DNS name that an agent has by its name alone.
 func (td TrustDomain) Host(n Name) string { return string(n) + "." + string(td) }
@@ -87,6 +93,17 @@ func (td TrustDomain) ParseID(id string) (Name, error) {
 		return "", fmt.Errorf("%w id %q: it does not name an agent of %s", ErrInvalid, clip(id), td)
 	}
 	return ParseName(name)
+}
+
+// ParseHolder is ParseID for IDs of operators, too. The caller vouches that the authority
+// has certified the ID, or looks the name up.
+func (td TrustDomain) ParseHolder(id string) (Name, error) {
+	if n, ok := strings.CutPrefix(id, "spiffe://"+string(td)+"/"); ok {
+		if _, person := Name(n).Person(); person {
+			return Name(n), nil
+		}
+	}
+	return td.ParseID(id)
 }
 
 // checkHost accepts a DNS name of lower-case labels without a trailing dot

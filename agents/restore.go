@@ -47,10 +47,10 @@ func ConfirmRestore(tx storage.Tx) (waited bool, err error) {
 }
 
 // VoidInvitations ends all enrollment tokens and ACME binding keys that were not used. It
-// returns how many agents had one.
+// returns how many agents and operators had one.
 func VoidInvitations(tx storage.Tx) (n int, err error) {
 	var waiting []Agent
-	for a, err := range All(tx) {
+	for a, err := range table.Scan(tx, "") {
 		if err != nil {
 			return 0, err
 		}

@@ -86,7 +86,7 @@ func (c *CSR) Asked(td agents.TrustDomain, n agents.Name) ([]agents.Identifier, 
 		}
 	}
 	cn := strings.ToLower(c.CN)
-	if cn == "" || cn == string(n) || slices.ContainsFunc(c.Names, func(id agents.Identifier) bool { return id.Value == cn }) {
+	if cn == "" || cn == ownName(n) || slices.ContainsFunc(c.Names, func(id agents.Identifier) bool { return id.Value == cn }) {
 		return c.Names, nil
 	}
 	for _, kind := range []string{"dns", "ip"} {

@@ -207,6 +207,9 @@ func (i *issuance) remember(tx storage.Tx) error {
 // authority renews its own certificate even then: otherwise it could not tell
 // agents why they have to wait.
 func (ca *CA) times(r Request) (now, begin time.Time, err error) {
+	if _, person := r.agent().Person(); person {
+		ca.clock.Cover(OperatorLifetime)
+	}
 	if r.agent() != agents.Authority {
 		now, err = ca.clock.Issuing()
 		return now, now, err
@@ -219,8 +222,13 @@ func (ca *CA) times(r Request) (now, begin time.Time, err error) {
 }
 
 // profile returns the profile that the agent n asks for. The authority's own certificate has a
-// profile of its own, and no other.
+// profile of its own, and no other, and so have those of operators.
 func (ca *CA) profile(n agents.Name, name string) (*Profile, error) {
+	if _, person := n.Person(); person && name == "" {
+		return operatorProfile, nil
+	} else if person {
+		return nil, fmt.Errorf("%w profile %.40q: operators have a profile of their own", agents.ErrInvalid, name)
+	}
 	switch {
 	case n == agents.Authority:
 		name = serverProfile
@@ -243,7 +251,16 @@ func (r Request) asked(td agents.TrustDomain) []agents.Identifier {
 // hostName reports whether the certificate will have the agent's host name.
 func (r Request) hostName(td agents.TrustDomain) bool {
 	names, _ := r.CSR.Asked(td, r.agent())
-	return !r.Exact || slices.Contains(names, host(td, r.agent()))
+	_, person := r.agent().Person()
+	return !person && (!r.Exact || slices.Contains(names, host(td, r.agent())))
+}
+
+// ownName returns the agent's or the person's name, for the subject.
+func ownName(n agents.Name) string {
+	if person, ok := n.Person(); ok {
+		return person
+	}
+	return string(n)
 }
 
 func host(td agents.TrustDomain, n agents.Name) agents.Identifier {
@@ -257,7 +274,7 @@ func (r Request) check(td agents.TrustDomain) error {
 	if err != nil {
 		return err
 	}
-	if cn := r.CommonName; cn != "" && cn != string(r.agent()) && !slices.ContainsFunc(append(slices.Clip(names), host(td, r.agent())), func(n agents.Identifier) bool { return n.Value == cn }) {
+	if cn := r.CommonName; cn != "" && cn != ownName(r.agent()) && !slices.ContainsFunc(append(slices.Clip(names), host(td, r.agent())), func(n agents.Identifier) bool { return n.Value == cn }) {
 		return fmt.Errorf("%w: the common name %.100q", policy.ErrName, cn)
 	}
 	return nil
@@ -288,7 +305,7 @@ func (i *Issuer) sign(c Certificate, p *Profile, td agents.TrustDomain, r Reques
 	}
 	cn := r.CommonName
 	if cn == "" && !r.Exact {
-		cn = string(c.Agent)
+		cn = ownName(c.Agent)
 	}
 	extensions := join(p.usages, subjectKeyID(ski), subjectAltName(cn == "", td.ID(c.Agent), dns, ips), i.extensions)
 	if r.CSR.MustStaple {

@@ -41,7 +41,7 @@ func (ca *CA) late(cert *x509.Certificate) (agents.Late, error) {
 	}
 	cert.SerialNumber.FillBytes(l.ID[:])
 	for _, u := range cert.URIs {
-		if n, err := ca.td.ParseID(u.String()); err == nil {
+		if n, err := ca.td.ParseHolder(u.String()); err == nil {
 			l.Agent = n
 			return l, nil
 		}

@@ -16,12 +16,12 @@ import (
 // compromised, until they expire.
 const orphans = storage.Partitioned[agents.CredentialID]("orphans")
 
-// AuthenticateOrphan is [Authenticate] for a renewal: a certificate that is dead only
+// AuthenticateOrphan is [Authenticate] for a renewal, by agents and operators: a certificate that is dead only
 // because its issuer's key is compromised renews once. So agents go on when an issuer is
 // stolen. The thief cannot make such a certificate, because the record has the hash of the
 // whole one.
 func AuthenticateOrphan(tx storage.Tx, cert *x509.Certificate, now time.Time) (agents.Agent, Certificate, error) {
-	a, c, err := Authenticate(tx, cert, now)
+	a, c, err := authenticate(tx, cert, now)
 	if !errors.Is(err, agents.ErrRevoked) {
 		return a, c, err
 	}

@@ -91,6 +91,16 @@ func newServerProfile() *Profile {
 	}
 }
 
+// OperatorLifetime is how long a certificate of an operator lives: a working day.
+const OperatorLifetime = 12 * time.Hour
+
+// operatorProfile is that of operators, who are no servers. Nobody can ask for it. It is not in
+// the table of profiles, so a profile in brevet.yaml may have the same name.
+var operatorProfile = &Profile{
+	name: "operator", lifetime: OperatorLifetime, maxLifetime: OperatorLifetime, backdate: Backdate,
+	usages: append(keyUsage(0x80), extKeyUsage(oidClientAuth)...),
+}
+
 // limits returns the limits of a lifetime if issuer signs; issuer may be nil.
 func (p *Profile) limits(issuer *Issuer) policy.Limits {
 	l := policy.Limits{Default: p.lifetime, Min: minLifetime, Max: p.maxLifetime}

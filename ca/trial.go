@@ -42,7 +42,7 @@ func (ca *CA) Trial(ctx context.Context, p keys.Purpose, a keys.Algorithm) (*Tri
 			if err != nil {
 				return err
 			}
-			if (c.Agent == agents.Authority) == (like.Agent == agents.Authority) && c.IssuedAt.After(like.IssuedAt) {
+			if _, person := c.Agent.Person(); !person && (c.Agent == agents.Authority) == (like.Agent == agents.Authority) && c.IssuedAt.After(like.IssuedAt) {
 				like = c
 			}
 		}

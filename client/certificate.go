@@ -125,9 +125,12 @@ func parseIssued(body []byte) (*issued, error) {
 	return &issued{append(leaf, above...), doc.NotAfter, doc.RenewUntil, doc.Roots, doc.Server}, nil
 }
 
+// operatorPath stands before an operator's name in a SPIFFE ID.
+const operatorPath = "/operator/"
+
 // check makes sure that the certificate is for our key, was issued under a
 // pinned root, by hybrid signatures where they are required, can be used now and
-// names one agent.
+// names one agent or operator.
 func (i *issued) check(key crypto.Signer, t *trust, now time.Time) (*pair, error) {
 	leaf := i.chain[0]
 	p, err := newPair(key, i.chain)
@@ -143,8 +146,9 @@ func (i *issued) check(key crypto.Signer, t *trust, now time.Time) (*pair, error
 	if !i.notAfter.Equal(leaf.NotAfter) {
 		return nil, fmt.Errorf("it ends at %s and the answer says %s", leaf.NotAfter.Format(time.RFC3339), i.notAfter.Format(time.RFC3339))
 	}
-	if name := leaf.Subject.CommonName; leaf.IsCA || name == "" || len(leaf.URIs) != 1 || !strings.HasSuffix(spiffeID(leaf), "/agent/"+name) {
-		return nil, errors.New("it does not name an agent")
+	name, id := leaf.Subject.CommonName, spiffeID(leaf)
+	if leaf.IsCA || name == "" || len(leaf.URIs) != 1 || !strings.HasSuffix(id, "/agent/"+name) && !strings.HasSuffix(id, operatorPath+name) {
+		return nil, errors.New("it does not name an agent or an operator")
 	}
 	p.roots, p.server = i.roots, i.server
 	return p, nil

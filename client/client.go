@@ -26,6 +26,7 @@ package client
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,7 +70,13 @@ func newIdentity(d directory, e endpoint, s saved) *Identity {
 	return id
 }
 
-// Agent returns the agent's name.
+// IsOperator reports whether this is the identity of an operator of the authority, not of an
+// agent: it renews as an agent's does, and authenticates at listen_admin alone.
+func (id *Identity) IsOperator() bool {
+	return strings.HasSuffix(id.String(), operatorPath+id.Agent())
+}
+
+// Agent returns the agent's name, or the operator's.
 func (id *Identity) Agent() string { return id.pair().agent() }
 
 // Server returns the URL of the authority. It changes when the authority has moved.

@@ -6,11 +6,14 @@ import (
 	"os"
 	"slices"
 
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/server/operator"
+	"github.com/brevet-ca/brevet/storage"
 )
 
 // namedOperators returns the persons whom brevet.yaml lists.
@@ -21,6 +24,31 @@ func namedOperators(f *config.File) []operator.Operator {
 		byName[o.Name] = operator.Operator{Name: o.Name, Role: o.Role, UIDs: append(byName[o.Name].UIDs, uid)}
 	}
 	return slices.Collect(maps.Values(byName))
+}
+
+// knowOperators has the clock reckon with the certificates of operators, if there are any, and
+// warns of those of whom brevet.yaml and the store disagree.
+func knowOperators(tx storage.Tx, f *config.File, c *clock.Clock, log *slog.Logger) error {
+	listed := map[persons.Name]persons.Role{}
+	for _, o := range f.Operators {
+		listed[o.Name] = o.Role
+	}
+	for p, err := range persons.All(tx) {
+		if err != nil {
+			return err
+		}
+		if !p.Added.IsZero() {
+			c.Cover(ca.OperatorLifetime)
+		}
+		switch role := listed[p.Name]; {
+		case role == 0:
+		case !p.Removed.IsZero():
+			log.Warn("brevet.yaml lists an operator who was removed, and may do nothing", "operator", p.Name)
+		case p.Role != 0 && p.Role != role:
+			log.Warn("brevet.yaml and brevet operator give an operator different roles: the lesser one holds", "operator", p.Name, "brevet.yaml", role, "store", p.Role)
+		}
+	}
+	return nil
 }
 
 // socketOperators returns the users who may use the admin socket, as brevet.yaml says. It warns

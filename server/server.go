@@ -166,6 +166,9 @@ func (s *Server) assemble(k keys.Source) error {
 		onRecord, overruled = clock.Record{}, onRecord.End()
 	}
 	s.clock = clock.New(s.Now, onRecord, s.file.LongestProfile())
+	if err := s.db.View(ctx, func(tx storage.Tx) error { return knowOperators(tx, s.file, s.clock, s.Log) }); err != nil {
+		return err
+	}
 	if err := s.clock.Check(); err != nil {
 		s.Log.Error("the clock is wrong", "error", err)
 	}

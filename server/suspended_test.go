@@ -62,6 +62,21 @@ var changes = map[string]func(*world) func(any) error{
 		a.operate("POST", "/keys/tokens/rotate", nil)
 		return with(api.CancelRequest{Purpose: "tokens"})
 	},
+	"POST /operators": func(a *world) func(any) error {
+		return with(api.AddOperatorRequest{Name: "carol", Role: "viewer"})
+	},
+	"POST /operators/{name}/enroll": func(a *world) func(any) error {
+		a.loggedIn("carol", persons.Viewer)
+		return with(api.Named{Name: "carol"})
+	},
+	"PATCH /operators/{name}": func(a *world) func(any) error {
+		a.loggedIn("carol", persons.Viewer)
+		return with(api.SetOperatorRequest{Name: "carol", Role: "security"})
+	},
+	"POST /operators/{name}/remove": func(a *world) func(any) error {
+		a.loggedIn("carol", persons.Viewer)
+		return with(api.Named{Name: "carol"})
+	},
 	"POST /operators/{name}/suspend": func(a *world) func(any) error { return with(api.Named{Name: "bob"}) },
 	"POST /operators/{name}/resume":  func(a *world) func(any) error { return with(api.Named{Name: "bob"}) },
 	"POST /readdress": func(a *world) func(any) error {
@@ -95,8 +110,29 @@ func with[Q any](q Q) func(any) error {
 	}
 }
 
-// TestSuspendedBeforeTheCommit: an operator who is suspended after an operation has begun
-// and before it is recorded does not get it through.
+// halts are what can happen to an operator between the beginning of an operation and its
+// commit, with the refusal that follows.
+var halts = map[string]struct {
+	do      func(storage.Tx, time.Time) error
+	refusal error
+}{
+	"nothing": {func(storage.Tx, time.Time) error { return nil }, nil},
+	"suspended": {func(tx storage.Tx, now time.Time) error {
+		_, _, err := persons.Suspend(tx, "alice", now)
+		return err
+	}, persons.ErrSuspended},
+	"another role": {func(tx storage.Tx, _ time.Time) error {
+		_, _, err := persons.SetRole(tx, "alice", persons.Viewer)
+		return err
+	}, policy.ErrOperatorRole},
+	"removed": {func(tx storage.Tx, now time.Time) error {
+		_, err := persons.Remove(tx, "example.internal", "alice", now)
+		return err
+	}, persons.ErrRemoved},
+}
+
+// TestSuspendedBeforeTheCommit: an operator who is suspended or removed, or gets another role,
+// after an operation has begun and before it is recorded, does not get it through.
 func TestSuspendedBeforeTheCommit(t *testing.T) {
 	for _, v := range verbs(newAuthority(t).operatorService()) {
 		if verbRoles[v.Route] == persons.Viewer || v.Route == api.PublishCRL.Route() || untried[v.Route] != "" {
@@ -107,19 +143,15 @@ func TestSuspendedBeforeTheCommit(t *testing.T) {
 			t.Errorf("%s: say in changes how an admin does it", v.Route)
 			continue
 		}
-		for _, suspend := range []bool{false, true} {
+		for what, end := range halts {
 			a := newAuthority(t)
 			a.enrolled("bot")
+			a.loggedIn("alice", persons.Admin)
 			fill := prepare(a)
 			s := a.operatorService()
 			s.Operators = append(s.Operators, operatorNamed("bob"))
 			s.DB = &hookedDB{DB: a.db, then: func() {
-				if suspend {
-					a.write(func(tx storage.Tx) error {
-						_, _, err := persons.Suspend(tx, "alice", a.now())
-						return err
-					})
-				}
+				a.write(func(tx storage.Tx) error { return end.do(tx, a.now()) })
 			}}
 			before := len(a.log(0))
 			var err error
@@ -128,12 +160,12 @@ func TestSuspendedBeforeTheCommit(t *testing.T) {
 					_, err = tried.Do(t.Context(), policy.Person("alice", persons.Admin), fill)
 				}
 			}
-			if suspend != errors.Is(err, persons.ErrSuspended) || !suspend && err != nil {
-				t.Errorf("%s, suspended: %t: got %v", v.Route, suspend, err)
+			if !errors.Is(err, end.refusal) {
+				t.Errorf("%s, %s: got %v", v.Route, what, err)
 			}
 			told := slices.DeleteFunc(a.log(0)[before:], func(e audit.Event) bool { return e.Actor == "system" })
-			if len(told) != 1 || told[0].Actor != "operator:alice" || (told[0].Decision == audit.Allow) == suspend {
-				t.Errorf("%s, suspended: %t: recorded is %+v", v.Route, suspend, told)
+			if len(told) != 1 || told[0].Actor != "operator:alice" || (told[0].Decision == audit.Allow) != (end.refusal == nil) {
+				t.Errorf("%s, %s: recorded is %+v", v.Route, what, told)
 			}
 		}
 	}

@@ -41,5 +41,13 @@ func (r Role) String() string {
 	return roles[0]
 }
 
+// MarshalText and UnmarshalText are String and ParseRole, for JSON.
+func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+func (r *Role) UnmarshalText(text []byte) (err error) {
+	*r, err = ParseRole(string(text))
+	return err
+}
+
 // Covers reports whether r may do all that s may. No role covers one that does not exist.
 func (r Role) Covers(s Role) bool { return s >= Viewer && s <= Admin && r >= s && r <= Admin }

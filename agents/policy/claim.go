@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -73,10 +74,16 @@ func (c Claim) Check(tx storage.Tx, s *agents.Standing) error {
 // claim, and so does each credential. The other changes of operators and of the server
 // need none.
 //
-// An operator who is a person must not be suspended there.
+// An operator who is a person must not be suspended there, nor have another role, and
+// nor must a person who is to get a certificate.
 func (q *Query) claimed(tx storage.Tx, s *agents.Standing) error {
-	if err := q.Principal.Stands(tx); err != nil {
+	if err := q.Principal.Stands(tx, s); err != nil {
 		return err
+	}
+	if person, ok := q.Agent.Person(); ok {
+		if _, err := persons.Usable(tx, persons.Name(person)); err != nil {
+			return err
+		}
 	}
 	c := q.Claim
 	switch {

@@ -119,7 +119,7 @@ func countsOnly(ctx context.Context, q *Query, e *audit.Event) bool {
 	switch {
 	case q.Principal.Kind == KindBearer && !r.Proven():
 		return e.Decision == audit.Deny
-	case q.Principal.Kind == KindBearer, q.Principal.Kind == KindAgent:
+	case q.Principal.client():
 		return !r.Refused()
 	}
 	return false

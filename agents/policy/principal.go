@@ -1,9 +1,11 @@
 package policy
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -29,6 +31,9 @@ type Principal struct {
 	Role     audit.Role   // what it may do
 	Operates persons.Role // what an operator may do, see [MayOperate]
 	Person   persons.Name // of a KindOperator
+
+	// Certificate is what a KindOperator showed; zero at the socket.
+	Certificate agents.Credential
 }
 
 var (
@@ -59,13 +64,52 @@ func Person(n persons.Name, may persons.Role) Principal {
 	return Principal{Kind: KindOperator, Actor: operatorPrefix + string(n), Role: audit.Operator, Operates: may, Person: n}
 }
 
-// Stands returns nil unless p is a person who is suspended in tx. The transaction that
-// records what p does asks again, see [Point.Do].
-func (p Principal) Stands(tx storage.Tx) error {
-	if p.Kind != KindOperator {
-		return nil
+// CertifiedPerson is Person for somebody who showed a certificate of theirs.
+func CertifiedPerson(n persons.Name, may persons.Role, shown agents.Credential) Principal {
+	p := Person(n, may)
+	p.Certificate = shown
+	return p
+}
+
+// Holder is the agent or the person whose certificates are recorded under n, and who has
+// proven to have the key of one. A person acts on their own certificates only.
+func Holder(td agents.TrustDomain, n agents.Name) Principal {
+	if person, ok := n.Person(); ok {
+		return Principal{Kind: KindOperator, Actor: operatorPrefix + person, Role: audit.Agent, Person: persons.Name(person)}
 	}
-	return persons.Usable(tx, p.Person)
+	return Agent(td.ID(n))
+}
+
+// Current returns p as the store knows it, whose standing s is. A person may do what their
+// role on record allows, and no more than p did. It fails if the person is suspended or
+// removed, or if the certificate that they showed cannot be used.
+func (p Principal) Current(tx storage.Tx, s *agents.Standing) (Principal, error) {
+	if p.Kind != KindOperator {
+		return p, nil
+	}
+	on, err := persons.Usable(tx, p.Person)
+	if err != nil {
+		return p, err
+	}
+	if p.Certificate != (agents.Credential{}) {
+		if _, err := s.Check(p.Certificate); err != nil {
+			return p, err
+		}
+	}
+	if !on.Added.IsZero() {
+		p.Operates = min(p.Operates, on.Role)
+	}
+	return p, nil
+}
+
+// Stands returns nil if p is still who [Principal.Current] returned. The transaction that
+// records what p does asks that, see [Point.Do].
+func (p Principal) Stands(tx storage.Tx, s *agents.Standing) error {
+	now, err := p.Current(tx, s)
+	if err == nil && now != p {
+		err = fmt.Errorf("%w: the role of %s is %s now", ErrOperatorRole, p.Person, now.Operates)
+	}
+	return err
 }
 
 // Agent is the agent of a SPIFFE ID, which has proven to be it.
@@ -81,6 +125,10 @@ func Bearer(what string) Principal {
 
 // trusted reports whether p is an operator or the server, whose identity is not in the store.
 func (p Principal) trusted() bool { return p.Role&(audit.Operator|audit.System) != 0 }
+
+// client reports whether p asks for itself, or says that it does: an agent, a bearer, or a
+// person who renews a certificate of theirs.
+func (p Principal) client() bool { return p.Kind != "" && !p.trusted() }
 
 // told reports whether the form of the actor says what kind of principal it is.
 func (p Principal) told() bool {

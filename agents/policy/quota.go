@@ -57,8 +57,7 @@ func (p *Point) chargeRefusal(tx storage.Tx, q *Query, d *Decision, subject stri
 
 // charged returns the agent that asked, or "" if nobody is charged.
 func charged(q *Query, subject string) agents.Name {
-	switch q.Principal.Kind {
-	case KindAgent, KindBearer:
+	if q.Principal.client() {
 		return cmp.Or(q.Agent, agents.Name(cmp.Or(subject, q.Subject)))
 	}
 	return ""

@@ -43,6 +43,10 @@ func fill(v reflect.Value, text string) {
 		for i := range v.Len() {
 			fill(v.Index(i), text)
 		}
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(v.Index(i), text)
+		}
 	case reflect.Map:
 		if v.IsNil() {
 			v.Set(reflect.MakeMap(v.Type()))

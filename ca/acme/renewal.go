@@ -94,7 +94,7 @@ func (s *Service) named(tx storage.Tx, text string) (ca.Certificate, error) {
 	if err != nil {
 		return c, err
 	}
-	if issuer, err := hex.DecodeString(c.Issuer); err != nil || !bytes.Equal(issuer, akid) || c.Agent == agents.Authority {
+	if issuer, err := hex.DecodeString(c.Issuer); err != nil || !bytes.Equal(issuer, akid) || !c.Agent.OfAgent() {
 		return c, none
 	}
 	return c, nil

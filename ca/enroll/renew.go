@@ -128,7 +128,7 @@ func (s *Service) holder(r *http.Request) (policy.Claim, error) {
 	if err != nil {
 		return policy.Claim{}, s.refuse(r.Context(), presenter, c.Agent, err)
 	}
-	who := policy.Agent(s.TrustDomain.ID(c.Agent))
+	who := policy.Holder(s.TrustDomain, c.Agent)
 	return policy.NewClaim(who, c.Agent, audit.ClientCertificate(c.ID.String()), ca.Renews(c.Credential)), nil
 }
 
@@ -149,7 +149,7 @@ func (s *Service) lateHolder(r *http.Request, now time.Time) (policy.Claim, erro
 	if wait := s.late.Wait(c.Agent); wait > 0 {
 		return policy.Claim{}, &busyError{wait}
 	}
-	who := policy.Agent(s.TrustDomain.ID(c.Agent))
+	who := policy.Holder(s.TrustDomain, c.Agent)
 	return policy.NewClaim(who, c.Agent, audit.ExpiredCertificate(c.ID.String()), check), nil
 }
 

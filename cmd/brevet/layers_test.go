@@ -53,7 +53,7 @@ var layers = map[string]string{
 	"agents/policy":            "agents/address agents/persons agents/admission agents/clock agents storage/audit storage",
 	"agents/admission":         "agents",
 	"agents/persons":           "agents storage",
-	"agents":                   "pqc/pkix agents/components agents/clock storage pqc agents/secret pqc/keycheck pqc/jose/strict",
+	"agents":                   "pqc/pkix agents/components agents/clock storage/format storage pqc agents/secret pqc/keycheck pqc/jose/strict",
 	"agents/components":        "agents/clock storage/audit storage pqc",
 	"agents/clock":             "",
 	"agents/secret":            "",

@@ -13,15 +13,19 @@ func operatorCommand() *cli.Command {
 	return &cli.Command{
 		Name:     "operator",
 		Category: aboutAuthority,
-		Usage:    "see who operates the authority, and stop them",
-		Description: `Operators with names are users of the server's machine whom "operators" in
-brevet.yaml lists, each with a role: viewer, operator, security or admin. Root and
-the server's user are admins without a name.
+		Usage:    "say who operates the authority, and stop them",
+		Description: `Operators with names have a role each: viewer, operator, security or admin. They are
+people whom "brevet operator add" lets have a certificate, and users of the server's machine
+whom "operators" in brevet.yaml lists. The same name is the same person. Root and the
+server's user are admins without a name.
 
 Example of brevet.yaml:
   operators:
     1000: {name: alice, role: operator}`,
-		Subcommands: []*cli.Command{operatorListCommand(), operatorShowCommand(), operatorSuspendCommand(), operatorResumeCommand()},
+		Subcommands: []*cli.Command{
+			operatorAddCommand(), operatorEnrollCommand(), operatorLoginCommand(), operatorListCommand(), operatorShowCommand(),
+			operatorSetCommand(), operatorSuspendCommand(), operatorResumeCommand(), operatorRemoveCommand(),
+		},
 	}
 }
 
@@ -50,9 +54,9 @@ func operatorList(c *cli.Context) error {
 	}
 	return answer(c, list(all), names, func(p *page) {
 		var t table
-		t.styled(bold, "NAME", "ROLE", "STATE", "USER IDS")
+		t.styled(bold, "NAME", "ROLE", "STATE", "USER IDS", "CERTIFICATE UNTIL")
 		for _, o := range all {
-			t.styled(stateStyle(o.State), o.Name, o.Role, o.State, userIDs(o))
+			t.styled(stateStyle(o.State), o.Name, o.Role, o.State, userIDs(o), at(o.CertExpires))
 		}
 		p.tableOr("No operators have names.", t)
 	})

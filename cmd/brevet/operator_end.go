@@ -20,7 +20,11 @@ func operatorShowCommand() *cli.Command {
 			t.pair("Role", o.Role)
 			t.styled(stateStyle(o.State), "State:", o.State)
 			t.pair("User ids", userIDs(o))
+			t.pair("Added", at(o.Added))
 			t.pair("Changed", at(o.Changed))
+			t.pair("Removed", at(o.Removed))
+			t.pair("Certificate", at(o.CertExpires))
+			t.pair("Note", o.Note)
 			p.table(t)
 		}),
 	}
@@ -32,10 +36,10 @@ func operatorSuspendCommand() *cli.Command {
 		Usage:     "stop an operator at once",
 		ArgsUsage: "OPERATOR",
 		Description: `Has an operator do nothing more, at once and without a restart, until "brevet
-operator resume". A command of theirs that is under way changes nothing any more.
-The agents and credentials that they made go on.
+operator resume". A command of theirs that is under way changes nothing any more, and
+their certificates are revoked. The agents and credentials that they made go on.
 
-To end it for good, take their user ids out of brevet.yaml and restart the server.
+To end it for good: brevet operator remove.
 
 Example:
   $ brevet operator suspend alice`,
@@ -48,7 +52,7 @@ func operatorResumeCommand() *cli.Command {
 		Name:        "resume",
 		Usage:       "let a suspended operator operate again",
 		ArgsUsage:   "OPERATOR",
-		Description: "Lets a suspended operator operate again, in the role that brevet.yaml gives them.\n\nExample:\n  $ brevet operator resume alice",
+		Description: "Lets a suspended operator operate again, in the role that they have. Their\ncertificates stay revoked: brevet operator enroll gives a token for a new one.\n\nExample:\n  $ brevet operator resume alice",
 		Action:      operatorAction((*api.Client).ResumeOperator, changedOperator),
 	}
 }

@@ -148,7 +148,7 @@ func printHistory(p *page, r *server.Restored) {
 		p.line("These roots were made after the backup and are lost: %s. Agents that trust no other root must enroll again.", strings.Join(r.LostRoots, ", "))
 	}
 	if len(r.Forgotten) > 0 {
-		p.line("These agents were registered after the backup and are unknown now: %s.", printable(strings.Join(r.Forgotten, ", ")))
+		p.line("These agents and operators were registered after the backup and are unknown now: %s.", printable(strings.Join(r.Forgotten, ", ")))
 	}
 }
 

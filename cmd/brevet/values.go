@@ -41,6 +41,7 @@ var flagTypes = map[string]func(string) error{
 	"dns":          read(agents.ParseDNS),
 	"ip":           read(agents.ParseIP),
 	"reason":       read(agents.ParseReason),
+	"role":         read(persons.ParseRole),
 	"clear":        setting,
 	"trust-domain": read(agents.ParseTrustDomain),
 	"after":        entry,

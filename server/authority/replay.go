@@ -30,7 +30,7 @@ type replay struct {
 	stopped   map[persons.Name]bool // operators, likewise
 
 	applied   []string
-	forgotten []string // agents that the backup does not know
+	forgotten []string // agents and operators that the backup does not know
 	lostRoots []string // likewise
 }
 
@@ -40,6 +40,9 @@ var replayed = map[audit.Action]func(*replay, audit.Event) (bool, error){
 	audit.AgentSuspend:          (*replay).suspend,
 	audit.AgentResume:           (*replay).resume,
 	audit.AgentDecommission:     (*replay).decommission,
+	audit.OperatorAdd:           (*replay).noteOperator,
+	audit.OperatorSet:           (*replay).lowerOperator,
+	audit.OperatorRemove:        (*replay).removeOperator,
 	audit.OperatorSuspend:       (*replay).suspendOperator,
 	audit.OperatorResume:        (*replay).resumeOperator,
 	audit.AgentSet:              (*replay).takeAway,
@@ -87,6 +90,35 @@ func (r *replay) suspendOperator(e audit.Event) (bool, error) {
 		r.stopped[n] = true
 	}
 	return changed, err
+}
+
+// noteOperator remembers an operator who was added after the backup.
+func (r *replay) noteOperator(e audit.Event) (bool, error) {
+	on, err := persons.Get(r.tx, persons.Name(e.Subject))
+	if err == nil && on.Added.IsZero() {
+		r.forgotten = append(r.forgotten, agents.OperatorName(e.Subject).String())
+	}
+	return false, err
+}
+
+// lowerOperator gives an operator a lesser role again, never a greater one.
+func (r *replay) lowerOperator(e audit.Event) (bool, error) {
+	n := persons.Name(e.Subject)
+	on, err := persons.Get(r.tx, n)
+	if err != nil || e.Details == nil {
+		return false, err
+	}
+	role, err := persons.ParseRole(e.Details.To)
+	if err != nil || role >= on.Role {
+		return false, err
+	}
+	_, _, err = persons.SetRole(r.tx, n, role)
+	return err == nil, err
+}
+
+func (r *replay) removeOperator(e audit.Event) (bool, error) {
+	_, err := persons.Remove(r.tx, r.td, persons.Name(e.Subject), e.Time)
+	return err == nil, err
 }
 
 func (r *replay) resumeOperator(e audit.Event) (bool, error) {
@@ -270,13 +302,13 @@ func reasonOf(e audit.Event) agents.Reason {
 	return why
 }
 
-// named returns the agents that chosen chooses, without the authority itself.
+// named returns the agents that chosen chooses, without the authority itself and operators.
 func named(tx storage.Tx, chosen func(agents.Agent) bool) (names []agents.Name, err error) {
 	for a, err := range agents.All(tx) {
 		if err != nil {
 			return nil, err
 		}
-		if a.Name != agents.Authority && chosen(a) {
+		if a.Name.OfAgent() && chosen(a) {
 			names = append(names, a.Name)
 		}
 	}

@@ -230,6 +230,9 @@ func (r *restore) change(ctx context.Context, tx storage.Tx) (err error) {
 	}
 	if !r.KeepIssued {
 		all, err := named(tx, func(agents.Agent) bool { return true })
+		for o, err2 := range agents.Operators(tx) {
+			all, err = append(all, o.Name), errors.Join(err, err2)
+		}
 		if err := errors.Join(err, cutAll(tx, all, agents.Cutoff{At: r.out.At, Reason: agents.Superseded})); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package authority
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -20,7 +21,25 @@ func (r *restore) unrecorded(ctx context.Context, tx storage.Tx) (end time.Time,
 			return end, nil
 		}
 	}
-	return r.out.At.Add(max(r.file.LongestProfile(), tokens.MaxLifetime)).UTC().Truncate(time.Second), nil
+	longest := max(r.file.LongestProfile(), tokens.MaxLifetime)
+	if some, err := r.mayHaveOperators(tx); err != nil {
+		return end, err
+	} else if some {
+		longest = max(longest, ca.OperatorLifetime)
+	}
+	return r.out.At.Add(longest).UTC().Truncate(time.Second), nil
+}
+
+// mayHaveOperators reports whether operators may have certificates that were issued after the
+// backup.
+func (r *restore) mayHaveOperators(tx storage.Tx) (bool, error) {
+	if r.out.Unknown != "" || slices.ContainsFunc(r.out.Forgotten, func(n string) bool { return !agents.Name(n).OfAgent() }) {
+		return true, nil
+	}
+	for _, err := range agents.Operators(tx) {
+		return true, err
+	}
+	return false, nil
 }
 
 // missing returns the last end of a credential that old has and tx has not.

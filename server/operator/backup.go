@@ -13,14 +13,15 @@ import (
 // Backup writes a copy of the store, as of one instant, and its signed digest to w. Then it
 // records that. The copy is good even if the record fails, as on a full disk: that is logged.
 func (s *Service) Backup(ctx context.Context, p policy.Principal, w io.Writer) error {
-	if err := s.may(ctx, p, audit.AuthorityBackup, ""); err != nil {
+	p, err := s.may(ctx, p, audit.AuthorityBackup, "")
+	if err != nil {
 		return err
 	}
 	var made authority.BackupRecord
 	written := false
 	q := policy.Query{Principal: p, Action: audit.AuthorityBackup, Subject: string(s.TrustDomain), Time: s.Clock.Now()}
 	// The client may hang up once it has the copy.
-	err := s.Policy.Do(context.WithoutCancel(ctx), q, policy.Act{
+	err = s.Policy.Do(context.WithoutCancel(ctx), q, policy.Act{
 		Prepare: func(context.Context, *policy.Decision) (err error) {
 			if written { // Do starts over
 				return nil

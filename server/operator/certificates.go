@@ -130,7 +130,21 @@ func (s *Service) revokeCertificate(ctx context.Context, p policy.Principal, in 
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	c, err := s.Authority.CA.Revoke(storage.Urgent(ctx), policy.NewClaim(p, "", audit.ByOperator, nil), serial, why)
+	// Only an admin ends what another operator has.
+	may := func(tx storage.Tx, _ *agents.Standing) error {
+		c, err := ca.Get(tx, serial)
+		holder := c.Agent
+		if errors.Is(err, storage.ErrNotFound) {
+			var left agents.Remembered
+			left, err = agents.FindRecent(tx, "", serial)
+			holder = left.Agent
+		}
+		if person, ok := holder.Person(); err == nil && ok && person != string(p.Person) {
+			return policy.MayOperate(p, audit.OperatorSuspend)
+		}
+		return nil // Revoke tells of the error
+	}
+	c, err := s.Authority.CA.Revoke(storage.Urgent(ctx), policy.NewClaim(p, "", audit.ByOperator, may), serial, why)
 	if errors.Is(err, agents.ErrRevoked) {
 		return revokedAlready(s.receipt(ctx, nil, 0), c.Credential, err), nil
 	}

@@ -17,7 +17,8 @@ func (s *Service) Events(ctx context.Context, p policy.Principal, f api.EventFil
 	return func(yield func([]audit.Event, error) bool) {
 		ctx, cancel := s.untilStop(ctx)
 		defer cancel()
-		if err := s.MayRead(ctx, p); err != nil {
+		p, err := s.may(ctx, p, policy.Read, "")
+		if err != nil {
 			yield(nil, err)
 			return
 		}

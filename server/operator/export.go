@@ -21,7 +21,8 @@ func (s *Service) Export(ctx context.Context, p policy.Principal, in api.ExportR
 	return func(yield func([]byte, error) bool) {
 		ctx, cancel := s.untilStop(ctx)
 		defer cancel()
-		if err := s.may(ctx, p, audit.AuditExport, ""); err != nil {
+		p, err := s.may(ctx, p, audit.AuditExport, "")
+		if err != nil {
 			yield(nil, err)
 			return
 		}

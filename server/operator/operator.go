@@ -62,31 +62,35 @@ func operation[Q, A any](s *Service, action audit.Action, o api.Operation[Q, A],
 		if err := decode(&in); err != nil {
 			return nil, err
 		}
-		if err := s.may(ctx, p, action, api.Subject(&in)); err != nil {
+		p, err := s.may(ctx, p, action, api.Subject(&in))
+		if err != nil {
 			return nil, err
 		}
 		return do(ctx, p, in)
 	}}
 }
 
-// may returns nil if p may do an action. The refusal of an operator is recorded if the
-// action would be.
-func (s *Service) may(ctx context.Context, p policy.Principal, action audit.Action, subject string) error {
+// may returns p as the store knows it now, if p may do an action. The refusal of an operator
+// is recorded if the action would be.
+func (s *Service) may(ctx context.Context, p policy.Principal, action audit.Action, subject string) (policy.Principal, error) {
 	err := policy.MayOperate(p, action)
 	if err == nil {
-		err = s.stands(ctx, p)
+		if p, err = s.current(ctx, p); err == nil {
+			err = policy.MayOperate(p, action)
+		}
 	}
-	known := errors.Is(err, policy.ErrOperatorRole) || errors.Is(err, persons.ErrSuspended)
+	known := errors.Is(err, policy.ErrOperatorRole) || errors.Is(err, persons.ErrSuspended) || policy.FaultOf(err) == agents.Proof
 	if !known || !action.Allows(audit.Operator) {
-		return err
+		return p, err
 	}
 	subject = fmt.Sprintf("%.100s", cmp.Or(subject, string(s.TrustDomain)))
-	return s.Policy.Refuse(ctx, policy.Query{Principal: p, Action: action, Subject: subject, Time: s.Clock.Now()}, err)
+	return p, s.Policy.Refuse(ctx, policy.Query{Principal: p, Action: action, Subject: subject, Time: s.Clock.Now()}, err)
 }
 
 // MayRead returns nil if p may see what is on record.
 func (s *Service) MayRead(ctx context.Context, p policy.Principal) error {
-	return s.may(ctx, p, policy.Read, "")
+	_, err := s.may(ctx, p, policy.Read, "")
+	return err
 }
 
 // Operations returns the table of all operations except [Service.Events],

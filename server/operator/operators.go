@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,25 +27,66 @@ func (s *Service) operatorOperations() []Operation {
 	return []Operation{
 		operation(s, policy.Read, api.ListOperators, s.listOperators),
 		operation(s, policy.Read, api.ShowOperator, s.showOperator),
+		operation(s, audit.OperatorAdd, api.AddOperator, s.addOperator),
+		operation(s, audit.OperatorEnroll, api.EnrollOperator, s.enrollOperator),
+		operation(s, audit.OperatorSet, api.SetOperator, s.setOperator),
+		operation(s, audit.OperatorRemove, api.RemoveOperator, s.removeOperator),
 		operation(s, audit.OperatorSuspend, api.SuspendOperator, s.suspendOperator),
 		operation(s, audit.OperatorResume, api.ResumeOperator, s.resumeOperator),
 	}
 }
 
-// stands returns nil unless p is a person who is suspended.
+// current returns p as the store knows it now, unless p is a person who may not operate.
+func (s *Service) current(ctx context.Context, p policy.Principal) (now policy.Principal, err error) {
+	err = s.DB.View(ctx, func(tx storage.Tx) error {
+		now, err = p.Current(tx, agents.NewStanding(tx, s.Clock.Now()))
+		return err
+	})
+	return now, err
+}
+
+// stands returns nil if p may still operate as current said.
 func (s *Service) stands(ctx context.Context, p policy.Principal) error {
-	return s.DB.View(ctx, p.Stands)
+	return s.DB.View(ctx, func(tx storage.Tx) error { return p.Stands(tx, agents.NewStanding(tx, s.Clock.Now())) })
+}
+
+// Certified returns the operator who showed a certificate that was looked up, as far as
+// brevet.yaml says. [policy.Principal.Current] says the rest.
+func (s *Service) Certified(n persons.Name, shown agents.Credential) policy.Principal {
+	return policy.CertifiedPerson(n, cmp.Or(s.listed(n).Role, persons.Admin), shown)
+}
+
+// listed returns what brevet.yaml says of a person, with the zero Role if it does not.
+func (s *Service) listed(n persons.Name) Operator {
+	for _, o := range s.Operators {
+		if o.Name == n {
+			return o
+		}
+	}
+	return Operator{Name: n}
 }
 
 func (s *Service) listOperators(ctx context.Context, _ policy.Principal, _ struct{}) ([]api.Operator, error) {
 	list := []api.Operator{}
 	err := s.DB.View(ctx, func(tx storage.Tx) error {
+		all := map[persons.Name]bool{}
 		for _, o := range s.Operators {
-			p, err := persons.Get(tx, o.Name)
+			all[o.Name] = true
+		}
+		for p, err := range persons.All(tx) {
 			if err != nil {
 				return err
 			}
-			list = append(list, o.shown(p))
+			if !p.Added.IsZero() {
+				all[p.Name] = true
+			}
+		}
+		for n := range all {
+			shown, err := s.shownOperator(tx, n)
+			if err != nil {
+				return err
+			}
+			list = append(list, shown)
 		}
 		return nil
 	})
@@ -52,67 +94,170 @@ func (s *Service) listOperators(ctx context.Context, _ policy.Principal, _ struc
 	return list, err
 }
 
-// shown returns o as operators see it. p is what the store has of the person.
-func (o Operator) shown(p persons.Person) api.Operator {
-	state := "active"
-	if p.Suspended {
-		state = "suspended"
-	}
-	return api.Operator{Name: string(o.Name), Role: o.Role.String(), UIDs: o.UIDs, State: state, Changed: p.Changed}
-}
-
-// operator returns the operator of a name.
-func (s *Service) operator(name string) (Operator, error) {
-	n, err := persons.ParseName(name)
+// shownOperator returns a person as operators see them.
+func (s *Service) shownOperator(tx storage.Tx, n persons.Name) (out api.Operator, err error) {
+	o := s.listed(n)
+	p, err := persons.Get(tx, n)
 	if err != nil {
-		return Operator{}, err
+		return out, err
 	}
-	for _, o := range s.Operators {
-		if o.Name == n {
-			return o, nil
-		}
+	out = api.Operator{Name: string(n), Role: o.Role.String(), UIDs: o.UIDs, State: "active", Changed: p.Changed, Added: p.Added, Removed: p.Removed}
+	switch {
+	case !p.Removed.IsZero():
+		out.State = "removed"
+	case p.Suspended:
+		out.State = "suspended"
 	}
-	return Operator{Name: n}, fmt.Errorf("%w: brevet.yaml lists no operator %s", storage.ErrNotFound, n)
+	if p.Added.IsZero() {
+		return out, nil
+	}
+	if out.Role = p.Role.String(); o.Role != 0 && o.Role != p.Role {
+		out.Role = min(o.Role, p.Role).String()
+		out.Note = fmt.Sprintf("brevet.yaml gives %s the role %s, and the store %s: the lesser one holds", n, o.Role, p.Role)
+	}
+	c, err := currentOf(tx, agents.OperatorName(string(n)), s.Clock.Now())
+	if c.Key != nil {
+		out.CertExpires = c.Credential.ID.Expires()
+	}
+	return out, err
 }
 
 func (s *Service) showOperator(ctx context.Context, _ policy.Principal, in api.Named) (out api.Operator, err error) {
-	o, err := s.operator(in.Name)
+	n, err := persons.ParseName(in.Name)
 	if err != nil {
 		return out, err
 	}
 	err = s.DB.View(ctx, func(tx storage.Tx) error {
-		p, err := persons.Get(tx, o.Name)
-		out = o.shown(p)
+		if err := s.knownOperator(tx, n); err != nil {
+			return err
+		}
+		out, err = s.shownOperator(tx, n)
 		return err
 	})
 	return out, err
 }
 
-func (s *Service) suspendOperator(ctx context.Context, p policy.Principal, in api.Named) (api.Operator, error) {
-	return s.changeOperator(storage.Urgent(ctx), p, in.Name, audit.OperatorSuspend, persons.Suspend)
+// knownOperator returns nil if brevet.yaml lists a person, or they were added.
+func (s *Service) knownOperator(tx storage.Tx, n persons.Name) error {
+	p, err := persons.Get(tx, n)
+	if err == nil && s.listed(n).Role == 0 && p.Added.IsZero() {
+		err = fmt.Errorf("%w: brevet.yaml lists no operator %s, and none was added", persons.ErrUnknown, n)
+	}
+	return err
 }
 
-func (s *Service) resumeOperator(ctx context.Context, p policy.Principal, in api.Named) (api.Operator, error) {
-	return s.changeOperator(ctx, p, in.Name, audit.OperatorResume, persons.Resume)
+// endCertificates is cutOff for a change that ends the certificates of an operator, and
+// publishes the CRL.
+func (s *Service) endCertificates(ctx context.Context, p policy.Principal, a act) error {
+	err := s.cutOff(ctx, p, a)
+	if err == nil {
+		s.publishEnd(ctx) // the log has a failure, and the next regular list has the certificates
+	}
+	return err
 }
 
-// changeOperator suspends or resumes a person. Nobody resumes themselves: a suspended
-// person may do nothing.
-func (s *Service) changeOperator(ctx context.Context, p policy.Principal, name string, action audit.Action, change func(storage.Tx, persons.Name, time.Time) (persons.Person, bool, error)) (out api.Operator, err error) {
-	o, err := s.operator(name)
-	if policy.IsDenial(err) || o.Name == "" {
+// An operatorChange is a change of one operator.
+type operatorChange func(tx storage.Tx, n persons.Name, now time.Time, d *audit.Details) (note string, err error)
+
+// changeOperator runs a change of a person by run, such as [Service.do].
+func (s *Service) changeOperator(ctx context.Context, p policy.Principal, name string, action audit.Action, run func(context.Context, policy.Principal, act) error, change operatorChange) (out api.Operator, err error) {
+	n, err := persons.ParseName(name)
+	if err != nil {
 		return out, err
 	}
-	unlisted := err
-	err = s.do(ctx, p, act{action: action, subject: string(o.Name), change: func(tx storage.Tx, now time.Time, _ *audit.Details) error {
-		if unlisted != nil {
-			return agents.NewRefusal("operator_unknown", unlisted.Error(), unlisted)
+	err = run(ctx, p, act{action: action, subject: string(n), change: func(tx storage.Tx, now time.Time, d *audit.Details) error {
+		note, err := change(tx, n, now, d)
+		if err != nil {
+			return err
 		}
-		person, changed, err := change(tx, o.Name, now)
-		if out = o.shown(person); !changed {
-			out.Note = fmt.Sprintf("%s was %s already", o.Name, out.State)
-		}
+		out, err = s.shownOperator(tx, n)
+		out.Note = cmp.Or(note, out.Note)
 		return err
 	}})
 	return out, err
+}
+
+func (s *Service) addOperator(ctx context.Context, p policy.Principal, in api.AddOperatorRequest) (api.InvitedOperator, error) {
+	role, err := persons.ParseRole(in.Role)
+	if err != nil {
+		return api.InvitedOperator{}, err
+	}
+	return s.inviteOperator(ctx, p, in.Name, audit.OperatorAdd, func(tx storage.Tx, n persons.Name, e agents.Enrollment, now time.Time, d *audit.Details) error {
+		d.To = role.String()
+		_, err := persons.Add(tx, n, role, e, now)
+		return err
+	})
+}
+
+func (s *Service) enrollOperator(ctx context.Context, p policy.Principal, in api.Named) (api.InvitedOperator, error) {
+	return s.inviteOperator(ctx, p, in.Name, audit.OperatorEnroll, func(tx storage.Tx, n persons.Name, e agents.Enrollment, now time.Time, _ *audit.Details) error {
+		_, err := persons.Enroll(tx, n, e, now)
+		return err
+	})
+}
+
+// inviteOperator runs a change that gives a person a new enrollment token.
+func (s *Service) inviteOperator(ctx context.Context, p policy.Principal, name string, action audit.Action, change func(storage.Tx, persons.Name, agents.Enrollment, time.Time, *audit.Details) error) (out api.InvitedOperator, err error) {
+	e, err := agents.NewEnrollment(s.Clock.Now())
+	if err != nil {
+		return out, err
+	}
+	out.Operator, err = s.changeOperator(ctx, p, name, action, s.do, func(tx storage.Tx, n persons.Name, now time.Time, d *audit.Details) (string, error) {
+		return "", change(tx, n, e, now, d)
+	})
+	if err == nil {
+		out.ID = s.TrustDomain.ID(agents.OperatorName(out.Name))
+		out.Enrollment = api.Enrollment{Token: e.Token.Reveal(), Expires: e.Expires}
+	}
+	return out, err
+}
+
+func (s *Service) setOperator(ctx context.Context, p policy.Principal, in api.SetOperatorRequest) (out api.Operator, err error) {
+	role, err := persons.ParseRole(in.Role)
+	if err != nil {
+		return out, err
+	}
+	return s.changeOperator(ctx, p, in.Name, audit.OperatorSet, s.do, func(tx storage.Tx, n persons.Name, _ time.Time, d *audit.Details) (note string, err error) {
+		_, before, err := persons.SetRole(tx, n, role)
+		if d.From, d.To = "", role.String(); before != 0 {
+			d.From = before.String()
+		}
+		if err == nil && before == role {
+			note = fmt.Sprintf("%s had the role %s already", n, role)
+		}
+		return note, err
+	})
+}
+
+func (s *Service) removeOperator(ctx context.Context, p policy.Principal, in api.Named) (api.Operator, error) {
+	return s.changeOperator(ctx, p, in.Name, audit.OperatorRemove, s.endCertificates, func(tx storage.Tx, n persons.Name, now time.Time, _ *audit.Details) (note string, err error) {
+		if _, err = persons.Remove(tx, s.TrustDomain, n, now); err == nil && s.listed(n).Role != 0 {
+			note = fmt.Sprintf("%s is removed: take the user ids of %s out of brevet.yaml, too, where they do nothing any more", n, n)
+		}
+		return note, err
+	})
+}
+
+func (s *Service) suspendOperator(ctx context.Context, p policy.Principal, in api.Named) (api.Operator, error) {
+	return s.switchOperator(ctx, p, in.Name, audit.OperatorSuspend, s.endCertificates, persons.Suspend)
+}
+
+func (s *Service) resumeOperator(ctx context.Context, p policy.Principal, in api.Named) (api.Operator, error) {
+	return s.switchOperator(ctx, p, in.Name, audit.OperatorResume, s.do, persons.Resume)
+}
+
+// switchOperator suspends or resumes a person. Nobody resumes themselves: a suspended
+// person may do nothing.
+func (s *Service) switchOperator(ctx context.Context, p policy.Principal, name string, action audit.Action, run func(context.Context, policy.Principal, act) error, change func(storage.Tx, persons.Name, time.Time) (persons.Person, bool, error)) (api.Operator, error) {
+	return s.changeOperator(ctx, p, name, action, run, func(tx storage.Tx, n persons.Name, now time.Time, _ *audit.Details) (note string, err error) {
+		if err := s.knownOperator(tx, n); err != nil {
+			return "", err
+		}
+		_, changed, err := change(tx, n, now)
+		if err == nil && !changed {
+			shown, err := s.shownOperator(tx, n)
+			return fmt.Sprintf("%s was %s already", n, shown.State), err
+		}
+		return "", err
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/acme"
+	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -100,11 +101,8 @@ func (s *Service) revocable(chosen choice) revocable {
 // no CRL could be published.
 func (s *Service) receipt(ctx context.Context, ended []holding, accounts int) api.Receipt {
 	rc := count(ended, s.Clock.Now(), accounts)
-	lists, err := s.Authority.CRL.Publish(context.WithoutCancel(ctx))
-	if err != nil {
-		s.Log.Error("the CRL could not be published; the revocation stands", "error", err)
-		rc.Warning = "revoked, but the CRL could not be published yet: " + err.Error()
-	}
+	var lists []*crl.CRL
+	lists, rc.Warning = s.publishEnd(ctx)
 	for _, l := range lists {
 		rc.CRL = append(rc.CRL, api.CRLNumber{Issuer: l.Issuer, Number: l.Number})
 	}
@@ -112,6 +110,16 @@ func (s *Service) receipt(ctx context.Context, ended []holding, accounts int) ap
 		s.Log.Error("compromised keys could not be remembered yet; the records of their certificates stay", "error", err)
 	}
 	return rc
+}
+
+// publishEnd publishes the lists after a revocation, which stands if that fails.
+func (s *Service) publishEnd(ctx context.Context) (lists []*crl.CRL, warning string) {
+	lists, err := s.Authority.CRL.Publish(context.WithoutCancel(ctx))
+	if err != nil {
+		s.Log.Error("the CRL could not be published; the revocation stands", "error", err)
+		warning = "revoked, but the CRL could not be published yet: " + err.Error()
+	}
+	return lists, warning
 }
 
 func count(ended []holding, now time.Time, accounts int) api.Receipt {

@@ -30,11 +30,12 @@ func (s *Service) segments(ctx context.Context, _ policy.Principal, _ struct{}) 
 
 // Segment writes the file of a segment to w.
 func (s *Service) Segment(ctx context.Context, p policy.Principal, in api.SegmentRequest, w io.Writer) error {
-	if err := s.may(ctx, p, audit.AuditExport, ""); err != nil {
+	_, err := s.may(ctx, p, audit.AuditExport, "")
+	if err != nil {
 		return err
 	}
 	var found audit.Segment
-	err := s.DB.View(ctx, func(tx storage.Tx) error {
+	err = s.DB.View(ctx, func(tx storage.Tx) error {
 		for g, err := range audit.Segments(tx) {
 			if err != nil {
 				return err

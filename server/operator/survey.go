@@ -44,7 +44,7 @@ func live(tx storage.Tx, now time.Time) iter.Seq2[holding, error] {
 type choice func(agents.Agent, agents.Credential) bool
 
 // A finder returns the credentials that may be used in tx at now and are chosen.
-// The authority's own are never among them.
+// The authority's own are never among them, nor those of operators.
 type finder func(tx storage.Tx, now time.Time) ([]holding, error)
 
 // everything chooses all credentials.
@@ -125,7 +125,7 @@ func (chosen choice) among(all iter.Seq2[holding, error], check func(holding) (a
 		if err != nil {
 			return nil, err
 		}
-		if c.Agent == agents.Authority {
+		if !c.Agent.OfAgent() {
 			continue
 		}
 		a, err := check(c)
@@ -222,7 +222,8 @@ func (v *survey) since(tx storage.Tx) (made iter.Seq2[holding, error], revoked m
 		}
 		switch {
 		case e.Decision == audit.Deny, strings.HasPrefix(string(e.Action), "acme."), // of accounts and orders
-			e.Action == audit.AuthorityBackup, e.Action == audit.AuditExport, e.Action == audit.HealthChange, e.Action == audit.ConfigReload, e.Action == audit.AuthorityReaddress:
+			e.Action == audit.AuthorityBackup, e.Action == audit.AuditExport, e.Action == audit.HealthChange, e.Action == audit.ConfigReload, e.Action == audit.AuthorityReaddress,
+			strings.HasPrefix(string(e.Action), "operator."): // whose certificates are never chosen
 			continue
 		}
 		id, err := agents.ParseCredentialID(e.Credential)

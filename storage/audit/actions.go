@@ -34,6 +34,10 @@ const (
 	ACMEAuthorizationDeactivate Action = "acme.authorization.deactivate"
 	ACMERequest                 Action = "acme.request"
 
+	OperatorAdd     Action = "operator.add"
+	OperatorEnroll  Action = "operator.enroll"
+	OperatorSet     Action = "operator.set"
+	OperatorRemove  Action = "operator.remove"
 	OperatorSuspend Action = "operator.suspend"
 	OperatorResume  Action = "operator.resume"
 
@@ -90,6 +94,9 @@ type ActionSpec struct {
 
 const agentName = "the agent's name"
 
+// holderName is the subject of what operators have, too.
+const holderName = agentName + ", or `operator/NAME` for a certificate of an operator"
+
 // from returns the details of what may come over the network, among them the address
 // that it came from and how many refusals were counted together. Operators use a socket
 // that has no address.
@@ -97,9 +104,9 @@ func from(more ...string) []string { return append(more, "peer", "counts") }
 
 // actions is the one table of them.
 var actions = []ActionSpec{
-	{CertificateIssue, "A certificate was asked for: at an enrollment, a renewal, by ACME, by an operator on behalf of the agent, or by the server for itself.",
-		Operator | Agent | System | Bearer, agentName, from("names", "profile", "not_after", "lifetime", "key_thumbprint", "proof", "certificate")},
-	{CertificateRevoke, "One certificate was to be revoked: by an operator, by its agent, or by ACME with its own key.", Operator | Agent | Bearer, "the name of the certificate's agent", from()},
+	{CertificateIssue, "A certificate was asked for: at an enrollment, a renewal, by ACME, by an operator on behalf of the agent, or by the server for itself. An operator renews their own as the actor `operator:NAME`.",
+		Operator | Agent | System | Bearer, holderName, from("names", "profile", "not_after", "lifetime", "key_thumbprint", "proof", "certificate")},
+	{CertificateRevoke, "One certificate was to be revoked: by an operator, by its agent, or by ACME with its own key.", Operator | Agent | Bearer, holderName, from()},
 	{CredentialRevoke, "A selection of credentials was to be revoked.", Operator, "what was selected by", []string{"selection", "counts", "agents", "part"}},
 	{TokenMint, "An access token was asked for.", Agent, agentName, from("scopes", "audiences", "not_after", "lifetime", "proof", "certificate")},
 	{TokenRevoke, "One token was to be revoked.", Operator | Agent, "the name of the token's agent", from()},
@@ -121,7 +128,11 @@ var actions = []ActionSpec{
 	{ACMEAuthorizationDeactivate, "An ACME authorization was to be deactivated.", Agent, agentName, from("names")},
 	{ACMERequest, "A request by ACME was refused because of the account or its agent.", Agent | Bearer, agentName, from()},
 
-	{OperatorSuspend, "An operator with a name was to do nothing more until they are resumed.", Operator, "the operator's name", nil},
+	{OperatorAdd, "A person was to become an operator who has certificates, in the role \"to\".", Operator, "the operator's name", []string{"to"}},
+	{OperatorEnroll, "An operator was to get a new enrollment token.", Operator, "the operator's name", nil},
+	{OperatorSet, "The role of an operator was to be changed.", Operator, "the operator's name", []string{"from", "to"}},
+	{OperatorRemove, "An operator and their certificates were to end for good.", Operator, "the operator's name", nil},
+	{OperatorSuspend, "An operator with a name was to do nothing more until they are resumed, and their certificates were to end.", Operator, "the operator's name", nil},
 	{OperatorResume, "A suspended operator was to be allowed to operate again.", Operator, "the operator's name", nil},
 
 	{KeyCompromise, "A key was to count as stolen, so that all that it signed is dead, and a new one was to take its place. Without a root at hand, the new issuer waits for its certificate.", Operator, "the key's purpose", []string{"from", "to", "counts", "agents", "part"}},

@@ -23,8 +23,10 @@ const (
 	Details Version = 2
 	// Segments is the form in which the audit log begins in segments.
 	Segments Version = 3
+	// Operators is the form in which certificates of operators are on record.
+	Operators Version = 4
 	// latest is the newest form that this program reads.
-	latest = Segments
+	latest = Operators
 )
 
 // program is the first version of brevet that reads v.

@@ -9,6 +9,10 @@ import (
 var (
 	ListOperators   = Operation[struct{}, []Operator]{"GET /operators"}
 	ShowOperator    = Operation[Named, Operator]{"GET /operators/{name}"}
+	AddOperator     = Operation[AddOperatorRequest, InvitedOperator]{"POST /operators"}
+	EnrollOperator  = Operation[Named, InvitedOperator]{"POST /operators/{name}/enroll"}
+	SetOperator     = Operation[SetOperatorRequest, Operator]{"PATCH /operators/{name}"}
+	RemoveOperator  = Operation[Named, Operator]{"POST /operators/{name}/remove"}
 	SuspendOperator = Operation[Named, Operator]{"POST /operators/{name}/suspend"}
 	ResumeOperator  = Operation[Named, Operator]{"POST /operators/{name}/resume"}
 )
@@ -18,9 +22,52 @@ type Operator struct {
 	Name    string    `json:"name"`
 	Role    string    `json:"role"`             // viewer, operator, security or admin
 	UIDs    []uint32  `json:"uids"`             // the users of the machine that they are
-	State   string    `json:"state"`            // active or suspended
+	State   string    `json:"state"`            // active, suspended or removed
 	Changed time.Time `json:"changed,omitzero"` // when they were last suspended or resumed
-	Note    string    `json:"note,omitempty"`
+	Added   time.Time `json:"added,omitzero"`   // from when on they may have certificates
+	Removed time.Time `json:"removed,omitzero"`
+
+	CertExpires time.Time `json:"certificate_expires_at,omitzero"` // the end of their latest certificate, if it can be used
+	Note        string    `json:"note,omitempty"`
+}
+
+// An AddOperatorRequest says who is to operate the authority.
+type AddOperatorRequest struct {
+	Name string `json:"name"`
+	Role string `json:"role"`
+}
+
+// A SetOperatorRequest changes an operator.
+type SetOperatorRequest struct {
+	Name string `path:"name" json:"-"`
+	Role string `json:"role"`
+}
+
+// An InvitedOperator may enroll.
+type InvitedOperator struct {
+	Operator
+	ID         string     `json:"id"` // the SPIFFE ID in their certificates
+	Enrollment Enrollment `json:"enrollment"`
+}
+
+// AddOperator lets a person have certificates and operate by them in a role.
+func (c *Client) AddOperator(ctx context.Context, name, role string) (InvitedOperator, error) {
+	return ask(ctx, c, AddOperator, AddOperatorRequest{name, role})
+}
+
+// EnrollOperator gives an operator who was added another enrollment token.
+func (c *Client) EnrollOperator(ctx context.Context, name string) (InvitedOperator, error) {
+	return ask(ctx, c, EnrollOperator, Named{name})
+}
+
+// SetOperator gives an operator who was added another role.
+func (c *Client) SetOperator(ctx context.Context, name, role string) (Operator, error) {
+	return ask(ctx, c, SetOperator, SetOperatorRequest{name, role})
+}
+
+// RemoveOperator ends an operator who was added, and their certificates, for good.
+func (c *Client) RemoveOperator(ctx context.Context, name string) (Operator, error) {
+	return ask(ctx, c, RemoveOperator, Named{name})
 }
 
 // Operators lists the operators that have names.

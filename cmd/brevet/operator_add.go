@@ -1,0 +1,138 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server/admin/api"
+)
+
+func roleFlag() cli.Flag {
+	return needed("role", "`ROLE`: viewer, operator, security or admin; each may do all that those before it may")
+}
+
+func operatorAddCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "add",
+		Usage:     "let a person operate the authority by a certificate",
+		ArgsUsage: "OPERATOR",
+		Description: `Lets a person operate the authority in a role, and prints a one-time enrollment token
+for them. With it they get a certificate on their own machine, by "brevet operator login":
+the key is made there and never leaves. Certificates live for 12 hours and renew.
+--quiet prints only the token, which expires after an hour.
+
+The audit log calls the person operator:NAME. A name is given out once: after "brevet
+operator remove" nobody gets it again. If brevet.yaml lists users of the machine under the
+same name, they are the same person: the same state holds for both, and the lesser one of
+both roles.
+
+Example:
+  $ brevet operator add alice --role security`,
+		Flags: []cli.Flag{roleFlag()},
+		Action: func(c *cli.Context) error {
+			server, err := dial(c)
+			if err != nil {
+				return err
+			}
+			invited, err := server.AddOperator(c.Context, c.Args().First(), c.String("role"))
+			if err != nil {
+				return err
+			}
+			return operatorInvitation(c, server, invited, "may enroll, with the role "+invited.Role)
+		},
+	}
+}
+
+func operatorEnrollCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "enroll",
+		Usage:     "give an operator a new enrollment token",
+		ArgsUsage: "OPERATOR",
+		Description: `Prints a new one-time enrollment token for an operator who was added: for another
+machine of theirs, or because the first token was lost or their certificate cannot renew any
+more. An earlier unused token ends now. Their certificates stay as they are: if a machine
+was stolen, end them first by "brevet operator suspend" and "resume".
+
+Example:
+  $ brevet operator enroll alice --quiet`,
+		Action: func(c *cli.Context) error {
+			server, err := dial(c)
+			if err != nil {
+				return err
+			}
+			invited, err := server.EnrollOperator(c.Context, c.Args().First())
+			if err != nil {
+				return err
+			}
+			return operatorInvitation(c, server, invited, "may enroll again")
+		},
+	}
+}
+
+func operatorSetCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "set",
+		Usage:     "give an operator another role",
+		ArgsUsage: "OPERATOR",
+		Description: `Gives an operator who was added another role, at once and without a restart. A command
+of theirs that is under way and needs more changes nothing any more.
+
+Example:
+  $ brevet operator set alice --role viewer`,
+		Flags: []cli.Flag{roleFlag()},
+		Action: func(c *cli.Context) error {
+			server, err := dial(c)
+			if err != nil {
+				return err
+			}
+			o, err := server.SetOperator(c.Context, c.Args().First(), c.String("role"))
+			if err != nil {
+				return err
+			}
+			return answer(c, o, []string{o.Name}, func(p *page) {
+				p.line("%s has the role %s.", o.Name, o.Role)
+				if o.Note != "" {
+					p.line("%s.", o.Note)
+				}
+			})
+		},
+	}
+}
+
+func operatorRemoveCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "remove",
+		Usage:     "end an operator and their certificates for good",
+		ArgsUsage: "OPERATOR",
+		Description: `Ends an operator who was added, at once: their certificates are revoked, and they do
+nothing any more, at the socket neither. The name is never given out again. The agents and
+credentials that they made go on.
+
+Example:
+  $ brevet operator remove alice`,
+		Action: operatorAction((*api.Client).RemoveOperator, changedOperator),
+	}
+}
+
+// operatorInvitation prints an operator's enrollment token and how to use it.
+func operatorInvitation(c *cli.Context, server *api.Client, invited api.InvitedOperator, what string) error {
+	return answer(c, invited, []string{invited.Enrollment.Token}, func(p *page) {
+		url, fingerprint := "URL", "ROOT_SHA256"
+		if st, err := server.Status(c.Context); err == nil && len(st.RootFingerprint) > 0 {
+			url, fingerprint = st.Advertise, strings.Join(st.RootFingerprint, ",")
+		}
+		p.line("%s %s: %s", invited.Name, what, invited.ID)
+		if invited.Note != "" {
+			p.line("%s.", invited.Note)
+		}
+		p.line("")
+		p.line("Their enrollment token, which is shown only now and good for one use until %s:", p.end(invited.Enrollment.Expires))
+		p.line("")
+		p.line("  %s", p.in(bold, invited.Enrollment.Token))
+		p.line("")
+		p.line("On their own machine, with the token on standard input:")
+		p.line("")
+		p.line("  brevet operator login --server %s --fingerprint %s --token-file - --out DIR", url, fingerprint)
+	})
+}
