@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -27,6 +28,15 @@ func (w *described) keyIn(purpose, state string) string {
 	return ""
 }
 
+// person adds an operator and returns their name.
+func (w *described) person() string {
+	w.t.Helper()
+	w.made++
+	name := fmt.Sprintf("person-%d", w.made)
+	must1(w.Admin.AddOperator(w.t.Context(), name, "operator"))(w.t)
+	return name
+}
+
 // signedElsewhere returns new CRLs that the root has signed on another machine.
 func (w *described) signedElsewhere() string {
 	w.t.Helper()
@@ -50,6 +60,9 @@ func (w *described) operatorPreparations() map[string]func(*exchange) {
 			must1(w.Admin.Suspend(ctx, a.Name, ""))(w.t)
 			x.inPath["name"] = a.Name
 		},
+		"enrollOperator/invited":       func(x *exchange) { x.inPath["name"] = w.person() },
+		"setOperator/changed":          func(x *exchange) { x.inPath["name"] = w.person() },
+		"removeOperator/removed":       func(x *exchange) { x.inPath["name"] = w.person() },
 		"issueCertificate/issued":      csr,
 		"showCertificate/shown":        func(x *exchange) { x.inPath["serial"] = w.reader.Serial() },
 		"revokeCertificate/revoked":    func(x *exchange) { x.inPath["serial"] = w.another().Serial() },

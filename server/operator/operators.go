@@ -101,7 +101,7 @@ func (s *Service) shownOperator(tx storage.Tx, n persons.Name) (out api.Operator
 	if err != nil {
 		return out, err
 	}
-	out = api.Operator{Name: string(n), Role: o.Role.String(), UIDs: o.UIDs, State: "active", Changed: p.Changed, Added: p.Added, Removed: p.Removed}
+	out = api.Operator{Name: string(n), Role: o.Role.String(), UIDs: append([]uint32{}, o.UIDs...), State: "active", Changed: p.Changed, Added: p.Added, Removed: p.Removed}
 	switch {
 	case !p.Removed.IsZero():
 		out.State = "removed"
