@@ -17,7 +17,7 @@ var once = strings.Fields(`
 	pqc-verify-jws audit-list audit-tail audit-verify audit-prove audit-check audit-export key-list
 	key-public client-show completion dev serve
 
-	client-cert client-token client-crl client-run client-bootstrap key-install
+	client-cert client-token client-crl client-run client-bootstrap key-install key-seal readdress
 
 	init backup agent-add client-enroll`)
 
