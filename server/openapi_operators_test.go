@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -78,7 +79,10 @@ func (w *described) operatorPreparations() map[string]func(*exchange) {
 			must1(w.Admin.RotateKeyNow(ctx, "audit", ""))(w.t)
 			x.inPath["id"] = old
 		},
-		"destroyKey/active":   func(x *exchange) { x.inPath["id"] = w.keyIn("issuer", "active") },
+		"destroyKey/active": func(x *exchange) { x.inPath["id"] = w.keyIn("issuer", "active") },
+		"confirmBackup/arrived": func(x *exchange) {
+			x.set(map[string]any{"sha256": must1(w.Admin.ReceiveBackup(ctx, io.Discard))(w.t).SHA256})
+		},
 		"cancelKey/cancelled": func(x *exchange) { must1(w.Admin.RotateKey(ctx, "tokens"))(w.t) },
 	}
 }

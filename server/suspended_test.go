@@ -99,6 +99,7 @@ var untried = map[string]string{
 	"POST /readdress/dry-run":      "changes nothing",
 	"POST /reload":                 "needs a changed brevet.yaml",
 	"POST /restore/confirm":        "needs a restore",
+	"POST /backup/confirm":         "needs a backup",
 	"GET /audit/segments/{name}":   "changes nothing",
 }
 

@@ -25,7 +25,7 @@ func backupCommand() *cli.Command {
 		ArgsUsage: "FILE",
 		Description: `Writes a copy of the store, as of one instant, to FILE, while the server runs on.
 The copy is checked before it gets its name; FILE must not exist. Only its owner
-may read it.
+may read it. brevet status calls it the last backup when it has arrived.
 
 If FILE is -, the copy goes to standard output, which must not be a terminal. It is
 not checked on the way: exit status 1 means that it is not whole. Run brevet verify
@@ -60,9 +60,11 @@ func backup(c *cli.Context) error {
 	if name == "-" {
 		return streamStore(c, source)
 	}
-	if err := copyStore(c.Context, source, name); err != nil {
+	received, err := copyStore(c.Context, source, name)
+	if err != nil {
 		return fmt.Errorf("backing up to %s: %w", name, err)
 	}
+	confirmBackup(c, source, received)
 	info, err := os.Stat(name)
 	if err != nil {
 		return err
@@ -112,30 +114,40 @@ func streamStore(c *cli.Context, source *api.Client) error {
 	if _, is := terminal(c.App.Writer); is {
 		return misuse(c, "standard output is a terminal: send the backup to a program or a file")
 	}
-	if err := source.Backup(c.Context, c.App.Writer); err != nil {
+	received, err := source.ReceiveBackup(c.Context, c.App.Writer)
+	if err != nil {
 		return fmt.Errorf("backing up to standard output: %w", err)
 	}
+	confirmBackup(c, source, received)
 	return nil
+}
+
+// confirmBackup tells the server that a backup is where it belongs. If that fails, the backup
+// is no worse.
+func confirmBackup(c *cli.Context, source *api.Client, received api.BackupReceived) {
+	if err := source.ConfirmBackup(c.Context, received); err != nil {
+		fmt.Fprintf(c.App.ErrWriter, "brevet: warning: the backup is good, but brevet status does not know of it: %s\n", oneLine(err.Error()))
+	}
 }
 
 // copyStore writes the backup under another name first, so that a file with
 // the right name is whole.
-func copyStore(ctx context.Context, source *api.Client, name string) error {
+func copyStore(ctx context.Context, source *api.Client, name string) (received api.BackupReceived, err error) {
 	if _, err := os.Lstat(name); err == nil {
-		return errors.New("the file exists: choose another name, or remove it")
+		return received, errors.New("the file exists: choose another name, or remove it")
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return received, err
 	}
 	f, err := durable.Begin(name)
 	if err != nil {
-		return err
+		return received, err
 	}
 	defer f.Discard()
-	if err := source.Backup(ctx, f); err != nil {
-		return err
+	if received, err = source.ReceiveBackup(ctx, f); err != nil {
+		return received, err
 	}
 	if err := server.CheckCopy(f.Name()); err != nil {
-		return err
+		return received, err
 	}
-	return f.Create()
+	return received, f.Create()
 }

@@ -287,7 +287,7 @@ func TestCertIssue(t *testing.T) {
 // TestBackupToStandardOutput writes the backup there and nothing else, and never to a
 // terminal.
 func TestBackupToStandardOutput(t *testing.T) {
-	f := fakeServer(t, answers{"GET /backup": "the store"})
+	f := fakeServer(t, answers{"GET /backup": "the store", "POST /backup/confirm": api.Confirmed{}})
 	t.Chdir(t.TempDir())
 	if status, stdout, stderr := brevet(t, "", "backup", "-"); status != 0 || stdout != "the store" || stderr != "" {
 		t.Errorf("got status %d, %q and %s", status, stdout, stderr)
@@ -304,8 +304,12 @@ func TestBackupToStandardOutput(t *testing.T) {
 	if status := run(t.Context(), []string{"backup", "-"}, strings.NewReader(""), terminal, &stderr); status != 2 || !strings.Contains(stderr.String(), "standard output is a terminal") {
 		t.Errorf("a terminal: got status %d and %s", status, stderr.String())
 	}
-	if left, err := os.ReadDir("."); err != nil || len(left) > 0 || len(f.asked) != 1 {
+	if left, err := os.ReadDir("."); err != nil || len(left) > 0 || len(f.asked) != 2 {
 		t.Errorf("left are %v, %v, asked was %s", left, err, f.asked)
+	}
+	fakeServer(t, answers{"GET /backup": "the store"})
+	if status, stdout, stderr := brevet(t, "", "backup", "-"); status != 0 || stdout != "the store" || !strings.HasPrefix(stderr, "brevet: warning: the backup is good, but brevet status does not know of it: ") {
+		t.Errorf("without a confirmation: got status %d, %q and %s", status, stdout, stderr)
 	}
 }
 

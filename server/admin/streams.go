@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -67,7 +68,9 @@ func (h *Handler) backup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	err := h.service.Backup(r.Context(), principal(r), w)
+	out := &brisk{w: w, control: http.NewResponseController(w), within: briskly}
+	defer out.control.SetWriteDeadline(time.Time{})
+	err := h.service.Backup(r.Context(), principal(r), out)
 	switch {
 	case errors.Is(err, policy.ErrNotOperator), errors.Is(err, policy.ErrOperatorRole), errors.Is(err, persons.ErrSuspended):
 		h.refuse(w, r, err)

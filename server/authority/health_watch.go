@@ -101,6 +101,9 @@ func (a *Authority) recordHealth(ctx context.Context, reasons []api.Reason) erro
 		switch {
 		case errors.Is(err, storage.ErrFull):
 			return nil // which is logged as a reason
+		case errors.Is(err, errLevelMoved):
+			err = nil
+			continue // and looks again the next time
 		case err != nil:
 			return err
 		}
@@ -109,12 +112,20 @@ func (a *Authority) recordHealth(ctx context.Context, reasons []api.Reason) erro
 	return nil
 }
 
+// errLevelMoved says that another node has recorded the level of a reason meanwhile.
+var errLevelMoved = errors.New("the level on record is another one")
+
 // recordLevel records that the level of a reason has changed. The event has details only if
 // the store needs a version that reads them anyway, see ServerStart.
 func (a *Authority) recordLevel(ctx context.Context, id string, was, level api.Level, text string) error {
 	q := policy.Query{Principal: policy.System, Action: audit.HealthChange, Subject: string(agents.Authority), Time: a.Clock.Now()}
 	return a.Policy.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		done := policy.Done{Reasons: []string{fmt.Sprintf("%s is %s, was %s", id, level, was)}}
+		if on, err := levels.Get(tx, id); err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return done, err
+		} else if cmp.Or(on, api.OK) != was {
+			return done, errLevelMoved
+		}
 		if text != "" {
 			done.Reasons = append(done.Reasons, text)
 		}

@@ -25,6 +25,7 @@ func (s *Service) authorityOperations() []Operation {
 		operation(s, audit.AuthorityReaddress, api.Readdress, s.readdress),
 		operation(s, audit.AuthorityReaddress, api.PlanReaddress, s.planReaddress),
 		operation(s, audit.AuthorityConfirm, api.ConfirmRestore, s.confirmRestore),
+		operation(s, audit.AuthorityBackup, api.ConfirmBackup, s.confirmBackup),
 	}
 }
 

@@ -40,6 +40,8 @@ type Service struct {
 	Stopping    <-chan struct{} // closed when the server is about to stop
 	// Reload has the server follow brevet.yaml, and returns the keys that had changed.
 	Reload func(context.Context, policy.Principal) ([]string, error)
+
+	sent sentBackups
 }
 
 // An Operation is what a transport needs to know about one operation.

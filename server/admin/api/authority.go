@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"time"
@@ -16,6 +18,8 @@ var (
 	Metrics    = Operation[struct{}, Stream]{"GET /metrics"}
 
 	Reload = Operation[struct{}, Reloaded]{"POST /reload"}
+
+	ConfirmBackup = Operation[BackupReceived, Confirmed]{"POST /backup/confirm"}
 
 	ConfirmRestore = Operation[struct{}, Confirmed]{"POST /restore/confirm"}
 )
@@ -120,9 +124,32 @@ func (c *Client) ConfirmRestore(ctx context.Context) (Confirmed, error) {
 	return ask(ctx, c, ConfirmRestore, struct{}{})
 }
 
-// Backup writes a copy of the store, as of one instant, to w.
+// A BackupReceived names a backup that has arrived.
+type BackupReceived struct {
+	SHA256 string `json:"sha256"` // of all that arrived, in hexadecimal
+}
+
+// Backup writes a copy of the store, as of one instant, to w, and confirms that it has arrived.
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
-	return receive(ctx, c, Backup, struct{}{}, "the backup", w)
+	received, err := c.ReceiveBackup(ctx, w)
+	if err != nil {
+		return err
+	}
+	return c.ConfirmBackup(ctx, received)
+}
+
+// ReceiveBackup is Backup without the confirmation.
+func (c *Client) ReceiveBackup(ctx context.Context, w io.Writer) (BackupReceived, error) {
+	hash := sha256.New()
+	err := receive(ctx, c, Backup, struct{}{}, "the backup", io.MultiWriter(w, hash))
+	return BackupReceived{hex.EncodeToString(hash.Sum(nil))}, err
+}
+
+// ConfirmBackup says that a backup has arrived whole. Without that, the status of the server
+// names an older one as the last.
+func (c *Client) ConfirmBackup(ctx context.Context, b BackupReceived) error {
+	_, err := ask(ctx, c, ConfirmBackup, b)
+	return err
 }
 
 // Metrics writes the metrics of the server, in the text format of Prometheus, to w.
