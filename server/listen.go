@@ -107,8 +107,9 @@ func (s *Server) listen() (open []endpoint, err error) {
 			continue
 		}
 		if r.role != metricsHere {
-			bare = s.behindProxies(bare)
-			r.room -= len(bare) * s.waitingForProxies()
+			var waiting int
+			bare, waiting = behindProxies(s.file.ProxyProtocol, bare, s.Log)
+			r.room -= waiting
 		}
 		first := limit.NewListener(bare[0], r.room)
 		s.listeners = append(s.listeners, first)

@@ -2,7 +2,9 @@ package server
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 
 	"github.com/brevet-ca/brevet/server/proxyprotocol"
@@ -43,22 +45,16 @@ func (s *Server) network() (map[string][]net.Listener, error) {
 	return open, nil
 }
 
-// behindProxies returns listeners that take the address of a client from the proxies that
-// brevet.yaml lists.
-func (s *Server) behindProxies(bare []net.Listener) []net.Listener {
-	all := make([]net.Listener, len(bare))
-	for i, l := range bare {
-		all[i] = proxyprotocol.NewListener(l, s.file.ProxyProtocol, s.Log)
+// behindProxies returns listeners that take the address of a client from the proxies. waiting
+// is how many connections these have at most that are not accepted.
+func behindProxies(proxies []netip.Prefix, bare []net.Listener, log *slog.Logger) (all []net.Listener, waiting int) {
+	for _, l := range bare {
+		all = append(all, proxyprotocol.NewListener(l, proxies, log))
 	}
-	return all
-}
-
-// waitingForProxies returns how many connections a listener has before they count as open.
-func (s *Server) waitingForProxies() int {
-	if len(s.file.ProxyProtocol) == 0 {
-		return 0
+	if len(proxies) > 0 {
+		waiting = len(all) * proxyprotocol.MaxWaiting
 	}
-	return proxyprotocol.MaxWaiting
+	return all, waiting
 }
 
 // checkSockets refuses a socket that nobody would serve.

@@ -31,7 +31,7 @@ const (
 	overTCP6     = 0x21
 )
 
-// errForm begins the errors about a header that is none.
+// errForm begins all errors about the form of a header.
 var errForm = errors.New("no header of the PROXY protocol")
 
 // A header says who is at the other end of the proxy.

@@ -91,7 +91,7 @@ func (l *Listener) isClosed() bool {
 	}
 }
 
-// settle says that the header is read, or that there is none. It reports whether the
+// settle says that the header is read, or is missing. It reports whether the
 // connection still has its place.
 func (l *Listener) settle(w *waiter) bool {
 	l.mu.Lock()
