@@ -17,9 +17,9 @@ var once = strings.Fields(`
 	pqc-verify-jws audit-list audit-tail audit-verify audit-prove audit-check audit-export key-list
 	key-public client-show completion dev serve
 
-	client-cert client-token client-crl client-run client-bootstrap key-install key-seal readdress
+	client-cert client-token client-crl client-run client-bootstrap key-install key-seal
 
-	init backup agent-add client-enroll`)
+	init backup agent-add client-enroll operator-add operator-enroll operator-login operator-remove`)
 
 // TestTwice: the story twice.txtar gives every command twice, except for those above.
 func TestTwice(t *testing.T) {
