@@ -60,6 +60,17 @@ func NewHTTPSRoot(name string, s Signer, lifetime time.Duration, now time.Time, 
 // newRoot makes the certificate of the nth root of its purpose, with name constraints, which
 // may be none.
 func newRoot(p keys.Purpose, name string, n int, s Signer, lifetime time.Duration, now time.Time, constraints []byte) (Authority, error) {
+	t, id, err := rootTemplate(p, name, n, s.PublicKey(), s.alternative(), constraints)
+	if err != nil {
+		return Authority{}, err
+	}
+	t.NotBefore, t.NotAfter = now.Add(-caBackdate), now.Add(lifetime)
+	return newAuthority(s, t, id, id)
+}
+
+// rootTemplate returns the certificate of a root without its dates and serial number, and its
+// identifier.
+func rootTemplate(p keys.Purpose, name string, n int, public, alternative, constraints []byte) (t *tbsCertificate, id string, err error) {
 	var more []byte
 	if name += rootSuffix; p == keys.HTTPSRoot {
 		name, more = strings.TrimSuffix(name, rootSuffix)+httpsRootSuffix, extKeyUsage(oidServerAuth)
@@ -67,20 +78,19 @@ func newRoot(p keys.Purpose, name string, n int, s Signer, lifetime time.Duratio
 	if n > 1 {
 		name += fmt.Sprintf(" %d", n)
 	}
-	id, err := keys.SubjectKeyID(s.PublicKey())
+	ski, err := keys.SubjectKeyID(public)
 	if err != nil {
-		return Authority{}, err
+		return nil, "", err
 	}
-	alternative, err := alternativeKey(s.alternative())
+	second, err := alternativeKey(alternative)
 	if err != nil {
-		return Authority{}, err
+		return nil, "", err
 	}
 	subject := commonName(name)
-	return newAuthority(s, &tbsCertificate{
-		Issuer: subject, Subject: subject, PublicKey: s.PublicKey(),
-		NotBefore: now.Add(-caBackdate), NotAfter: now.Add(lifetime),
-		Extensions: join(keyUsage(0x86), basicConstraints(1), subjectKeyID(id), constraints, more, alternative),
-	}, hex.EncodeToString(id), hex.EncodeToString(id))
+	return &tbsCertificate{
+		Issuer: subject, Subject: subject, PublicKey: public,
+		Extensions: join(keyUsage(0x86), basicConstraints(1), subjectKeyID(ski), constraints, more, second),
+	}, hex.EncodeToString(ski), nil
 }
 
 // NewIssuing makes the certificate of an issuing CA with the key k, signed by

@@ -3,7 +3,6 @@ package ca
 import (
 	"context"
 	"crypto/x509"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"time"
@@ -43,7 +42,7 @@ func (ca *CA) Succeed(ctx context.Context, s Succession) ([]Authority, error) {
 		return nil, err
 	}
 	lifetime := like.NotAfter.Sub(like.NotBefore) - caBackdate
-	before, err := ca.count(ctx, s.Key.Purpose)
+	before, err := ca.CountRoots(ctx, s.Key.Purpose)
 	if err != nil {
 		return nil, err
 	}
@@ -99,8 +98,8 @@ func (ca *CA) Succeed(ctx context.Context, s Succession) ([]Authority, error) {
 	return made, nil
 }
 
-// count returns how many roots of a purpose there have been.
-func (ca *CA) count(ctx context.Context, p keys.Purpose) (n int, err error) {
+// CountRoots returns how many roots of a purpose there have been.
+func (ca *CA) CountRoots(ctx context.Context, p keys.Purpose) (n int, err error) {
 	err = ca.db.View(ctx, func(tx storage.Tx) error {
 		n = 0
 		roots, _, err := Authorities(tx)
@@ -118,27 +117,43 @@ func (ca *CA) count(ctx context.Context, p keys.Purpose) (n int, err error) {
 	return n, err
 }
 
+// The keyUsage of issuing CAs, and that of cross-certificates: cRLSign alone.
+const (
+	usageIssuing = 0x86
+	usageCross   = 0x02
+)
+
 // Recertify has another root sign a certificate for the key of an issuing CA. Name, use and
 // end stay the same.
 func Recertify(a Authority, root *Issuer, now time.Time) (Authority, error) {
-	return again(a, root, 0x86, root.extensions, now)
+	return again(a, root, usageIssuing, root.extensions, now)
 }
 
 // CrossCertify has one root say that another one is this authority's, too.
 func CrossCertify(a Authority, root *Issuer, now time.Time) (Authority, error) {
-	return again(a, root, 0x02, root.extensions, now) // cRLSign alone
+	return again(a, root, usageCross, root.extensions, now)
 }
 
 // again makes a certificate like that of a, signed by another root.
 func again(a Authority, root *Issuer, usage byte, more []byte, now time.Time) (Authority, error) {
+	t, end, err := againTemplate(a, root, usage, more)
+	if err != nil {
+		return Authority{}, err
+	}
+	t.NotBefore, t.NotAfter = now.Add(-caBackdate), end
+	return newAuthority(root.Signer, t, a.ID, root.ID)
+}
+
+// againTemplate returns what again signs, without notBefore and serial number, and its end.
+func againTemplate(a Authority, root *Issuer, usage byte, more []byte) (t *tbsCertificate, end time.Time, err error) {
 	cert, err := pkix.ParseCertificate(a.Certificate)
 	if err != nil {
-		return Authority{}, fmt.Errorf("reading the certificate of CA %s: %w", a.ID, err)
+		return nil, end, fmt.Errorf("reading the certificate of CA %s: %w", a.ID, err)
 	}
 	if k := cert.AlternativeKey(); k != nil {
 		alternative, err := alternativeKey(pqc.MarshalPKIXPublicKey(k))
 		if err != nil {
-			return Authority{}, err
+			return nil, end, err
 		}
 		more = join(more, alternative)
 	}
@@ -149,13 +164,11 @@ func again(a Authority, root *Issuer, usage byte, more []byte, now time.Time) (A
 	if a.ID == a.Root {
 		depth = 0
 	}
-	end := cert.X509.NotAfter
-	if end.After(root.NotAfter) {
+	if end = cert.X509.NotAfter; end.After(root.NotAfter) {
 		end = root.NotAfter
 	}
-	return newAuthority(root.Signer, &tbsCertificate{
+	return &tbsCertificate{
 		Issuer: root.subject, Subject: cert.X509.RawSubject, PublicKey: cert.X509.RawSubjectPublicKeyInfo,
-		NotBefore: now.Add(-caBackdate), NotAfter: end,
 		Extensions: join(keyUsage(usage), basicConstraints(depth), subjectKeyID(cert.X509.SubjectKeyId), more),
-	}, hex.EncodeToString(cert.X509.SubjectKeyId), root.ID)
+	}, end, nil
 }

@@ -97,7 +97,7 @@ func (s *succession) rest(t *trust, now time.Time) *trust {
 // still trusted, or of one that is not and that no elder of the root calls revoked, if the
 // same is true of whoever vouched for that one.
 //
-// Whoever has stolen the key of a root can have an agent take a root of their own, for as
+// A thief of a root's key can have an agent take a root of their own, for as
 // long as the agent trusts the stolen one. The authority's own next root, which the agent
 // trusted before, says that the stolen one is revoked: the thief's root ends with it. The
 // thief's root can say the same, but it came later, and so ends no root that the agent had.

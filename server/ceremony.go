@@ -1,9 +1,14 @@
 package server
 
 import (
+	"cmp"
+	"crypto"
+	"errors"
+	"path/filepath"
 	"time"
 
 	"github.com/brevet-ca/brevet/server/ceremony"
+	"github.com/brevet-ca/brevet/storage/keys"
 	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
 )
 
@@ -33,12 +38,38 @@ func ReadRootRequest(text []byte, n int, now time.Time) (*RootRequest, *RootPlan
 	return r, p, err
 }
 
-// SignRootRequest has the root whose key is in a file sign what the plan says. The
-// passphrase may be NoPassphrase.
-func SignRootRequest(r *RootRequest, p *RootPlan, file string, passphrase Passphrase) (*RootResponse, error) {
-	private, err := keyfile.Read(file, passphrase)
-	if err != nil {
-		return nil, err
+// RootKeys says where the machine on which roots sign has their keys.
+type RootKeys struct {
+	Files      []string   // with the keys of the roots
+	Passphrase Passphrase // that unseals them, or NoPassphrase
+	NewDir     string     // for the file of a new root's key, sealed with the same passphrase; "" means the directory of the first file
+}
+
+// SignRootRequest has the roots sign what the plan says. It returns the file of the new root's
+// key, if one was made.
+func SignRootRequest(r *RootRequest, p *RootPlan, at RootKeys) (signed *RootResponse, made string, err error) {
+	var with ceremony.Keys
+	for _, file := range at.Files {
+		private, err := keyfile.Read(file, at.Passphrase)
+		if err != nil {
+			return nil, "", err
+		}
+		with.Private = append(with.Private, private)
+		at.NewDir = cmp.Or(at.NewDir, filepath.Dir(file))
 	}
-	return r.Sign(p, private)
+	store := keyfile.NewStore(at.NewDir, at.Passphrase)
+	var next keys.Key
+	with.New = func(p keys.Purpose, a keys.Algorithm, now time.Time) (keys.Key, crypto.Signer, error) {
+		k, private, err := store.Generate(p, a, now)
+		next = k
+		return k, private, err
+	}
+	signed, err = r.Sign(p, with)
+	switch {
+	case err != nil && next.ID != "":
+		return nil, "", errors.Join(err, store.Destroy(next))
+	case err != nil || next.ID == "":
+		return signed, "", err
+	}
+	return signed, store.Path(next), nil
 }

@@ -60,7 +60,11 @@ func (a *world) signElsewhere(safe string, r api.RootRequest, lists int) string 
 			a.t.Fatal(err)
 		}
 	}
-	signed, err := SignRootRequest(request, plan, filepath.Join(safe, r.Purpose+"-"+r.Root[:16]+".key"), passphrase)
+	at := RootKeys{Passphrase: passphrase}
+	for _, root := range append(r.Beside, r.Root) {
+		at.Files = append(at.Files, filepath.Join(safe, r.Purpose+"-"+root[:16]+".key"))
+	}
+	signed, _, err := SignRootRequest(request, plan, at)
 	if err != nil {
 		a.t.Fatal(err)
 	}

@@ -46,7 +46,10 @@ func (w *described) signedElsewhere() string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	signed := must1(server.SignRootRequest(request, plan, w.File("root-"+asked.Root[:16]+".key"), server.NoPassphrase))(w.t)
+	signed, _, err := server.SignRootRequest(request, plan, server.RootKeys{Files: []string{w.File("root-" + asked.Root[:16] + ".key")}, Passphrase: server.NoPassphrase})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	return string(signed.Marshal())
 }
 

@@ -36,6 +36,11 @@ Each CRL may be used for 37 days, and the next one begins after 30. So the autho
 needs nobody for 30 days times --crl-lists. The price: whoever steals the lists could
 go on showing them after an issuer is revoked, so treat the response as you treat keys.
 
+A request may ask for a new root (brevet key request root --successor). Its key is made
+here, in a new file beside that of the old root and sealed with the same passphrase. The
+two roots vouch for each other, the new one certifies the same issuers, and both sign
+CRLs. While both are published, a request names both, and needs --root-key twice.
+
 The clock of this machine must be right. --root-key is a file that brevet init
 --root-offline wrote, or root-*.key of an authority's directory.
 
@@ -43,8 +48,9 @@ Example:
   $ brevet ca sign request.json --root-key /root-ca/root-0b3c48a1d2f06e7b.key \
       --passphrase-file /root-ca/passphrase --out response.pem`,
 			Flags: []cli.Flag{
-				needed("root-key", "`FILE` with the root's key"),
+				&cli.StringSliceFlag{Name: "root-key", Usage: "`FILE` with the root's key; once for each root that the request names", Required: true},
 				text("passphrase-file", "`FILE` (or fd:N, or - for standard input) with the passphrase that unseals it"),
+				text("new-root-dir", "`DIR` for the key of a new root, if the request asks for one (default that of the first --root-key)"),
 				yes("no-passphrase", "the key is not sealed"),
 				&cli.IntFlag{Name: "crl-lists", Value: 6, Usage: "sign `N` CRLs, one for each month"},
 				needed("out", "`FILE` to write the response to, or - for standard output"),
@@ -81,9 +87,14 @@ func caSign(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	signed, err := server.SignRootRequest(r, plan, c.String("root-key"), phrase)
+	signed, made, err := server.SignRootRequest(r, plan, server.RootKeys{Files: c.StringSlice("root-key"), Passphrase: phrase, NewDir: c.String("new-root-dir")})
 	if err != nil {
 		return err
+	}
+	if made != "" {
+		if _, err := fmt.Fprintf(c.App.ErrWriter, "The key of the new root is in %s, with the passphrase of the old one. Copy it to where you keep that.\n", made); err != nil {
+			return err
+		}
 	}
 	out := c.String("out")
 	if out == "-" {
@@ -136,13 +147,21 @@ func (p *page) plan(plan *server.RootPlan) {
 	t.pair("Made", p.end(plan.Made))
 	t.pair("Trust domain", string(plan.TrustDomain))
 	t.pair("Addresses", plan.Published+", for CRLs and issuers' certificates")
-	t.pair("Root", plan.Root+", until "+p.end(plan.RootEnds))
-	for _, i := range plan.Issuers {
-		t.pair("Certifies", fmt.Sprintf("%s %s (%s), until %s", i.Purpose, i.ID, i.Algorithm, p.end(i.Until)))
+	for _, one := range plan.All() {
+		t.pair("Root", one.Root+", until "+p.end(one.RootEnds))
+		for _, i := range one.Issuers {
+			t.pair("Certifies", fmt.Sprintf("%s %s (%s), until %s", i.Purpose, i.ID, i.Algorithm, p.end(i.Until)))
+		}
+		for _, id := range one.Revoked {
+			t.pair("Revokes", id)
+		}
+		t.pair("CRLs", fmt.Sprintf("%d, from number %d on, until %s", one.Lists, one.First, p.end(one.Until)))
 	}
-	for _, id := range plan.Revoked {
-		t.pair("Revokes", id)
+	if s := plan.Successor; s != nil {
+		t.pair("New root", fmt.Sprintf("%s (%s), which it vouches for, and which signs as many CRLs", s.Purpose, s.Algorithm))
+		for _, id := range s.Certify {
+			t.pair("It certifies", id)
+		}
 	}
-	t.pair("CRLs", fmt.Sprintf("%d, from number %d on, until %s", plan.Lists, plan.First, p.end(plan.Until)))
 	p.table(t)
 }

@@ -82,7 +82,8 @@ can verify every certificate. The roots vouch for each other: brevet client take
 new one at its next renewal; give the new roots.pem to all others. The chains that are
 sent begin with the certificate by the old root, and after --now with that by the new
 one, for software that tries only the first. brevet key withdraw ends the old root.
-The key file of the old root must be in --dir for the rotation. With --compromised
+The key file of the old root must be in --dir for the rotation; if it is on another
+machine, brevet key request root --successor begins the rotation. With --compromised
 there is no such time: the old root is withdrawn at once and vouches for nobody. Agents
 must enroll again with the new fingerprint (brevet agent reenroll).
 

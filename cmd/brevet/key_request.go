@@ -22,7 +22,9 @@ func keyRequestCommand() *cli.Command {
 machine: for a certificate of the new issuer, and for CRLs of the root. Until the answer
 is installed, the new key waits (next in brevet key list) and the old one goes on. The
 command writes the request again if a key waits already. For root and https-root it asks
-for CRLs alone.
+for CRLs alone, or with --successor for a new root beside the old one, which brevet ca
+sign makes: the first step of its rotation. While two roots are published, the request
+is for both.
 
 Carry the file to the machine with the root's key and run brevet ca sign there. Compare
 the fingerprint that both commands print. Carry the answer back and run brevet key
@@ -32,6 +34,7 @@ Example:
   $ brevet key request issuer --out /mnt/stick/request.json`,
 		Flags: []cli.Flag{
 			text("algorithm", "`ALGORITHM` of the new key; else that of the old one"),
+			yes("successor", "ask for a new root beside the one that is published"),
 			needed("out", "`FILE` to write the request to, or - for standard output"),
 		},
 		Action: keyRequest,
@@ -46,7 +49,11 @@ func keyRequest(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := server.RequestKey(c.Context, c.Args().First(), c.String("algorithm"))
+	ask := server.RequestKey
+	if c.Bool("successor") {
+		ask = server.RequestSuccessor
+	}
+	r, err := ask(c.Context, c.Args().First(), c.String("algorithm"))
 	if err != nil {
 		return err
 	}
@@ -65,7 +72,10 @@ func keyRequest(c *cli.Context) error {
 
 // request says what to do with a request that is in a file.
 func (p *page) request(r api.RootRequest, file string) {
-	p.line("Wrote %s, which asks the %s %s for", file, r.Purpose, r.Root)
+	p.line("Wrote %s, which asks the %s %s for", file, r.Purpose, strings.Join(append([]string{r.Root}, r.Beside...), " and "))
+	if r.Successor != "" {
+		p.line("  a new root (%s), cross-certificates, and certificates of the issuers by it", r.Successor)
+	}
 	for _, k := range r.Keys {
 		p.line("  a certificate for the %s %s (%s)", k.Purpose, k.ID, k.Algorithm)
 	}
@@ -73,7 +83,7 @@ func (p *page) request(r api.RootRequest, file string) {
 	p.line("")
 	p.line("Fingerprint: %s", r.Fingerprint)
 	p.line("")
-	p.line("On the machine with its key:   brevet ca sign FILE --root-key KEY --out RESPONSE")
+	p.line("On the machine with its key:   brevet ca sign FILE --root-key KEY%s --out RESPONSE", strings.Repeat(" --root-key KEY", len(r.Beside)))
 	p.line("Then here:                     brevet key install RESPONSE")
 }
 
@@ -120,6 +130,10 @@ func keyInstall(c *cli.Context) error {
 		}
 		for _, k := range i.Keys {
 			p.line("The %s key is now %s (%s), until %s.", k.Purpose, k.ID, k.Algorithm, p.end(k.Expires))
+		}
+		if k := i.Fresh; k != nil {
+			p.line("The %s key %s (%s) is published beside the old one.", k.Purpose, k.ID, k.Algorithm)
+			p.line("When all know it: brevet key withdraw ID, with the ID of the old one")
 		}
 		if len(i.Keys) > 0 {
 			p.line("Its file in the authority's directory is in no earlier copy of the keys: copy it, too.")

@@ -145,27 +145,46 @@ func describeJWS(file []byte) ([]Description, error) {
 	return []Description{d}, nil
 }
 
-// describeJSON tells a request to a root from a JWS in its JSON serialization.
-func describeJSON(text []byte) ([]Description, error) {
-	var r struct {
-		Form        string    `json:"brevet"`
-		TrustDomain string    `json:"trust_domain"`
-		Made        time.Time `json:"made"`
-		Number      int64     `json:"number"`
-		Root        []byte    `json:"root_certificate"`
-		Wanted      []struct {
-			CSR []byte `json:"csr"`
-		} `json:"wanted"`
-		Issued []struct {
-			Certificate []byte `json:"certificate"`
-		} `json:"issued"`
-	}
+// A rootRequest is what one root is asked to sign.
+type rootRequest struct {
+	Form        string    `json:"brevet"`
+	TrustDomain string    `json:"trust_domain"`
+	Made        time.Time `json:"made"`
+	Number      int64     `json:"number"`
+	Root        []byte    `json:"root_certificate"`
+	Wanted      []struct {
+		CSR []byte `json:"csr"`
+	} `json:"wanted"`
+	Issued []struct {
+		Certificate []byte `json:"certificate"`
+	} `json:"issued"`
+	Beside []rootRequest `json:"beside"` // of other roots
+}
+
+// describeJSON tells a request to roots from a JWS in its JSON serialization.
+func describeJSON(text []byte) (all []Description, err error) {
+	var r rootRequest
 	if err := json.Unmarshal(text, &r); err != nil || r.Form == "" {
 		return describeJWS(text)
 	}
-	if r.Form != "root request 1" || len(r.Wanted)+len(r.Issued) > 10*maxBlocks {
+	if r.Form != "root request 1" && r.Form != "root request 2" {
 		return nil, fmt.Errorf("a file of brevet of the form %.40q is not known here", r.Form)
 	}
+	blocks := 0
+	for _, one := range append([]rootRequest{r}, r.Beside...) {
+		if blocks += 1 + len(one.Wanted) + len(one.Issued); blocks > 10*maxBlocks {
+			return nil, fmt.Errorf("a request with more than %d certificates is not described", 10*maxBlocks)
+		}
+		some, err := one.describe()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+func (r rootRequest) describe() ([]Description, error) {
 	all := []Description{{Kind: "root-request", TrustDomain: r.TrustDomain, Made: r.Made, Number: fmt.Sprint(r.Number)}}
 	add := func(describe func([]byte) (Description, error), der []byte) error {
 		d, err := describe(der)

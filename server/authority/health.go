@@ -119,7 +119,8 @@ func (a *Authority) slowReasons(ctx context.Context) []api.Reason {
 		found = slices.Concat(quotas, revealed, ages, damaged(err1, err2, err3))
 		return nil
 	})
-	return slices.Concat(found, a.keyFileReasons(ctx), endReasons(a.rootsEnd(ctx), a.Clock.Now()))
+	roots, err := a.rootsEnd(ctx)
+	return slices.Concat(found, a.keyFileReasons(ctx), endReasons(roots, a.Clock.Now()), damaged(err))
 }
 
 func warning(id, mend, text string, args ...any) api.Reason {

@@ -54,10 +54,20 @@ func (a *Authority) rotatesNow(p keys.Purpose, rotate string) (how string) {
 	return how
 }
 
-// signs says by which commands a root signs its CRL.
+// succeeds says by which command another root comes beside one.
+func (a *Authority) succeeds(root ca.Root) string {
+	p := cmp.Or(root.Key.Purpose, keys.Root)
+	if here, err := a.Keys.Has(root.Key); err == nil && !here {
+		return elsewhere(string(p) + " --successor")
+	}
+	return "run brevet key rotate " + string(p)
+}
+
+// signs says by which commands a root signs its CRL. Nobody here knows which passphrase seals the
+// file of a key that is kept elsewhere.
 func (a *Authority) signs(r crl.RootState) string {
 	if r.Online {
 		return "run brevet crl publish"
 	}
-	return cmp.Or(a.carried(keys.Purpose(r.Purpose)), elsewhere(r.Purpose)) + "; or put its key file back into the directory and run brevet crl publish"
+	return cmp.Or(a.carried(keys.Purpose(r.Purpose)), elsewhere(r.Purpose)) + "; or, if the passphrase of the other keys seals its key file, put that back into the directory and run brevet crl publish"
 }

@@ -1,7 +1,6 @@
 package authority
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -54,19 +53,20 @@ func (a *Authority) howToRotate(p keys.Purpose, flags string) func() string {
 }
 
 // rootsEnd returns when the roots end.
-func (a *Authority) rootsEnd(ctx context.Context) (all []end) {
-	a.DB.View(ctx, func(tx storage.Tx) error {
+func (a *Authority) rootsEnd(ctx context.Context) (all []end, err error) {
+	err = a.DB.View(ctx, func(tx storage.Tx) error {
+		all = nil
 		roots, err := publishedRoots(tx)
 		for _, r := range roots {
-			mend := "run brevet key rotate " + string(cmp.Or(r.Key.Purpose, keys.Root))
+			mend := func() string { return a.succeeds(r) }
 			if slices.ContainsFunc(roots, func(o ca.Root) bool { return o.Key.Purpose == r.Key.Purpose && o.NotAfter.After(r.NotAfter) }) {
-				mend = "run brevet key withdraw " + r.ID + " when everybody trusts the new root"
+				mend = func() string { return "run brevet key withdraw " + r.ID + " when everybody trusts the new root" }
 			}
-			all = append(all, end{"root", "the root " + r.ID, rootEnds, time.Time{}, r.NotAfter, func() string { return mend }, false, rootNotice})
+			all = append(all, end{"root", "the root " + r.ID, rootEnds, time.Time{}, r.NotAfter, mend, false, rootNotice})
 		}
 		return err
 	})
-	return all
+	return all, err
 }
 
 // endReasons are about what ends.
@@ -154,7 +154,8 @@ func (a *Authority) RootCRLEnds() (end time.Time) {
 // Ends returns for each kind of thing that ends when the first of the kind does.
 func (a *Authority) Ends(ctx context.Context) map[string]time.Time {
 	first := map[string]time.Time{}
-	for _, e := range append(a.issuersEnd(), a.rootsEnd(ctx)...) {
+	roots, _ := a.rootsEnd(ctx) // the health tells of what cannot be read
+	for _, e := range append(a.issuersEnd(), roots...) {
 		if t, ok := first[e.what]; !ok || e.ends.Before(t) {
 			first[e.what] = e.ends
 		}

@@ -19,18 +19,20 @@ import (
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
-// A Requested is what a root whose key is kept elsewhere is asked to sign.
+// A Requested is what roots whose keys are kept elsewhere are asked to sign.
 type Requested struct {
-	Root        string // identifier
+	Root        string   // identifier
+	Beside      []string // of other roots
 	Purpose     keys.Purpose
-	Keys        []keys.Key // that wait for a certificate
-	Text        []byte     // of the file
+	Keys        []keys.Key     // that wait for a certificate
+	Successor   keys.Algorithm // of the new root that is asked for, or ""
+	Text        []byte         // of the file
 	Fingerprint string
 }
 
 // Request has keys made for new issuers of a purpose, unless such keys wait for their
-// certificates already, and returns what their root is to sign: certificates for all keys
-// that wait for that root, and CRLs. For the purpose of a root it makes no key.
+// certificates already, and returns what the roots above are to sign: certificates for all keys
+// that wait for these roots, and CRLs. For the purpose of a root it makes no key.
 func (a *Authority) Request(ctx context.Context, by policy.Principal, p keys.Purpose, alg keys.Algorithm) (Requested, error) {
 	a.rotating.Lock()
 	defer a.rotating.Unlock()
@@ -56,46 +58,87 @@ func (a *Authority) makeWaiting(ctx context.Context, by policy.Principal, asked 
 	return nil
 }
 
-// Requested returns what the root above a purpose is to sign, for keys that wait already.
+// Requested returns what the roots above a purpose are to sign, for keys that wait already.
 func (a *Authority) Requested(ctx context.Context, p keys.Purpose) (Requested, error) {
 	return a.request(ctx, p)
 }
 
-// request returns what the root above a purpose, or the root of a purpose, is to sign.
-func (a *Authority) request(ctx context.Context, p keys.Purpose) (out Requested, err error) {
-	var root ca.Root
-	var waiting []waiting
-	f := ceremony.Request{TrustDomain: a.File.TrustDomain, Made: a.Clock.Now().UTC().Truncate(time.Second), Published: a.BaseURL()}
-	err = a.DB.View(ctx, func(tx storage.Tx) (err error) {
-		if root, err = rootOf(tx, p); err != nil {
-			return err
-		}
-		if waiting, err = waitingFor(tx, root); err != nil {
-			return err
-		}
-		f.Root, f.Certificate = root.ID, root.Certificate
-		return describe(tx, root, &f)
-	})
+// request returns what the roots above a purpose, or the roots of a purpose, are to sign.
+func (a *Authority) request(ctx context.Context, p keys.Purpose) (Requested, error) {
+	f, out, err := a.draft(ctx, p)
 	if err != nil {
 		return out, err
 	}
-	described, err := ca.DescribeRoot(root.Authority, f.Published)
-	if err != nil {
-		return out, err
-	}
-	for _, w := range waiting {
-		csr, err := a.csr(described, w.Key)
-		if err != nil {
-			return out, err
-		}
-		f.Wanted = append(f.Wanted, ceremony.Wanted{Purpose: w.Purpose, CSR: csr, Lifetime: int64(w.lifetime / time.Second)})
-		out.Keys = append(out.Keys, w.Key)
-	}
-	out.Root, out.Purpose = root.ID, root.Key.Purpose
+	return out.write(f)
+}
+
+// write finishes a request.
+func (out Requested) write(f *ceremony.Request) (_ Requested, err error) {
 	if out.Text, err = f.Marshal(); err == nil {
 		out.Fingerprint, err = f.Fingerprint()
 	}
 	return out, err
+}
+
+// draft makes a request to the roots above a purpose, or to those of a purpose.
+func (a *Authority) draft(ctx context.Context, p keys.Purpose) (f *ceremony.Request, out Requested, err error) {
+	var roots []ca.Root
+	var waiting []waiting
+	var asked []*ceremony.Request
+	made := a.Clock.Now().UTC().Truncate(time.Second)
+	err = a.DB.View(ctx, func(tx storage.Tx) (err error) {
+		asked = nil
+		if roots, err = rootsOf(tx, p); err != nil {
+			return err
+		}
+		if waiting, err = waitingFor(tx, roots); err != nil {
+			return err
+		}
+		for _, root := range roots {
+			one := &ceremony.Request{TrustDomain: a.File.TrustDomain, Made: made, Published: a.BaseURL(), Root: root.ID, Certificate: root.Certificate}
+			if err := describe(tx, root, one); err != nil {
+				return err
+			}
+			asked = append(asked, one)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, out, err
+	}
+	for n, root := range roots {
+		if err := a.wanted(root, waiting, asked[n]); err != nil {
+			return nil, out, err
+		}
+		if n > 0 {
+			out.Beside = append(out.Beside, root.ID)
+		}
+	}
+	for _, w := range waiting {
+		out.Keys = append(out.Keys, w.Key)
+	}
+	f, out.Root, out.Purpose = asked[0], roots[0].ID, roots[0].Key.Purpose
+	f.Beside = asked[1:]
+	return f, out, nil
+}
+
+// wanted asks a root for the certificates of the keys that wait for it.
+func (a *Authority) wanted(root ca.Root, all []waiting, f *ceremony.Request) error {
+	described, err := ca.DescribeRoot(root.Authority, f.Published)
+	if err != nil {
+		return err
+	}
+	for _, w := range all {
+		if !slices.Contains(w.above, root.ID) {
+			continue
+		}
+		csr, err := a.csr(described, w.Key)
+		if err != nil {
+			return err
+		}
+		f.Wanted = append(f.Wanted, ceremony.Wanted{Purpose: w.Purpose, CSR: csr, Lifetime: int64(w.lifetime / time.Second)})
+	}
+	return nil
 }
 
 func (a *Authority) csr(root *ca.Issuer, k keys.Key) ([]byte, error) {
@@ -110,25 +153,24 @@ func (a *Authority) csr(root *ca.Issuer, k keys.Key) ([]byte, error) {
 	return ca.RequestIssuing(root, k, s)
 }
 
-// rootOf returns the only root that certifies the issuers of a purpose, or that is of it.
-func rootOf(tx storage.Tx, p keys.Purpose) (ca.Root, error) {
-	all, err := ca.Roots(tx)
-	if err != nil {
-		return ca.Root{}, err
+// rootsOf returns the published roots that certify the issuers of a purpose, or that are of it,
+// with what they have issued.
+func rootsOf(tx storage.Tx, p keys.Purpose) (all []ca.Root, err error) {
+	if p == keys.Root || p == keys.HTTPSRoot {
+		all, err = ca.PublishedRoots(tx)
+		all = slices.DeleteFunc(all, func(r ca.Root) bool { return r.Key.Purpose != p })
+	} else {
+		all, err = ca.Above(tx, p)
 	}
-	all = slices.DeleteFunc(all, func(r ca.Root) bool { return !r.Withdrawn.IsZero() || r.Key.Purpose != p })
-	if p != keys.Root && p != keys.HTTPSRoot {
-		if all, err = ca.Above(tx, p); err != nil {
-			return ca.Root{}, err
+	if err == nil && len(all) == 0 {
+		err = fmt.Errorf("%w purpose: there is no %s", agents.ErrInvalid, p)
+	}
+	for n := range all {
+		if err == nil {
+			all[n], err = withIssued(tx, all[n].ID)
 		}
 	}
-	switch {
-	case len(all) == 0:
-		return ca.Root{}, fmt.Errorf("%w purpose: there is no %s", agents.ErrInvalid, p)
-	case len(all) > 1:
-		return ca.Root{}, fmt.Errorf("%w: %d roots are published, and requests for more than one are not supported: withdraw the old one first", agents.ErrTransition, len(all))
-	}
-	return withIssued(tx, all[0].ID)
+	return all, err
 }
 
 // withIssued returns a root with what it has issued.
@@ -140,14 +182,16 @@ func withIssued(tx storage.Tx, id string) (ca.Root, error) {
 	return ca.Root{}, cmp.Or(err, fmt.Errorf("root %s: %w", id, storage.ErrNotFound))
 }
 
-// A waiting key needs a certificate that lives for a lifetime: that of the one before.
+// A waiting key needs a certificate by each of the roots above it, which lives for a lifetime: that
+// of the one before.
 type waiting struct {
 	keys.Key
 	lifetime time.Duration
+	above    []string // identifiers of the roots
 }
 
-// waitingFor returns the keys that wait for a certificate by a root.
-func waitingFor(tx storage.Tx, root ca.Root) (found []waiting, err error) {
+// waitingFor returns the keys that wait for certificates by these roots and no others.
+func waitingFor(tx storage.Tx, roots []ca.Root) (found []waiting, err error) {
 	for _, spec := range Purposes().With(func(s keys.PurposeSpec) bool { return s.Rotation == keys.ByRoot }) {
 		next, err := nextKeys(tx, spec.Purpose)
 		if err != nil {
@@ -161,14 +205,19 @@ func waitingFor(tx storage.Tx, root ca.Root) (found []waiting, err error) {
 			if err != nil {
 				return nil, err
 			}
-			if len(above) != 1 || above[0].ID != root.ID {
+			w := waiting{Key: k}
+			for _, root := range above {
+				if slices.ContainsFunc(roots, func(r ca.Root) bool { return r.ID == root.ID }) {
+					w.above = append(w.above, root.ID)
+				}
+			}
+			if len(w.above) < len(above) {
 				continue
 			}
-			lifetime, err := lifetimeBefore(tx, spec, k)
-			if err != nil {
+			if w.lifetime, err = lifetimeBefore(tx, spec, k); err != nil {
 				return nil, err
 			}
-			found = append(found, waiting{k, lifetime})
+			found = append(found, w)
 		}
 	}
 	return found, nil

@@ -56,30 +56,32 @@ func (a *Authority) wantsRequest(ctx context.Context, p keys.Purpose) (wanted, c
 	there := a.readRequest(p)
 	err = a.DB.View(ctx, func(tx storage.Tx) error {
 		wanted, current = false, false
-		roots, err := ca.PublishedRoots(tx)
-		roots = slices.DeleteFunc(roots, func(r ca.Root) bool { return r.Key.Purpose != p })
-		if err != nil || len(roots) != 1 { // there are no requests for two roots
+		published, err := ca.PublishedRoots(tx)
+		if err != nil || !slices.ContainsFunc(published, func(r ca.Root) bool { return r.Key.Purpose == p }) {
 			return err
 		}
-		root, err := rootOf(tx, p)
+		roots, err := rootsOf(tx, p)
 		if err != nil {
 			return err
 		}
-		if here, err := a.Keys.Has(root.Key); err != nil || here {
-			return err
-		}
-		waiting, err := waitingFor(tx, root)
+		waiting, err := waitingFor(tx, roots)
 		if err != nil {
 			return err
 		}
-		if wanted = len(waiting) > 0 || a.listsWanted(root.ID); !wanted {
-			return nil
+		var now []*ceremony.Request
+		for _, root := range roots {
+			here, err := a.Keys.Has(root.Key)
+			if err != nil {
+				return err
+			}
+			wanted = wanted || !here && (len(waiting) > 0 || a.listsWanted(root.ID))
+			one := &ceremony.Request{Root: root.ID}
+			if err := describe(tx, root, one); err != nil {
+				return err
+			}
+			now = append(now, one)
 		}
-		now := ceremony.Request{Root: root.ID}
-		if err := describe(tx, root, &now); err != nil {
-			return err
-		}
-		current = there != nil && sameWork(there, &now, waiting)
+		current = wanted && there != nil && sameWork(there, now, waiting)
 		return nil
 	})
 	return wanted, current, err
@@ -106,9 +108,16 @@ func (a *Authority) readRequest(p keys.Purpose) *ceremony.Request {
 	return r
 }
 
-// sameWork reports whether a request says what the store says now, and asks for the
+// sameWork reports whether a request says what the store says now of each root, and asks for the
 // certificates of just these keys.
-func sameWork(there, now *ceremony.Request, waiting []waiting) bool {
+func sameWork(there *ceremony.Request, now []*ceremony.Request, all []waiting) bool {
+	return there.Successor == nil && slices.EqualFunc(append([]*ceremony.Request{there}, there.Beside...), now, func(there, now *ceremony.Request) bool {
+		return sameFor(there, now, slices.DeleteFunc(slices.Clone(all), func(w waiting) bool { return !slices.Contains(w.above, now.Root) }))
+	})
+}
+
+// sameFor is sameWork for one root.
+func sameFor(there, now *ceremony.Request, waiting []waiting) bool {
 	if there.Root != now.Root || there.Number != now.Number || !there.Dated.Equal(now.Dated) || len(there.Wanted) != len(waiting) {
 		return false
 	}

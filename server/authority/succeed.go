@@ -152,7 +152,7 @@ func (r *rootRotation) online() error {
 	}
 	online, err := r.CA.Online(r.old)
 	if err == nil && !online {
-		err = fmt.Errorf("%w: the key of the %s %s is kept elsewhere, and it must vouch for the new one: put its file into the directory for the rotation", agents.ErrTransition, r.Purpose, r.old.ID)
+		err = fmt.Errorf("%w: the key of the %s %s is kept elsewhere, and it must vouch for the new one: brevet key request %[2]s --successor writes what both have to sign; or put its file into the directory for the rotation", agents.ErrTransition, r.Purpose, r.old.ID)
 	}
 	return err
 }

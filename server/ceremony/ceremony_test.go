@@ -106,7 +106,7 @@ func TestRootSignsElsewhereWhatTheAuthorityAccepts(t *testing.T) {
 			if p.First != 8 || p.Lists != 3 || len(p.Issuers) != 1 || p.Issuers[0].ID != a.next.ID || len(p.Revoked) != 1 || !strings.HasPrefix(p.Revoked[0], a.dead.ID) {
 				t.Errorf("planned is %+v", p)
 			}
-			signed, err := r.Sign(p, a.private)
+			signed, err := r.Sign(p, Keys{Private: []crypto.Signer{a.private}})
 			check(t, err)
 			got, err := ParseResponse(signed.Marshal())
 			check(t, err)
@@ -192,7 +192,7 @@ func TestRootRefuses(t *testing.T) {
 	a := newAuthority(t, keys.Ed25519)
 	p, err := a.request.Plan(2, now)
 	check(t, err)
-	if _, err := a.request.Sign(p, other.private); err == nil || !strings.Contains(err.Error(), a.root.ID) {
+	if _, err := a.request.Sign(p, Keys{Private: []crypto.Signer{other.private}}); err == nil || !strings.Contains(err.Error(), a.root.ID) {
 		t.Errorf("with another root's key: %v", err)
 	}
 	for _, n := range []int{0, crl.MaxSeries + 1} {
@@ -229,7 +229,7 @@ func FuzzParseResponse(f *testing.F) {
 	a := newAuthority(f, keys.Ed25519)
 	p, err := a.request.Plan(2, now)
 	check(f, err)
-	signed, err := a.request.Sign(p, a.private)
+	signed, err := a.request.Sign(p, Keys{Private: []crypto.Signer{a.private}})
 	check(f, err)
 	f.Add(signed.Marshal())
 	f.Add([]byte("-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n"))

@@ -14,6 +14,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,11 +26,15 @@ import (
 // all issuers of ten years, with the largest keys, take a quarter.
 const MaxRequest = 4 << 20
 
-// form is the first member of a request. A new form has another number.
-const form = "root request 1"
+// The first member of a request is form, or formOfSeveral if it has Successor or Beside. A new
+// form has another number.
+const (
+	form          = "root request 1"
+	formOfSeveral = "root request 2"
+)
 
-// A Request is what a root is asked to sign: certificates of new issuers, and its CRL. The
-// file is its JSON, in exactly the form that [Request.Marshal] writes.
+// A Request is what a root is asked to sign: certificates of new issuers, and its CRL. It may
+// be about several roots. The file is its JSON, in exactly the form that [Request.Marshal] writes.
 type Request struct {
 	Form        string             `json:"brevet"`
 	TrustDomain agents.TrustDomain `json:"trust_domain"`
@@ -43,6 +48,16 @@ type Request struct {
 
 	Wanted []Wanted `json:"wanted,omitempty"`
 	Issued []Issued `json:"issued,omitempty"`
+
+	Successor *Successor `json:"successor,omitempty"`
+	Beside    []*Request `json:"beside,omitempty"` // of other roots that are published
+}
+
+// A Successor is a new root that is to be made, and to come beside the one of the request.
+type Successor struct {
+	Algorithm keys.Algorithm `json:"algorithm"`
+	Nth       int            `json:"nth"`     // root of its purpose
+	Certify   []string       `json:"certify"` // identifiers of those in Issued that it certifies, too
 }
 
 // A Wanted is an issuer for which a certificate is asked.
@@ -62,6 +77,12 @@ type Issued struct {
 // Marshal returns the file. Times must be in UTC and of whole seconds.
 func (r *Request) Marshal() ([]byte, error) {
 	r.Form = form
+	if r.Successor != nil || len(r.Beside) > 0 {
+		r.Form = formOfSeveral
+	}
+	for _, b := range r.Beside {
+		b.Form = form
+	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	return append(text, '\n'), err
 }
@@ -73,7 +94,7 @@ func ParseRequest(text []byte) (*Request, error) {
 		return nil, fmt.Errorf("%w request: larger than %d octets", agents.ErrInvalid, MaxRequest)
 	}
 	var r Request
-	if err := json.Unmarshal(text, &r); err != nil || r.Form != form {
+	if err := json.Unmarshal(text, &r); err != nil || r.Form != form && r.Form != formOfSeveral || slices.Contains(r.Beside, nil) {
 		return nil, fmt.Errorf("%w request: it is not a file of brevet key request", agents.ErrInvalid)
 	}
 	again, err := r.Marshal()

@@ -15,11 +15,16 @@ const MaxResponse = 8 << 20
 
 // A Response is what a root has signed. The file has PEM blocks that other programs know:
 // the certificates of issuers, then the CRLs in their order, each followed by the OCSP
-// answers that say the same.
+// answers that say the same. If several roots have signed, the file has that of each, one after
+// the other, and each begins with the certificate of the root.
 type Response struct {
 	Certificates [][]byte
 	Lists        []List
+	Beside       []*Response
 }
+
+// All returns the parts of a response, one for each root.
+func (r *Response) All() []*Response { return append([]*Response{r}, r.Beside...) }
 
 // A List is a CRL and the OCSP answers that go with it, in DER.
 type List struct {
@@ -46,11 +51,17 @@ func (r *Response) Marshal() []byte {
 			add(answerBlock, der)
 		}
 	}
+	for _, b := range r.Beside {
+		text.Write(b.Marshal())
+	}
 	return text.Bytes()
 }
 
-// maxCertificates is how many issuers one request can ask for.
-const maxCertificates = 8
+const (
+	maxCertificates = 8  // new issuers of one request
+	maxSigned       = 64 // certificates by one root in a response: a new root signs those of all issuers
+	maxBeside       = 3  // roots beside the first one
+)
 
 // ParseResponse reads a response. It refuses whatever Marshal would not write, except for
 // ends of lines.
@@ -61,20 +72,25 @@ func ParseResponse(text []byte) (*Response, error) {
 	if len(text) > MaxResponse {
 		return wrong("larger than %d octets", MaxResponse)
 	}
-	var r Response
+	r := new(Response)
+	part := r // the last one
 	for rest := text; ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
 		}
-		last := len(r.Lists) - 1
+		if block.Type == certificateBlock && len(part.Lists) > 0 && len(r.Beside) < maxBeside {
+			part = new(Response)
+			r.Beside = append(r.Beside, part)
+		}
+		last := len(part.Lists) - 1
 		switch {
-		case block.Type == certificateBlock && last < 0 && len(r.Certificates) < maxCertificates:
-			r.Certificates = append(r.Certificates, block.Bytes)
+		case block.Type == certificateBlock && last < 0 && len(part.Certificates) < maxSigned:
+			part.Certificates = append(part.Certificates, block.Bytes)
 		case block.Type == crlBlock && last+1 < crl.MaxSeries:
-			r.Lists = append(r.Lists, List{CRL: block.Bytes})
+			part.Lists = append(part.Lists, List{CRL: block.Bytes})
 		case block.Type == answerBlock && last >= 0:
-			r.Lists[last].Answers = append(r.Lists[last].Answers, block.Bytes)
+			part.Lists[last].Answers = append(part.Lists[last].Answers, block.Bytes)
 		default:
 			return wrong("a block %.40q is not expected there", block.Type)
 		}
@@ -85,5 +101,5 @@ func ParseResponse(text []byte) (*Response, error) {
 	case !bytes.Equal(r.Marshal(), lines(text)):
 		return wrong("it is not exactly what brevet ca sign wrote")
 	}
-	return &r, nil
+	return r, nil
 }

@@ -1,15 +1,13 @@
 package ceremony
 
 import (
-	"crypto"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
-	"github.com/brevet-ca/brevet/crl/ocsp"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -27,9 +25,26 @@ type Plan struct {
 	Lists       int                `json:"crls"`
 	Until       time.Time          `json:"crls_until"`
 
+	Successor *PlannedRoot `json:"successor,omitempty"`
+	Beside    []*Plan      `json:"beside,omitempty"` // of other roots
+
 	root  ca.Authority
+	known []ca.Authority // that the root has signed before
 	about []crl.Statement
 	date  time.Time
+}
+
+// All returns the plans for each root that is published.
+func (p *Plan) All() []*Plan { return append([]*Plan{p}, p.Beside...) }
+
+// A PlannedRoot would be made.
+type PlannedRoot struct {
+	Purpose   keys.Purpose   `json:"purpose"`
+	Algorithm keys.Algorithm `json:"algorithm"`
+	Certify   []string       `json:"certify"` // issuers that have a certificate by the old root
+
+	nth     int
+	issuers []ca.Authority
 }
 
 // A PlannedIssuer would get a certificate.
@@ -43,13 +58,73 @@ type PlannedIssuer struct {
 	lifetime time.Duration
 }
 
+// Plan checks a request and says what the roots would sign, see plan.
+func (r *Request) Plan(n int, now time.Time) (*Plan, error) {
+	p, err := r.plan(n, now)
+	if err != nil {
+		return nil, err
+	}
+	if p.Fingerprint, err = r.Fingerprint(); err != nil {
+		return nil, err
+	}
+	if len(r.Beside) > maxBeside || r.Successor != nil && len(r.Beside) > 0 {
+		return nil, fmt.Errorf("%w request: it is about more roots than one authority has", agents.ErrInvalid)
+	}
+	for _, b := range r.Beside {
+		q, err := b.plan(n, now)
+		switch {
+		case err != nil:
+			return nil, err
+		case b.Successor != nil || len(b.Beside) > 0 || b.TrustDomain != r.TrustDomain || b.Published != r.Published || !b.Made.Equal(r.Made):
+			return nil, fmt.Errorf("%w request: the root %s is asked for something else than the root %s", agents.ErrInvalid, q.Root, p.Root)
+		case slices.ContainsFunc(p.All(), func(o *Plan) bool { return o.Root == q.Root }):
+			return nil, fmt.Errorf("%w request: the root %s is in it twice", agents.ErrInvalid, q.Root)
+		}
+		p.Beside = append(p.Beside, q)
+	}
+	if r.Successor != nil {
+		err = p.succeed(r.Successor)
+	}
+	return p, err
+}
+
+// succeed plans a new root.
+func (p *Plan) succeed(s *Successor) error {
+	purpose, err := p.root.RootPurpose()
+	if err != nil {
+		return err
+	}
+	spec, err := ca.Purposes().Of(purpose)
+	if err == nil {
+		err = spec.Check(s.Algorithm)
+	}
+	if err != nil {
+		return fmt.Errorf("%w %w", agents.ErrInvalid, err)
+	}
+	if s.Nth < 2 || s.Nth > 10000 {
+		return fmt.Errorf("%w request: the new root would be number %d", agents.ErrInvalid, s.Nth)
+	}
+	p.Successor = &PlannedRoot{Purpose: purpose, Algorithm: s.Algorithm, Certify: s.Certify, nth: s.Nth}
+	for _, id := range s.Certify {
+		i := slices.IndexFunc(p.known, func(a ca.Authority) bool { return a.ID == id })
+		if i < 0 || p.about[i].Revoked || slices.ContainsFunc(p.Successor.issuers, func(a ca.Authority) bool { return a.ID == id }) {
+			return fmt.Errorf("%w request: the new root cannot certify the issuer %.40q, of which the root %s has signed no good certificate", agents.ErrInvalid, id, p.Root)
+		}
+		if err := p.known[i].IsIssuing(); err != nil {
+			return err
+		}
+		p.Successor.issuers = append(p.Successor.issuers, p.known[i])
+	}
+	return nil
+}
+
 // slow is how far the clock of the machine with the root's key may lag.
 const slow = 10 * time.Minute
 
-// Plan checks a request and says what the root would sign: certificates of issuers of this
+// plan checks a request and says what its own root would sign: certificates of issuers of this
 // authority and nothing else, and n CRLs. It needs no key. It refuses a request by
 // somebody who had no certificate of the root, or who says that the root issued what it did not.
-func (r *Request) Plan(n int, now time.Time) (*Plan, error) {
+func (r *Request) plan(n int, now time.Time) (*Plan, error) {
 	switch {
 	case n < 1 || n > crl.MaxSeries:
 		return nil, fmt.Errorf("%w number of CRLs: %d, want 1 to %d", agents.ErrInvalid, n, crl.MaxSeries)
@@ -88,8 +163,7 @@ func (r *Request) Plan(n int, now time.Time) (*Plan, error) {
 			return nil, err
 		}
 	}
-	p.Fingerprint, err = r.Fingerprint()
-	return p, err
+	return p, nil
 }
 
 // want adds an issuer that is to be certified.
@@ -131,46 +205,6 @@ func (p *Plan) know(root *ca.Issuer, i Issued) error {
 	} else if i.Reason != "" {
 		return fmt.Errorf("%w request: a reason to revoke %s, and no time", agents.ErrInvalid, issued.ID)
 	}
-	p.about = append(p.about, s)
+	p.known, p.about = append(p.known, issued), append(p.about, s)
 	return nil
-}
-
-// Sign has the root, whose private key is given, sign what the plan says.
-func (r *Request) Sign(p *Plan, private crypto.Signer) (*Response, error) {
-	s, err := ca.NewSigner(private)
-	if err != nil {
-		return nil, err
-	}
-	root, err := ca.RootIssuer(p.root, s, r.Published)
-	if err != nil {
-		return nil, fmt.Errorf("the request is for the root %s: %w", p.Root, err)
-	}
-	out, about := &Response{}, p.about
-	for _, i := range p.Issuers {
-		made, err := ca.IssueElsewhere(root, i.key, i.lifetime, p.date)
-		if err != nil {
-			return nil, err
-		}
-		said, err := crl.Good([]ca.Authority{made})
-		if err != nil {
-			return nil, err
-		}
-		out.Certificates, about = append(out.Certificates, made.Certificate), append(about, said...)
-	}
-	last := crl.RootLists{Root: p.Root, Number: r.Number, Current: crl.RootList{ThisUpdate: r.Dated}}
-	signed, err := crl.SignSeries(root, about, last, p.Lists, p.date, ocsp.Ahead)
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range signed.All() {
-		one := List{CRL: l.DER}
-		for _, a := range l.Answers {
-			one.Answers = append(one.Answers, a.DER)
-		}
-		out.Lists = append(out.Lists, one)
-	}
-	if len(out.Marshal()) > MaxResponse {
-		return nil, errors.New("the response would be too large: sign fewer CRLs")
-	}
-	return out, nil
 }

@@ -18,7 +18,12 @@ func (s *Service) requestKey(ctx context.Context, p policy.Principal, in api.Roo
 	if err != nil {
 		return api.RootRequest{}, err
 	}
-	r, err := s.Authority.Request(ctx, p, purpose, a)
+	var r authority.Requested
+	if in.Successor {
+		r, err = s.Authority.RequestSuccessor(ctx, purpose, a)
+	} else {
+		r, err = s.Authority.Request(ctx, p, purpose, a)
+	}
 	if err != nil {
 		return api.RootRequest{}, err
 	}
@@ -26,7 +31,7 @@ func (s *Service) requestKey(ctx context.Context, p policy.Principal, in api.Roo
 }
 
 func newRootRequest(r authority.Requested) api.RootRequest {
-	out := api.RootRequest{Root: r.Root, Purpose: string(r.Purpose), Fingerprint: r.Fingerprint, Request: string(r.Text)}
+	out := api.RootRequest{Root: r.Root, Beside: r.Beside, Purpose: string(r.Purpose), Successor: string(r.Successor), Fingerprint: r.Fingerprint, Request: string(r.Text)}
 	for _, k := range r.Keys {
 		out.Keys = append(out.Keys, newKey(k, ca.Authority{}))
 	}
@@ -52,6 +57,11 @@ func (s *Service) installKey(ctx context.Context, p policy.Principal, in api.Ins
 			now, err2 := keys.Get(tx, k.ID)
 			err = errors.Join(err, err2)
 			out.Keys = append(out.Keys, newKey(now, cas[k.ID]))
+		}
+		if out.Fresh = nil; i.Fresh.ID != "" {
+			now, err2 := keys.Get(tx, i.Fresh.ID)
+			fresh := newKey(now, cas[i.Fresh.ID])
+			err, out.Fresh = errors.Join(err, err2), &fresh
 		}
 		return err
 	})

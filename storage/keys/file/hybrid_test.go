@@ -45,7 +45,7 @@ func TestHybridRoundTrip(t *testing.T) {
 				if !k.Fits(again) || (len(k.Alternative) > 0) != (a.Alternative() != "") {
 					t.Errorf("%s: the alternative key is another one", a)
 				}
-				text, err := os.ReadFile(s.path(k))
+				text, err := os.ReadFile(s.Path(k))
 				if want := map[bool]int{false: 1, true: 2}[a.Alternative() != ""]; err != nil || bytes.Count(text, []byte("-----BEGIN ")) != want || len(text) > maxFile/4 {
 					t.Errorf("%s: a file of %d octets, %v; want %d blocks", a, len(text), err, want)
 				}
@@ -102,7 +102,7 @@ func TestRefusedHalves(t *testing.T) {
 		"cut off":                    {text[:len(text)-10], "is not the two PEM blocks"},
 		"one of another alternative": {slices.Concat(classical, unsealed(t, single)), "holds another key"},
 	} {
-		if err := os.WriteFile(s.path(k), test.text, 0o600); err != nil {
+		if err := os.WriteFile(s.Path(k), test.text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		got, err := s.Signer(k)

@@ -47,7 +47,7 @@ func TestOpenSSLReadsOurFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := openssl(t, "pkey", "-in", s.path(k), "-passin", "file:"+path, "-pubout", "-outform", "DER")
+		got := openssl(t, "pkey", "-in", s.Path(k), "-passin", "file:"+path, "-pubout", "-outform", "DER")
 		if !bytes.Equal(got, k.Public) {
 			t.Errorf("%s: openssl sees the public key %x, the record has %x", a, got, k.Public)
 		}
@@ -79,7 +79,7 @@ func TestWeReadFilesOfOpenSSL(t *testing.T) {
 			t.Fatalf("%s: got the record %+v, %v", a, k, err)
 		}
 		// sealCommand, which error messages advise, except for the iterations.
-		args := strings.Fields(strings.NewReplacer("600000", "2048", "OLD", plain, "NEW", s.path(k)).Replace(sealCommand))
+		args := strings.Fields(strings.NewReplacer("600000", "2048", "OLD", plain, "NEW", s.Path(k)).Replace(sealCommand))
 		openssl(t, append(args[1:], "-passout", "file:"+path)...)
 		signer, err := s.Signer(k)
 		if err != nil {

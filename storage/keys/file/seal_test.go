@@ -153,7 +153,7 @@ func BenchmarkUnseal(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := durable.WriteFile(s.path(k), text); err != nil {
+	if err := durable.WriteFile(s.Path(k), text); err != nil {
 		b.Fatal(err)
 	}
 	b.Run("one", func(b *testing.B) {

@@ -50,7 +50,7 @@ func (s *Store) Generate(p keys.Purpose, a keys.Algorithm, now time.Time) (keys.
 	if err != nil {
 		return keys.Key{}, nil, err
 	}
-	if err := durable.WriteFile(s.path(k), text); err != nil {
+	if err := durable.WriteFile(s.Path(k), text); err != nil {
 		return keys.Key{}, nil, fmt.Errorf("writing the %s key: %w", p, err)
 	}
 	return k, signer, nil
@@ -64,7 +64,7 @@ func (s *Store) Signer(k keys.Key) (crypto.Signer, error) {
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
-	path := s.path(k)
+	path := s.Path(k)
 	text, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the %s key has no file: restore it from a backup: %w", k.Purpose, err)
@@ -91,7 +91,7 @@ func (s *Store) Has(k keys.Key) (bool, error) {
 	if err := k.Check(); err != nil {
 		return false, err
 	}
-	_, err := os.Stat(s.path(k))
+	_, err := os.Stat(s.Path(k))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -104,7 +104,7 @@ func (s *Store) Unsealed(k keys.Key) (bool, error) {
 	if err := k.Check(); err != nil || s.passphrase.plain || s.passphrase.none() {
 		return false, err
 	}
-	text, err := readFile(s.path(k))
+	text, err := readFile(s.Path(k))
 	if err != nil {
 		return false, err
 	}
@@ -117,7 +117,7 @@ func (s *Store) Destroy(k keys.Key) error {
 	if err := errors.Join(k.Check(), k.Removable()); err != nil {
 		return err
 	}
-	if err := os.Remove(s.path(k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(s.Path(k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("destroying the %s key: %w", k.Purpose, err)
 	}
 	return durable.SyncDir(s.dir)
@@ -134,13 +134,13 @@ func (s *Store) ready() error {
 	return nil
 }
 
-// path returns the path of the file of k. It has 64 bits of the hash of the key, so
+// Path returns the path of the file of k. It has 64 bits of the hash of the key, so
 // that a new file never replaces another.
-func (s *Store) path(k keys.Key) string {
+func (s *Store) Path(k keys.Key) string {
 	return filepath.Join(s.dir, string(k.Purpose)+"-"+k.ID[:16]+".key")
 }
 
-// isKeyFile reports whether path gives such names.
+// isKeyFile reports whether Path gives such names.
 func isKeyFile(name string) bool {
 	stem, ok := strings.CutSuffix(name, ".key")
 	i := strings.LastIndexByte(stem, '-')

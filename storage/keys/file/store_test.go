@@ -149,10 +149,10 @@ func TestRefusedFiles(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := NewStore(t.TempDir(), test.passphrase)
-			if err := os.WriteFile(s.path(k), test.text, 0o600); err != nil {
+			if err := os.WriteFile(s.Path(k), test.text, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Chmod(s.path(k), test.mode); err != nil {
+			if err := os.Chmod(s.Path(k), test.mode); err != nil {
 				t.Fatal(err)
 			}
 			got, err := s.Signer(k)
@@ -199,13 +199,13 @@ func TestTamperedFile(t *testing.T) {
 			continue // as costly as it says, and as useless
 		}
 		text := pem.EncodeToMemory(&pem.Block{Type: sealedType, Bytes: der})
-		if err := os.WriteFile(s.path(k), text, 0o600); err != nil {
+		if err := os.WriteFile(s.Path(k), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := s.Signer(k); err == nil {
 			samePublic(t, got, k)
 		} else {
-			refused(t, got, err, s.path(k))
+			refused(t, got, err, s.Path(k))
 		}
 	}
 }
@@ -218,7 +218,7 @@ func TestNoRegularFile(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want fs.ErrNotExist", err)
 	}
-	if err := syscall.Mkfifo(s.path(k), 0o600); err != nil {
+	if err := syscall.Mkfifo(s.Path(k), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	got, err = s.Signer(k) // and does not wait for a writer
@@ -316,7 +316,7 @@ func TestCrashBeforeRecord(t *testing.T) {
 		}
 		return err
 	})
-	if _, err := os.Stat(s.path(lost)); err != nil {
+	if _, err := os.Stat(s.Path(lost)); err != nil {
 		t.Error(err)
 	}
 }
