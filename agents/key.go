@@ -110,6 +110,37 @@ func setKeys(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time, cle
 	return components.Replace(tx, string(n), old, all, now, cleared...)
 }
 
+// A NextKey is one that an agent wants in the place of a registered one.
+type NextKey struct {
+	Agent  Name
+	Old    PublicKey
+	SHA256 [32]byte // of the next one
+}
+
+// ReplaceKey registers a key for an agent in the place of another one, and returns the agent
+// as it was and as it is. A composite key needs a [components.Clearance].
+func ReplaceKey(tx storage.Tx, n Name, old, next PublicKey, now time.Time, cleared ...components.Clearance) (before, after Agent, err error) {
+	if before, err = Get(tx, n); err != nil {
+		return before, after, err
+	}
+	is := func(k PublicKey) func(PublicKey) bool { return func(has PublicKey) bool { return bytes.Equal(has, k) } }
+	i := slices.IndexFunc(before.Keys, is(old))
+	switch {
+	case i < 0:
+		return before, after, fmt.Errorf("%w: %s", errKeyRemoved, n)
+	case slices.ContainsFunc(before.Keys, is(next)):
+		return before, after, fmt.Errorf("%w public key: it is registered for %s already", ErrInvalid, n)
+	}
+	if err := checkPublicKey(next); err != nil {
+		return before, after, err
+	}
+	after = before
+	after.Keys = slices.Clone(before.Keys)
+	after.Keys[i], after.Changed = next, now
+	after.dateKeys(before.Keys, now)
+	return before, after, errors.Join(setKeys(tx, n, before.Keys, after.Keys, now, cleared...), after.put(tx))
+}
+
 // KeyComponents returns what the keys that c registers are made of, so that the
 // caller can ask for a [components.Clearance]. It ignores text that is not a key:
 // [Add] and [Set] refuse it.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents/clock"
@@ -130,4 +131,14 @@ func (a *Agent) dateKeys(before []PublicKey, now time.Time) {
 func thumbprint(k PublicKey) string {
 	sum := sha256.Sum256(k)
 	return hex.EncodeToString(sum[:])
+}
+
+// KeyThumbprints returns the SHA-256 of each registered key in hexadecimal, with spaces
+// between, as the audit log has them.
+func (a Agent) KeyThumbprints() string {
+	var list []string
+	for _, k := range a.Keys {
+		list = append(list, thumbprint(k))
+	}
+	return strings.Join(list, " ")
 }

@@ -24,6 +24,7 @@ type claimant struct {
 	name, owner     string
 	invitation      string
 	key, registered *ecdsa.PrivateKey
+	next            *ecdsa.PrivateKey // in the place of registered
 	cert            *x509.Certificate
 	account         *account // nil if the test does not need one
 	order           string   // URL of the order that is ready
@@ -84,7 +85,7 @@ type way struct {
 	name    string
 	prepare func(*claimant)
 	ask     func(*claimant) reply
-	gives   string // certificate, token or account
+	gives   string // certificate, token, key or account
 	relies  []string
 }
 
@@ -104,6 +105,10 @@ var ways = []way{
 		assertion := c.byAssertion(c.name, c.registered).Get("client_assertion")
 		return c.postJSON(c.agents, "/v1/certificates", map[string]string{"csr": c.csr(), "client_assertion": assertion}, nil)
 	}, "certificate", []string{"key"}},
+	{"a registered key, for the next one", func(*claimant) {}, func(c *claimant) reply {
+		c.next = newKey(c.t)
+		return c.replaceKey(c.naming(c.name, c.registered, sumOf(c.t, c.next)), c.next)
+	}, "key", []string{"key"}},
 	{"mutual TLS", (*claimant).certify, func(c *claimant) reply { return c.token(nil, c.cert) }, "token", []string{"certificate"}},
 	{"a registered key", func(*claimant) {}, func(c *claimant) reply {
 		return c.token(c.byAssertion(c.name, c.registered), nil)

@@ -53,6 +53,7 @@ func agentRoutes(s *Server) *routes {
 	openly(mux, crl.BundlePath, s.authority.CRL.ServeBundle)
 	mux.Handle("POST "+enroll.Path, limited(http.HandlerFunc(s.enroll.ServeEnroll)))
 	mux.Handle("POST "+enroll.CertificatesPath, limited(http.HandlerFunc(s.enroll.ServeCertificates)))
+	mux.Handle("POST "+enroll.KeysPath, limited(http.HandlerFunc(s.enroll.ServeKeys)))
 	openly(mux, "/.well-known/oauth-authorization-server", s.oauth.ServeMetadata)
 	openly(mux, "/.well-known/openid-configuration", s.oauth.ServeMetadata)
 	openly(mux, oauth.JWKSPath, s.oauth.ServeJWKS)

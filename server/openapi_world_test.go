@@ -4,10 +4,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -72,9 +74,35 @@ func (w *described) assertion() string {
 	change, name := holder(), "lasting-"+strings.Repeat("x", w.made)
 	change.Keys = []string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}
 	w.Add(name, change)
+	return w.assert(name, key, nil)
+}
+
+// assert returns an assertion, with more claims.
+func (w *described) assert(name string, key *ecdsa.PrivateKey, more map[string]any) string {
+	w.t.Helper()
+	claims := map[string]any{}
+	must1(0, json.Unmarshal(must1(json.Marshal(jose.Claims{Issuer: name, Subject: name, Audience: []string{w.URL}, ID: rand.Text(), IssuedAt: time.Now(), Expiry: time.Now().Add(time.Minute)}))(w.t), &claims))(w.t)
+	maps.Copy(claims, more)
 	signer := must1(jose.NewSigner(key, "", "JWT"))(w.t)
-	claims := must1(json.Marshal(jose.Claims{Issuer: name, Subject: name, Audience: []string{w.URL}, ID: rand.Text(), IssuedAt: time.Now(), Expiry: time.Now().Add(time.Minute)}))(w.t)
-	return must1(signer.Sign(claims))(w.t)
+	return must1(signer.Sign(must1(json.Marshal(claims))(w.t)))(w.t)
+}
+
+// replacement returns an assertion that names a next key: that of a certificate request, or another one.
+func (w *described) replacement(request string, right bool) string {
+	w.t.Helper()
+	block, _ := pem.Decode([]byte(request))
+	csr := must1(x509.ParseCertificateRequest(block.Bytes))(w.t)
+	sum := sha256.Sum256(csr.RawSubjectPublicKeyInfo)
+	if !right {
+		sum[0]++
+	}
+	w.made++
+	key := must1(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(w.t)
+	der := must1(x509.MarshalPKIXPublicKey(&key.PublicKey))(w.t)
+	change, name := holder(), "replaced-"+strings.Repeat("x", w.made)
+	change.Keys = []string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}
+	w.Add(name, change)
+	return w.assert(name, key, map[string]any{"next_key": base64.RawURLEncoding.EncodeToString(sum[:])})
 }
 
 // ocspRequest returns the DER of one.
@@ -119,6 +147,15 @@ func (w *described) preparations() map[string]func(*exchange) {
 		"renew/tooLong":   func(x *exchange) { x.client = w.reader.HTTP; x.set(map[string]any{"csr": csr()}) },
 		"renew/stranger":  func(x *exchange) { x.set(map[string]any{"csr": csr()}) },
 		"renew/byKey":     func(x *exchange) { x.set(map[string]any{"csr": csr(), "client_assertion": w.assertion()}) },
+		"replaceKey/replaced": func(x *exchange) {
+			c := csr()
+			x.set(map[string]any{"csr": c, "client_assertion": w.replacement(c, true)})
+		},
+		"replaceKey/otherKey": func(x *exchange) {
+			c := csr()
+			x.set(map[string]any{"csr": c, "client_assertion": w.replacement(c, false)})
+		},
+		"replaceKey/stranger": func(x *exchange) { x.set(map[string]any{"csr": csr()}) },
 
 		"token/withCertificate": as(w.reader), "token/scope": as(w.reader), "token/target": as(w.reader), "token/grant": as(w.reader),
 		"token/withAssertion": func(x *exchange) { x.set(map[string]any{"client_assertion": w.assertion()}) },

@@ -1,12 +1,14 @@
 // Package enroll gives agents certificates over a small API of our own: a first one
 // for an enrollment token (POST /v1/enroll), and the next one for the current one
 // (POST /v1/certificates), which the client presents in the TLS handshake. An agent with
-// a registered key gets any of them there for an assertion by that key. Requests
+// a registered key gets any of them there for an assertion by that key, and replaces the key
+// by another one (POST /v1/keys). Requests
 // are strict JSON objects; refusals are problem documents (RFC 9457).
 package enroll
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,10 +26,11 @@ import (
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
-// The endpoints, below the https origin. Both take POST.
+// The endpoints, below the https origin. All take POST.
 const (
 	Path             = "/v1/enroll"
 	CertificatesPath = "/v1/certificates"
+	KeysPath         = "/v1/keys"
 )
 
 // A Config is what a Service is made of.
@@ -44,6 +47,14 @@ type Config struct {
 	// Lasting returns the claim of a client that signed an assertion with a key that is
 	// registered for its agent, and the agent that it was about if that fails.
 	Lasting func(tx storage.Tx, assertion string, now time.Time) (policy.Claim, agents.Name, error)
+
+	// NextKey is Lasting for an assertion that names the key to take the place of the one that
+	// signed.
+	NextKey func(tx storage.Tx, assertion string, now time.Time) (policy.Claim, agents.NextKey, error)
+
+	// KeyMaxAge is how old a registered key may be that obtains certificates; 0 means that its
+	// age does not matter.
+	KeyMaxAge time.Duration
 
 	// Enrolled is told of each request by which an agent got its first certificate, or one
 	// without presenting any.
@@ -86,7 +97,7 @@ func (s *Service) ServeEnroll(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, issued)
 }
 
-func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, error) {
+func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*result, error) {
 	var token, request, profile string
 	if err := readJSON(w, r, map[string]any{"token": &token, "csr": &request, "profile": &profile}); err != nil {
 		return nil, err
@@ -103,7 +114,7 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*ca.Issued, er
 	if err != nil {
 		return nil, s.refuse(r.Context(), invited, agent, err)
 	}
-	return s.CA.Issue(r.Context(), ca.Request{
+	return s.certify(r.Context(), ca.Request{
 		Claim: policy.NewClaim(invited, agent, audit.EnrollmentToken, func(tx storage.Tx, _ *agents.Standing) error {
 			return agents.Redeem(tx, e, s.Clock.Now())
 		}),
@@ -139,6 +150,33 @@ func (s *Service) refuse(ctx context.Context, who policy.Principal, agent agents
 	return s.Policy.Refuse(ctx, q, err)
 }
 
+// A registered key is what an agent is told about one.
+type registered struct {
+	SHA256 string    `json:"sha256"` // of the SubjectPublicKeyInfo, in hexadecimal
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until,omitzero"` // when it is too old to obtain certificates
+}
+
+// registeredKeys returns the registered keys of an agent.
+func (s *Service) registeredKeys(ctx context.Context, n agents.Name) (list []registered, err error) {
+	err = s.DB.View(ctx, func(tx storage.Tx) error {
+		list = []registered{}
+		a, err := agents.Get(tx, n)
+		if errors.Is(err, agents.ErrUnknown) {
+			return nil // it is refused, and that is recorded
+		}
+		for _, k := range a.Keys {
+			since, err := agents.KeySince(tx, a, k)
+			if err != nil {
+				return err
+			}
+			list = append(list, registered{fmt.Sprintf("%x", sha256.Sum256(k)), since, a.KeyEnd(since, s.KeyMaxAge)})
+		}
+		return err
+	})
+	return list, err
+}
+
 // An issued certificate is the answer of both endpoints.
 type issued struct {
 	Certificate string    `json:"certificate"` // PEM
@@ -147,11 +185,31 @@ type issued struct {
 	RenewUntil  time.Time `json:"renew_until"`      // when it cannot renew any more; not_after if nothing renews after its end
 	Roots       []string  `json:"roots"`            // SHA-256 fingerprints of the roots in /roots.pem
 	Server      string    `json:"server,omitempty"` // the authority's URL, if the request came to a former one
+
+	RegisteredKeys []registered `json:"registered_keys"`
 }
 
-func (s *Service) answer(w http.ResponseWriter, r *http.Request, i *ca.Issued) {
+// A result is a certificate and the registered keys of its agent.
+type result struct {
+	*ca.Issued
+	keys []registered
+}
+
+// certify issues a certificate. It looks at the registered keys before: no transaction comes
+// after the one that records.
+func (s *Service) certify(ctx context.Context, r ca.Request) (*result, error) {
+	keys, err := s.registeredKeys(ctx, r.Claim.Agent())
+	if err != nil {
+		return nil, err
+	}
+	issued, err := s.CA.Issue(ctx, r)
+	return &result{issued, keys}, err
+}
+
+func (s *Service) answer(w http.ResponseWriter, r *http.Request, i *result) {
 	a := issued{
 		Certificate: string(ca.PEM(i.DER)), Chain: string(ca.PEM(i.Issuer.Chain...)), NotAfter: i.ID.Expires(), RenewUntil: i.RenewUntil, Roots: s.CA.RootFingerprints(),
+		RegisteredKeys: i.keys,
 	}
 	if at := s.Address.List(); at.At(r.Host, s.Clock.Now()) != at.Current() {
 		a.Server = at.Current()

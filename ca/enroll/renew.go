@@ -32,7 +32,7 @@ func readWanted(w http.ResponseWriter, r *http.Request) (in wanted, err error) {
 	return in, readJSON(w, r, map[string]any{"csr": &in.csr, "ttl": &in.ttl, "profile": &in.profile, "client_assertion": &in.assertion})
 }
 
-func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, error) {
+func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*result, error) {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return s.issueByKey(w, r)
 	}
@@ -51,7 +51,7 @@ func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*ca.Issued, e
 }
 
 // issueByKey issues a certificate to a client that has a registered key of the agent.
-func (s *Service) issueByKey(w http.ResponseWriter, r *http.Request) (*ca.Issued, error) {
+func (s *Service) issueByKey(w http.ResponseWriter, r *http.Request) (*result, error) {
 	in, err := readWanted(w, r)
 	if err == nil && in.assertion == "" {
 		err = errNoCertificate
@@ -99,7 +99,7 @@ func (e *assertionError) told() string {
 }
 
 // issue issues what a client that has proven to be an agent wants.
-func (s *Service) issue(r *http.Request, claim policy.Claim, in wanted) (*ca.Issued, error) {
+func (s *Service) issue(r *http.Request, claim policy.Claim, in wanted) (*result, error) {
 	lifetime, err := agents.ParseTTL(in.ttl)
 	if err != nil {
 		return nil, s.refuse(r.Context(), claim.Principal(), claim.Agent(), err)
@@ -108,7 +108,7 @@ func (s *Service) issue(r *http.Request, claim policy.Claim, in wanted) (*ca.Iss
 	if err != nil {
 		return nil, s.refuse(r.Context(), claim.Principal(), claim.Agent(), err)
 	}
-	return s.CA.Issue(r.Context(), ca.Request{Claim: claim, CSR: csr, TTL: lifetime, Profile: in.profile, Registered: true})
+	return s.certify(r.Context(), ca.Request{Claim: claim, CSR: csr, TTL: lifetime, Profile: in.profile, Registered: true})
 }
 
 // holder returns the claim of a client that presented a certificate. If the certificate

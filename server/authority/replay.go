@@ -46,6 +46,7 @@ var replayed = map[audit.Action]func(*replay, audit.Event) (bool, error){
 	audit.OperatorSuspend:       (*replay).suspendOperator,
 	audit.OperatorResume:        (*replay).resumeOperator,
 	audit.AgentSet:              (*replay).takeAway,
+	audit.AgentKeyReplace:       (*replay).takeAway,
 	audit.AgentAdd:              (*replay).note,
 	audit.CertificateRevoke:     (*replay).revoke,
 	audit.TokenRevoke:           (*replay).revoke,

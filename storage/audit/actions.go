@@ -24,6 +24,7 @@ const (
 	AgentResume       Action = "agent.resume"
 	AgentSuspend      Action = "agent.suspend"
 	AgentDecommission Action = "agent.decommission"
+	AgentKeyReplace   Action = "agent.key.replace"
 
 	ACMEAccountCreate           Action = "acme.account.create"
 	ACMEAccountUpdate           Action = "acme.account.update"
@@ -118,6 +119,8 @@ var actions = []ActionSpec{
 	{AgentResume, "A suspended agent was to be allowed to obtain credentials again.", Operator, agentName, nil},
 	{AgentSuspend, "All that an agent holds was to end, and it was to obtain nothing more until it is resumed.", Operator, agentName, []string{"counts"}},
 	{AgentDecommission, "An agent was to end for good.", Operator, agentName, []string{"counts"}},
+
+	{AgentKeyReplace, "A registered key was to take the place of another one, at the agent's request, which both keys signed. The old one ends.", Agent | Bearer, agentName, from("change", "key_thumbprint", "proof")},
 
 	{ACMEAccountCreate, "An ACME account was to be opened for an agent.", Bearer, agentName, from("key_thumbprint")},
 	{ACMEAccountUpdate, "The contacts of an ACME account were to be changed.", Agent, agentName, from()},

@@ -39,6 +39,7 @@ type assertion struct {
 	expires time.Time
 	signer  agents.Key
 	maxAge  time.Duration // of the signer, if it is a registered key
+	next    string        // what it says about the next key, see [Server.NextKey]
 }
 
 var errUsed = &proven{errors.New("the assertion was used before: each request needs one of its own, with another jti")}
@@ -125,6 +126,9 @@ func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, maxAge tim
 		return a, err
 	}
 	if err := s.checkClaims(signed, now); err != nil {
+		return a, &proven{err}
+	}
+	if a.next, err = signed.nextKey(); err != nil {
 		return a, &proven{err}
 	}
 	restored, err := agents.LastRestore(tx)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/pqc/jose"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 )
 
 // A signedAssertion is an assertion whose signature has not been checked yet, only
@@ -87,4 +88,13 @@ func madeAfter(c jose.Claims, restored time.Time) error {
 		return fmt.Errorf("the assertion's iat is not %s after the store was restored, at %s", clock.FormatDuration(clockSkew), restored.UTC().Format(time.RFC3339))
 	}
 	return nil
+}
+
+// nextKey returns the claim of that name, or "".
+func (s signedAssertion) nextKey() (text string, err error) {
+	claims, err := strict.ParseObject(s.Payload)
+	if err != nil || !claims.Has(nextKey) {
+		return "", err
+	}
+	return claims.Text(nextKey)
 }
