@@ -3,6 +3,7 @@ package operator
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -231,7 +232,10 @@ func (s *Service) setOperator(ctx context.Context, p policy.Principal, in api.Se
 
 func (s *Service) removeOperator(ctx context.Context, p policy.Principal, in api.Named) (api.Operator, error) {
 	return s.changeOperator(ctx, p, in.Name, audit.OperatorRemove, s.endCertificates, func(tx storage.Tx, n persons.Name, now time.Time, _ *audit.Details) (note string, err error) {
-		if _, err = persons.Remove(tx, s.TrustDomain, n, now); err == nil && s.listed(n).Role != 0 {
+		switch _, err = persons.Remove(tx, s.TrustDomain, n, now); {
+		case errors.Is(err, persons.ErrRemoved):
+			return fmt.Sprintf("%s was removed already", n), nil
+		case err == nil && s.listed(n).Role != 0:
 			note = fmt.Sprintf("%s is removed: take the user ids of %s out of brevet.yaml, too, where they do nothing any more", n, n)
 		}
 		return note, err
