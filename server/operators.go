@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"log/slog"
 	"maps"
 	"os"
@@ -11,10 +12,38 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/server/operator"
 	"github.com/brevet-ca/brevet/storage"
 )
+
+// An Operator is who acts through [Server.Admin]. The zero Operator is the user that this
+// process runs as, who may do everything and is in the audit log as a user id.
+type Operator struct {
+	Name string // in the audit log, as operator:NAME
+	Role string // viewer, operator, security or admin, see docs/operators.md; "" means viewer
+}
+
+// Admin returns a client for what operators do, in this process: its calls are decided,
+// done and recorded as over the socket. They are refused until Ready is closed, and again
+// once Run stops. Whoever has the client acts as o: the program must know to whom it
+// gives it.
+func (s *Server) Admin(o Operator) (*api.Client, error) {
+	p := policy.UID(uint32(os.Geteuid()))
+	if o != (Operator{}) {
+		name, err := persons.ParseName(o.Name)
+		if err != nil {
+			return nil, err
+		}
+		role, err := persons.ParseRole(cmp.Or(o.Role, persons.Viewer.String()))
+		if err != nil {
+			return nil, err
+		}
+		p = policy.Person(name, role)
+	}
+	return admin.Inside(s.observed(s.mounted.admit(s.operatorHandler())), p), nil
+}
 
 // namedOperators returns the persons whom brevet.yaml lists.
 func namedOperators(f *config.File) []operator.Operator {

@@ -1,8 +1,9 @@
 // Package server assembles the authority: it turns a directory into stores,
 // keys, handlers and loops, and serves agents over HTTPS, relying parties over
-// plain HTTP and operators over a unix socket. Programs embed it with [New]; they may
-// bring listeners of their own, or mount [Server.Handler] and [Server.PublicHandler], and
-// then bound connections themselves.
+// plain HTTP and operators over a unix socket. Programs embed it: [Init] makes an authority,
+// [New] opens it, [Server.Run] serves it and [Server.Admin] administers it (see
+// docs/embedding.md). They may bring listeners of their own, or mount [Server.Handler] and
+// [Server.PublicHandler], and then bound connections themselves.
 //
 // Plain HTTP carries only public, signed documents (CRLs, OCSP answers, CA
 // certificates). The socket answers only root and the user that the server runs as;

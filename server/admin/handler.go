@@ -2,7 +2,8 @@
 // socket in the authority's directory. The socket answers only root, the user that the
 // server runs as and the users that brevet.yaml lists, see [Listen]. There is no other
 // authentication. The actor in the audit log is the peer's user id, or the name that
-// brevet.yaml gives it.
+// brevet.yaml gives it. A program that embeds the server has the same operations in its own
+// process, see [Inside].
 package admin
 
 import (

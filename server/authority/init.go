@@ -90,7 +90,7 @@ func (c InitConfig) withDefaults() InitConfig {
 
 // Init makes a new authority in c.Dir: keys, a root with its first CRL and an issuing
 // CA, the store, and at last brevet.yaml. A directory without that file is not an authority's. If
-// Init fails, it removes what it made. After a crash, the next Init says what to
+// Init fails, it removes what it made, the directories too. After a crash, the next Init says what to
 // remove. The zero time means now.
 func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err error) {
 	c = c.withDefaults()
@@ -121,11 +121,16 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err err
 	if err := passphrase.CheckNew(); err != nil {
 		return nil, err
 	}
-	roots, undoRoots, err := c.rootKeys(passphrase)
-	if err != nil {
+	var undo undoing
+	defer func() {
+		if err != nil {
+			made, err = nil, errors.Join(err, undo.run())
+		}
+	}()
+	if err := emptyDir(c.Dir, &undo); err != nil {
 		return nil, err
 	}
-	undo, err := emptyDir(c.Dir)
+	roots, err := c.rootKeys(passphrase, &undo)
 	if err != nil {
 		return nil, err
 	}
@@ -136,11 +141,7 @@ func Init(ctx context.Context, c InitConfig, now time.Time) (made *Made, err err
 	if err := refuseAuthority(c.Dir); err != nil { // of an Init that ended just now
 		return nil, errors.Join(err, db.Close())
 	}
-	defer func() {
-		if err != nil {
-			made, err = nil, errors.Join(err, undo(), undoRoots())
-		}
-	}()
+	undo.later(func() error { return clearDir(c.Dir) })
 	made, err = c.fill(ctx, db, keyfile.NewStore(c.Dir, passphrase), roots, f, algorithm, now)
 	if made != nil {
 		made.Strength = passphrase.Strength()
@@ -225,24 +226,21 @@ func (c InitConfig) checkLifetimes() error {
 	return nil
 }
 
-// emptyDir makes the directory, or accepts one without an authority in it. It returns
-// a function that removes an authority that was made there.
-func emptyDir(dir string) (undo func() error, err error) {
-	_, err = os.Stat(dir)
-	fresh := errors.Is(err, os.ErrNotExist)
-	if err := durable.MakeDir(dir); err != nil {
-		return nil, err
+// emptyDir makes the directory, or accepts one without an authority in it.
+func emptyDir(dir string, undo *undoing) error {
+	if err := undo.makeDir(dir); err != nil {
+		return err
 	}
 	if err := checkOwner(dir); err != nil {
-		return nil, err
+		return err
 	}
 	if err := refuseAuthority(dir); err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := os.Stat(filepath.Join(dir, config.Store)); err == nil {
-		return nil, partOfAuthority(dir)
+		return partOfAuthority(dir)
 	}
-	return func() error { return clearDir(dir, fresh) }, nil
+	return nil
 }
 
 // refuseAuthority refuses a directory with an authority in it, or with keys of one.
@@ -261,17 +259,13 @@ func partOfAuthority(dir string) error {
 	return fmt.Errorf("%s holds part of an authority, from an init that was cut short: remove %s and *.key there and try again", dir, config.Store)
 }
 
-// clearDir removes what Init makes in a directory that had none of it, and the directory
-// itself if that was made for it.
-func clearDir(dir string, fresh bool) error {
+// clearDir removes what Init makes in a directory that had none of it.
+func clearDir(dir string) error {
 	made, err := filepath.Glob(filepath.Join(dir, "*.key"))
 	for _, path := range append(made, filepath.Join(dir, config.Store), filepath.Join(dir, config.Name)) {
 		if e := os.Remove(path); e != nil && !errors.Is(e, os.ErrNotExist) {
 			err = errors.Join(err, e)
 		}
-	}
-	if fresh {
-		os.Remove(dir) // not if somebody else put something there
 	}
 	return err
 }

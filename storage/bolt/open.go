@@ -54,12 +54,27 @@ func maxSize() int {
 
 // Open opens the database file at path, or makes it, with mode 0600, if it does not
 // exist. An existing file is read completely, so that a damaged one is refused.
+//
+// A file that Open made is removed again if Open fails.
 func Open(path string, o Options) (*DB, error) {
 	_, err := os.Stat(path)
 	fresh := errors.Is(err, fs.ErrNotExist)
 	if fresh && o.MustExist {
 		return nil, fmt.Errorf("opening the database %s: %w", path, fs.ErrNotExist)
 	}
+	db, err := openAt(path, fresh, o)
+	if err != nil && fresh && !errors.Is(err, fs.ErrExist) && !errors.Is(err, errInUse) {
+		if left := os.Remove(path); !errors.Is(left, fs.ErrNotExist) {
+			err = errors.Join(err, left)
+		}
+	}
+	return db, err
+}
+
+// errInUse says that another process has the file.
+var errInUse = errors.New("in use by another brevet process")
+
+func openAt(path string, fresh bool, o Options) (*DB, error) {
 	if !fresh {
 		if err := inspect(path, o.LockTimeout); err != nil {
 			return nil, advise(err)
@@ -172,7 +187,7 @@ func open(path string, fresh bool, o bbolt.Options) (b *bbolt.DB, file *os.File,
 	case err == nil:
 		return b, file, nil
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, nil, fmt.Errorf("the database %s is in use by another brevet process; talk to it over its admin socket or stop it first", path)
+		return nil, nil, fmt.Errorf("the database %s is %w; talk to it over its admin socket or stop it first", path, errInUse)
 	case errors.As(err, &pathErr), errors.As(err, &errno):
 		return nil, nil, opening(path, err)
 	default:

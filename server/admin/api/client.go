@@ -40,6 +40,12 @@ func Dial(dir string) *Client {
 	return &Client{http: &http.Client{Transport: &http.Transport{DialContext: dial}}, path: path}
 }
 
+// NewClient returns a Client whose requests a transport carries to the server. The name is
+// that of the server in errors. Programs that embed a server call its Admin method instead.
+func NewClient(t http.RoundTripper, name string) *Client {
+	return &Client{http: &http.Client{Transport: t}, path: name}
+}
+
 // An Error is the server's refusal.
 type Error struct {
 	Status int    `json:"status"`
