@@ -129,3 +129,38 @@ func runIn(t *testing.T, dir string) error {
 	}
 	return s.Run(t.Context())
 }
+
+// TestSocketsAreClosed also when another address cannot be listened on.
+func TestSocketsAreClosed(t *testing.T) {
+	w, other := servertest.New(t), servertest.New(t)
+	w.Stop()
+	text, err := os.ReadFile(w.File("brevet.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := regexp.MustCompile(`listen_http: .*`).ReplaceAllString(string(text), "listen_http: "+strings.TrimPrefix(other.HTTP, "http://"))
+	for range 8 { // the order in which the server listens is not fixed
+		if err := os.WriteFile(w.File("brevet.yaml"), []byte(taken), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := server.New(server.Config{Dir: w.Dir, Log: slog.New(slog.DiscardHandler), Sockets: map[string][]net.Listener{"https": {l}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Run(t.Context()); err == nil {
+			t.Fatal("it runs")
+		}
+		if c, err := net.Dial("tcp", l.Addr().String()); err == nil {
+			c.Close()
+			t.Fatal("the socket is open")
+		}
+	}
+	if err := os.WriteFile(w.File("brevet.yaml"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.Start()
+}

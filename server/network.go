@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -30,8 +31,9 @@ func (s *Server) network() (map[string][]net.Listener, error) {
 		}
 		return open, nil
 	}
+	maps.Copy(open, s.Sockets)
 	for role, addresses := range map[string][]string{agentsHere: s.file.Listen, publicHere: s.file.ListenHTTP, metricsHere: s.file.ListenMetrics} {
-		if open[role] = s.Sockets[role]; len(open[role]) > 0 {
+		if len(open[role]) > 0 {
 			continue
 		}
 		for _, address := range addresses {
