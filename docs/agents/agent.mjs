@@ -101,6 +101,20 @@ class Agent {
     const { key, csr } = newRequest()
     const issued = await post(this.server + '/v1/certificates', json, JSON.stringify({ csr }), this.tls())
     write(this.dir + '/identity.pem', key + issued.certificate + issued.chain)
+    if (issued.server) await this.follow(issued.server)
+  }
+
+  // follow goes to another URL of the authority, if that answers there under the same root.
+  async follow (moved) {
+    try {
+      const { status } = await send(moved + '/healthz', this.tls())
+      if (status !== 200) throw new Error(status)
+    } catch (e) {
+      console.error(`the authority has moved to ${moved}, and does not answer there yet: ${e.message}`)
+      return
+    }
+    this.server = moved
+    write(this.dir + '/server', moved)
   }
 
   // due tells whether two thirds of the certificate's life are over.

@@ -91,6 +91,18 @@ class Agent:
         key, csr = new_request()
         issued = checked(requests.post(self.server + "/v1/certificates", json={"csr": csr}, **self.tls))
         write(self.directory + "/identity.pem", key + issued["certificate"] + issued["chain"])
+        if "server" in issued:
+            self.follow(issued["server"])
+
+    def follow(self, moved):
+        """Goes to another URL of the authority, if that answers there under the same root."""
+        try:
+            requests.get(moved + "/healthz", **self.tls).raise_for_status()
+        except requests.RequestException as e:
+            print(f"the authority has moved to {moved}, and does not answer there yet: {e}", file=sys.stderr)
+            return
+        self.server = moved
+        write(self.directory + "/server", moved)
 
     def due(self):
         """Tells whether two thirds of the certificate's life are over."""

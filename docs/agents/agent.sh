@@ -74,6 +74,11 @@ renew() {
 	issued=$(printf '{"csr":%s}' "$request" |
 		ask --cert "$dir/identity.pem" --header 'Content-Type: application/json' --data-binary @- "$(cat "$dir/server")/v1/certificates")
 	save "$issued"
+	moved=$(printf '%s' "$issued" | member server) # the authority has another URL, and must answer there under the same root
+	if [ -n "$moved" ] && (ask "$moved/healthz" >"$dir/server.new"); then
+		printf '%s' "$moved" >"$dir/server.new"
+		mv "$dir/server.new" "$dir/server"
+	fi
 }
 
 # call gets an access token and calls a service with it. The token is bound to the certificate, so

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 	"github.com/brevet-ca/brevet/server/test/peer"
 )
@@ -103,6 +104,15 @@ func TestAgentsInDocs(t *testing.T) {
 			called()
 			if string(identity(t, dir).Certificate[0]) == string(before.Certificate[0]) {
 				t.Error("a call did not renew a certificate that is near its end")
+			}
+			moved := strings.Replace(w.URL, "127.0.0.1", "localhost", 1)
+			if _, err := w.Admin.Readdress(t.Context(), api.ReaddressRequest{URL: moved, Until: time.Now().Add(time.Hour)}); err != nil {
+				t.Fatal(err)
+			}
+			run(true, "", "renew", dir)
+			called()
+			if known, err := exec.Command("grep", "-r", moved, dir).Output(); err != nil {
+				t.Errorf("the program does not know %s: %s %v", moved, known, err)
 			}
 			if got := run(false, "", "call", dir, "orders:write", url+"/orders"); !strings.Contains(got, "orders:write") {
 				t.Errorf("for a scope that the agent does not have: %s", got)
