@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -44,7 +45,9 @@ type authority struct {
 	current map[string]crypto.PublicKey
 	life    time.Duration                                 // of certificates and tokens
 	lasting map[string]crypto.PublicKey                   // registered keys, by agent
+	keyAge  time.Duration                                 // how old they are, of an hour; 0 means that the authority does not say
 	grace   time.Duration                                 // for how long an expired certificate renews
+	lost    bool                                          // the answer of the next replacement of a key is
 	late    []time.Time                                   // when one did
 	asked   []string                                      // the profile of each certificate asked for
 	instead map[string]http.HandlerFunc                   // by path, in place of the handler
@@ -169,6 +172,8 @@ func (a *authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.serveEnroll(w, body)
 	case "POST /v1/certificates":
 		a.serveCertificates(w, r, body)
+	case "POST /v1/keys":
+		a.serveKeys(w, r, body)
 	case "POST /oauth/token":
 		a.serveToken(w, r, body)
 	default:
@@ -337,8 +342,54 @@ func (a *authority) issue(w http.ResponseWriter, agent, csr string, life time.Du
 	if a.answer != nil {
 		doc = a.answer(doc)
 	}
+	all := map[string]any{}
+	for name, v := range doc {
+		all[name] = v
+	}
+	if a.keyAge > 0 {
+		all["registered_keys"] = []any{a.registered(agent, now)}
+	}
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(doc)
+	json.NewEncoder(w).Encode(all)
+}
+
+func (a *authority) registered(agent string, now time.Time) map[string]string {
+	der, _ := x509.MarshalPKIXPublicKey(a.lasting[agent])
+	since := now.Add(-a.keyAge)
+	return map[string]string{"sha256": fmt.Sprintf("%x", sha256.Sum256(der)), "since": since.Format(time.RFC3339), "until": since.Add(time.Hour).Format(time.RFC3339)}
+}
+
+// serveKeys replaces a registered key.
+func (a *authority) serveKeys(w http.ResponseWriter, r *http.Request, body []byte) {
+	var in struct {
+		CSR       string `json:"csr"`
+		Assertion string `json:"client_assertion"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		problem(400, err.Error())(w, r)
+		return
+	}
+	block, _ := pem.Decode([]byte(in.CSR))
+	req, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil || req.CheckSignature() != nil {
+		problem(400, "invalid certificate request")(w, r)
+		return
+	}
+	agent := a.asserted(in.Assertion, a.lasting)
+	claims, _ := base64.RawURLEncoding.DecodeString(strings.Split(in.Assertion, ".")[1])
+	sum := sha256.Sum256(req.RawSubjectPublicKeyInfo)
+	if agent == "" || !strings.Contains(string(claims), `"next_key":"`+base64.RawURLEncoding.EncodeToString(sum[:])+`"`) {
+		problem(401, "the client assertion cannot be used")(w, r)
+		return
+	}
+	a.lasting[agent], a.keyAge = req.PublicKey, time.Second
+	if a.lost {
+		a.lost = false
+		problem(503, "the answer was lost")(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(a.registered(agent, time.Now()))
 }
 
 func oauthError(status int, code, description string) http.HandlerFunc {

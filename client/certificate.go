@@ -82,6 +82,8 @@ type issued struct {
 	renewUntil time.Time // zero if the authority does not say
 	roots      []string  // fingerprints of those that are published
 	server     string    // where the authority is, if it has moved
+
+	registered []registeredKey // nil if the authority does not say
 }
 
 // seconds is a time span in client.json.
@@ -103,7 +105,9 @@ func parseIssued(body []byte) (*issued, error) {
 		NotAfter    time.Time `json:"not_after"`
 		RenewUntil  time.Time `json:"renew_until"`
 		Roots       []string  `json:"roots"`
-		Server      string    `json:"server"`
+
+		Registered []registeredKey `json:"registered_keys"`
+		Server     string          `json:"server"`
 	}
 	if err := json.Unmarshal(body, &doc); err != nil {
 		return nil, err
@@ -116,13 +120,13 @@ func parseIssued(body []byte) (*issued, error) {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
 	if strings.TrimSpace(doc.Chain) == "" {
-		return &issued{leaf, doc.NotAfter, doc.RenewUntil, doc.Roots, doc.Server}, nil // the root issues itself
+		return &issued{leaf, doc.NotAfter, doc.RenewUntil, doc.Roots, doc.Server, doc.Registered}, nil // the root issues itself
 	}
 	above, err := parseCertificatesPEM([]byte(doc.Chain))
 	if err != nil {
 		return nil, fmt.Errorf("chain: %w", err)
 	}
-	return &issued{append(leaf, above...), doc.NotAfter, doc.RenewUntil, doc.Roots, doc.Server}, nil
+	return &issued{append(leaf, above...), doc.NotAfter, doc.RenewUntil, doc.Roots, doc.Server, doc.Registered}, nil
 }
 
 // operatorPath stands before an operator's name in a SPIFFE ID.
@@ -150,6 +154,6 @@ func (i *issued) check(key crypto.Signer, t *trust, now time.Time) (*pair, error
 	if leaf.IsCA || name == "" || len(leaf.URIs) != 1 || !strings.HasSuffix(id, "/agent/"+name) && !strings.HasSuffix(id, operatorPath+name) {
 		return nil, errors.New("it does not name an agent or an operator")
 	}
-	p.roots, p.server = i.roots, i.server
+	p.roots, p.server, p.registered = i.roots, i.server, i.registered
 	return p, nil
 }

@@ -28,8 +28,28 @@ func readKey(file string) (crypto.Signer, error) {
 	return key, nil
 }
 
-// certifyByKey is certify for an agent that proves who it is by a lasting key.
+// certifyByKey is certify for an agent that proves who it is by a lasting key. If the authority
+// refuses the key, and the next one is there already, that may be registered: the answer was
+// lost. Then it takes the place of the old one.
 func (e endpoint) certifyByKey(ctx context.Context, t *trust, file, agent string, a asking, key crypto.Signer) (*pair, *seconds, error) {
+	p, grace, err := e.certifyBy(ctx, t, file, agent, a, key)
+	if !unauthorized(err) {
+		return p, grace, err
+	}
+	if next, nextErr := readNext(file); next == nil || nextErr != nil {
+		return p, grace, err
+	}
+	p, grace, nextErr := e.certifyBy(ctx, t, file+nextSuffix, agent, a, key)
+	if unauthorized(nextErr) {
+		return nil, nil, err // the one to speak of is the old one
+	}
+	if nextErr == nil {
+		nextErr = durable.Rename(file+nextSuffix, file)
+	}
+	return p, grace, nextErr
+}
+
+func (e endpoint) certifyBy(ctx context.Context, t *trust, file, agent string, a asking, key crypto.Signer) (*pair, *seconds, error) {
 	lasting, err := readKey(file)
 	if err != nil {
 		return nil, nil, err

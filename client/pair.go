@@ -17,11 +17,12 @@ import (
 // A pair is a certificate with its chain, and the key that belongs to it. It
 // does not change.
 type pair struct {
-	tls.Certificate               // Leaf is set
-	renewAt         time.Time     // when two thirds of its life are over, or a little before
-	replaced        chan struct{} // closed when another pair takes its place
-	roots           []string      // fingerprints of the roots that the authority published with it, if known
-	server          string        // where the authority is, if the answer says that it has moved
+	tls.Certificate                 // Leaf is set
+	renewAt         time.Time       // when two thirds of its life are over, or a little before
+	replaced        chan struct{}   // closed when another pair takes its place
+	registered      []registeredKey // keys of the agent, as the authority said with it; nil if it did not
+	roots           []string        // fingerprints of the roots that the authority published with it, if known
+	server          string          // where the authority is, if the answer says that it has moved
 }
 
 var errNotItsKey = errors.New("the key is not the certificate's")

@@ -13,7 +13,8 @@ import (
 // Renew gets the next certificate, with a new key, by proving possession of
 // the current one (mutual TLS), and saves both. The current one may have expired: the
 // authority decides for how long it still renews. If it refuses the certificate, and the
-// identity has a lasting key (see EnrollConfig), that is used. An error that is [ErrReenroll]
+// identity has a lasting key (see EnrollConfig), that is used. If the authority limits the age
+// of that key, Renew replaces it in time. An error that is [ErrReenroll]
 // is final. If only saving failed, the new certificate is used nevertheless.
 func (id *Identity) Renew(ctx context.Context) error {
 	id.renewing.Lock()
@@ -55,11 +56,15 @@ func (id *Identity) renew(ctx context.Context, t *trust, profile string) error {
 	if err != nil {
 		return fmt.Errorf("the certificate of %s is renewed, but could not be saved: %w", next.agent(), err)
 	}
+	lastingErr := id.keepLasting(ctx, t, next.agent(), next.registered)
 	if err := id.follow(ctx, t, next.roots); err != nil {
 		return fmt.Errorf("the certificate of %s is renewed, but the authority's new roots could not be followed: %w", next.agent(), err)
 	}
 	if err := id.move(ctx, next.server); err != nil {
 		return fmt.Errorf("the certificate of %s is renewed, but the authority has moved and could not be reached there: %w", next.agent(), err)
+	}
+	if lastingErr != nil {
+		return fmt.Errorf("the certificate of %s is renewed, but its lasting key was not replaced: %w", next.agent(), lastingErr)
 	}
 	return nil
 }
