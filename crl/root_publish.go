@@ -102,7 +102,7 @@ func (p *Publisher) publishRoots(ctx context.Context, all bool) error {
 			errs = append(errs, err)
 		}
 		if next.Number != d.last.Number {
-			if err := p.db.Update(ctx, func(tx storage.Tx) error { return next.Replace(tx, d.last) }); err != nil {
+			if err := p.db.Update(ctx, func(tx storage.Tx) error { return errors.Join(d.unchanged(tx), next.Replace(tx, d.last)) }); err != nil {
 				return fmt.Errorf("storing the CRL of root %s: %w", d.ID, err)
 			}
 		}
@@ -137,6 +137,19 @@ func draftRoots(tx storage.Tx) (drafts []rootDraft, err error) {
 		drafts = append(drafts, d)
 	}
 	return drafts, nil
+}
+
+// unchanged fails if the store says something else of the root's issuers than when the draft was
+// made: an issuer that was revoked meanwhile must be on the next list.
+func (d rootDraft) unchanged(tx storage.Tx) error {
+	now, err := draftRoots(tx)
+	if err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(now, func(o rootDraft) bool { return o.ID == d.ID }); i < 0 || !bytes.Equal(now[i].facts, d.facts) || !now[i].Withdrawn.Equal(d.Withdrawn) {
+		return fmt.Errorf("%w: the issuers of root %s changed", errOvertaken, d.ID)
+	}
+	return nil
 }
 
 // nextRoot returns the lists that come after the last ones, which are the last ones if

@@ -204,3 +204,20 @@ func TestIssuersOfOthersAreNotListed(t *testing.T) {
 	})
 	w.root(false)
 }
+
+// TestRootListsWhatIsRevokedMeanwhile: an issuer ends while the root signs its list. The list that is
+// recorded has it.
+func TestRootListsWhatIsRevokedMeanwhile(t *testing.T) {
+	w := newWorld(t, keys.ECDSAP256)
+	ended := false
+	w.Answers = func(*ca.Issuer, []crl.Statement, crl.RootList, time.Time) ([]crl.Answer, error) {
+		if !ended {
+			ended = true
+			w.check(w.DB.Update(t.Context(), func(tx storage.Tx) error { return agents.EndIssuer(tx, w.CA.Issuer().ID, w.now()) }))
+		}
+		return nil, nil
+	}
+	if r := w.root(true); r.Current.Entries != 1 || r.Late {
+		t.Errorf("%d entries, late: %v", r.Current.Entries, r.Late)
+	}
+}
