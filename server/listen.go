@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -33,6 +34,10 @@ const publicIdle = 10 * time.Second
 // their own: those of a few collectors.
 const metricsConnections = 64
 
+// adminConnections is how many connections may be open at listen_admin: those of some
+// operators, and handshakes of strangers.
+const adminConnections = 256
+
 const maxHeader = 32 << 10 // a token with a post-quantum signature has 8 kB
 
 // Bounds of a connection with HTTP/2. The largest body that is read has 64 kB.
@@ -53,11 +58,12 @@ const (
 	agentsHere    = "https"
 	publicHere    = "http"
 	metricsHere   = "metrics"
+	adminHere     = "admin"
 	operatorsHere = "operators"
 )
 
 func (e endpoint) serve() error {
-	if e.role == agentsHere { // package http gives every server a TLSConfig
+	if e.role == agentsHere || e.role == adminHere { // package http gives every server a TLSConfig
 		return e.server.ServeTLS(e.Listener, "", "")
 	}
 	return e.server.Serve(e.Listener)
@@ -100,6 +106,7 @@ func (s *Server) listen() (open []endpoint, err error) {
 	}{
 		{agentsHere, room - room/4, s.agentHandler, s.speakTLS},
 		{publicHere, room / 4, s.publicHandler, func(srv *http.Server) { srv.IdleTimeout = min(srv.IdleTimeout, publicIdle) }},
+		{adminHere, adminConnections, func() http.Handler { return s.bodies.Handler(s.door.Handler(s.operatorHandler())) }, func(srv *http.Server) { openDoor(srv, s.door, s.TLSConfig()) }},
 		{metricsHere, metricsConnections, func() http.Handler { return s.bodies.Handler(s.metricsHandler()) }, func(*http.Server) {}},
 	} {
 		bare := sockets[r.role]
@@ -109,7 +116,7 @@ func (s *Server) listen() (open []endpoint, err error) {
 		if r.role != metricsHere {
 			var waiting int
 			bare, waiting = behindProxies(s.file.ProxyProtocol, bare, s.Log)
-			r.room -= waiting
+			r.room = max(r.room-waiting, r.room/2)
 		}
 		first := limit.NewListener(bare[0], r.room)
 		s.listeners = append(s.listeners, first)
@@ -142,6 +149,17 @@ func (s *Server) speakTLS(srv *http.Server) {
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return relying.ConnContext(room(ctx, c), c)
 	}
+}
+
+// openDoor has a server speak TLS with operators alone.
+func openDoor(srv *http.Server, door *admin.Door, own *tls.Config) {
+	srv.TLSConfig = door.TLSConfig(own)
+	room := srv.ConnState
+	srv.ConnState = func(c net.Conn, state http.ConnState) {
+		room(c, state)
+		door.ConnState(c, state)
+	}
+	srv.WriteTimeout, srv.ReadTimeout = 0, 0 // backups and audit tail take their time
 }
 
 // server returns an HTTP server with the bounds of every connection.

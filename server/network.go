@@ -17,6 +17,7 @@ type Listeners struct {
 	HTTPS   net.Listener // accepts bare connections, on which Run speaks TLS; see Server.Handler
 	HTTP    net.Listener // see Server.PublicHandler
 	Metrics net.Listener // see Server.MetricsHandler
+	Admin   net.Listener // for operators with certificates; bare connections, as for HTTPS
 }
 
 // network returns the listeners that are open to the network, by role. If there is an
@@ -24,7 +25,7 @@ type Listeners struct {
 func (s *Server) network() (map[string][]net.Listener, error) {
 	open := map[string][]net.Listener{}
 	if l := s.Listeners; l != nil {
-		for role, given := range map[string]net.Listener{agentsHere: l.HTTPS, publicHere: l.HTTP, metricsHere: l.Metrics} {
+		for role, given := range map[string]net.Listener{agentsHere: l.HTTPS, publicHere: l.HTTP, metricsHere: l.Metrics, adminHere: l.Admin} {
 			if given != nil {
 				open[role] = []net.Listener{given}
 			}
@@ -32,7 +33,7 @@ func (s *Server) network() (map[string][]net.Listener, error) {
 		return open, nil
 	}
 	maps.Copy(open, s.Sockets)
-	for role, addresses := range map[string][]string{agentsHere: s.file.Listen, publicHere: s.file.ListenHTTP, metricsHere: s.file.ListenMetrics} {
+	for role, addresses := range map[string][]string{agentsHere: s.file.Listen, publicHere: s.file.ListenHTTP, metricsHere: s.file.ListenMetrics, adminHere: s.file.ListenAdmin} {
 		if len(open[role]) > 0 {
 			continue
 		}
@@ -62,8 +63,8 @@ func behindProxies(proxies []netip.Prefix, bare []net.Listener, log *slog.Logger
 // checkSockets refuses a socket that nobody would serve.
 func checkSockets(all map[string][]net.Listener) error {
 	for name := range all {
-		if name != agentsHere && name != publicHere && name != metricsHere {
-			return fmt.Errorf("the socket %.80q is for nothing here: want the name %s, %s or %s (FileDescriptorName= in systemd.socket(5))", name, agentsHere, publicHere, metricsHere)
+		if name != agentsHere && name != publicHere && name != metricsHere && name != adminHere {
+			return fmt.Errorf("the socket %.80q is for nothing here: want the name %s, %s, %s or %s (FileDescriptorName= in systemd.socket(5))", name, agentsHere, publicHere, metricsHere, adminHere)
 		}
 	}
 	return nil

@@ -2,9 +2,12 @@ package server
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
+	"net/http"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -114,6 +117,43 @@ func TestEveryVerbHasItsRole(t *testing.T) {
 	for route := range verbRoles {
 		if !slices.ContainsFunc(all, func(v operator.Operation) bool { return v.Route == route }) {
 			t.Errorf("%s is no verb", route)
+		}
+	}
+}
+
+// TestEveryVerbHasItsRoleOverHTTPS is the same for operators who show a certificate. An agent's
+// certificate may do nothing there, and neither may one of the same operator that is revoked.
+func TestEveryVerbHasItsRoleOverHTTPS(t *testing.T) {
+	a := newAuthority(t)
+	door := a.observed(a.door.Handler(a.operatorHandler()))
+	ask := func(route string, cert *x509.Certificate) reply {
+		method, path, _ := strings.Cut(route, " ")
+		return a.ask(door, method, regexp.MustCompile(`\{\w+\}`).ReplaceAllString(path, "nothing"), "application/json", "{}", cert)
+	}
+	agent, revoked := a.enrolled("chief"), a.loggedIn("zoe", persons.Admin)
+	a.operate("POST", "/certificates/"+serial(revoked)+"/revoke", nil)
+	certs := map[persons.Role]*x509.Certificate{}
+	for _, role := range persons.Roles() {
+		certs[role] = a.loggedIn(role.String(), role)
+	}
+	for route, need := range verbRoles {
+		for role, cert := range certs {
+			if route == api.Backup.Route() && role.Covers(need) {
+				continue // it needs a connection
+			}
+			if got := ask(route, cert); (got.status == http.StatusForbidden) == role.Covers(need) {
+				t.Errorf("%s by the role %s: %d %s", route, role, got.status, got.body)
+			}
+		}
+		for what, cert := range map[string]*x509.Certificate{"nobody": nil, "an agent": agent, "a revoked operator": revoked} {
+			if got := ask(route, cert); got.status != http.StatusForbidden {
+				t.Errorf("%s by %s: %d %s", route, what, got.status, got.body)
+			}
+		}
+	}
+	for _, e := range a.log(0) {
+		if e.Action == audit.KeyRotate && (e.Actor != "operator:viewer" && e.Actor != "operator:operator" && e.Actor != "operator:security" && e.Actor != "operator:zoe" && e.Actor != "operator:admin" || e.Details.Certificate == "" || e.Details.Peer == "") {
+			t.Errorf("recorded is %+v", e)
 		}
 	}
 }

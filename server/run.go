@@ -30,6 +30,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.url = s.authority.Address.Current()
 	s.Log.Info("ready", "https", listeningAt(endpoints, agentsHere), "http", listeningAt(endpoints, publicHere), "version", s.Version)
+	if at := listeningAt(endpoints, adminHere); at != nowhere {
+		s.Log.Info("operators", "https", at)
+	}
 	if at := listeningAt(endpoints, metricsHere); at != nowhere {
 		s.Log.Info("metrics", "http", at)
 	}

@@ -94,6 +94,7 @@ type Server struct {
 	enroll    *enroll.Service
 	oauth     *oauth.Server
 	admin     *admin.Handler
+	door      *admin.Door
 	metrics   *telemetry.Metrics
 	gate      limit.Gate
 	bodies    limit.Bodies
@@ -212,6 +213,7 @@ func (s *Server) assemble(k keys.Source) error {
 	}
 	g.census.count = operators.Count
 	s.admin = admin.NewHandler(operators)
+	s.door = admin.NewDoor(s.admin)
 	return nil
 }
 

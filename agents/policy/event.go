@@ -34,8 +34,9 @@ func details(q *Query, d *Decision, given *audit.Details) *audit.Details {
 		return &all
 	}
 	all.Trace = cmp.Or(all.Trace, q.Trace)
-	all.Peer, all.Proof = cmp.Or(all.Peer, q.Peer), cmp.Or(all.Proof, q.Proof.Code)
-	all.Certificate = cmp.Or(all.Certificate, q.Proof.Certificate())
+	shown := q.Principal.evidence()
+	all.Peer, all.Proof = cmp.Or(all.Peer, q.Peer), cmp.Or(all.Proof, q.Proof.Code, shown.Code)
+	all.Certificate = cmp.Or(all.Certificate, q.Proof.Certificate(), shown.Certificate())
 	all.KeyThumbprint = cmp.Or(all.KeyThumbprint, q.KeyThumbprint)
 	all.Codes, all.Chain = d.Reasons, q.Chain
 	if !q.Principal.told() {

@@ -92,7 +92,9 @@ func (p Principal) Current(tx storage.Tx, s *agents.Standing) (Principal, error)
 		return p, err
 	}
 	if p.Certificate != (agents.Credential{}) {
-		if _, err := s.Check(p.Certificate); err != nil {
+		if _, err := s.Check(p.Certificate); IsDenial(err) {
+			return p, fmt.Errorf("your certificate cannot be used: %w (%w)", err, ErrNotOperator)
+		} else if err != nil {
 			return p, err
 		}
 	}
@@ -125,6 +127,14 @@ func Bearer(what string) Principal {
 
 // trusted reports whether p is an operator or the server, whose identity is not in the store.
 func (p Principal) trusted() bool { return p.Role&(audit.Operator|audit.System) != 0 }
+
+// evidence is what an operator showed, if that was a certificate.
+func (p Principal) evidence() audit.Evidence {
+	if p.Certificate == (agents.Credential{}) {
+		return audit.Evidence{}
+	}
+	return audit.ClientCertificate(p.Certificate.ID.String())
+}
 
 // client reports whether p asks for itself, or says that it does: an agent, a bearer, or a
 // person who renews a certificate of theirs.

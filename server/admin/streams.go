@@ -2,12 +2,10 @@ package admin
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"time"
 
-	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -68,11 +66,12 @@ func (h *Handler) backup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	out := &brisk{w: w, control: http.NewResponseController(w), within: briskly}
-	defer out.control.SetWriteDeadline(time.Time{})
+	swift := &brisk{w: w, control: http.NewResponseController(w), within: briskly}
+	defer swift.control.SetWriteDeadline(time.Time{})
+	out := &begun{w: swift}
 	err := h.service.Backup(r.Context(), principal(r), out)
 	switch {
-	case errors.Is(err, policy.ErrNotOperator), errors.Is(err, policy.ErrOperatorRole), errors.Is(err, persons.ErrSuspended):
+	case err != nil && !out.yes && policy.IsDenial(err):
 		h.refuse(w, r, err)
 	case err != nil:
 		h.cutOff(r, "the backup failed", err)

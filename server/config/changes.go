@@ -41,6 +41,7 @@ func (f *File) Changes(next *File) (live, restart []string) {
 	note(&restart, "key_max_age", f.KeyMaxAges, next.KeyMaxAges)
 	note(&restart, "keys", f.Keys, next.Keys)
 	note(&restart, "listen", f.Listen, next.Listen)
+	note(&restart, "listen_admin", f.ListenAdmin, next.ListenAdmin)
 	note(&restart, "listen_http", f.ListenHTTP, next.ListenHTTP)
 	note(&restart, "listen_metrics", f.ListenMetrics, next.ListenMetrics)
 	note(&restart, "log.format", f.Log.JSON, next.Log.JSON)

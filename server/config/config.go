@@ -47,6 +47,7 @@ type File struct {
 	ListenHTTP    []string            // addresses for what is public and signed: CRLs, OCSP and issuers
 	ListenMetrics []string            // addresses for metrics over plain HTTP; none means the admin socket alone
 	ProxyProtocol []netip.Prefix      // of proxies, see package proxyprotocol; for Listen and ListenHTTP
+	ListenAdmin   []string            // addresses for operators over HTTPS, by their certificates; none means the admin socket alone
 	MoreNames     []string            // of the server's own certificate, see Names: DNS names and IP addresses
 	Operators     map[uint32]Operator // users of the machine who may use the admin socket, by user id
 	Profiles      map[string]ca.ProfileConfig
@@ -117,6 +118,7 @@ func parse(text []byte) (*File, error) {
 		"advertise_http": parsed(&f.AdvertiseHTTP, parseAdvertiseHTTP),
 		"listen":         addresses(&f.Listen),
 		"listen_http":    addresses(&f.ListenHTTP),
+		"listen_admin":   addresses(&f.ListenAdmin),
 		"listen_metrics": addresses(&f.ListenMetrics),
 		"names":          f.readNames,
 		"proxy_protocol": f.readProxies,

@@ -46,7 +46,7 @@ func (f *File) Names() agents.Change {
 	c := agents.Change{Owner: &owner, DNS: []string{}, IPs: []string{}}
 	u, _ := url.Parse(f.Advertise)
 	hosts := []string{u.Hostname()}
-	for _, address := range f.Listen {
+	for _, address := range slices.Concat(f.Listen, f.ListenAdmin) {
 		host, _, _ := net.SplitHostPort(address)
 		hosts = append(hosts, host)
 	}

@@ -3,6 +3,7 @@ package operator
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -51,10 +53,24 @@ func (s *Service) stands(ctx context.Context, p policy.Principal) error {
 	return s.DB.View(ctx, func(tx storage.Tx) error { return p.Stands(tx, agents.NewStanding(tx, s.Clock.Now())) })
 }
 
-// Certified returns the operator who showed a certificate that was looked up, as far as
-// brevet.yaml says. [policy.Principal.Current] says the rest.
-func (s *Service) Certified(n persons.Name, shown agents.Credential) policy.Principal {
-	return policy.CertifiedPerson(n, cmp.Or(s.listed(n).Role, persons.Admin), shown)
+// Authenticate returns the operator whose certificate a TLS client presented, having proven
+// that it has the key. The operator comes with the error if they may not operate now, or not by
+// this certificate.
+func (s *Service) Authenticate(ctx context.Context, cert *x509.Certificate) (p policy.Principal, err error) {
+	err = s.DB.View(ctx, func(tx storage.Tx) error {
+		c, person, err := ca.FindOperator(tx, cert)
+		if errors.Is(err, ca.ErrNotOurs) {
+			return fmt.Errorf("%w: the certificate is no operator's of this authority", policy.ErrNotOperator)
+		}
+		if err != nil {
+			return err
+		}
+		n := persons.Name(person)
+		p = policy.CertifiedPerson(n, cmp.Or(s.listed(n).Role, persons.Admin), c.Credential)
+		p, err = p.Current(tx, agents.NewStanding(tx, s.Clock.Now()))
+		return err
+	})
+	return p, err
 }
 
 // listed returns what brevet.yaml says of a person, with the zero Role if it does not.

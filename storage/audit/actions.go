@@ -99,12 +99,11 @@ const agentName = "the agent's name"
 const holderName = agentName + ", or `operator/NAME` for a certificate of an operator"
 
 // from returns the details of what may come over the network, among them the address
-// that it came from and how many refusals were counted together. Operators use a socket
-// that has no address.
+// that it came from and how many refusals were counted together. For operators see shown.
 func from(more ...string) []string { return append(more, "peer", "counts") }
 
 // actions is the one table of them.
-var actions = []ActionSpec{
+var actions = shown([]ActionSpec{
 	{CertificateIssue, "A certificate was asked for: at an enrollment, a renewal, by ACME, by an operator on behalf of the agent, or by the server for itself. An operator renews their own as the actor `operator:NAME`.",
 		Operator | Agent | System | Bearer, holderName, from("names", "profile", "not_after", "lifetime", "key_thumbprint", "proof", "certificate")},
 	{CertificateRevoke, "One certificate was to be revoked: by an operator, by its agent, or by ACME with its own key.", Operator | Agent | Bearer, holderName, from()},
@@ -160,6 +159,22 @@ var actions = []ActionSpec{
 	{ServerStart, "The server started.", System, "`brevet`", nil},
 	{ClockAccept, "An operator said at the start that the machine's clock is right, against what is on record.", Operator | System, "`brevet`", nil},
 	{ClockStep, "The machine's clock stepped.", System, "`brevet`", nil},
+})
+
+// shown adds what the events of operators have who came over the network by a certificate.
+// Some actions are those of programs in the authority's directory alone.
+func shown(all []ActionSpec) []ActionSpec {
+	for i, a := range all {
+		if a.By&Operator == 0 || slices.Contains([]Action{AuthorityInit, AuthorityRestore, ClockAccept}, a.Action) {
+			continue
+		}
+		for _, d := range []string{"peer", "proof", "certificate"} {
+			if !slices.Contains(a.Details, d) {
+				all[i].Details = append(slices.Clip(all[i].Details), d)
+			}
+		}
+	}
+	return all
 }
 
 // Allows reports whether somebody in the role may ask for this action at all.

@@ -1,0 +1,126 @@
+package admin
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/brevet-ca/brevet/agents/persons"
+	"github.com/brevet-ca/brevet/agents/policy"
+)
+
+// A Door lets operators in over HTTPS by their certificates. Everybody else is turned away in
+// the TLS handshake: clients without a certificate, agents, and operators who are suspended or
+// whose certificate cannot be used.
+type Door struct {
+	handler *Handler
+
+	mu     sync.Mutex
+	warned time.Time
+	open   map[persons.Name]int      // connections of each operator
+	held   map[net.Conn]persons.Name // whose each connection is
+}
+
+// NewDoor returns a Door to what h serves.
+func NewDoor(h *Handler) *Door {
+	return &Door{handler: h, open: map[persons.Name]int{}, held: map[net.Conn]persons.Name{}}
+}
+
+// errNoOperator is what the log says of a client whose certificate is no operator's.
+var errNoOperator = errors.New("it is for operators with a certificate, and the client showed none")
+
+// TLSConfig returns a configuration that lets operators in, who are looked up in the store at
+// each handshake. base has the server's own certificate.
+func (d *Door) TLSConfig(base *tls.Config) *tls.Config {
+	c := base.Clone()
+	c.ClientAuth = tls.RequireAnyClientCert // the store knows which ones were issued
+	c.NextProtos = []string{"h2", "http/1.1"}
+	c.SessionTicketsDisabled = true
+	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		one := c.Clone()
+		one.GetConfigForClient = nil
+		one.VerifyConnection = func(s tls.ConnectionState) error {
+			err := d.admit(hello.Context(), hello.Conn, s.PeerCertificates)
+			if err != nil {
+				d.warn(hello.Conn, err)
+			}
+			return err
+		}
+		return one, nil
+	}
+	return c
+}
+
+// admit counts a connection of an operator until it is closed.
+func (d *Door) admit(ctx context.Context, conn net.Conn, shown []*x509.Certificate) error {
+	if len(shown) == 0 {
+		return errNoOperator
+	}
+	p, err := d.handler.service.Authenticate(ctx, shown[0])
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.open[p.Person] >= maxOpen {
+		return errTooMany
+	}
+	d.open[p.Person]++
+	d.held[conn] = p.Person
+	return nil
+}
+
+// ConnState is for [http.Server.ConnState]: it forgets connections that are closed.
+func (d *Door) ConnState(c net.Conn, s http.ConnState) {
+	if s != http.StateClosed && s != http.StateHijacked {
+		return
+	}
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n, ok := d.held[c]
+	if !ok {
+		return
+	}
+	delete(d.held, c)
+	if d.open[n]--; d.open[n] == 0 {
+		delete(d.open, n)
+	}
+}
+
+// warn logs a refused connection, once a minute.
+func (d *Door) warn(c net.Conn, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if now := time.Now(); now.Sub(d.warned) > time.Minute {
+		d.warned = now
+		d.handler.log.Warn("refused a connection to listen_admin", "peer", c.RemoteAddr().String(), "error", err)
+	}
+}
+
+// Handler has next answer operators. It looks each one up again, because a connection may be older
+// than a suspension, and refuses requests that a web page of somebody else sent by an
+// operator's browser.
+func (d *Door) Handler(next http.Handler) http.Handler {
+	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var who policy.Principal
+		err := fmt.Errorf("%w: %w", policy.ErrNotOperator, errNoOperator)
+		if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+			who, err = d.handler.service.Authenticate(r.Context(), r.TLS.PeerCertificates[0])
+		}
+		if err != nil {
+			w.Header().Set("Connection", "close") // a new one does not get through the handshake
+			d.handler.refuse(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, who)))
+	}))
+}
