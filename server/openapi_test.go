@@ -132,6 +132,28 @@ func TestDescriptionIsServed(t *testing.T) {
 	}
 }
 
+// TestReferencesLeadSomewhere: what one part of the document refers to is in it.
+func TestReferencesLeadSomewhere(t *testing.T) {
+	d := readDescription(t)
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, e := range v {
+				walk(e)
+			}
+		case map[string]any:
+			if _, refers := v["$ref"].(string); refers && d.follow(v) == nil {
+				t.Errorf("nothing is at %s", v["$ref"])
+			}
+			for _, e := range v {
+				walk(e)
+			}
+		}
+	}
+	walk(d.doc)
+}
+
 // TestOperationsHaveNames of their own, which programs that are made from the document use.
 func TestOperationsHaveNames(t *testing.T) {
 	d, seen := readDescription(t), map[any]string{}

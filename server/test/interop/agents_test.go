@@ -63,6 +63,9 @@ func TestAgentsInDocs(t *testing.T) {
 			for _, needed := range append(map[string][]string{"agent.sh": {"curl", "openssl"}}[name], command[0]) {
 				peer.Find(t, needed)
 			}
+			if _, err := os.Stat("../../../docs/agents/" + name); err != nil { // for go test to know that its result depends on it
+				t.Fatal(err)
+			}
 			w := servertest.New(t)
 			url := serveBound(t, w)
 			token := w.Add("shop", agents.Change{Scopes: []string{"orders:read"}, Audiences: []string{url}, DNS: []string{"shop.example.org"}}).Enrollment.Token
