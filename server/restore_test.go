@@ -5,7 +5,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -35,6 +37,7 @@ type history struct {
 	backup, export, past string // files; past is a checkpoint from after the backup
 	agents               map[string]*servertest.Agent
 	registered, removed  *ecdsa.PrivateKey // keys of the agent "keyed"
+	replaced             *ecdsa.PrivateKey // key of the agent "steady", in the backup
 	invited, used        api.Invited       // unused at the backup; used is used after it
 	late                 *servertest.Agent // whose certificate is from after the backup
 	assertion            url.Values        // used before the restore
@@ -43,7 +46,7 @@ type history struct {
 
 // newHistory makes agents, a backup, and then ends what they have in every way.
 func newHistory(t *testing.T) *history {
-	h := &history{World: servertest.New(t), t: t, agents: map[string]*servertest.Agent{}, registered: registrable(t), removed: registrable(t)}
+	h := &history{World: servertest.New(t), t: t, agents: map[string]*servertest.Agent{}, registered: registrable(t), removed: registrable(t), replaced: registrable(t)}
 	dir := t.TempDir()
 	h.backup, h.export = filepath.Join(dir, "backup.db"), filepath.Join(dir, "export")
 	for _, name := range []string{"steady", "suspended", "resumed", "gone", "revoked", "owned", "labelled", "keyed", "narrowed"} {
@@ -54,6 +57,9 @@ func newHistory(t *testing.T) *history {
 		}
 		if name == "keyed" {
 			change.Keys = []string{registration(t, h.registered), registration(t, h.removed)}
+		}
+		if name == "steady" {
+			change.Keys = []string{registration(t, h.replaced)}
 		}
 		h.agents[name] = h.Enroll(name, change)
 	}
@@ -68,6 +74,7 @@ func newHistory(t *testing.T) *history {
 	if got := h.PostForm(h.Client(), "/oauth/token", h.assertion); got.Status != http.StatusOK {
 		t.Fatalf("an assertion: %d %s", got.Status, got.Body)
 	}
+	h.replace()
 	err := errors.Join(
 		only(c.Suspend(ctx, "suspended", "")), only(c.Suspend(ctx, "resumed", "")), only(c.Resume(ctx, "resumed")), only(c.Decommission(ctx, "gone", "")),
 		only(c.RevokeCertificate(ctx, h.agents["revoked"].Serial(), "keyCompromise")),
@@ -98,6 +105,29 @@ func newHistory(t *testing.T) *history {
 	}
 	h.Stop()
 	return h
+}
+
+// replace has the agent "steady" replace its registered key.
+func (h *history) replace() {
+	h.t.Helper()
+	request := h.agents["steady"].CSR(nil)
+	block, _ := pem.Decode([]byte(request))
+	csr, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	sum := sha256.Sum256(csr.RawSubjectPublicKeyInfo)
+	claims := jwt.MapClaims{
+		"iss": "steady", "sub": "steady", "aud": h.URL, "jti": rand.Text(), "exp": time.Now().Add(time.Minute).Unix(), "iat": time.Now().Unix(),
+		"next_key": base64.RawURLEncoding.EncodeToString(sum[:]),
+	}
+	text, err := jwt.NewWithClaims(jwt.SigningMethodES256, claims).SignedString(h.replaced)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if got := h.PostJSON(h.Client(), "/v1/keys", map[string]any{"csr": request, "client_assertion": text}); got.Status != http.StatusOK {
+		h.t.Fatalf("replacing a key: %d %s", got.Status, got.Body)
+	}
 }
 
 func registrable(t *testing.T) *ecdsa.PrivateKey {
@@ -150,7 +180,7 @@ func (h *history) restore(c server.RestoreConfig) *server.Restored {
 
 // ended are those whose ends after the backup are applied again.
 var ended = []string{
-	"agent.suspend suspended", "agent.suspend resumed", "agent.resume resumed", "agent.decommission gone",
+	"agent.key.replace steady", "agent.suspend suspended", "agent.suspend resumed", "agent.resume resumed", "agent.decommission gone",
 	"certificate.revoke", "credential.revoke owner owner-owned", "credential.revoke label name=labelled", "agent.set keyed", "agent.set narrowed",
 }
 
@@ -158,7 +188,7 @@ var ended = []string{
 func (h *history) wantApplied(r *server.Restored) {
 	h.t.Helper()
 	want := slices.Clone(ended)
-	want[4] += " " + h.agents["revoked"].Serial()
+	want[5] += " " + h.agents["revoked"].Serial()
 	if !slices.Equal(r.Applied, want) || r.Unknown != "" || r.Known.IsZero() {
 		h.t.Errorf("applied again: %q, known until %s, %s; want %q", r.Applied, r.Known, r.Unknown, want)
 	}
@@ -179,6 +209,9 @@ func (h *history) wantApplied(r *server.Restored) {
 	}
 	if a, err := h.Admin.Agent(h.t.Context(), "keyed"); err != nil || a.Keys != 1 {
 		h.t.Errorf("the agent whose key was removed: %+v, %v", a, err)
+	}
+	if a, err := h.Admin.Agent(h.t.Context(), "steady"); err != nil || a.Keys != 0 {
+		h.t.Errorf("the agent that replaced its key: %+v, %v", a, err)
 	}
 }
 
