@@ -40,6 +40,7 @@ test: peers lint ## the short form of all tests, with the race detector where it
 	$(GO) build ./...
 	$(GO) test -timeout 5m $(UNITS)
 	$(GO) test -timeout 5m $(SYSTEM)
+	$(GO) test -timeout 5m -tags=$(TAGS),otel -run '^TestTraces' ./server
 	BREVET_LONG=1 $(GO) test -timeout 5m -run '^TestReleaseIsSmall$$' ./cmd/brevet
 	@if command -v $${CC:-cc} >/dev/null; then set -x; \
 	  $(GO) test -timeout 10m -race -short $(RACED); \

@@ -50,6 +50,9 @@ func (s *Server) loops() []loop {
 		{"last-use", time.Minute, func(ctx context.Context) error { return s.lastUse.Store(ctx, s.db, stopped(s.stopping)) }, "when agents were last seen could not be stored; trying again in a minute", true},
 		{"relying", time.Minute, s.storeRelying, "who relies on the authority could not be stored; trying again later", true},
 	}
+	if s.traces != nil {
+		loops = append(loops, loop{name: "traces", run: plain(s.traces)})
+	}
 	if s.LimitMemory {
 		loops = append(loops, loop{name: "memory", every: time.Second, run: plain(func(context.Context) { limit.Memory(s.listeners) })})
 	}

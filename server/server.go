@@ -106,6 +106,7 @@ type Server struct {
 	stopping  chan struct{}
 	mounted   mounted
 	url       string
+	traces    func(context.Context) // sends spans until the context is done; nil if none are sent
 }
 
 // New opens the authority in c.Dir. No other process may have it open.
@@ -183,6 +184,9 @@ func (s *Server) assemble(k keys.Source) error {
 	}
 	g := &gauges{Server: s}
 	s.metrics = telemetry.NewMetrics(g.write)
+	if err := s.newTraces(); err != nil {
+		return err
+	}
 	s.policy = &policy.Point{DB: s.db, Rules: policy.Rules{Authority: at}, External: s.External, Quotas: s.file.Limits}
 	s.authority, err = authority.Open(authority.Config{
 		DB: s.db, Dir: s.Dir, Segments: authority.Segments(s.Dir), Policy: s.policy, Keys: k, File: s.file, Address: at, Clock: s.clock, Relying: s.relying.Register, Log: s.Log, Version: s.Version,

@@ -33,6 +33,7 @@ var layers = map[string]string{
 	"server/proxyprotocol":     "",
 	"server/sinks":             "agents/secret storage/audit/cef storage/audit storage/durable storage",
 	"server/telemetry":         "storage/audit",
+	"server/telemetry/otlp":    "server/telemetry",
 	"ca/enroll":                "agents/address agents/admission agents/components ca agents/policy agents/clock agents storage pqc/jose/strict storage/audit",
 	"server/admin":             "agents/persons server/operator server/admin/api agents/policy agents storage/audit storage/keys storage",
 	"server/operator":          "agents/address agents/persons storage/audit/cef server/authority server/admin/api ca/acme crl tokens ca agents/policy agents/components agents/clock agents storage/audit storage/keys storage",
@@ -90,6 +91,8 @@ var doors = map[string]string{
 	"golang.org/x/mod":                  "storage/audit",
 	"github.com/cloudflare/circl":       "pqc",
 	"golang.org/x/crypto":               "ca ca/acme crl crl/ocsp tokens client agents pqc pqc/pkix server/servertest server/test/rawacme pqc/jose",
+	"go.opentelemetry.io/proto/otlp":    "server/telemetry/otlp server",
+	"google.golang.org/protobuf":        "server/telemetry/otlp server",
 	"golang.org/x/term":                 "cmd/brevet",
 	"golang.org/x/sys":                  "server/admin server/sinks storage/bolt storage/keys client cmd/brevet",
 }
@@ -152,6 +155,26 @@ func TestModulesLinked(t *testing.T) {
 	}
 	if got != string(want) {
 		t.Errorf("modules in the binary:\n%swant, as %s says:\n%sIf the change is meant, run UPDATE=1 go test -run TestModulesLinked ./cmd/brevet and say why in the commit.", got, golden, want)
+	}
+}
+
+// TestTracesAreLeftOut: only the tag otel links the exporter of traces, and no modules beside
+// those of the default.
+func TestTracesAreLeftOut(t *testing.T) {
+	const exporter = module + "/server/telemetry/otlp"
+	linked := func(tags string) (packages, modules []string) {
+		packages = goList(t, "{{.ImportPath}}", "-deps", tags, ".")
+		modules = goList(t, "{{with .Module}}{{.Path}}{{end}}", "-deps", tags, ".")
+		slices.Sort(modules)
+		return packages, slices.Compact(modules)
+	}
+	without, usual := linked(releaseTags(t))
+	with, modules := linked(releaseTags(t) + ",otel")
+	if slices.Contains(without, exporter) || !slices.Contains(with, exporter) {
+		t.Errorf("%s is linked by default, or not with the tag otel", exporter)
+	}
+	if !slices.Equal(modules, usual) {
+		t.Errorf("with the tag otel, the modules are %v", modules)
 	}
 }
 

@@ -49,6 +49,7 @@ func (f *File) Changes(next *File) (live, restart []string) {
 	note(&restart, "proxy_protocol", f.ProxyProtocol, next.ProxyProtocol)
 	note(&restart, "renew_grace", f.RenewGrace, next.RenewGrace)
 	note(&restart, "rotate", f.Rotate, next.Rotate)
+	note(&restart, "telemetry", f.Telemetry, next.Telemetry)
 	note(&restart, "tokens", f.Tokens, next.Tokens)
 	note(&restart, "trust_domain", f.TrustDomain, next.TrustDomain)
 	return live, restart

@@ -38,6 +38,7 @@ func TestChangesOfEachKey(t *testing.T) {
 		{"{tokens: 7, events: 1000000}", "{tokens: 8, orders: 1}", "limits.events limits.orders limits.tokens", ""},
 		{"urn:example:bank", "urn:example:shop", "", "tokens"},
 		{"backup_age: 36h", "backup_age: never", "", "health"},
+		{"127.0.0.1:4318", "127.0.0.1:4319", "", "telemetry"},
 		{"segment: 64kB", "segment: 65kB", "", "audit.segment"},
 		{"name: siem", "name: soc", "audit.sinks", ""},
 		{"level: warn, format: json}", "level: info, format: text}", "log.level", "log.format"},

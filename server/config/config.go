@@ -74,6 +74,9 @@ type File struct {
 	Tokens struct {
 		PostQuantum []string // audiences, see tokens.Config
 	}
+	Telemetry struct {
+		OTLP string // URL of a collector of OpenTelemetry; "" means none. See package otlp
+	}
 	Health struct {
 		BackupAge time.Duration // beyond which the status warns; 0 means never
 	}
@@ -131,6 +134,7 @@ func parse(text []byte) (*File, error) {
 		"audit":          f.readAudit,
 		"tokens":         f.readTokens,
 		"limits":         f.readLimits,
+		"telemetry":      f.readTelemetry,
 		"health":         f.readHealth,
 		"renew_grace":    parsed(&f.RenewGrace, parseRenewGrace),
 		"key_max_age":    f.readKeyMaxAge,

@@ -134,6 +134,13 @@ func (f *File) readLimits(n *yaml.Node) error {
 	return readMap(n, readers)
 }
 
+// readTelemetry reads where traces of requests go.
+func (f *File) readTelemetry(n *yaml.Node) error {
+	return readMap(n, map[string]func(*yaml.Node) error{
+		"otlp": parsed(&f.Telemetry.OTLP, parseCollector),
+	})
+}
+
 // defaultBackupAge is how old the last backup may be before the status warns.
 const defaultBackupAge = 7 * 24 * time.Hour
 

@@ -116,6 +116,16 @@ func parseOrigin(setting, scheme, port, s string) (string, error) {
 	return scheme + "://" + u.Host, nil
 }
 
+// parseCollector accepts the URL of a collector of OpenTelemetry. It is logged, so it may
+// have no password.
+func parseCollector(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", errors.New("otlp: want http://HOST:PORT or https://HOST:PORT, with a path if it is not /v1/traces, and without a password")
+	}
+	return s, nil
+}
+
 // addresses returns the reader of one address or a list of them.
 func addresses(into *[]string) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {

@@ -18,6 +18,10 @@ import (
 // the metrics.
 type Metrics struct {
 	Decisions
+	// Traced, if set, is called after each request of a trace that its client records. It must
+	// not block.
+	Traced func(Span)
+
 	more func(context.Context, *Page)
 
 	requests sync.Map // answered to *atomic.Uint64

@@ -25,7 +25,7 @@ func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 		w.Header()["X-Request-Id"] = []string{id}
 		peer := peerHost(asked)
 		trace := traceOf(asked)
-		r := asked.WithContext(known(asked.Context(), id, peer, trace))
+		r := asked.WithContext(known(asked.Context(), id, peer, trace.id))
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			p := recover()
@@ -45,8 +45,11 @@ func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 				slog.String("request", id), slog.String("method", method(r)), slog.String("route", r.Pattern),
 				slog.Int("status", rec.status), slog.Duration("took", took), slog.String("peer", peer),
 			}
-			if trace != "" {
-				attrs = append(attrs, slog.String("trace", trace))
+			if trace.id != "" {
+				attrs = append(attrs, slog.String("trace", trace.id))
+			}
+			if m.Traced != nil && trace.sampled {
+				m.Traced(Span{trace.id, id, trace.parent, method(r), r.Pattern, rec.status, begin, begin.Add(took)})
 			}
 			if rec.status == http.StatusTooManyRequests {
 				more, ok := turned.line(begin.Add(took))

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -58,8 +59,38 @@ func FuzzTraceparent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header["Traceparent"] = []string{value}
-		if id := traceOf(r); id != "" && (len(id) != 32 || !lowerHex(id) || value[3:35] != id) {
+		if id := traceOf(r).id; id != "" && (len(id) != 32 || !lowerHex(id) || value[3:35] != id) {
 			t.Errorf("%q has the trace-id %q", value, id)
 		}
 	})
+}
+
+// TestSpans: a request is traced if the client records its trace, with the route and not the
+// path.
+func TestSpans(t *testing.T) {
+	const id, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+	m := NewMetrics(nil)
+	var got []Span
+	m.Traced = func(s Span) { got = append(got, s) }
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /token/{secret}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	h := m.Observe(slog.New(slog.DiscardHandler), mux)
+	var ids []string
+	for _, value := range []string{"00-" + id + "-" + parent + "-01", "00-" + id + "-" + parent + "-00", "", "00-" + id + "-" + parent + "-03"} {
+		r, w := httptest.NewRequest("GET", "/token/abc?q=def", nil), httptest.NewRecorder()
+		r.Header.Set("Traceparent", value)
+		h.ServeHTTP(w, r)
+		ids = append(ids, w.Header().Get("X-Request-Id"))
+	}
+	if len(got) != 2 || got[1].ID != ids[3] {
+		t.Fatalf("got %+v", got)
+	}
+	s := got[0]
+	if s.Begin.IsZero() || s.End.Before(s.Begin) {
+		t.Errorf("it took from %v to %v", s.Begin, s.End)
+	}
+	s.Begin, s.End = time.Time{}, time.Time{}
+	if want := (Span{Trace: id, ID: ids[0], Parent: parent, Method: "GET", Route: "GET /token/{secret}", Status: http.StatusTeapot}); s != want {
+		t.Errorf("got %+v, want %+v", s, want)
+	}
 }
