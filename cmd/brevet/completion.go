@@ -135,6 +135,10 @@ func (l *line) values(ctx context.Context, placeholder string) [][2]string {
 		words = erasable
 	case placeholder == "NAME" && !l.adds():
 		words = l.agents(ctx)
+	case placeholder == "CONTEXT":
+		if all, err := readContexts(); err == nil {
+			words = all.names()
+		}
 	case placeholder == "OPERATOR":
 		words = l.operators(ctx)
 	}
@@ -165,21 +169,38 @@ func (l *line) operators(ctx context.Context) []string {
 func offered[T any](l *line, ctx context.Context, ask func(*api.Client, context.Context) ([]T, error), name func(T) string) (names []string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	dir, err := defaultDirectory(os.Getuid(), os.Getenv)
-	if env := os.Getenv("BREVET_DIR"); env != "" {
-		dir, err = env, nil
-	}
-	for _, g := range l.flags {
-		if g.name == "dir" {
-			dir, err = g.value, nil
-		}
-	}
+	t, err := l.destination()
 	if err != nil {
 		return nil
 	}
-	found, _ := ask(api.Dial(dir), ctx)
+	server, err := t.dial(ctx, io.Discard)
+	if err != nil {
+		return nil
+	}
+	found, _ := ask(server, ctx)
 	for _, one := range found {
 		names = append(names, name(one))
 	}
 	return names
+}
+
+// destination returns the authority that a line which is not complete is about, as destinationOf does.
+func (l *line) destination() (destination, error) {
+	var t destination
+	for _, g := range l.flags {
+		switch g.name {
+		case "dir":
+			t.Dir = g.value
+		case "server":
+			t.Server = g.value
+		case "identity":
+			t.Identity = g.value
+		case "context":
+			return contextNamed(g.value, "--context")
+		}
+	}
+	if t != (destination{}) {
+		return t, nil
+	}
+	return usualDestination(os.Getenv)
 }

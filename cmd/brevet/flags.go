@@ -13,7 +13,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/agents/clock"
-	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // The kinds of flags. The word in backquotes is the placeholder for the value.
@@ -40,18 +39,6 @@ func reasonFlag(shows, otherwise string) cli.Flag {
 // reasons are those of RFC 5280, section 5.3.1 that fit agents.
 var reasons = []string{"keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation", "privilegeWithdrawn", "unspecified"}
 
-// directory returns where the authority is.
-func directory(c *cli.Context) (string, error) {
-	dir := c.String("dir")
-	switch {
-	case dir != "":
-		return dir, nil
-	case c.IsSet("dir"): // an empty variable in a script must not mean the system's authority
-		return "", misuse(c, "--dir (or BREVET_DIR) is empty: name the directory of the authority, or leave it out for the default")
-	}
-	return defaultDirectory(os.Getuid(), os.Getenv)
-}
-
 func defaultDirectory(uid int, getenv func(string) string) (string, error) {
 	if uid == 0 {
 		return "/var/lib/brevet", nil
@@ -63,18 +50,6 @@ func defaultDirectory(uid int, getenv func(string) string) (string, error) {
 		return filepath.Join(home, ".local/share/brevet"), nil
 	}
 	return "", errors.New("neither XDG_DATA_HOME nor HOME is set: name the directory of the authority with --dir")
-}
-
-// dial returns a client of the running server.
-func dial(c *cli.Context) (*api.Client, error) {
-	dir, err := directory(c)
-	if err != nil {
-		return nil, err
-	}
-	if c.Bool("verbose") {
-		fmt.Fprintf(c.App.ErrWriter, "brevet: using %s\n", filepath.Join(dir, api.SocketName))
-	}
-	return api.Dial(dir), nil
 }
 
 // instant reads a point in time: in RFC 3339, or a date, which means its

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -35,7 +36,7 @@ func globalNames(path []*cli.Command) []string {
 	var names []string
 	for _, f := range path[0].Flags {
 		name := f.Names()[0]
-		if _, shadow := (&line{path: path[1:]}).lookup(name); shadow == nil && (name != "dir" || path[1].Name != "client") {
+		if _, shadow := (&line{path: path[1:]}).lookup(name); shadow == nil && (!slices.Contains([]string{"dir", "server", "identity", "context"}, name) || path[1].Name != "client") {
 			names = append(names, "--"+name)
 		}
 	}

@@ -187,7 +187,7 @@ func TestServeRefusesOtherSockets(t *testing.T) {
 		file       *os.File
 		name, want string
 	}{
-		{good, "brevet.socket", `the socket "brevet.socket" is for nothing here: want the name https, http or metrics (FileDescriptorName=`},
+		{good, "brevet.socket", `the socket "brevet.socket" is for nothing here: want the name https, http, metrics or admin (FileDescriptorName=`},
 		{good, "", `the socket "" is for nothing here`},
 		{local, "https", "listens at " + path + ", and not for TCP"},
 		{file, "https", "file descriptor 3 is no socket that listens"},

@@ -40,8 +40,8 @@ At SIGHUP it follows a changed brevet.yaml, like brevet reload.
 
 Under systemd (Type=notify) it says when it is ready and when it stops, tells the
 watchdog that it works, and takes the passphrase from the credential brevet-passphrase.
-Sockets of systemd's with the names https, http and metrics (FileDescriptorName=) take the
-place of listen, listen_http and listen_metrics in brevet.yaml.
+Sockets of systemd's with the names https, http, metrics and admin (FileDescriptorName=) take the
+place of listen, listen_http, listen_metrics and listen_admin in brevet.yaml.
 
 Examples:
   $ brevet serve

@@ -25,8 +25,9 @@ servers, devices. It registers them, gives them short-lived credentials that
 renew by themselves, and ends those credentials at once when told to.
 
 "brevet init" makes an authority in a directory and "brevet serve" runs it. All
-other operators' commands talk to the running server over the socket in that
-directory, so they run on the same machine, as the same user or as root.
+other operators' commands talk to the running server: over the socket in that
+directory, on the same machine, or from anywhere over HTTPS by an operator's
+certificate (brevet operator, brevet context).
 "brevet client" is for where the agent runs and needs nothing but the network.
 
 Try it without traces: brevet dev
@@ -53,6 +54,7 @@ An argument or flag for a file takes - for standard input or output.`,
 			versionCommand(),
 			agentCommand(),
 			operatorCommand(),
+			contextCommand(),
 			certCommand(),
 			tokenCommand(),
 			revokeCommand(),
@@ -82,10 +84,13 @@ func finish(c *cli.Command) {
 func globalFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{
-			Name: "dir", EnvVars: []string{"BREVET_DIR"},
-			Usage:       "`DIR` of the authority",
+			Name:        "dir",
+			Usage:       "`DIR` of the authority; else $BREVET_DIR",
 			DefaultText: "/var/lib/brevet as root, else $XDG_DATA_HOME/brevet or ~/.local/share/brevet",
 		},
+		text("server", "`URL` of a server that answers operators over HTTPS (listen_admin), instead of --dir"),
+		text("identity", "`DIR` of the operator, for --server, made by brevet operator login"),
+		text("context", "`CONTEXT` instead of both, see brevet context; else $BREVET_CONTEXT, or that of brevet context use"),
 		&cli.BoolFlag{Name: "json", Usage: "print one JSON document on standard output"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only the essential: names, serial numbers, the token"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say on standard error what is being used; log more"},

@@ -15,7 +15,7 @@ var once = strings.Fields(`
 	status verify version agent-list agent-show operator-list operator-show cert-list cert-show
 	token-list token-introspect crl-show inspect pqc-verify-cert pqc-verify-crl pqc-verify-csr
 	pqc-verify-jws audit-list audit-tail audit-verify audit-prove audit-check audit-export key-list
-	key-public client-show completion dev serve
+	key-public context-list client-show completion dev serve
 
 	client-cert client-token client-crl client-run client-bootstrap key-install key-seal
 

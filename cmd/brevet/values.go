@@ -24,6 +24,7 @@ func read[T any](parse func(string) (T, error)) func(string) error {
 var argumentTypes = map[string]func(string) error{
 	"NAME":              read(agents.ParseName),
 	"OPERATOR":          read(persons.ParseName),
+	"CONTEXT":           contextName,
 	"SERIAL":            read(agents.ParseCredentialRef),
 	"JTI":               read(agents.ParseCredentialRef),
 	"[ISSUER]":          keyIdentifier,
@@ -42,6 +43,7 @@ var flagTypes = map[string]func(string) error{
 	"ip":           read(agents.ParseIP),
 	"reason":       read(agents.ParseReason),
 	"role":         read(persons.ParseRole),
+	"context":      contextName,
 	"clear":        setting,
 	"trust-domain": read(agents.ParseTrustDomain),
 	"after":        entry,

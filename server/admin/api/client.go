@@ -1,5 +1,5 @@
 // Package api is the operators' API as a client sees it: its types, and a
-// [Client] that talks to the running server over the socket in its directory.
+// [Client] that talks to the running server over the socket in its directory, or over HTTPS.
 //
 // It imports nothing of brevet's, so that a program that administers an
 // authority can import it without the rest.
@@ -7,7 +7,9 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,10 +23,11 @@ import (
 	"syscall"
 )
 
-// A Client talks to the running server over its socket.
+// A Client talks to the running server over its socket or over HTTPS.
 type Client struct {
-	http *http.Client
-	path string
+	http   *http.Client
+	path   string // of the socket
+	server string // URL, if not over the socket
 }
 
 // SocketName is the socket's name in the authority's directory.
@@ -46,6 +49,17 @@ func NewClient(t http.RoundTripper, name string) *Client {
 	return &Client{http: &http.Client{Transport: t}, path: name}
 }
 
+// DialHTTPS returns a Client for the server that answers operators at a URL, which is
+// https://HOST:PORT of listen_admin. c has the certificate of the operator and the roots that
+// the server is verified by.
+func DialHTTPS(server string, c *tls.Config) *Client {
+	t := &http.Transport{TLSClientConfig: c, ForceAttemptHTTP2: true, Proxy: http.ProxyFromEnvironment}
+	return &Client{http: &http.Client{Transport: t, CheckRedirect: stay}, server: strings.TrimSuffix(server, "/")}
+}
+
+// stay follows no redirection: no server of operators has any.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
 // An Error is the server's refusal.
 type Error struct {
 	Status int    `json:"status"`
@@ -56,8 +70,8 @@ type Error struct {
 func (e *Error) Error() string { return e.Detail }
 
 func (c *Client) send(ctx context.Context, method, path string, query url.Values, body io.Reader) (io.ReadCloser, error) {
-	u := url.URL{Scheme: "http", Host: "brevet", Path: path, RawQuery: query.Encode()}
-	r, err := http.NewRequestWithContext(ctx, method, u.String(), body)
+	u := url.URL{Path: path, RawQuery: query.Encode()}
+	r, err := http.NewRequestWithContext(ctx, method, cmp.Or(c.server, "http://brevet")+u.String(), body)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +91,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 }
 
 func (c *Client) explain(err error) error {
+	if c.server != "" {
+		return c.explainHTTPS(err)
+	}
 	switch {
 	case errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no server is running on %s: start it with brevet serve, or name its directory with --dir", c.path)
@@ -86,6 +103,21 @@ func (c *Client) explain(err error) error {
 		return fmt.Errorf("the server on %s closed the connection: it answers root, its own user and the operators in brevet.yaml, and nobody while it stops", c.path)
 	}
 	return fmt.Errorf("talking to the server on %s: %w", c.path, err)
+}
+
+func (c *Client) explainHTTPS(err error) error {
+	var hung *net.OpError
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // which has no URL
+	}
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case strings.Contains(err.Error(), "remote error: tls: "), closedAtOnce(err), strings.Contains(err.Error(), "http2: client conn"), errors.As(err, &hung) && hung.Op == "write":
+		return fmt.Errorf("the server at %s turned this identity away: the operator may be suspended or removed, or the certificate revoked; an admin sees it in brevet operator show (%w)", c.server, err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no server answers at %s: it is the address of listen_admin in brevet.yaml (%w)", c.server, err)
+	}
+	return fmt.Errorf("talking to the server at %s: %w", c.server, err)
 }
 
 // closedAtOnce reports whether the server closed the connection without an answer.
