@@ -179,6 +179,31 @@ func reasonIDs(st api.Status) (ids []string) {
 	return ids
 }
 
+// TestMoveToWhereItIs changes nothing.
+func TestMoveToWhereItIs(t *testing.T) {
+	w := servertest.New(t)
+	until := w.Clock.Now().Add(time.Hour)
+	before := len(w.Events())
+	if r, err := w.Admin.Readdress(t.Context(), api.ReaddressRequest{URL: w.URL, Until: until}); err != nil || r.Note == "" {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	q := api.ReaddressRequest{URL: "https://pki.example", Until: until}
+	for i, want := range []bool{false, true} {
+		if r, err := w.Admin.Readdress(t.Context(), q); err != nil || (r.Note != "") != want {
+			t.Errorf("%d: got %+v, %v", i, r, err)
+		}
+	}
+	moved := 0
+	for _, e := range w.Events()[before:] {
+		if e.Action == "authority.readdress" {
+			moved++
+		}
+	}
+	if moved != 1 {
+		t.Errorf("%d moves are on record, want 1", moved)
+	}
+}
+
 // TestMoveIsRefused, and changes nothing.
 func TestMoveIsRefused(t *testing.T) {
 	w := servertest.New(t)
@@ -191,7 +216,6 @@ func TestMoveIsRefused(t *testing.T) {
 		"a name of an agent":  {URL: "https://bot.example.internal", Until: soon},
 		"a date that is over": {URL: "https://pki.example", Until: w.Clock.Now().Add(-time.Hour)},
 		"no date":             {URL: "https://pki.example"},
-		"where it is":         {URL: w.URL, Until: soon},
 	} {
 		if _, err := w.Admin.Readdress(t.Context(), q); err == nil {
 			t.Errorf("%s is accepted", what)

@@ -62,6 +62,9 @@ func readdress(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if plan.Note != "" {
+		return answer(c, plan, []string{plan.To}, func(p *page) { p.line("%s.", printable(plan.Note)) })
+	}
 	if c.Bool("dry-run") {
 		return answer(c, plan, []string{plan.To}, func(p *page) {
 			p.move(plan)

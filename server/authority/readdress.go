@@ -63,6 +63,7 @@ type Move struct {
 	NewBase      string    // of the plain HTTP URLs in certificates from now on
 	Ends         time.Time // when the old URL is not needed any more
 	Certificates int       // of agents, that name the old base
+	Note         string    // why there is nothing to do, if so
 	next         address.List
 }
 
@@ -77,6 +78,10 @@ func (a *Authority) PlanMove(ctx context.Context, to string, until time.Time) (m
 	}
 	at := a.Address.List()
 	m.From, m.Issuer = at.Current(), at.Issuer(now)
+	if date, waiting := at.Switch(now); m.To == m.From && (!waiting || date.Equal(m.Until)) {
+		m.Until, m.Ends, m.Note = date, date, fmt.Sprintf("agents are led to %s already, and tokens are issued by %s", m.To, m.Issuer)
+		return m, nil
+	}
 	m.Base, m.NewBase, m.Moved = a.BaseURL(), a.File.BaseURLAt(m.To), now.Add(stragglers)
 	if err := a.DB.View(ctx, func(tx storage.Tx) error { return a.survey(tx, &m, now) }); err != nil {
 		return m, err
@@ -126,7 +131,7 @@ func (a *Authority) survey(tx storage.Tx, m *Move, now time.Time) error {
 func (a *Authority) Readdress(ctx context.Context, by policy.Principal, to string, until time.Time) (m Move, err error) {
 	a.moving.Lock()
 	defer a.moving.Unlock()
-	if m, err = a.PlanMove(ctx, to, until); err != nil {
+	if m, err = a.PlanMove(ctx, to, until); err != nil || m.Note != "" {
 		return m, err
 	}
 	q := policy.Query{Principal: by, Action: audit.AuthorityReaddress, Subject: string(agents.Authority), Time: a.Clock.Now(), Details: audit.Details{From: m.From, To: m.To}}

@@ -31,6 +31,7 @@ type Readdressed struct {
 	CAs               []NamingCA      `json:"cas,omitempty"`               // whose certificates name the old base
 	Agents            []AffectedAgent `json:"agents"`                      // active ones, those seen last first
 	Parties           []RelyingParty  `json:"parties"`                     // seen lately; the verdict is "works" if they need nothing
+	Note              string          `json:"note,omitempty"`              // why there was nothing to do, if so
 }
 
 // A NamingCA is a CA at work whose certificate names the old base.
