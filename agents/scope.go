@@ -13,6 +13,7 @@ type Scope string
 // The scopes that brevet itself knows.
 const (
 	ScopeIntrospect Scope = "brevet:introspect" // may ask about other agents' tokens
+	ScopeProxy      Scope = "brevet:proxy"      // may forward the certificates of its clients
 	ScopeAdmin      Scope = "brevet:admin"      // permits nothing; see [newlyGranted]
 )
 
@@ -26,8 +27,8 @@ func parseScope(s string) (Scope, error) {
 			return "", fmt.Errorf("%w scope %q: only visible ASCII without quotes and backslashes is allowed (RFC 6749, section 3.3)", ErrInvalid, clip(s))
 		}
 	}
-	if strings.HasPrefix(s, "brevet:") && !slices.Contains([]Scope{ScopeIntrospect, ScopeAdmin}, Scope(s)) {
-		return "", fmt.Errorf("%w scope %q: scopes that begin with brevet: are brevet's own, and it knows %s", ErrInvalid, clip(s), ScopeIntrospect)
+	if strings.HasPrefix(s, "brevet:") && !slices.Contains([]Scope{ScopeIntrospect, ScopeProxy, ScopeAdmin}, Scope(s)) {
+		return "", fmt.Errorf("%w scope %q: scopes that begin with brevet: are brevet's own, and it knows %s and %s", ErrInvalid, clip(s), ScopeIntrospect, ScopeProxy)
 	}
 	return Scope(s), nil
 }

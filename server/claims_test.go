@@ -86,6 +86,21 @@ var ends = []end{
 			c.done(c.account.changeKey())
 		}
 	}, relyingOn("account")},
+	{"its proxy may not forward any more", func(c *claimant) {
+		if c.proxy != "" {
+			c.operate(http.MethodPatch, "/agents/"+c.proxy, agents.Change{Scopes: []string{}})
+		}
+	}, relyingOn("proxy")},
+	{"the certificate of its proxy is revoked", func(c *claimant) {
+		if c.proxy != "" {
+			c.operate("POST", "/certificates/"+serial(c.proxyCert)+"/revoke", nil)
+		}
+	}, relyingOn("proxy")},
+	{"its proxy is suspended", func(c *claimant) {
+		if c.proxy != "" {
+			c.operate("POST", "/agents/"+c.proxy+"/suspend", nil)
+		}
+	}, relyingOn("proxy")},
 	{"its account is deactivated", func(c *claimant) {
 		if c.account != nil {
 			c.done(c.account.post(strings.TrimPrefix(c.account.url, c.file.Advertise), map[string]any{"status": "deactivated"}))
@@ -161,7 +176,7 @@ func TestNothingOutrunsAnEnd(t *testing.T) {
 // was refused.
 func (c *claimant) verdict(events []audit.Event) (granted, refused *audit.Event) {
 	for _, e := range events {
-		if e.Subject != c.name {
+		if e.Subject != c.name && (c.proxy == "" || e.Subject != c.proxy) {
 			continue
 		}
 		if e.Decision == audit.Deny {

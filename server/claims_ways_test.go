@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/clientcert"
 )
 
 const (
@@ -29,6 +30,8 @@ type claimant struct {
 	account         *account // nil if the test does not need one
 	order           string   // URL of the order that is ready
 	unopened        *account // its binding is ready
+	proxy           string   // an agent that forwards its certificate
+	proxyCert       *x509.Certificate
 }
 
 // newClaimant registers an agent. Scopes and audiences that nothing takes away stand
@@ -61,6 +64,23 @@ func (c *claimant) certify() {
 func (c *claimant) expire() {
 	c.certify()
 	c.set(c.cert.NotAfter)
+}
+
+// behindProxy certifies the agent, and a proxy.
+func (c *claimant) behindProxy() {
+	c.certify()
+	c.proxy = c.name + "-proxy"
+	invitation := c.add(c.proxy, agents.Change{Scopes: []string{string(agents.ScopeProxy)}})
+	got := c.postJSON(c.agents, "/v1/enroll", map[string]string{"token": invitation, "csr": csrPEM(c.t, newKey(c.t), nil)}, nil)
+	if c.proxyCert = got.leaf(c.t); c.proxyCert == nil {
+		c.t.Fatalf("enrolling a proxy: %d %s", got.status, got.body)
+	}
+}
+
+// tokenThroughProxy is token with a certificate that the proxy forwards.
+func (c *claimant) tokenThroughProxy() reply {
+	form := wantToken(url.Values{"resource": {claimedAudience}})
+	return c.forward("/oauth/token", form, c.proxyCert, clientcert.Format(c.cert.Raw))
 }
 
 // dns is the name that ends take away.
@@ -110,6 +130,7 @@ var ways = []way{
 		return c.replaceKey(c.naming(c.name, c.registered, sumOf(c.t, c.next)), c.next)
 	}, "key", []string{"key"}},
 	{"mutual TLS", (*claimant).certify, func(c *claimant) reply { return c.token(nil, c.cert) }, "token", []string{"certificate"}},
+	{"a certificate that a proxy forwards", (*claimant).behindProxy, (*claimant).tokenThroughProxy, "token", []string{"certificate", "proxy"}},
 	{"a registered key", func(*claimant) {}, func(c *claimant) reply {
 		return c.token(c.byAssertion(c.name, c.registered), nil)
 	}, "token", []string{"key"}},

@@ -46,6 +46,7 @@ func (s *Server) agentHandler() http.Handler {
 
 func agentRoutes(s *Server) *routes {
 	limited, mux := s.gate.Handler, new(routes)
+	through := forwarding{s.db, s.policy, s.clock, s.oauth}.handler
 	certs := certificates{s.authority, s.Log}
 	openly(mux, "/roots.pem", certs.roots)
 	openly(mux, "/roots/cross.pem", certs.cross)
@@ -56,12 +57,12 @@ func agentRoutes(s *Server) *routes {
 	mux.Handle("POST "+enroll.KeysPath, limited(http.HandlerFunc(s.enroll.ServeKeys)))
 	openly(mux, "/.well-known/oauth-authorization-server", s.oauth.ServeMetadata)
 	openly(mux, "/.well-known/openid-configuration", s.oauth.ServeMetadata)
-	openly(mux, oauth.JWKSPath, s.oauth.ServeJWKS)
-	mux.HandleFunc("GET "+oauth.AuthorizePath, s.oauth.ServeAuthorize)
-	mux.HandleFunc("POST "+oauth.AuthorizePath, s.oauth.ServeAuthorize)
-	mux.Handle("POST "+oauth.TokenPath, limited(http.HandlerFunc(s.oauth.ServeToken)))
-	mux.Handle("POST "+oauth.IntrospectPath, limited(http.HandlerFunc(s.oauth.ServeIntrospect)))
-	mux.Handle("POST "+oauth.RevokePath, limited(http.HandlerFunc(s.oauth.ServeRevoke)))
+	openly(mux, oauth.JWKSPath, through(s.oauth.ServeJWKS))
+	mux.HandleFunc("GET "+oauth.AuthorizePath, through(s.oauth.ServeAuthorize))
+	mux.HandleFunc("POST "+oauth.AuthorizePath, through(s.oauth.ServeAuthorize))
+	mux.Handle("POST "+oauth.TokenPath, limited(through(s.oauth.ServeToken)))
+	mux.Handle("POST "+oauth.IntrospectPath, limited(through(s.oauth.ServeIntrospect)))
+	mux.Handle("POST "+oauth.RevokePath, limited(through(s.oauth.ServeRevoke)))
 	mux.Handle("POST "+acme.Path, limited(s.acme))
 	mux.Handle(acme.Path, s.acme)
 	openly(mux, DescriptionPath, serveDescription)
@@ -100,4 +101,6 @@ func (s *Server) publicHandler() http.Handler {
 	})))
 }
 
-func (s *Server) observed(next http.Handler) http.Handler { return s.metrics.Observe(s.Log, next) }
+func (s *Server) observed(next http.Handler) http.Handler {
+	return s.metrics.Observe(s.Log, forwardingOnly(next))
+}

@@ -2,15 +2,8 @@ package server
 
 import (
 	"crypto/tls"
-	"errors"
-	"fmt"
-	"net/http"
-	"time"
 
-	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/relying"
-	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
 // TLSConfig asks clients for a certificate. The handlers judge the certificate, because
@@ -27,21 +20,4 @@ func (s *Server) TLSConfig() *tls.Config {
 
 		GetConfigForClient: relying.KeepOffer,
 	}
-}
-
-// presented returns, for package oauth, the certificate that the client presented on
-// r's connection, or nil.
-func presented(tx storage.Tx, r *http.Request, now time.Time) (*oauth.Presented, error) {
-	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
-		return nil, nil
-	}
-	a, c, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], now)
-	if errors.Is(err, ca.ErrNotOurs) {
-		err = fmt.Errorf("%w: %w", oauth.ErrClient, err)
-	}
-	if c.Agent == "" {
-		return nil, err
-	}
-	a.Name = c.Agent
-	return &oauth.Presented{Agent: a, Credential: c.Credential, Thumbprint: c.Fingerprint}, err
 }

@@ -60,7 +60,8 @@ func (c *Counters) Limited() (strangers, agents int) {
 func (c *Counters) Admit(from netip.Addr) *Request {
 	r := &Request{counters: c, at: c.now()}
 	r.networks, r.n = networksOf(&c.strangers, from)
-	r.counted = c.strangers.take(r.at, r.networks[:r.n])
+	r.through = &c.strangers
+	r.counted = r.through.take(r.at, r.networks[:r.n])
 	r.over = !r.counted
 	return r
 }
@@ -82,6 +83,7 @@ type Request struct {
 	at       time.Time // when it came
 
 	mu       sync.Mutex // protects what follows
+	through  *table     // that holds the counts of networks; the one of agents if a proxy is counted
 	networks [4]count
 	n        int
 	counted  bool        // the networks hold a count for it
@@ -108,6 +110,26 @@ func (r *Request) Prove(n agents.Name) error {
 	return nil
 }
 
+// Through says that the request comes through a proxy, which is an agent. It is counted against
+// that agent in place of the address, until it proves to come from another one. A proxy
+// that is over its limit stops nobody who proves that.
+func (r *Request) Through(proxy agents.Name) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.agent != "" {
+		return
+	}
+	r.giveBack()
+	r.through, r.n = &r.counters.agents, 1
+	r.networks[0] = r.through.count(string(proxy), agentLimit)
+	r.counted = r.through.take(r.at, r.networks[:1])
+	r.over = !r.counted
+	r.counters.LastUse.Note(proxy, r.at)
+}
+
 // Used says that the request shows that an agent is at work, although it comes from another:
 // a resource server asks about the agent's token.
 func (r *Request) Used(n agents.Name) {
@@ -129,7 +151,7 @@ func (r *Request) Pardon() {
 
 func (r *Request) giveBack() {
 	if r.counted {
-		r.counters.strangers.give(r.networks[:r.n])
+		r.through.give(r.networks[:r.n])
 		r.counted = false
 	}
 }

@@ -82,6 +82,7 @@ func MayOperate(p Principal, a audit.Action) error {
 // an agent do. A scope that is not here is an admin's.
 var holds = map[agents.Scope]persons.Role{
 	agents.ScopeIntrospect: persons.Viewer,
+	agents.ScopeProxy:      persons.Admin, // it may act as every agent whose certificate it has seen
 	agents.ScopeAdmin:      persons.Admin,
 }
 

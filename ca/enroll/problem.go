@@ -36,6 +36,8 @@ func (s *Service) problem(w http.ResponseWriter, r *http.Request, err error) {
 	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap
 	case errors.Is(err, errNoCertificate), errors.Is(err, agents.ErrEnrollment):
 		status, detail = http.StatusUnauthorized, unwrapTo(err, errNoCertificate, agents.ErrEnrollment)
+	case errors.Is(err, errProxy):
+		status, detail = http.StatusUnauthorized, errProxy.Error()
 	case policy.FaultOf(err) == agents.Proof && byKey:
 		status, detail = http.StatusUnauthorized, asserted.told()
 	case policy.FaultOf(err) == agents.Proof:

@@ -1,6 +1,7 @@
 package enroll
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,9 +35,12 @@ func readWanted(w http.ResponseWriter, r *http.Request) (in wanted, err error) {
 
 func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*result, error) {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
-		return s.issueByKey(w, r)
+		return s.issueByKey(w, r, nil)
 	}
 	claim, err := s.holder(r)
+	if errors.Is(err, errProxy) {
+		return s.issueByKey(w, r, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -50,11 +54,12 @@ func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*result, erro
 	return s.issue(r, claim, in)
 }
 
-// issueByKey issues a certificate to a client that has a registered key of the agent.
-func (s *Service) issueByKey(w http.ResponseWriter, r *http.Request) (*result, error) {
+// issueByKey issues a certificate to a client that has a registered key of the agent. without
+// says why it needs one, if it presented a certificate.
+func (s *Service) issueByKey(w http.ResponseWriter, r *http.Request, without error) (*result, error) {
 	in, err := readWanted(w, r)
 	if err == nil && in.assertion == "" {
-		err = errNoCertificate
+		err = cmp.Or(without, errNoCertificate)
 	}
 	if err != nil {
 		return nil, err
@@ -117,11 +122,18 @@ func (s *Service) holder(r *http.Request) (policy.Claim, error) {
 	now := s.Clock.Now()
 	var c ca.Certificate
 	err := s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
-		if _, c, err = ca.AuthenticateOrphan(tx, r.TLS.PeerCertificates[0], now); err != nil {
+		if _, c, err = ca.AuthenticateOrphan(tx, r.TLS.PeerCertificates[0], now); err == nil {
+			err = noProxy(tx, c.Agent)
+		}
+		if err != nil {
 			return err
 		}
 		return admission.Prove(r.Context(), c.Agent)
 	})
+	if errors.Is(err, errProxy) {
+		admission.Of(r.Context()).Through(c.Agent)
+		return policy.Claim{}, err
+	}
 	if errors.Is(err, agents.ErrCredentialExpired) {
 		return s.lateHolder(r, now)
 	}
@@ -129,7 +141,7 @@ func (s *Service) holder(r *http.Request) (policy.Claim, error) {
 		return policy.Claim{}, s.refuse(r.Context(), presenter, c.Agent, err)
 	}
 	who := policy.Holder(s.TrustDomain, c.Agent)
-	return policy.NewClaim(who, c.Agent, audit.ClientCertificate(c.ID.String()), ca.Renews(c.Credential)), nil
+	return policy.NewClaim(who, c.Agent, audit.ClientCertificate(c.ID.String()), unlessProxy(c.Agent, ca.Renews(c.Credential))), nil
 }
 
 // lateHolder is holder for a certificate that has expired. After an outage, many agents come at
@@ -138,11 +150,17 @@ func (s *Service) lateHolder(r *http.Request, now time.Time) (policy.Claim, erro
 	var c agents.Credential
 	var check policy.Check
 	err := s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
-		if c, check, err = s.CA.AuthenticateLate(tx, r.TLS.PeerCertificates[0], now); err != nil {
+		if c, check, err = s.CA.AuthenticateLate(tx, r.TLS.PeerCertificates[0], now); err == nil {
+			err = noProxy(tx, c.Agent)
+		}
+		if err != nil {
 			return err
 		}
 		return admission.Prove(r.Context(), c.Agent)
 	})
+	if errors.Is(err, errProxy) {
+		return policy.Claim{}, err
+	}
 	if err != nil {
 		return policy.Claim{}, s.refuse(r.Context(), presenter, c.Agent, err)
 	}
@@ -150,7 +168,7 @@ func (s *Service) lateHolder(r *http.Request, now time.Time) (policy.Claim, erro
 		return policy.Claim{}, &busyError{wait}
 	}
 	who := policy.Holder(s.TrustDomain, c.Agent)
-	return policy.NewClaim(who, c.Agent, audit.ExpiredCertificate(c.ID.String()), check), nil
+	return policy.NewClaim(who, c.Agent, audit.ExpiredCertificate(c.ID.String()), unlessProxy(c.Agent, check)), nil
 }
 
 // A busyError says that too many expired certificates are being renewed at the moment.

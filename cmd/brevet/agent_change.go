@@ -30,7 +30,7 @@ agent was decommissioned.
 A DNS name or address belongs to one agent. If you add ",challenge" to it, it is
 reserved for the agent, but only goes into a certificate after an ACME challenge
 has proven it. A resource server needs the scope brevet:introspect to introspect
-tokens.
+tokens. A proxy that forwards certificates of its clients needs brevet:proxy.
 
 To give a list, repeat its flag.
 

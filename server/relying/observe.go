@@ -10,6 +10,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/server/clientcert"
 	"github.com/brevet-ca/brevet/server/limit"
 )
 
@@ -88,6 +89,9 @@ var proving = []Use{Certificate, Token, Introspection}
 // issuer, if the answer shows that the certificate is good.
 func (o *Observer) presenter(r *http.Request, use Use) (n agents.Name, issuer string) {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || len(r.TLS.PeerCertificates[0].URIs) != 1 {
+		return "", ""
+	}
+	if clientcert.Present(r.Header) { // the certificate is the proxy's
 		return "", ""
 	}
 	if !slices.Contains(proving, use) || r.Header.Get("Authorization") != "" {

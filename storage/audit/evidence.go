@@ -4,12 +4,14 @@ package audit
 type Evidence struct {
 	Code string // one of the codes below
 	ID   string // of the certificate or the order, if that is the evidence
+	Via  string // the agent that forwarded the certificate
 }
 
 // The codes of evidence. They are stored, so none is renamed.
 const (
 	codeEnrollmentToken   = "enrollment_token"
 	codeClientCertificate = "client_certificate"
+	codeForwarded         = "forwarded_client_certificate"
 	codeExpired           = "expired_client_certificate"
 	codePrivateKeyJWT     = "private_key_jwt"
 	codeACMEOrder         = "acme_order"
@@ -21,6 +23,7 @@ const (
 var evidence = []struct{ code, words string }{
 	{codeEnrollmentToken, "enrollment token"},
 	{codeClientCertificate, "client certificate"},
+	{codeForwarded, "forwarded client certificate"},
 	{codeExpired, "expired client certificate"},
 	{codePrivateKeyJWT, "private_key_jwt"},
 	{codeACMEOrder, "acme order"},
@@ -37,14 +40,22 @@ var (
 )
 
 // ClientCertificate is the evidence of a client that has the key of a certificate.
-func ClientCertificate(serial string) Evidence { return Evidence{codeClientCertificate, serial} }
+func ClientCertificate(serial string) Evidence {
+	return Evidence{Code: codeClientCertificate, ID: serial}
+}
+
+// ForwardedCertificate is the evidence of a client that has the key of a certificate, as the
+// proxy says that forwarded it.
+func ForwardedCertificate(serial, proxy string) Evidence {
+	return Evidence{codeForwarded, serial, proxy}
+}
 
 // ExpiredCertificate is the evidence of a client that has the key of a certificate that has
 // expired. It may renew and do nothing else.
-func ExpiredCertificate(serial string) Evidence { return Evidence{codeExpired, serial} }
+func ExpiredCertificate(serial string) Evidence { return Evidence{Code: codeExpired, ID: serial} }
 
 // FulfilledOrder is the evidence of a client that fulfilled an ACME order.
-func FulfilledOrder(id string) Evidence { return Evidence{codeACMEOrder, id} }
+func FulfilledOrder(id string) Evidence { return Evidence{Code: codeACMEOrder, ID: id} }
 
 // String says it as the reasons of an event do.
 func (e Evidence) String() string {
@@ -57,12 +68,15 @@ func (e Evidence) String() string {
 	if e.ID != "" {
 		words += " " + e.ID
 	}
+	if e.Via != "" {
+		words += ", by " + e.Via
+	}
 	return words
 }
 
 // Certificate returns the serial of the certificate that is the evidence, or nothing.
 func (e Evidence) Certificate() string {
-	if e.Code == codeClientCertificate || e.Code == codeExpired {
+	if e.Code == codeClientCertificate || e.Code == codeForwarded || e.Code == codeExpired {
 		return e.ID
 	}
 	return ""

@@ -94,6 +94,9 @@ func (s *Server) identify(tx storage.Tx, r *http.Request, f form, now time.Time)
 		c.agent = cert.Agent
 		c.bound = &tokens.Binding{Kind: tokens.ToCertificate, Certificate: cert.Credential, Thumbprint: cert.Thumbprint}
 		c.proof, c.checks = audit.ClientCertificate(cert.Credential.ID.String()), []policy.Check{policy.Alive(cert.Credential)}
+		if via := cert.Forwarder; via != nil {
+			c.proof, c.checks = audit.ForwardedCertificate(cert.Credential.ID.String(), string(via.Agent)), append(c.checks, via.check)
+		}
 	}
 	text := f.get("client_assertion")
 	switch id := f.get("client_id"); {

@@ -122,6 +122,13 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	answer(w, p.status, map[string]string{"error": p.code, "error_description": describe(p.description)})
 }
 
+// InvalidRequest is the error of a request that is refused with 400 before anything else in it
+// counts. The client is told the reason.
+func InvalidRequest(reason string) error { return invalidRequest(reason) }
+
+// Refuse answers with the error's translation and logs its reason.
+func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, err error) { s.refuse(w, r, err) }
+
 // challenge returns the WWW-Authenticate of a refusal, or "". A client that tried to
 // authenticate in the Authorization header gets a challenge of the scheme that it used
 // (RFC 6749, section 5.2; RFC 6750, section 3). No HTTP scheme carries an assertion or a

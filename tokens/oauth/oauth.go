@@ -11,8 +11,10 @@
 package oauth
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -26,6 +28,25 @@ type Presented struct {
 	Agent      agents.Agent
 	Credential agents.Credential
 	Thumbprint [32]byte // SHA-256 of the DER certificate (RFC 8705, section 3.1)
+
+	// Forwarder is the proxy that says so, if the client did not present the certificate to
+	// this server.
+	Forwarder *Forwarder
+}
+
+// A Forwarder is an agent that may forward the certificates of its clients.
+type Forwarder struct {
+	Agent      agents.Name
+	Credential agents.Credential // its own certificate
+}
+
+// check returns nil if the proxy may still forward certificates. It is a [policy.Check].
+func (f *Forwarder) check(_ storage.Tx, s *agents.Standing) error {
+	a, err := s.Check(f.Credential)
+	if err == nil && !slices.Contains(a.Scopes, agents.ScopeProxy) {
+		err = fmt.Errorf("%w: %s has the scope %s no more", ErrClient, f.Agent, agents.ScopeProxy)
+	}
+	return err
 }
 
 // A Config is what a Server is made of.
