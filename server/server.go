@@ -6,8 +6,8 @@
 // [Server.PublicHandler], and then bound connections themselves.
 //
 // Plain HTTP carries only public, signed documents (CRLs, OCSP answers, CA
-// certificates). The socket answers only root and the user that the server runs as;
-// the audit log has the peer's user id.
+// certificates). The socket answers only root, the user that the server runs as and users
+// whom brevet.yaml lists; listen_admin answers operators with certificates.
 package server
 
 import (

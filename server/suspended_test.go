@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -112,24 +113,36 @@ func with[Q any](q Q) func(any) error {
 }
 
 // halts are what can happen to an operator between the beginning of an operation and its
-// commit, with the refusal that follows.
+// commit, with the refusal that follows. Some came over HTTPS, by a certificate.
 var halts = map[string]struct {
 	do      func(storage.Tx, time.Time) error
 	refusal error
+	shown   bool
 }{
-	"nothing": {func(storage.Tx, time.Time) error { return nil }, nil},
-	"suspended": {func(tx storage.Tx, now time.Time) error {
-		_, _, err := persons.Suspend(tx, "alice", now)
-		return err
-	}, persons.ErrSuspended},
+	"nothing":               {func(storage.Tx, time.Time) error { return nil }, nil, false},
+	"nothing, over HTTPS":   {func(storage.Tx, time.Time) error { return nil }, nil, true},
+	"suspended":             {suspendAlice, persons.ErrSuspended, false},
+	"suspended, over HTTPS": {suspendAlice, persons.ErrSuspended, true},
 	"another role": {func(tx storage.Tx, _ time.Time) error {
 		_, _, err := persons.SetRole(tx, "alice", persons.Viewer)
 		return err
-	}, policy.ErrOperatorRole},
+	}, policy.ErrOperatorRole, false},
 	"removed": {func(tx storage.Tx, now time.Time) error {
 		_, err := persons.Remove(tx, "example.internal", "alice", now)
 		return err
-	}, persons.ErrRemoved},
+	}, persons.ErrRemoved, false},
+	"a revoked certificate": {func(tx storage.Tx, now time.Time) error {
+		c, err := agents.GetCurrent(tx, agents.OperatorName("alice"))
+		if err != nil {
+			return err
+		}
+		return agents.Revoke(tx, c.Credential, agents.Cutoff{At: now})
+	}, policy.ErrCertificate, true},
+}
+
+func suspendAlice(tx storage.Tx, now time.Time) error {
+	_, _, err := persons.Suspend(tx, "alice", now)
+	return err
 }
 
 // TestSuspendedBeforeTheCommit: an operator who is suspended or removed, or gets another role,
@@ -147,9 +160,16 @@ func TestSuspendedBeforeTheCommit(t *testing.T) {
 		for what, end := range halts {
 			a := newAuthority(t)
 			a.enrolled("bot")
-			a.loggedIn("alice", persons.Admin)
+			cert := a.loggedIn("alice", persons.Admin)
 			fill := prepare(a)
 			s := a.operatorService()
+			alice := policy.Person("alice", persons.Admin)
+			if end.shown {
+				var err error
+				if alice, err = s.Authenticate(t.Context(), cert); err != nil {
+					t.Fatal(err)
+				}
+			}
 			s.Operators = append(s.Operators, operatorNamed("bob"))
 			s.DB = &hookedDB{DB: a.db, then: func() {
 				a.write(func(tx storage.Tx) error { return end.do(tx, a.now()) })
@@ -158,7 +178,7 @@ func TestSuspendedBeforeTheCommit(t *testing.T) {
 			var err error
 			for _, tried := range verbs(s) {
 				if tried.Route == v.Route {
-					_, err = tried.Do(t.Context(), policy.Person("alice", persons.Admin), fill)
+					_, err = tried.Do(t.Context(), alice, fill)
 				}
 			}
 			if !errors.Is(err, end.refusal) {

@@ -59,6 +59,8 @@ var needs = map[audit.Action]persons.Role{
 var (
 	// ErrNotOperator says that a principal is not an operator.
 	ErrNotOperator = agents.NewRefusal("not_an_operator", ErrDenied.Error()+": not an operator", ErrDenied)
+	// ErrCertificate says that the certificate that an operator showed is revoked or expired.
+	ErrCertificate = agents.NewRefusalOf(agents.Proof, "operator_certificate", ErrDenied.Error()+": your certificate cannot be used", ErrNotOperator)
 	// ErrOperatorRole says that an operator's role does not allow an action.
 	ErrOperatorRole = agents.NewRefusal("operator_role", ErrDenied.Error()+": your role does not allow this", ErrDenied)
 )

@@ -93,7 +93,8 @@ func (p Principal) Current(tx storage.Tx, s *agents.Standing) (Principal, error)
 	}
 	if p.Certificate != (agents.Credential{}) {
 		if _, err := s.Check(p.Certificate); IsDenial(err) {
-			return p, fmt.Errorf("your certificate cannot be used: %w (%w)", err, ErrNotOperator)
+			// Not wrapped: the reason is about the operator, not about what they ask for.
+			return p, fmt.Errorf("%w: %v", ErrCertificate, err)
 		} else if err != nil {
 			return p, err
 		}

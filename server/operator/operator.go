@@ -81,7 +81,7 @@ func (s *Service) may(ctx context.Context, p policy.Principal, action audit.Acti
 			err = policy.MayOperate(p, action)
 		}
 	}
-	known := errors.Is(err, policy.ErrOperatorRole) || errors.Is(err, persons.ErrSuspended) || policy.FaultOf(err) == agents.Proof
+	known := errors.Is(err, policy.ErrOperatorRole) || errors.Is(err, persons.ErrSuspended) || errors.Is(err, policy.ErrCertificate)
 	if !known || !action.Allows(audit.Operator) {
 		return p, err
 	}
