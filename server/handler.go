@@ -8,6 +8,7 @@ import (
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/ca/enroll"
 	"github.com/brevet-ca/brevet/crl"
+	"github.com/brevet-ca/brevet/server/passkeys"
 	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
@@ -65,6 +66,10 @@ func agentRoutes(s *Server) *routes {
 	mux.Handle("POST "+oauth.RevokePath, limited(through(s.oauth.ServeRevoke)))
 	mux.Handle("POST "+acme.Path, limited(s.acme))
 	mux.Handle(acme.Path, s.acme)
+	mux.HandleFunc("GET "+passkeys.Path, passkeys.ServePage)
+	mux.HandleFunc("GET "+passkeys.ScriptPath, passkeys.ServeScript)
+	mux.Handle("POST "+passkeys.BeginPath, limited(http.HandlerFunc(s.passkeys.ServeBegin)))
+	mux.Handle("POST "+passkeys.Path, limited(http.HandlerFunc(s.passkeys.ServeRegister)))
 	openly(mux, DescriptionPath, serveDescription)
 	s.health(mux)
 	return mux

@@ -65,6 +65,7 @@ func (w *described) operatorPreparations() map[string]func(*exchange) {
 			x.inPath["name"] = a.Name
 		},
 		"enrollOperator/invited":       func(x *exchange) { x.inPath["name"] = w.person() },
+		"linkOperator/linked":          func(x *exchange) { x.inPath["name"] = w.person() },
 		"setOperator/changed":          func(x *exchange) { x.inPath["name"] = w.person() },
 		"removeOperator/removed":       func(x *exchange) { x.inPath["name"] = w.person() },
 		"issueCertificate/issued":      csr,

@@ -21,6 +21,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/pqc/jose"
+	"github.com/brevet-ca/brevet/server"
 	"github.com/brevet-ca/brevet/server/servertest"
 )
 
@@ -37,7 +38,11 @@ type described struct {
 
 func newDescribed(t *testing.T) *described {
 	t.Helper()
-	w := &described{World: servertest.New(t), t: t, metrics: servertest.FreeAddress(t)}
+	named := func(c *server.InitConfig) { // passkeys need a domain name
+		_, port, _ := strings.Cut(c.Listen, ":")
+		c.Advertise = "https://localhost:" + port
+	}
+	w := &described{World: servertest.New(t, named), t: t, metrics: servertest.FreeAddress(t)}
 	w.Configure("listen_metrics: " + w.metrics + "\noperators: {54321: {name: alice, role: operator}}\n")
 	w.socket = overSocket(t, w.World)
 	w.reader = w.Enroll("invoice-reader", holder())

@@ -38,7 +38,7 @@ var verbRoles = map[string]persons.Role{
 	"POST /keys/{purpose}/rotate": persons.Admin, "POST /keys/{id}/withdraw": persons.Admin, "POST /keys/{purpose}/cancel": persons.Admin,
 	"POST /keys/{purpose}/request": persons.Admin, "POST /keys/install": persons.Admin, "POST /keys/{id}/destroy": persons.Admin,
 	"POST /keys/{purpose}/dry-run": persons.Admin, "POST /keys/dry-run": persons.Admin,
-	"GET /operators": persons.Viewer, "GET /operators/{name}": persons.Viewer, "POST /operators": persons.Admin, "POST /operators/{name}/enroll": persons.Admin, "PATCH /operators/{name}": persons.Admin, "POST /operators/{name}/remove": persons.Admin,
+	"GET /operators": persons.Viewer, "GET /operators/{name}": persons.Viewer, "POST /operators": persons.Admin, "POST /operators/{name}/enroll": persons.Admin, "PATCH /operators/{name}": persons.Admin, "POST /operators/{name}/remove": persons.Admin, "POST /operators/{name}/passkey": persons.Admin, "POST /operators/{name}/passkeys/{id}/remove": persons.Admin,
 	"POST /operators/{name}/suspend": persons.Admin, "POST /operators/{name}/resume": persons.Admin,
 	"POST /restore/confirm": persons.Admin, "POST /reload": persons.Admin, "POST /readdress": persons.Admin, "POST /readdress/dry-run": persons.Admin, "GET /backup": persons.Admin, "POST /backup/confirm": persons.Admin,
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/server/limit"
 	"github.com/brevet-ca/brevet/server/operator"
+	"github.com/brevet-ca/brevet/server/passkeys"
 	"github.com/brevet-ca/brevet/server/relying"
 	"github.com/brevet-ca/brevet/server/sinks"
 	"github.com/brevet-ca/brevet/server/telemetry"
@@ -93,6 +94,7 @@ type Server struct {
 	acme      *acme.Service
 	enroll    *enroll.Service
 	oauth     *oauth.Server
+	passkeys  *passkeys.Service
 	admin     *admin.Handler
 	door      *admin.Door
 	metrics   *telemetry.Metrics
@@ -215,6 +217,7 @@ func (s *Server) assemble(k keys.Source) error {
 		Clock: s.clock, Log: s.Log, Stopping: s.stopping, LastUse: s.lastUse,
 		Reload: s.reloader.reload, Operators: namedOperators(s.file),
 	}
+	s.passkeys = &passkeys.Service{DB: s.db, Policy: s.policy, TrustDomain: td, Advertised: at.Current, Clock: s.clock, Log: s.Log}
 	g.census.count = operators.Count
 	s.admin = admin.NewHandler(operators)
 	s.door = admin.NewDoor(s.admin)

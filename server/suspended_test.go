@@ -102,6 +102,9 @@ var untried = map[string]string{
 	"POST /restore/confirm":        "needs a restore",
 	"POST /backup/confirm":         "needs a backup",
 	"GET /audit/segments/{name}":   "changes nothing",
+
+	"POST /operators/{name}/passkey":              "gives a link as POST /operators/{name}/enroll gives a token, and needs a domain name",
+	"POST /operators/{name}/passkeys/{id}/remove": "needs a passkey",
 }
 
 // with returns what fills in a request.

@@ -29,6 +29,8 @@ type Person struct {
 	Role      Role      `json:"role,omitempty"`   // of a person who was added
 	Added     time.Time `json:"added,omitzero"`   // from then on they may have certificates
 	Removed   time.Time `json:"removed,omitzero"` // from then on they may do nothing
+	Link      []byte    `json:"link,omitempty"`   // hash of the one link by which they may register a passkey
+	Passkeys  []Passkey `json:"passkeys,omitempty"`
 	Suspended bool      `json:"suspended,omitempty"`
 	Changed   time.Time `json:"changed,omitzero"` // when they were last suspended or resumed
 }
@@ -122,13 +124,18 @@ func SetRole(tx storage.Tx, n Name, r Role) (p Person, before Role, err error) {
 	return p, before, p.put(tx)
 }
 
-// Remove ends a person and their certificates for good.
+// Remove ends a person, their certificates and their passkeys for good.
 func Remove(tx storage.Tx, td agents.TrustDomain, n Name, now time.Time) (Person, error) {
 	p, err := added(tx, n)
 	if err != nil {
 		return p, err
 	}
-	p.Removed = now.UTC()
+	for _, k := range p.Passkeys {
+		if p, err = p.without(tx, k.ID); err != nil {
+			return p, err
+		}
+	}
+	p.Removed, p.Link = now.UTC(), nil
 	return p, errors.Join(p.put(tx), agents.EndOperator(tx, td, string(n), now))
 }
 
@@ -156,6 +163,6 @@ func suspended(tx storage.Tx, n Name, want bool, now time.Time) (Person, bool, e
 	if err != nil || p.Suspended == want {
 		return p, false, err
 	}
-	p.Suspended, p.Changed = want, now.UTC()
+	p.Suspended, p.Changed, p.Link = want, now.UTC(), nil
 	return p, true, p.put(tx)
 }

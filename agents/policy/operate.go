@@ -50,6 +50,7 @@ var needs = map[audit.Action]persons.Role{
 	audit.OperatorEnroll:     persons.Admin,
 	audit.OperatorSet:        persons.Admin,
 	audit.OperatorRemove:     persons.Admin,
+	audit.OperatorUnkey:      persons.Admin,
 	audit.OperatorSuspend:    persons.Admin,
 	audit.OperatorResume:     persons.Admin,
 	audit.ConfigReload:       persons.Admin,

@@ -14,13 +14,14 @@ var forms = []struct {
 	form *regexp.Regexp
 }{
 	{"an enrollment token", "brevet_enroll_", regexp.MustCompile(`brevet_enroll_[A-Za-z0-9_-]{4,}`)},
+	{"a link for a passkey", "brevet_passkey_", regexp.MustCompile(`brevet_passkey_[A-Za-z0-9_-]{4,}`)},
 	{"an ACME key", "brevet_eab_", regexp.MustCompile(`brevet_eab_[A-Za-z0-9_-]{4,}`)},
 	{"a private key", "PRIVATE KEY", regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)`)},
 	{"an access token", "eyJ", regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*|eyJ[A-Za-z0-9_-]{24,}`)}, // any JWS or JWE
 }
 
-// Recognize returns what secret stands in text, by its form: "an enrollment token", "an
-// ACME key", "a private key" in PEM, or "an access token", which is any JWT. It returns ""
+// Recognize returns what secret stands in text, by its form: "an enrollment token",
+// "a link for a passkey", "an ACME key", "a private key" in PEM, or "an access token", which is any JWT. It returns ""
 // if it recognizes none.
 func Recognize(text string) string {
 	for _, f := range forms {

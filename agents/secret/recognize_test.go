@@ -23,10 +23,11 @@ func misplaced(t testing.TB) map[string]string {
 		t.Fatal(err)
 	}
 	return map[string]string{
-		"an enrollment token": "brevet_enroll_DJPCYjRRiWxHYt_rBcLZqVRN_9dG2-jT0o3nR1bG0ZpUo0z5",
-		"an ACME key":         "brevet_eab_1vJ7_3yZk0pJb7mC0Vd0oQe4m2q0b7Wk3TzZt8wQzvXc",
-		"a private key":       strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))),
-		"an access token":     "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiJodHRwczovL2NhIn0.MEUCIQDq3yZk0pJb7mC0",
+		"a link for a passkey": "brevet_passkey_DJPCYjRRiWxHYt_rBcLZqVRN_9dG2-jT0o3nR1bG0ZpUo0z5",
+		"an enrollment token":  "brevet_enroll_DJPCYjRRiWxHYt_rBcLZqVRN_9dG2-jT0o3nR1bG0ZpUo0z5",
+		"an ACME key":          "brevet_eab_1vJ7_3yZk0pJb7mC0Vd0oQe4m2q0b7Wk3TzZt8wQzvXc",
+		"a private key":        strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))),
+		"an access token":      "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiJodHRwczovL2NhIn0.MEUCIQDq3yZk0pJb7mC0",
 	}
 }
 

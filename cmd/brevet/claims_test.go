@@ -25,6 +25,7 @@ var authenticators = []string{
 	"server/operator/certificates.go an operator, for an agent",
 	"server/operator/certificates.go an operator, to revoke a certificate",
 	"server/operator/tokens.go an operator, to revoke a token",
+	"server/passkeys/register.go a link for a passkey",
 	"tokens/oauth/client.go a client certificate, a client assertion, or both",
 }
 

@@ -24,6 +24,9 @@ func operatorShowCommand() *cli.Command {
 			t.pair("Changed", at(o.Changed))
 			t.pair("Removed", at(o.Removed))
 			t.pair("Certificate", at(o.CertExpires))
+			for _, k := range o.Passkeys {
+				t.pair("Passkey", k.ID+", since "+at(k.Added))
+			}
 			t.pair("Note", o.Note)
 			p.table(t)
 		}),

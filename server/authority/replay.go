@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -43,6 +44,7 @@ var replayed = map[audit.Action]func(*replay, audit.Event) (bool, error){
 	audit.OperatorAdd:           (*replay).noteOperator,
 	audit.OperatorSet:           (*replay).lowerOperator,
 	audit.OperatorRemove:        (*replay).removeOperator,
+	audit.OperatorUnkey:         (*replay).removePasskey,
 	audit.OperatorSuspend:       (*replay).suspendOperator,
 	audit.OperatorResume:        (*replay).resumeOperator,
 	audit.AgentSet:              (*replay).takeAway,
@@ -119,6 +121,21 @@ func (r *replay) lowerOperator(e audit.Event) (bool, error) {
 
 func (r *replay) removeOperator(e audit.Event) (bool, error) {
 	_, err := persons.Remove(r.tx, r.td, persons.Name(e.Subject), e.Time)
+	return err == nil, err
+}
+
+func (r *replay) removePasskey(e audit.Event) (bool, error) {
+	if e.Details == nil {
+		return false, nil
+	}
+	id, err := strict.Base64(e.Details.From)
+	if err != nil {
+		return false, nil // nothing of that ID was ever registered
+	}
+	_, err = persons.RemovePasskey(r.tx, persons.Name(e.Subject), id)
+	if errors.Is(err, persons.ErrUnknown) {
+		return false, nil
+	}
 	return err == nil, err
 }
 

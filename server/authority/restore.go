@@ -228,6 +228,11 @@ func (r *restore) change(ctx context.Context, tx storage.Tx) (err error) {
 	if r.out.Voided, err = agents.VoidInvitations(tx); err != nil {
 		return err
 	}
+	links, err := persons.VoidLinks(tx)
+	if err != nil {
+		return err
+	}
+	r.out.Voided += links
 	if !r.KeepIssued {
 		all, err := named(tx, func(agents.Agent) bool { return true })
 		for o, err2 := range agents.Operators(tx) {

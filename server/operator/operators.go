@@ -14,6 +14,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -34,6 +35,8 @@ func (s *Service) operatorOperations() []Operation {
 		operation(s, audit.OperatorEnroll, api.EnrollOperator, s.enrollOperator),
 		operation(s, audit.OperatorSet, api.SetOperator, s.setOperator),
 		operation(s, audit.OperatorRemove, api.RemoveOperator, s.removeOperator),
+		operation(s, audit.OperatorEnroll, api.LinkOperator, s.linkOperator),
+		operation(s, audit.OperatorUnkey, api.RemovePasskey, s.removePasskey),
 		operation(s, audit.OperatorSuspend, api.SuspendOperator, s.suspendOperator),
 		operation(s, audit.OperatorResume, api.ResumeOperator, s.resumeOperator),
 	}
@@ -125,6 +128,9 @@ func (s *Service) shownOperator(tx storage.Tx, n persons.Name) (out api.Operator
 	case p.Suspended:
 		out.State = "suspended"
 	}
+	for _, k := range p.Passkeys {
+		out.Passkeys = append(out.Passkeys, api.Passkey{ID: strict.ToBase64(k.ID), Added: k.Added, Synced: k.Synced})
+	}
 	if p.Added.IsZero() {
 		return out, nil
 	}
@@ -199,11 +205,15 @@ func (s *Service) addOperator(ctx context.Context, p policy.Principal, in api.Ad
 	if err != nil {
 		return api.InvitedOperator{}, err
 	}
-	return s.inviteOperator(ctx, p, in.Name, audit.OperatorAdd, func(tx storage.Tx, n persons.Name, e agents.Enrollment, now time.Time, d *audit.Details) error {
+	add := func(tx storage.Tx, n persons.Name, e agents.Enrollment, now time.Time, d *audit.Details) error {
 		d.To = role.String()
 		_, err := persons.Add(tx, n, role, e, now)
 		return err
-	})
+	}
+	if in.Passkey {
+		return s.addByPasskey(ctx, p, in.Name, add)
+	}
+	return s.inviteOperator(ctx, p, in.Name, audit.OperatorAdd, add)
 }
 
 func (s *Service) enrollOperator(ctx context.Context, p policy.Principal, in api.Named) (api.InvitedOperator, error) {

@@ -39,6 +39,8 @@ const (
 	OperatorEnroll  Action = "operator.enroll"
 	OperatorSet     Action = "operator.set"
 	OperatorRemove  Action = "operator.remove"
+	OperatorPasskey Action = "operator.passkey"
+	OperatorUnkey   Action = "operator.passkey.remove"
 	OperatorSuspend Action = "operator.suspend"
 	OperatorResume  Action = "operator.resume"
 
@@ -134,6 +136,8 @@ var actions = shown([]ActionSpec{
 	{OperatorEnroll, "An operator was to get a new enrollment token.", Operator, "the operator's name", nil},
 	{OperatorSet, "The role of an operator was to be changed.", Operator, "the operator's name", []string{"from", "to"}},
 	{OperatorRemove, "An operator and their certificates were to end for good.", Operator, "the operator's name", nil},
+	{OperatorPasskey, "An operator was to register the passkey \"to\", by a link.", Bearer, "`operator/NAME`", from("to")},
+	{OperatorUnkey, "The passkey \"from\" of an operator was to end.", Operator, "the operator's name", []string{"from"}},
 	{OperatorSuspend, "An operator with a name was to do nothing more until they are resumed, and their certificates were to end.", Operator, "the operator's name", nil},
 	{OperatorResume, "A suspended operator was to be allowed to operate again.", Operator, "the operator's name", nil},
 

@@ -10,6 +10,7 @@ type Evidence struct {
 // The codes of evidence. They are stored, so none is renamed.
 const (
 	codeEnrollmentToken   = "enrollment_token"
+	codePasskeyLink       = "passkey_link"
 	codeClientCertificate = "client_certificate"
 	codeForwarded         = "forwarded_client_certificate"
 	codeExpired           = "expired_client_certificate"
@@ -22,6 +23,7 @@ const (
 // evidence says for people what each code means.
 var evidence = []struct{ code, words string }{
 	{codeEnrollmentToken, "enrollment token"},
+	{codePasskeyLink, "link for a passkey"},
 	{codeClientCertificate, "client certificate"},
 	{codeForwarded, "forwarded client certificate"},
 	{codeExpired, "expired client certificate"},
@@ -34,6 +36,7 @@ var evidence = []struct{ code, words string }{
 // Evidence that needs no identifier.
 var (
 	EnrollmentToken = Evidence{Code: codeEnrollmentToken}
+	PasskeyLink     = Evidence{Code: codePasskeyLink} // of an operator
 	PrivateKeyJWT   = Evidence{Code: codePrivateKeyJWT}
 	ByOperator      = Evidence{Code: codeOperator}
 	ByServer        = Evidence{Code: codeServer}

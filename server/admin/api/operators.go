@@ -13,6 +13,8 @@ var (
 	EnrollOperator  = Operation[Named, InvitedOperator]{"POST /operators/{name}/enroll"}
 	SetOperator     = Operation[SetOperatorRequest, Operator]{"PATCH /operators/{name}"}
 	RemoveOperator  = Operation[Named, Operator]{"POST /operators/{name}/remove"}
+	LinkOperator    = Operation[Named, InvitedOperator]{"POST /operators/{name}/passkey"}
+	RemovePasskey   = Operation[PasskeyOf, Operator]{"POST /operators/{name}/passkeys/{id}/remove"}
 	SuspendOperator = Operation[Named, Operator]{"POST /operators/{name}/suspend"}
 	ResumeOperator  = Operation[Named, Operator]{"POST /operators/{name}/resume"}
 )
@@ -28,13 +30,28 @@ type Operator struct {
 	Removed time.Time `json:"removed,omitzero"`
 
 	CertExpires time.Time `json:"certificate_expires_at,omitzero"` // the end of their latest certificate, if it can be used
+	Passkeys    []Passkey `json:"passkeys,omitempty"`
 	Note        string    `json:"note,omitempty"`
+}
+
+// A Passkey is one that an operator registered in a browser.
+type Passkey struct {
+	ID     string    `json:"id"` // base64url
+	Added  time.Time `json:"added"`
+	Synced bool      `json:"synced"` // the operator may have it on several devices
+}
+
+// A PasskeyOf names a passkey of an operator.
+type PasskeyOf struct {
+	Name string `path:"name" json:"-"`
+	ID   string `path:"id" json:"-"`
 }
 
 // An AddOperatorRequest says who is to operate the authority.
 type AddOperatorRequest struct {
-	Name string `json:"name"`
-	Role string `json:"role"`
+	Name    string `json:"name"`
+	Role    string `json:"role"`
+	Passkey bool   `json:"passkey,omitempty"` // to get a link for a passkey, and no enrollment token
 }
 
 // A SetOperatorRequest changes an operator.
@@ -47,12 +64,35 @@ type SetOperatorRequest struct {
 type InvitedOperator struct {
 	Operator
 	ID         string     `json:"id"` // the SPIFFE ID in their certificates
-	Enrollment Enrollment `json:"enrollment"`
+	Enrollment Enrollment `json:"enrollment,omitzero"`
+
+	Link *PasskeyLink `json:"link,omitempty"` // instead
+}
+
+// A PasskeyLink lets an operator register one passkey.
+type PasskeyLink struct {
+	URL     string    `json:"url"` // to open in a browser; a secret
+	Expires time.Time `json:"expires_at"`
 }
 
 // AddOperator lets a person have certificates and operate by them in a role.
 func (c *Client) AddOperator(ctx context.Context, name, role string) (InvitedOperator, error) {
-	return ask(ctx, c, AddOperator, AddOperatorRequest{name, role})
+	return ask(ctx, c, AddOperator, AddOperatorRequest{Name: name, Role: role})
+}
+
+// AddOperatorByPasskey lets a person register a passkey and operate in a role.
+func (c *Client) AddOperatorByPasskey(ctx context.Context, name, role string) (InvitedOperator, error) {
+	return ask(ctx, c, AddOperator, AddOperatorRequest{name, role, true})
+}
+
+// LinkOperator gives an operator who was added a link to register a passkey.
+func (c *Client) LinkOperator(ctx context.Context, name string) (InvitedOperator, error) {
+	return ask(ctx, c, LinkOperator, Named{name})
+}
+
+// RemovePasskey ends a passkey of an operator.
+func (c *Client) RemovePasskey(ctx context.Context, name, id string) (Operator, error) {
+	return ask(ctx, c, RemovePasskey, PasskeyOf{name, id})
 }
 
 // EnrollOperator gives an operator who was added another enrollment token.
