@@ -138,9 +138,6 @@ func TestEveryVerbHasItsRoleOverHTTPS(t *testing.T) {
 	}
 	for route, need := range verbRoles {
 		for role, cert := range certs {
-			if route == api.Backup.Route() && role.Covers(need) {
-				continue // it needs a connection
-			}
 			if got := ask(route, cert); (got.status == http.StatusForbidden) == role.Covers(need) {
 				t.Errorf("%s by the role %s: %d %s", route, role, got.status, got.body)
 			}
