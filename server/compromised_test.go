@@ -104,6 +104,24 @@ func (a *world) checkEnded(t *testing.T, old *ca.Issuer, certs ...*x509.Certific
 	if !last.NextUpdate.Equal(old.NotAfter) {
 		t.Errorf("the last list ends at %s, want %s", last.NextUpdate, old.NotAfter)
 	}
+	a.checkRevoked(t, old)
+	if n := a.keyFiles(keys.Issuer); n != 1 {
+		t.Errorf("%d issuer key files, want 1", n)
+	}
+	if bundle := a.ask(a.agents, "GET", "/crl/bundle.pem", "", "", nil); bundle.status != http.StatusOK || !strings.Contains(bundle.body, string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: last.Raw}))) {
+		t.Errorf("the bundle lacks the last list: %d", bundle.status)
+	}
+	if leaf := a.authority.Own.Current().Leaf; string(leaf.AuthorityKeyId) == string(old.KeyID) {
+		t.Error("the server's own certificate is from the old issuer")
+	}
+	if problems := problemsOf(t, a.authority); problems != nil {
+		t.Errorf("problems: %q", problems)
+	}
+}
+
+// checkRevoked fails unless a root revokes an issuer as compromised and the chain does not have it.
+func (a *world) checkRevoked(t *testing.T, old *ca.Issuer) {
+	t.Helper()
 	revoked := false
 	for _, r := range a.authority.CRL.Roots() {
 		for _, e := range a.list(r.Root).RevokedCertificateEntries {
@@ -120,18 +138,6 @@ func (a *world) checkEnded(t *testing.T, old *ca.Issuer, certs ...*x509.Certific
 	block, _ := pem.Decode([]byte(a.ask(a.agents, "GET", "/chain.pem", "", "", nil).body))
 	if block == nil || string(block.Bytes) == string(old.Certificate()) {
 		t.Error("chain.pem has the old issuer")
-	}
-	if n := a.keyFiles(keys.Issuer); n != 1 {
-		t.Errorf("%d issuer key files, want 1", n)
-	}
-	if bundle := a.ask(a.agents, "GET", "/crl/bundle.pem", "", "", nil); bundle.status != http.StatusOK || !strings.Contains(bundle.body, string(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: last.Raw}))) {
-		t.Errorf("the bundle lacks the last list: %d", bundle.status)
-	}
-	if leaf := a.authority.Own.Current().Leaf; string(leaf.AuthorityKeyId) == string(old.KeyID) {
-		t.Error("the server's own certificate is from the old issuer")
-	}
-	if problems := problemsOf(t, a.authority); problems != nil {
-		t.Errorf("problems: %q", problems)
 	}
 }
 

@@ -39,7 +39,9 @@ A backup does not know what came after it, so a restore
 
 Keys may have been rotated and key files destroyed after the backup. The restore takes
 the keys and the certificates of CAs from the store that was there, if it can be read
-and their key files are in --dir. Otherwise the keys are those of the backup, except
+and their key files are in --dir. It takes a key that the backup does not know only if
+the log of that store names it before its last signed checkpoint, and names the keys that
+it does not take. Otherwise the keys are those of the backup, except
 that compromised ones sign nothing. If the file of an active key is gone, the restore
 is refused: put the file back. If it was destroyed or lost for good, --new-keys makes
 a new key in its place, and all credentials of the old one are dead. A new issuer needs
@@ -156,6 +158,12 @@ func printHistory(p *page, r *server.Restored) {
 func printKeys(p *page, r *server.Restored) {
 	if len(r.KeysTaken) > 0 {
 		p.line("Keys taken from the store that was there, of the purposes: %s.", strings.Join(r.KeysTaken, ", "))
+	}
+	for _, id := range r.Unproven {
+		p.line("The key %s was not taken: nothing proves that it was made after the backup.", printable(id))
+	}
+	if r.Unsigned != "" {
+		p.line("No key that the backup does not know could be proven: %s.", printable(r.Unsigned))
 	}
 	for _, id := range r.KeysLost {
 		p.line("The file of the key %s is gone. It signs no more.", id)

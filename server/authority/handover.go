@@ -164,9 +164,14 @@ func readHandovers(tx storage.Tx) (map[string]handover, error) {
 	return all, nil
 }
 
-// adoptHandovers records those of a later state. Each proves itself.
+// adoptHandovers records those of a later state. Each proves itself, and replaces none.
 func adoptHandovers(tx storage.Tx, later map[string]handover) error {
 	for id, h := range later {
+		if known, err := handovers.Has(tx, id); err != nil {
+			return err
+		} else if known {
+			continue
+		}
 		if err := handovers.Put(tx, id, h); err != nil {
 			return err
 		}

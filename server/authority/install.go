@@ -46,6 +46,7 @@ func (a *Authority) Install(ctx context.Context, by policy.Principal, text []byt
 	if i.again {
 		return Installed{Root: i.parts[0].root.ID, Again: true}, nil
 	}
+	a.cover(ctx)
 	err := errors.Join(reloadIssuers(ctx, a), a.destroyCompromised(ctx))
 	return i.done(), errors.Join(err, a.Own.Replace(ctx))
 }
@@ -399,6 +400,8 @@ func (i *installation) promote(tx storage.Tx, k keys.Key, done *policy.Done) err
 	}
 	if done.Details.To == "" {
 		done.Details.From, done.Details.To = old.ID, k.ID
+	} else {
+		done.Details.Change = append(done.Details.Change, audit.FieldChange{Field: string(k.Purpose), From: old.ID, To: k.ID})
 	}
 	done.Reasons = append(done.Reasons, fmt.Sprintf("%s from %s to %s", k.Purpose, cmp.Or(old.ID, "none"), k.ID))
 	_, err = Purposes().PromoteEarly(tx, k.ID, i.now)

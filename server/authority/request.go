@@ -55,6 +55,7 @@ func (a *Authority) makeWaiting(ctx context.Context, by policy.Principal, asked 
 	if err := a.Policy.Do(ctx, q, policy.Act{Prepare: r.prepare, Change: r.promote}); err != nil {
 		return errors.Join(err, r.undo(context.WithoutCancel(ctx)))
 	}
+	a.cover(ctx)
 	return nil
 }
 

@@ -49,6 +49,8 @@ type Restored struct {
 	Voided     int       `json:"voided_enrollments"`        // agents whose enrollment token or ACME key was unused
 	Reenroll   []string  `json:"reenroll"`                  // active agents without a live certificate
 	KeysTaken  []string  `json:"keys_taken,omitempty"`      // purposes whose keys are those of the replaced store
+	Unproven   []string  `json:"keys_unproven,omitempty"`   // identifiers of keys that only the replaced store knows and its signed log does not name; they are not taken
+	Unsigned   string    `json:"log_unsigned,omitempty"`    // why no key that only the replaced store knows could be proven
 	KeysLost   []string  `json:"keys_lost,omitempty"`       // identifiers of keys whose files are gone; they sign no more
 	KeysMade   []string  `json:"keys_made,omitempty"`       // identifiers of keys that were made in their place
 	Forgotten  []string  `json:"forgotten,omitempty"`       // agents registered after the backup

@@ -28,6 +28,7 @@ type laterState struct {
 	certificates []ca.Authority
 	lists        crl.Lists
 	handovers    map[string]handover
+	proven       map[string]bool // identifiers of keys that were made after the backup
 }
 
 func readLaterState(tx storage.Tx) (l laterState, err error) {
@@ -48,7 +49,8 @@ func readLaterState(tx storage.Tx) (l laterState, err error) {
 // and makes the keys that are missing then.
 //
 // An attacker who can write to the replaced store could add keys to it. So a key that the
-// backup does not know is taken only if its file is there.
+// backup does not know is taken only if its file is there and the signed log names it: see
+// [restore.provenKeys]. The replaced store says which keys of the backup are retired.
 func (r *restore) takeKeys(ctx context.Context, db storage.DB) error {
 	source := keyfile.NewStore(r.Dir, keyfile.NoPassphrase)
 	if r.keys.follows {
@@ -57,8 +59,13 @@ func (r *restore) takeKeys(ctx context.Context, db storage.DB) error {
 		if err != nil {
 			return fmt.Errorf("reading the keys of the replaced store: %w", err)
 		}
+		var unsigned error
+		later.proven, unsigned = r.provenKeys(ctx, db)
 		if err := db.Update(ctx, func(tx storage.Tx) error { return r.adopt(tx, later, source) }); err != nil {
 			return fmt.Errorf("taking the keys of the replaced store: %w", err)
+		}
+		if unsigned != nil && len(r.out.Unproven) > 0 {
+			r.out.Unsigned = unsigned.Error()
 		}
 	}
 	err := db.View(ctx, func(tx storage.Tx) (err error) {
@@ -73,7 +80,7 @@ func (r *restore) takeKeys(ctx context.Context, db storage.DB) error {
 
 // adopt takes the later keys of each purpose, the roots first, because they certify issuers.
 func (r *restore) adopt(tx storage.Tx, later laterState, source keys.Source) error {
-	r.out.KeysTaken = nil
+	r.out.KeysTaken, r.out.Unproven = nil, nil
 	overlap := func(s keys.PurposeSpec) bool { return s.Rotation == keys.Overlap }
 	for _, roots := range []bool{true, false} {
 		for _, spec := range Purposes().With(func(s keys.PurposeSpec) bool { return overlap(s) == roots }) {
@@ -105,6 +112,9 @@ func (r *restore) adoptPurpose(tx storage.Tx, later laterState, spec keys.Purpos
 			continue
 		}
 		here, err := source.Has(k)
+		if i < 0 && here && !later.proven[k.ID] {
+			r.out.Unproven, here = append(r.out.Unproven, k.ID), false
+		}
 		if err == nil && here && k.State == keys.StateActive && spec.Rotation == keys.ByRoot {
 			here, err = certified(tx, k, later.certificates)
 		}

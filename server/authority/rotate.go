@@ -73,6 +73,7 @@ func (a *Authority) Rotate(ctx context.Context, by policy.Principal, asked Rotat
 		return "", err
 	}
 	err = errors.Join(a.discardNext(r.cancelled), a.reload(ctx, asked.Purpose))
+	a.cover(ctx)
 	return r.id(), errors.Join(err, a.destroyCompromised(ctx))
 }
 
@@ -137,6 +138,10 @@ func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) 
 func (r *rotation) done() policy.Done {
 	from, to := r.plan.old.ID, r.id()
 	done := policy.Done{Reasons: []string{"from " + cmp.Or(from, "none") + " to " + cmp.Or(to, "none")}, Details: &audit.Details{From: from, To: to}}
+	for _, next := range r.successors[min(1, len(r.successors)):] {
+		done.Reasons = append(done.Reasons, "along with the "+string(next.purpose)+" "+next.key.ID)
+		done.Details.Change = append(done.Details.Change, audit.FieldChange{Field: string(next.purpose), To: next.key.ID})
+	}
 	if r.Compromised {
 		done.Details.Counts, done.Details.Agents = &r.Counts, r.Agents
 	}

@@ -37,6 +37,7 @@ func (a *Authority) rotateRoot(ctx context.Context, by policy.Principal, asked R
 	if err := a.Policy.Do(ctx, q, policy.Act{Prepare: r.prepare, Change: r.change}); err != nil {
 		return "", errors.Join(err, r.undo(context.WithoutCancel(ctx)))
 	}
+	a.cover(ctx)
 	return r.id(), a.rootsChanged(ctx)
 }
 

@@ -64,6 +64,10 @@ there were.
 A quota that an agent has used up is a refusal with the code ` + "`quota`" + `. A public key that was
 registered or removed is in the ` + "`change`" + ` of the field ` + "`keys`" + `, by its SHA-256.
 
+Events about keys of the authority name the new key in ` + "`to`" + `, by its identifier. If keys of
+other purposes were made along with it, each is in ` + "`change`" + `: the field is its purpose, and
+` + "`to`" + ` its identifier.
+
 The member ` + "`agents`" + ` names the agents that an operation on many touched: those that a
 selection chose by owner or label, or else those that lost something. ` + "`brevet audit list --agent`" + `
 finds the event under each of them. One event names 128. Events with the same ` + "`request`" + ` name
