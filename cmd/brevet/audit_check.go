@@ -21,8 +21,9 @@ func auditCheckCommand() *cli.Command {
 		Description: `Checks what brevet audit prove printed, and prints the entry. Or checks a segment of
 the log, a file segments/audit-*.jsonl.gz: that its entries are those of the log, none
 left out, up to the size of the checkpoint in it. No server is needed, only the log's
-public key (brevet key public audit), which must come from elsewhere than FILE. FILE may
-be - for standard input.
+public key (brevet key public audit), which must come from elsewhere than FILE. After a
+rotation of the audit key, FILE needs the new key: brevet verify BACKUP --key OLD names
+the keys for which an old one vouches. FILE may be - for standard input.
 
 Examples:
   $ brevet audit check proof.json --key audit.pem

@@ -2,6 +2,7 @@ package authority
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func CheckProof(proof, pemKeys []byte) (entry []byte, size int64, err error) {
 	}
 	e, c, err := audit.CheckProof(proof, verifiers...)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, needsLaterKeys(err)
 	}
 	return e.JSON(), c.Size, nil
 }
@@ -67,9 +68,18 @@ func CheckSegment(file string, pemKeys []byte) (c CheckedSegment, err error) {
 	}
 	s, err := audit.CheckSegment(f, verifiers...)
 	if err != nil {
-		return c, err
+		return c, needsLaterKeys(err)
 	}
 	return CheckedSegment{strings.TrimSuffix(origin, logName), s.First, s.Next - 1, s.Begin, s.End, s.Root.String()}, nil
+}
+
+// needsLaterKeys adds what an auditor with an old key has to do. The signatures by which old
+// keys vouch for later ones are in the store, not in a proof or a segment.
+func needsLaterKeys(err error) error {
+	if errors.Is(err, audit.ErrOtherKey) {
+		err = fmt.Errorf("%w. If the audit key was rotated since, get the new key from the authority (brevet key public audit prints old and new ones); brevet verify BACKUP --key FILE names the new keys for which those in FILE vouch", err)
+	}
+	return err
 }
 
 // auditKeys returns what checks checkpoints of a log. At least one of the keys must be able

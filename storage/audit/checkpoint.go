@@ -17,6 +17,9 @@ import (
 // witnesses may have added.
 const maxCheckpoint = 16 << 10
 
+// ErrOtherKey says that none of the keys that are given signed a checkpoint.
+var ErrOtherKey = errors.New("checkpoint is not signed by the key of this log")
+
 // A Checkpoint fixes the whole log at a size by one hash.
 type Checkpoint struct {
 	Origin string // the log's name, which is the name of its key
@@ -60,7 +63,7 @@ func OpenCheckpoint(msg []byte, verifiers ...Verifier) (Checkpoint, error) {
 	}
 	n, err := note.Open(msg, note.VerifierList(verifiers...))
 	if _, ok := errors.AsType[*note.UnverifiedNoteError](err); ok {
-		return Checkpoint{}, fmt.Errorf("checkpoint is not signed by the key of this log: %w", err)
+		return Checkpoint{}, fmt.Errorf("%w: %w", ErrOtherKey, err)
 	}
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("opening checkpoint: %w", err)
