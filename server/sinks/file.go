@@ -106,7 +106,7 @@ func (l *logFile) reopen() error {
 	return durable.SyncDir(filepath.Dir(l.Target))
 }
 
-// maxLine is longer than any line of ours.
+// maxLine is longer than any line of ours: the log cuts events to 16 KiB, which CEF may double.
 const maxLine = 64 << 10
 
 // beginnings are how files of events begin, in either format.

@@ -66,7 +66,7 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	mac.Write([]byte(r.Header.Get("webhook-id") + "." + r.Header.Get("webhook-timestamp") + "." + string(body)))
 	at, err := strconv.ParseInt(r.Header.Get("webhook-timestamp"), 10, 64)
 	if err != nil || time.Since(time.Unix(at, 0)).Abs() > time.Minute || r.Header.Get("webhook-signature") != "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)) ||
-		r.Header.Get("Content-Type") != "application/jsonl" || r.Method != "POST" {
+		r.Header.Get("Content-Type") != map[bool]string{false: "application/jsonl", true: "text/plain; charset=utf-8"}[h.cef] || r.Method != "POST" {
 		h.t.Errorf("a request has %v", r.Header)
 		w.WriteHeader(http.StatusUnauthorized)
 		return

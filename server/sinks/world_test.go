@@ -11,6 +11,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -122,12 +124,17 @@ type received struct {
 	mu   sync.Mutex
 	seqs []int64
 	all  map[int64]string
+	cef  bool // instead of JSON
 }
 
-// take takes an event as JSON.
+var externalID = regexp.MustCompile(` externalId=(\d+) `)
+
+// take takes an event.
 func (r *received) take(text []byte) error {
 	var e struct{ Seq int64 }
-	if err := json.Unmarshal(text, &e); err != nil {
+	if found := externalID.FindSubmatch(text); r.cef && found != nil {
+		e.Seq, _ = strconv.ParseInt(string(found[1]), 10, 64)
+	} else if err := json.Unmarshal(text, &e); err != nil {
 		return fmt.Errorf("%q: %w", text, err)
 	}
 	r.mu.Lock()
@@ -163,7 +170,11 @@ func (r *received) check(t testing.TB, db storage.DB) {
 			if err != nil {
 				return err
 			}
-			if r.all[e.Seq] != string(e.JSON()) {
+			want := string(e.JSON())
+			if r.cef {
+				want = string(Config{Format: CEF}.encoder(testFrom)(nil, &e))
+			}
+			if r.all[e.Seq] != want {
 				t.Fatalf("event %d was received as %q", e.Seq, r.all[e.Seq])
 			}
 		}
