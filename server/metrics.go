@@ -23,10 +23,15 @@ func (s *Server) metricsHandler() http.Handler {
 
 // operatorHandler serves operators over their socket. Metrics are there, too, and not on
 // the listener for agents: they count what happens to known names, so a stranger who reads
-// them learns which names exist.
+// them learns which names exist. Only requests of operators get here, and each of them is logged.
 func (s *Server) operatorHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(api.Metrics.Route(), s.admin.Reading(s.metrics.ServeHTTP))
 	mux.Handle("/", s.admin)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if known, ok := w.(interface{ Prove() }); ok {
+			known.Prove()
+		}
+		mux.ServeHTTP(w, r)
+	})
 }

@@ -14,13 +14,16 @@ type Gate struct{ *admission.Counters }
 // context: they say who proved to be an agent, and refuse what is over a limit. An answer
 // that says when to ask again counts against nobody: then it is not the sender
 // who has to change something. The status of the answer comes from the ResponseWriter's
-// method Status.
+// method Status; its method Prove is told of requests that proved to come from an agent.
 func (g *Gate) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		counted := g.Admit(peer(r))
 		inner := r.WithContext(admission.With(r.Context(), counted))
 		next.ServeHTTP(w, inner)
 		r.Pattern = inner.Pattern
+		if known, ok := w.(interface{ Prove() }); ok && counted.Proven() {
+			known.Prove()
+		}
 		answer, ok := w.(interface{ Status() int })
 		counted.End(ok && answer.Status() >= 400 && answer.Status() < 500 && w.Header().Get("Retry-After") == "")
 	})

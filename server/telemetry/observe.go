@@ -16,9 +16,10 @@ import (
 // Observe gives each request an id. Handlers find it in the context with the address
 // of the client (see [audit.SourceOf]), the client in X-Request-Id.
 // Observe counts and logs the request, and survives a handler's panic.
-// It logs some of the requests that a limit turns away (429), with the number of the others.
+// It logs some of the requests that prove no identity (see [recorder.Prove]) and of those that
+// a limit turns away (429), with the number of the others.
 func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
-	turned := new(turnedAway)
+	kinds := new(samplers)
 	return http.HandlerFunc(func(w http.ResponseWriter, asked *http.Request) {
 		begin := time.Now()
 		id := newRequestID()
@@ -51,8 +52,8 @@ func (m *Metrics) Observe(log *slog.Logger, next http.Handler) http.Handler {
 			if m.Traced != nil && trace.sampled {
 				m.Traced(Span{trace.id, id, trace.parent, method(r), r.Pattern, rec.status, begin, begin.Add(took)})
 			}
-			if rec.status == http.StatusTooManyRequests {
-				more, ok := turned.line(begin.Add(took))
+			if kind := kinds.of(rec.status, rec.proven); kind != nil {
+				more, ok := kind.line(begin.Add(took))
 				if !ok && p == nil {
 					return
 				}
@@ -96,11 +97,15 @@ func method(r *http.Request) string {
 	return "unknown"
 }
 
-// A recorder remembers the status of an answer.
+// A recorder remembers the status of an answer, and whether the request proved an identity.
 type recorder struct {
 	http.ResponseWriter
 	status int
+	proven bool
 }
+
+// Prove says that the request proved to come from an agent or an operator.
+func (r *recorder) Prove() { r.proven = true }
 
 // Status returns the status of the answer, or 0 before there is one.
 func (r *recorder) Status() int { return r.status }
