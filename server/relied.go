@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/ca/enroll"
@@ -28,12 +30,12 @@ var relied = map[string]relying.Use{
 }
 
 // newObserver returns an observer of relying parties that knows those on record.
-func (s *Server) newObserver(ctx context.Context) (*relying.Observer, error) {
+func newObserver(ctx context.Context, db storage.DB, td agents.TrustDomain, c *clock.Clock) (*relying.Observer, error) {
 	o := &relying.Observer{
-		TrustDomain: s.file.TrustDomain, Clock: s.clock, Uses: relied,
+		TrustDomain: td, Clock: c, Uses: relied,
 		Elsewhere: func(route string) bool { return route == "POST "+enroll.Path || strings.Contains(route, acme.Path) },
 	}
-	err := s.db.View(ctx, func(tx storage.Tx) (err error) {
+	err := db.View(ctx, func(tx storage.Tx) (err error) {
 		o.Register, err = relying.Load(tx)
 		return err
 	})

@@ -177,7 +177,7 @@ func (s *Server) assemble(k keys.Source) error {
 	if err := s.clock.Check(); err != nil {
 		s.Log.Error("the clock is wrong", "error", err)
 	}
-	if s.relying, err = s.newObserver(ctx); err != nil {
+	if s.relying, err = newObserver(ctx, s.db, td, s.clock); err != nil {
 		return err
 	}
 	at, err := authority.OpenAddress(ctx, s.db, s.file)
@@ -186,7 +186,7 @@ func (s *Server) assemble(k keys.Source) error {
 	}
 	g := &gauges{Server: s}
 	s.metrics = telemetry.NewMetrics(g.write)
-	if err := s.newTraces(); err != nil {
+	if err := traces(s); err != nil {
 		return err
 	}
 	s.policy = &policy.Point{DB: s.db, Rules: policy.Rules{Authority: at}, External: s.External, Quotas: s.file.Limits}

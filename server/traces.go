@@ -4,8 +4,8 @@ package server
 
 import "errors"
 
-// newTraces refuses to export traces: this program was built without the tag otel.
-func (s *Server) newTraces() error {
+// traces refuses to export traces: this program was built without the tag otel.
+func traces(s *Server) error {
 	if s.file.Telemetry.OTLP == "" {
 		return nil
 	}

@@ -4,8 +4,8 @@ package server
 
 import "github.com/brevet-ca/brevet/server/telemetry/otlp"
 
-// newTraces has the server export traces of requests, if brevet.yaml says where to.
-func (s *Server) newTraces() error {
+// traces has the server export traces of requests, if brevet.yaml says where to.
+func traces(s *Server) error {
 	if s.file.Telemetry.OTLP == "" {
 		return nil
 	}

@@ -6,7 +6,9 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"sync"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -55,6 +57,7 @@ func (i inside) RoundTrip(r *http.Request) (*http.Response, error) {
 type answer struct {
 	header http.Header
 	pipe   *io.PipeWriter
+	late   *time.Timer // ends the answer if the client is too slow; nil without a deadline
 	once   sync.Once
 	begun  chan *http.Response
 	body   io.ReadCloser
@@ -92,6 +95,19 @@ func (a *answer) Write(p []byte) (int, error) {
 
 // Flush begins the answer. What is written goes to the reader at once in any case.
 func (a *answer) Flush() { a.WriteHeader(http.StatusOK) }
+
+// SetWriteDeadline has writes fail that have not ended by then, see
+// [http.ResponseController]. The handler calls it, as it calls Write, from one goroutine.
+func (a *answer) SetWriteDeadline(by time.Time) error {
+	if a.late != nil {
+		a.late.Stop()
+		a.late = nil
+	}
+	if !by.IsZero() {
+		a.late = time.AfterFunc(time.Until(by), func() { a.pipe.CloseWithError(os.ErrDeadlineExceeded) })
+	}
+	return nil
+}
 
 // An answerBody ends the request when it is closed.
 type answerBody struct {

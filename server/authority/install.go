@@ -195,11 +195,16 @@ func (i *installation) findKeys(tx storage.Tx) error {
 		}
 	}
 	for _, p := range i.parts {
+		seen := map[string]bool{}
 		for _, der := range p.response.Certificates {
 			id, err := subjectID(der)
 			if err != nil {
 				return err
 			}
+			if seen[id] {
+				return fmt.Errorf("%w: the response has two certificates by one root for the key %.40s", agents.ErrTransition, id)
+			}
+			seen[id] = true
 			k, found := waits[id]
 			switch {
 			case found && !slices.ContainsFunc(i.keys, func(o keys.Key) bool { return o.ID == id }):
