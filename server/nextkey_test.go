@@ -87,6 +87,22 @@ func TestAgentReplacesItsKey(t *testing.T) {
 	}
 }
 
+// TestAgentIsToldOfTheShorterLimit that holds for its key, because the health warns of that one.
+func TestAgentIsToldOfTheShorterLimit(t *testing.T) {
+	const day = 24 * time.Hour
+	a := newWithKeyAges(t, agents.KeyMaxAges{Registered: 20 * day, Lasting: 30 * day})
+	old, next := newKey(t), newKey(t)
+	a.add("bot", agents.Change{Keys: []string{publicPEM(t, old)}})
+	until := a.now().Truncate(time.Second).Add(20 * day).Format(time.RFC3339)
+	listed, _ := a.byKey(a.assertion("bot", old)).json["registered_keys"].([]any)
+	if len(listed) != 1 || listed[0].(map[string]any)["until"] != until {
+		t.Errorf("the agent is told of %v", listed)
+	}
+	if got := a.replaceKey(a.naming("bot", old, sumOf(t, next)), next); got.json["until"] != until {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
 func hexOf(sum [32]byte) string { return fmt.Sprintf("%x", sum) }
 
 // TestReplacementsThatAreRefused leave the key as it is, and are on record.

@@ -208,7 +208,7 @@ func (s *Server) assemble(k keys.Source) error {
 	s.acme = s.newACME()
 	s.oauth = oauth.New(oauth.Config{Tokens: a.Tokens, Log: s.Log, Grants: []oauth.Grant{oauth.ClientCredentials{}}, KeyMaxAges: s.file.KeyMaxAges, Certificate: presented})
 	s.enroll = enroll.New(enroll.Config{
-		DB: s.db, Policy: s.policy, CA: a.CA, TrustDomain: td, Address: at, Clock: s.clock, Now: s.Now, Log: s.Log, Lasting: s.oauth.Lasting, NextKey: s.oauth.NextKey, KeyMaxAge: s.file.KeyMaxAges.Lasting,
+		DB: s.db, Policy: s.policy, CA: a.CA, TrustDomain: td, Address: at, Clock: s.clock, Now: s.Now, Log: s.Log, Lasting: s.oauth.Lasting, NextKey: s.oauth.NextKey, KeyMaxAge: s.file.KeyMaxAges.OfRegistered(),
 		Enrolled: func(r *http.Request, n agents.Name) { s.relying.Request(r, n, "", relying.Certificate) },
 	})
 	s.policy.Decided, s.oauth.Minted = s.metrics.Decided, s.metrics.Minted

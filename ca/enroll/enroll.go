@@ -52,8 +52,8 @@ type Config struct {
 	// signed.
 	NextKey func(tx storage.Tx, assertion string, now time.Time) (policy.Claim, agents.NextKey, error)
 
-	// KeyMaxAge is how old a registered key may be that obtains certificates; 0 means that its
-	// age does not matter.
+	// KeyMaxAge is how old registered keys may be, as agents are told: the shortest limit that
+	// the health warns of. 0 means that their age does not matter.
 	KeyMaxAge time.Duration
 
 	// Enrolled is told of each request by which an agent got its first certificate, or one
@@ -154,7 +154,7 @@ func (s *Service) refuse(ctx context.Context, who policy.Principal, agent agents
 type registered struct {
 	SHA256 string    `json:"sha256"` // of the SubjectPublicKeyInfo, in hexadecimal
 	Since  time.Time `json:"since"`
-	Until  time.Time `json:"until,omitzero"` // when it is too old to obtain certificates
+	Until  time.Time `json:"until,omitzero"` // when it is too old for one of its uses
 }
 
 // registeredKeys returns the registered keys of an agent.
