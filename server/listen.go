@@ -128,7 +128,7 @@ func (s *Server) listen() (open []endpoint, err error) {
 			open = append(open, endpoint{first.Also(l), r.role, srv})
 		}
 	}
-	if err != nil {
+	if err != nil || s.Listeners != nil && s.Listeners.NoSocket {
 		return open, err
 	}
 	others := socketOperators(s.Dir, s.file, s.Log)

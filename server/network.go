@@ -18,6 +18,10 @@ type Listeners struct {
 	HTTP    net.Listener // see Server.PublicHandler
 	Metrics net.Listener // see Server.MetricsHandler
 	Admin   net.Listener // for operators with certificates; bare connections, as for HTTPS
+
+	// NoSocket leaves out the admin socket in the directory: Server.Admin administers the
+	// authority, and operators with certificates where Admin listens.
+	NoSocket bool
 }
 
 // network returns the listeners that are open to the network, by role. If there is an
