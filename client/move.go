@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/brevet-ca/brevet/pqc/pkix"
 )
 
 // move follows the authority to another URL, which it named in the answer to a renewal. The
-// new URL is saved only if this authority answers there: by a certificate under a root that
-// is trusted already, and with that root among those it publishes. The caller holds renewing.
+// new URL is saved only if this authority answers there under each of the roots that are
+// trusted already. The caller holds renewing.
+//
+// One root is not enough: the URL stays when that root is withdrawn. A thief of its key could
+// answer the renewal, and the agent would never hear of the withdrawal.
 func (id *Identity) move(ctx context.Context, server string) error {
 	now := id.at()
 	if server == "" || server == now.url {
@@ -20,25 +25,48 @@ func (id *Identity) move(ctx context.Context, server string) error {
 		return err
 	}
 	next := endpoint{url: url, dial: now.dial}
-	t := id.trust.Load()
-	text, err := next.as(t).get(ctx, t.config(), "/roots.pem")
+	roots := id.trust.Load().each()
+	if len(roots) == 0 {
+		return errors.New("no root that is trusted here can vouch for HTTPS")
+	}
+	for _, t := range roots {
+		if err := next.answersUnder(ctx, t); err != nil {
+			return err
+		}
+	}
+	if err := id.dir.locked(func() error { return id.dir.note("server", url) }); err != nil {
+		return err
+	}
+	id.authority.Store(&next)
+	return nil
+}
+
+// each returns one trust for each root that can vouch for HTTPS, in that root alone.
+func (t *trust) each() (all []*trust) {
+	for _, root := range t.roots {
+		one := &trust{roots: []*pkix.Certificate{root}, hybrid: t.hybrid}
+		if one.reachable() && (!t.hybrid || root.AlternativeKey() != nil) {
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// answersUnder checks that the authority of a root answers: its HTTPS rests on the root, and
+// it publishes the root.
+func (e endpoint) answersUnder(ctx context.Context, t *trust) error {
+	text, err := e.as(t).get(ctx, t.config(), "/roots.pem")
 	if err != nil {
 		return err
 	}
 	published, err := parseCertificatesPEM(text)
 	if err != nil {
-		return fmt.Errorf("%s/roots.pem: %w", url, err)
+		return fmt.Errorf("%s/roots.pem: %w", e.url, err)
 	}
-	for _, root := range published {
-		if slices.Contains(t.fingerprints(), fingerprint(root).String()) {
-			if err := id.dir.locked(func() error { return id.dir.note("server", url) }); err != nil {
-				return err
-			}
-			id.authority.Store(&next)
-			return nil
-		}
+	if root := t.roots[0]; !slices.ContainsFunc(published, root.X509.Equal) {
+		return fmt.Errorf("%s/roots.pem does not have the root with the fingerprint %s, which is trusted here", e.url, printOf(root))
 	}
-	return errors.New(url + "/roots.pem has none of the roots that are trusted here")
+	return nil
 }
 
 // adoptServer takes over the URL of the authority that another process has saved.
