@@ -89,6 +89,9 @@ func (e Event) record(b []byte) (Event, []byte, error) {
 		}
 		e.Details = e.Details.shorter(maxList)
 		e = e.each(func(s string) string { return cut(s, limit) })
+		if whole.namesFit() {
+			e.Details.Agents = whole.Details.Agents
+		}
 		b = appendEvent(b[:begin], &e)
 	}
 	return e, b, nil
@@ -103,6 +106,14 @@ func (e Event) each(f func(string) string) Event {
 	return e
 }
 
+// IsCut reports whether a text of an event was cut, because the event was too long.
+func IsCut(s string) bool { return strings.HasSuffix(s, cutEnd) && strings.Contains(s, cutMark) }
+
+const (
+	cutMark = "… (cut from "
+	cutEnd  = " bytes)"
+)
+
 // cut shortens s to n bytes and a mark that says so.
 func cut(s string, n int) string {
 	if len(s) <= n {
@@ -111,5 +122,5 @@ func cut(s string, n int) string {
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
 	}
-	return fmt.Sprintf("%s… (cut from %d bytes)", s[:n], len(s))
+	return fmt.Sprintf("%s%s%d%s", s[:n], cutMark, len(s), cutEnd)
 }

@@ -1,6 +1,9 @@
 package audit
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // maxAgents is how many agents one event names. With names of 63 characters that is half
 // of what an event holds.
@@ -27,6 +30,19 @@ func (e Event) split() (first Event, more []Event) {
 		more = append(more, next)
 	}
 	return first, more
+}
+
+// maxName is how long the name of an agent is at most.
+const maxName = 63
+
+// namesFit reports whether the agents that the event names are kept when it must be cut: who
+// looks for what happened to one of them, and a restore, need them all. Names of agents have
+// nothing that JSON writes longer.
+func (e *Event) namesFit() bool {
+	return e.Details != nil && len(e.Details.Agents) > 0 && len(e.Details.Agents) <= maxAgents &&
+		!slices.ContainsFunc(e.Details.Agents, func(n string) bool {
+			return len(n) > maxName || strings.Trim(n, "abcdefghijklmnopqrstuvwxyz0123456789-./") != ""
+		})
 }
 
 // Continues reports whether the event only goes on with the agents of an earlier one.

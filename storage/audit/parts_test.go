@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,3 +56,41 @@ func TestManyAgentsTakeSeveralEvents(t *testing.T) {
 		}
 	}
 }
+
+// TestLongEventsNameAllAgents: an event that must be cut keeps the names of agents, whatever else
+// it says.
+func TestLongEventsNameAllAgents(t *testing.T) {
+	text := strings.Repeat("<", 5000)
+	many := slices.Repeat([]string{text}, 100)
+	change := audit.FieldChange{Field: text, From: text, To: text}
+	d := &audit.Details{
+		Scopes: many, Audiences: many, Names: many, Profile: text, Peer: text, Principal: text, Person: text, Proof: text, KeyThumbprint: text, Certificate: text,
+		Selection: &audit.Selection{Agent: text, Owner: text, Labels: many, Issuer: text}, Counts: &audit.Counts{Tokens: 7}, Change: slices.Repeat([]audit.FieldChange{change}, 100),
+		From: text, To: text, File: text, Codes: many, Chain: many, Trace: text,
+	}
+	for i := range 200 {
+		d.Agents = append(d.Agents, fmt.Sprintf("a%04d%s", i, strings.Repeat("x", 58)))
+	}
+	e := event(0)
+	e.Actor, e.OnBehalfOf, e.Subject, e.Reasons, e.Request, e.Credential, e.Details = text, text, text, many, text, text, d
+	db := openDB(t)
+	update(t, db, func(tx storage.Tx) error { return only(audit.Append(tx, e)) })
+	var named []string
+	view(t, db, func(tx storage.Tx) error {
+		for got, err := range audit.Since(tx, 0) {
+			if err != nil {
+				return err
+			}
+			if n := len(got.JSON()); n > 16<<10 {
+				t.Errorf("an event has %d octets", n)
+			}
+			named = append(named, got.Details.Agents...)
+		}
+		return nil
+	})
+	if !slices.Equal(named, d.Agents) {
+		t.Errorf("%d of %d agents are named", len(named), len(d.Agents))
+	}
+}
+
+func only[T any](_ T, err error) error { return err }
