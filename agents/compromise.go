@@ -61,6 +61,31 @@ func RememberKey(tx storage.Tx, n Name, hash [32]byte, now time.Time) error {
 	return compromisedCounts.Put(tx, string(n), compromiseCount{n, count.Keys + 1})
 }
 
+// AdoptCompromised remembers the keys that a later state of the store remembers.
+func AdoptCompromised(tx, later storage.Tx) error {
+	for hash := range later.Scan(string(compromisedKeys), "") {
+		c, err := compromisedKeys.Get(later, hash)
+		if err == nil {
+			err = AdoptCompromisedKey(tx, c.Agent, [32]byte([]byte(hash)), c.At)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AdoptCompromisedKey is [RememberKey] for an agent that may be unknown here.
+func AdoptCompromisedKey(tx storage.Tx, n Name, hash [32]byte, at time.Time) error {
+	switch _, err := Get(tx, n); {
+	case errors.Is(err, ErrUnknown):
+		return compromisedKeys.Put(tx, string(hash[:]), compromise{n, at})
+	case err != nil:
+		return err
+	}
+	return RememberKey(tx, n, hash, at)
+}
+
 // compromised returns how many keys of an agent were revoked as compromised since an
 // operator last enrolled it.
 func compromised(tx storage.Tx, n Name) (int64, error) {

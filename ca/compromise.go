@@ -3,6 +3,7 @@ package ca
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -68,27 +69,45 @@ func (ca *CA) RememberCompromised(ctx context.Context) error {
 // time.
 func (ca *CA) compromised(ctx context.Context) (unsettled time.Time, found []Certificate, err error) {
 	err = ca.db.View(ctx, func(tx storage.Tx) (err error) {
-		if unsettled, err = agents.Unsettled(tx); err != nil || unsettled.IsZero() {
-			return err
-		}
-		standing := agents.NewStanding(tx, ca.clock.Now())
-		for c, err := range Since(tx, time.Time{}) {
-			if err != nil {
-				return err
-			}
-			yes, err := standing.KeyCompromised(c.Credential)
-			if err != nil {
-				return err
-			}
-			if yes {
-				found = append(found, c)
-			}
-		}
-		late, err := compromisedLate(tx, standing)
-		found = append(found, late...)
+		unsettled, found, err = unremembered(tx, ca.clock.Now())
 		return err
 	})
 	return unsettled, found, err
+}
+
+// unremembered is compromised in one transaction.
+func unremembered(tx storage.Tx, now time.Time) (unsettled time.Time, found []Certificate, err error) {
+	if unsettled, err = agents.Unsettled(tx); err != nil || unsettled.IsZero() {
+		return unsettled, nil, err
+	}
+	standing := agents.NewStanding(tx, now)
+	for c, err := range Since(tx, time.Time{}) {
+		if err != nil {
+			return unsettled, nil, err
+		}
+		yes, err := standing.KeyCompromised(c.Credential)
+		if err != nil {
+			return unsettled, nil, err
+		}
+		if yes {
+			found = append(found, c)
+		}
+	}
+	late, err := compromisedLate(tx, standing)
+	return unsettled, append(found, late...), err
+}
+
+// AdoptCompromised remembers the keys that were revoked as compromised in a later state of the
+// store, also those that it was still to remember.
+func AdoptCompromised(tx, later storage.Tx, now time.Time) error {
+	if err := agents.AdoptCompromised(tx, later); err != nil {
+		return err
+	}
+	unsettled, found, err := unremembered(later, now)
+	for _, c := range found {
+		err = errors.Join(err, agents.AdoptCompromisedKey(tx, c.Agent, c.KeyHash, unsettled))
+	}
+	return err
 }
 
 // compromisedLate returns the certificates whose keys were revoked as compromised among those

@@ -57,14 +57,19 @@ func CheckCopy(file string) error {
 }
 
 func checkBackup(file string, segments audit.Dir, e Evidence) (Checked, error) {
+	c, err := checkFile(file, segments, e)
+	if err != nil && !strings.Contains(err.Error(), file) {
+		err = fmt.Errorf("%s: %w", file, err)
+	}
+	return c, err
+}
+
+// checkFile is checkBackup whose errors need not name the file.
+func checkFile(file string, segments audit.Dir, e Evidence) (Checked, error) {
 	if err := verifyPages(file); err != nil {
 		return Checked{}, err
 	}
-	c, err := checkDigestAndLog(file, segments, e)
-	if err != nil { // the file was opened
-		return c, fmt.Errorf("%s: %w", file, err)
-	}
-	return c, nil
+	return checkDigestAndLog(file, segments, e)
 }
 
 func checkDigestAndLog(file string, segments audit.Dir, e Evidence) (c Checked, err error) {

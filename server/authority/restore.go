@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/config"
@@ -81,16 +82,12 @@ func Restore(ctx context.Context, c RestoreConfig, now time.Time) (*Restored, er
 	if err := checkOwner(c.Dir); err != nil {
 		return nil, err
 	}
-	checked, err := CheckBackup(c.File, c.Evidence)
-	if err != nil {
-		return nil, err
-	}
 	path := filepath.Join(c.Dir, config.Store)
 	kept := path + ".before-restore"
 	if _, err := os.Stat(kept); err == nil {
 		return nil, fmt.Errorf("%s is left from an earlier restore: move it away first: mv %[1]s %[1]s.1", kept)
 	}
-	r := restore{RestoreConfig: c, file: f, now: now, out: Restored{Checked: checked}}
+	r := restore{RestoreConfig: c, file: f, now: now}
 	// The replaced store is open until the end, so that no server starts meanwhile.
 	old, err := OpenStore(c.Dir)
 	switch {
@@ -130,14 +127,8 @@ type restore struct {
 // prepare makes the store fresh: a copy of the backup without what must not be relied on,
 // with the record that it was restored.
 func (r *restore) prepare(ctx context.Context, fresh string) error {
-	backup, err := os.Stat(r.File)
+	size, err := r.copy(fresh)
 	if err != nil {
-		return err
-	}
-	if err := durable.CopyFile(fresh, r.File); err != nil {
-		return err
-	}
-	if err := dropDigest(fresh); err != nil {
 		return err
 	}
 	db, err := openStore(fresh)
@@ -158,7 +149,7 @@ func (r *restore) prepare(ctx context.Context, fresh string) error {
 	}
 	q := policy.Query{
 		Principal: operator(r.Actor), Action: audit.AuthorityRestore, Subject: string(r.file.TrustDomain), Time: r.now,
-		Details: audit.Details{File: filepath.Base(r.File), Size: backup.Size()},
+		Details: audit.Details{File: filepath.Base(r.File), Size: size},
 	}
 	point := policy.Point{DB: db}
 	err = point.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
@@ -166,6 +157,22 @@ func (r *restore) prepare(ctx context.Context, fresh string) error {
 		return policy.Done{Reasons: r.reasons()}, err
 	}})
 	return errors.Join(err, db.Close())
+}
+
+// copy makes the store fresh from the backup, and returns the size of the backup. What is
+// checked is the copy: somebody may put another file in the place of the backup meanwhile.
+func (r *restore) copy(fresh string) (size int64, err error) {
+	if err := durable.CopyFile(fresh, r.File); err != nil {
+		return 0, err
+	}
+	if r.out.Checked, err = checkFile(fresh, beside(r.File), r.Evidence); err != nil {
+		return 0, fmt.Errorf("%s: %w", r.File, err)
+	}
+	info, err := os.Stat(fresh)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), dropDigest(fresh)
 }
 
 // look checks that the backup is of this authority and finds the end of its log.
@@ -224,6 +231,12 @@ func (r *restore) change(ctx context.Context, tx storage.Tx) (err error) {
 		return err
 	}
 	r.out.Applied, r.out.Forgotten, r.out.LostRoots = again.applied, again.forgotten, again.lostRoots
+	if r.keys.follows {
+		err := r.old.View(ctx, func(later storage.Tx) error { return ca.AdoptCompromised(tx, later, r.now) })
+		if err != nil {
+			return fmt.Errorf("taking the compromised keys of the replaced store: %w", err)
+		}
+	}
 	if err := r.replaceKeys(tx); err != nil {
 		return err
 	}
