@@ -8,6 +8,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/format"
 )
 
 var (
@@ -26,7 +27,7 @@ var (
 // only as a user of the machine whom brevet.yaml lists.
 type Person struct {
 	Name      Name      `json:"name"`
-	Role      Role      `json:"role,omitempty"`   // of a person who was added
+	Role      Role      `json:"role,omitempty"`   // of a person who was added, or see Limit
 	Added     time.Time `json:"added,omitzero"`   // from then on they may have certificates
 	Removed   time.Time `json:"removed,omitzero"` // from then on they may do nothing
 	Link      []byte    `json:"link,omitempty"`   // hash of the one link by which they may register a passkey
@@ -137,6 +138,27 @@ func Remove(tx storage.Tx, td agents.TrustDomain, n Name, now time.Time) (Person
 	}
 	p.Removed, p.Link = now.UTC(), nil
 	return p, errors.Join(p.put(tx), agents.EndOperator(tx, td, string(n), now))
+}
+
+// Limit has a person do no more than a role allows, whether or not they were added. A restore
+// does that with what came after the backup. It reports whether that is new.
+func Limit(tx storage.Tx, n Name, r Role) (bool, error) {
+	p, err := Get(tx, n)
+	if err != nil || p.Role != 0 && p.Role <= r {
+		return false, err
+	}
+	p.Role = r
+	return true, errors.Join(format.Need(tx, format.Operators), p.put(tx))
+}
+
+// RemoveForgotten is [Remove] for a person of whom the store does not know that they were added.
+func RemoveForgotten(tx storage.Tx, n Name, now time.Time) error {
+	p, err := Get(tx, n)
+	if err != nil || !p.Removed.IsZero() {
+		return err
+	}
+	p.Removed = now.UTC()
+	return errors.Join(format.Need(tx, format.Operators), p.put(tx))
 }
 
 // Suspend has a person do nothing more, and kills the certificates that they have. It reports

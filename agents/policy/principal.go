@@ -99,7 +99,7 @@ func (p Principal) Current(tx storage.Tx, s *agents.Standing) (Principal, error)
 			return p, err
 		}
 	}
-	if !on.Added.IsZero() {
+	if on.Role != 0 {
 		p.Operates = min(p.Operates, on.Role)
 	}
 	return p, nil

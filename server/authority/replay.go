@@ -42,7 +42,7 @@ var replayed = map[audit.Action]func(*replay, audit.Event) (bool, error){
 	audit.AgentResume:           (*replay).resume,
 	audit.AgentDecommission:     (*replay).decommission,
 	audit.OperatorAdd:           (*replay).noteOperator,
-	audit.OperatorSet:           (*replay).lowerOperator,
+	audit.OperatorSet:           (*replay).limitOperator,
 	audit.OperatorRemove:        (*replay).removeOperator,
 	audit.OperatorUnkey:         (*replay).removePasskey,
 	audit.OperatorSuspend:       (*replay).suspendOperator,
@@ -79,9 +79,14 @@ func (r *replay) all(events []audit.Event) error {
 }
 
 func (r *replay) suspend(e audit.Event) (bool, error) {
-	_, err := agents.Suspend(r.tx, agents.Name(e.Subject), reasonOf(e), e.Time)
-	if err == nil {
-		r.suspended[agents.Name(e.Subject)] = true
+	n := agents.Name(e.Subject)
+	before, err := agents.Get(r.tx, n)
+	if err != nil {
+		return false, err
+	}
+	_, err = agents.Suspend(r.tx, n, reasonOf(e), e.Time)
+	if err == nil && before.State == agents.Active {
+		r.suspended[n] = true
 	}
 	return err == nil, err
 }
@@ -101,26 +106,32 @@ func (r *replay) noteOperator(e audit.Event) (bool, error) {
 	if err == nil && on.Added.IsZero() {
 		r.forgotten = append(r.forgotten, agents.OperatorName(e.Subject).String())
 	}
+	if err != nil {
+		return false, err
+	}
+	_, err = r.limitOperator(e) // brevet.yaml may give the same person a greater role
 	return false, err
 }
 
-// lowerOperator gives an operator a lesser role again, never a greater one.
-func (r *replay) lowerOperator(e audit.Event) (bool, error) {
-	n := persons.Name(e.Subject)
-	on, err := persons.Get(r.tx, n)
-	if err != nil || e.Details == nil {
-		return false, err
+// limitOperator gives an operator a lesser role again, never a greater one.
+func (r *replay) limitOperator(e audit.Event) (bool, error) {
+	if e.Details == nil {
+		return false, nil
 	}
 	role, err := persons.ParseRole(e.Details.To)
-	if err != nil || role >= on.Role {
+	if err != nil {
 		return false, err
 	}
-	_, _, err = persons.SetRole(r.tx, n, role)
-	return err == nil, err
+	return persons.Limit(r.tx, persons.Name(e.Subject), role)
 }
 
+// removeOperator ends an operator again, also one whom the backup knows by brevet.yaml alone.
 func (r *replay) removeOperator(e audit.Event) (bool, error) {
-	_, err := persons.Remove(r.tx, r.td, persons.Name(e.Subject), e.Time)
+	n := persons.Name(e.Subject)
+	_, err := persons.Remove(r.tx, r.td, n, e.Time)
+	if errors.Is(err, persons.ErrUnknown) {
+		err = persons.RemoveForgotten(r.tx, n, e.Time)
+	}
 	return err == nil, err
 }
 

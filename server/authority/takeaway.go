@@ -68,16 +68,18 @@ func (r *replay) narrow(e audit.Event) (bool, error) {
 	return err == nil, err
 }
 
-// dropKeys removes the registered keys that a change removed.
+// dropKeys removes the registered keys that a change removed. If the log has cut the list of those
+// from before, it removes all that did not stay.
 func (r *replay) dropKeys(e audit.Event) (bool, error) {
 	i := slices.IndexFunc(e.Details.Change, func(c audit.FieldChange) bool { return c.Field == "keys" })
 	if i < 0 {
 		return false, nil
 	}
-	from, to := strings.Fields(e.Details.Change[i].From), strings.Fields(e.Details.Change[i].To)
+	c := e.Details.Change[i]
+	from, to, all := strings.Fields(c.From), strings.Fields(c.To), audit.IsCut(c.From)
 	return agents.DropKeys(r.tx, agents.Name(e.Subject), func(k agents.PublicKey) bool {
 		sum := sha256.Sum256(k)
 		thumbprint := hex.EncodeToString(sum[:])
-		return slices.Contains(from, thumbprint) && !slices.Contains(to, thumbprint)
+		return (all || slices.Contains(from, thumbprint)) && !slices.Contains(to, thumbprint)
 	}, e.Time)
 }

@@ -131,12 +131,15 @@ func (s *Service) shownOperator(tx storage.Tx, n persons.Name) (out api.Operator
 	for _, k := range p.Passkeys {
 		out.Passkeys = append(out.Passkeys, api.Passkey{ID: strict.ToBase64(k.ID), Added: k.Added, Synced: k.Synced})
 	}
-	if p.Added.IsZero() {
+	if p.Role == 0 {
 		return out, nil
 	}
 	if out.Role = p.Role.String(); o.Role != 0 && o.Role != p.Role {
 		out.Role = min(o.Role, p.Role).String()
 		out.Note = fmt.Sprintf("brevet.yaml gives %s the role %s, and the store %s: the lesser one holds", n, o.Role, p.Role)
+	}
+	if p.Added.IsZero() { // see persons.Limit
+		return out, nil
 	}
 	c, err := currentOf(tx, agents.OperatorName(string(n)), s.Clock.Now())
 	if c.Key != nil {

@@ -1,0 +1,139 @@
+package server_test
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server"
+	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/servertest"
+)
+
+// restored makes a backup, has something happen, restores the backup and starts again.
+func restored(t *testing.T, w *servertest.World, meanwhile func() error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "backup.db")
+	backup(t, w, file)
+	if err := meanwhile(); err != nil {
+		t.Fatal(err)
+	}
+	w.Stop()
+	if _, err := server.Restore(t.Context(), server.RestoreConfig{Dir: w.Dir, File: file, KeepIssued: true}, w.Clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.Start()
+}
+
+// TestRestoreLimitsOperators: who was added after the backup, and is listed in brevet.yaml, gets
+// no greater role than since, and whoever was removed stays so.
+func TestRestoreLimitsOperators(t *testing.T) {
+	w := servertest.New(t)
+	w.Configure("operators: {54321: {name: gone, role: admin}, 54322: {name: added, role: admin}, 54323: {name: lowered, role: admin}, 54324: {name: steady, role: admin}}\n")
+	ctx, c := t.Context(), w.Admin
+	restored(t, w, func() error {
+		return errors.Join(
+			only(c.AddOperator(ctx, "gone", "admin")), only(c.RemoveOperator(ctx, "gone")), only(c.AddOperator(ctx, "added", "viewer")),
+			only(c.AddOperator(ctx, "lowered", "admin")), only(c.SetOperator(ctx, "lowered", "operator")),
+		)
+	})
+	for name, want := range map[string]string{"gone": "admin removed", "added": "viewer active", "lowered": "operator active", "steady": "admin active"} {
+		if o, err := c.Operator(ctx, name); err != nil || o.Role+" "+o.State != want {
+			t.Errorf("%s is %s %s, %v; want %s", name, o.Role, o.State, err, want)
+		}
+	}
+	if o, err := c.AddOperator(ctx, "added", "admin"); err != nil || o.Role != "admin" {
+		t.Errorf("added again: %+v, %v", o, err)
+	}
+	if _, err := c.AddOperator(ctx, "gone", "viewer"); err == nil {
+		t.Error("the name of an operator who was removed is given out again")
+	}
+}
+
+// TestRestoreResumesNobodyElse: an agent that the backup has as suspended stays so, though it was
+// suspended again before it was resumed.
+func TestRestoreResumesNobodyElse(t *testing.T) {
+	w := servertest.New(t)
+	ctx, c := t.Context(), w.Admin
+	w.Add("bot", agents.Change{})
+	if _, err := c.Suspend(ctx, "bot", ""); err != nil {
+		t.Fatal(err)
+	}
+	restored(t, w, func() error { return errors.Join(only(c.Suspend(ctx, "bot", "")), only(c.Resume(ctx, "bot"))) })
+	if a, err := c.Agent(ctx, "bot"); err != nil || a.State != "suspended" {
+		t.Errorf("it is %s, %v", a.State, err)
+	}
+}
+
+// long are labels that make an event of the log too long, so that it is cut.
+func long() map[string]string {
+	labels := map[string]string{}
+	for i := range 20 {
+		labels[fmt.Sprint("label", i)] = strings.Repeat("<", 256) // JSON needs 6 octets for each
+	}
+	return labels
+}
+
+// TestRestoreReadsCutEvents: what an event says that was too long for the log is not lost for a
+// restore: which keys were removed, and whose credentials were revoked.
+func TestRestoreReadsCutEvents(t *testing.T) {
+	w := servertest.New(t)
+	ctx, c := t.Context(), w.Admin
+	var keys []string
+	for range 8 {
+		keys = append(keys, registration(t, registrable(t)))
+	}
+	w.Add("keyed", agents.Change{Keys: keys})
+	last := w.Enroll("z", agents.Change{})
+	for i := range 20 {
+		w.Add(fmt.Sprint("bot-", i), agents.Change{Labels: long()})
+	}
+	restored(t, w, func() error {
+		return errors.Join(
+			only(c.SetAgent(ctx, "keyed", api.Change{Keys: keys[:1], Labels: long()})),
+			only(c.SetAgent(ctx, "z", api.Change{Labels: long()})), only(c.Revoke(ctx, api.Selection{Labels: long()})),
+		)
+	})
+	if a, err := c.Agent(ctx, "keyed"); err != nil || a.Keys != 1 {
+		t.Errorf("the agent has %d keys, %v", a.Keys, err)
+	}
+	if got := last.Renew(); got.Status == http.StatusOK {
+		t.Error("a certificate that was revoked with others renews")
+	}
+}
+
+// TestRestoreKeepsCompromisedKeys: a key whose certificate is from after the backup, and was revoked
+// as compromised, gets no certificate again.
+func TestRestoreKeepsCompromisedKeys(t *testing.T) {
+	w := servertest.New(t)
+	ctx, c := t.Context(), w.Admin
+	alone, group := w.Enroll("alone", agents.Change{}), w.Enroll("group", agents.Change{})
+	unknown := &servertest.Agent{World: w, Name: "unknown"}
+	restored(t, w, func() error {
+		alone.Use(alone.Renew())
+		group.Use(group.Renew())
+		*unknown = *w.Enroll("unknown", agents.Change{})
+		return errors.Join(
+			only(c.RevokeCertificate(ctx, alone.Serial(), "keyCompromise")), only(c.RevokeCertificate(ctx, unknown.Serial(), "keyCompromise")),
+			only(c.Suspend(ctx, "group", "keyCompromise")), only(c.Resume(ctx, "group")),
+		)
+	})
+	for _, a := range []*servertest.Agent{alone, group, unknown} {
+		in, err := c.Reenroll(ctx, "alone")
+		if err != nil {
+			t.Fatal(err)
+		}
+		csr := servertest.CSR(w, &x509.CertificateRequest{}, a.Key)
+		if got := w.PostJSON(w.Client(), "/v1/enroll", map[string]any{"token": in.Enrollment.Token, "csr": csr}); got.Status != http.StatusForbidden {
+			t.Errorf("the compromised key of %s: %d %s", a.Name, got.Status, got.Body)
+		}
+	}
+	if _, err := c.Status(ctx); err != nil {
+		t.Error(err)
+	}
+}
