@@ -23,13 +23,21 @@ type Door struct {
 
 	mu     sync.Mutex
 	warned time.Time
-	open   map[persons.Name]int      // connections of each operator
-	held   map[net.Conn]persons.Name // whose each connection is
+	open   map[persons.Name]int // connections of each operator
+	held   map[net.Conn]*visit
+}
+
+// A visit is a connection on which an operator's certificate was shown. It counts once
+// the handshake is over: a certificate is no secret, and the handshake asks for one before the
+// client has proven to have its key.
+type visit struct {
+	person  persons.Name
+	counted bool
 }
 
 // NewDoor returns a Door to what h serves.
 func NewDoor(h *Handler) *Door {
-	return &Door{handler: h, open: map[persons.Name]int{}, held: map[net.Conn]persons.Name{}}
+	return &Door{handler: h, open: map[persons.Name]int{}, held: map[net.Conn]*visit{}}
 }
 
 // errNoOperator is what the log says of a client whose certificate is no operator's.
@@ -57,7 +65,7 @@ func (d *Door) TLSConfig(base *tls.Config) *tls.Config {
 	return c
 }
 
-// admit counts a connection of an operator until it is closed.
+// admit lets operators go on with the handshake.
 func (d *Door) admit(ctx context.Context, conn net.Conn, shown []*x509.Certificate) error {
 	if len(shown) == 0 {
 		return errNoOperator
@@ -68,31 +76,53 @@ func (d *Door) admit(ctx context.Context, conn net.Conn, shown []*x509.Certifica
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.open[p.Person] >= maxOpen {
-		return errTooMany
-	}
-	d.open[p.Person]++
-	d.held[conn] = p.Person
+	d.held[conn] = &visit{person: p.Person}
 	return nil
 }
 
-// ConnState is for [http.Server.ConnState]: it forgets connections that are closed.
+// ConnState is for [http.Server.ConnState]: it counts a connection of an operator from its first
+// request, which comes after the handshake, until it is closed.
 func (d *Door) ConnState(c net.Conn, s http.ConnState) {
-	if s != http.StateClosed && s != http.StateHijacked {
-		return
-	}
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
+	switch s {
+	case http.StateActive:
+		if !d.count(c) {
+			c.Close()
+			d.warn(c, errTooMany)
+		}
+	case http.StateClosed, http.StateHijacked:
+		d.forget(c)
+	}
+}
+
+// count reports whether the operator may have one more connection.
+func (d *Door) count(c net.Conn) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	n, ok := d.held[c]
-	if !ok {
+	v := d.held[c]
+	switch {
+	case v == nil || v.counted:
+		return true
+	case d.open[v.person] >= maxOpen:
+		return false
+	}
+	v.counted = true
+	d.open[v.person]++
+	return true
+}
+
+func (d *Door) forget(c net.Conn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	v := d.held[c]
+	delete(d.held, c)
+	if v == nil || !v.counted {
 		return
 	}
-	delete(d.held, c)
-	if d.open[n]--; d.open[n] == 0 {
-		delete(d.open, n)
+	if d.open[v.person]--; d.open[v.person] == 0 {
+		delete(d.open, v.person)
 	}
 }
 
