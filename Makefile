@@ -4,15 +4,16 @@
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  = -s -w -funcalign=8 -X main.release=$(VERSION)
+LDFLAGS  = -s -w -funcalign=4 -X main.release=$(VERSION)
 # Inlining and functions that begin at every 32nd octet make a program larger. Inlining is
-# left out (-l) where it does not pay: in most packages of others, and in ours that wait for the disk, for
-# people or for a network. It stays on the way of tokens, introspection and TLS. Of the flags that
-# fit a package, the last ones count. go.opentelemetry.io is larger without it.
+# left out (-l) where it does not pay: in most packages of others, and in ours that wait for
+# the disk, for people or for a network. It stays on the way of tokens, introspection and TLS.
+# Of the flags that fit a package, the last ones count. go.opentelemetry.io is larger without
+# inlining.
 COLD     = google.golang.org/ github.com/ go.step.sm/ go.yaml.in/ golang.org/x/net/ text/ regexp/ encoding/gob/ \
 	crypto/x509/ encoding/asn1/ encoding/pem/ encoding/xml/ mime/ os/ math/big/ compress/ go/ html/ archive/
 OURS     = github.com/brevet-ca/brevet/
-WARM     = github.com/cloudflare/ github.com/go-jose/go-jose/v4/ $(OURS)
+WARM     = github.com/cloudflare/ $(OURS)
 GCFLAGS  = $(COLD:%=-gcflags='%...=-l') $(WARM:%=-gcflags='%...=') \
 	$(patsubst %,-gcflags='$(OURS)%/...=-l',cmd client server agents ca crl pqc/inspect storage/audit)
 BUILD    = CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' $(GCFLAGS)
