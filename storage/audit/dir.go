@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/brevet-ca/brevet/storage/durable"
 )
 
@@ -159,44 +157,4 @@ func (d Dir) read(s Segment, use func(*segmentReader) error) error {
 		return fmt.Errorf("%s: %w", d.path(s), err)
 	}
 	return nil
-}
-
-// Prove returns the proof that an event is in the log, by the checkpoint of its segment.
-func (d Dir) Prove(s Segment, seq int64) (p Proof, err error) {
-	err = d.read(s, func(in *segmentReader) error {
-		before, leaves := in.tree, make([]tlog.Hash, 0, min(s.Next-s.First, maxSegment/100))
-		p = Proof{Seq: seq, Checkpoint: in.Checkpoint}
-		for e, err := range in.events() {
-			if err != nil {
-				return err
-			}
-			text := appendEvent(nil, &e)
-			leaves = append(leaves, tlog.RecordHash(text))
-			if e.Seq == seq {
-				p.Event = string(text)
-			}
-		}
-		p.Hashes, err = tlog.ProveRecord(s.Next, seq, tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-			all := make([]tlog.Hash, len(indexes))
-			for i, index := range indexes {
-				level, n := tlog.SplitStoredHashIndex(index)
-				all[i] = inSegment(&before, leaves, level, n)
-			}
-			return all, nil
-		}))
-		return err
-	})
-	return p, err
-}
-
-// inSegment returns the hash of the n'th subtree of 1<<level leaves, of which those from
-// before.size on are given.
-func inSegment(before *tree, leaves []tlog.Hash, level int, n int64) tlog.Hash {
-	if h, ok := before.node(level, n); ok {
-		return h
-	}
-	if level == 0 {
-		return leaves[n-before.size]
-	}
-	return tlog.NodeHash(inSegment(before, leaves, level-1, 2*n), inSegment(before, leaves, level-1, 2*n+1))
 }

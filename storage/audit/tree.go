@@ -13,7 +13,7 @@ import (
 type tree struct {
 	size int64
 	full [64]tlog.Hash
-	made [64]tlog.Hash // what add returns
+	made [64]tlog.Hash // by the last leaf: see add
 }
 
 // add adds a leaf and returns its hash and those of the subtrees that it completes, from
