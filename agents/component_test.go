@@ -43,6 +43,9 @@ func componentsOf(t testing.TB, text string) components.Key {
 	return k[0]
 }
 
+// unlisted is the check of keys that no certificate has.
+func unlisted(storage.Tx) error { return nil }
+
 // cleared is for keys of which no half is certified.
 func cleared(t testing.TB, keys ...string) components.Clearance {
 	t.Helper()
@@ -50,7 +53,7 @@ func cleared(t testing.TB, keys ...string) components.Clearance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return components.Unchecked(c...)
+	return components.NewClearance(unlisted, c...)
 }
 
 // TestCompositesNeedAClearance: a caller who forgets to compare a composite key with
@@ -222,7 +225,7 @@ func TestIndexOfAnOlderStore(t *testing.T) {
 			}
 		}
 		alone := componentsOf(t, plain).Whole
-		refused(t, "a registered key", (components.Key{Halves: [][32]byte{alone}}).Certify(tx, now, now, components.Unchecked(components.Key{Halves: [][32]byte{alone}})), components.ErrShared)
+		refused(t, "a registered key", (components.Key{Halves: [][32]byte{alone}}).Certify(tx, now, now, components.NewClearance(unlisted, components.Key{Halves: [][32]byte{alone}})), components.ErrShared)
 		unread := func(func(components.Use, error) bool) { t.Error("the second time reads the keys again") }
 		if err := components.Fill(tx, now, unread); err != nil {
 			t.Errorf("the second time: %v", err)

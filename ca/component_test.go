@@ -68,7 +68,7 @@ func (w *world) set(n agents.Name, pems ...string) error {
 		if err != nil {
 			return err
 		}
-		_, err = agents.Set(tx, td, n, change, w.now, components.Unchecked(keys...))
+		_, err = agents.Set(tx, td, n, change, w.now, catest.Unchecked(keys...))
 		return err
 	})
 }

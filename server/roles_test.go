@@ -98,7 +98,7 @@ func TestEveryVerbHasItsRole(t *testing.T) {
 			t.Errorf("%s has no role: say in verbRoles who may do it", v.Route)
 			continue
 		}
-		for _, role := range append([]persons.Role{0}, persons.Roles()...) {
+		for role := persons.Role(0); role <= persons.Admin; role++ {
 			p := policy.Person("alice", role)
 			before := len(a.log(0))
 			_, err := v.Do(t.Context(), p, nothing)
@@ -133,7 +133,7 @@ func TestEveryVerbHasItsRoleOverHTTPS(t *testing.T) {
 	agent, revoked := a.enrolled("chief"), a.loggedIn("zoe", persons.Admin)
 	a.operate("POST", "/certificates/"+serial(revoked)+"/revoke", nil)
 	certs := map[persons.Role]*x509.Certificate{}
-	for _, role := range persons.Roles() {
+	for role := persons.Viewer; role <= persons.Admin; role++ {
 		certs[role] = a.loggedIn(role.String(), role)
 	}
 	for route, need := range verbRoles {
@@ -182,7 +182,7 @@ func TestNobodyActsAsMoreByAnAgent(t *testing.T) {
 			continue
 		}
 		tried++
-		for _, role := range persons.Roles() {
+		for role := persons.Viewer; role <= persons.Admin; role++ {
 			_, err := v.Do(t.Context(), policy.Person("alice", role), fill)
 			if (err == nil) != (role == persons.Admin) || err != nil && !errors.Is(err, policy.ErrOperatorRole) {
 				t.Errorf("%s by a person of the role %s: got %v", v.Route, role, err)

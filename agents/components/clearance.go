@@ -38,12 +38,6 @@ func earliest(now time.Time, cleared []Clearance) time.Time {
 	return now
 }
 
-// Unchecked returns a Clearance for keys that were compared with nothing. It is for
-// tests in which no certificates are on record.
-func Unchecked(keys ...Key) Clearance {
-	return NewClearance(func(storage.Tx) error { return nil }, keys...)
-}
-
 func halvesOf(keys []Key) (halves [][32]byte) {
 	for _, k := range keys {
 		halves = append(halves, k.Halves...)

@@ -87,7 +87,7 @@ func TestComponentsAreForgotten(t *testing.T) {
 		most := 0
 		for i := range 2000 { // one every second, each for a minute
 			c := composite("one"+at.String(), "two"+at.String())
-			if err := c.Certify(tx, at.Add(time.Minute), at, components.Unchecked(c)); err != nil {
+			if err := c.Certify(tx, at.Add(time.Minute), at, components.NewClearance(func(storage.Tx) error { return nil }, c)); err != nil {
 				t.Fatal(i, err)
 			}
 			at = at.Add(time.Second)

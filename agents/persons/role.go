@@ -23,9 +23,6 @@ const (
 
 var roles = []string{"none", "viewer", "operator", "security", "admin"}
 
-// Roles returns all roles, the one that may do least first.
-func Roles() []Role { return []Role{Viewer, Operator, Security, Admin} }
-
 // ParseRole returns the role of a name.
 func ParseRole(s string) (Role, error) {
 	if i := slices.Index(roles, s); i > 0 {

@@ -9,7 +9,7 @@ import (
 
 // TestRoles: they are ordered, and no number that is not a role may do or allow anything.
 func TestRoles(t *testing.T) {
-	all := persons.Roles()
+	all := []persons.Role{persons.Viewer, persons.Operator, persons.Security, persons.Admin}
 	for i, r := range all {
 		if got, err := persons.ParseRole(r.String()); err != nil || got != r {
 			t.Errorf("%s: got %v, %v", r, got, err)

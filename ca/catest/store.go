@@ -31,6 +31,12 @@ var Start = time.Date(2026, 3, 14, 15, 9, 26, 535_897_932, time.UTC)
 // package.
 var purposes = append(ca.Purposes(), keys.Purposes{{Purpose: keys.Tokens}, {Purpose: keys.TokensPQ}, {Purpose: keys.Audit}}...)
 
+// Unchecked returns a Clearance for keys that were compared with nothing, where no certificates
+// are on record.
+func Unchecked(keys ...components.Key) components.Clearance {
+	return components.NewClearance(func(storage.Tx) error { return nil }, keys...)
+}
+
 // A Store holds what an authority keeps. Its methods end the test when they fail.
 type Store struct {
 	DB   storage.DB
@@ -111,7 +117,7 @@ func (s *Store) Add(name agents.Name, c agents.Change) agents.Enrollment {
 	s.Update(func(tx storage.Tx) error {
 		keys, err := c.KeyComponents()
 		s.check(err)
-		_, err = agents.Add(tx, TrustDomain, name, c, e, s.Now(), components.Unchecked(keys...))
+		_, err = agents.Add(tx, TrustDomain, name, c, e, s.Now(), Unchecked(keys...))
 		return err
 	})
 	return e

@@ -6,7 +6,7 @@
 // The log is a Merkle tree (RFC 6962, section 2.1, implemented by golang.org/x/mod's
 // tlog). Hashes inside the database prove little, because an attacker who can write the
 // file can recompute them. A signed checkpoint (https://c2sp.org/tlog-checkpoint) kept
-// elsewhere proves everything before it. So [Verify] finds careless changes, removals
+// elsewhere proves everything before it. So [Dir.Verify] finds careless changes, removals
 // and reordering from the hashes, and finds careful rewriting and truncation from the
 // checkpoints. Nothing proves the events after the last checkpoint that the attacker
 // could not reach. Witness cosignatures on checkpoints are ignored; tiles and RFC 6962's

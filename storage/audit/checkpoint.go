@@ -146,7 +146,7 @@ func Saved(tx storage.Tx) ([]byte, error) {
 }
 
 // CheckSaved checks with a few reads that the log was neither truncated nor rewritten
-// since its checkpoint was saved; [Verify] checks everything. A missing checkpoint is
+// since its checkpoint was saved; [Dir.Verify] checks everything. A missing checkpoint is
 // not an error, because a new log has none.
 func CheckSaved(tx storage.Tx, verifiers ...Verifier) error {
 	msg, err := tx.Get(checkpointTable, checkpointKey)

@@ -247,7 +247,7 @@ func (l Log) Prove(ctx context.Context, seq int64, sign func(storage.Tx) ([]byte
 	return p, err
 }
 
-// Verify is the function [Verify] for the whole log, with segments read outside of
+// Verify is [Dir.Verify] with segments read outside of
 // transactions. In the transaction in which it comes to the end of the log it then calls
 // then, unless that is nil.
 func (l Log) Verify(ctx context.Context, then func(storage.Tx) error, checkpoints ...Checkpoint) (Report, error) {

@@ -48,7 +48,7 @@ func TestManyAgentsTakeSeveralEvents(t *testing.T) {
 					delete(want, name)
 				}
 			}
-			_, err := audit.Verify(tx)
+			_, err := audit.Dir("").Verify(tx)
 			return err
 		})
 		if len(want) != 0 || tokens != 7 || len(e.Details.Agents) != n {

@@ -8,7 +8,7 @@ import (
 )
 
 // Get returns the event at a position, or [storage.ErrNotFound] if the log is shorter.
-// Like [Since], it checks events against their own hash; only [Verify] checks them
+// Like [Since], it checks events against their own hash; only [Dir.Verify] checks them
 // against the whole log.
 func Get(tx storage.Tx, seq int64) (Event, error) {
 	size, err := Size(tx)

@@ -201,7 +201,7 @@ func TestVerifyTellsWhatWasDone(t *testing.T) {
 			slices.Reverse(checkpoints) // their order does not matter
 
 			view(t, db, func(tx storage.Tx) error {
-				got, err := audit.Verify(tx, checkpoints...)
+				got, err := audit.Dir("").Verify(tx, checkpoints...)
 				want := audit.Report{Size: 20, Root: checkpoints[0].Root, First: event(0).Time, Last: event(19).Time, Checkpoints: 3, Covered: 20}
 				if err != nil || !reflect.DeepEqual(got, want) {
 					t.Fatalf("before: %+v, %v; want %+v", got, err, want)
@@ -210,7 +210,7 @@ func TestVerifyTellsWhatWasDone(t *testing.T) {
 			})
 			update(t, db, func(tx storage.Tx) error { return c.tamper(t, tx) })
 			view(t, db, func(tx storage.Tx) error {
-				_, err := audit.Verify(tx, checkpoints...)
+				_, err := audit.Dir("").Verify(tx, checkpoints...)
 				e, ok := errors.AsType[*audit.TamperError](err)
 				if !ok {
 					t.Fatalf("Verify: %v, want a TamperError", err)
@@ -234,10 +234,10 @@ func TestCarefulRewritingNeedsACheckpointToBeFound(t *testing.T) {
 	update(t, db, func(tx storage.Tx) error { return rewrite(t, tx, 18, event(3)) })
 	fill(t, db, 1)
 	view(t, db, func(tx storage.Tx) error {
-		if r, err := audit.Verify(tx); err != nil || r.Size != 20 || r.Covered != 0 {
+		if r, err := audit.Dir("").Verify(tx); err != nil || r.Size != 20 || r.Covered != 0 {
 			t.Errorf("without a checkpoint: %+v, %v", r, err)
 		}
-		if _, err := audit.Verify(tx, c); kind(err) != audit.Rewritten {
+		if _, err := audit.Dir("").Verify(tx, c); kind(err) != audit.Rewritten {
 			t.Errorf("with its checkpoint: %v, want that it was rewritten", err)
 		}
 		return nil
@@ -336,7 +336,7 @@ func TestLogVerifiesAfterEachAppend(t *testing.T) {
 				return err
 			}
 			checkpoints = append(checkpoints, open(t, msg, s))
-			r, err := audit.Verify(tx, checkpoints...)
+			r, err := audit.Dir("").Verify(tx, checkpoints...)
 			if err != nil || r.Checkpoints != i+1 || r.Root != checkpoints[i].Root {
 				return fmt.Errorf("at %d: %+v, %w", i, r, err)
 			}

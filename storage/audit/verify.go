@@ -14,7 +14,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// A Report says what [Verify] found to be intact.
+// A Report says what [Dir.Verify] found to be intact.
 type Report struct {
 	Size        int64     `json:"size"` // how many entries, from the first
 	Root        tlog.Hash `json:"root"` // the root hash at that size
@@ -25,17 +25,12 @@ type Report struct {
 	Missing     []Segment `json:"missing,omitempty"` // whose files were not there, so that only the hash over their entries was checked
 }
 
-// Verify reads the whole log in the store, once and in bounded memory, and recomputes all
-// hashes. Pass checkpoints from [OpenCheckpoint], in any order. If the log differs from what
-// was recorded, the error is a [TamperError] and the report covers the entries before that
-// place. A million entries take a few seconds, during which the transaction stays open.
-func Verify(tx storage.Tx, checkpoints ...Checkpoint) (Report, error) {
-	return Dir("").Verify(tx, checkpoints...)
-}
-
-// Verify is the function [Verify] for the whole log, whose segments are in d. A segment
-// that is not there is reported. If a checkpoint is of a size within it, the error is a
-// [SealedError].
+// Verify reads the whole log, in the store and in the segments in d, once and in bounded
+// memory, and recomputes all hashes. Pass checkpoints from [OpenCheckpoint], in any order. If the
+// log differs from what was recorded, the error is a [TamperError] and the report covers the
+// entries before that place. A segment that is not there is reported. If a checkpoint is of a size
+// within it, the error is a [SealedError]. A million entries take a few seconds, during which
+// the transaction stays open.
 func (d Dir) Verify(tx storage.Tx, checkpoints ...Checkpoint) (Report, error) {
 	v := newVerifier(d, checkpoints)
 	return v.result(v.store(tx))

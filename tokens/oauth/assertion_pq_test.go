@@ -17,6 +17,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/components"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -100,7 +101,7 @@ func (m *alone) certify(key *pqc.PrivateKey) agents.Credential {
 		m.t.Fatal(err)
 	}
 	m.store.Update(func(tx storage.Tx) error {
-		return errors.Join(made.Certify(tx, id.Expires(), m.now, components.Unchecked(made)), agents.SetCurrent(tx, agents.Current{Credential: c, Key: spki}, agents.CredentialID{}, 0))
+		return errors.Join(made.Certify(tx, id.Expires(), m.now, catest.Unchecked(made)), agents.SetCurrent(tx, agents.Current{Credential: c, Key: spki}, agents.CredentialID{}, 0))
 	})
 	return c
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/components"
+	"github.com/brevet-ca/brevet/ca/catest"
 	"github.com/brevet-ca/brevet/pqc"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -60,7 +60,7 @@ func TestRegisteredPostQuantumKeys(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				_, err = agents.Set(tx, td, "bot", change, m.now, components.Unchecked(keys...))
+				_, err = agents.Set(tx, td, "bot", change, m.now, catest.Unchecked(keys...))
 				return err
 			})
 			if c.because == "" && err != nil || c.because != "" && (err == nil || !strings.Contains(err.Error(), c.because)) {
