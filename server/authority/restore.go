@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -163,10 +164,10 @@ func (r *restore) prepare(ctx context.Context, fresh string) error {
 // checked is the copy: somebody may put another file in the place of the backup meanwhile.
 func (r *restore) copy(fresh string) (size int64, err error) {
 	if err := durable.CopyFile(fresh, r.File); err != nil {
-		return 0, err
+		return 0, fmt.Errorf("copying the backup: %w", err)
 	}
 	if r.out.Checked, err = checkFile(fresh, beside(r.File), r.Evidence); err != nil {
-		return 0, fmt.Errorf("%s: %w", r.File, err)
+		return 0, &backupError{err, fresh, r.File}
 	}
 	info, err := os.Stat(fresh)
 	if err != nil {
@@ -174,6 +175,22 @@ func (r *restore) copy(fresh string) (size int64, err error) {
 	}
 	return info.Size(), dropDigest(fresh)
 }
+
+// A backupError speaks of the backup where another error speaks of its copy.
+type backupError struct {
+	error
+	copy, file string
+}
+
+func (e *backupError) Error() string {
+	text := strings.ReplaceAll(e.error.Error(), e.copy, e.file)
+	if !strings.Contains(text, e.file) {
+		text = e.file + ": " + text
+	}
+	return text
+}
+
+func (e *backupError) Unwrap() error { return e.error }
 
 // look checks that the backup is of this authority and finds the end of its log.
 func (r *restore) look(tx storage.Tx) (err error) {
