@@ -3,6 +3,7 @@ package authority
 import (
 	"cmp"
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"strings"
@@ -92,14 +93,19 @@ type rotation struct {
 	now        time.Time
 	plan       plan
 	successors []*successor
+	made       []keys.Key // by prepare
 
 	certified bool       // the successor has its certificate: it was announced
 	waits     bool       // the successors are only made, and wait for certificates by a root that is elsewhere
 	cancelled []keys.Key // waiting keys that a compromise ends
 }
 
-// prepare plans the rotation and makes the keys.
+// prepare plans the rotation and makes the keys. It may run twice.
 func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) {
+	if err := r.undo(ctx); err != nil {
+		return err
+	}
+	r.certified, r.cancelled = false, nil
 	waiting, err := r.waitingKeys(ctx)
 	if err != nil {
 		return err
@@ -121,7 +127,7 @@ func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) 
 		if err := r.take(next, waiting); err != nil {
 			return err
 		}
-		if err := r.Authority.prepare(ctx, next, r.waits, r.now); err != nil {
+		if err := r.makeKey(ctx, next); err != nil {
 			return err
 		}
 		if r.waits || r.Compromised {
@@ -167,27 +173,25 @@ func (r *rotation) plain(tx storage.Tx, done *policy.Done) error {
 	return err
 }
 
-// undo destroys the keys of a rotation that failed: nothing was signed with them. It
-// keeps a key if it is on record, or if the store is in trouble, so that the outcome of the
-// last commit may be unknown.
+// undo destroys the keys of a rotation that failed or starts again: nothing was signed with
+// them. It keeps a key if it is on record, or if the store is in trouble, so that the outcome
+// of the last commit may be unknown.
 func (r *rotation) undo(ctx context.Context) error {
 	if storage.Trouble(r.DB) != nil {
 		return nil
 	}
 	var errs []error
-	for _, next := range r.successors {
-		if next.key.ID == "" {
-			continue
-		}
+	for _, k := range r.made {
 		err := r.DB.View(ctx, func(tx storage.Tx) error {
-			_, err := keys.Get(tx, next.key.ID)
+			_, err := keys.Get(tx, k.ID)
 			return err
 		})
 		if errors.Is(err, storage.ErrNotFound) {
-			err = r.Keys.Destroy(next.key)
+			err = r.Keys.Destroy(k)
 		}
 		errs = append(errs, err)
 	}
+	r.made = nil
 	return errors.Join(errs...)
 }
 
@@ -316,11 +320,20 @@ type successor struct {
 	handover     handover       // if the old key vouches for it
 }
 
-// prepare makes the key, unless it waits already, and the certificates of an issuer whose
+// generate makes a key that undo destroys if it does not come on record.
+func (r *rotation) generate(p keys.Purpose, alg keys.Algorithm) (keys.Key, crypto.Signer, error) {
+	k, private, err := r.Keys.Generate(p, alg, r.now)
+	if err == nil {
+		r.made = append(r.made, k)
+	}
+	return k, private, err
+}
+
+// makeKey makes the key, unless it waits already, and the certificates of an issuer whose
 // root is here.
-func (a *Authority) prepare(ctx context.Context, next *successor, waits bool, now time.Time) (err error) {
+func (r *rotation) makeKey(ctx context.Context, next *successor) (err error) {
 	if next.key.ID == "" {
-		if next.key, _, err = a.Keys.Generate(next.purpose, next.algorithm, now); err != nil {
+		if next.key, _, err = r.generate(next.purpose, next.algorithm); err != nil {
 			return err
 		}
 	}
@@ -328,8 +341,8 @@ func (a *Authority) prepare(ctx context.Context, next *successor, waits bool, no
 	if err != nil {
 		return err
 	}
-	if spec.Rotation == keys.ByRoot && !waits && next.key.SignsFrom.IsZero() {
-		next.certificates, err = a.CA.NextIssuer(ctx, next.key, issuerLifetime)
+	if spec.Rotation == keys.ByRoot && !r.waits && next.key.SignsFrom.IsZero() {
+		next.certificates, err = r.CA.NextIssuer(ctx, next.key, issuerLifetime)
 	}
 	return err
 }

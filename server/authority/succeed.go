@@ -46,8 +46,9 @@ func (a *Authority) rootsChanged(ctx context.Context) error {
 	return errors.Join(reloadIssuers(ctx, a), a.Own.Replace(ctx), a.destroyCompromised(ctx))
 }
 
+// prepare finds the roots and makes the new one. It may run twice.
 func (r *rootRotation) prepare(ctx context.Context, _ *policy.Decision) error {
-	if err := r.DB.View(ctx, r.look); err != nil {
+	if err := errors.Join(r.undo(ctx), r.DB.View(ctx, r.look)); err != nil {
 		return err
 	}
 	if r.pending {
@@ -63,11 +64,12 @@ func (r *rootRotation) prepare(ctx context.Context, _ *policy.Decision) error {
 	if r.working, err = r.CA.AtWork(ctx); err != nil {
 		return err
 	}
-	return r.generate(ctx)
+	return r.makeRoot(ctx)
 }
 
 // look finds the old root, and the new one if it is published already.
 func (r *rootRotation) look(tx storage.Tx) error {
+	r.pending = false
 	roots, err := ca.PublishedRoots(tx)
 	if err != nil {
 		return err
@@ -100,9 +102,9 @@ func (r *rootRotation) look(tx storage.Tx) error {
 	return nil
 }
 
-// generate makes the new root. If stock TLS clients do not know it, an https-root and an
+// makeRoot makes the new root. If stock TLS clients do not know it, an https-root and an
 // https-issuer are made as well, unless there are some.
-func (r *rootRotation) generate(ctx context.Context) error {
+func (r *rootRotation) makeRoot(ctx context.Context) error {
 	root := &successor{purpose: r.Purpose, algorithm: r.plan.algorithm}
 	r.successors = []*successor{root}
 	var have bool
@@ -124,7 +126,7 @@ func (r *rootRotation) generate(ctx context.Context) error {
 	r.successors = append(r.successors, https)
 	if !slices.ContainsFunc(r.working, func(w ca.Working) bool { return w.Purpose == keys.HTTPSIssuer }) {
 		r.successors = append(r.successors, issuer)
-		if issuer.key, _, err = r.Keys.Generate(issuer.purpose, issuer.algorithm, r.now); err != nil {
+		if issuer.key, _, err = r.generate(issuer.purpose, issuer.algorithm); err != nil {
 			return err
 		}
 	}
@@ -179,7 +181,7 @@ func (r *rootRotation) succeed(ctx context.Context, next *successor, https bool,
 }
 
 func (r *rootRotation) signer(next *successor) (keys.Key, ca.Signer, error) {
-	k, private, err := r.Keys.Generate(next.purpose, next.algorithm, r.now)
+	k, private, err := r.generate(next.purpose, next.algorithm)
 	if err != nil {
 		return k, ca.Signer{}, err
 	}
