@@ -134,6 +134,22 @@ func (d directory) settings() (set settings, err error) {
 	return set, nil
 }
 
+// A version is one of those that a file has had.
+type version struct{ info os.FileInfo }
+
+// certificate returns which version of the certificate is there.
+func (d directory) certificate() version {
+	info, _ := os.Stat(d.path(certFile))
+	return version{info}
+}
+
+func (v version) same(o version) bool {
+	if v.info == nil || o.info == nil {
+		return v.info == o.info
+	}
+	return os.SameFile(v.info, o.info) && v.info.ModTime().Equal(o.info.ModTime())
+}
+
 // loadPair reads the certificate and its key.
 func (d directory) loadPair() (p *pair, err error) {
 	err = d.locked(func() error {

@@ -22,6 +22,28 @@ func start(t *testing.T, id *Identity, report func(error)) (stop func() error) {
 	}
 }
 
+// TestRunFollowsAnEnrollment of the agent in the same directory: what it has may be revoked,
+// and would be due for hours.
+func TestRunFollowsAnEnrollment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newPipedAuthority(t)
+		a.life = 12 * time.Hour
+		dir, reported := t.TempDir(), 0
+		id := a.enroll(t, dir)
+		stop := start(t, id, func(err error) { check(t, err); reported++ })
+		time.Sleep(10 * time.Minute)
+		again := a.enroll(t, dir)
+		time.Sleep(look + time.Second)
+		if !id.Certificate().Equal(again.Certificate()) || reported != 1 {
+			t.Errorf("the certificate is of %s, after %d reports", id.Certificate().NotBefore, reported)
+		}
+		if k := a.log.count("/v1/certificates"); k != 0 {
+			t.Errorf("%d renewals", k)
+		}
+		stop()
+	})
+}
+
 func TestRunRenewsAtTwoThirds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newPipedAuthority(t)

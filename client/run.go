@@ -14,6 +14,8 @@ const (
 	// glance is how long the loops sleep without looking at the clock: a timer
 	// stands still while the machine is suspended.
 	glance = 10 * time.Second
+	// look is how often Run looks whether somebody has enrolled the agent again.
+	look = time.Minute
 	// spread is the time over which the first tries of agents are spread that find
 	// themselves late: they were started, or woke up, together.
 	spread = 5 * time.Second
@@ -22,7 +24,8 @@ const (
 // Run keeps the certificate fresh until ctx is done: it renews when two thirds
 // of the certificate's life are over, and tries again if that fails, also after the
 // certificate has expired, until it cannot renew any more. Several
-// processes may run over one directory: what one renews the others take over.
+// processes may run over one directory: what one renews the others take over. If the agent
+// is enrolled again there, Run takes that over within a minute.
 //
 // report, if not nil, is called each time the certificate was replaced, with
 // nil, and each time a renewal failed, with the reason. Run returns when ctx
@@ -33,6 +36,7 @@ func (id *Identity) Run(ctx context.Context, report func(error)) error {
 	if report == nil {
 		report = func(error) {}
 	}
+	file := id.dir.certificate()
 	for seen, t := id.current.Load(), (tries{}); ; {
 		p := id.pair()
 		if p != seen {
@@ -43,8 +47,15 @@ func (id *Identity) Run(ctx context.Context, report func(error)) error {
 			return err
 		}
 		if due := t.due(p, time.Now()); time.Now().Before(due) {
+			if next := time.Now().Add(look); next.Before(due) {
+				due = next
+			}
 			if !wait(ctx, due, p.replaced) {
 				return context.Cause(ctx)
+			}
+			if now := id.dir.certificate(); !now.same(file) {
+				file = now
+				id.adopt()
 			}
 			continue
 		}
