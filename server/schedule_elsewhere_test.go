@@ -115,3 +115,30 @@ func TestRequestFollowsTheStore(t *testing.T) {
 		t.Errorf("%+v", next)
 	}
 }
+
+// TestRequestOfAWrongClock is written again when the clock is right, because no root signs it.
+func TestRequestOfAWrongClock(t *testing.T) {
+	a := newAuthority(t)
+	a.lockAway()
+	r, err := ceremony.ParseRequest([]byte(a.askRoot("issuer").Request))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Made = r.Made.Add(72 * time.Hour)
+	text, err := r.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(a.Dir, "root-request.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a.look()
+	now, found := a.written("root")
+	if !found {
+		t.Fatal("there is no request")
+	}
+	if _, _, err := ReadRootRequest([]byte(now.Request), 1, a.now()); err != nil {
+		t.Error(err)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -51,7 +52,8 @@ func (a *Authority) keepRequest(ctx context.Context, p keys.Purpose) error {
 }
 
 // wantsRequest reports whether a root is to sign something elsewhere, and whether the file
-// that is there asks for just that.
+// that is there asks for just that. No root signs a request from the future, which is there if
+// the clock was ahead.
 func (a *Authority) wantsRequest(ctx context.Context, p keys.Purpose) (wanted, current bool, err error) {
 	there := a.readRequest(p)
 	err = a.DB.View(ctx, func(tx storage.Tx) error {
@@ -81,7 +83,7 @@ func (a *Authority) wantsRequest(ctx context.Context, p keys.Purpose) (wanted, c
 			}
 			now = append(now, one)
 		}
-		current = wanted && there != nil && sameWork(there, now, waiting)
+		current = wanted && there != nil && !there.Made.After(a.Clock.Now().Add(clock.Tolerance)) && sameWork(there, now, waiting)
 		return nil
 	})
 	return wanted, current, err
