@@ -297,3 +297,12 @@ func TestListsOfAnEarlierVersionAreCompleted(t *testing.T) {
 	a.renewed("the older one", early)
 	a.stays("revoked", gone, "revoked since")
 }
+
+// TestAnswersAreDatedByTheClock of the configuration: agents tell by the date whose clock is wrong.
+func TestAnswersAreDatedByTheClock(t *testing.T) {
+	a := newAuthority(t)
+	got := a.ask(a.agents, "GET", "/roots.pem", "", "", nil)
+	if want := a.now().UTC().Format(http.TimeFormat); got.header.Get("Date") != want {
+		t.Errorf("dated %q, want %q", got.header.Get("Date"), want)
+	}
+}
