@@ -2,10 +2,8 @@ package passkeys
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"net/http"
 
-	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/persons/passkey"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
@@ -50,7 +48,7 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request) (c creation, err
 	}
 	site, err := s.site()
 	if err != nil {
-		return c, fmt.Errorf("%w passkey: %w", agents.ErrInvalid, err)
+		return c, err
 	}
 	var p persons.Person
 	err = s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
