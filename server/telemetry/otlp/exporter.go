@@ -89,9 +89,10 @@ func (e *Exporter) Run(ctx context.Context) {
 	}
 }
 
-// flush sends what waits, in batches, until one fails.
+// flush sends what waits, in batches, until one fails. It sends no more than the queue holds,
+// so it ends however fast spans come.
 func (e *Exporter) flush(ctx context.Context) {
-	for {
+	for range queued / batch {
 		spans := e.take()
 		if len(spans) == 0 {
 			return
@@ -139,13 +140,17 @@ func (e *Exporter) send(ctx context.Context, spans []telemetry.Span) error {
 	return err
 }
 
-// tell logs when sending begins to fail, and when it works again.
+// tell logs when sending begins to fail, when it works again, and when the queue was full.
 func (e *Exporter) tell(err error) {
 	switch {
 	case err != nil && !e.failing:
 		e.log.Warn("spans could not be sent, and are dropped until the collector takes them again", "error", err)
 	case err == nil && e.failing:
 		e.log.Info("the collector takes spans again", "dropped", e.dropped.Swap(0))
+	case err == nil:
+		if n := e.dropped.Swap(0); n > 0 {
+			e.log.Warn("spans came faster than the collector takes them, and were dropped", "dropped", n)
+		}
 	}
 	e.failing = err != nil
 }

@@ -114,3 +114,22 @@ func TestSending(t *testing.T) {
 		t.Error(log.String())
 	}
 }
+
+// TestOverflowIsLogged: spans that find the queue full are counted in the log, although the
+// collector takes all that are sent.
+func TestOverflowIsLogged(t *testing.T) {
+	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer collector.Close()
+	var log strings.Builder
+	e, err := New(collector.URL, From{}, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range queued + 10 {
+		e.Add(aSpan())
+	}
+	e.flush(t.Context())
+	if strings.Count(log.String(), "were dropped") != 1 || !strings.Contains(log.String(), "dropped=10") || len(e.queue) > 0 {
+		t.Errorf("%d spans wait: %s", len(e.queue), log.String())
+	}
+}
