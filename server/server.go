@@ -55,9 +55,9 @@ type Config struct {
 	Timeouts       Timeouts         // of connections
 	Listeners      *Listeners       // of a program that embeds the server; nil means those that brevet.yaml names
 
-	// Sockets are open already, by what they are for: "https", "http" or "metrics". A service
-	// manager gave them to the program. Run serves them, and not the addresses in brevet.yaml
-	// for the same, and closes them. They have no effect beside Listeners.
+	// Sockets are open already, by what they are for: "https", "http", "metrics" or "admin". A
+	// service manager gave them to the program. Run serves them, and not the addresses in
+	// brevet.yaml for the same, and closes them. They have no effect beside Listeners.
 	Sockets map[string][]net.Listener
 
 	// LimitMemory has Run set the memory limit of the process (package runtime/debug), by

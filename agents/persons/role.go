@@ -1,5 +1,6 @@
-// Package persons knows the people who operate the authority: their names and their
-// roles. Package policy decides what a role may do.
+// Package persons knows the people who operate the authority: their names, roles and passkeys,
+// who is suspended and who was removed. Package policy decides what a role may do. The
+// certificates of these people are in package agents, see [agents.AddOperator].
 package persons
 
 import (

@@ -40,7 +40,7 @@ func NewDoor(h *Handler) *Door {
 	return &Door{handler: h, open: map[persons.Name]int{}, held: map[net.Conn]*visit{}}
 }
 
-// errNoOperator is what the log says of a client whose certificate is no operator's.
+// errNoOperator says that a client has no certificate.
 var errNoOperator = errors.New("it is for operators with a certificate, and the client showed none")
 
 // TLSConfig returns a configuration that lets operators in, who are looked up in the store at

@@ -1,9 +1,9 @@
-// Package admin carries the operations of package operator over HTTP, on a unix
-// socket in the authority's directory. The socket answers only root, the user that the
-// server runs as and the users that brevet.yaml lists, see [Listen]. There is no other
-// authentication. The actor in the audit log is the peer's user id, or the name that
-// brevet.yaml gives it. A program that embeds the server has the same operations in its own
-// process, see [Inside].
+// Package admin carries the operations of package operator over HTTP. On a unix socket in the
+// authority's directory, it answers only root, the user that the server runs as and the users
+// that brevet.yaml lists, see [Listen]. Over HTTPS it answers operators by their certificates,
+// see [Door]. A program that embeds the server has the same operations in its own process,
+// see [Inside]. The actor in the audit log is the user id of the peer at the socket, or
+// the operator's name.
 package admin
 
 import (

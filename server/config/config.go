@@ -46,7 +46,7 @@ type File struct {
 	Listen        []string            // addresses for HTTPS
 	ListenHTTP    []string            // addresses for what is public and signed: CRLs, OCSP and issuers
 	ListenMetrics []string            // addresses for metrics over plain HTTP; none means the admin socket alone
-	ProxyProtocol []netip.Prefix      // of proxies, see package proxyprotocol; for Listen and ListenHTTP
+	ProxyProtocol []netip.Prefix      // of proxies, see package proxyprotocol; not for ListenMetrics
 	ListenAdmin   []string            // addresses for operators over HTTPS, by their certificates; none means the admin socket alone
 	MoreNames     []string            // of the server's own certificate, see Names: DNS names and IP addresses
 	Operators     map[uint32]Operator // users of the machine who may use the admin socket, by user id

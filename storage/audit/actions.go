@@ -133,7 +133,7 @@ var actions = shown([]ActionSpec{
 	{ACMERequest, "A request by ACME was refused because of the account or its agent.", Agent | Bearer, agentName, from()},
 
 	{OperatorAdd, "A person was to become an operator who has certificates, in the role \"to\".", Operator, "the operator's name", []string{"to"}},
-	{OperatorEnroll, "An operator was to get a new enrollment token.", Operator, "the operator's name", nil},
+	{OperatorEnroll, "An operator was to get a new enrollment token, or a link to register a passkey.", Operator, "the operator's name", nil},
 	{OperatorSet, "The role of an operator was to be changed.", Operator, "the operator's name", []string{"from", "to"}},
 	{OperatorRemove, "An operator and their certificates were to end for good.", Operator, "the operator's name", nil},
 	{OperatorPasskey, "An operator was to register the passkey \"to\", by a link.", Bearer, "`operator/NAME`", from("to")},
@@ -143,7 +143,7 @@ var actions = shown([]ActionSpec{
 
 	{KeyCompromise, "A key was to count as stolen, so that all that it signed is dead, and a new one was to take its place. Without a root at hand, the new issuer waits for its certificate.", Operator, "the key's purpose", []string{"from", "to", "change", "counts", "agents", "part"}},
 	{KeyAnnounce, "A new key was to be published, which takes the place of the old one once nobody has an older copy of the public keys: by an operator, or by the server when the old key is due.", Operator | System, "the key's purpose", []string{"from", "to", "change"}},
-	{KeyCancel, "A key that was announced, or that waited for a certificate of its root, was to be given up and destroyed.", Operator, "the key's purpose", []string{"from"}},
+	{KeyCancel, "A key that was announced, or that waited for a certificate of its root, was to be given up. It is destroyed at once, or a little later if it is an issuer whose CRL was published.", Operator, "the key's purpose", []string{"from"}},
 	{KeyRequest, "A root whose key is kept elsewhere was to be asked to sign: its CRL, and the certificate of a new issuer. The server makes the key of the new issuer when the old one is due.", Operator | System, "the key's purpose", []string{"from", "to", "change"}},
 	{KeyInstall, "What a root has signed elsewhere was to be put to work: its CRLs, and the certificate of a new issuer.", Operator, "the key's purpose", []string{"from", "to", "change"}},
 	{KeyRotate, "A new key took the place of an old one, or was to: by an operator, or by the server when the old key was due, or the new one announced for long enough.", Operator | System, "the key's purpose", []string{"from", "to", "change"}},
@@ -154,7 +154,7 @@ var actions = shown([]ActionSpec{
 	{AuthorityRestore, "The store was restored from a backup. This is the first event after those that the backup holds.", Operator | System, "the trust domain", []string{"file", "size", "principal"}},
 	{AuthorityConfirm, "An operator said that all is ended again that must stay ended after a restore.", Operator, "the trust domain", nil},
 	{AuditExport, "An operator exported the audit log, or a part of it, from an entry on.", Operator, "the trust domain", nil},
-	{AuthorityBackup, "A copy of the store was sent to an operator, or was to be.", Operator, "the trust domain", []string{"size"}},
+	{AuthorityBackup, "A copy of the store was sent to an operator, or was to be. There is another event when the operator has confirmed that it arrived.", Operator, "the trust domain", []string{"size"}},
 	{AuthorityReaddress, "The authority was to move to another URL, by an operator; or the server gave up the name of a former one that nothing needs any more.", Operator | System, "`brevet`", []string{"from", "to"}},
 	{HealthChange, "The level of a reason in `brevet status` changed. The event has details if the store has any already; the code is the identifier of the reason.", System, "`brevet`", []string{"from", "to"}},
 	{ConfigReload, "The running server followed a changed brevet.yaml. The changes name the keys, without values.", Operator | System, "`brevet`", []string{"change"}},
