@@ -179,6 +179,20 @@ func reasonIDs(st api.Status) (ids []string) {
 	return ids
 }
 
+// TestMoveWaitsForOperators: their certificates live for longer than those of agents, and
+// one may be issued while the authority moves.
+func TestMoveWaitsForOperators(t *testing.T) {
+	w := servertest.New(t)
+	if _, err := w.Admin.AddOperator(t.Context(), "alice", "viewer"); err != nil {
+		t.Fatal(err)
+	}
+	now := w.Clock.Now()
+	q := api.ReaddressRequest{URL: strings.Replace(w.URL, "127.0.0.1", "localhost", 1), Until: now.Add(time.Hour)}
+	if plan, err := w.Admin.PlanReaddress(t.Context(), q); err != nil || plan.CertificatesUntil.Before(now.Add(12*time.Hour)) {
+		t.Errorf("names of certificates end at %s, and it is %s now; %v", plan.CertificatesUntil, now, err)
+	}
+}
+
 // TestMoveToWhereItIs changes nothing.
 func TestMoveToWhereItIs(t *testing.T) {
 	w := servertest.New(t)

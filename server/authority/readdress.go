@@ -62,7 +62,7 @@ type Move struct {
 	Issuer       string    // of tokens until Until
 	NewBase      string    // of the plain HTTP URLs in certificates from now on
 	Ends         time.Time // when the old URL is not needed any more
-	Certificates int       // of agents, that name the old base
+	Certificates int       // of agents and operators, that name the old base
 	Note         string    // why there is nothing to do, if so
 	next         address.List
 }
@@ -98,9 +98,15 @@ func (a *Authority) PlanMove(ctx context.Context, to string, until time.Time) (m
 }
 
 // survey finds when the last certificate ends that was issued before a move, and when the
-// last of their agents cannot come back to the old URL any more.
+// last of their agents and operators cannot come back to the old URL any more.
 func (a *Authority) survey(tx storage.Tx, m *Move, now time.Time) error {
-	last := m.Moved.Add(a.File.LongestProfile())
+	longest := a.File.LongestProfile()
+	if some, err := hasOperators(tx); err != nil {
+		return err
+	} else if some {
+		longest = max(longest, ca.OperatorLifetime)
+	}
+	last := m.Moved.Add(longest)
 	for c, err := range ca.Since(tx, now) {
 		switch {
 		case err != nil:

@@ -36,6 +36,12 @@ func (r *restore) mayHaveOperators(tx storage.Tx) (bool, error) {
 	if r.out.Unknown != "" || slices.ContainsFunc(r.out.Forgotten, func(n string) bool { return !agents.Name(n).OfAgent() }) {
 		return true, nil
 	}
+	return hasOperators(tx)
+}
+
+// hasOperators reports whether operators may have certificates. These live longer than those
+// of most profiles: see [ca.OperatorLifetime].
+func hasOperators(tx storage.Tx) (bool, error) {
 	for _, err := range agents.Operators(tx) {
 		return true, err
 	}
