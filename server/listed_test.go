@@ -186,7 +186,9 @@ func TestAnnouncedIssuerEndsWithAStolenOne(t *testing.T) {
 // TestAnnouncedIssuerIsCancelled: the next one is announced in its place.
 func TestAnnouncedIssuerIsCancelled(t *testing.T) {
 	a, next := announced(t)
-	a.operate("POST", "/keys/issuer/cancel", nil)
+	if answered := rotated(t, a.operate("POST", "/keys/issuer/cancel", nil)); answered.ID != next.ID || answered.State != "retired" {
+		t.Errorf("the answer is %+v", answered)
+	}
 	if got, err := a.keysOf(keys.Issuer); err != nil || got[1].ID != next.ID || got[1].State != keys.StateRetired {
 		t.Fatalf("%+v, %v", got, err)
 	}

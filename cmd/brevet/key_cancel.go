@@ -37,6 +37,10 @@ func keyCancel(c *cli.Context) error {
 		return answer(c, k, nil, func(p *page) { p.line("%s.", k.Note) })
 	}
 	return answer(c, k, []string{k.ID}, func(p *page) {
+		if k.State == "retired" {
+			p.line("The %s %s is cancelled. Its CRL was published, so its file is destroyed a little later. Remove copies of it, too.", k.Purpose, k.ID)
+			return
+		}
 		p.line("The %s key %s is cancelled and its file is destroyed. Remove copies of it, too.", k.Purpose, k.ID)
 	})
 }

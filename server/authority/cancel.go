@@ -13,8 +13,9 @@ import (
 )
 
 // Cancel gives up a key that is announced, or that waits for a certificate of its root, and
-// destroys it. It has signed nothing. The algorithm may be left out if there is one such
-// key. If there is none, it returns the zero Key.
+// destroys it. An issuer whose CRL is published has signed nothing else. It is retired, and
+// [Authority.DestroySpent] destroys it. The algorithm may be left out if there is one such
+// key. If there is none, Cancel returns the zero Key.
 func (a *Authority) Cancel(ctx context.Context, by policy.Principal, p keys.Purpose, alg keys.Algorithm) (keys.Key, error) {
 	a.rotating.Lock()
 	defer a.rotating.Unlock()
@@ -27,7 +28,10 @@ func (a *Authority) Cancel(ctx context.Context, by policy.Principal, p keys.Purp
 		}
 		done.Reasons, done.Details = []string{"key " + k.ID}, &audit.Details{From: k.ID}
 		if !k.SignsFrom.IsZero() { // its CRL is published, and goes on as that of an issuer of before
-			return done, keys.Retire(tx, k.ID, a.Clock.Now())
+			if err = keys.Retire(tx, k.ID, a.Clock.Now()); err == nil {
+				k, err = keys.Get(tx, k.ID)
+			}
+			return done, err
 		}
 		k, err = keys.Cancel(tx, k.ID)
 		return done, err

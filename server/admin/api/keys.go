@@ -177,7 +177,8 @@ func (c *Client) DestroyKey(ctx context.Context, id string, compromised bool) (D
 	return ask(ctx, c, DestroyKey, DestroyRequest{id, compromised})
 }
 
-// CancelKey gives up a key that is announced or waits for a certificate, and destroys it.
+// CancelKey gives up a key that is announced or waits for a certificate, and destroys it. An
+// issuer whose CRL was published is retired, and destroyed a little later.
 func (c *Client) CancelKey(ctx context.Context, purpose, algorithm string) (Cancelled, error) {
 	return ask(ctx, c, CancelKey, CancelRequest{purpose, algorithm})
 }
