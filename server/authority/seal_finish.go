@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -90,7 +91,7 @@ func moveSealed(dir string) error {
 
 func recordSeal(ctx context.Context, db storage.DB, by policy.Principal, now time.Time) error {
 	point := policy.Point{DB: db}
-	q := policy.Query{Principal: by, Action: audit.KeySeal, Subject: "brevet", Time: now}
+	q := policy.Query{Principal: by, Action: audit.KeySeal, Subject: string(agents.Authority), Time: now}
 	return point.Do(ctx, q, policy.Act{Change: func(storage.Tx, *policy.Decision) (policy.Done, error) {
 		return policy.Done{}, nil
 	}})
