@@ -41,8 +41,8 @@ certificates, the relying parties of the last 31 days (agents or addresses, and
 their software), and the audit log, which keeps for good the addresses from which
 agents and others asked for something ("peer"). The private keys (*.key) and
 brevet.yaml in --dir are not in it, and it is useless without them. Copy those
-once, and the keys again after brevet key rotate, to another place: anybody who
-has a backup and the unsealed keys has the authority.
+to another place after each backup, because the server replaces keys by itself:
+anybody who has a backup and the unsealed keys has the authority.
 
 Examples:
   $ brevet backup /backup/brevet-$(date +%F).db

@@ -22,7 +22,8 @@ for the passphrases that it is not told where to find; the new one must be typed
 The present passphrase is found as by brevet serve: in --passphrase-file, in the file
 that brevet.yaml names, or in systemd's credential. brevet.yaml then names the file in
 --new-passphrase-file, if it named one before or said that the keys are not sealed.
-Otherwise give the new passphrase to the server as you gave it the old one.
+Otherwise give the new passphrase to the server as you gave it the old one, as the first
+example does.
 
 All files change at once. If the command is interrupted, by a crash too, all keys can
 be read with the old passphrase, or all with the new one; the next start of the server
@@ -87,6 +88,6 @@ func keySeal(c *cli.Context) error {
 		}
 		p.line("The server gets it from %s.", cmp.Or(r.File, "where you give it: brevet.yaml names no file"))
 		p.line("Keep the passphrase in another place, too: without it, nobody can use the keys.")
-		p.line("Copies of the old files can still be read with the old one: replace them.")
+		p.line("Copies of the old files can still be read as before: replace them.")
 	})
 }

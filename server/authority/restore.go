@@ -76,6 +76,9 @@ func Restore(ctx context.Context, c RestoreConfig, now time.Time) (*Restored, er
 	if _, err := FinishSeal(ctx, c.Dir); err != nil {
 		return nil, err
 	}
+	if _, err := os.Stat(filepath.Join(c.Dir, config.Name)); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s in %s: first put it there, and the key files, from the copies that belong to the backup; or name the authority's directory with --dir", config.Name, c.Dir)
+	}
 	f, err := config.Read(c.Dir)
 	if err != nil {
 		return nil, err
