@@ -85,7 +85,7 @@ func (d directory) path(name string) string { return filepath.Join(string(d), na
 func (d directory) load() (*saved, error) {
 	set, err := d.settings()
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("there is no identity in %s: make one with brevet client enroll", d)
+		return nil, fmt.Errorf("there is no identity in %s: make one with brevet client enroll, or brevet operator login", d)
 	}
 	if err != nil {
 		return nil, err

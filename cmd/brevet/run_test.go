@@ -149,7 +149,7 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 		"audit tail":                noServer,
 		"backup " + dir + "/b":      "backing up to " + dir + "/b: " + noServer,
 		"serve":                     "there is no authority in " + dir + ": make one with brevet init, or name its directory with --dir",
-		"client cert --dir " + dir:  "there is no identity in " + dir + ": make one with brevet client enroll",
+		"client cert --dir " + dir:  "there is no identity in " + dir + ": make one with brevet client enroll, or brevet operator login",
 		"verify " + dir + "/none":   "",
 		"cert issue b --csr " + dir: "",
 	} {

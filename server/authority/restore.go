@@ -77,7 +77,7 @@ func Restore(ctx context.Context, c RestoreConfig, now time.Time) (*Restored, er
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(c.Dir, config.Name)); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no %s in %s: first put it there, and the key files, from the copies that belong to the backup; or name the authority's directory with --dir", config.Name, c.Dir)
+		return nil, fmt.Errorf("there is no authority in %s: first put %s and the key files there, from the copies that belong to the backup; or name its directory with --dir", c.Dir, config.Name)
 	}
 	f, err := config.Read(c.Dir)
 	if err != nil {
