@@ -79,7 +79,11 @@ func readdress(c *cli.Context) error {
 		return err
 	}
 	return answer(c, moved, []string{moved.To}, func(p *page) {
-		p.line("Agents are led to %s. Tokens are issued by %s until %s.", moved.To, moved.Issuer, at(moved.Until))
+		if moved.Issuer == moved.To {
+			p.line("Agents are led to %s. Tokens are issued by it, as before.", moved.To)
+		} else {
+			p.line("Agents are led to %s. Tokens are issued by %s until %s.", moved.To, moved.Issuer, at(moved.Until))
+		}
 		p.line("Both URLs must lead here until %s.", at(moved.NeededUntil))
 		p.line("Now write advertise: %s in brevet.yaml, and run brevet reload.", moved.To)
 	})
@@ -111,8 +115,16 @@ const shownAgents = 20
 // move tells what a move does, and whom it concerns.
 func (p *page) move(m api.Readdressed) {
 	p.line("From %s to %s.", m.From, m.To)
-	p.line("Tokens are issued by %s until %s, and by %s from then on.", m.Issuer, at(m.Until), m.To)
-	if m.Published != "" {
+	if m.Issuer == m.To { // a move is taken back before its date
+		p.line("Tokens are issued by %s, as before.", m.To)
+	} else {
+		p.line("Tokens are issued by %s until %s, and by %s from then on.", m.Issuer, at(m.Until), m.To)
+	}
+	switch {
+	case m.Published == "":
+	case m.Certificates == 0: // only the date of a move changes
+		p.line("Certificates name %s. Those that name %s end by %s.", m.PublishedNow, m.Published, at(m.CertificatesUntil))
+	default:
 		p.line("Certificates name %s from now on. %s, which end by %s, name %s.", m.PublishedNow, count(m.Certificates, "certificate"), at(m.CertificatesUntil), m.Published)
 	}
 	for _, ca := range m.CAs {
