@@ -290,7 +290,9 @@ func keyRotate(c *cli.Context) error {
 		default:
 			p.line("The %s key %s (%s) is published, and signs from %s on.", k.Purpose, k.ID, k.Algorithm, p.end(k.SignsFrom))
 		}
-		p.line("Its file in the authority's directory is in no earlier copy of the keys: copy it, too.")
+		if !k.Activated.After(k.Created) { // otherwise it was published before
+			p.line("Its file in the authority's directory is in no earlier copy of the keys: copy it, too.")
+		}
 		for _, remark := range k.Remarks {
 			p.line("%s", remark)
 		}

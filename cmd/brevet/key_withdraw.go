@@ -26,6 +26,9 @@ Example:
 }
 
 func keyWithdraw(c *cli.Context) error {
+	if err := keyID(c.Args().First()); err != nil {
+		return misuse(c, "%v", err)
+	}
 	server, err := dial(c)
 	if err != nil {
 		return err

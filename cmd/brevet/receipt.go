@@ -55,7 +55,7 @@ func holdings(r api.Receipt) string {
 // deadAfter says how long revoked credentials can still work, and how long they could have.
 func (p *page) deadAfter(r api.Receipt) {
 	if r.RenewableUntil.After(p.now) {
-		p.line("Unless it is revoked, a stolen key can renew until %s: for the certificate's lifetime and renew_grace.", p.end(r.RenewableUntil))
+		p.line("Without the revocation, a stolen key could renew until %s: for the certificate's lifetime and renew_grace.", p.end(r.RenewableUntil))
 	}
 	switch {
 	case r.Certificates+r.Tokens == 0:

@@ -82,7 +82,7 @@ func (with Keys) issuer(p *Plan, published string) (*ca.Issuer, error) {
 		}
 		err = err2
 	}
-	return nil, fmt.Errorf("the request is for the root %s: %w", p.Root, err)
+	return nil, fmt.Errorf("the request is for the root %s: give the file of its key, and of every other root that the request names (%w)", p.Root, err)
 }
 
 // sign has a root sign the certificates that are asked for, and its lists.

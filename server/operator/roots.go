@@ -59,7 +59,7 @@ func (s *Service) withdrawKey(ctx context.Context, p policy.Principal, in api.Wi
 	})
 	for _, r := range s.Authority.CRL.Roots() {
 		if r.Root == leading && r.Late {
-			out.Remarks = append(out.Remarks, fmt.Sprintf("The key of root %s is kept elsewhere, so its CRL does not list the old root's cross-certificate yet: put the file back and run brevet crl publish.", leading))
+			out.Remarks = append(out.Remarks, fmt.Sprintf("The key of root %s is kept elsewhere, so its CRL does not list the old root's cross-certificate yet. Run brevet key request root --out FILE, have the root sign that with brevet ca sign, and run brevet key install on the response.", leading))
 		}
 	}
 	return out, err
