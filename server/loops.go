@@ -67,10 +67,13 @@ func plain(f func(context.Context)) func(context.Context) error {
 	}
 }
 
-// sinksFrom says whose events the sinks send.
-func sinksFrom(f *config.File, version string) sinks.From {
-	u, _ := url.Parse(f.Advertise) // which package config has checked
-	return sinks.From{TrustDomain: string(f.TrustDomain), Host: u.Hostname(), Version: version}
+// sinksFrom says whose events the sinks send, of an authority at the URL that at returns.
+func sinksFrom(f *config.File, at func() string, version string) sinks.From {
+	host := func() string {
+		u, _ := url.Parse(at()) // which was checked before it came on record
+		return u.Hostname()
+	}
+	return sinks.From{TrustDomain: string(f.TrustDomain), Host: host, Version: version}
 }
 
 // storeRelying stores the observations of relying parties if they are worth a commit. When

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/x509"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents/clock"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -103,6 +105,33 @@ func TestRestoreMakesNewKeys(t *testing.T) {
 		if got := a.renew(cert); got.status != http.StatusOK {
 			t.Errorf("renewing: %d %s", got.status, got.body)
 		}
+	}
+}
+
+// TestRestoreMakesNewKeysForTheURL that the authority had moved to before the backup: the
+// URL in brevet.yaml is an earlier one. The sinks of the audit log follow the move, too.
+func TestRestoreMakesNewKeysForTheURL(t *testing.T) {
+	a := newAuthority(t)
+	from := sinksFrom(a.file, a.authority.Address.Current, "test")
+	a.operate("POST", "/readdress", api.ReaddressRequest{URL: "https://pki.example", Until: a.now().Add(time.Hour)})
+	if got := from.Host(); got != "pki.example" {
+		t.Errorf("events are sent in the name of %s", got)
+	}
+	file := a.backup(t)
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a.remove(t, "brevet.db", "issuer-*.key")
+	if _, err := Restore(t.Context(), RestoreConfig{Dir: a.Dir, File: file, NewKeys: true}, a.now()); err != nil {
+		t.Fatal(err)
+	}
+	a.restarted(t)
+	issuer, err := x509.ParseCertificate(a.authority.CA.Issuer().Certificate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := issuer.CRLDistributionPoints; len(got) != 1 || !strings.HasPrefix(got[0], a.authority.BaseURL()+"/") || !strings.HasPrefix(got[0], "http://pki.example") {
+		t.Errorf("the new issuer names %v, want %s", got, a.authority.BaseURL())
 	}
 }
 

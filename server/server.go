@@ -199,7 +199,7 @@ func (s *Server) assemble(k keys.Source) error {
 	}
 	a := s.authority
 	s.lastUse = agents.NewLastUse(s.clock.Now)
-	if s.sinks, err = sinks.New(s.file.Audit.Sinks, sinksFrom(s.file, s.Version), a.AuditLog(), s.Log); err != nil {
+	if s.sinks, err = sinks.New(s.file.Audit.Sinks, sinksFrom(s.file, at.Current, s.Version), a.AuditLog(), s.Log); err != nil {
 		return err
 	}
 	s.gate = limit.Gate{Counters: admission.New(s.clock.Now)}

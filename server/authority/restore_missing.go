@@ -74,13 +74,17 @@ func (r *restore) makeKey(ctx context.Context, db storage.DB, k keys.Key) error 
 			return err
 		}
 	}
+	at, err := OpenAddress(ctx, db, r.file)
+	if err != nil {
+		return err
+	}
 	next := &successor{purpose: k.Purpose, algorithm: k.Algorithm}
 	if next.key, _, err = r.keys.store.Generate(k.Purpose, k.Algorithm, r.now); err != nil {
 		return err
 	}
 	r.keys.made = append(r.keys.made, next)
 	if len(roots) > 0 {
-		next.certificates, err = ca.CertifyIssuer(roots, r.keys.store, r.file.BaseURL(), next.key, issuerLifetime, r.now)
+		next.certificates, err = ca.CertifyIssuer(roots, r.keys.store, r.file.BaseURLAt(at.Current()), next.key, issuerLifetime, r.now)
 	}
 	return err
 }

@@ -40,8 +40,8 @@ type Set struct {
 // From says whose events the sinks send.
 type From struct {
 	TrustDomain string
-	Host        string // under which the server is reached
-	Version     string // of the program
+	Host        func() string // under which the server is reached now
+	Version     string        // of the program
 }
 
 // New returns the sinks that brevet.yaml lists. It reads the files and secrets that they

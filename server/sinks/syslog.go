@@ -71,7 +71,7 @@ func newSyslog(c Config, from From) (func(context.Context) (conn, error), error)
 			return nil, err
 		}
 		wire := &counting{Conn: raw}
-		s := &syslogConn{Conn: wire, wire: wire, encode: encode, host: hostField(from.Host), ended: make(chan struct{})}
+		s := &syslogConn{Conn: wire, wire: wire, encode: encode, host: hostField(from.Host()), ended: make(chan struct{})}
 		if secure != nil {
 			t := tls.Client(wire, secure)
 			if err := t.HandshakeContext(ctx); err != nil {

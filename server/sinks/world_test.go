@@ -22,7 +22,7 @@ import (
 	"github.com/brevet-ca/brevet/storage/bolt"
 )
 
-var testFrom = From{TrustDomain: "example.internal", Host: "brevet.example.internal", Version: "test"}
+var testFrom = From{TrustDomain: "example.internal", Host: func() string { return "brevet.example.internal" }, Version: "test"}
 
 func TestMain(m *testing.M) {
 	saveEvery, firstRetry, settleTime = 50*time.Millisecond, 50*time.Millisecond, 300*time.Millisecond
