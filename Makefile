@@ -51,7 +51,7 @@ test: peers lint ## the short form of all tests, with the race detector where it
 
 # Storms and crashes measure times, so their packages do not run at once.
 test-long: peers lint ## the long form of all tests, and each fuzz target for 10 seconds
-	BREVET_LONG=1 $(GO) test -timeout 20m $(UNITS)
+	BREVET_LONG=1 $(GO) test -timeout 60m $(UNITS)
 	BREVET_LONG=1 $(GO) test -timeout 60m -p 1 $(SYSTEM)
 	$(MAKE) fuzz FUZZTIME=10s
 

@@ -91,7 +91,7 @@ func newAuthority(t testing.TB) *authority {
 // newPipedAuthority starts an authority that is reached without a network, so
 // that it can live in a synctest bubble.
 func newPipedAuthority(t testing.TB) *authority {
-	p := pipe{make(chan net.Conn), make(chan struct{})}
+	p := newPipe()
 	t.Cleanup(func() { time.Sleep(10 * time.Second) }) // crypto/tls gives a closing connection 5 s
 	return startAuthority(t, p, endpoint{url: "https://127.0.0.1", dial: p.dial}, newHierarchy(t, classical))
 }
@@ -123,7 +123,10 @@ func startAuthority(t testing.TB, l net.Listener, e endpoint, h hierarchy) *auth
 type pipe struct {
 	conns  chan net.Conn
 	closed chan struct{}
+	once   *sync.Once
 }
+
+func newPipe() pipe { return pipe{make(chan net.Conn), make(chan struct{}), new(sync.Once)} }
 
 func (p pipe) Accept() (net.Conn, error) {
 	select {
@@ -133,7 +136,7 @@ func (p pipe) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 }
-func (p pipe) Close() error   { close(p.closed); return nil }
+func (p pipe) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
 func (p pipe) Addr() net.Addr { return &net.TCPAddr{} }
 func (p pipe) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	near, far := net.Pipe()
