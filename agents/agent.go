@@ -68,6 +68,9 @@ type Agent struct {
 	// KeyDates says when each of Keys was registered, by its SHA-256 in hexadecimal: see
 	// [KeySince].
 	KeyDates map[string]time.Time `json:"key_dates,omitempty"`
+	// FormerKeys are the latest keys that were registered and are not any more, so that one that
+	// is registered again is no younger for it.
+	FormerKeys []FormerKey `json:"former_keys,omitempty"`
 }
 
 // table holds the agents by name. Each request reads one or two of them; only

@@ -126,7 +126,9 @@ func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time, cl
 	if err := c.applyLists(tx, td, a); err != nil {
 		return err
 	}
-	a.dateKeys(before, now)
+	if err := a.dateKeys(tx, before, now); err != nil {
+		return err
+	}
 	a.Changed = now
 	if err := a.check(); err != nil || c.Keys == nil {
 		return err

@@ -55,7 +55,10 @@ func TestSetChangesWhatItNames(t *testing.T) {
 			{"scopes", agents.Change{Scopes: []string{"c"}}, func(a *agents.Agent) { a.Scopes = []agents.Scope{"c"} }},
 			{"no scopes", agents.Change{Scopes: []string{}}, func(a *agents.Agent) { a.Scopes = nil }},
 			{"no audiences", agents.Change{Audiences: []string{}}, func(a *agents.Agent) { a.Audiences = nil }},
-			{"no keys", agents.Change{Keys: []string{}}, func(a *agents.Agent) { a.Keys, a.KeyDates = nil, nil }},
+			{"no keys", agents.Change{Keys: []string{}}, func(a *agents.Agent) {
+				a.FormerKeys = former(a.KeyDates)
+				a.Keys, a.KeyDates = nil, nil
+			}},
 			{"the profile's ttl", agents.Change{TTL: new(time.Duration(0))}, func(a *agents.Agent) { a.TTL = 0 }},
 			{"no end", agents.Change{Expires: new(time.Time{})}, func(a *agents.Agent) { a.Expires = time.Time{} }},
 		} {
@@ -210,4 +213,12 @@ func FuzzParseReason(f *testing.F) {
 			t.Errorf("%q was read as %s, printed and parsed as %s, %v", s, r, again, err)
 		}
 	})
+}
+
+// former are the former keys of an agent that had one key.
+func former(dates map[string]time.Time) (list []agents.FormerKey) {
+	for sha256, since := range dates {
+		list = append(list, agents.FormerKey{SHA256: sha256, Since: since})
+	}
+	return list
 }

@@ -27,6 +27,7 @@ func (f Facts) Clone() Facts {
 	a.Labels, a.Scopes, a.Audiences = maps.Clone(a.Labels), slices.Clone(a.Scopes), slices.Clone(a.Audiences)
 	a.Identifiers, a.Pending, a.Binding = slices.Clone(a.Identifiers), bytes.Clone(a.Pending), bytes.Clone(a.Binding)
 	a.Keys, a.Quotas, a.KeyDates = slices.Clone(a.Keys), maps.Clone(a.Quotas), maps.Clone(a.KeyDates)
+	a.FormerKeys = slices.Clone(a.FormerKeys)
 	for i, k := range a.Keys {
 		a.Keys[i] = bytes.Clone(k)
 	}

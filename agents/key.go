@@ -118,7 +118,8 @@ type NextKey struct {
 }
 
 // ReplaceKey registers a key for an agent in the place of another one, and returns the agent
-// as it was and as it is. A composite key needs a [components.Clearance].
+// as it was and as it is. A former key of the agent is refused: a replacement is for a young one.
+// A composite key needs a [components.Clearance].
 func ReplaceKey(tx storage.Tx, n Name, old, next PublicKey, now time.Time, cleared ...components.Clearance) (before, after Agent, err error) {
 	if before, err = Get(tx, n); err != nil {
 		return before, after, err
@@ -131,13 +132,18 @@ func ReplaceKey(tx storage.Tx, n Name, old, next PublicKey, now time.Time, clear
 	case slices.ContainsFunc(before.Keys, is(next)):
 		return before, after, fmt.Errorf("%w public key: it is registered for %s already", ErrInvalid, n)
 	}
+	if _, had := before.formerKey(thumbprint(next)); had {
+		return before, after, fmt.Errorf("%w public key: it was registered for %s before: make another", ErrInvalid, n)
+	}
 	if err := checkPublicKey(next); err != nil {
 		return before, after, err
 	}
 	after = before
 	after.Keys = slices.Clone(before.Keys)
 	after.Keys[i], after.Changed = next, now
-	after.dateKeys(before.Keys, now)
+	if err := after.dateKeys(tx, before.Keys, now); err != nil {
+		return before, after, err
+	}
 	return before, after, errors.Join(setKeys(tx, n, before.Keys, after.Keys, now, cleared...), after.put(tx))
 }
 

@@ -105,8 +105,8 @@ func KeySince(tx storage.Tx, a Agent, k PublicKey) (time.Time, error) {
 }
 
 // dateKeys dates the keys that were not the agent's before. A key that is registered again
-// is no younger for it.
-func (a *Agent) dateKeys(before []PublicKey, now time.Time) {
+// is no younger for it, even if it was not registered meanwhile: see [FormerKey].
+func (a *Agent) dateKeys(tx storage.Tx, before []PublicKey, now time.Time) error {
 	had := map[string]bool{}
 	for _, k := range before {
 		had[thumbprint(k)] = true
@@ -115,16 +115,23 @@ func (a *Agent) dateKeys(before []PublicKey, now time.Time) {
 	for _, k := range a.Keys {
 		name := thumbprint(k)
 		since, dated := a.KeyDates[name]
+		former, returns := a.formerKey(name)
 		switch {
 		case dated:
 			dates[name] = since
+		case returns:
+			dates[name] = former.Since
 		case !had[name]:
 			dates[name] = now.UTC().Truncate(time.Second)
 		}
 	}
+	if err := a.noteFormer(tx, before); err != nil {
+		return err
+	}
 	if a.KeyDates = dates; len(dates) == 0 {
 		a.KeyDates = nil
 	}
+	return nil
 }
 
 // thumbprint returns the SHA-256 of a key in hexadecimal.

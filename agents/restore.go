@@ -85,6 +85,8 @@ func DropKeys(tx storage.Tx, n Name, gone func(PublicKey) bool, now time.Time) (
 		return false, nil
 	}
 	a.Changed = now
-	a.dateKeys(before, now)
+	if err := a.dateKeys(tx, before, now); err != nil {
+		return false, err
+	}
 	return true, errors.Join(setKeys(tx, n, before, a.Keys, now), a.put(tx))
 }

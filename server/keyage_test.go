@@ -113,7 +113,11 @@ func TestAccountKeysGetTooOld(t *testing.T) {
 	if got := c.account.changeKeyTo(next); !got.ok() {
 		t.Fatalf("changing the key: %d %s", got.status, got.body)
 	}
+	first := c.account.key
 	c.account.key = next
+	if got := c.account.changeKeyTo(first); got.status != http.StatusBadRequest || got.json["type"] != "urn:ietf:params:acme:error:badPublicKey" {
+		t.Errorf("back to the first key: %d %s", got.status, got.body)
+	}
 	a.set(begin.Add(38 * day))
 	a.forget()
 	if got := order(); !got.ok() {

@@ -73,6 +73,9 @@ func TestAgentReplacesItsKey(t *testing.T) {
 	if got := a.replaceKey(a.naming("bot", old, sumOf(t, newKey(t))), newKey(t)); got.status != http.StatusUnauthorized {
 		t.Errorf("the old key, again: %d %s", got.status, got.body)
 	}
+	if got := a.replaceKey(a.naming("bot", next, gone), old); got.status != http.StatusBadRequest || !strings.Contains(got.body, "before") {
+		t.Errorf("back to the old key: %d %s", got.status, got.body)
+	}
 	for what, key := range map[string]*ecdsa.PrivateKey{"new": next, "other": other} {
 		if got := a.byKey(a.assertion("bot", key)); !got.ok() {
 			t.Errorf("the %s key: %d %s", what, got.status, got.body)

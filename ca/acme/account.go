@@ -23,6 +23,7 @@ type account struct {
 	Contact     []string        `json:"contact,omitempty"`
 	Status      string          `json:"status"`                // valid, deactivated by its client, revoked by an operator
 	Compromised bool            `json:"compromised,omitempty"` // why it was revoked
+	FormerKeys  []string        `json:"former_keys,omitempty"` // the latest ones, by the SHA-256 of their SPKI in hexadecimal
 
 	key *key // Key, parsed
 }

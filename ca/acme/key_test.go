@@ -243,7 +243,7 @@ func TestKeyChange(t *testing.T) {
 	(&user{w: w, signer: c.signer}).post("/acme/new-account", `{"onlyReturnExisting":true}`).is(t, "looking up the old key", "accountDoesNotExist")
 	next.kid = c.kid
 	next.post(c.path(), "").is(t, "the new key", "")
-	next.post("/acme/key-change", next.keyChange(&user{w: w, signer: c.signer}, nil)).is(t, "and back", "")
+	next.post("/acme/key-change", next.keyChange(&user{w: w, signer: c.signer}, nil)).is(t, "and back", "badPublicKey")
 }
 
 // TestKeyChangeRaces changes the key of one account to sixteen others at once.

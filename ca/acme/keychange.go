@@ -4,14 +4,18 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
+// maxFormer is how many of its former keys an account has on record: the latest ones.
+const maxFormer = 16
+
 // changeKey replaces the key of an account. The new key signs the inner JWS (RFC 8555,
-// section 7.3.5). The age of the key begins again.
+// section 7.3.5). The age of the key begins again, so no former key may return.
 func (s *Service) changeKey(r *request) (*answer, error) {
 	next, err := s.parseKeyChange(r)
 	if err != nil {
@@ -34,8 +38,13 @@ func (s *Service) changeKey(r *request) (*answer, error) {
 		if !errors.Is(err, storage.ErrNotFound) {
 			return policy.Done{}, err
 		}
+		if slices.Contains(a.FormerKeys, next.hash()) {
+			return policy.Done{}, newProblem("badPublicKey", "the account had the new key before: make another")
+		}
 		changed = *a
 		changed.Key, changed.key, changed.Rekeyed = next.jwk, next, s.Clock.Now()
+		former := append(slices.Clone(a.FormerKeys), a.key.hash())
+		changed.FormerKeys = former[max(0, len(former)-maxFormer):]
 		return policy.Done{Reasons: []string{"acme account " + a.ID}}, errors.Join(
 			a.key.leave(tx, a.ID, s.Clock.Earliest()), next.enter(tx, a.ID, s.Clock.Earliest()), changed.put(tx))
 	}})
