@@ -43,29 +43,31 @@ both roots; --quiet prints them as --fingerprint takes them.
 
 The private keys are in --dir, sealed with a passphrase. Give it in a file that only
 you may read (or as fd:N, an open file descriptor); brevet.yaml keeps the file's
-name, so that "brevet serve" finds it. With systemd, leave the flag out and load the
-credential brevet-passphrase. At a terminal, init asks for it twice if nothing else gives
-it, and so does "brevet serve" once. It has 12 characters or more, and its strength is
-printed (brevet key seal --help says how it is estimated). Without a passphrase (--no-passphrase), anybody who
-reads --dir or a copy of it has the authority's keys.
+name, so that "brevet serve" finds it. If systemd gives the server the credential
+brevet-passphrase, give it to init as fd:N: the server's user may not read the file. At
+a terminal, init asks for it twice if nothing else gives it, and "brevet serve" once. It
+has 12 characters or more, and its strength is printed (brevet key seal --help says how
+it is estimated). Without a passphrase (--no-passphrase), anybody who reads --dir or a
+copy of it has the authority's keys.
 
 With --root-offline, the key of the root goes to another directory, such as one on a
 stick, and the root signs CRLs for --crl-lists months. The root then signs new issuers
 and CRLs on another machine: brevet key request, ca sign, key install. So that the key is
 never on the server, run init on that other machine, and carry --dir to the server.
 
-With --permit-dns and --permit-ip, the root vouches for these names only, and for those of
-the trust domain and the server (critical name constraints). Such a root can be put into
-the store of a whole system (brevet client bootstrap --install): whoever steals its key cannot
-use it for other names. The constraints cannot be changed, and a new root inherits them.
+With --permit-dns and --permit-ip, the root vouches for these names only, and for those
+of the trust domain and the server (critical name constraints). Such a root can be put
+into the store of a whole system (brevet client bootstrap --install): whoever steals its
+key cannot use it for other names. The constraints cannot be changed, and a new root
+inherits them.
 
 The name in --trust-domain is part of every identity (spiffe://DOMAIN/agent/NAME)
-and cannot be changed. Every name NAME.DOMAIN belongs to the agent NAME, and no other agent
-can have it: choose a domain of its own below yours, not one that has hosts already.
---advertise is where agents and resource servers reach
-the server; it is the issuer in tokens. --listen says where the server listens, and does not
-follow --advertise: if the server does not listen there, init warns, since only a proxy
-before it can make that right. The same holds for --advertise-http and --listen-http.
+and cannot be changed. Every name NAME.DOMAIN belongs to the agent NAME, and no other
+agent can have it: choose a domain of its own below yours, not one that has hosts
+already. --advertise is where agents and resource servers reach the server; it is the
+issuer in tokens. --listen says where the server listens, and does not follow
+--advertise: if the server does not listen there, init warns, since only a proxy before
+it can make that right. The same holds for --advertise-http and --listen-http.
 
 Examples:
   $ (umask 077; openssl rand -base64 32 > /root/brevet-passphrase)

@@ -32,9 +32,7 @@ never leave their files.`,
 certificate of a root that is kept elsewhere, retired ones verify what they signed. What
 compromised ones signed is dead. Of destroyed ones there is only the public half.
 Withdrawn roots are not published any more. A CA key also has the date at which its
-certificate expires.
---json has the public keys, too, in PEM; so
-has brevet key public.
+certificate expires. --json has the public keys, too, in PEM; so has brevet key public.
 
 Example:
   $ brevet key list`,

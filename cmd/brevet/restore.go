@@ -20,9 +20,9 @@ func restoreCommand() *cli.Command {
 files must be already. The server must not be running. FILE is checked first, as by
 brevet verify, with the same --key and --checkpoint; the store that was there is
 kept beside it as brevet.db.before-restore. Before a second restore, move that file
-away (mv brevet.db.before-restore /safe/), or remove it. Root may run this: the new store belongs to the
-owner of --dir. FILE or the log may be - for standard input, which is copied to $TMPDIR
-for the time of the restore.
+away (mv brevet.db.before-restore /safe/), or remove it. Root may run this: the new
+store belongs to the owner of --dir. FILE or the log may be - for standard input, which
+is copied to $TMPDIR for the time of the restore.
 
 A backup does not know what came after it, so a restore
 
