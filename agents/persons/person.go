@@ -92,7 +92,7 @@ func added(tx storage.Tx, n Name) (Person, error) {
 	switch {
 	case err != nil:
 	case p.Added.IsZero():
-		err = fmt.Errorf("%w as %s who was added", ErrUnknown, n)
+		err = fmt.Errorf("%w: %s was not added by brevet operator add; change those whom only brevet.yaml lists there", ErrUnknown, n)
 	case !p.Removed.IsZero():
 		err = p.usable()
 	}

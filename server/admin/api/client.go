@@ -86,6 +86,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	refusal := &Error{Status: resp.StatusCode}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(refusal); err != nil {
 		refusal.Detail = "the server answered " + resp.Status
+		if c.server != "" && resp.StatusCode == http.StatusNotFound {
+			refusal.Detail = fmt.Sprintf("%s does not answer operators: --server is the address of listen_admin in brevet.yaml, not the URL for agents", c.server)
+		}
 	}
 	return nil, refusal
 }
