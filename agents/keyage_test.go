@@ -10,8 +10,9 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// TestKeysHaveDates: a key that is registered again is no younger for it, one that is
-// registered anew is, and those that an earlier version registered count from the first start.
+// TestKeysHaveDates: a key that is registered again keeps its date, one that is
+// removed and registered anew gets another, and those of an earlier version count from the first
+// start.
 func TestKeysHaveDates(t *testing.T) {
 	within(t, func(tx storage.Tx) {
 		first, second := publicPEM(t, newECDSA(t, elliptic.P256()).Public()), publicPEM(t, newECDSA(t, elliptic.P256()).Public())

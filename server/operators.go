@@ -27,7 +27,7 @@ type Operator struct {
 
 // Admin returns a client for what operators do, in this process: its calls are decided,
 // done and recorded as over the socket. They are refused until Ready is closed, and again
-// once Run stops. Whoever has the client acts as o: the program must know to whom it
+// once Run stops. All who have the client act as o: the program must know to whom it
 // gives it.
 func (s *Server) Admin(o Operator) (*api.Client, error) {
 	p := policy.UID(uint32(os.Geteuid()))

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestStrangersFillNoLog: who proves no identity leaves few lines, whatever the answers, and
+// TestStrangersFillNoLog: a client that proves no identity leaves few lines, whatever the answers, and
 // hides neither those with another kind of answer nor those who prove one.
 func TestStrangersFillNoLog(t *testing.T) {
 	var log bytes.Buffer

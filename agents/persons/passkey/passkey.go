@@ -15,8 +15,7 @@ import (
 	"strings"
 )
 
-// ErrInvalid says that what the browser sent is no registration of a passkey here. What
-// follows it says why.
+// ErrInvalid says that a passkey cannot be registered here. The reason follows it.
 var ErrInvalid = errors.New("invalid passkey")
 
 // A Site is whom a passkey is for. The browser uses it nowhere else.
