@@ -50,8 +50,8 @@ func TestYear(t *testing.T) {
 	c := server.InitConfig{IssuerLifetime: 12 * aDay, RootLists: 1}
 	settings := "rotate: {tokens: 2d, audit: 5d}\nkey_max_age: {registered: 5d, lasting: 6d, acme: 7d}\nhealth: {backup_age: 48h}\n"
 	if os.Getenv("BREVET_LONG") != "" {
-		days, each, lists, backup = 400, 10, 6, 14*aDay
-		c = server.InitConfig{}
+		days, each, lists, backup = 400, 10, 2, 14*aDay
+		c = server.InitConfig{RootLists: 2}
 		settings = "key_max_age: {registered: 90d, lasting: 120d, acme: 180d}\n"
 	}
 	settings += "profiles: {default: {lifetime: 12h, max_lifetime: 12h}}\n"
