@@ -4,7 +4,7 @@
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  = -s -w -funcalign=4 -X main.release=$(VERSION)
+LDFLAGS  = -s -w -funcalign=1 -X main.release=$(VERSION)
 # Inlining and functions that begin at every 32nd octet make a program larger. Inlining is
 # left out (-l) where it does not pay: in most packages of others, and in ours that wait for
 # the disk, for people or for a network. It stays on the way of tokens, introspection and TLS.
