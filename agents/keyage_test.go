@@ -11,7 +11,7 @@ import (
 )
 
 // TestKeysHaveDates: a key that is registered again keeps its date, one that is
-// removed and registered anew gets another, and those of an earlier version count from the first
+// added gets its own, and those of an earlier version count from the first
 // start.
 func TestKeysHaveDates(t *testing.T) {
 	within(t, func(tx storage.Tx) {
