@@ -133,10 +133,15 @@ func showPlan(c *cli.Context, plan *server.RootPlan) error {
 	if err := p.flush(c.App.ErrWriter); err != nil || c.Bool("yes") {
 		return err
 	}
-	fmt.Fprint(c.App.ErrWriter, "Sign this? Type yes: ")
+	return consent(c, "Sign this?", "nothing was signed")
+}
+
+// consent asks at the terminal, and fails unless the answer is yes.
+func consent(c *cli.Context, question, otherwise string) error {
+	fmt.Fprint(c.App.ErrWriter, question+" Type yes: ")
 	line, _ := bufio.NewReader(c.App.Reader).ReadString('\n')
 	if strings.TrimSpace(line) != "yes" {
-		return errors.New("nothing was signed")
+		return errors.New(otherwise)
 	}
 	return nil
 }

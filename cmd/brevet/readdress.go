@@ -1,11 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"errors"
-	"fmt"
-	"strings"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -98,15 +93,10 @@ func consentToMove(c *cli.Context, plan api.Readdressed) error {
 	if err := p.flush(c.App.ErrWriter); err != nil || c.Bool("yes") {
 		return err
 	}
-	if _, is := terminal(c.App.Reader); !is {
+	if !interactive(c) {
 		return misuse(c, "standard input is no terminal, so nobody can be asked: give --yes if the authority is to move")
 	}
-	fmt.Fprint(c.App.ErrWriter, "Move the authority? Type yes: ")
-	line, _ := bufio.NewReader(c.App.Reader).ReadString('\n')
-	if strings.TrimSpace(line) != "yes" {
-		return errors.New("nothing was changed")
-	}
-	return nil
+	return consent(c, "Move the authority?", "nothing was changed")
 }
 
 // shownAgents bounds the agents that a move lists, those seen last.
