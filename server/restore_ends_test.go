@@ -2,9 +2,11 @@ package server_test
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -123,8 +125,17 @@ func TestRestoreKeepsCompromisedKeys(t *testing.T) {
 			only(c.Suspend(ctx, "group", "keyCompromise")), only(c.Resume(ctx, "group")),
 		)
 	})
-	for _, a := range []*servertest.Agent{alone, group, unknown} {
-		in, err := c.Reenroll(ctx, "alone")
+	refusedKeys(t, w, alone, group, unknown)
+	if _, err := c.Status(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// refusedKeys checks that no key of the agents is certified.
+func refusedKeys(t *testing.T, w *servertest.World, list ...*servertest.Agent) {
+	t.Helper()
+	for _, a := range list {
+		in, err := w.Admin.Reenroll(t.Context(), "alone")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +144,52 @@ func TestRestoreKeepsCompromisedKeys(t *testing.T) {
 			t.Errorf("the compromised key of %s: %d %s", a.Name, got.Status, got.Body)
 		}
 	}
-	if _, err := c.Status(ctx); err != nil {
-		t.Error(err)
+}
+
+// TestRestoreReadsCompromisedKeysInAnExport: the store is lost, and an export of the log names the keys
+// that were revoked as compromised, with certificates from before and after the backup.
+func TestRestoreReadsCompromisedKeysInAnExport(t *testing.T) {
+	w := servertest.New(t)
+	ctx, c := t.Context(), w.Admin
+	before, alone, group, sound := w.Enroll("before", agents.Change{}), w.Enroll("alone", agents.Change{}), w.Enroll("group", agents.Change{}), w.Enroll("sound", agents.Change{})
+	file, export := filepath.Join(t.TempDir(), "backup.db"), filepath.Join(t.TempDir(), "export")
+	backup(t, w, file)
+	for _, a := range []*servertest.Agent{alone, group, sound} {
+		a.Use(a.Renew())
+	}
+	unknown := w.Enroll("unknown", agents.Change{})
+	for _, err := range []error{
+		only(c.RevokeCertificate(ctx, before.Serial(), "keyCompromise")), only(c.RevokeCertificate(ctx, alone.Serial(), "keyCompromise")),
+		only(c.RevokeCertificate(ctx, unknown.Serial(), "keyCompromise")), only(c.RevokeCertificate(ctx, sound.Serial(), "superseded")),
+		only(c.Suspend(ctx, "group", "keyCompromise")), only(c.Resume(ctx, "group")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var lines []byte
+	err := c.Events(ctx, api.EventFilter{}, func(line json.RawMessage) error {
+		lines = append(append(lines, line...), '\n')
+		return nil
+	})
+	if err := errors.Join(err, os.WriteFile(export, lines, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	w.Stop()
+	if err := os.Remove(w.File("brevet.db")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Restore(ctx, server.RestoreConfig{Dir: w.Dir, File: file, Log: export, KeepIssued: true}, w.Clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	w.Start()
+	refusedKeys(t, w, before, alone, group, unknown)
+	in, err := c.Reenroll(ctx, "sound")
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr := servertest.CSR(w, &x509.CertificateRequest{}, sound.Key)
+	if got := w.PostJSON(w.Client(), "/v1/enroll", map[string]any{"token": in.Enrollment.Token, "csr": csr}); got.Status != http.StatusCreated && got.Status != http.StatusOK {
+		t.Errorf("a key that was only superseded: %d %s", got.Status, got.Body)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 
@@ -18,6 +19,7 @@ type history struct {
 	last   audit.Event // of the backup
 	events []audit.Event
 	latest audit.Event // of the whole history
+	stolen stolenKeys
 }
 
 // newHistory returns the history that begins at the end of the log in the backup.
@@ -54,17 +56,26 @@ func (h *history) fromFile(name string) error {
 		return err
 	}
 	defer f.Close()
-	if err := h.read(audit.ReadExport(f)); err != nil {
+	err = h.read(func(yield func(audit.Event, error) bool) {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			yield(audit.Event{}, err)
+			return
+		}
+		audit.ReadExport(f)(yield)
+	})
+	if err != nil {
 		return fmt.Errorf("reading %s, which must be what brevet audit export wrote: %w", name, err)
 	}
 	return nil
 }
 
-// read takes events that follow each other. The backup's last event must be among them.
+// read takes events that follow each other. The backup's last event must be among them. It reads
+// them twice if keys were revoked as compromised.
 func (h *history) read(events iter.Seq2[audit.Event, error]) error {
 	var found bool
 	var relevant []audit.Event
 	latest := h.last
+	stolen := stolenKeys{serials: map[string]bool{}, until: map[string]audit.Event{}}
 	for e, err := range events {
 		switch {
 		case err != nil:
@@ -76,6 +87,7 @@ func (h *history) read(events iter.Seq2[audit.Event, error]) error {
 			found = true
 		case e.Seq >= h.size && found:
 			latest = e
+			stolen.note(e)
 			if e.Decision == audit.Allow && replayed[e.Action] != nil && (!e.Continues() || e.Action == audit.CredentialRevoke) {
 				relevant = append(relevant, e)
 			}
@@ -85,7 +97,8 @@ func (h *history) read(events iter.Seq2[audit.Event, error]) error {
 		return errors.New("it does not have the last entry of the backup")
 	}
 	if latest.Seq >= h.latest.Seq {
-		h.events, h.latest = relevant, latest
+		h.events, h.latest, h.stolen = relevant, latest, stolen
+		return h.stolen.find(events, h.size)
 	}
 	return nil
 }

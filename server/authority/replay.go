@@ -234,12 +234,13 @@ func (r *replay) revoke(e audit.Event) (bool, error) {
 		return false, nil // a refusal that was recorded with it says why
 	}
 	var c agents.Credential
+	var key [32]byte // of a certificate
 	if e.Action == audit.CertificateRevoke {
 		found, err := ca.Get(r.tx, id)
-		if c = found.Credential; errors.Is(err, storage.ErrNotFound) { // it has expired and may renew
+		if c, key = found.Credential, found.KeyHash; errors.Is(err, storage.ErrNotFound) { // it has expired and may renew
 			var left agents.Remembered
 			left, err = agents.FindRecent(r.tx, agents.Name(e.Subject), id)
-			c = left.Credential
+			c, key = left.Credential, left.KeyHash
 		}
 		if err != nil {
 			return false, err
@@ -251,7 +252,12 @@ func (r *replay) revoke(e audit.Event) (bool, error) {
 		}
 		c = found.Credential
 	}
-	err = agents.Revoke(r.tx, c, agents.Cutoff{At: e.Time, Reason: reasonOf(e)})
+	why := agents.Cutoff{At: e.Time, Reason: reasonOf(e)}
+	if e.Action == audit.CertificateRevoke {
+		err = agents.RevokeKey(r.tx, c, key, why)
+	} else {
+		err = agents.Revoke(r.tx, c, why)
+	}
 	return err == nil, err
 }
 

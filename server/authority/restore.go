@@ -251,6 +251,9 @@ func (r *restore) change(ctx context.Context, tx storage.Tx) (err error) {
 		return err
 	}
 	r.out.Applied, r.out.Forgotten, r.out.LostRoots = again.applied, again.forgotten, again.lostRoots
+	if err := r.past.stolen.adopt(tx); err != nil {
+		return err
+	}
 	if r.keys.follows {
 		err := r.old.View(ctx, func(later storage.Tx) error { return ca.AdoptCompromised(tx, later, r.now) })
 		if err != nil {
