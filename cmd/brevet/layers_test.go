@@ -55,7 +55,7 @@ var layers = map[string]string{
 	"agents/address":           "agents storage",
 	"agents/policy":            "agents/address agents/persons agents/admission agents/clock agents storage/audit storage",
 	"agents/admission":         "agents",
-	"agents/persons":           "agents agents/persons/passkey agents/secret storage pqc/jose/strict",
+	"agents/persons":           "agents agents/persons/passkey agents/secret storage/format storage pqc/jose/strict",
 	"agents/persons/passkey":   "pqc/jose/strict pqc/keycheck",
 	"agents":                   "pqc/pkix agents/components agents/clock storage/format storage pqc agents/secret pqc/keycheck pqc/jose/strict",
 	"agents/components":        "agents/clock storage/audit storage pqc",

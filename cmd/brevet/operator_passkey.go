@@ -18,5 +18,6 @@ func passkeyLink(c *cli.Context, invited api.InvitedOperator) error {
 		p.line("  %s", p.in(bold, invited.Link.URL))
 		p.line("")
 		p.line("It is shown only now. Whoever opens it first registers a passkey for %s.", invited.Name)
+		p.line("To operate the authority they need a certificate: brevet operator enroll %s", invited.Name)
 	})
 }
