@@ -50,7 +50,8 @@ func TestKeptKeysLeadToLaterOnes(t *testing.T) {
 	}
 }
 
-// stolen: an issuer's key that is rotated because it is stolen vouches for no other one.
+// stolen: an issuer's key that is rotated because it is stolen vouches for no other one. Only the
+// backup says that it is stolen, so somebody who kept it with the audit key needs the new one.
 func stolen(t *testing.T, k keptWorld) {
 	t.Helper()
 	if _, err := k.Admin.RotateCompromisedKey(t.Context(), "issuer", ""); err != nil {
@@ -59,7 +60,7 @@ func stolen(t *testing.T, k keptWorld) {
 	file := filepath.Join(t.TempDir(), "stolen.db")
 	backup(t, k.World, file)
 	for what, e := range k.evidences() {
-		if c, err := server.CheckBackup(file, e); (err == nil) != (what != "the issuer's key") {
+		if c, err := server.CheckBackup(file, e); (err == nil) != (what != "the issuer's key" && what != "all") {
 			t.Errorf("after a compromise, by %s: %+v, %v", what, c, err)
 		}
 	}

@@ -27,8 +27,10 @@ backup proves nothing against somebody who edits the backup, so give one that yo
 keep elsewhere: in --key the public keys (brevet key public), or in --checkpoint a
 checkpoint of the audit log (brevet audit verify --quiet), whose log the backup must
 agree with and whose key must have signed the digest. If issuer and audit key are in
---key, each signature by one of them must be right. If these keys were rotated since, each
-old key has signed the new one, and the output says which rotations were followed.
+--key, the audit key's signature is not enough: the issuer's key must have signed. If
+these keys were rotated since, each old key has signed the new one, and the output says
+which rotations were followed. An issuer's key that was stolen has signed none: after
+brevet key rotate issuer --compromised, print the public keys again.
 
 If FILE is -, standard input is copied to $TMPDIR for the time of the check.
 

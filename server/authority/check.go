@@ -90,13 +90,7 @@ func checkDigestAndLog(file string, segments audit.Dir, e Evidence) (c Checked, 
 	var by []keys.Purpose
 	var followed []Followed
 	if given != nil {
-		if by, err = d.signedBy(given); errors.Is(err, errUnknownKeys) {
-			given, followed, err = followIn(file, given)
-			if err == nil {
-				by, err = d.signedBy(given)
-			}
-		}
-		if err != nil {
+		if by, followed, err = d.provenBy(file, given); err != nil {
 			return c, err
 		}
 	}
