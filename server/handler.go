@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
@@ -107,14 +108,14 @@ func (s *Server) publicHandler() http.Handler {
 }
 
 func (s *Server) observed(next http.Handler) http.Handler {
-	return s.metrics.Observe(s.Log, s.dated(forwardingOnly(next)))
+	return s.metrics.Observe(s.Log, dated(s.Now, forwardingOnly(next)))
 }
 
 // dated dates answers by the machine's clock, as Config has it: agents take the date for that
 // of the authority.
-func (s *Server) dated(next http.Handler) http.Handler {
+func dated(now func() time.Time, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
+		w.Header().Set("Date", now().UTC().Format(http.TimeFormat))
 		next.ServeHTTP(w, r)
 	})
 }
