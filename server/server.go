@@ -84,7 +84,8 @@ type Config struct {
 // A Server serves one authority.
 type Server struct {
 	Config
-	file      *config.File // at the start
+	given     func() time.Time // the machine's clock that the program gave, or nil
+	file      *config.File     // at the start
 	reloader  reloader
 	db        storage.DB
 	clock     *clock.Clock
@@ -132,6 +133,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	given := c.Now
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -151,7 +153,7 @@ func New(c Config) (*Server, error) {
 	if note != "" {
 		c.Log.Warn(note)
 	}
-	s := &Server{Config: c, file: file, db: db, ready: make(chan struct{}), stopping: make(chan struct{})}
+	s := &Server{Config: c, given: given, file: file, db: db, ready: make(chan struct{}), stopping: make(chan struct{})}
 	s.reloader.server, s.reloader.written = s, &written
 	if err := s.assemble(keyfile.NewStore(c.Dir, passphrase)); err != nil {
 		return nil, errors.Join(err, db.Close())
