@@ -34,6 +34,7 @@ func TestRunFollowsAnEnrollment(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		again := a.enroll(t, dir)
 		time.Sleep(look + time.Second)
+		synctest.Wait()
 		if !id.Certificate().Equal(again.Certificate()) || reported != 1 {
 			t.Errorf("the certificate is of %s, after %d reports", id.Certificate().NotBefore, reported)
 		}
