@@ -20,10 +20,10 @@ const maxBody = 32 << 10
 // Content-Length. A certificate request has room in it.
 const firstRead = 2 << 10
 
-// readJSON reads the body of a request as one JSON object into fields by their
+// ReadJSON reads the body of a request as one JSON object into fields by their
 // exact names. Unknown and repeated names are errors: two readers of the same
 // body must not understand it differently. Members that are empty are absent.
-func readJSON(w http.ResponseWriter, r *http.Request, fields map[string]any) error {
+func ReadJSON(w http.ResponseWriter, r *http.Request, fields map[string]any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return fmt.Errorf("%w body: send it as application/json", agents.ErrInvalid)
 	}

@@ -15,7 +15,7 @@ import (
 func readTwo(body, contentType string) (a string, n int, err error) {
 	r := httptest.NewRequest("POST", "/", strings.NewReader(body))
 	r.Header.Set("Content-Type", contentType)
-	err = readJSON(httptest.NewRecorder(), r, map[string]any{"a": &a, "n": &n})
+	err = ReadJSON(httptest.NewRecorder(), r, map[string]any{"a": &a, "n": &n})
 	return a, n, err
 }
 

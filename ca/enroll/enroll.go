@@ -99,7 +99,7 @@ func (s *Service) ServeEnroll(w http.ResponseWriter, r *http.Request) {
 
 func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*result, error) {
 	var token, request, profile string
-	if err := readJSON(w, r, map[string]any{"token": &token, "csr": &request, "profile": &profile}); err != nil {
+	if err := ReadJSON(w, r, map[string]any{"token": &token, "csr": &request, "profile": &profile}); err != nil {
 		return nil, err
 	}
 	e, err := agents.ParseEnrollment(strings.TrimSpace(token)) // files end with a newline

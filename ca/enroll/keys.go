@@ -32,7 +32,7 @@ func (s *Service) ServeKeys(w http.ResponseWriter, r *http.Request) {
 
 func (s *Service) replaceKey(w http.ResponseWriter, r *http.Request) (out registered, err error) {
 	var assertion, request string
-	if err := readJSON(w, r, map[string]any{"client_assertion": &assertion, "csr": &request}); err != nil {
+	if err := ReadJSON(w, r, map[string]any{"client_assertion": &assertion, "csr": &request}); err != nil {
 		return out, err
 	}
 	var claim policy.Claim

@@ -30,7 +30,7 @@ func (s *Service) ServeCertificates(w http.ResponseWriter, r *http.Request) {
 type wanted struct{ csr, ttl, profile, assertion string }
 
 func readWanted(w http.ResponseWriter, r *http.Request) (in wanted, err error) {
-	return in, readJSON(w, r, map[string]any{"csr": &in.csr, "ttl": &in.ttl, "profile": &in.profile, "client_assertion": &in.assertion})
+	return in, ReadJSON(w, r, map[string]any{"csr": &in.csr, "ttl": &in.ttl, "profile": &in.profile, "client_assertion": &in.assertion})
 }
 
 func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*result, error) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/persons/passkey"
+	"github.com/brevet-ca/brevet/ca/enroll"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
 )
@@ -39,7 +40,7 @@ func (s *Service) ServeBegin(w http.ResponseWriter, r *http.Request) {
 
 func (s *Service) begin(w http.ResponseWriter, r *http.Request) (c creation, err error) {
 	var token string
-	if err := readJSON(w, r, map[string]any{"token": &token}); err != nil {
+	if err := enroll.ReadJSON(w, r, map[string]any{"token": &token}); err != nil {
 		return c, err
 	}
 	l, err := persons.ParseLink(token)

@@ -3,9 +3,6 @@ package passkeys
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"strconv"
 
@@ -14,29 +11,8 @@ import (
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca/enroll"
-	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
-
-// maxBody is the largest request body that is read, in octets.
-const maxBody = 32 << 10
-
-// readJSON reads the body of a request as one JSON object with these members alone. A page
-// of another origin cannot send that type without asking first (Fetch standard, section
-// "CORS-safelisted request-header"), and is refused then.
-func readJSON(w http.ResponseWriter, r *http.Request, fields map[string]any) error {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return fmt.Errorf("%w body: send it as application/json", agents.ErrInvalid)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		return fmt.Errorf("%w body: it could not be read, or has more than %d octets", agents.ErrInvalid, maxBody)
-	}
-	if err := strict.Decode(body, fields); err != nil {
-		return fmt.Errorf("%w body: %v", agents.ErrInvalid, err)
-	}
-	return nil
-}
 
 func answer(w http.ResponseWriter, doc any) {
 	w.Header().Set("Content-Type", "application/json")

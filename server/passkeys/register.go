@@ -9,6 +9,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/persons/passkey"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/ca/enroll"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
@@ -24,7 +25,8 @@ func (s *Service) site() (passkey.Site, error) {
 }
 
 // ServeRegister records the passkey that the browser made. Any flaw of the request leaves
-// the link as it was.
+// the link as it was. The body is application/json, which a page of another origin cannot
+// send without asking first (Fetch standard, "CORS-safelisted request-header").
 func (s *Service) ServeRegister(w http.ResponseWriter, r *http.Request) {
 	p, err := s.register(w, r)
 	if err != nil {
@@ -39,7 +41,7 @@ var registrant = policy.Bearer("link for a passkey")
 
 func (s *Service) register(w http.ResponseWriter, r *http.Request) (p persons.Person, err error) {
 	var token, client, attestation string
-	err = readJSON(w, r, map[string]any{"token": &token, "client_data": &client, "attestation": &attestation})
+	err = enroll.ReadJSON(w, r, map[string]any{"token": &token, "client_data": &client, "attestation": &attestation})
 	if err != nil {
 		return p, err
 	}
