@@ -83,7 +83,18 @@ func (a *Authority) PlanMove(ctx context.Context, to string, until time.Time) (m
 		return m, nil
 	}
 	m.Base, m.NewBase, m.Moved = a.BaseURL(), a.File.BaseURLAt(m.To), now.Add(stragglers)
-	if err := a.DB.View(ctx, func(tx storage.Tx) error { return a.survey(tx, &m, now) }); err != nil {
+	asked := m
+	err = a.DB.View(ctx, func(tx storage.Tx) (err error) {
+		m, err = a.planned(tx, asked, at, now)
+		return err
+	})
+	return m, err
+}
+
+// planned completes what was asked for by what is on record.
+func (a *Authority) planned(tx storage.Tx, m Move, at address.List, now time.Time) (_ Move, err error) {
+	m.Certificates = 0
+	if err := a.survey(tx, &m, now); err != nil {
 		return m, err
 	}
 	if m.next, err = at.Move(m.Move, now); err != nil {
@@ -150,6 +161,9 @@ func (a *Authority) Readdress(ctx context.Context, by policy.Principal, to strin
 		at := on.Of(a.File.Advertise)
 		if !reflect.DeepEqual(at, a.Address.List()) {
 			return done, fmt.Errorf("%w: the authority was moved meanwhile", agents.ErrTransition)
+		}
+		if m, err = a.planned(tx, m, at, q.Time); err != nil { // an agent may have come, or a longer grace
+			return done, err
 		}
 		names := a.written.Load().NamesAt(m.next.InUse(q.Time))
 		return done, errors.Join(a.Register(tx, names, q.Time), m.next.Save(tx))
