@@ -19,8 +19,9 @@ type Move struct {
 	Needed time.Time // when the last agent that knows only the old URL has come back, or cannot any more
 }
 
-// tokenLife is the longest that tokens live which name an issuer.
-const tokenLife = time.Hour
+// TokenLife is the longest that tokens live which name an issuer: tokens.MaxLifetime, see a
+// test of package authority.
+const TokenLife = time.Hour
 
 var errFull = agents.NewRefusal("addresses_full", "the authority has too many former addresses", nil)
 
@@ -38,7 +39,7 @@ func (l List) Move(m Move, now time.Time) (List, error) {
 		next := slices.Clone(l)
 		next[last].Issues = whole(m.Until)
 		for i := range next[:last] {
-			next[i].Ends = whole(latest(next[i].Ends, m.Until.Add(tokenLife)))
+			next[i].Ends = whole(latest(next[i].Ends, m.Until.Add(TokenLife)))
 		}
 		return next, nil
 	}
@@ -47,11 +48,11 @@ func (l List) Move(m Move, now time.Time) (List, error) {
 		switch {
 		case i == last:
 			a.Base, a.Moved, a.Covers = m.Base, whole(m.Moved), whole(m.Covers)
-			a.Ends = whole(latest(m.Until.Add(tokenLife), m.Covers, m.Needed))
+			a.Ends = whole(latest(m.Until.Add(TokenLife), m.Covers, m.Needed))
 		case !now.Before(a.Ends):
 			continue
 		default: // tokens may name any of the former ones until the new date
-			a.Ends = whole(latest(a.Ends, m.Until.Add(tokenLife)))
+			a.Ends = whole(latest(a.Ends, m.Until.Add(TokenLife)))
 		}
 		next = append(next, a)
 	}
