@@ -62,7 +62,8 @@ type Config struct {
 	Enrolled func(*http.Request, agents.Name)
 }
 
-// A Service answers agents. Its methods may be called concurrently.
+// A Service answers agents. Its methods may be called concurrently. While the clock is not
+// believed, it looks at no proof: to a client that has one, a refusal for its age would be final.
 type Service struct {
 	Config
 	late *admission.Pace
@@ -98,6 +99,9 @@ func (s *Service) ServeEnroll(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*result, error) {
+	if err := s.Clock.Check(); err != nil {
+		return nil, err
+	}
 	var token, request, profile string
 	if err := ReadJSON(w, r, map[string]any{"token": &token, "csr": &request, "profile": &profile}); err != nil {
 		return nil, err

@@ -31,6 +31,9 @@ func (s *Service) ServeKeys(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Service) replaceKey(w http.ResponseWriter, r *http.Request) (out registered, err error) {
+	if err := s.Clock.Check(); err != nil {
+		return out, err
+	}
 	var assertion, request string
 	if err := ReadJSON(w, r, map[string]any{"client_assertion": &assertion, "csr": &request}); err != nil {
 		return out, err

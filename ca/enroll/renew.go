@@ -34,6 +34,9 @@ func readWanted(w http.ResponseWriter, r *http.Request) (in wanted, err error) {
 }
 
 func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*result, error) {
+	if err := s.Clock.Check(); err != nil {
+		return nil, err
+	}
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return s.issueByKey(w, r, nil)
 	}

@@ -72,6 +72,12 @@ func TestClockSetAheadAndBack(t *testing.T) {
 	w.Start()
 	servertest.Want(t, "readyz after a restart", w.Readyz(), http.StatusServiceUnavailable, "critical\n")
 	served(t, w)
+	// Whether a proof is too old cannot be said now, and to say so would be final.
+	used, unused := w.PostJSON(w.Client(), "/v1/certificates", map[string]any{"csr": early.CSR(nil), "client_assertion": "x"}), w.PostJSON(w.Client(), "/v1/enroll", map[string]any{"token": invited.Enrollment.Token, "csr": early.CSR(nil)})
+	for what, a := range map[string]servertest.Answer{"renewing": early.Renew(), "by an assertion": used, "enrolling": unused, "a new key": w.PostJSON(w.Client(), "/v1/keys", map[string]any{"client_assertion": "x", "csr": early.CSR(nil)})} {
+		servertest.Want(t, what+" while the clock is back", a, http.StatusServiceUnavailable, "about:blank")
+	}
+	servertest.Want(t, "a token while the clock is back", early.Token(nil), http.StatusServiceUnavailable, "temporarily_unavailable")
 	if !servertest.Lists(w.CRL(), bot.Leaf) {
 		t.Error("a list forgets a revocation because the clock was ahead")
 	}

@@ -42,7 +42,7 @@ func TestStartIn1970(t *testing.T) {
 		return w.PostForm(right(api), "/oauth/introspect", url.Values{"token": {token}})
 	}
 	servertest.Want(t, "renewing", renew(bot), http.StatusServiceUnavailable, "about:blank")
-	servertest.Want(t, "renewing what is revoked", renew(other), http.StatusUnauthorized, "")
+	servertest.Want(t, "renewing what is revoked", renew(other), http.StatusServiceUnavailable, "")
 	servertest.Want(t, "introspection", introspect(), http.StatusOK, `"active":true`)
 	servertest.Want(t, "readyz", w.Readyz(), http.StatusServiceUnavailable, "critical\n")
 	if list := w.CRL(); !servertest.Lists(list, other.Leaf) || time.Until(list.ThisUpdate).Abs() > time.Minute || list.NextUpdate.Sub(list.ThisUpdate) > time.Hour {
