@@ -96,7 +96,7 @@ func (db *DB) fits(g *group) error {
 		return nil
 	}
 	before := r.end
-	err := db.extend(g.b.Size(), g.floor+g.need+r.end-g.b.Size()-r.spare)
+	err := db.extend(g.b.Size(), g.floor+g.need+ahead+r.end-g.b.Size()-r.spare)
 	if r.spare += r.end - before; left() >= g.floor || !isFull(err) {
 		return nil // or the commit will show
 	}
