@@ -76,7 +76,7 @@ func ReadFacts(tx storage.Tx, n Name) (Facts, error) {
 func (f Facts) Standing(tx storage.Tx, now time.Time) *Standing {
 	s := NewStanding(tx, now)
 	if n := f.Agent.Name; n != "" {
-		s.agents.put(n, known{agent: f.Agent})
+		s.agents.put(n, &known{agent: f.Agent})
 		s.cutoffs.put(n, f.Cutoff)
 	}
 	return s

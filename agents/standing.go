@@ -25,7 +25,7 @@ const ClockTolerance = clock.Tolerance
 type Standing struct {
 	tx      storage.Tx
 	now     time.Time
-	agents  met[Name, known]
+	agents  met[Name, *known]
 	cutoffs met[Name, Cutoff]   // of an agent or its owner, the latest
 	issuers met[string, Cutoff] // of an issuing key
 }
@@ -91,11 +91,11 @@ func (s *Standing) Check(c Credential) (Agent, error) {
 	if dead {
 		return Agent{}, fmt.Errorf("%w since %s (%s)", ErrRevoked, cutoff.Date().UTC().Format(time.RFC3339), cutoff.Reason)
 	}
-	a, err := s.agent(c.Agent)
-	if err != nil {
-		return a, err
+	k := s.known(c.Agent)
+	if k.err != nil {
+		return k.agent, k.err
 	}
-	return a, a.Usable(s.now)
+	return k.agent, k.agent.Usable(s.now)
 }
 
 // CheckOrphan is Check for a certificate whose issuer's key is compromised: it passes if
@@ -129,7 +129,7 @@ func (s *Standing) CheckHolder(n Name, since time.Time) (Agent, error) {
 	if err != nil {
 		return Agent{}, err
 	}
-	cutoff, err := s.latest(a)
+	cutoff, err := s.latest(&a)
 	if err != nil {
 		return Agent{}, err
 	}
@@ -168,11 +168,11 @@ func (s *Standing) Cutoff(c Credential) (Cutoff, bool, error) {
 	if !errors.Is(err, storage.ErrNotFound) {
 		return own, false, err
 	}
-	a, err := s.agent(c.Agent)
-	if err != nil {
-		return Cutoff{}, false, err
+	k := s.known(c.Agent)
+	if k.err != nil {
+		return Cutoff{}, false, k.err
 	}
-	latest, err := s.latest(a)
+	latest, err := s.latest(&k.agent)
 	if err != nil {
 		return Cutoff{}, false, err
 	}
@@ -199,17 +199,24 @@ func (s *Standing) Ended(c Credential) (Cutoff, bool, error) {
 }
 
 func (s *Standing) agent(n Name) (Agent, error) {
+	k := s.known(n)
+	return k.agent, k.err
+}
+
+// known is agent without a copy: an Agent is large. The caller changes nothing.
+func (s *Standing) known(n Name) *known {
 	k, ok := s.agents.get(n)
 	if !ok {
+		k = new(known)
 		k.agent, k.err = Get(s.tx, n)
 		s.agents.put(n, k)
 	}
-	return k.agent, k.err
+	return k
 }
 
 // latest returns the latest cutoff of the agent and its owner. Without one it returns the
 // zero Cutoff, which kills nothing.
-func (s *Standing) latest(a Agent) (Cutoff, error) {
+func (s *Standing) latest(a *Agent) (Cutoff, error) {
 	latest, ok := s.cutoffs.get(a.Name)
 	if ok {
 		return latest, nil

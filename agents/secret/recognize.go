@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"bytes"
 	"crypto/x509"
 	"regexp"
 	"strings"
@@ -30,6 +31,30 @@ func Recognize(text string) string {
 		}
 	}
 	return ""
+}
+
+// signs are what one of stands in every text that Recognize recognizes, and the place in it of
+// an octet that is rare elsewhere.
+var signs = []struct {
+	text []byte
+	rare int
+}{{[]byte("brevet_"), 6}, {[]byte("PRIVATE KEY"), 3}, {[]byte("eyJ"), 2}}
+
+// Suspect reports whether a text may have a secret in it: if not, [Recognize] recognizes none.
+// It is fast.
+func Suspect(text []byte) bool {
+	for _, sign := range signs {
+		for from := sign.rare; from < len(text); from++ {
+			i := bytes.IndexByte(text[from:], sign.text[sign.rare])
+			if i < 0 {
+				break
+			}
+			if from += i; bytes.HasPrefix(text[from-sign.rare:], sign.text) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Redact returns text with each secret in it that [Recognize] knows replaced. People and

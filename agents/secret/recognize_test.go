@@ -35,7 +35,7 @@ func TestRecognize(t *testing.T) {
 	for kind, text := range misplaced(t) {
 		for _, around := range [][2]string{{"", ""}, {"invalid scope \"", "\": want"}, {"https://api.example/?token=", "&x=y"}, {"a=", "\n"}} {
 			in := around[0] + text + around[1]
-			if got := secret.Recognize(in); got != kind {
+			if got := secret.Recognize(in); got != kind || !secret.Suspect([]byte(in)) {
 				t.Errorf("%q: got %q, want %q", in, got, kind)
 			}
 			got := secret.Redact(in)
@@ -86,6 +86,9 @@ func FuzzRedact(f *testing.F) {
 		once := secret.Redact(text)
 		if kind := secret.Recognize(once); kind != "" {
 			t.Errorf("%q was redacted to %q, which has %s", text, once, kind)
+		}
+		if secret.Recognize(text) != "" && !secret.Suspect([]byte(text)) {
+			t.Errorf("%q is not suspect", text)
 		}
 		if secret.Recognize(text) == "" && once != text {
 			t.Errorf("%q was changed to %q", text, once)

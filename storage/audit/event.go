@@ -77,7 +77,7 @@ func (e Event) record(b []byte) (Event, []byte, error) {
 		e = e.each(func(s string) string { return strings.ToValidUTF8(s, "\uFFFD") })
 		b = appendEvent(b[:begin], &e)
 	}
-	if secret.Recognize(string(b[begin:])) != "" { // the log is for good, and others read it
+	if secret.Suspect(b[begin:]) && secret.Recognize(string(b[begin:])) != "" { // the log is for good, and others read it
 		e = e.each(secret.Redact)
 		b = appendEvent(b[:begin], &e)
 	}
