@@ -58,7 +58,7 @@ func ParseAlgorithm(name string) (Algorithm, error) {
 // AlgorithmByOID returns the algorithm with this object identifier, which is the
 // same for keys and signatures. The error wraps ErrUnknownAlgorithm.
 func AlgorithmByOID(oid asn1.ObjectIdentifier) (Algorithm, error) {
-	return find(func(r *row) bool { return oid.Equal(r.oid) }, oid.String())
+	return find(func(r *row) bool { return oid.Equal(r.oid) }, oid)
 }
 
 // AlgorithmByJOSE returns the algorithm with this "alg" value of JOSE.
@@ -67,12 +67,13 @@ func AlgorithmByJOSE(alg string) (Algorithm, error) {
 	return find(func(r *row) bool { return r.jose != "" && alg == r.jose }, alg)
 }
 
-func find(match func(*row) bool, what string) (Algorithm, error) {
-	i := slices.IndexFunc(table[1:], func(r row) bool { return match(&r) })
-	if i < 0 {
-		return 0, fmt.Errorf("%w: %.80q", ErrUnknownAlgorithm, what)
+func find(match func(*row) bool, what any) (Algorithm, error) {
+	for i := 1; i < len(table); i++ {
+		if match(&table[i]) {
+			return Algorithm(i), nil
+		}
 	}
-	return Algorithm(i + 1), nil
+	return 0, fmt.Errorf("%w: %.80q", ErrUnknownAlgorithm, what)
 }
 
 func (a Algorithm) valid() bool { return a != 0 && int(a) < len(table) }

@@ -62,11 +62,20 @@ func (r Rules) Check(public crypto.PublicKey) error {
 	return errors.New("want ECDSA P-256, P-384 or P-521, Ed25519, or RSA from 2048 bits; or, for certificates, ML-DSA or a composite")
 }
 
+// p256 is the DER before the point of a P-256 key, which is 65 octets (RFC 5480, section 2).
+var p256 = []byte{
+	0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, // id-ecPublicKey
+	0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, // secp256r1, BIT STRING
+}
+
 // Encoding refuses a SubjectPublicKeyInfo that is not the one DER encoding of
 // the key that crypto/x509 read from it. The parser ignores what follows the key
 // inside, and shifts by unused bits. A key with two encodings has two hashes, so
 // a search by the hash of one would not find the other.
 func Encoding(spki []byte, public crypto.PublicKey) error {
+	if k, ok := public.(*ecdsa.PublicKey); ok && k.Curve == elliptic.P256() && len(spki) == len(p256)+65 && bytes.HasPrefix(spki, p256) {
+		return nil // most keys are of this kind, and marshaling is slow
+	}
 	usual, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
 		return err
