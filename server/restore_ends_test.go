@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/brevet-ca/brevet/server"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // restored makes a backup, has something happen, restores the backup and starts again.
@@ -54,6 +56,40 @@ func TestRestoreLimitsOperators(t *testing.T) {
 	}
 	if _, err := c.AddOperator(ctx, "gone", "viewer"); err == nil {
 		t.Error("the name of an operator who was removed is given out again")
+	}
+}
+
+// TestRestoreNamesWhoEnrollsAgain: operators are among those whom a restore tells to enroll
+// again, and its event names all of them.
+func TestRestoreNamesWhoEnrollsAgain(t *testing.T) {
+	w := servertest.New(t)
+	ctx, c := t.Context(), w.Admin
+	w.Enroll("bot", agents.Change{})
+	for _, name := range []string{"alice", "gone", "stopped"} {
+		if _, err := c.AddOperator(ctx, name, "admin"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(only(c.RemoveOperator(ctx, "gone")), only(c.SuspendOperator(ctx, "stopped"))); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "backup.db")
+	backup(t, w, file)
+	w.Stop()
+	r, err := server.Restore(ctx, server.RestoreConfig{Dir: w.Dir, File: file}, w.Clock.Now())
+	if err != nil || !slices.Equal(r.Reenroll, []string{"bot"}) || !slices.Equal(r.Operators, []string{"alice"}) {
+		t.Fatalf("to enroll again: %q and %q, %v", r.Reenroll, r.Operators, err)
+	}
+	w.Start()
+	var named []string
+	err = c.Events(ctx, api.EventFilter{Agent: "bot", Action: "authority.restore"}, func(line json.RawMessage) error {
+		var e audit.Event
+		err := json.Unmarshal(line, &e)
+		named = e.Details.Agents
+		return err
+	})
+	if want := []string{"bot", "operator/alice"}; err != nil || !slices.Equal(named, want) {
+		t.Errorf("the event of the restore names %q, %v; want %q", named, err, want)
 	}
 }
 

@@ -50,10 +50,10 @@ the key of the root in --dir, and the passphrase as for brevet serve.
 It copies the segments of the audit log that are in the directory segments beside
 FILE, unless they are in --dir, and names those that are in neither place.
 
-It prints which agents must enroll again, with the command. All else that happened
-after the backup is forgotten. Certificates that were issued after the backup are on
-no record: the authority refuses them, no CRL can name them, and they end when they
-expire. The restore prints when the last of them does.
+It prints which agents and operators must enroll again, with the commands. All else
+that happened after the backup is forgotten. Certificates that were issued after the
+backup are on no record: the authority refuses them, no CRL can name them, and they end
+when they expire. The restore prints when the last of them does.
 
 Examples:
   $ systemctl stop brevet && brevet restore /backup/brevet-2026-01-31.db && systemctl start brevet
@@ -125,12 +125,18 @@ func printRestored(p *page, name string, r *server.Restored) {
 	for _, g := range r.Missing {
 		p.line("The log lacks %s.", awayText(g))
 	}
-	if len(r.Reenroll) > 0 {
-		p.line("")
-		p.line("These agents have no live certificate and must enroll again:")
-		for _, agent := range r.Reenroll {
-			p.line("  brevet agent reenroll %s", agent)
-		}
+	printEnrollAgain(p, "agents", "brevet agent reenroll", r.Reenroll)
+	printEnrollAgain(p, "operators", "brevet operator enroll", r.Operators)
+}
+
+func printEnrollAgain(p *page, who, command string, names []string) {
+	if len(names) == 0 {
+		return
+	}
+	p.line("")
+	p.line("These %s have no live certificate and must enroll again:", who)
+	for _, name := range names {
+		p.line("  %s %s", command, name)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +51,7 @@ type Restored struct {
 	Unknown    string    `json:"unknown,omitempty"`         // why that is not known at all
 	Voided     int       `json:"voided_enrollments"`        // agents whose enrollment token or ACME key was unused
 	Reenroll   []string  `json:"reenroll"`                  // active agents without a live certificate
+	Operators  []string  `json:"operators,omitempty"`       // active operators who were added and have no live certificate
 	KeysTaken  []string  `json:"keys_taken,omitempty"`      // purposes whose keys are those of the replaced store
 	Unproven   []string  `json:"keys_unproven,omitempty"`   // identifiers of keys that only the replaced store knows and its signed log does not name; they are not taken
 	Unsigned   string    `json:"log_unsigned,omitempty"`    // why no key that only the replaced store knows could be proven
@@ -158,7 +160,9 @@ func (r *restore) prepare(ctx context.Context, fresh string) error {
 	point := policy.Point{DB: db}
 	err = point.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 		err := r.change(ctx, tx)
-		return policy.Done{Reasons: r.reasons()}, err
+		d := q.Details
+		d.Agents = r.ended()
+		return policy.Done{Reasons: r.reasons(), Details: &d}, err
 	}})
 	return errors.Join(err, db.Close())
 }
@@ -284,10 +288,19 @@ func (r *restore) change(ctx context.Context, tx storage.Tx) (err error) {
 	if r.out.Unrecorded, err = r.unrecorded(ctx, tx); err != nil {
 		return err
 	}
-	if r.out.Reenroll, err = uncertified(tx, r.now); err != nil {
+	if r.out.Reenroll, r.out.Operators, err = uncertified(tx, r.now); err != nil {
 		return err
 	}
 	return errors.Join(agents.NoteRestore(tx, agents.Restore{At: r.out.At, Unknown: r.out.Unknown != ""}), crl.Leap(tx))
+}
+
+// ended returns the names, as on record, of all who must enroll again.
+func (r *restore) ended() []string {
+	names := slices.Clone(r.out.Reenroll)
+	for _, person := range r.out.Operators {
+		names = append(names, agents.OperatorName(person).String())
+	}
+	return names
 }
 
 func (r *restore) reasons() []string {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/tokens"
@@ -83,23 +84,36 @@ func missing(ctx context.Context, old storage.DB, tx storage.Tx, now time.Time) 
 	return end, err
 }
 
-// uncertified returns the active agents that have no live certificate on record: they
-// enroll again, unless they only use keys that are registered for them.
-func uncertified(tx storage.Tx, now time.Time) ([]string, error) {
+// uncertified returns the active agents and operators that have no live certificate on record:
+// they enroll again, unless they are agents that only use keys that are registered for them.
+func uncertified(tx storage.Tx, now time.Time) (bots, people []string, err error) {
 	certified := map[agents.Name]bool{}
 	standing := agents.NewStanding(tx, now)
 	for c, err := range ca.Since(tx, now) {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if _, err := standing.Check(c.Credential); err == nil {
 			certified[c.Agent] = true
 		}
 	}
 	active, err := named(tx, func(a agents.Agent) bool { return a.Usable(now) == nil && !certified[a.Name] })
-	names := make([]string, len(active))
+	bots = make([]string, len(active))
 	for i, n := range active {
-		names[i] = string(n)
+		bots[i] = string(n)
 	}
-	return names, err
+	for o, err := range agents.Operators(tx) {
+		if err != nil {
+			return nil, nil, err
+		}
+		person, _ := o.Name.Person()
+		_, err = persons.Usable(tx, persons.Name(person))
+		switch {
+		case err == nil && !certified[o.Name]:
+			people = append(people, person)
+		case err != nil && !errors.Is(err, persons.ErrSuspended):
+			return nil, nil, err
+		}
+	}
+	return bots, people, err
 }

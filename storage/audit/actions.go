@@ -151,7 +151,7 @@ var actions = shown([]ActionSpec{
 	{KeyDestroy, "The private half of a retired key was to be destroyed: by an operator, or by the server when all that it signed was dead.", Operator | System, "the key's purpose", []string{"from", "counts"}},
 	{KeySeal, "The passphrase of the key files was set, changed or removed, while the server was stopped. After a crash in the middle there may be two events for one change.", Operator | System, "`brevet`", nil},
 	{AuthorityInit, "The authority was made.", Operator | System, "the trust domain", []string{"to", "principal"}},
-	{AuthorityRestore, "The store was restored from a backup. This is the first event after those that the backup holds.", Operator | System, "the trust domain", []string{"file", "size", "principal"}},
+	{AuthorityRestore, "The store was restored from a backup. This is the first event after those that the backup holds. It names the agents and operators that have no certificate any more and enroll again.", Operator | System, "the trust domain", []string{"file", "size", "principal", "agents", "part"}},
 	{AuthorityConfirm, "An operator said that all is ended again that must stay ended after a restore.", Operator, "the trust domain", nil},
 	{AuditExport, "An operator exported the audit log, or a part of it, from an entry on.", Operator, "the trust domain", nil},
 	{AuthorityBackup, "A copy of the store was sent to an operator, or was to be. There is another event when the operator has confirmed that it arrived.", Operator, "the trust domain", []string{"size"}},
