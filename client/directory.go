@@ -185,7 +185,7 @@ func (d directory) settle() (*pair, error) {
 }
 
 func (d directory) pairWith(name string, chain []*x509.Certificate) (*pair, error) {
-	text, err := d.read(name)
+	text, err := durable.ReadSecret(d.path(name), maxFile, durable.GroupToo)
 	if err != nil {
 		return nil, orNoPair(err)
 	}

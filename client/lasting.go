@@ -17,7 +17,7 @@ import (
 
 // readKey reads the private half from a file, as PKCS #8 in PEM.
 func readKey(file string) (crypto.Signer, error) {
-	text, err := durable.ReadFile(file, maxFile)
+	text, err := durable.ReadSecret(file, maxFile, durable.GroupReads)
 	if err != nil {
 		return nil, fmt.Errorf("reading the registered key: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/secret"
 	"github.com/brevet-ca/brevet/client"
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 func clientEnrollCommand() *cli.Command {
@@ -99,6 +100,19 @@ func clientEnroll(c *cli.Context) error {
 	return identity(c, id, config.Dir, "is enrolled")
 }
 
+// warnOfExposed warns if others may read a file with an enrollment token. It does not refuse
+// it: a shell makes such a file by default, and the token is used up at once.
+func warnOfExposed(c *cli.Context, file string) {
+	f, err := os.Open(file)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if durable.CheckSecret(f, durable.GroupReads) != nil && !c.Bool("quiet") {
+		fmt.Fprintf(c.App.ErrWriter, "brevet: warning: others on this machine may read the enrollment token in %s: next time run umask 077 before you write it\n", file)
+	}
+}
+
 func fingerprintFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "fingerprint", Required: true, Usage: "`ROOT_SHA256` of the authority's root in hexadecimal, as brevet init and brevet status print it; with a comma between, if there are two"}
 }
@@ -124,6 +138,7 @@ func enrollmentToken(c *cli.Context) (string, error) {
 			return "", err
 		}
 		token = string(text)
+		warnOfExposed(c, source)
 	}
 	token = strings.TrimSpace(token)
 	if kind := secret.RecognizeFile([]byte(token)); kind != "" && !strings.HasPrefix(token, agents.EnrollmentPrefix) {

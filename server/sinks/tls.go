@@ -40,7 +40,7 @@ func readPair(certificate, key string) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	private, err := durable.ReadFile(key, maxPEM)
+	private, err := durable.ReadSecret(key, maxPEM, durable.GroupReads)
 	if err != nil {
 		return tls.Certificate{}, err
 	}

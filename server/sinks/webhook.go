@@ -72,14 +72,7 @@ func (c Config) readSecret() (secret.Secret, error) {
 		}
 		name = filepath.Join(dir, filepath.Base(c.Credential))
 	}
-	info, err := os.Stat(name)
-	if err == nil && info.Mode().Perm()&0o007 != 0 {
-		err = fmt.Errorf("other users may read the secret in %s: run chmod 600", name)
-	}
-	if err != nil {
-		return secret.Secret{}, err
-	}
-	text, err := durable.ReadFile(name, 4096)
+	text, err := durable.ReadSecret(name, 4096, durable.GroupReads)
 	if err != nil {
 		return secret.Secret{}, err
 	}

@@ -146,7 +146,7 @@ func TestSecretsOfWebhooks(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "open"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := (Config{Credential: "open"}).readSecret(); err == nil || !strings.Contains(err.Error(), "other users may read") {
+	if _, err := (Config{Credential: "open"}).readSecret(); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("of a file that others may read: %v", err)
 	}
 }

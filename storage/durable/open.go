@@ -40,9 +40,13 @@ func ReadFile(path string, limit int) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	return readUpTo(f, limit)
+}
+
+func readUpTo(f *os.File, limit int) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
 	if err == nil && len(text) > limit {
-		err = fmt.Errorf("%s has more than %d octets", path, limit)
+		err = fmt.Errorf("%s has more than %d octets", f.Name(), limit)
 	}
 	if err != nil {
 		return nil, err

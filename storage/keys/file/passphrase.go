@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/brevet-ca/brevet/agents/secret"
+	"github.com/brevet-ca/brevet/storage/durable"
 )
 
 // A Passphrase seals and unseals key files. It prints as
@@ -60,9 +61,7 @@ func NewPassphrase(text []byte) (Passphrase, error) {
 // program started. Call it before anything else opens files: otherwise a descriptor
 // that the operator forgot to open might be one of those.
 //
-// A file that others may read is refused. The group may: where systemd lets
-// the user of a service read a credential by an access control list, and where
-// Kubernetes gives a secret to a group, the mode shows it there.
+// A file that others may read is refused: see [durable.CheckSecret].
 func ReadPassphrase(source string) (Passphrase, error) {
 	f, err := openSource(source)
 	if err != nil {
@@ -101,13 +100,8 @@ func openSource(source string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o037 != 0 {
-		err = fmt.Errorf("%s has mode %04o and is not secret: run chmod 600 %[1]s", source, info.Mode().Perm())
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
+	if err := durable.CheckSecret(f, durable.GroupReads); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/brevet-ca/brevet/storage/durable"
 )
@@ -40,24 +39,5 @@ func parse(text []byte, p Passphrase) (crypto.Signer, error) {
 
 // readFile reads a key file that nobody but its owner may touch.
 func readFile(path string) ([]byte, error) {
-	f, err := durable.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("key file %s has mode %04o, which lets others at it: run chmod 600 %[1]s", path, mode)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("key file %s is larger than %d bytes, more than any key needs", path, maxFile)
-	}
-	return text, nil
+	return durable.ReadSecret(path, maxFile, durable.OwnerOnly)
 }
