@@ -43,10 +43,13 @@ func (m KeyMaxAges) ShortenedBy(d time.Duration, a Agent) bool {
 // ErrKeyTooOld says that an agent cannot authenticate with a key any more because of its age.
 var ErrKeyTooOld = NewRefusalOf(Proof, "key_too_old", "the key is too old", nil)
 
+// MinKeyMaxAge is the shortest limit. It leaves time for a warning.
+const MinKeyMaxAge = 24 * time.Hour
+
 // CheckKeyMaxAge returns nil if d can be a limit. 0 means none.
 func CheckKeyMaxAge(d time.Duration) error {
-	if d < 0 || d%time.Second != 0 {
-		return fmt.Errorf("%w key_max_age %s: want whole seconds, or 0 for no limit", ErrInvalid, clock.FormatDuration(d))
+	if d != 0 && d < MinKeyMaxAge || d%time.Second != 0 {
+		return fmt.Errorf("%w key_max_age %s: want %s or more in whole seconds, or no limit", ErrInvalid, clock.FormatDuration(d), clock.FormatDuration(MinKeyMaxAge))
 	}
 	return nil
 }

@@ -54,6 +54,20 @@ func TestKeysHaveDates(t *testing.T) {
 	})
 }
 
+// TestKeyMaxAgeLeavesTimeForAWarning, or is none, or that of the authority.
+func TestKeyMaxAgeLeavesTimeForAWarning(t *testing.T) {
+	within(t, func(tx storage.Tx) {
+		add(t, tx, "bot", agents.Change{})
+		for d, valid := range map[time.Duration]bool{
+			-1: true, 0: true, 1: false, time.Hour: false, 24*time.Hour - time.Second: false, 24 * time.Hour: true, 24*time.Hour + 1: false, 1000 * 24 * time.Hour: true,
+		} {
+			if _, err := agents.Set(tx, td, "bot", agents.Change{KeyMaxAge: &d}, now); (err == nil) != valid || err != nil && !errors.Is(err, agents.ErrInvalid) {
+				t.Errorf("key_max_age %s: %v", d, err)
+			}
+		}
+	})
+}
+
 // TestKeyAgeIsLimited by the agent's own limit, or else by the usual one.
 func TestKeyAgeIsLimited(t *testing.T) {
 	const day = 24 * time.Hour

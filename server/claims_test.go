@@ -67,7 +67,7 @@ var ends = []end{
 	{"its certificates do not renew late any more", func(c *claimant) { c.change(agents.Change{RenewGrace: new(time.Duration(0))}) }, relyingOn("window")},
 	{"its key is removed", func(c *claimant) { c.change(agents.Change{Keys: []string{}}) }, relyingOn("key")},
 	{"its key is replaced", func(c *claimant) { c.change(agents.Change{Keys: []string{publicPEM(c.t, newKey(c.t))}}) }, relyingOn("key")},
-	{"its keys are too old now", func(c *claimant) { c.change(agents.Change{KeyMaxAge: new(keyAge)}) }, relyingOn("key", "account")},
+	{"its keys are too old now", func(c *claimant) { c.change(agents.Change{KeyMaxAge: new(agents.MinKeyMaxAge)}) }, relyingOn("key", "account")},
 	{"a scope is taken away", func(c *claimant) { c.change(agents.Change{Scopes: []string{"kept"}}) }, noWay},
 	{"an audience is taken away", func(c *claimant) { c.change(agents.Change{Audiences: []string{"https://kept.example"}}) }, noWay},
 	{"a name is taken away", func(c *claimant) { c.change(agents.Change{DNS: []string{}}) }, noWay},
@@ -142,6 +142,8 @@ func TestNothingOutrunsAnEnd(t *testing.T) {
 				at := 1 + r.IntN(max(transactions, 1))
 				what := fmt.Sprintf("seed %d: by %s, and %s before transaction %d", seed, w.name, e.name, at)
 				c := a.newClaimant(n)
+				c.ages = e.name == "its keys are too old now"
+				c.age()
 				w.prepare(c)
 				a.pass(r)
 				before := a.authority.Events()

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server/clientcert"
@@ -32,6 +31,7 @@ type claimant struct {
 	unopened        *account // its binding is ready
 	proxy           string   // an agent that forwards its certificate
 	proxyCert       *x509.Certificate
+	ages            bool // its keys are old when it asks
 }
 
 // newClaimant registers an agent. Scopes and audiences that nothing takes away stand
@@ -42,14 +42,15 @@ func (a *world) newClaimant(n int) *claimant {
 		Owner: &c.owner, Labels: map[string]string{"run": c.name}, DNS: []string{fmt.Sprintf("%d.%s", n, claimedName)},
 		Scopes: []string{claimedScope, "kept"}, Audiences: []string{claimedAudience, "https://kept.example"}, Keys: []string{publicPEM(a.t, c.registered)},
 	})
-	c.age()
 	return c
 }
 
-// keyAge is how old the keys of a claimant are at least.
-const keyAge = time.Second
-
-func (c *claimant) age() { c.set(c.now().Add(keyAge)) }
+// age lets the keys of the agent become as old as a limit can be.
+func (c *claimant) age() {
+	if c.ages {
+		c.set(c.now().Add(agents.MinKeyMaxAge))
+	}
+}
 
 // certify enrolls the agent, and gives it another enrollment token and binding.
 func (c *claimant) certify() {

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
@@ -209,8 +210,8 @@ func keyMaxAgeOf(c *cli.Context) (*time.Duration, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d < 24*time.Hour {
-		return nil, misuse(c, "--%s %s: want 1d or more, never or default", flag, c.String(flag))
+	if d == 0 || agents.CheckKeyMaxAge(d) != nil {
+		return nil, misuse(c, "--%s %s: want %s or more, never or default", flag, c.String(flag), clock.FormatDuration(agents.MinKeyMaxAge))
 	}
 	return &d, nil
 }

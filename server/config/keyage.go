@@ -28,14 +28,14 @@ func (f *File) readKeyMaxAge(n *yaml.Node) error {
 	})
 }
 
-// parseKeyMaxAge accepts what leaves time for a warning, or "never".
+// parseKeyMaxAge accepts a limit, or "never".
 func parseKeyMaxAge(s string) (time.Duration, error) {
 	if s == "never" {
 		return 0, nil
 	}
 	d, err := clock.ParseDuration(s)
-	if err != nil || d < 24*time.Hour || agents.CheckKeyMaxAge(d) != nil {
-		return 0, fmt.Errorf("key_max_age %q: want 1d or more, such as 365d, or never", s)
+	if err != nil || d == 0 || agents.CheckKeyMaxAge(d) != nil {
+		return 0, fmt.Errorf("key_max_age %q: want %s or more, such as 365d, or never", s, clock.FormatDuration(agents.MinKeyMaxAge))
 	}
 	return d, nil
 }
