@@ -15,15 +15,18 @@ type Claims struct {
 	Issuer, Subject, ID         string
 	Audience                    []string
 	Expiry, NotBefore, IssuedAt time.Time // whole seconds
+
+	Members strict.Object // all of them, those above too
 }
 
-// ParseClaims reads a claims set. Claims that it does not know are ignored.
+// ParseClaims reads a claims set. Claims that it does not know are among the members.
 func ParseClaims(payload []byte) (Claims, error) {
 	var c Claims
 	o, err := strict.ParseObject(payload)
 	if err != nil {
 		return c, err
 	}
+	c.Members = o
 	if err := o.Read(map[string]any{"iss": &c.Issuer, "sub": &c.Subject, "jti": &c.ID}); err != nil {
 		return Claims{}, err
 	}

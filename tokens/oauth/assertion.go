@@ -112,7 +112,8 @@ func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, maxAge tim
 	if !ok {
 		return a, fmt.Errorf("%w: none of the agent's %d keys made the assertion's signature", ErrClient, len(candidates))
 	}
-	if a.signer, err = alive(candidates, public, agents.NewStanding(tx, now)); policy.IsDenial(err) {
+	standing := agents.NewStanding(tx, now)
+	if a.signer, err = alive(candidates, public, standing); policy.IsDenial(err) {
 		return a, fmt.Errorf("%w: the certificate of the key that made the assertion's signature has ended: %w", ErrClient, err)
 	} else if err != nil {
 		return a, err
@@ -120,7 +121,7 @@ func (s *Server) checkAssertion(tx storage.Tx, text, clientID string, maxAge tim
 	if err := agent.Usable(now); err != nil {
 		return a, fmt.Errorf("%w (%w)", errNotActive, err)
 	}
-	if err := a.check(tx, agents.NewStanding(tx, now)); errors.Is(err, agents.ErrKeyTooOld) {
+	if err := a.check(tx, standing); errors.Is(err, agents.ErrKeyTooOld) {
 		return a, &proven{fmt.Errorf("%w: have another one registered", err)}
 	} else if err != nil {
 		return a, err

@@ -9,7 +9,6 @@ import (
 
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/pqc/jose"
-	"github.com/brevet-ca/brevet/pqc/jose/strict"
 )
 
 // A signedAssertion is an assertion whose signature has not been checked yet, only
@@ -92,9 +91,8 @@ func madeAfter(c jose.Claims, restored time.Time) error {
 
 // nextKey returns the claim of that name, or "".
 func (s signedAssertion) nextKey() (text string, err error) {
-	claims, err := strict.ParseObject(s.Payload)
-	if err != nil || !claims.Has(nextKey) {
-		return "", err
+	if !s.claims.Members.Has(nextKey) {
+		return "", nil
 	}
-	return claims.Text(nextKey)
+	return s.claims.Members.Text(nextKey)
 }
