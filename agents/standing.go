@@ -28,6 +28,7 @@ type Standing struct {
 	agents  met[Name, *known]
 	cutoffs met[Name, Cutoff]   // of an agent or its owner, the latest
 	issuers met[string, Cutoff] // of an issuing key
+	alive   Credential          // that Check found last
 }
 
 // met remembers what was looked up. The first two entries need no map, and most
@@ -78,6 +79,17 @@ func (s *Standing) Now() time.Time { return s.now }
 // or revoked, and its agent is active. The caller vouches that the credential
 // was issued, by its record.
 func (s *Standing) Check(c Credential) (Agent, error) {
+	if c.Agent != "" && s.alive == c { // a certificate that authenticated often binds what is issued
+		return s.known(c.Agent).agent, nil
+	}
+	a, err := s.check(c)
+	if err == nil {
+		s.alive = c
+	}
+	return a, err
+}
+
+func (s *Standing) check(c Credential) (Agent, error) {
 	if !s.now.Before(c.ID.Expires()) {
 		return Agent{}, fmt.Errorf("%w since %s", ErrCredentialExpired, c.ID.Expires().Format(time.RFC3339))
 	}
