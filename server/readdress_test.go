@@ -193,6 +193,48 @@ func TestMoveWaitsForOperators(t *testing.T) {
 	}
 }
 
+// TestOldURLOutlivesALongerWindow, whether an operator or brevet.yaml lengthens it after the
+// move: an agent that was away must find the authority where it knows it.
+func TestOldURLOutlivesALongerWindow(t *testing.T) {
+	w := servertest.New(t)
+	bot := w.Enroll("bot", agents.Change{})
+	before, day := w.URL, 24*time.Hour
+	done, err := w.Admin.Readdress(t.Context(), api.ReaddressRequest{URL: strings.Replace(w.URL, "127.0.0.1", "localhost", 1), Until: w.Clock.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := done.NeededUntil.Add(-agents.DefaultRenewGrace)
+	needed := func(when string, window time.Duration) {
+		t.Helper()
+		if st, err := w.Admin.Status(t.Context()); err != nil || len(st.Former) != 1 || !st.Former[0].NeededUntil.Equal(last.Add(window)) {
+			t.Errorf("%s: %+v, %v; want the old URL until %s", when, st.Former, err, last.Add(window))
+		}
+	}
+	restart := func() { w.Stop(); w.Start() }
+	for window, want := range map[time.Duration]time.Duration{time.Hour: day, 3 * day: 3 * day} {
+		if _, err := w.Admin.SetAgent(t.Context(), "bot", api.Change{RenewGrace: &window}); err != nil {
+			t.Fatal(err)
+		}
+		if window > time.Hour {
+			restart() // a running server follows within 10 seconds
+			needed("by agent set", want)
+		}
+	}
+	rewrite(t, w)("renew_grace: 7d\n")
+	restart()
+	needed("by brevet.yaml", 7*day)
+	if _, err := w.Admin.SetAgent(t.Context(), "bot", api.Change{RenewGrace: new(-time.Second)}); err != nil {
+		t.Fatal(err)
+	}
+	w.Clock.Advance(bot.Leaf.NotAfter.Add(7*day).Sub(w.Clock.Now()) - time.Minute)
+	restart()
+	at(w, before, func() {
+		if got := bot.Renew(); got.JSON["server"] != done.To {
+			t.Errorf("a minute before the agent's window ends, the old URL answers %d %s", got.Status, got.Body)
+		}
+	})
+}
+
 // TestMoveToWhereItIs changes nothing.
 func TestMoveToWhereItIs(t *testing.T) {
 	w := servertest.New(t)

@@ -25,6 +25,7 @@ type Address struct {
 	Base   string    `json:"base,omitempty"`  // of a former one: of the plain HTTP URLs in certificates
 	Covers time.Time `json:"covers,omitzero"` // of a former one: when the last certificate of an agent has ended that names Base
 	Moved  time.Time `json:"moved,omitzero"`  // of a former one: certificates issued later do not name Base
+	Last   time.Time `json:"last,omitzero"`   // of a former one: when the last certificate has ended of those issued until Moved
 }
 
 // A List has the addresses in the order in which they came. The last one is where agents

@@ -22,7 +22,7 @@ func hours(n int) time.Time { return start.Add(time.Duration(n) * time.Hour) }
 // moved returns a list after moves to some URLs.
 func moved(t *testing.T, at List, now time.Time, to string, until time.Time) List {
 	t.Helper()
-	next, err := at.Move(Move{To: to, Until: until, Base: "http://old", Moved: now.Add(time.Minute), Covers: now.Add(10 * time.Hour), Needed: now.Add(12 * time.Hour)}, now)
+	next, err := at.Move(Move{To: to, Until: until, Base: "http://old", Moved: now.Add(time.Minute), Covers: now.Add(10 * time.Hour), Last: now.Add(10 * time.Hour), Grace: 2 * time.Hour}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestFormerAddressesEnd(t *testing.T) {
 		}
 	}
 	for i := 0; ; i++ {
-		next, err := l.Move(Move{To: third + ":" + string(rune('1'+i)), Until: hours(4000), Needed: hours(5000)}, hours(3000).Add(time.Duration(i)*time.Second))
+		next, err := l.Move(Move{To: third + ":" + string(rune('1'+i)), Until: hours(4000), Last: hours(5000)}, hours(3000).Add(time.Duration(i)*time.Second))
 		if err != nil {
 			if !errors.Is(err, errFull) || len(l) != maxAddresses {
 				t.Errorf("with %d: %v", len(l), err)
@@ -85,6 +85,26 @@ func TestFormerAddressesEnd(t *testing.T) {
 			break
 		}
 		l = next
+	}
+}
+
+// TestFormerAddressOutlivesALongerWindow, but an address that has ended does not come back.
+func TestFormerAddressOutlivesALongerWindow(t *testing.T) {
+	l := moved(t, List{{URL: first}}, start, second, hours(5))
+	for _, x := range []struct {
+		now   int
+		grace time.Duration
+		ends  int
+	}{{1, time.Hour, 12}, {1, 2 * time.Hour, 12}, {1, 30 * time.Hour, 40}, {11, 30 * time.Hour, 40}, {12, 30 * time.Hour, 12}} {
+		got, changed := l.Lengthened(x.grace, hours(x.now))
+		if !got[0].Ends.Equal(hours(x.ends)) || changed != (x.ends != 12) || !got[1].Ends.IsZero() || !l[0].Ends.Equal(hours(12)) {
+			t.Errorf("at hour %d, with a window of %s: %+v, changed: %v", x.now, x.grace, got, changed)
+		}
+	}
+	for _, l := range []List{nil, {{URL: first}}} {
+		if _, changed := l.Lengthened(time.Hour, start); changed {
+			t.Error(l)
+		}
 	}
 }
 

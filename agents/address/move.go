@@ -13,10 +13,11 @@ type Move struct {
 	To    string
 	Until time.Time // the issuer of tokens stays the same until then
 
-	Base   string    // of the plain HTTP URLs in certificates that were issued until now
-	Moved  time.Time // certificates issued later do not name Base
-	Covers time.Time // when the last certificate has ended that names Base
-	Needed time.Time // when the last agent that knows only the old URL has come back, or cannot any more
+	Base   string        // of the plain HTTP URLs in certificates that were issued until now
+	Moved  time.Time     // certificates issued later do not name Base
+	Covers time.Time     // when the last certificate has ended that names Base
+	Last   time.Time     // when the last certificate has ended of those issued until Moved, whose agents know only the old URL
+	Grace  time.Duration // for how long after Last such an agent may still renew
 }
 
 // TokenLife is the longest that tokens live which name an issuer: tokens.MaxLifetime, see a
@@ -47,8 +48,8 @@ func (l List) Move(m Move, now time.Time) (List, error) {
 	for i, a := range l {
 		switch {
 		case i == last:
-			a.Base, a.Moved, a.Covers = m.Base, whole(m.Moved), whole(m.Covers)
-			a.Ends = whole(latest(m.Until.Add(TokenLife), m.Covers, m.Needed))
+			a.Base, a.Moved, a.Covers, a.Last = m.Base, whole(m.Moved), whole(m.Covers), whole(m.Last)
+			a.Ends = whole(latest(m.Until.Add(TokenLife), m.Covers, m.Last.Add(m.Grace)))
 		case !now.Before(a.Ends):
 			continue
 		default: // tokens may name any of the former ones until the new date
@@ -60,6 +61,19 @@ func (l List) Move(m Move, now time.Time) (List, error) {
 		return nil, fmt.Errorf("%w: %d; the first of them is not needed from %s on", errFull, maxAddresses, next[0].Ends.UTC().Format(time.RFC3339))
 	}
 	return append(next, Address{URL: m.To, Since: whole(now), Issues: whole(m.Until)}), nil
+}
+
+// Lengthened returns the list in which each former address that is in use at now ends no
+// earlier than agents may renew, by a window of grace, that know only this address.
+func (l List) Lengthened(grace time.Duration, now time.Time) (next List, changed bool) {
+	next = slices.Clone(l)
+	for i := range len(next) - 1 {
+		a := &next[i]
+		if end := whole(a.Last.Add(grace)); now.Before(a.Ends) && end.After(a.Ends) {
+			a.Ends, changed = end, true
+		}
+	}
+	return next, changed
 }
 
 // whole is a time as it is stored: what is read back compares equal.

@@ -21,11 +21,16 @@ import (
 func (a *Authority) Start(ctx context.Context) error {
 	ctx, now := storage.Urgent(ctx), a.Clock.Now()
 	err := a.record(ctx, audit.ServerStart, now, "version "+a.Version, func(tx storage.Tx) error {
-		return errors.Join(a.register(tx, now), agents.RecordUses(tx, now), agents.DateKeys(tx, now), a.noteClock(tx)) // what the clock makes of the last record
+		return errors.Join(a.register(tx, now), a.lengthenFormer(tx, now), agents.RecordUses(tx, now), agents.DateKeys(tx, now), a.noteClock(tx)) // what the clock makes of the last record
 	})
 	if err != nil {
 		return fmt.Errorf("registering the server's own names: %w", err)
 	}
+	at, err := OpenAddress(ctx, a.DB, a.File)
+	if err != nil {
+		return err
+	}
+	a.Address.Set(at.List()) // see lengthenFormer
 	if err := a.acceptClock(ctx); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/server/admin/api"
+	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -124,6 +125,9 @@ func (s *Service) setAgent(ctx context.Context, p policy.Principal, in api.SetRe
 		}
 		if err == nil {
 			err = policy.MayGrant(p, a.Scopes)
+		}
+		if err == nil && change.RenewGrace != nil {
+			err = authority.LengthenFormer(tx, a.RenewGraceOf(s.Authority.File.RenewGrace), now)
 		}
 		if err != nil {
 			return a, err
