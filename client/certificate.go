@@ -19,6 +19,7 @@ import (
 // token; only a request to renew may hold a TTL.
 type asking struct {
 	Token   string `json:"token,omitempty"`
+	For     string `json:"for,omitempty"` // whom the token is for; "" means an agent
 	CSR     string `json:"csr"`
 	TTL     string `json:"ttl,omitempty"`
 	Profile string `json:"profile,omitempty"`

@@ -26,7 +26,6 @@ package client
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,7 +72,7 @@ func newIdentity(d directory, e endpoint, s saved) *Identity {
 // IsOperator reports whether this is the identity of an operator of the authority, not of an
 // agent: it renews as an agent's does, and authenticates at listen_admin alone.
 func (id *Identity) IsOperator() bool {
-	return strings.HasSuffix(id.String(), operatorPath+id.Agent())
+	return id.pair().isOperator()
 }
 
 // Agent returns the agent's name, or the operator's.

@@ -138,6 +138,9 @@ func (e endpoint) broken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
+	if asksForCertificate(err) {
+		return e.forOthers()
+	}
 	return fmt.Errorf("the connection to %s ended before its answer was there: %w", e.url, err)
 }
 
@@ -153,7 +156,21 @@ func (e endpoint) explain(ctx context.Context, err error) error {
 	case errors.As(err, &noTLS):
 		return fmt.Errorf("%s does not speak TLS: give the HTTPS address, which brevet status prints", e.url)
 	}
+	if asksForCertificate(err) {
+		return e.forOthers()
+	}
 	return fmt.Errorf("cannot reach %s: is brevet serve running there? (%w)", e.url, err)
+}
+
+// asksForCertificate reports whether a server refused a connection for want of a client
+// certificate (RFC 8446, section 6.2). An authority asks for one at listen_admin alone.
+func asksForCertificate(err error) bool {
+	remote, ok := errors.AsType[*net.OpError](err)
+	return ok && remote.Op == "remote error" && strings.HasSuffix(remote.Err.Error(), "certificate required")
+}
+
+func (e endpoint) forOthers() error {
+	return fmt.Errorf("%s is for operators who have a certificate already (listen_admin): give the URL that the authority advertises, which brevet status prints", e.url)
 }
 
 // distrust says what is wrong with the server's certificate.

@@ -16,6 +16,7 @@ type EnrollConfig struct {
 	Dir          string        // where the identity is saved; made if it is not there
 	Names        []string      // DNS names and IP addresses to have in the certificate, of those registered for the agent; none means all of them
 	Profile      string        // of the authority's, for this certificate and its successors; "" means the default one
+	Operator     bool          // the token is that of an operator, not of an agent; the authority refuses the wrong kind
 
 	// Key is a file with a private key (PKCS #8 in PEM) whose public half is registered for
 	// the agent, and Agent is the agent's name. With them the agent needs no token: it proves
@@ -104,7 +105,7 @@ func (c EnrollConfig) enroll(ctx context.Context, e endpoint) (*Identity, error)
 	if err := d.enroll(s); err != nil && c.Key != "" {
 		return nil, fmt.Errorf("the authority issued a certificate, but it could not be saved: %w", err)
 	} else if err != nil {
-		return nil, fmt.Errorf("the authority issued a certificate, but it could not be saved: %w; the token is used up: %w", err, ErrReenroll)
+		return nil, fmt.Errorf("the authority issued a certificate, but it could not be saved: %w; the token is used up: %w", err, p.reenroll())
 	}
 	return newIdentity(d, e, s), nil
 }
@@ -113,10 +114,12 @@ func (c EnrollConfig) enroll(ctx context.Context, e endpoint) (*Identity, error)
 func (c EnrollConfig) first(ctx context.Context, e endpoint, t *trust, csr string, key crypto.Signer) (*pair, *seconds, error) {
 	a := asking{CSR: csr, Profile: c.Profile}
 	if c.Key == "" {
-		a.Token = c.Token.Reveal()
+		if a.Token = c.Token.Reveal(); c.Operator {
+			a.For = "operator"
+		}
 		p, grace, err := e.certify(ctx, t.config(), t, "/v1/enroll", a, key)
 		if err != nil {
-			return nil, nil, tokenHint(err)
+			return nil, nil, c.tokenHint(err)
 		}
 		return p, grace, nil
 	}
@@ -133,11 +136,15 @@ func (c EnrollConfig) first(ctx context.Context, e endpoint, t *trust, csr strin
 // tokenHint says what became of the token, if that is not obvious. A refusal does not
 // use it up. An answer of 500 and above may come from a proxy that lost the
 // authority's answer.
-func tokenHint(err error) error {
+func (c EnrollConfig) tokenHint(err error) error {
 	var refused *Error
 	var never unsent
 	if errors.As(err, &never) || errors.As(err, &refused) && refused.Status < 500 {
 		return fmt.Errorf("enrolling: %w", err)
 	}
-	return fmt.Errorf("enrolling: %w; the token may be used up: if it is refused now, %w", err, ErrReenroll)
+	again := ErrReenroll
+	if c.Operator {
+		again = operatorReenroll{"NAME"}
+	}
+	return fmt.Errorf("enrolling: %w; the token may be used up: if it is refused now, %w", err, again)
 }

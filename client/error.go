@@ -15,7 +15,17 @@ import (
 
 // ErrReenroll says that an identity cannot be renewed any more: its
 // certificate is revoked, or expired so long ago that it does not renew.
+// What it says to an operator names other commands.
 var ErrReenroll = errors.New("ask the operator for brevet agent reenroll, and enroll with the new token")
+
+// An operatorReenroll is [ErrReenroll] for the identity of an operator.
+type operatorReenroll struct{ name string }
+
+func (e operatorReenroll) Error() string {
+	return "ask an admin for brevet operator enroll " + e.name + ", and run brevet operator login with the new token"
+}
+
+func (operatorReenroll) Is(target error) bool { return target == ErrReenroll }
 
 // An Error is the authority's refusal: a problem (RFC 9457) or an OAuth error
 // (RFC 6749, section 5.2). The text that it quotes is printable and bounded.

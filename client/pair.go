@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -48,6 +49,18 @@ func newPair(key crypto.Signer, chain []*x509.Certificate) (*pair, error) {
 
 // agent returns the name in the certificate.
 func (p *pair) agent() string { return p.Leaf.Subject.CommonName }
+
+func (p *pair) isOperator() bool {
+	return strings.HasSuffix(spiffeID(p.Leaf), operatorPath+p.agent())
+}
+
+// reenroll is the [ErrReenroll] of whoever the certificate is for.
+func (p *pair) reenroll() error {
+	if p.isOperator() {
+		return operatorReenroll{p.agent()}
+	}
+	return ErrReenroll
+}
 
 // keyPEM returns a private key as PKCS #8 (RFC 5958).
 func keyPEM(key crypto.PrivateKey) ([]byte, error) {

@@ -78,9 +78,9 @@ func (id *Identity) final(p *pair, refused *Error, now time.Time) error {
 		id.lasting() != "" && refused.date.Sub(now).Abs() > time.Minute: // an assertion has times, too
 		return fmt.Errorf("%w; its clock says %s, and here it is %s: one of them is wrong", refused, refused.date.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	case !now.Before(p.Leaf.NotAfter):
-		return p.expired(now, fmt.Errorf("and %w: %w", refused, ErrReenroll))
+		return p.expired(now, fmt.Errorf("and %w: %w", refused, p.reenroll()))
 	}
-	return fmt.Errorf("%w: %w", refused, ErrReenroll)
+	return fmt.Errorf("%w: %w", refused, p.reenroll())
 }
 
 // alive returns the current pair if it can authenticate, to renew and for anything else.

@@ -125,7 +125,7 @@ func (t *tries) over(id *Identity, p *pair, now time.Time) error {
 	if id.lasting() != "" || t.failures == 0 || now.Round(0).Before(end) || now.Sub(t.since) < id.window() {
 		return nil
 	}
-	return p.expired(now, fmt.Errorf("and could renew until %s: %w", end.UTC().Format(time.RFC3339), ErrReenroll))
+	return p.expired(now, fmt.Errorf("and could renew until %s: %w", end.UTC().Format(time.RFC3339), p.reenroll()))
 }
 
 // expired says that the certificate has expired, with a hint at the clock.

@@ -3,8 +3,10 @@ package server_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,7 +14,9 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/client"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // A doored authority has listen_admin.
@@ -38,7 +42,7 @@ func (w *doored) login(name, role string) *tls.Config {
 		pins = append(pins, must1(client.ParseFingerprint(f))(w.t))
 	}
 	invited := must1(w.Admin.AddOperator(w.t.Context(), name, role))(w.t)
-	id := must1(client.Enroll(w.t.Context(), client.EnrollConfig{Server: w.URL, Fingerprints: pins, Token: client.NewSecret(invited.Enrollment.Token), Dir: w.t.TempDir()}))(w.t)
+	id := must1(client.Enroll(w.t.Context(), client.EnrollConfig{Server: w.URL, Operator: true, Fingerprints: pins, Token: client.NewSecret(invited.Enrollment.Token), Dir: w.t.TempDir()}))(w.t)
 	return id.TLSConfig()
 }
 
@@ -90,14 +94,45 @@ func TestDoorIsForOperators(t *testing.T) {
 	ofAgent := roots.Clone()
 	ofAgent.Certificates = []tls.Certificate{agent.Cert}
 	for what, c := range map[string]*tls.Config{"nobody": roots, "an agent": ofAgent, "a forger": forged, "suspended": bob, "removed": carol, "a revoked certificate": dan} {
-		if status, body := w.ask(c, "GET", "/agents"); status != 0 {
-			t.Errorf("%s: %d %s", what, status, body)
+		for range 3 {
+			if status, body := w.ask(c, "GET", "/agents"); status != 0 {
+				t.Errorf("%s: %d %s", what, status, body)
+			}
 		}
 	}
+	w.Clock.Advance(2 * time.Minute)
+	w.wantRefused("operator/bob", "operator/carol", "operator/dan", "alice")
 	w.Clock.Advance(13 * time.Hour)
 	if status, body := w.ask(alice, "GET", "/agents"); status != 0 {
 		t.Errorf("an expired certificate: %d %s", status, body)
 	}
+}
+
+// wantRefused fails unless the log has one event for each of those who were refused three times,
+// and no others.
+func (w *doored) wantRefused(subjects ...string) {
+	w.t.Helper()
+	want, got := map[string]int64{}, map[string]int64{}
+	for _, s := range subjects {
+		want[s] = 3
+	}
+	for range 100 {
+		clear(got)
+		err := w.Admin.Events(w.t.Context(), api.EventFilter{Action: "operator.connect"}, func(line json.RawMessage) error {
+			var e audit.Event
+			err := json.Unmarshal(line, &e)
+			if e.Details.Peer != "127.0.0.1" || e.Decision != audit.Deny {
+				w.t.Errorf("%s", line)
+			}
+			got[e.Subject] += e.Details.Counts.Refusals
+			return err
+		})
+		if err == nil && maps.Equal(got, want) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	w.t.Errorf("the log has %v, want %v", got, want)
 }
 
 // TestSuspensionEndsConnections: one that is open gets the reason, and then ends.

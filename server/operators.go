@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"slices"
 
@@ -43,6 +44,23 @@ func (s *Server) Admin(o Operator) (*api.Client, error) {
 		p = policy.Person(name, role)
 	}
 	return admin.Inside(s.observed(s.mounted.admit(s.operatorHandler())), p), nil
+}
+
+// adminPort returns the port at which operators come in over HTTPS, or "" if there is none.
+func adminPort(s *Server) string {
+	address := ""
+	switch {
+	case s.Listeners != nil:
+		if l := s.Listeners.Admin; l != nil {
+			address = l.Addr().String()
+		}
+	case len(s.Sockets[adminHere]) > 0:
+		address = s.Sockets[adminHere][0].Addr().String()
+	case len(s.file.ListenAdmin) > 0:
+		address = s.file.ListenAdmin[0]
+	}
+	_, port, _ := net.SplitHostPort(address)
+	return port
 }
 
 // namedOperators returns the persons whom brevet.yaml lists.

@@ -28,7 +28,7 @@ func (a *world) loggedIn(name string, role persons.Role) *x509.Certificate {
 func (a *world) login(token string) *x509.Certificate {
 	a.t.Helper()
 	key := newKey(a.t)
-	got := a.postJSON(a.agents, "/v1/enroll", map[string]string{"token": token, "csr": csrPEM(a.t, key, nil)}, nil)
+	got := a.postJSON(a.agents, "/v1/enroll", map[string]string{"token": token, "for": "operator", "csr": csrPEM(a.t, key, nil)}, nil)
 	if got.status != http.StatusOK {
 		a.t.Fatalf("enrolling: %d %s", got.status, got.body)
 	}
@@ -161,7 +161,7 @@ func TestEndOfAnOperator(t *testing.T) {
 		if _, ok := listed[other.SerialNumber.String()]; ok || a.renew(other).status != http.StatusOK {
 			t.Errorf("%s: another operator's certificate is revoked", verb)
 		}
-		if got := a.postJSON(a.agents, "/v1/enroll", map[string]string{"token": unused, "csr": csrPEM(t, newKey(t), nil)}, nil); got.status != http.StatusUnauthorized {
+		if got := a.postJSON(a.agents, "/v1/enroll", map[string]string{"token": unused, "for": "operator", "csr": csrPEM(t, newKey(t), nil)}, nil); got.status != http.StatusUnauthorized {
 			t.Errorf("%s: the token is taken: %d %s", verb, got.status, got.body)
 		}
 		again := a.ask(a.operators, "POST", "/operators", "application/json", `{"name":"alice","role":"viewer"}`, nil)

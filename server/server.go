@@ -217,7 +217,7 @@ func (s *Server) assemble(k keys.Source) error {
 	operators := &operator.Service{
 		DB: s.db, Policy: s.policy, Authority: a, TrustDomain: td,
 		Clock: s.clock, Log: s.Log, Stopping: s.stopping, LastUse: s.lastUse,
-		Reload: s.reloader.reload, Operators: namedOperators(s.file),
+		Reload: s.reloader.reload, Operators: namedOperators(s.file), AdminPort: adminPort(s),
 	}
 	s.passkeys = &passkeys.Service{DB: s.db, Policy: s.policy, TrustDomain: td, Advertised: at.Current, Clock: s.clock, Log: s.Log}
 	g.census.count = operators.Count

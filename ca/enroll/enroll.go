@@ -102,9 +102,12 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*result, error
 	if err := s.Clock.Check(); err != nil {
 		return nil, err
 	}
-	var token, request, profile string
-	if err := ReadJSON(w, r, map[string]any{"token": &token, "csr": &request, "profile": &profile}); err != nil {
+	var token, request, profile, kind string
+	if err := ReadJSON(w, r, map[string]any{"token": &token, "csr": &request, "profile": &profile, "for": &kind}); err != nil {
 		return nil, err
+	}
+	if kind != "" && kind != "agent" && kind != "operator" {
+		return nil, fmt.Errorf("%w body: for: want agent or operator", agents.ErrInvalid)
 	}
 	e, err := agents.ParseEnrollment(strings.TrimSpace(token)) // files end with a newline
 	if err != nil {
@@ -113,6 +116,9 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*result, error
 	agent, err := s.invited(r.Context(), e)
 	if err != nil {
 		return nil, err
+	}
+	if err := checkKind(agent, kind == "operator"); err != nil {
+		return nil, s.refuse(r.Context(), invited, agent, err)
 	}
 	csr, err := ca.ParseCSRPEM([]byte(request))
 	if err != nil {
@@ -124,6 +130,23 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*result, error
 		}),
 		CSR: csr, Profile: profile, Registered: true,
 	})
+}
+
+// errKind says that somebody took the enrollment token of an operator for that of an agent, or
+// the other way round.
+var errKind = agents.NewRefusal("enrollment_kind", "the enrollment token is of another kind", nil)
+
+// checkKind returns nil if the client knows whether n, whose token it has, is an operator. The
+// token stays as it was.
+func checkKind(n agents.Name, operator bool) error {
+	person, is := n.Person()
+	switch {
+	case is && !operator:
+		return fmt.Errorf("%w: it is the operator %s's, and is not used up: run brevet operator login", errKind, person)
+	case !is && operator:
+		return fmt.Errorf("%w: it is the agent %s's, and is not used up: run brevet client enroll", errKind, n)
+	}
+	return nil
 }
 
 // invited returns the agent that may enroll with the token. If an operator gave

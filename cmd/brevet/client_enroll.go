@@ -87,7 +87,7 @@ func clientEnroll(c *cli.Context) error {
 		return misuse(c, "give --token-file, or --key and --agent")
 	}
 	if config.Key, config.Agent = c.String("key"), c.String("agent"); config.Key == "" {
-		token, err := enrollmentToken(c)
+		token, err := enrollmentToken(c, "the operator gets one from brevet agent add or brevet agent reenroll")
 		if err != nil {
 			return err
 		}
@@ -129,7 +129,8 @@ func fingerprints(c *cli.Context) (all []client.Fingerprint, err error) {
 	return all, nil
 }
 
-func enrollmentToken(c *cli.Context) (string, error) {
+// enrollmentToken reads the token. If there is none, it says who gets one.
+func enrollmentToken(c *cli.Context, who string) (string, error) {
 	source, token := "$"+tokenVariable, os.Getenv(tokenVariable)
 	if c.IsSet("token-file") {
 		source = c.String("token-file")
@@ -148,7 +149,7 @@ func enrollmentToken(c *cli.Context) (string, error) {
 	case token == "" && !c.IsSet("token-file"):
 		return "", misuse(c, "no enrollment token: give --token-file FILE, or - for standard input, or $%s", tokenVariable)
 	case token == "":
-		return "", fmt.Errorf("%s holds no enrollment token: the operator gets one from brevet agent add or brevet agent reenroll", source)
+		return "", fmt.Errorf("%s holds no enrollment token: %s", source, who)
 	}
 	return token, nil
 }

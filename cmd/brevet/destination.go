@@ -116,7 +116,7 @@ func (t destination) dial(ctx context.Context, warnings io.Writer) (*api.Client,
 	now, leaf := time.Now(), id.Certificate()
 	if left := leaf.NotAfter.Sub(now); left < leaf.NotAfter.Sub(leaf.NotBefore)/3 {
 		if err := id.Renew(ctx); err != nil && left <= 0 {
-			return nil, fmt.Errorf("%w; an admin gets another token by brevet operator enroll %s, for brevet operator login", err, id.Agent())
+			return nil, err
 		} else if err != nil {
 			fmt.Fprintf(warnings, "brevet: warning: %s\n", oneLine(err.Error()))
 		}

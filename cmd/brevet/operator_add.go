@@ -114,7 +114,7 @@ credentials that they made go on.
 
 Example:
   $ brevet operator remove alice`,
-		Action: operatorAction((*api.Client).RemoveOperator, changedOperator),
+		Action: operatorAction((*api.Client).RemoveOperator, endedOperator),
 	}
 }
 
@@ -166,5 +166,11 @@ func operatorInvitation(c *cli.Context, server *api.Client, invited api.InvitedO
 		p.line("On their own machine, with the token on standard input:")
 		p.line("")
 		p.line("  brevet operator login --server %s --fingerprint %s --token-file - --out DIR", url, fingerprint)
+		if invited.AdminURL != "" {
+			p.line("")
+			p.line("Then they operate the authority at listen_admin, which is another address:")
+			p.line("")
+			p.line("  brevet --server %s --identity DIR status", invited.AdminURL)
+		}
 	})
 }

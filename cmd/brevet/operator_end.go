@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -46,7 +47,7 @@ To end it for good: brevet operator remove.
 
 Example:
   $ brevet operator suspend alice`,
-		Action: operatorAction((*api.Client).SuspendOperator, changedOperator),
+		Action: operatorAction((*api.Client).SuspendOperator, endedOperator),
 	}
 }
 
@@ -71,6 +72,9 @@ func operatorAction(ask func(*api.Client, context.Context, string) (api.Operator
 		if err != nil {
 			return err
 		}
+		if o.Receipt != nil && o.Receipt.Warning != "" {
+			fmt.Fprintf(c.App.ErrWriter, "brevet: warning: %s\n", oneLine(o.Receipt.Warning))
+		}
 		return answer(c, o, []string{o.Name}, func(p *page) { tell(p, o) })
 	}
 }
@@ -81,4 +85,13 @@ func changedOperator(p *page, o api.Operator) {
 		return
 	}
 	p.line("%s is %s.", o.Name, o.State)
+}
+
+// endedOperator tells what a suspension or a removal ended, as the receipt of an agent's does.
+func endedOperator(p *page, o api.Operator) {
+	changedOperator(p, o)
+	if r := o.Receipt; r != nil && !nothing(*r) {
+		p.line("Revoked %s.", holdings(*r))
+		p.published(*r)
+	}
 }

@@ -25,11 +25,16 @@ func receipt(c *cli.Context, r api.Receipt, done string) error {
 		if r.Note == "" || !nothing(r) {
 			p.line("%s: revoked %s.", done, holdings(r))
 		}
-		for _, l := range r.CRL {
-			p.line("Published CRL %d of issuer %s.", l.Number, l.Issuer)
-		}
-		p.deadAfter(r)
+		p.published(r)
 	})
+}
+
+// published says by which lists a revocation is known, and how soon everywhere.
+func (p *page) published(r api.Receipt) {
+	for _, l := range r.CRL {
+		p.line("Published CRL %d of issuer %s.", l.Number, l.Issuer)
+	}
+	p.deadAfter(r)
 }
 
 // nothing reports whether a receipt counts nothing.

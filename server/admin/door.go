@@ -13,6 +13,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // A Door lets operators in over HTTPS by their certificates. Everybody else is turned away in
@@ -54,7 +55,7 @@ func (d *Door) TLSConfig(base *tls.Config) *tls.Config {
 		one := c.Clone()
 		one.GetConfigForClient = nil
 		one.VerifyConnection = func(s tls.ConnectionState) error {
-			err := d.admit(hello.Context(), hello.Conn, s.PeerCertificates)
+			err := d.admit(from(hello.Context(), hello.Conn.RemoteAddr().String()), hello.Conn, s.PeerCertificates)
 			if err != nil {
 				d.warn(hello.Conn, err)
 			}
@@ -63,6 +64,15 @@ func (d *Door) TLSConfig(base *tls.Config) *tls.Config {
 		return one, nil
 	}
 	return c
+}
+
+// from returns ctx with the address of a client, for the audit log.
+func from(ctx context.Context, address string) context.Context {
+	source := audit.SourceOf(ctx)
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		source.Peer = host
+	}
+	return audit.WithSource(ctx, source)
 }
 
 // admit lets operators go on with the handshake.
@@ -144,7 +154,7 @@ func (d *Door) Handler(next http.Handler) http.Handler {
 		var who policy.Principal
 		err := fmt.Errorf("%w: %w", policy.ErrNotOperator, errNoOperator)
 		if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
-			who, err = d.handler.service.Authenticate(r.Context(), r.TLS.PeerCertificates[0])
+			who, err = d.handler.service.Authenticate(from(r.Context(), r.RemoteAddr), r.TLS.PeerCertificates[0])
 		}
 		if err != nil {
 			w.Header().Set("Connection", "close") // a new one does not get through the handshake

@@ -34,6 +34,7 @@ type Service struct {
 	Authority   *authority.Authority
 	TrustDomain agents.TrustDomain
 	Operators   []Operator // whom brevet.yaml lists
+	AdminPort   string     // where operators with certificates come in, "" if nowhere
 	Clock       *clock.Clock
 	Log         *slog.Logger
 	LastUse     *agents.LastUse

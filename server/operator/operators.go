@@ -3,9 +3,9 @@ package operator
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
-	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +13,6 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
-	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/storage"
@@ -54,26 +53,6 @@ func (s *Service) current(ctx context.Context, p policy.Principal) (now policy.P
 // stands returns nil if p may still operate as current said.
 func (s *Service) stands(ctx context.Context, p policy.Principal) error {
 	return s.DB.View(ctx, func(tx storage.Tx) error { return p.Stands(tx, agents.NewStanding(tx, s.Clock.Now())) })
-}
-
-// Authenticate returns the operator whose certificate a TLS client presented, having proven
-// that it has the key. The operator comes with the error if they may not operate now, or not by
-// this certificate.
-func (s *Service) Authenticate(ctx context.Context, cert *x509.Certificate) (p policy.Principal, err error) {
-	err = s.DB.View(ctx, func(tx storage.Tx) error {
-		c, person, err := ca.FindOperator(tx, cert)
-		if errors.Is(err, ca.ErrNotOurs) {
-			return fmt.Errorf("%w: the certificate is no operator's of this authority", policy.ErrNotOperator)
-		}
-		if err != nil {
-			return err
-		}
-		n := persons.Name(person)
-		p = policy.CertifiedPerson(n, cmp.Or(s.listed(n).Role, persons.Admin), c.Credential)
-		p, err = p.Current(tx, agents.NewStanding(tx, s.Clock.Now()))
-		return err
-	})
-	return p, err
 }
 
 // listed returns what brevet.yaml says of a person, with the zero Role if it does not.
@@ -172,16 +151,6 @@ func (s *Service) knownOperator(tx storage.Tx, n persons.Name) error {
 	return err
 }
 
-// endCertificates is cutOff for a change that ends the certificates of an operator, and
-// publishes the CRL.
-func (s *Service) endCertificates(ctx context.Context, p policy.Principal, a act) error {
-	err := s.cutOff(ctx, p, a)
-	if err == nil {
-		s.publishEnd(ctx) // the log has a failure, and the next regular list has the certificates
-	}
-	return err
-}
-
 // An operatorChange is a change of one operator.
 type operatorChange func(tx storage.Tx, n persons.Name, now time.Time, d *audit.Details) (note string, err error)
 
@@ -226,6 +195,12 @@ func (s *Service) enrollOperator(ctx context.Context, p policy.Principal, in api
 	})
 }
 
+// What an operator was given, as the log has it.
+var (
+	byToken = []audit.FieldChange{{Field: "enrollment_token"}}
+	byLink  = []audit.FieldChange{{Field: "passkey_link"}}
+)
+
 // inviteOperator runs a change that gives a person a new enrollment token.
 func (s *Service) inviteOperator(ctx context.Context, p policy.Principal, name string, action audit.Action, change func(storage.Tx, persons.Name, agents.Enrollment, time.Time, *audit.Details) error) (out api.InvitedOperator, err error) {
 	e, err := agents.NewEnrollment(s.Clock.Now())
@@ -233,13 +208,26 @@ func (s *Service) inviteOperator(ctx context.Context, p policy.Principal, name s
 		return out, err
 	}
 	out.Operator, err = s.changeOperator(ctx, p, name, action, s.do, func(tx storage.Tx, n persons.Name, now time.Time, d *audit.Details) (string, error) {
+		d.Change = byToken
 		return "", change(tx, n, e, now, d)
 	})
 	if err == nil {
 		out.ID = s.TrustDomain.ID(agents.OperatorName(out.Name))
 		out.Enrollment = api.Enrollment{Token: e.Token.Reveal(), Expires: e.Expires}
+		if out.AdminURL = s.adminURL(); out.AdminURL == "" {
+			out.Note = strings.TrimPrefix(out.Note+"; ", "; ") + "nobody can operate by a certificate yet: set listen_admin in brevet.yaml, and restart the server"
+		}
 	}
 	return out, err
+}
+
+// adminURL returns where operators come in by their certificates, as far as the server knows.
+func (s *Service) adminURL() string {
+	at, err := url.Parse(s.Authority.Address.Current())
+	if s.AdminPort == "" || err != nil {
+		return ""
+	}
+	return "https://" + net.JoinHostPort(at.Hostname(), s.AdminPort)
 }
 
 func (s *Service) setOperator(ctx context.Context, p policy.Principal, in api.SetOperatorRequest) (out api.Operator, err error) {
@@ -259,30 +247,14 @@ func (s *Service) setOperator(ctx context.Context, p policy.Principal, in api.Se
 	})
 }
 
-func (s *Service) removeOperator(ctx context.Context, p policy.Principal, in api.Named) (api.Operator, error) {
-	return s.changeOperator(ctx, p, in.Name, audit.OperatorRemove, s.endCertificates, func(tx storage.Tx, n persons.Name, now time.Time, _ *audit.Details) (note string, err error) {
-		switch _, err = persons.Remove(tx, s.TrustDomain, n, now); {
-		case errors.Is(err, persons.ErrRemoved):
-			return fmt.Sprintf("%s was removed already", n), nil
-		case err == nil && s.listed(n).Role != 0:
-			note = fmt.Sprintf("%s is removed: take the user ids of %s out of brevet.yaml, too, where they do nothing any more", n, n)
-		}
-		return note, err
-	})
-}
-
-func (s *Service) suspendOperator(ctx context.Context, p policy.Principal, in api.Named) (api.Operator, error) {
-	return s.switchOperator(ctx, p, in.Name, audit.OperatorSuspend, s.endCertificates, persons.Suspend)
-}
-
 func (s *Service) resumeOperator(ctx context.Context, p policy.Principal, in api.Named) (api.Operator, error) {
-	return s.switchOperator(ctx, p, in.Name, audit.OperatorResume, s.do, persons.Resume)
+	return s.changeOperator(ctx, p, in.Name, audit.OperatorResume, s.do, s.switching(persons.Resume))
 }
 
-// switchOperator suspends or resumes a person. Nobody resumes themselves: a suspended
-// person may do nothing.
-func (s *Service) switchOperator(ctx context.Context, p policy.Principal, name string, action audit.Action, run func(context.Context, policy.Principal, act) error, change func(storage.Tx, persons.Name, time.Time) (persons.Person, bool, error)) (api.Operator, error) {
-	return s.changeOperator(ctx, p, name, action, run, func(tx storage.Tx, n persons.Name, now time.Time, _ *audit.Details) (note string, err error) {
+// switching is the change that suspends or resumes a person. Nobody resumes themselves: a
+// suspended person may do nothing.
+func (s *Service) switching(change func(storage.Tx, persons.Name, time.Time) (persons.Person, bool, error)) operatorChange {
+	return func(tx storage.Tx, n persons.Name, now time.Time, _ *audit.Details) (note string, err error) {
 		if err := s.knownOperator(tx, n); err != nil {
 			return "", err
 		}
@@ -292,5 +264,5 @@ func (s *Service) switchOperator(ctx context.Context, p policy.Principal, name s
 			return fmt.Sprintf("%s was %s already", n, shown.State), err
 		}
 		return "", err
-	})
+	}
 }

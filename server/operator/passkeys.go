@@ -50,6 +50,7 @@ func (s *Service) link(ctx context.Context, p policy.Principal, name string, act
 		if err := change(tx, n, now, d); err != nil {
 			return "", err
 		}
+		d.Change = byLink
 		_, err := persons.Invite(tx, n, l)
 		return "", err
 	})

@@ -81,8 +81,18 @@ func parseReason(text string, otherwise agents.Reason) (agents.Reason, error) {
 // surveyed looks at all records. It returns a finder for a later transaction: it finds
 // the chosen credentials that may be used then.
 func (s *Service) surveyed(ctx context.Context, chosen choice) finder {
+	return s.survey(ctx, s.revocable(chosen))
+}
+
+// surveyedOf is surveyed for all certificates of an operator.
+func (s *Service) surveyedOf(ctx context.Context, operator agents.Name) finder {
+	r := s.revocable(everything)
+	r.of = operator
+	return s.survey(ctx, r)
+}
+
+func (s *Service) survey(ctx context.Context, r revocable) finder {
 	var v *survey
-	r := s.revocable(chosen)
 	err := s.DB.View(ctx, func(tx storage.Tx) (err error) {
 		v, err = newSurvey(tx, s.Clock.Now(), r)
 		return err
@@ -94,7 +104,7 @@ func (s *Service) surveyed(ctx context.Context, chosen choice) finder {
 }
 
 func (s *Service) revocable(chosen choice) revocable {
-	return revocable{chosen, s.Authority.CA.RenewGrace()}
+	return revocable{chosen: chosen, grace: s.Authority.CA.RenewGrace()}
 }
 
 // receipt publishes the CRL and says what was ended. The revocation stands even if

@@ -44,7 +44,7 @@ func live(tx storage.Tx, now time.Time) iter.Seq2[holding, error] {
 type choice func(agents.Agent, agents.Credential) bool
 
 // A finder returns the credentials that may be used in tx at now and are chosen.
-// The authority's own are never among them, nor those of operators.
+// The authority's own are never among them, nor those of operators, unless it is for one.
 type finder func(tx storage.Tx, now time.Time) ([]holding, error)
 
 // everything chooses all credentials.
@@ -53,7 +53,7 @@ var everything choice = func(agents.Agent, agents.Credential) bool { return true
 // at is the finder that looks at all records.
 func (chosen choice) at(tx storage.Tx, now time.Time) ([]holding, error) {
 	s := agents.NewStanding(tx, now)
-	return chosen.among(live(tx, now), func(h holding) (agents.Agent, error) { return s.Check(h.Credential) })
+	return chosen.among(live(tx, now), agents.Name.OfAgent, func(h holding) (agents.Agent, error) { return s.Check(h.Credential) })
 }
 
 // A revocable finds what can be revoked. A certificate that may only renew can be, too: its
@@ -61,6 +61,15 @@ func (chosen choice) at(tx storage.Tx, now time.Time) ([]holding, error) {
 type revocable struct {
 	chosen choice
 	grace  time.Duration // the authority's window
+	of     agents.Name   // of this operator; "" means those of agents
+}
+
+// may reports whether a credential of n can be chosen at all.
+func (r revocable) may(n agents.Name) bool {
+	if r.of == "" {
+		return n.OfAgent()
+	}
+	return n == r.of
 }
 
 // at is the finder that looks at all records.
@@ -89,7 +98,7 @@ func (r revocable) among(tx storage.Tx, now time.Time, all iter.Seq2[holding, er
 			}
 		}
 	}
-	found, err := r.chosen.among(marked, func(h holding) (agents.Agent, error) {
+	found, err := r.chosen.among(marked, r.may, func(h holding) (agents.Agent, error) {
 		switch {
 		case h.token:
 			return s.Check(h.Credential)
@@ -118,14 +127,14 @@ func (h *holding) mayRenew(tx storage.Tx, grace time.Duration) error {
 
 func (h holding) expired(now time.Time) bool { return !now.Before(h.ID.Expires()) }
 
-// among returns the chosen ones of those that check accepts.
-func (chosen choice) among(all iter.Seq2[holding, error], check func(holding) (agents.Agent, error)) ([]holding, error) {
+// among returns the chosen ones of those that check accepts, of the names that may be chosen.
+func (chosen choice) among(all iter.Seq2[holding, error], may func(agents.Name) bool, check func(holding) (agents.Agent, error)) ([]holding, error) {
 	var found []holding
 	for c, err := range all {
 		if err != nil {
 			return nil, err
 		}
-		if !c.Agent.OfAgent() {
+		if !may(c.Agent) {
 			continue
 		}
 		a, err := check(c)
@@ -223,7 +232,7 @@ func (v *survey) since(tx storage.Tx) (made iter.Seq2[holding, error], revoked m
 		switch {
 		case e.Decision == audit.Deny, strings.HasPrefix(string(e.Action), "acme."), // of accounts and orders
 			e.Action == audit.AuthorityBackup, e.Action == audit.AuditExport, e.Action == audit.HealthChange, e.Action == audit.ConfigReload, e.Action == audit.AuthorityReaddress,
-			strings.HasPrefix(string(e.Action), "operator."): // whose certificates are never chosen
+			strings.HasPrefix(string(e.Action), "operator.") && v.of == "":
 			continue
 		}
 		id, err := agents.ParseCredentialID(e.Credential)

@@ -39,6 +39,7 @@ const (
 	OperatorEnroll  Action = "operator.enroll"
 	OperatorSet     Action = "operator.set"
 	OperatorRemove  Action = "operator.remove"
+	OperatorConnect Action = "operator.connect"
 	OperatorPasskey Action = "operator.passkey"
 	OperatorUnkey   Action = "operator.passkey.remove"
 	OperatorSuspend Action = "operator.suspend"
@@ -132,13 +133,14 @@ var actions = shown([]ActionSpec{
 	{ACMEAuthorizationDeactivate, "An ACME authorization was to be deactivated.", Agent, agentName, from("names")},
 	{ACMERequest, "A request by ACME was refused because of the account or its agent.", Agent | Bearer, agentName, from()},
 
-	{OperatorAdd, "A person was to become an operator who has certificates, in the role \"to\".", Operator, "the operator's name", []string{"to"}},
-	{OperatorEnroll, "An operator was to get a new enrollment token, or a link to register a passkey.", Operator, "the operator's name", nil},
+	{OperatorAdd, "A person was to become an operator who has certificates, in the role \"to\". The change names what they get: an `enrollment_token` or a `passkey_link`.", Operator, "the operator's name", []string{"to", "change"}},
+	{OperatorEnroll, "An operator was to get a new enrollment token, or a link to register a passkey. The change names it, as at `operator.add`.", Operator, "the operator's name", []string{"change"}},
 	{OperatorSet, "The role of an operator was to be changed.", Operator, "the operator's name", []string{"from", "to"}},
-	{OperatorRemove, "An operator and their certificates were to end for good.", Operator, "the operator's name", nil},
+	{OperatorRemove, "An operator and their certificates were to end for good.", Operator, "the operator's name", []string{"counts"}},
+	{OperatorConnect, "A client showed the certificate of an operator or an agent at `listen_admin`, and was refused. It may not have proven to have the key. Connections that are allowed are not recorded.", Bearer, holderName, from()},
 	{OperatorPasskey, "An operator was to register the passkey \"to\", by a link.", Bearer, "`operator/NAME`", from("to")},
 	{OperatorUnkey, "The passkey \"from\" of an operator was to end.", Operator, "the operator's name", []string{"from"}},
-	{OperatorSuspend, "An operator with a name was to do nothing more until they are resumed, and their certificates were to end.", Operator, "the operator's name", nil},
+	{OperatorSuspend, "An operator with a name was to do nothing more until they are resumed, and their certificates were to end.", Operator, "the operator's name", []string{"counts"}},
 	{OperatorResume, "A suspended operator was to be allowed to operate again.", Operator, "the operator's name", nil},
 
 	{KeyCompromise, "A key was to count as stolen, so that all that it signed is dead, and a new one was to take its place. Without a root at hand, the new issuer waits for its certificate.", Operator, "the key's purpose", []string{"from", "to", "change", "counts", "agents", "part"}},

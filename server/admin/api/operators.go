@@ -32,6 +32,7 @@ type Operator struct {
 	CertExpires time.Time `json:"certificate_expires_at,omitzero"` // the end of their latest certificate, if it can be used
 	Passkeys    []Passkey `json:"passkeys,omitempty"`
 	Note        string    `json:"note,omitempty"`
+	Receipt     *Receipt  `json:"receipt,omitempty"` // what a suspension or a removal ended
 }
 
 // A Passkey is one that an operator registered in a browser.
@@ -65,6 +66,8 @@ type InvitedOperator struct {
 	Operator
 	ID         string     `json:"id"` // the SPIFFE ID in their certificates
 	Enrollment Enrollment `json:"enrollment,omitzero"`
+
+	AdminURL string `json:"admin_url,omitempty"` // where they come in by it, if anywhere
 
 	Link *PasskeyLink `json:"link,omitempty"` // instead
 }
