@@ -43,8 +43,8 @@ const cutEvery = time.Minute
 // CutLog cuts the audit log as long as it is to be cut, at once and then each minute. A
 // failure is a reason of the health: the log goes on in the store.
 func (a *Authority) CutLog(ctx context.Context) {
-	for ctx.Err() == nil {
-		done, err := a.cutOnce(ctx)
+	for cutter := (audit.Cutter{Log: a.AuditLog()}); ctx.Err() == nil; {
+		done, err := a.cutOnce(ctx, &cutter)
 		if ctx.Err() == nil {
 			a.noteCut(err)
 		}
@@ -60,7 +60,7 @@ func (a *Authority) CutLog(ctx context.Context) {
 
 // cutOnce cuts the log once, if it is to be cut. It removes what crashes have left: the
 // process that holds the store's lock is the only one that writes segments there.
-func (a *Authority) cutOnce(ctx context.Context) (done bool, err error) {
+func (a *Authority) cutOnce(ctx context.Context, cutter *audit.Cutter) (done bool, err error) {
 	if err := a.Segments.Sweep(); err != nil {
 		return false, err
 	}
@@ -72,7 +72,7 @@ func (a *Authority) cutOnce(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return a.AuditLog().Cut(ctx, a.File.Audit.Segment, a.audit.Load(), keys...)
+	return cutter.Cut(ctx, a.File.Audit.Segment, a.audit.Load(), keys...)
 }
 
 // noteCut keeps why the log could not be cut.

@@ -86,7 +86,7 @@ func cutOnce(t *testing.T, l audit.Log) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if done, err := l.Cut(t.Context(), 20_000, signer); err != nil || !done {
+	if done, err := (&audit.Cutter{Log: l}).Cut(t.Context(), 20_000, signer); err != nil || !done {
 		t.Fatal(done, err)
 	}
 }

@@ -131,7 +131,7 @@ func BenchmarkSegment(b *testing.B) {
 	}
 	const size = 4_000_000
 	begin := time.Now()
-	if done, err := l.Cut(b.Context(), size, s); !done || err != nil {
+	if done, err := (&audit.Cutter{Log: l}).Cut(b.Context(), size, s); !done || err != nil {
 		b.Fatal(done, err)
 	}
 	cut := time.Since(begin)

@@ -25,6 +25,21 @@ type cutting struct {
 	after  tree
 }
 
+// A Cutter cuts a log again and again. Each look at the log costs no more than the events that
+// are new.
+type Cutter struct {
+	Log
+	counted stretch
+}
+
+// A stretch is the events after the last segment, as far as they are counted.
+type stretch struct {
+	size        int64 // of a segment, at least
+	first, next int64
+	cut         int64 // where the next segment ends, or 0 if there are too few events for one
+	octets      int64 // from first, or from cut
+}
+
 // Cut moves the oldest events to a segment if there are enough: their JSON has size octets,
 // and that of the events that stay at least as many. It reports whether it did.
 //
@@ -35,13 +50,13 @@ type cutting struct {
 // the next cut takes if it is of the same events. A crash after it leaves events in the
 // store, which the next cut deletes. The checkpoint of a file that is taken may be signed by
 // another one of the keys.
-func (l Log) Cut(ctx context.Context, size int64, s *Signer, keys ...Verifier) (done bool, err error) {
+func (l *Cutter) Cut(ctx context.Context, size int64, s *Signer, keys ...Verifier) (done bool, err error) {
 	if err := l.clear(ctx); err != nil {
 		return false, fmt.Errorf("deleting the events of a segment from the store: %w", err)
 	}
 	var c *cutting
 	err = l.DB.View(ctx, func(tx storage.Tx) (err error) {
-		c, err = plan(tx, size, s)
+		c, err = l.plan(tx, size, s)
 		return err
 	})
 	if err != nil || c == nil {
@@ -70,26 +85,32 @@ func (l Log) Cut(ctx context.Context, size int64, s *Signer, keys ...Verifier) (
 }
 
 // plan returns the next cut, or nil if there are too few events.
-func plan(tx storage.Tx, size int64, s *Signer) (*cutting, error) {
+func (l *Cutter) plan(tx storage.Tx, size int64, s *Signer) (*cutting, error) {
 	_, before, err := head(tx)
 	if err != nil {
 		return nil, err
 	}
-	c := &cutting{Segment: Segment{First: before.size}, header: header{Form: segmentForm, First: before.size, Before: before.hashes()}}
-	var octets int64
-	for r, err := range records(tx, before.size) {
+	n := l.counted
+	if n.first != before.size || n.size != size {
+		n = stretch{size: size, first: before.size, next: before.size}
+	}
+	for r, err := range records(tx, n.next) {
 		if err != nil {
 			return nil, err
 		}
-		octets += int64(len(r.value) - hashes(r.seq)*tlog.HashSize + 1)
-		if octets >= size && c.Next == 0 {
-			c.Next, octets = r.seq+1, 0
+		n.octets, n.next = n.octets+int64(len(r.value)-hashes(r.seq)*tlog.HashSize+1), r.seq+1
+		if n.octets >= size && n.cut == 0 {
+			n.cut, n.octets = n.next, 0
 		}
-		if octets >= size {
-			return c, c.complete(tx, s)
+		if n.octets >= size {
+			break
 		}
 	}
-	return nil, nil
+	if l.counted = n; n.octets < size {
+		return nil, nil
+	}
+	c := &cutting{Segment: Segment{First: n.first, Next: n.cut}, header: header{Form: segmentForm, First: n.first, Before: before.hashes()}}
+	return c, c.complete(tx, s)
 }
 
 // complete reads what else there is to know of the cut, and signs its checkpoint.

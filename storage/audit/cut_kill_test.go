@@ -43,7 +43,7 @@ func appendAndCut(dir string) error {
 	failed := make(chan error, 2)
 	go func() {
 		for {
-			if _, err := (audit.Log{DB: db, Segments: audit.Dir(dir)}).Cut(context.Background(), 20_000, s); err != nil {
+			if _, err := (&audit.Cutter{Log: audit.Log{DB: db, Segments: audit.Dir(dir)}}).Cut(context.Background(), 20_000, s); err != nil {
 				failed <- err
 				return
 			}

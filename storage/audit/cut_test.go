@@ -25,8 +25,8 @@ func newLog(t testing.TB, n int) audit.Log {
 // cutAll cuts the log while there is enough, and returns its segments.
 func cutAll(t testing.TB, l audit.Log, size int64, s *audit.Signer) (list []audit.Segment) {
 	t.Helper()
-	for {
-		done, err := l.Cut(t.Context(), size, s)
+	for c := (&audit.Cutter{Log: l}); ; {
+		done, err := c.Cut(t.Context(), size, s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +209,7 @@ func TestTwoNodesCut(t *testing.T) {
 	for range 3 {
 		nodes.Go(func() {
 			for range 40 {
-				if _, err := l.Cut(context.Background(), 40_000, s); err != nil {
+				if _, err := (&audit.Cutter{Log: l}).Cut(context.Background(), 40_000, s); err != nil {
 					t.Error(err)
 				}
 			}
@@ -262,7 +262,7 @@ func TestCutGoesOnAfterACrash(t *testing.T) {
 	for step := 0; ; step++ {
 		l := newLog(t, 1000)
 		want := readAll(t, l, 0)
-		_, err := audit.Log{DB: &crashingDB{l.DB, step}, Segments: l.Segments}.Cut(t.Context(), 100_000, s)
+		_, err := (&audit.Cutter{Log: audit.Log{DB: &crashingDB{l.DB, step}, Segments: l.Segments}}).Cut(t.Context(), 100_000, s)
 		if err != nil && !errors.Is(err, errCrash) {
 			t.Fatal(err)
 		}
@@ -294,7 +294,7 @@ func TestCutTakesTheFileOfACrash(t *testing.T) {
 	s := newSigner(t, "the log's")
 	l := newLog(t, 500)
 	db := noUpdates{l.DB} // the record of the segment fails
-	if _, err := (audit.Log{DB: db, Segments: l.Segments}).Cut(t.Context(), 40_000, s); !errors.Is(err, errCrash) {
+	if _, err := (&audit.Cutter{Log: audit.Log{DB: db, Segments: l.Segments}}).Cut(t.Context(), 40_000, s); !errors.Is(err, errCrash) {
 		t.Fatal(err)
 	}
 	files, err := os.ReadDir(string(l.Segments))
@@ -311,7 +311,7 @@ func TestCutTakesTheFileOfACrash(t *testing.T) {
 	if err := os.WriteFile(path, damaged, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if done, err := l.Cut(t.Context(), 40_000, s); done || err == nil {
+	if done, err := (&audit.Cutter{Log: l}).Cut(t.Context(), 40_000, s); done || err == nil {
 		t.Errorf("cut with a damaged file: %t, %v", done, err)
 	}
 	if stored(t, l.DB) != 500 {
@@ -324,7 +324,7 @@ func TestCutTakesTheFileOfACrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if done, err := l.Cut(t.Context(), 40_000, rotated, rotated, s); !done || err != nil {
+	if done, err := (&audit.Cutter{Log: l}).Cut(t.Context(), 40_000, rotated, rotated, s); !done || err != nil {
 		t.Errorf("cut after a rotation: %t, %v", done, err)
 	}
 	if _, err := l.Verify(t.Context(), nil); err != nil {
