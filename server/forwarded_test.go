@@ -195,3 +195,24 @@ func TestLimitsBehindProxy(t *testing.T) {
 		t.Errorf("the same agent without the proxy: %d %s", got.status, got.body)
 	}
 }
+
+// TestProxyIsCountedAtRenewals in place of the address that it has in common with others, by
+// its certificate, also if that has expired.
+func TestProxyIsCountedAtRenewals(t *testing.T) {
+	for _, when := range []string{"before", "after"} {
+		a := newAuthority(t)
+		proxy := a.proxy("edge")
+		if when == "after" {
+			a.set(proxy.NotAfter)
+		}
+		limited := 0
+		for range 100 {
+			if got := a.postJSON(a.agents, "/v1/certificates", map[string]string{"csr": csrPEM(t, newKey(t), nil), "client_assertion": "x"}, proxy); got.status == http.StatusTooManyRequests {
+				limited++
+			}
+		}
+		if got := a.postJSON(a.agents, "/v1/enroll", map[string]string{"token": "x", "csr": csrPEM(t, newKey(t), nil)}, nil); limited == 0 || got.status == http.StatusTooManyRequests {
+			t.Errorf("%s the end of its certificate: %d of 100 were turned away; a neighbour of the proxy got %d", when, limited, got.status)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package enroll
 
 import (
 	"cmp"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -119,13 +120,21 @@ func (s *Service) issue(r *http.Request, claim policy.Claim, in wanted) (*result
 	return s.certify(r.Context(), ca.Request{Claim: claim, CSR: csr, TTL: lifetime, Profile: in.profile, Registered: true})
 }
 
+// A presented certificate is one whose key the client has.
+type presented struct {
+	agents.Credential
+	proof audit.Evidence
+	check policy.Check
+	late  bool // it has expired, and may only renew
+}
+
 // holder returns the claim of a client that presented a certificate. If the certificate
-// names an agent and cannot be used, the refusal is recorded.
+// names an agent and cannot be used, the refusal is recorded. After an outage, many agents come
+// at once with certificates that have expired: those over the pace are told when to come again.
 func (s *Service) holder(r *http.Request) (policy.Claim, error) {
-	now := s.Clock.Now()
-	var c ca.Certificate
+	var c presented
 	err := s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
-		if _, c, err = ca.AuthenticateOrphan(tx, r.TLS.PeerCertificates[0], now); err == nil {
+		if c, err = s.presented(tx, r.TLS.PeerCertificates[0], s.Clock.Now()); err == nil {
 			err = noProxy(tx, c.Agent)
 		}
 		if err != nil {
@@ -137,41 +146,26 @@ func (s *Service) holder(r *http.Request) (policy.Claim, error) {
 		admission.Of(r.Context()).Through(c.Agent)
 		return policy.Claim{}, err
 	}
-	if errors.Is(err, agents.ErrCredentialExpired) {
-		return s.lateHolder(r, now)
-	}
 	if err != nil {
 		return policy.Claim{}, s.refuse(r.Context(), presenter, c.Agent, err)
 	}
-	who := policy.Holder(s.TrustDomain, c.Agent)
-	return policy.NewClaim(who, c.Agent, audit.ClientCertificate(c.ID.String()), unlessProxy(c.Agent, ca.Renews(c.Credential))), nil
+	if c.late {
+		if wait := s.late.Wait(c.Agent); wait > 0 {
+			return policy.Claim{}, &busyError{wait}
+		}
+	}
+	return policy.NewClaim(policy.Holder(s.TrustDomain, c.Agent), c.Agent, c.proof, unlessProxy(c.Agent, c.check)), nil
 }
 
-// lateHolder is holder for a certificate that has expired. After an outage, many agents come at
-// once: those over the pace are told when to come again.
-func (s *Service) lateHolder(r *http.Request, now time.Time) (policy.Claim, error) {
-	var c agents.Credential
-	var check policy.Check
-	err := s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
-		if c, check, err = s.CA.AuthenticateLate(tx, r.TLS.PeerCertificates[0], now); err == nil {
-			err = noProxy(tx, c.Agent)
-		}
-		if err != nil {
-			return err
-		}
-		return admission.Prove(r.Context(), c.Agent)
-	})
-	if errors.Is(err, errProxy) {
-		return policy.Claim{}, err
+// presented returns what a certificate proves. The credential comes with an error, too, if it
+// is on record.
+func (s *Service) presented(tx storage.Tx, cert *x509.Certificate, now time.Time) (presented, error) {
+	_, c, err := ca.AuthenticateOrphan(tx, cert, now)
+	if !errors.Is(err, agents.ErrCredentialExpired) {
+		return presented{c.Credential, audit.ClientCertificate(c.ID.String()), ca.Renews(c.Credential), false}, err
 	}
-	if err != nil {
-		return policy.Claim{}, s.refuse(r.Context(), presenter, c.Agent, err)
-	}
-	if wait := s.late.Wait(c.Agent); wait > 0 {
-		return policy.Claim{}, &busyError{wait}
-	}
-	who := policy.Holder(s.TrustDomain, c.Agent)
-	return policy.NewClaim(who, c.Agent, audit.ExpiredCertificate(c.ID.String()), unlessProxy(c.Agent, check)), nil
+	late, check, err := s.CA.AuthenticateLate(tx, cert, now)
+	return presented{late, audit.ExpiredCertificate(late.ID.String()), check, true}, err
 }
 
 // A busyError says that too many expired certificates are being renewed at the moment.
