@@ -54,7 +54,7 @@ func TestKeysHaveDates(t *testing.T) {
 	})
 }
 
-// TestKeyMaxAgeLeavesTimeForAWarning, or is none, or that of the authority.
+// TestKeyMaxAgeLeavesTimeForAWarning, unless an agent has no limit of its own or no limit at all.
 func TestKeyMaxAgeLeavesTimeForAWarning(t *testing.T) {
 	within(t, func(tx storage.Tx) {
 		add(t, tx, "bot", agents.Change{})

@@ -94,7 +94,7 @@ func (id *Identity) keepLasting(ctx context.Context, t *trust, agent string, lis
 	return durable.Rename(file+nextSuffix, file)
 }
 
-// readNext returns the next key, or nil if there is none.
+// readNext returns the next key, or nil if no key waits.
 func readNext(file string) (crypto.Signer, error) {
 	key, err := readKey(file + nextSuffix)
 	if errors.Is(err, os.ErrNotExist) {

@@ -37,19 +37,32 @@ func (s *Server) network() (map[string][]net.Listener, error) {
 		return open, nil
 	}
 	maps.Copy(open, s.Sockets)
-	for role, addresses := range map[string][]string{agentsHere: s.file.Listen, publicHere: s.file.ListenHTTP, metricsHere: s.file.ListenMetrics, adminHere: s.file.ListenAdmin} {
-		if len(open[role]) > 0 {
+	for _, configured := range []struct {
+		role      string
+		addresses []string
+	}{{agentsHere, s.file.Listen}, {publicHere, s.file.ListenHTTP}, {metricsHere, s.file.ListenMetrics}, {adminHere, s.file.ListenAdmin}} {
+		if len(open[configured.role]) > 0 {
 			continue
 		}
-		for _, address := range addresses {
-			l, err := net.Listen(family(address, addresses), address)
-			if err != nil {
-				return open, fmt.Errorf("listening on %s, as brevet.yaml says: %w", address, err)
-			}
-			open[role] = append(open[role], l)
+		all, err := listenAll(configured.addresses)
+		if open[configured.role] = all; err != nil {
+			return open, err
 		}
 	}
 	return open, nil
+}
+
+// listenAll listens on the addresses in their order. If there is an error, the listeners
+// that could be opened are returned with it.
+func listenAll(addresses []string) (all []net.Listener, err error) {
+	for _, address := range addresses {
+		l, err := net.Listen(family(address, addresses), address)
+		if err != nil {
+			return all, fmt.Errorf("listening on %s, as brevet.yaml says: %w", address, err)
+		}
+		all = append(all, l)
+	}
+	return all, nil
 }
 
 // behindProxies returns listeners that take the address of a client from the proxies. waiting

@@ -34,8 +34,8 @@ func restored(t *testing.T, w *servertest.World, meanwhile func() error) {
 	w.Start()
 }
 
-// TestRestoreLimitsOperators: who was added after the backup, and is listed in brevet.yaml, gets
-// no greater role than since, and whoever was removed stays so.
+// TestRestoreLimitsOperators: an operator who was added after the backup, and is listed in
+// brevet.yaml, gets no greater role than since. An operator who was removed stays removed.
 func TestRestoreLimitsOperators(t *testing.T) {
 	w := servertest.New(t)
 	w.Configure("operators: {54321: {name: gone, role: admin}, 54322: {name: added, role: admin}, 54323: {name: lowered, role: admin}, 54324: {name: steady, role: admin}}\n")

@@ -10,7 +10,7 @@ import (
 )
 
 // TestBackupThatChangesMeanwhile: another file takes the place of the backup each time that the
-// restore has closed it. What was not checked is not restored.
+// restore has closed it. A file that was not checked is not restored.
 func TestBackupThatChangesMeanwhile(t *testing.T) {
 	for after := range 6 {
 		k := newKeptWorld(t, "")

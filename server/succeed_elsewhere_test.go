@@ -126,7 +126,7 @@ func TestConstrainedRootElsewhereIsReplaced(t *testing.T) {
 	a.operate("POST", "/keys/"+old+"/withdraw", nil)
 	a.signedNow(safe, "root")
 	a.checkUnder(t, cert, 1)
-	// What another authority's root signed is nothing here.
+	// A certificate by another authority's root counts for nothing here.
 	elsewhere := free.lockAway()
 	r := free.askSuccessor("root", "ecdsa-p256")
 	if got := a.install(free.signElsewhere(elsewhere, r, 2)); got.status < 400 || !strings.Contains(got.body, "not one of this authority") {

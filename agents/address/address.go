@@ -1,7 +1,7 @@
-// Package address says under which URLs the authority is reached. Usually it is one, that of
-// brevet.yaml. An operator moves the authority to another URL: agents are led there at once,
-// tokens name the old URL as their issuer until a date, and the old URL is answered until
-// all that knows it has ended.
+// Package address says under which URLs the authority is reached. Usually there is one,
+// which brevet.yaml says. If an operator moves the authority to another URL, agents are led
+// there at once. Tokens name the old URL as their issuer until a date. The server answers at
+// the old URL until the last agent and the last credential that depend on it have ended.
 package address
 
 import (

@@ -1,12 +1,12 @@
 // Package admission counts requests against the limits of those who send them.
 //
-// A [Request] is counted before any work is done for it: as one of a stranger, against the
-// network address that it came from and, with IPv6, against the networks of 64, 56 and 48
-// bits around it. The count is returned when the request proves to come from a registered
-// agent, which then is counted by itself, so that it is never stopped by its neighbours
-// at the address. A request of an address that is over its limit may still prove
-// that; unless it does, it is refused with [ErrLimited] whatever else is wrong with it,
-// and nothing is recorded.
+// A [Request] is counted before any work is done for it. At first it counts as a stranger's,
+// against the network address that it came from and, with IPv6, against the networks of 64,
+// 56 and 48 bits around it. When the request proves to come from a registered agent, that
+// count is taken back and the request counts against the agent, so neighbours at the address
+// never stop an agent. A request from an address that is over its limit may still prove to
+// come from an agent. If it does not, it is refused with [ErrLimited] whatever else is wrong
+// with it, and nothing is recorded.
 //
 // Only refused requests use up a limit. Counts are kept in memory: each node has its
 // own, and a restart forgets them.

@@ -63,7 +63,7 @@ func charged(q *Query, subject string) agents.Name {
 	return ""
 }
 
-// QuotasOf returns the quotas of an agent, which are zero if there are none. The decision
+// QuotasOf returns the quotas of an agent, or zero if the agent has none. The decision
 // knows them if it was about the agent.
 func (p *Point) QuotasOf(tx storage.Tx, n agents.Name, d *Decision) (agents.Quotas, error) {
 	usual := p.DefaultQuotas()

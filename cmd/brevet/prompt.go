@@ -29,7 +29,8 @@ func noDash(name string) string {
 	return name
 }
 
-// asking returns what asks for a passphrase at the terminal, nil if standard input is none.
+// asking returns a function that asks for a passphrase at the terminal. It is nil if standard
+// input is not a terminal.
 func asking(c *cli.Context, what string) server.AskPassphrase {
 	if _, is := terminal(c.App.Reader); !is {
 		return nil

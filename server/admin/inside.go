@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -14,8 +15,8 @@ import (
 	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
-// Inside returns a client that calls a handler in this process, without a socket. What it
-// asks for is decided, done and recorded as if p had asked for it at the socket.
+// Inside returns a client that calls a handler in this process, without a socket. The server
+// decides and records each request as if p had sent it to the socket.
 func Inside(h http.Handler, p policy.Principal) *api.Client {
 	return api.NewClient(inside{h, p}, "this process")
 }
@@ -82,7 +83,7 @@ func (a *answer) Header() http.Header { return a.header }
 func (a *answer) WriteHeader(status int) {
 	a.once.Do(func() {
 		a.begun <- &http.Response{
-			Status: http.StatusText(status), StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+			Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 			Header: maps.Clone(a.header), Body: a.body, ContentLength: -1,
 		}
 	})
@@ -93,7 +94,7 @@ func (a *answer) Write(p []byte) (int, error) {
 	return a.pipe.Write(p)
 }
 
-// Flush begins the answer. What is written goes to the reader at once in any case.
+// Flush begins the answer. Write needs no flush: it hands its bytes to the reader at once.
 func (a *answer) Flush() { a.WriteHeader(http.StatusOK) }
 
 // SetWriteDeadline has writes fail that have not ended by then, see

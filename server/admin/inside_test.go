@@ -56,6 +56,14 @@ func TestInside(t *testing.T) {
 	}
 }
 
+// TestInsideAnswersWithoutAProblem: an answer of a handler that failed is explained by its status.
+func TestInsideAnswersWithoutAProblem(t *testing.T) {
+	failing := func(http.ResponseWriter, *http.Request) { panic("x") }
+	if _, err := Inside(http.HandlerFunc(failing), policy.Anonymous).Status(t.Context()); err == nil || err.Error() != "the server answered 500 Internal Server Error" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestInsideEnds: an answer without an end is read as it comes, and ends with the reader's
 // context, or when the reader closes it. The handler ends, too.
 func TestInsideEnds(t *testing.T) {

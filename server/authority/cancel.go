@@ -15,7 +15,7 @@ import (
 // Cancel gives up a key that is announced, or that waits for a certificate of its root, and
 // destroys it. An issuer whose CRL is published has signed nothing else. It is retired, and
 // [Authority.DestroySpent] destroys it. The algorithm may be left out if there is one such
-// key. If there is none, Cancel returns the zero Key.
+// key. Without one, Cancel returns the zero Key.
 func (a *Authority) Cancel(ctx context.Context, by policy.Principal, p keys.Purpose, alg keys.Algorithm) (keys.Key, error) {
 	a.rotating.Lock()
 	defer a.rotating.Unlock()
@@ -48,7 +48,7 @@ func (a *Authority) Cancel(ctx context.Context, by policy.Principal, p keys.Purp
 	return k, a.reload(ctx, p)
 }
 
-// cancellable returns the key that is to be cancelled, or the zero Key if there is none.
+// cancellable returns the key that is to be cancelled, or the zero Key if no key waits.
 func cancellable(tx storage.Tx, p keys.Purpose, alg keys.Algorithm) (keys.Key, error) {
 	spec, err := Purposes().Of(p)
 	if err != nil {

@@ -99,8 +99,8 @@ func (a *Authority) quickReasons(ctx context.Context) []api.Reason {
 	return found
 }
 
-// damaged tells of records that cannot be read. What they would have said is not known, so
-// none of them may pass for good news.
+// damaged tells of records that cannot be read. The health does not know what they
+// would have said, and must not be better without them.
 func damaged(errs ...error) []api.Reason {
 	if err := errors.Join(errs...); err != nil {
 		return []api.Reason{critical(storeUnreadable, mendStore, "a record in the store cannot be read: %v", err)}

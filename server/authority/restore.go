@@ -167,8 +167,8 @@ func (r *restore) prepare(ctx context.Context, fresh string) error {
 	return errors.Join(err, db.Close())
 }
 
-// copy makes the store fresh from the backup, and returns the size of the backup. What is
-// checked is the copy: somebody may put another file in the place of the backup meanwhile.
+// copy makes the store fresh from the backup, and returns the size of the backup. The
+// copy is checked, not the backup: somebody may put another file in the place of the backup meanwhile.
 func (r *restore) copy(fresh string) (size int64, err error) {
 	if err := durable.CopyFile(fresh, r.File); err != nil {
 		return 0, fmt.Errorf("copying the backup: %w", err)

@@ -11,7 +11,7 @@ import (
 )
 
 // readKeyMaxAge reads how old the keys of agents may get: one limit for all kinds, or one for
-// each. There is none by default: few clients replace their keys by themselves, so a limit
+// each. By default keys do not age: few clients replace their keys by themselves, so a limit
 // that nobody asked for would end agents at work.
 func (f *File) readKeyMaxAge(n *yaml.Node) error {
 	m := &f.KeyMaxAges

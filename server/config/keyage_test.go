@@ -7,7 +7,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 )
 
-// TestKeyMaxAge is one for all kinds, or one for each; there is none unless somebody asks for it.
+// TestKeyMaxAge is one limit for all kinds, or one for each. By default nothing limits the age.
 func TestKeyMaxAge(t *testing.T) {
 	const day = 24 * time.Hour
 	for text, want := range map[string]agents.KeyMaxAges{

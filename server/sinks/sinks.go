@@ -76,7 +76,7 @@ type Status struct {
 	Target string
 	Next   int64     // the events before this position have arrived
 	Behind int64     // how many have not
-	Oldest time.Time // when the first of those was recorded; zero if there is none
+	Oldest time.Time // when the first of those was recorded; zero if all have arrived
 	Error  string    // why the last try failed, if it did
 }
 

@@ -35,8 +35,8 @@ func (e Event) split() (first Event, more []Event) {
 // maxName is how long the name of an agent is at most.
 const maxName = 63
 
-// namesFit reports whether the agents that the event names are kept when it must be cut: who
-// looks for what happened to one of them, and a restore, need them all. Names of agents have
+// namesFit reports whether the agents that the event names are kept when it must be
+// cut: a search for the events of one agent, and a restore, need them all. Names of agents have
 // nothing that JSON writes longer.
 func (e *Event) namesFit() bool {
 	return e.Details != nil && len(e.Details.Agents) > 0 && len(e.Details.Agents) <= maxAgents &&

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Prove returns the proof that an event is in the log, by the checkpoint of its segment. Of the
-// hashes in the segment it keeps those that the proof needs, one for each level of the tree.
+// Prove returns the proof that an event is in the log, by the checkpoint of its segment. It
+// keeps only the hashes of the segment that the proof needs, one for each level of the tree.
 func (d Dir) Prove(s Segment, seq int64) (p Proof, err error) {
 	err = d.read(s, func(in *segmentReader) error {
 		needed := subtrees{}

@@ -76,7 +76,7 @@ func (t *tables) forget() {
 }
 
 // seek returns the first key of an existing table that is not less than key, with its
-// value. It is nil if there is none. The key is in t.key then.
+// value, or nil if the table has no such key. t.key is key afterwards.
 func (t *table) seek(key string) (next, value []byte) {
 	if t.cursor == nil {
 		t.cursor = t.bucket.Cursor()

@@ -106,7 +106,7 @@ func TestSending(t *testing.T) {
 		}
 		e.flush(t.Context())
 	}
-	// What a failure leaves in the queue goes with the next batch.
+	// Spans that a failure leaves in the queue go with the next batch.
 	if want := []int{batch, 1, batch, batch, batch, 3}; !slices.Equal(sizes, want) {
 		t.Errorf("got the batches %v, want %v", sizes, want)
 	}
