@@ -276,7 +276,7 @@ func TestCrashAfterACompromise(t *testing.T) {
 	a := newAuthority(t)
 	old := a.authority.CA.Issuer()
 	cert := a.enrolled("bot")
-	rotated(t, a.operate("POST", "/keys/issuer/rotate", nil))
+	rotated(t, a.operate("POST", "/keys/issuer/rotate?now=true", nil))
 	a.update(func(tx storage.Tx) error { return agents.EndIssuer(tx, old.ID, a.now()) })
 	a.restarted(t)
 	a.checkEnded(t, old, cert)

@@ -73,7 +73,7 @@ func TestOperatorDestroysAKey(t *testing.T) {
 	}
 	destroy(old.ID, 409, "is active")
 	destroy(strings.Repeat("0", 40), 404, "not found")
-	k := rotated(t, a.operate("POST", "/keys/issuer/rotate", nil))
+	k := rotated(t, a.operate("POST", "/keys/issuer/rotate?now=true", nil))
 	destroy(old.ID, 409, "is alive until")
 	destroy(a.authority.CRL.Roots()[0].Root, 409, "")
 	if got := a.operate("POST", "/keys/"+old.ID+"/destroy?compromised=true", nil); !strings.Contains(got.body, `"certificates":1`) {
@@ -83,7 +83,7 @@ func TestOperatorDestroysAKey(t *testing.T) {
 	if got := a.renew(cert); got.status != http.StatusOK {
 		t.Errorf("renewing: %d %s", got.status, got.body)
 	}
-	rotated(t, a.operate("POST", "/keys/issuer/rotate", nil))
+	rotated(t, a.operate("POST", "/keys/issuer/rotate?now=true", nil))
 	a.set(a.now().Add(3 * time.Hour))
 	destroy(k.ID, 200, k.ID)
 	destroy(k.ID, 200, "destroyed already")

@@ -81,6 +81,12 @@ func (a *world) install(response string) reply {
 	return a.postJSON(a.operators, "/keys/install", api.InstallRequest{Response: response}, nil)
 }
 
+// installNow is install for an issuer that signs at once.
+func (a *world) installNow(response string) reply {
+	a.t.Helper()
+	return a.postJSON(a.operators, "/keys/install", api.InstallRequest{Response: response, Now: true}, nil)
+}
+
 // TestIssuerIsRotatedByARootElsewhere, of every kind: the request is made, signed and installed; agents
 // renew, and the lists last for as long as the root signed.
 func TestIssuerIsRotatedByARootElsewhere(t *testing.T) {
@@ -101,7 +107,7 @@ func TestIssuerIsRotatedByARootElsewhere(t *testing.T) {
 				t.Errorf("asked again: %+v", again.Keys)
 			}
 			a.set(a.now().Add(time.Minute))
-			installed := decoded[api.Installed](t, a.install(a.signElsewhere(safe, r, 3)))
+			installed := decoded[api.Installed](t, a.installNow(a.signElsewhere(safe, r, 3)))
 			if len(installed.Keys) != 1 || installed.Keys[0].State != "active" || installed.Keys[0].ID != r.Keys[0].ID || len(installed.CRLs) != 3 || installed.CRLs[0] != 3 {
 				t.Errorf("%+v", installed)
 			}
@@ -206,7 +212,7 @@ func TestInstallRefuses(t *testing.T) {
 	if got := a.install(good); got.status != http.StatusOK {
 		t.Errorf("the right one: %d %s", got.status, got.body)
 	}
-	if got := a.install(good); got.status != http.StatusOK || !strings.Contains(got.body, "at work already") {
+	if got := a.install(good); got.status != http.StatusOK || !strings.Contains(got.body, "installed already") {
 		t.Errorf("again: %d %s", got.status, got.body)
 	}
 	n := map[audit.Action]int{}
@@ -237,7 +243,7 @@ func TestWaitingIssuerCanBeCancelled(t *testing.T) {
 	if err := os.Rename(files[0], filepath.Join(a.Dir, filepath.Base(files[0]))); err != nil {
 		t.Fatal(err)
 	}
-	if k := rotated(t, a.operate("POST", "/keys/issuer/rotate", nil)); k.ID != next.Keys[0].ID || k.State != "active" {
+	if k := rotated(t, a.operate("POST", "/keys/issuer/rotate?now=true", nil)); k.ID != next.Keys[0].ID || k.State != "active" {
 		t.Errorf("%+v, want %s", k, next.Keys[0].ID)
 	}
 }

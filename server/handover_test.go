@@ -17,7 +17,7 @@ import (
 func rotateAll(t *testing.T, w *servertest.World) {
 	t.Helper()
 	for _, purpose := range []string{"audit", "issuer"} {
-		if _, err := w.Admin.RotateKey(t.Context(), purpose); err != nil {
+		if _, err := w.Admin.RotateKeyNow(t.Context(), purpose, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

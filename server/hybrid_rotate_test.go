@@ -38,7 +38,7 @@ func TestRotationBetweenKinds(t *testing.T) {
 				{"ed25519", pkix.Classical, true},
 			} {
 				if step.algorithm != "" {
-					k, err := w.Admin.RotateKeyTo(t.Context(), "issuer", step.algorithm)
+					k, err := w.Admin.RotateKeyNow(t.Context(), "issuer", step.algorithm)
 					if err != nil || k.Algorithm != step.algorithm {
 						t.Fatalf("to %s: %v, %v", step.algorithm, k, err)
 					}
@@ -86,7 +86,7 @@ func TestRotationBetweenKinds(t *testing.T) {
 // an https-issuer under the root that they trust.
 func TestSiblingIsMadeWhenNeeded(t *testing.T) {
 	w := servertest.New(t)
-	if _, err := w.Admin.RotateKey(t.Context(), "https-issuer"); err == nil || !strings.Contains(err.Error(), "has no https-issuer") {
+	if _, err := w.Admin.RotateKeyNow(t.Context(), "https-issuer", ""); err == nil || !strings.Contains(err.Error(), "has no https-issuer") {
 		t.Errorf("rotating what is not there: %v", err)
 	}
 	purposes := func() map[string]int {
@@ -102,7 +102,7 @@ func TestSiblingIsMadeWhenNeeded(t *testing.T) {
 	}
 	rotate := func(algorithm string) {
 		t.Helper()
-		if _, err := w.Admin.RotateKeyTo(t.Context(), "issuer", algorithm); err != nil {
+		if _, err := w.Admin.RotateKeyNow(t.Context(), "issuer", algorithm); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestSiblingIsMadeWhenNeeded(t *testing.T) {
 		t.Errorf("keys: %v", n)
 	}
 	before := by()
-	if _, err := w.Admin.RotateKeyTo(t.Context(), "https-issuer", "ecdsa-p384"); err != nil {
+	if _, err := w.Admin.RotateKeyNow(t.Context(), "https-issuer", "ecdsa-p384"); err != nil {
 		t.Fatal(err)
 	}
 	if after := by(); after.Equal(before) || after.PublicKey == nil {

@@ -120,7 +120,7 @@ func TestRotatedTokenKey(t *testing.T) {
 func TestRotatedIssuer(t *testing.T) {
 	t.Parallel() // it waits for a server to stop
 	w := newReading(t)
-	key, err := w.Admin.RotateKey(t.Context(), "issuer")
+	key, err := w.Admin.RotateKeyNow(t.Context(), "issuer", "")
 	if err != nil || key.Expires.IsZero() {
 		t.Fatalf("%+v, %v", key, err)
 	}

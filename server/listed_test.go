@@ -60,15 +60,23 @@ func (f *fileServer) accepts(got reply) error {
 	return nil
 }
 
-// TestServersWithFilesAcceptTheNextIssuer, although they load the bundle as rarely as they may:
-// a list for files is signed again when a quarter of its day is over.
-func TestServersWithFilesAcceptTheNextIssuer(t *testing.T) {
-	f := &fileServer{world: newAuthority(t), openssl: peer.Find(t, "openssl"), dir: t.TempDir()}
-	a := f.world
+// newFileServer returns a server that loads the files of an authority.
+func newFileServer(t *testing.T, a *world) *fileServer {
+	t.Helper()
+	f := &fileServer{world: a, openssl: peer.Find(t, "openssl"), dir: t.TempDir()}
 	roots := a.ask(a.agents, "GET", "/roots.pem", "", "", nil)
 	if err := os.WriteFile(f.path("roots.pem"), []byte(roots.body), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	f.load()
+	return f
+}
+
+// TestServersWithFilesAcceptTheNextIssuer, although they load the bundle as rarely as they may:
+// a list for files is signed again when a quarter of its day is over.
+func TestServersWithFilesAcceptTheNextIssuer(t *testing.T) {
+	a := newAuthority(t)
+	f := newFileServer(t, a)
 	key := newKey(t)
 	a.add("bot", agents.Change{Keys: []string{publicPEM(t, key)}})
 	a.set(dawn.AddDate(0, 0, 57))
@@ -143,11 +151,16 @@ func TestAnnouncedIssuerIsPublished(t *testing.T) {
 	}
 }
 
-// TestAnnouncedIssuerTakesOverAtOnce if an operator rotates.
+// TestAnnouncedIssuerTakesOverAtOnce if an operator says so.
 func TestAnnouncedIssuerTakesOverAtOnce(t *testing.T) {
 	a, next := announced(t)
 	before := a.authority.CA.Issuer().ID
-	a.operate("POST", "/keys/issuer/rotate", nil)
+	if got := a.postJSON(a.operators, "/keys/issuer/rotate", struct{}{}, nil); got.status != http.StatusConflict || !strings.Contains(got.body, next.ID) || !strings.Contains(got.body, "brevet key rotate issuer --now") {
+		t.Errorf("without --now: %d %s", got.status, got.body)
+	}
+	if k := rotated(t, a.operate("POST", "/keys/issuer/rotate?now=true", nil)); len(k.Remarks) != 1 || !strings.Contains(k.Remarks[0], "/crl/bundle.pem") {
+		t.Errorf("the remarks are %q", k.Remarks)
+	}
 	if got := a.authority.CA.Issuer().ID; got != next.ID {
 		t.Errorf("the issuer is %s, want %s", got, next.ID)
 	}

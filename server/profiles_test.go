@@ -43,7 +43,7 @@ func newProfileWorld(t *testing.T, root, config string) *servertest.World {
 	t.Helper()
 	w := servertest.New(t, func(c *server.InitConfig) { c.Algorithm = root })
 	if root != "ecdsa-p256" {
-		if _, err := w.Admin.RotateKeyTo(t.Context(), "issuer", "ecdsa-p256"); err != nil {
+		if _, err := w.Admin.RotateKeyNow(t.Context(), "issuer", "ecdsa-p256"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -139,7 +139,7 @@ func TestProfilesOfEveryKindAtOnce(t *testing.T) {
 				t.Errorf("which of three: %v", err)
 			}
 			old := held[2].Leaf.AuthorityKeyId
-			next, err := w.Admin.RotateKeyTo(t.Context(), "profile-issuer", "mldsa44-ed25519-sha512")
+			next, err := w.Admin.RotateKeyNow(t.Context(), "profile-issuer", "mldsa44-ed25519-sha512")
 			if err != nil || next.ID == fmt.Sprintf("%x", old) {
 				t.Fatalf("%+v, %v", next, err)
 			}
@@ -196,11 +196,11 @@ func TestIssuerKeepsItsProfiles(t *testing.T) {
 	if got := issuer(); got != w.Issuer {
 		t.Errorf("signed by %s, want the issuer, %s", got, w.Issuer)
 	}
-	_, err := w.Admin.RotateKeyTo(t.Context(), "issuer", "ecdsa-p256")
+	_, err := w.Admin.RotateKeyNow(t.Context(), "issuer", "ecdsa-p256")
 	if err == nil || !strings.Contains(err.Error(), "signs for the profile hybrid, whose algorithm is "+hybrid+"; first make an issuer for that with brevet key rotate profile-issuer --algorithm "+hybrid) {
 		t.Errorf("leaving the profile without an issuer: %v", err)
 	}
-	same, err := w.Admin.RotateKey(t.Context(), "issuer")
+	same, err := w.Admin.RotateKeyNow(t.Context(), "issuer", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,13 +214,13 @@ func TestIssuerKeepsItsProfiles(t *testing.T) {
 	if got := issuer(); got != same.ID {
 		t.Errorf("signed by %s, want the issuer as long as it has the algorithm, %s", got, same.ID)
 	}
-	if _, err := w.Admin.RotateKeyTo(t.Context(), "issuer", "ecdsa-p256"); err != nil {
+	if _, err := w.Admin.RotateKeyNow(t.Context(), "issuer", "ecdsa-p256"); err != nil {
 		t.Fatal(err)
 	}
 	if got := issuer(); got != apart.ID {
 		t.Errorf("signed by %s, want the profile-issuer, %s", got, apart.ID)
 	}
-	apart, err = w.Admin.RotateKey(t.Context(), "profile-issuer") // there is only one
+	apart, err = w.Admin.RotateKeyNow(t.Context(), "profile-issuer", "") // there is only one
 	if err != nil || apart.Algorithm != hybrid {
 		t.Fatal(apart, err)
 	}

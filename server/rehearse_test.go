@@ -56,7 +56,7 @@ func TestRehearsalForetellsSizes(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := w.Admin.RotateKeyTo(t.Context(), "issuer", algorithm); err != nil {
+				if _, err := w.Admin.RotateKeyNow(t.Context(), "issuer", algorithm); err != nil {
 					t.Fatal(err)
 				}
 				a := w.Enroll("agent"+string(rune('0'+i)), agents.Change{TTL: new(time.Hour)})
@@ -158,7 +158,7 @@ func TestRehearsalKnowsWhoReliedHow(t *testing.T) {
 		w.Start()
 	}
 	// A client that has presented a certificate of such an issuer will take the next one.
-	if _, err := w.Admin.RotateKeyTo(t.Context(), "issuer", "mldsa44"); err != nil {
+	if _, err := w.Admin.RotateKeyNow(t.Context(), "issuer", "mldsa44"); err != nil {
 		t.Fatal(err)
 	}
 	bot = w.Enroll("second", agents.Change{})

@@ -52,7 +52,7 @@ func TestRestoreAfterKeysWereDestroyed(t *testing.T) {
 	signer := a.key(t, keys.Tokens, keys.StateActive)
 	issuer, file := a.authority.CA.Issuer().ID, a.backup(t)
 	rotated(t, a.operate("POST", "/keys/tokens/rotate?now=true", nil))
-	rotated(t, a.operate("POST", "/keys/issuer/rotate", nil))
+	rotated(t, a.operate("POST", "/keys/issuer/rotate?now=true", nil))
 	a.set(a.now().Add(3 * time.Hour))
 	for _, id := range []string{signer, issuer} {
 		if got := a.operate("POST", "/keys/"+id+"/destroy", nil); got.status != http.StatusOK {

@@ -81,7 +81,7 @@ func TestRestoreTakesNoForgedKey(t *testing.T) {
 			a := newAuthority(t)
 			file, mine := a.backup(t), a.key(t, keys.Tokens, keys.StateActive)
 			rotated(t, a.operate("POST", "/keys/audit/rotate", nil))
-			issuer := rotated(t, a.operate("POST", "/keys/issuer/rotate", nil))
+			issuer := rotated(t, a.operate("POST", "/keys/issuer/rotate?now=true", nil))
 			k := a.forged(keys.Tokens, keys.ECDSAP256)
 			edit(a, k)
 			if err := a.Close(); err != nil {
@@ -106,7 +106,7 @@ func TestRestoreTakesNoForgedKey(t *testing.T) {
 // TestRestoreTakesKeysMadeAlong: every key that one event made is proven, also those of other
 // purposes.
 func TestRestoreTakesKeysMadeAlong(t *testing.T) {
-	for _, path := range []string{"issuer/rotate?algorithm=mldsa44", "root/rotate?algorithm=mldsa44", "root/rotate?algorithm=mldsa44&compromised=true"} {
+	for _, path := range []string{"issuer/rotate?algorithm=mldsa44", "issuer/rotate?algorithm=mldsa44&now=true", "root/rotate?algorithm=mldsa44", "root/rotate?algorithm=mldsa44&compromised=true"} {
 		a := newAuthority(t)
 		file := a.backup(t)
 		rotated(t, a.operate("POST", "/keys/"+path, nil))
@@ -147,7 +147,7 @@ func TestRestoreKeepsAWaitingIssuer(t *testing.T) {
 		}
 		a.restoredFrom(t, file)
 		again := a.askRoot("issuer") // the lists have other numbers
-		k := decoded[api.Installed](t, a.install(a.signElsewhere(safe, again, 2))).Keys
+		k := decoded[api.Installed](t, a.installNow(a.signElsewhere(safe, again, 2))).Keys
 		if got := a.authority.CA.Issuer().ID; len(k) != 1 || got != k[0].ID || got != asked.Keys[0].ID {
 			t.Errorf("issuer %s, want %+v", got, asked.Keys)
 		}

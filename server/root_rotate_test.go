@@ -100,7 +100,7 @@ func TestRootRotates(t *testing.T) {
 					t.Errorf("a cross-certificate that may be part of a path: %+v, %v", c, err)
 				}
 			}
-			rotated(t, a.operate("POST", "/keys/issuer/rotate", nil))
+			rotated(t, a.operate("POST", "/keys/issuer/rotate?now=true", nil))
 			a.checkUnder(t, cert, 2)
 			var first string
 			for _, k := range old {

@@ -25,7 +25,7 @@ func TestRotationsAtTheSameTime(t *testing.T) {
 		for _, algorithm := range []string{"mldsa44", "ecdsa-p384"} {
 			for _, purpose := range []string{"issuer", "profile-issuer"} {
 				wait.Go(func() {
-					if _, err := w.Admin.RotateKeyTo(t.Context(), purpose, algorithm); err != nil {
+					if _, err := w.Admin.RotateKeyNow(t.Context(), purpose, algorithm); err != nil {
 						t.Error(err)
 					}
 				})
@@ -100,7 +100,7 @@ func TestFailedRotationLeavesNoKey(t *testing.T) {
 	}
 	before := files()
 	for _, algorithm := range []string{"", "mldsa44"} { // mldsa44 makes an https-issuer, too
-		if _, err := w.Admin.RotateKeyTo(t.Context(), "issuer", algorithm); err == nil {
+		if _, err := w.Admin.RotateKeyNow(t.Context(), "issuer", algorithm); err == nil {
 			t.Error("an issuer without a root")
 		}
 		if after := files(); !slices.Equal(after, before) {

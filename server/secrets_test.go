@@ -107,7 +107,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 		func() error { _, err := w.Admin.Introspect(t.Context(), access); return err },
 		func() error { _, err := w.Admin.RevokeToken(t.Context(), access, ""); return err },
 		func() error { _, err := w.Admin.Suspend(t.Context(), "bot", ""); return err },
-		func() error { _, err := w.Admin.RotateKey(t.Context(), "issuer"); return err },
+		func() error { _, err := w.Admin.RotateKeyNow(t.Context(), "issuer", ""); return err },
 		func() error { _, err := w.Admin.RotateKeyNow(t.Context(), "tokens", ""); return err },
 	} {
 		if err := refused(); err != nil {

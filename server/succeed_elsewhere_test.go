@@ -30,12 +30,12 @@ func (a *world) askSuccessor(purpose, algorithm string) api.RootRequest {
 	return decoded[api.RootRequest](a.t, a.operate("POST", "/keys/"+purpose+"/request?successor=true&algorithm="+strings.ReplaceAll(algorithm, "+", "%2B"), nil))
 }
 
-// signedNow has the roots sign what they are asked for, and installs it.
+// signedNow has the roots sign what they are asked for, and installs it to work at once.
 func (a *world) signedNow(safe, purpose string) api.Installed {
 	a.t.Helper()
 	r := a.askRoot(purpose)
 	a.set(a.now().Add(time.Minute))
-	return decoded[api.Installed](a.t, a.install(a.signElsewhere(safe, r, 2)))
+	return decoded[api.Installed](a.t, a.installNow(a.signElsewhere(safe, r, 2)))
 }
 
 // TestRootElsewhereIsReplacedWithAnOverlap, of every kind, over the ends of the process.

@@ -63,6 +63,7 @@ func TestKeysOfAnEarlierRunGo(t *testing.T) {
 		"tokens/rotate":                                 false,
 		"tokens-pq/rotate?algorithm=mldsa44":            false,
 		"issuer/rotate":                                 false,
+		"issuer/rotate?now=true":                        false,
 		"issuer/rotate?algorithm=mldsa65":               false,
 		"issuer/rotate?compromised=true":                false,
 		"root/rotate":                                   false,

@@ -115,7 +115,7 @@ func (l *linter) world(algorithm keys.Algorithm) {
 		a.operate("POST", "/certificates/"+serial(leaf)+"/revoke", map[string]string{"reason": reason.String()})
 	}
 	lists("with every reason")
-	a.operate("POST", "/keys/issuer/rotate", nil)
+	a.operate("POST", "/keys/issuer/rotate?now=true", nil)
 	lists("after a rotation")
 
 	err := a.db.View(context.Background(), func(tx storage.Tx) error {

@@ -28,9 +28,9 @@ never leave their files.`,
 			{
 				Name:  "list",
 				Usage: "list signing keys",
-				Description: `Lists the keys: active ones sign, next ones are published and will sign, or wait for a
-certificate of a root that is kept elsewhere, retired ones verify what they signed. What
-compromised ones signed is dead. Of destroyed ones there is only the public half.
+				Description: `Lists the keys: active ones sign, next ones are published and sign from a date on, or wait
+for a certificate of a root that is kept elsewhere, retired ones verify what they signed.
+What compromised ones signed is dead. Of destroyed ones there is only the public half.
 Withdrawn roots are not published any more. A CA key also has the date at which its
 certificate expires. --json has the public keys, too, in PEM; so has brevet key public.
 
@@ -43,11 +43,18 @@ Example:
 				Name:      "rotate",
 				Usage:     "make a new key that takes the place of the old one",
 				ArgsUsage: "[" + rotated + "]",
-				Description: `Makes a new key of the same algorithm, and the authority signs with it from now on.
-Relying parties cache the public keys of tokens for five minutes: a new key for tokens
-is published first, and signs five and a half minutes later. With --now it signs at
-once, also if it is announced already; until the caches end, relying parties refuse its
-tokens. An issuer that the server has published for its own rotation signs at once.
+				Description: `Makes a new key of the same algorithm. What others cache is published first, and the
+command says from when on the new key signs. A key for tokens signs five and a half
+minutes later, because relying parties cache the public keys. An issuer signs a day later,
+or after bundle_lifetime of brevet.yaml if that is longer, because servers load files with
+the CRL of each CA (/crl/bundle.pem).
+
+Until then the old key signs, brevet status shows the next one, and brevet key cancel
+gives it up. With --now it signs at once, also if it is announced already: until the
+caches end, relying parties refuse its tokens, and servers with files refuse what an
+issuer signs until they load the new file. The first issuer of a kind signs at once,
+and so does one in the place of an issuer that is compromised or ends within a day of
+then; the command says so. A key for the audit log signs at once.
 
 The server rotates all keys but roots by itself, as "rotate" in brevet.yaml says:
 by default issuers after two thirds of their lifetime, token keys after 30 days and
@@ -137,7 +144,7 @@ Examples:
 					text("algorithm", "`ALGORITHM` of the new key, if it is a CA's or signs tokens"),
 					&cli.BoolFlag{Name: "compromised", Usage: "the old key is stolen: end all that it signed, and destroy it"},
 					text("out", "`FILE` for the request to a root that is kept elsewhere, with --compromised (default root-request.json)"),
-					&cli.BoolFlag{Name: "now", Usage: "let a key for tokens sign, or a new root lead, at once, before relying parties know it"},
+					&cli.BoolFlag{Name: "now", Usage: "let a key for tokens or an issuer sign, or a new root lead, at once, before others know it"},
 					&cli.BoolFlag{Name: "dry-run", Aliases: []string{"rehearse"}, Usage: "say what the rotation would do and which relying parties would break; change nothing"},
 				},
 				Action: keyRotate,
@@ -234,7 +241,11 @@ func keyList(c *cli.Context) error {
 			case !k.Destroyed.IsZero():
 				state = "destroyed"
 			}
-			t.styled(stateStyle(k.State), k.Purpose, state, k.Algorithm, k.ID, orDash(at(k.Activated)), orDash(p.end(k.Expires)))
+			since := orDash(at(k.Activated))
+			if !k.SignsFrom.IsZero() {
+				since = "from " + at(k.SignsFrom)
+			}
+			t.styled(stateStyle(k.State), k.Purpose, state, k.Algorithm, k.ID, since, orDash(p.end(k.Expires)))
 		}
 		p.tableOr("No keys.", t)
 	})

@@ -92,11 +92,16 @@ func keyInstallCommand() *cli.Command {
 		Name:      "install",
 		Usage:     "put to work what a root has signed elsewhere",
 		ArgsUsage: "FILE",
+		Flags:     []cli.Flag{yes("now", "let an issuer sign at once, before servers have its CRL in their files")},
 		Description: `Checks what brevet ca sign wrote, and puts it to work: all of it, or nothing. The
 certificate of an issuer must be for the key that waits, signed by the root on record,
 and the same as this authority's root would make here. The CRLs must follow the last one,
 leave no gap in time, and revoke every issuer that is revoked on record. If all of it is
-at work already, the command succeeds and says so.
+installed already, the command succeeds and says so.
+
+An issuer in the place of another one is published first, and signs when servers that load
+files with CRLs have its CRL: the command says from when on, and brevet key rotate has the
+rules. With --now it signs at once. brevet key cancel gives it up.
 
 Example:
   $ brevet key install /mnt/stick/response.pem`,
@@ -116,7 +121,11 @@ func keyInstall(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	i, err := server.InstallKey(c.Context, string(text))
+	install := server.InstallKey
+	if c.Bool("now") {
+		install = server.InstallKeyNow
+	}
+	i, err := install(c.Context, string(text))
 	if err != nil {
 		return err
 	}
@@ -129,17 +138,26 @@ func keyInstall(c *cli.Context) error {
 			p.line("%s.", i.Note)
 		}
 		for _, k := range i.Keys {
-			p.line("The %s key is now %s (%s), until %s.", k.Purpose, k.ID, k.Algorithm, p.end(k.Expires))
+			if k.SignsFrom.IsZero() {
+				p.line("The %s key is now %s (%s), until %s.", k.Purpose, k.ID, k.Algorithm, p.end(k.Expires))
+				continue
+			}
+			p.line("The %s key %s (%s) is published, and signs from %s on.", k.Purpose, k.ID, k.Algorithm, p.end(k.SignsFrom))
 		}
 		if k := i.Fresh; k != nil {
 			p.line("The %s key %s (%s) is published beside the old one.", k.Purpose, k.ID, k.Algorithm)
 			p.line("When all know it: brevet key withdraw ID, with the ID of the old one")
 		}
-		if len(i.Keys) > 0 {
+		if len(i.Keys) > 0 && i.Note == "" {
 			p.line("Its file in the authority's directory is in no earlier copy of the keys: copy it, too.")
 		}
-		if n := len(i.CRLs); n > 0 {
-			p.line("The CRLs of the root %s last until %s (%s: %s).", i.Root, p.end(i.Until), count(n, "list"), numbers(i.CRLs))
+		for _, remark := range i.Remarks {
+			p.line("%s", remark)
+		}
+		for _, one := range append([]api.InstalledCRLs{i.InstalledCRLs}, i.Beside...) {
+			if n := len(one.CRLs); n > 0 {
+				p.line("The CRLs of the root %s last until %s (%s: %s).", one.Root, p.end(one.Until), count(n, "list"), numbers(one.CRLs))
+			}
 		}
 	})
 }

@@ -126,6 +126,9 @@ func (p *page) status(st api.Status) {
 	t.pair("Last backup", orDash(p.end(st.Backup)))
 	t.pair("HTTPS until", p.end(st.ServerExpires))
 	t.pair("Issuer until", p.end(st.IssuerExpires))
+	for _, k := range st.Announced {
+		t.pair("Next "+k.Purpose+" key", k.ID+" signs from "+p.end(k.SignsFrom))
+	}
 	t.pair("Root until", p.end(st.RootExpires))
 	t.pair("Root CRL until", orDash(p.end(st.RootCRLExpires)))
 	for _, fingerprint := range st.RootFingerprint {

@@ -9,7 +9,6 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
 )
 
@@ -66,11 +65,73 @@ func (r *rotation) announceKey(tx storage.Tx, _ *policy.Decision) (policy.Done, 
 	return done, err
 }
 
+// announces reports whether an issuer that takes the place of the active one is published before
+// it signs. It signs at once if no other is active, or if that one is compromised or ends too soon.
+func (a *Authority) announces(tx storage.Tx, spec keys.PurposeSpec, alg keys.Algorithm) (bool, error) {
+	if spec.Listed == 0 {
+		return false, nil
+	}
+	old, err := outgoing(tx, spec, alg)
+	if errors.Is(err, storage.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if compromised, err := agents.IssuerCompromised(tx, old.ID); err != nil || compromised {
+		return false, err
+	}
+	early, err := a.listed(spec.Purpose)
+	if err != nil {
+		return false, err
+	}
+	cert, err := certificateOf(tx, old)
+	return err == nil && cert.NotAfter.Sub(a.Clock.Now()) > early+day(1), err
+}
+
+// decide finds out whether the rotation only announces an issuer. If one is announced already,
+// it does not: see [rotation.take].
+func (r *rotation) decide(ctx context.Context, spec keys.PurposeSpec) error {
+	err := r.DB.View(ctx, func(tx storage.Tx) (err error) {
+		if r.announce, err = r.announces(tx, spec, r.Algorithm); err != nil || !r.announce {
+			return err
+		}
+		old, err := outgoing(tx, spec, r.Algorithm)
+		if err != nil {
+			return err
+		}
+		k, err := announcedFor(tx, spec, old.Algorithm)
+		r.announce = k.ID == ""
+		return err
+	})
+	if errors.Is(err, agents.ErrInvalid) {
+		return nil // the plan refuses it, and that is recorded
+	}
+	return err
+}
+
+// asDecided returns an error if an issuer is to be announced now and was not to be before, or the
+// other way round, because other keys are at work.
+func (r *rotation) asDecided(tx storage.Tx) error {
+	if r.Now || r.Compromised || r.waits || r.certified {
+		return nil
+	}
+	spec, err := Purposes().Of(r.Purpose)
+	if err != nil {
+		return err
+	}
+	announce, err := r.announces(tx, spec, r.plan.algorithm)
+	if err == nil && announce != r.announce {
+		err = fmt.Errorf("%w: other keys are at work meanwhile; try again", agents.ErrTransition)
+	}
+	return err
+}
+
 // announceIssuers records the next issuers with their certificates. Their CRLs are published
 // from then on.
 func (r *rotation) announceIssuers(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 	done := r.done()
-	if err := errors.Join(r.plain(tx, &done), r.superseded(tx)); err != nil {
+	if err := errors.Join(r.plain(tx, &done), r.superseded(tx), r.asDecided(tx)); err != nil {
 		return done, err
 	}
 	for _, next := range r.successors {
@@ -107,60 +168,4 @@ func (next *successor) announce(tx storage.Tx, now, from time.Time) error {
 		return err
 	}
 	return errors.Join(putAll(tx, next.certificates), keys.Announce(tx, next.key.ID, from))
-}
-
-// PromoteDue makes the keys active that were announced for long enough. After a failure,
-// which is recorded if it is a refusal, it does nothing for some minutes.
-func (a *Authority) PromoteDue(ctx context.Context) error {
-	const pause = 5 * time.Minute
-	if failed := a.failed.Load(); failed != nil && time.Since(*failed) < pause {
-		return nil
-	}
-	err := a.promoteAllDue(ctx)
-	if err != nil {
-		a.failed.Store(new(time.Now()))
-	}
-	return err
-}
-
-func (a *Authority) promoteAllDue(ctx context.Context) error {
-	var errs []error
-	for _, s := range Purposes() {
-		if s.Announced == 0 && s.Listed == 0 {
-			continue
-		}
-		var next []keys.Key
-		err := a.DB.View(ctx, func(tx storage.Tx) (err error) {
-			next, err = nextKeys(tx, s.Purpose)
-			return err
-		})
-		errs = append(errs, err)
-		for _, k := range next {
-			if waits := s.Listed > 0 && k.SignsFrom.IsZero(); !waits && !a.Clock.Now().Before(s.SignsFrom(k)) {
-				errs = append(errs, a.promoteDue(ctx, k))
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (a *Authority) promoteDue(ctx context.Context, k keys.Key) error {
-	a.rotating.Lock()
-	defer a.rotating.Unlock()
-	now := a.Clock.Now()
-	q := policy.Query{Principal: policy.System, Action: audit.KeyRotate, Subject: string(k.Purpose), Time: now}
-	err := a.Policy.Do(storage.Urgent(ctx), q, policy.Act{
-		Prepare: func(context.Context, *policy.Decision) error {
-			_, err := a.Keys.Signer(k)
-			return err
-		},
-		Change: func(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
-			_, err := Purposes().Promote(tx, k.ID, now)
-			return policy.Done{Reasons: []string{"to " + k.ID + ", which was announced at " + k.Created.UTC().Format(time.RFC3339)}}, err
-		},
-	})
-	if err != nil {
-		return fmt.Errorf("the %s key %s was announced and cannot take over: %w", k.Purpose, k.ID, err)
-	}
-	return a.reload(ctx, k.Purpose)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
@@ -14,42 +15,84 @@ import (
 
 // Cancel gives up a key that is announced, or that waits for a certificate of its root, and
 // destroys it. An issuer whose CRL is published has signed nothing else. It is retired, and
-// [Authority.DestroySpent] destroys it. The algorithm may be left out if there is one such
-// key. Without one, Cancel returns the zero Key.
-func (a *Authority) Cancel(ctx context.Context, by policy.Principal, p keys.Purpose, alg keys.Algorithm) (keys.Key, error) {
+// [Authority.DestroySpent] destroys it. With an issuer goes the https-issuer that would have
+// taken over along, and comes second. The algorithm may be left out if there is one such key.
+// Cancel returns no keys if nothing is next.
+func (a *Authority) Cancel(ctx context.Context, by policy.Principal, p keys.Purpose, alg keys.Algorithm) ([]keys.Key, error) {
 	a.rotating.Lock()
 	defer a.rotating.Unlock()
-	var k keys.Key
-	q := policy.Query{Principal: by, Action: audit.KeyCancel, Subject: string(p), Time: a.Clock.Now()}
+	var gone []keys.Key
+	now := a.Clock.Now()
+	q := policy.Query{Principal: by, Action: audit.KeyCancel, Subject: string(p), Time: now}
 	err := a.Policy.Do(ctx, q, policy.Act{Change: func(tx storage.Tx, _ *policy.Decision) (done policy.Done, err error) {
-		if k, err = cancellable(tx, p, alg); err != nil || k.ID == "" {
+		if gone, err = cancellable(tx, p, alg); err != nil || len(gone) == 0 {
 			done.Reasons = []string{"there was no key to cancel"}
 			return done, err
 		}
-		done.Reasons, done.Details = []string{"key " + k.ID}, &audit.Details{From: k.ID}
-		if !k.SignsFrom.IsZero() { // its CRL is published, and goes on as that of an issuer of before
-			if err = keys.Retire(tx, k.ID, a.Clock.Now()); err == nil {
-				k, err = keys.Get(tx, k.ID)
+		done.Reasons, done.Details = []string{"key " + gone[0].ID}, &audit.Details{From: gone[0].ID}
+		for n, k := range gone {
+			if n > 0 {
+				done.Reasons = append(done.Reasons, "along with the "+string(k.Purpose)+" "+k.ID)
+				done.Details.Change = append(done.Details.Change, audit.FieldChange{Field: string(k.Purpose), From: k.ID})
 			}
-			return done, err
+			if gone[n], err = giveUp(tx, k, now); err != nil {
+				return done, err
+			}
 		}
-		k, err = keys.Cancel(tx, k.ID)
-		return done, err
+		return done, nil
 	}})
-	if err != nil || k.ID == "" {
-		return k, err
+	if err != nil || len(gone) == 0 {
+		return nil, err
 	}
-	if !k.SignsFrom.IsZero() {
-		return k, a.reload(ctx, p)
+	for _, k := range gone {
+		if !k.SignsFrom.IsZero() {
+			continue
+		}
+		if err := a.Keys.Destroy(k); err != nil {
+			return gone, fmt.Errorf("the key is cancelled, and its file is still there: %w", err)
+		}
 	}
-	if err := a.Keys.Destroy(k); err != nil {
-		return k, fmt.Errorf("the key is cancelled, and its file is still there: %w", err)
-	}
-	return k, a.reload(ctx, p)
+	return gone, a.reload(ctx, p)
 }
 
-// cancellable returns the key that is to be cancelled, or the zero Key if no key waits.
-func cancellable(tx storage.Tx, p keys.Purpose, alg keys.Algorithm) (keys.Key, error) {
+// giveUp ends a next key. If its CRL is published, that goes on as that of an issuer of before.
+func giveUp(tx storage.Tx, k keys.Key, now time.Time) (keys.Key, error) {
+	if k.SignsFrom.IsZero() {
+		return keys.Cancel(tx, k.ID)
+	}
+	if err := keys.Retire(tx, k.ID, now); err != nil {
+		return k, err
+	}
+	return keys.Get(tx, k.ID)
+}
+
+// cancellable returns the key that is to be cancelled, and what goes along with it.
+func cancellable(tx storage.Tx, p keys.Purpose, alg keys.Algorithm) ([]keys.Key, error) {
+	k, err := cancelledKey(tx, p, alg)
+	if err != nil || k.ID == "" {
+		return nil, err
+	}
+	issuers, err := nextKeys(tx, keys.Issuer)
+	if err != nil || len(issuers) == 0 {
+		return []keys.Key{k}, err
+	}
+	siblings, err := nextKeys(tx, keys.HTTPSIssuer)
+	if err != nil || len(siblings) == 0 || siblings[0].SignsFrom.IsZero() != issuers[0].SignsFrom.IsZero() {
+		return []keys.Key{k}, err
+	}
+	switch needed, err := needsSibling(tx, keys.Issuer, issuers[0].Algorithm); {
+	case err != nil:
+		return nil, err
+	case needed && p == keys.Issuer:
+		return []keys.Key{k, siblings[0]}, nil
+	case needed && p == keys.HTTPSIssuer:
+		return nil, fmt.Errorf("%w: the next issuer %s needs it: brevet key cancel %s gives both up", agents.ErrTransition, issuers[0].ID, keys.Issuer)
+	}
+	return []keys.Key{k}, nil
+}
+
+// cancelledKey returns the key that is to be cancelled, or the zero Key.
+func cancelledKey(tx storage.Tx, p keys.Purpose, alg keys.Algorithm) (keys.Key, error) {
 	spec, err := Purposes().Of(p)
 	if err != nil {
 		return keys.Key{}, err

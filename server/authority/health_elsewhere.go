@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/crl"
@@ -38,18 +39,30 @@ func (a *Authority) rotates(tx storage.Tx, p keys.Purpose, rotate string) string
 // nextElsewhere says how a key of a purpose gets its certificate by a root that is kept
 // elsewhere.
 func (a *Authority) nextElsewhere(tx storage.Tx, p, root keys.Purpose) string {
-	if _, waits, err := nextKey(tx, p); err == nil && waits {
+	if k, waits, err := nextKey(tx, p); err == nil && waits {
+		if !k.SignsFrom.IsZero() { // it has its certificate
+			return "run brevet key rotate " + string(p) + " --now"
+		}
 		return cmp.Or(a.carried(root), elsewhere(string(p)))
 	}
 	return elsewhere(string(p))
 }
 
-// rotatesNow is rotates outside of a transaction.
-func (a *Authority) rotatesNow(p keys.Purpose, rotate string) (how string) {
+// rotatesNow is rotates outside of a transaction. Nothing is to be done for an issuer whose
+// successor is announced.
+func (a *Authority) rotatesNow(p keys.Purpose, alg keys.Algorithm, rotate string) (how string) {
 	how = rotate
 	a.DB.View(context.Background(), func(tx storage.Tx) error {
 		how = a.rotates(tx, p, rotate)
-		return nil
+		spec, err := Purposes().Of(p)
+		if err != nil {
+			return err
+		}
+		next, err := announcedFor(tx, spec, alg)
+		if err == nil && next.ID != "" {
+			how = fmt.Sprintf("wait: the %s key %s is announced and signs from %s on", p, next.ID, next.SignsFrom.UTC().Format(time.RFC3339))
+		}
+		return err
 	})
 	return how
 }

@@ -40,16 +40,21 @@ func (a *Authority) issuersEnd() []end {
 	}
 	for _, name := range a.special() {
 		if p, err := a.CA.IssuerOf(name); err == nil && p != i {
-			mend := a.howToRotate(keys.ProfileIssuer, " --algorithm "+string(a.CA.Profiles()[name].Algorithm))
+			mend := a.howToRotate(keys.ProfileIssuer, a.CA.Profiles()[name].Algorithm)
 			all = append(all, end{"profile-issuer", "the profile-issuer of the profile " + name, issuerEnds, p.NotBefore, p.NotAfter, mend, false, issuerNotice})
 		}
 	}
 	return all
 }
 
-// howToRotate returns what finds the command by which the next key of a purpose comes.
-func (a *Authority) howToRotate(p keys.Purpose, flags string) func() string {
-	return func() string { return a.rotatesNow(p, "run brevet key rotate "+string(p)+flags) }
+// howToRotate returns what finds the command by which the next key of a purpose comes. The
+// algorithm may be left out where one key is active.
+func (a *Authority) howToRotate(p keys.Purpose, alg keys.Algorithm) func() string {
+	rotate := "run brevet key rotate " + string(p)
+	if alg != "" {
+		rotate += " --algorithm " + string(alg)
+	}
+	return func() string { return a.rotatesNow(p, alg, rotate) }
 }
 
 // rootsEnd returns when the roots end.

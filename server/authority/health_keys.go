@@ -94,9 +94,9 @@ func (a *Authority) keyFileReason(k keys.Key) (found []api.Reason) {
 			found = append(found, critical(keyUnsealed, mend, "the file of the %s key %s is not sealed: the server will not start again, and who can read the file has the key", k.Purpose, k.ID))
 		}
 	}
-	if (spec.Announced > 0 || !k.SignsFrom.IsZero()) && k.State == keys.StateNext && a.Clock.Now().Sub(spec.SignsFrom(k)) > takeoverNotice {
+	if from, announced := spec.AnnouncedUntil(k); announced && a.Clock.Now().Sub(from) > takeoverNotice {
 		found = append(found, warning(keyTakeoverLate, "run brevet key rotate "+string(k.Purpose)+" --now; the server's log says what fails", "the announced %s key %s should sign since %s and does not",
-			k.Purpose, k.ID, spec.SignsFrom(k).UTC().Format(time.RFC3339)))
+			k.Purpose, k.ID, from.UTC().Format(time.RFC3339)))
 	}
 	return found
 }

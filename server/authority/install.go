@@ -16,19 +16,25 @@ import (
 
 // Installed says what a response has put to work.
 type Installed struct {
-	Root  string
+	Roots []InstalledLists // one for each root
 	Keys  []keys.Key
-	Lists []crl.RootList // of the root that has the fewest ahead
-	Fresh keys.Key       // of a new root that is published now, or the zero Key
-	Again bool           // all of it is at work already
+	Fresh keys.Key // of a new root that is published now, or the zero Key
+	Again bool     // all of it was installed before
+}
+
+// InstalledLists are the CRLs of one root, which may be none.
+type InstalledLists struct {
+	Root  string
+	Lists []crl.RootList
 }
 
 // Install puts to work what roots have signed elsewhere: the certificates of keys that wait
 // for them, a new root, and CRLs, all or nothing. It checks all of it by the roots on record.
-func (a *Authority) Install(ctx context.Context, by policy.Principal, text []byte) (Installed, error) {
+// An issuer is announced first, as in [Authority.Rotate], unless it shall sign at once.
+func (a *Authority) Install(ctx context.Context, by policy.Principal, text []byte, atOnce bool) (Installed, error) {
 	a.rotating.Lock()
 	defer a.rotating.Unlock()
-	i := installation{Authority: a, now: a.Clock.Now(), certificates: map[string][]ca.Authority{}, handovers: map[string]handover{}}
+	i := installation{Authority: a, atOnce: atOnce, now: a.Clock.Now(), certificates: map[string][]ca.Authority{}, handovers: map[string]handover{}}
 	if err := i.read(ctx, text); err != nil {
 		return Installed{}, err
 	}
@@ -37,7 +43,7 @@ func (a *Authority) Install(ctx context.Context, by policy.Principal, text []byt
 		return Installed{}, err
 	}
 	if i.again {
-		return Installed{Root: i.parts[0].root.ID, Again: true}, nil
+		return Installed{Roots: []InstalledLists{{Root: i.parts[0].root.ID}}, Keys: i.keys, Again: true}, nil
 	}
 	a.cover(ctx)
 	err := errors.Join(reloadIssuers(ctx, a), a.destroyCompromised(ctx))
@@ -47,11 +53,12 @@ func (a *Authority) Install(ctx context.Context, by policy.Principal, text []byt
 // An installation is a response that is being checked and recorded.
 type installation struct {
 	*Authority
-	now   time.Time
-	parts []*part // one for each root
-	again bool    // nothing in the response is new
+	atOnce bool // no issuer is announced first
+	now    time.Time
+	parts  []*part // one for each root
+	again  bool    // nothing in the response is new
 
-	keys         []keys.Key                // that waited
+	keys         []keys.Key                // that waited, or of a response that is not new those that are announced
 	certificates map[string][]ca.Authority // of these keys, by identifier
 	handovers    map[string]handover       // to these keys
 	fresh        *freshRoot                // or nil
@@ -78,17 +85,16 @@ func (i *installation) subject() keys.Purpose {
 }
 
 func (i *installation) done() Installed {
-	out := Installed{Root: i.parts[0].root.ID, Keys: i.keys}
-	for n, p := range i.parts {
-		if lists := p.next.All(); n == 0 || p.next.Until().Before(out.Lists[len(out.Lists)-1].NextUpdate) {
-			out.Root, out.Lists = p.root.ID, lists
+	out := Installed{Keys: i.keys}
+	for _, p := range i.parts {
+		one := InstalledLists{Root: p.root.ID}
+		if len(p.response.Lists) > 0 {
+			one.Lists = p.next.All()
 		}
+		out.Roots = append(out.Roots, one)
 	}
 	if i.fresh != nil {
 		out.Fresh = i.fresh.key
-	}
-	if len(i.parts[0].response.Lists) == 0 {
-		out.Lists = nil
 	}
 	return out
 }

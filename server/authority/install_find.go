@@ -2,6 +2,7 @@ package authority
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -75,5 +76,28 @@ func (i *installation) known(tx storage.Tx) (bool, error) {
 			}
 		}
 	}
-	return true, nil
+	return true, i.findAnnounced(tx)
+}
+
+// findAnnounced finds the keys that the certificates are for and that do not sign yet.
+func (i *installation) findAnnounced(tx storage.Tx) error {
+	for _, p := range i.parts {
+		for _, der := range p.response.Certificates {
+			id, err := subjectID(der)
+			if err != nil {
+				return err
+			}
+			k, err := keys.Get(tx, id)
+			if errors.Is(err, storage.ErrNotFound) {
+				continue // it was destroyed
+			}
+			if err != nil {
+				return err
+			}
+			if k.State == keys.StateNext && !k.SignsFrom.IsZero() && !slices.ContainsFunc(i.keys, func(o keys.Key) bool { return o.ID == id }) {
+				i.keys = append(i.keys, k)
+			}
+		}
+	}
+	return nil
 }

@@ -21,8 +21,8 @@ import (
 func (i *installation) record(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 	done := policy.Done{Details: &audit.Details{}}
 	if i.again {
-		done.Reasons = []string{"all of it is at work already"}
-		return done, nil
+		done.Reasons = []string{"all of it was installed already"}
+		return done, i.overdue(tx)
 	}
 	if i.fresh != nil {
 		if err := i.publish(tx, &done); err != nil {
@@ -46,6 +46,24 @@ func (i *installation) record(tx storage.Tx, _ *policy.Decision) (policy.Done, e
 	return done, nil
 }
 
+// overdue returns an error if a key that was installed before waits, and shall sign at once.
+func (i *installation) overdue(tx storage.Tx) error {
+	if !i.atOnce {
+		return nil
+	}
+	for _, k := range i.keys {
+		now, err := keys.Get(tx, k.ID)
+		if err != nil {
+			return err
+		}
+		if now.State == keys.StateNext {
+			return fmt.Errorf("%w: all of it is installed already, and the %s key %s signs from %s on: brevet key rotate %[2]s --now makes it sign at once",
+				agents.ErrTransition, k.Purpose, k.ID, k.SignsFrom.UTC().Format(time.RFC3339))
+		}
+	}
+	return nil
+}
+
 // record takes over the lists of a root.
 func (p *part) record(tx storage.Tx) error {
 	root, err := withIssued(tx, p.root.ID)
@@ -62,7 +80,7 @@ func (p *part) record(tx storage.Tx) error {
 	return p.next.Replace(tx, p.last)
 }
 
-// promote lets a key sign that has its certificates now.
+// promote lets a key sign that has its certificates now, or announces it.
 func (i *installation) promote(tx storage.Tx, k keys.Key, done *policy.Done) error {
 	spec, err := Purposes().Of(k.Purpose)
 	if err != nil {
@@ -72,18 +90,7 @@ func (i *installation) promote(tx storage.Tx, k keys.Key, done *policy.Done) err
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return err
 	}
-	if err := i.keepsProfiles(tx, old, k.Algorithm); err != nil {
-		return err
-	}
-	if sibling, err := needsSibling(tx, k.Purpose, k.Algorithm); err != nil {
-		return err
-	} else if sibling && !slices.ContainsFunc(i.keys, func(k keys.Key) bool { return k.Purpose == keys.HTTPSIssuer }) {
-		return fmt.Errorf("%w: TLS clients cannot check what the issuer %s signs, and the response has no %s", agents.ErrTransition, k.ID, keys.HTTPSIssuer)
-	}
-	if err := i.complete(tx, k); err != nil {
-		return err
-	}
-	if err := errors.Join(putAll(tx, i.certificates[k.ID]), i.handovers[k.ID].record(tx, k)); err != nil {
+	if err := i.allowed(tx, old, k); err != nil {
 		return err
 	}
 	if done.Details.To == "" {
@@ -92,8 +99,63 @@ func (i *installation) promote(tx storage.Tx, k keys.Key, done *policy.Done) err
 		done.Details.Change = append(done.Details.Change, audit.FieldChange{Field: string(k.Purpose), From: old.ID, To: k.ID})
 	}
 	done.Reasons = append(done.Reasons, fmt.Sprintf("%s from %s to %s", k.Purpose, cmp.Or(old.ID, "none"), k.ID))
+	if announced, err := i.announces(tx, k); err != nil {
+		return err
+	} else if announced {
+		return i.announce(tx, k, done)
+	}
+	if err := errors.Join(putAll(tx, i.certificates[k.ID]), i.handovers[k.ID].record(tx, k)); err != nil {
+		return err
+	}
 	_, err = Purposes().PromoteEarly(tx, k.ID, i.now)
 	return err
+}
+
+// announces reports whether a key is published before it signs. An https-issuer that is needed
+// beside an issuer waits for as long as that.
+func (i *installation) announces(tx storage.Tx, k keys.Key) (bool, error) {
+	if i.atOnce {
+		return false, nil
+	}
+	if n := slices.IndexFunc(i.keys, func(o keys.Key) bool { return o.Purpose == keys.Issuer }); n >= 0 && k.Purpose == keys.HTTPSIssuer {
+		if needed, err := needsSibling(tx, keys.Issuer, i.keys[n].Algorithm); err != nil {
+			return false, err
+		} else if needed {
+			k = i.keys[n]
+		}
+	}
+	spec, err := Purposes().Of(k.Purpose)
+	if err != nil {
+		return false, err
+	}
+	return i.Authority.announces(tx, spec, k.Algorithm)
+}
+
+// announce publishes a key that does not sign yet.
+func (i *installation) announce(tx storage.Tx, k keys.Key, done *policy.Done) error {
+	early, err := i.listed(k.Purpose)
+	if err != nil {
+		return err
+	}
+	from := i.now.Add(early)
+	done.Reasons = append(done.Reasons, "it signs from "+from.UTC().Format(time.RFC3339)+" on")
+	next := &successor{purpose: k.Purpose, algorithm: k.Algorithm, key: k, certificates: i.certificates[k.ID]}
+	return next.announce(tx, i.now, from)
+}
+
+// allowed returns an error if a key must not take the place of the old one.
+func (i *installation) allowed(tx storage.Tx, old, k keys.Key) error {
+	if err := i.keepsProfiles(tx, old, k.Algorithm); err != nil {
+		return err
+	}
+	sibling, err := needsSibling(tx, k.Purpose, k.Algorithm)
+	if err != nil {
+		return err
+	}
+	if sibling && !slices.ContainsFunc(i.keys, func(k keys.Key) bool { return k.Purpose == keys.HTTPSIssuer }) {
+		return fmt.Errorf("%w: TLS clients cannot check what the issuer %s signs, and the response has no %s", agents.ErrTransition, k.ID, keys.HTTPSIssuer)
+	}
+	return i.complete(tx, k)
 }
 
 // complete fails if a root above a key has not certified it.

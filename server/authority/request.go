@@ -3,7 +3,6 @@ package authority
 import (
 	"cmp"
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -233,11 +232,7 @@ func lifetimeBefore(tx storage.Tx, spec keys.PurposeSpec, k keys.Key) (time.Dura
 	if err != nil {
 		return 0, err
 	}
-	chain, err := ca.Chain(tx, old.ID)
-	if err != nil {
-		return 0, err
-	}
-	cert, err := x509.ParseCertificate(chain[0])
+	cert, err := certificateOf(tx, old)
 	if err != nil {
 		return 0, err
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ const issuerLifetime = 90 * 24 * time.Hour
 type Rotation struct {
 	Purpose   keys.Purpose
 	Algorithm keys.Algorithm // "" means that of the old key
-	Now       bool           // a key that others cache signs at once, without being announced
+	Now       bool           // a key that others cache signs at once, without being announced first
 
 	// Compromised says that the old key is stolen: all that it signed is dead for good, and
 	// its private half is destroyed. Counts is what that ends, and Agents whose it is, for
@@ -39,11 +40,11 @@ type Rotation struct {
 	// may have replaced it meanwhile.
 	replaces string
 	since    time.Time
-	announce bool // an issuer is published with its certificate, and signs later
 }
 
 // Rotate makes a new key and makes it active. If others cache the public keys of the
-// purpose, the key is only announced, and [Authority.PromoteDue] makes it active later.
+// purpose, or load files with its CRL, the key is only announced, and [Authority.PromoteDue]
+// makes it active later.
 // Signatures of the old key stay valid: an old issuer's CRL is still published, and
 // an old token key stays in the JWK Set. Rotate returns the new key's identifier.
 //
@@ -64,8 +65,13 @@ func (a *Authority) Rotate(ctx context.Context, by policy.Principal, asked Rotat
 		r.Now, q.Action, ctx = true, audit.KeyCompromise, storage.Urgent(ctx)
 	case err == nil && spec.Announced > 0 && !asked.Now:
 		q.Action, act.Change = audit.KeyAnnounce, r.announceKey
-	case asked.announce:
-		q.Action, act.Change = audit.KeyAnnounce, r.announceIssuers
+	case err == nil && !asked.Now:
+		if err := r.decide(ctx, spec); err != nil {
+			return "", err
+		}
+		if r.announce {
+			q.Action, act.Change = audit.KeyAnnounce, r.announceIssuers
+		}
 	}
 	if err := a.Policy.Do(ctx, q, act); err != nil {
 		if left := r.undo(context.WithoutCancel(ctx)); left != nil {
@@ -95,6 +101,7 @@ type rotation struct {
 	successors []*successor
 	made       []keys.Key // by prepare
 
+	announce  bool       // an issuer is published with its certificate, and signs later
 	certified bool       // the successor has its certificate: it was announced
 	waits     bool       // the successors are only made, and wait for certificates by a root that is elsewhere
 	cancelled []keys.Key // waiting keys that a compromise ends
@@ -105,7 +112,7 @@ func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) 
 	if err := r.undo(ctx); err != nil {
 		return err
 	}
-	r.certified, r.cancelled = false, nil
+	r.cancelled = nil
 	waiting, err := r.waitingKeys(ctx)
 	if err != nil {
 		return err
@@ -114,6 +121,9 @@ func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) 
 		return err
 	}
 	r.successors = []*successor{{purpose: r.Purpose, algorithm: r.plan.algorithm}}
+	r.certified = !r.Compromised && slices.ContainsFunc(waiting, func(k keys.Key) bool {
+		return k.Purpose == r.Purpose && !k.SignsFrom.IsZero() && (!r.plan.perAlgorithm || k.Algorithm == r.plan.algorithm)
+	})
 	if r.plan.sibling {
 		r.successors = append(r.successors, &successor{purpose: keys.HTTPSIssuer, algorithm: keys.ECDSAP256})
 	}
@@ -198,7 +208,7 @@ func (r *rotation) undo(ctx context.Context) error {
 // promote makes the keys active.
 func (r *rotation) promote(tx storage.Tx, _ *policy.Decision) (policy.Done, error) {
 	done := r.done()
-	if err := errors.Join(r.plain(tx, &done), r.superseded(tx), r.cancel(tx)); err != nil {
+	if err := errors.Join(r.plain(tx, &done), r.superseded(tx), r.asDecided(tx), r.cancel(tx)); err != nil {
 		return done, err
 	}
 	for _, next := range r.successors {

@@ -32,7 +32,6 @@ const (
 type dueKey struct {
 	keys.Key
 	since time.Time
-	ends  time.Time // of an issuer; zero if the root ends as early
 }
 
 // failedRotations has those that are due and failed, by the identifier of the old key.
@@ -95,12 +94,6 @@ func (a *Authority) rotateDue(ctx context.Context, d dueKey) error {
 		if !online {
 			return a.requestDue(ctx, r)
 		}
-		early, err := a.listed(d.Purpose)
-		if err != nil {
-			return err
-		}
-		// An issuer that is about to end is replaced at once.
-		r.announce = d.ends.IsZero() || d.ends.Sub(a.Clock.Now()) > early+day(1)
 	}
 	_, err = a.Rotate(ctx, policy.System, r)
 	return err
@@ -154,11 +147,11 @@ func (a *Authority) dueKeys(tx storage.Tx) (all []dueKey, err error) {
 				continue
 			}
 			if spec.Listed > 0 {
-				announced, err := announcedFor(tx, spec, k)
+				next, err := announcedFor(tx, spec, k.Algorithm)
 				if err != nil {
 					return nil, err
 				}
-				if announced {
+				if next.ID != "" {
 					continue
 				}
 			}
@@ -167,30 +160,30 @@ func (a *Authority) dueKeys(tx storage.Tx) (all []dueKey, err error) {
 				return nil, err
 			}
 			if !compromised {
-				all = append(all, dueKey{k, since, end})
+				all = append(all, dueKey{k, since})
 			}
 		}
 	}
 	return all, nil
 }
 
-// announcedFor reports whether an issuer is announced that will take the place of k.
-func announcedFor(tx storage.Tx, spec keys.PurposeSpec, k keys.Key) (bool, error) {
+// announcedFor returns the announced issuer that will take the place of one of an algorithm, or
+// the zero Key.
+func announcedFor(tx storage.Tx, spec keys.PurposeSpec, alg keys.Algorithm) (keys.Key, error) {
 	next, err := nextKeys(tx, spec.Purpose)
-	return slices.ContainsFunc(next, func(o keys.Key) bool {
-		return !o.SignsFrom.IsZero() && (!spec.PerAlgorithm || o.Algorithm == k.Algorithm)
-	}), err
+	for _, k := range next {
+		if !k.SignsFrom.IsZero() && (!spec.PerAlgorithm || k.Algorithm == alg) {
+			return k, err
+		}
+	}
+	return keys.Key{}, err
 }
 
 // lifeOf returns when the certificate of an issuer begins and ends. It returns no end if the
 // root ends at the same time: another issuer would not last longer, and its time would come
 // again and again.
 func (a *Authority) lifeOf(tx storage.Tx, k keys.Key) (begin, end time.Time, err error) {
-	chain, err := ca.Chain(tx, k.ID)
-	if err != nil {
-		return begin, end, err
-	}
-	cert, err := x509.ParseCertificate(chain[0])
+	cert, err := certificateOf(tx, k)
 	if err != nil {
 		return begin, end, err
 	}
@@ -202,6 +195,15 @@ func (a *Authority) lifeOf(tx storage.Tx, k keys.Key) (begin, end time.Time, err
 		end = cert.NotAfter
 	}
 	return cert.NotBefore, end, nil
+}
+
+// certificateOf returns the certificate of an issuer by the root that leads.
+func certificateOf(tx storage.Tx, k keys.Key) (*x509.Certificate, error) {
+	chain, err := ca.Chain(tx, k.ID)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(chain[0])
 }
 
 // needed reports whether a profile needs a profile-issuer.

@@ -34,9 +34,29 @@ func (a *Authority) Status(ctx context.Context) (api.Status, error) {
 				st.RootExpires = root.NotAfter
 			}
 		}
+		if err != nil {
+			return err
+		}
+		st.Announced, err = announcedKeys(tx)
 		return err
 	})
 	return st, err
+}
+
+// announcedKeys returns the keys that are published and sign later.
+func announcedKeys(tx storage.Tx) (list []api.Announced, err error) {
+	for _, spec := range Purposes() {
+		next, err := nextKeys(tx, spec.Purpose)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range next {
+			if from, announced := spec.AnnouncedUntil(k); announced {
+				list = append(list, api.Announced{ID: k.ID, Purpose: string(k.Purpose), SignsFrom: from})
+			}
+		}
+	}
+	return list, nil
 }
 
 // former tells of the former addresses that something needs. Without an answer from the

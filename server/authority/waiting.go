@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/storage"
@@ -26,9 +27,6 @@ func (r *rotation) waitingKeys(ctx context.Context) (found []keys.Key, err error
 		return nil
 	})
 	for _, k := range found {
-		if k.Purpose == r.Purpose && !k.SignsFrom.IsZero() && !r.Compromised {
-			r.certified = true
-		}
 		if k.Purpose == r.Purpose && r.Purpose != keys.ProfileIssuer && r.Algorithm == "" && !r.Compromised {
 			r.Algorithm = k.Algorithm
 		}
@@ -37,7 +35,8 @@ func (r *rotation) waitingKeys(ctx context.Context) (found []keys.Key, err error
 }
 
 // take uses a key that waits as the successor. After a compromise it does not: a thief of
-// the old key may have that one, too, so it is cancelled.
+// the old key may have that one, too, so it is cancelled. One that is announced must wait for
+// longer, unless the operator wants it now.
 func (r *rotation) take(next *successor, waiting []keys.Key) error {
 	for _, k := range waiting {
 		switch {
@@ -46,6 +45,9 @@ func (r *rotation) take(next *successor, waiting []keys.Key) error {
 			r.cancelled = append(r.cancelled, k)
 		case k.Algorithm != next.algorithm:
 			return fmt.Errorf("%w: the %s key %s (%s) is next: brevet key cancel %[2]s gives it up", agents.ErrTransition, k.Purpose, k.ID, k.Algorithm)
+		case !r.Now && !r.waits && r.now.Before(k.SignsFrom):
+			return fmt.Errorf("%w: the %s key %s (%s) is announced and signs from %s on; brevet key rotate %[2]s --now makes it sign at once, and brevet key cancel %[2]s gives it up",
+				agents.ErrTransition, k.Purpose, k.ID, k.Algorithm, k.SignsFrom.UTC().Format(time.RFC3339))
 		default:
 			next.key = k
 		}

@@ -31,7 +31,7 @@ func (s *Service) rotateCompromised(ctx context.Context, p policy.Principal, ask
 	if err != nil {
 		return api.Rotated{}, err
 	}
-	out, err := s.rotated(ctx, asked.Purpose, id)
+	out, err := s.rotated(ctx, id, true)
 	if err != nil {
 		return out, err
 	}

@@ -2,7 +2,6 @@ package operator
 
 import (
 	"context"
-	"errors"
 
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
@@ -40,30 +39,60 @@ func newRootRequest(r authority.Requested) api.RootRequest {
 
 // installKey puts to work what a root has signed elsewhere.
 func (s *Service) installKey(ctx context.Context, p policy.Principal, in api.InstallRequest) (out api.Installed, err error) {
-	i, err := s.Authority.Install(ctx, p, []byte(in.Response))
+	i, err := s.Authority.Install(ctx, p, []byte(in.Response), in.Now)
 	if err != nil {
 		return out, err
 	}
-	if out.Root = i.Root; i.Again {
-		out.Note = "all of it is at work already"
+	if i.Again {
+		out.Note = "all of it was installed already"
 	}
-	for _, l := range i.Lists {
-		out.CRLs, out.Until = append(out.CRLs, l.Number), l.NextUpdate
+	for n, r := range i.Roots {
+		if one := newInstalledCRLs(r); n == 0 {
+			out.InstalledCRLs = one
+		} else {
+			out.Beside = append(out.Beside, one)
+		}
 	}
 	err = s.DB.View(ctx, func(tx storage.Tx) error {
-		out.Keys = nil
-		cas, err := caCertificates(tx)
-		for _, k := range i.Keys {
-			now, err2 := keys.Get(tx, k.ID)
-			err = errors.Join(err, err2)
-			out.Keys = append(out.Keys, newKey(now, cas[k.ID]))
-		}
-		if out.Fresh = nil; i.Fresh.ID != "" {
-			now, err2 := keys.Get(tx, i.Fresh.ID)
-			fresh := newKey(now, cas[i.Fresh.ID])
-			err, out.Fresh = errors.Join(err, err2), &fresh
-		}
-		return err
+		return s.describeInstalled(tx, i, in.Now, &out)
 	})
 	return out, err
+}
+
+func newInstalledCRLs(r authority.InstalledLists) api.InstalledCRLs {
+	out := api.InstalledCRLs{Root: r.Root}
+	for _, l := range r.Lists {
+		out.CRLs, out.Until = append(out.CRLs, l.Number), l.NextUpdate
+	}
+	return out
+}
+
+// describeInstalled describes the keys and the new root that were installed.
+func (s *Service) describeInstalled(tx storage.Tx, i authority.Installed, now bool, out *api.Installed) error {
+	out.Keys, out.Remarks, out.Fresh = nil, nil, nil
+	all, err := authority.Purposes().List(tx)
+	if err != nil {
+		return err
+	}
+	cas, err := caCertificates(tx)
+	if err != nil {
+		return err
+	}
+	for _, k := range i.Keys {
+		if k, err = keys.Get(tx, k.ID); err != nil {
+			return err
+		}
+		early, err := s.early(tx, k, all, cas, now)
+		if err != nil {
+			return err
+		}
+		out.Keys, out.Remarks = append(out.Keys, newKey(k, cas[k.ID])), append(out.Remarks, early...)
+	}
+	if i.Fresh.ID == "" {
+		return nil
+	}
+	k, err := keys.Get(tx, i.Fresh.ID)
+	fresh := newKey(k, cas[k.ID])
+	out.Fresh = &fresh
+	return err
 }

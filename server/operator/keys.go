@@ -3,11 +3,10 @@ package operator
 import (
 	"context"
 	"encoding/pem"
-	"errors"
 	"fmt"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -15,7 +14,6 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/keys"
-	"github.com/brevet-ca/brevet/tokens"
 )
 
 func (s *Service) keyOperations() []Operation {
@@ -66,8 +64,12 @@ func caCertificates(tx storage.Tx) (map[string]ca.Authority, error) {
 }
 
 func newKey(k keys.Key, a ca.Authority) api.Key {
+	var from time.Time
+	if spec, err := authority.Purposes().Of(k.Purpose); err == nil {
+		from, _ = spec.AnnouncedUntil(k)
+	}
 	return api.Key{
-		ID: k.ID, Purpose: string(k.Purpose), Algorithm: string(k.Algorithm), State: string(k.State),
+		ID: k.ID, SignsFrom: from, Purpose: string(k.Purpose), Algorithm: string(k.Algorithm), State: string(k.State),
 		Created: k.Created, Activated: k.Activated, Retired: k.Retired, Expires: a.NotAfter, Destroyed: k.Destroyed, Withdrawn: a.Withdrawn,
 		Public: publicPEM(k),
 	}
@@ -133,7 +135,7 @@ func (s *Service) rotateKey(ctx context.Context, p policy.Principal, in api.Rota
 	if err != nil {
 		return out, err
 	}
-	return s.rotated(ctx, purpose, id)
+	return s.rotated(ctx, id, in.Now)
 }
 
 // cancelKey gives up a next key.
@@ -142,65 +144,15 @@ func (s *Service) cancelKey(ctx context.Context, p policy.Principal, in api.Canc
 	if err != nil {
 		return out, err
 	}
-	k, err := s.Authority.Cancel(ctx, p, purpose, a)
-	if k.ID == "" {
+	gone, err := s.Authority.Cancel(ctx, p, purpose, a)
+	if len(gone) == 0 {
 		out.Purpose, out.Note = in.Purpose, fmt.Sprintf("no %s key is %s, so there is nothing to cancel", purpose, keys.StateNext)
 		return out, err
 	}
-	out.Key = newKey(k, ca.Authority{})
-	return out, err
-}
-
-// rotated describes a new key.
-func (s *Service) rotated(ctx context.Context, purpose keys.Purpose, id string) (out api.Rotated, err error) {
-	err = s.DB.View(ctx, func(tx storage.Tx) error {
-		all, err := authority.Purposes().List(tx)
-		if err != nil {
-			return err
-		}
-		k, err := keys.Get(tx, id)
-		if err != nil {
-			return err
-		}
-		cas, err := caCertificates(tx)
-		out = api.Rotated{Key: newKey(k, cas[k.ID]), Remarks: remarks(k, all)}
-		spec, err2 := authority.Purposes().Of(purpose)
-		switch {
-		case spec.Announced > 0 && k.State == keys.StateNext:
-			out.SignsFrom = spec.SignsFrom(k)
-		case spec.Announced > 0 && s.Clock.Now().Before(spec.SignsFrom(k)):
-			out.Remarks = append(out.Remarks, fmt.Sprintf("It was not announced: relying parties that have cached the public keys refuse what it signs, for %s at most.", clock.FormatDuration(tokens.CacheLifetime)))
-		}
-		if spec.Listed > 0 && k.State == keys.StateActive && k.SignsFrom.IsZero() {
-			out.Remarks = append(out.Remarks, "Servers that load a file of CRLs refuse what it signs until they have loaded the new /crl/bundle.pem.")
-		}
-		return errors.Join(err, err2)
-	})
-	return out, err
-}
-
-// remarks says what else an operator should know about a new key that works beside
-// others.
-func remarks(k keys.Key, all []keys.Key) (said []string) {
-	switch k.Purpose {
-	case keys.Root, keys.HTTPSRoot:
-		return rootRemarks(k, all)
-	case keys.Issuer, keys.ProfileIssuer:
-	default:
-		return nil
+	out.Key = newKey(gone[0], ca.Authority{})
+	if len(gone) > 1 {
+		along := newKey(gone[1], ca.Authority{})
+		out.Along = &along
 	}
-	for _, other := range all {
-		switch {
-		case other.State != keys.StateActive:
-		case k.Purpose == keys.ProfileIssuer && other.Purpose == keys.Issuer && other.Algorithm == k.Algorithm:
-			said = append(said, "It signs nothing yet: the issuer has the same algorithm and signs for the profiles that want it, until it is rotated to another.")
-		case other.Purpose == keys.HTTPSIssuer && other.Activated.Equal(k.Activated):
-			said = append(said, fmt.Sprintf("TLS clients cannot check what it signs: the server's own certificate will come from the new %s %s (%s), whose file is new as well.", other.Purpose, other.ID, other.Algorithm))
-		case other.Purpose == keys.Root:
-			if remark := ca.UnderRoot(other.Algorithm, k.Algorithm); remark != "" {
-				said = append(said, remark)
-			}
-		}
-	}
-	return said
+	return out, err
 }

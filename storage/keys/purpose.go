@@ -108,6 +108,15 @@ func (s PurposeSpec) SignsFrom(k Key) time.Time {
 	return k.Created.Add(s.Announced)
 }
 
+// AnnouncedUntil returns when a next key begins to sign. It reports false if the key is not
+// announced, or if it is not next.
+func (s PurposeSpec) AnnouncedUntil(k Key) (time.Time, bool) {
+	if k.State != StateNext || s.Announced == 0 && k.SignsFrom.IsZero() {
+		return time.Time{}, false
+	}
+	return s.SignsFrom(k), true
+}
+
 // rivals reports whether only one of two keys of the purpose can be active.
 func (s PurposeSpec) rivals(a, b Key) bool { return !s.PerAlgorithm || a.Algorithm == b.Algorithm }
 

@@ -74,10 +74,18 @@ type Status struct {
 	StoreBytes      int64           `json:"store_bytes"`
 	CRL             CRL             `json:"crl"`
 	IssuerExpires   time.Time       `json:"issuer_expires"`
+	Announced       []Announced     `json:"announced,omitempty"` // keys that are published, and sign later
 	RootExpires     time.Time       `json:"root_expires"`
 	RootCRLExpires  time.Time       `json:"root_crl_expires"` // the last list that the root has signed
 	ServerExpires   time.Time       `json:"server_certificate_expires"`
 	Backup          time.Time       `json:"backup,omitzero"` // when the last one was made
+}
+
+// An Announced key takes over at a time.
+type Announced struct {
+	ID        string    `json:"id"`
+	Purpose   string    `json:"purpose"`
+	SignsFrom time.Time `json:"signs_from"`
 }
 
 // A Sink says how far a sink of the audit log is.

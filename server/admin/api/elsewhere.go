@@ -32,17 +32,25 @@ type RootRequest struct {
 
 // An InstallRequest has what the root signed.
 type InstallRequest struct {
-	Response string `json:"response"` // the file
+	Response string `json:"response"`      // the file
+	Now      bool   `json:"now,omitempty"` // an issuer signs at once, before servers have its CRL in their files
 }
 
 // Installed says what was put to work.
 type Installed struct {
-	Root  string    `json:"root"`
-	Keys  []Key     `json:"keys,omitempty"` // that sign now
-	Fresh *Key      `json:"new_root,omitempty"`
+	InstalledCRLs
+	Beside  []InstalledCRLs `json:"beside,omitempty"` // of another root that has signed as well
+	Keys    []Key           `json:"keys,omitempty"`   // that sign now, or later if they have SignsFrom
+	Fresh   *Key            `json:"new_root,omitempty"`
+	Remarks []string        `json:"remarks,omitempty"` // what the operator should know about the keys
+	Note    string          `json:"note,omitempty"`    // that all of it was installed before
+}
+
+// InstalledCRLs are those of one root.
+type InstalledCRLs struct {
+	Root  string    `json:"root"`           // identifier
 	CRLs  []int64   `json:"crls,omitempty"` // numbers
 	Until time.Time `json:"crls_until,omitzero"`
-	Note  string    `json:"note,omitempty"` // that all of it is at work already
 }
 
 // RequestKey asks for a request to the root above a purpose.
@@ -55,7 +63,13 @@ func (c *Client) RequestSuccessor(ctx context.Context, purpose, algorithm string
 	return ask(ctx, c, RequestKey, RootRequestRequest{purpose, algorithm, true})
 }
 
-// InstallKey puts to work what a root has signed.
+// InstallKey puts to work what a root has signed. It announces an issuer that takes the place
+// of another one.
 func (c *Client) InstallKey(ctx context.Context, response string) (Installed, error) {
-	return ask(ctx, c, InstallKey, InstallRequest{response})
+	return ask(ctx, c, InstallKey, InstallRequest{Response: response})
+}
+
+// InstallKeyNow is InstallKey for an issuer that signs at once.
+func (c *Client) InstallKeyNow(ctx context.Context, response string) (Installed, error) {
+	return ask(ctx, c, InstallKey, InstallRequest{response, true})
 }

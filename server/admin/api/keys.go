@@ -28,6 +28,7 @@ type Key struct {
 	Expires   time.Time `json:"expires,omitzero"` // of its CA certificate, if it has one
 	Public    string    `json:"public"`           // PEM; a key with an alternative half has two blocks
 
+	SignsFrom   time.Time `json:"signs_from,omitzero"`   // if it is only announced
 	Destroyed   time.Time `json:"destroyed,omitzero"`    // when its private half was given up
 	Compromised bool      `json:"compromised,omitempty"` // all that it signed is dead
 	Withdrawn   time.Time `json:"withdrawn,omitzero"`    // when a root was published no more
@@ -47,9 +48,8 @@ type RotateRequest struct {
 // A Rotated key is a key that has just become active, or is announced.
 type Rotated struct {
 	Key
-	SignsFrom time.Time `json:"signs_from,omitzero"` // if it is only announced
-	Ended     *Receipt  `json:"ended,omitempty"`     // what a compromised key had signed
-	Remarks   []string  `json:"remarks,omitempty"`   // what the operator should know about it
+	Ended   *Receipt `json:"ended,omitempty"`   // what a compromised key had signed
+	Remarks []string `json:"remarks,omitempty"` // what the operator should know about it
 
 	// Request is what the root must sign on the machine that has its key. Until then the new
 	// key waits.
@@ -85,7 +85,8 @@ type Destroyed struct {
 // Cancelled says what became of a next key.
 type Cancelled struct {
 	Key
-	Note string `json:"note,omitempty"` // that there was none
+	Along *Key   `json:"along,omitempty"` // an https-issuer that only this key needed
+	Note  string `json:"note,omitempty"`  // that there was none
 }
 
 // A CancelRequest gives up a next key of a purpose.

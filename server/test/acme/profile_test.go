@@ -92,7 +92,7 @@ func TestACMEByProfile(t *testing.T) {
 	if due(hybrid) || due(plain) {
 		t.Errorf("due at once: by the profile %v, the other one %v", due(hybrid), due(plain))
 	}
-	if _, err := w.Admin.RotateKey(t.Context(), "issuer"); err != nil {
+	if _, err := w.Admin.RotateKeyNow(t.Context(), "issuer", ""); err != nil {
 		t.Fatal(err)
 	}
 	if due(hybrid) || !due(plain) {

@@ -24,7 +24,7 @@ func TestRehearsalKnowsACMEClients(t *testing.T) {
 		t.Errorf("%+v, %v", r.Parties, err)
 	}
 	// Once it has had one of that algorithm, it is known to take them.
-	if _, err := w.Admin.RotateKeyTo(t.Context(), "issuer", "mldsa44"); err != nil {
+	if _, err := w.Admin.RotateKeyNow(t.Context(), "issuer", "mldsa44"); err != nil {
 		t.Fatal(err)
 	}
 	a.obtainBlind(c, "shop.example.org")

@@ -176,7 +176,7 @@ func TestACMERotationMovesWindow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Admin.RotateKey(t.Context(), "issuer"); err != nil {
+	if _, err := w.Admin.RotateKeyNow(t.Context(), "issuer", ""); err != nil {
 		t.Fatal(err)
 	}
 	info, err := c.GetRenewalInfo(t.Context(), cert)

@@ -287,7 +287,7 @@ func (l *left) rootList(t *testing.T) {
 	if c := issuer(); c.CRLDistributionPoints != nil {
 		t.Errorf("the old issuer has %s", c.CRLDistributionPoints)
 	}
-	if _, err := l.Admin.RotateKey(t.Context(), "issuer"); err != nil {
+	if _, err := l.Admin.RotateKeyNow(t.Context(), "issuer", ""); err != nil {
 		t.Fatal(err)
 	}
 	if c := issuer(); len(c.CRLDistributionPoints) != 1 || c.CRLDistributionPoints[0] != list.URL || c.OCSPServer != nil || len(c.IssuingCertificateURL) != 1 {
