@@ -47,6 +47,8 @@ type Agent struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Scopes      []Scope           `json:"scopes,omitempty"`
 	Audiences   []string          `json:"audiences,omitempty"`
+	Roles       []RoleName        `json:"roles,omitempty"`  // for good; see [Holdings]
+	Grants      []Grant           `json:"grants,omitempty"` // what it has until an instant
 	Identifiers []Identifier      `json:"identifiers,omitempty"`
 	TTL         time.Duration     `json:"ttl,omitempty"`     // lifetime of its credentials; 0 means the profile's
 	Expires     time.Time         `json:"expires,omitzero"`  // no credential outlives this
@@ -150,8 +152,14 @@ func (a Agent) check() error {
 	if len(a.Labels) > 64 || len(a.Scopes) > 64 || len(a.Audiences) > 64 || len(a.Identifiers) > 64 || len(a.Keys) > 8 {
 		return fmt.Errorf("%w agent %s: at most 64 labels, scopes, audiences and names, and 8 keys", ErrInvalid, a.Name)
 	}
+	if len(a.roleNames()) > maxRoles || len(a.Grants) > maxGrants {
+		return fmt.Errorf("%w agent %s: at most %d roles, and %d grants that end; those that have ended count until you take them away with --until now", ErrInvalid, a.Name, maxRoles, maxGrants)
+	}
 	return nil
 }
+
+// maxRoles is how many an agent may have, because each decision reads all of them.
+const maxRoles = 16
 
 // CheckLabel refuses a label that no agent can have.
 func CheckLabel(k, v string) error {

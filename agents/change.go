@@ -20,6 +20,7 @@ type Change struct {
 	Labels    map[string]string `json:"labels,omitempty"` // merged; an empty value removes the label
 	Scopes    []string          `json:"scopes,omitzero"`
 	Audiences []string          `json:"audiences,omitzero"`
+	Roles     []string          `json:"roles,omitzero"`
 	DNS       []string          `json:"dns,omitzero"`      // see [ParseDNS]
 	IPs       []string          `json:"ips,omitzero"`      // see [ParseIP]
 	Keys      []string          `json:"keys,omitzero"`     // PEM "PUBLIC KEY"s, for private_key_jwt
@@ -29,6 +30,11 @@ type Change struct {
 
 	RenewGrace *time.Duration `json:"renew_grace,omitempty"` // nanoseconds; a negative one goes back to the authority's
 	KeyMaxAge  *time.Duration `json:"key_max_age,omitempty"` // likewise; 0 means no limit
+
+	// With Until, the scopes, audiences and roles are grants that end then, beside what the
+	// agent has: see [Give]. The zero time takes such grants away.
+	Until  *time.Time `json:"until,omitempty"`
+	Reason *string    `json:"reason,omitempty"` // of these grants
 }
 
 // Reasons says what c changes, for the audit log: a part in each text.
@@ -46,7 +52,7 @@ func (c Change) Reasons() []string {
 	for _, list := range []struct {
 		what  string
 		items []string
-	}{{"scopes", c.Scopes}, {"audiences", c.Audiences}, {"dns", c.DNS}, {"ips", c.IPs}} {
+	}{{"scopes", c.Scopes}, {"audiences", c.Audiences}, {"roles", c.Roles}, {"dns", c.DNS}, {"ips", c.IPs}} {
 		if list.items != nil {
 			said = append(said, list.what+" "+strings.Join(list.items, " "))
 		}
@@ -74,6 +80,14 @@ func (c Change) Reasons() []string {
 		if said = append(said, fmt.Sprintf("quota %s=%d", k, c.Quotas[k])); c.Quotas[k] < 0 {
 			said[len(said)-1] = "quota " + k + "=default"
 		}
+	}
+	if c.Until != nil {
+		if said = append(said, "until "+c.Until.UTC().Format(time.RFC3339)); c.Until.IsZero() {
+			said[len(said)-1] = "until now"
+		}
+	}
+	if c.Reason != nil {
+		said = append(said, *c.Reason)
 	}
 	return said
 }
@@ -122,7 +136,16 @@ func (c Change) apply(tx storage.Tx, td TrustDomain, a *Agent, now time.Time, cl
 			return err
 		}
 	}
+	if err := c.checkGrants(now); err != nil {
+		return err
+	}
+	if c.Until != nil { // what ends is given by Give
+		c.Scopes, c.Audiences, c.Roles = nil, nil, nil
+	}
 	before := a.Keys
+	if err := c.applyRights(tx, a); err != nil {
+		return err
+	}
 	if err := c.applyLists(tx, td, a); err != nil {
 		return err
 	}
@@ -148,7 +171,9 @@ func merge(labels, change map[string]string) map[string]string {
 	return merged
 }
 
-func (c Change) applyLists(tx storage.Tx, td TrustDomain, a *Agent) (err error) {
+// applyRights gives the agent what it may have in tokens. A list takes the place of what was
+// there, grants that end among it.
+func (c Change) applyRights(tx storage.Tx, a *Agent) (err error) {
 	if c.Scopes != nil {
 		before := a.Scopes
 		if a.Scopes, err = parseAll(c.Scopes, parseScope); err != nil {
@@ -157,12 +182,24 @@ func (c Change) applyLists(tx storage.Tx, td TrustDomain, a *Agent) (err error) 
 		if err := newlyGranted(before, a.Scopes); err != nil {
 			return err
 		}
+		a.Grants = drop(a.Grants, func(g Grant) bool { return g.Scope != "" })
 	}
 	if c.Audiences != nil {
 		if a.Audiences, err = parseAll(c.Audiences, ParseAudience); err != nil {
 			return err
 		}
+		a.Grants = drop(a.Grants, func(g Grant) bool { return g.Audience != "" })
 	}
+	if c.Roles != nil {
+		if a.Roles, err = parseRoles(tx, c.Roles, a.roleNames()); err != nil {
+			return err
+		}
+		a.Grants = drop(a.Grants, func(g Grant) bool { return g.Role != "" })
+	}
+	return nil
+}
+
+func (c Change) applyLists(tx storage.Tx, td TrustDomain, a *Agent) (err error) {
 	if c.Keys != nil {
 		a.Keys = nil
 		for _, text := range c.Keys {

@@ -16,7 +16,8 @@ import (
 // Facts are what the registry says about an agent in one transaction.
 type Facts struct {
 	Agent    Agent
-	Cutoff   Cutoff // the latest that covers all that the agent holds; otherwise zero
+	Roles    []HeldRole // all on record; [Facts.Holdings] says what they give
+	Cutoff   Cutoff     // the latest that covers all that the agent holds; otherwise zero
 	Versions Versions
 }
 
@@ -27,7 +28,12 @@ func (f Facts) Clone() Facts {
 	a.Labels, a.Scopes, a.Audiences = maps.Clone(a.Labels), slices.Clone(a.Scopes), slices.Clone(a.Audiences)
 	a.Identifiers, a.Pending, a.Binding = slices.Clone(a.Identifiers), bytes.Clone(a.Pending), bytes.Clone(a.Binding)
 	a.Keys, a.Quotas, a.KeyDates = slices.Clone(a.Keys), maps.Clone(a.Quotas), maps.Clone(a.KeyDates)
-	a.FormerKeys = slices.Clone(a.FormerKeys)
+	a.FormerKeys, a.Roles, a.Grants = slices.Clone(a.FormerKeys), slices.Clone(a.Roles), slices.Clone(a.Grants)
+	f.Roles = slices.Clone(f.Roles)
+	for i := range f.Roles {
+		r := &f.Roles[i].Role
+		r.Scopes, r.Audiences, r.Details = slices.Clone(r.Scopes), slices.Clone(r.Audiences), slices.Clone(r.Details)
+	}
 	for i, k := range a.Keys {
 		a.Keys[i] = bytes.Clone(k)
 	}
@@ -43,11 +49,11 @@ func (f Facts) Clone() Facts {
 // Versions change whenever one of the records changes from which facts were read.
 // A decision on a snapshot compares them again in the transaction that writes. They
 // are the stored records themselves, which reading has at hand.
-type Versions struct{ agent, cutoff, owner string }
+type Versions struct{ agent, cutoff, owner, roles string }
 
 // String returns a short name for the versions, for logs.
 func (v Versions) String() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q", []string{v.agent, v.cutoff, v.owner}))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", []string{v.agent, v.cutoff, v.owner, v.roles}))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -61,6 +67,9 @@ func ReadFacts(tx storage.Tx, n Name) (Facts, error) {
 	f.Agent, f.Versions.agent, err = table.Read(tx, string(n))
 	if errors.Is(err, storage.ErrNotFound) {
 		return f, fmt.Errorf("%w: %s", ErrUnknown, n)
+	}
+	if err == nil {
+		f.Roles, f.Versions.roles, err = f.Agent.readRoles(tx)
 	}
 	if err != nil {
 		return f, err

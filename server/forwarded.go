@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -106,8 +105,11 @@ func (f forwarding) read(r *http.Request) (*x509.Certificate, error) {
 // agent whose certificate the sender presented, if that is known.
 func forwarder(tx storage.Tx, r *http.Request, now time.Time) (*oauth.Forwarder, error) {
 	a, c, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], now)
-	if err == nil && !slices.Contains(a.Scopes, agents.ScopeProxy) {
-		err = fmt.Errorf("%w: %s has not the scope %s", oauth.ErrClient, c.Agent, agents.ScopeProxy)
+	if err == nil {
+		var held agents.Holdings
+		if held, err = agents.Held(tx, a, now); err == nil && !held.Has(agents.ScopeProxy) {
+			err = fmt.Errorf("%w: %s has not the scope %s", oauth.ErrClient, c.Agent, agents.ScopeProxy)
+		}
 	}
 	return &oauth.Forwarder{Agent: c.Agent, Credential: c.Credential}, err
 }
@@ -122,7 +124,8 @@ func presented(tx storage.Tx, r *http.Request, now time.Time) (*oauth.Presented,
 	cert, forwarded := r.Context().Value(forwardedKey{}).(*x509.Certificate)
 	if !forwarded {
 		p, err := authenticated(tx, r.TLS.PeerCertificates[0], now)
-		if err == nil && slices.Contains(p.Agent.Scopes, agents.ScopeProxy) {
+		proxy, err := isProxy(tx, p, err)
+		if proxy {
 			admission.Of(r.Context()).Through(p.Agent.Name)
 			return nil, nil
 		}
@@ -133,7 +136,8 @@ func presented(tx storage.Tx, r *http.Request, now time.Time) (*oauth.Presented,
 		return &oauth.Presented{Agent: agents.Agent{Name: via.Agent}}, err
 	}
 	p, err := authenticated(tx, cert, now)
-	if err == nil && (!p.Agent.Name.OfAgent() || slices.Contains(p.Agent.Scopes, agents.ScopeProxy)) {
+	proxy, err := isProxy(tx, p, err)
+	if err == nil && (proxy || !p.Agent.Name.OfAgent()) {
 		err = fmt.Errorf("%w: the certificate is that of a proxy, a person or this server", oauth.ErrClient)
 	}
 	if err != nil {
@@ -141,6 +145,17 @@ func presented(tx storage.Tx, r *http.Request, now time.Time) (*oauth.Presented,
 	}
 	p.Forwarder = via
 	return p, nil
+}
+
+// isProxy reports whether a client that was authenticated may forward certificates, or might
+// until its grant ended: its certificate is still that of a proxy. err is that of the
+// authentication.
+func isProxy(tx storage.Tx, p *oauth.Presented, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	held, err := agents.HeldEver(tx, p.Agent)
+	return held.Has(agents.ScopeProxy), err
 }
 
 // authenticated returns the agent of a certificate. If the certificate may not be used, it

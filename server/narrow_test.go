@@ -67,6 +67,22 @@ func powers(t *testing.T, w *servertest.World) map[string]power {
 		"audiences": {func(c *api.Change, r *rand.Rand, agent int) {
 			c.Audiences = some(r, "https://a.example", "https://b.example")
 		}, func(a api.Shown) any { return a.Audiences }, within},
+		"roles": {func(c *api.Change, r *rand.Rand, agent int) { c.Roles = some(r, "first", "second") }, func(a api.Shown) any { return a.Roles }, within},
+		"until": {func(c *api.Change, r *rand.Rand, agent int) {
+			c.Until = new(w.Clock.Now().Add(time.Duration(1+r.IntN(9)) * time.Hour))
+			if r.IntN(3) == 0 {
+				c.Until = new(time.Time)
+			}
+		}, func(a api.Shown) any { return a.Grants }, func(a, b any) bool {
+			for _, g := range a.([]api.Grant) {
+				if !slices.ContainsFunc(b.([]api.Grant), func(h api.Grant) bool {
+					return g.Scope == h.Scope && g.Audience == h.Audience && g.Role == h.Role && !g.Until.After(h.Until)
+				}) {
+					return false
+				}
+			}
+			return true
+		}},
 		"ips": {func(c *api.Change, r *rand.Rand, agent int) {
 			c.IPs = some(r, fmt.Sprintf("192.0.2.%d", 1+agent), fmt.Sprintf("2001:db8:1::1%d", 1+agent))
 		}, func(a api.Shown) any { return a.IPs }, within},
@@ -126,7 +142,7 @@ func TestRestoreGivesNothingBack(t *testing.T) {
 	all := powers(t, w)
 	for f := range reflect.TypeFor[api.Change]().Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if _, is := all[name]; is == slices.Contains([]string{"owner", "purpose", "labels"}, name) {
+		if _, is := all[name]; is == slices.Contains([]string{"owner", "purpose", "labels", "reason"}, name) {
 			t.Errorf("field %s: is a power of agents: %t", name, is)
 		}
 	}
@@ -138,6 +154,9 @@ func TestRestoreGivesNothingBack(t *testing.T) {
 		for _, i := range r.Perm(len(fields))[:n] {
 			all[fields[i]].set(&c, r, agent)
 		}
+		if c.Until != nil && len(c.Scopes)+len(c.Audiences)+len(c.Roles) == 0 { // it must be about something
+			c.Scopes = []string{"a"}
+		}
 		return c
 	}
 	least := map[string][]api.Shown{}
@@ -147,6 +166,11 @@ func TestRestoreGivesNothingBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		least[name] = append(least[name], a)
+	}
+	for _, name := range []string{"first", "second"} {
+		if _, err := w.Admin.AddRole(t.Context(), name, api.RoleChange{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for n := range 60 {
 		name := fmt.Sprintf("bot-%d", n)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server"
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // tokenID returns the jti of a new token.
@@ -38,6 +39,23 @@ func (w *described) person() string {
 	return name
 }
 
+// role makes a role and returns its name.
+func (w *described) role() string {
+	w.t.Helper()
+	w.made++
+	name := fmt.Sprintf("role-%d", w.made)
+	must1(w.Admin.AddRole(w.t.Context(), name, api.RoleChange{Scopes: []string{"ledgers:read"}}))(w.t)
+	return name
+}
+
+// heldRole makes a role that an agent has.
+func (w *described) heldRole() string {
+	w.t.Helper()
+	name := w.role()
+	must1(w.Admin.SetAgent(w.t.Context(), w.another().Name, api.Change{Roles: []string{name}}))(w.t)
+	return name
+}
+
 // signedElsewhere returns new CRLs that the root has signed on another machine.
 func (w *described) signedElsewhere() string {
 	w.t.Helper()
@@ -64,6 +82,11 @@ func (w *described) operatorPreparations() map[string]func(*exchange) {
 			must1(w.Admin.Suspend(ctx, a.Name, ""))(w.t)
 			x.inPath["name"] = a.Name
 		},
+		"showRole/shown":               func(x *exchange) { x.inPath["name"] = w.role() },
+		"setRole/changed":              func(x *exchange) { x.inPath["name"] = w.role() },
+		"addRole/taken":                func(x *exchange) { x.set(map[string]any{"name": w.role()}) },
+		"removeRole/removed":           func(x *exchange) { x.inPath["name"] = w.role() },
+		"removeRole/held":              func(x *exchange) { x.inPath["name"] = w.heldRole() },
 		"enrollOperator/invited":       func(x *exchange) { x.inPath["name"] = w.person() },
 		"linkOperator/linked":          func(x *exchange) { x.inPath["name"] = w.person() },
 		"setOperator/changed":          func(x *exchange) { x.inPath["name"] = w.person() },

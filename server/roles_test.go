@@ -31,6 +31,8 @@ var verbRoles = map[string]persons.Role{
 	"POST /agents": persons.Operator, "POST /agents/{name}/reenroll": persons.Operator, "POST /agents/{name}/certificates": persons.Operator,
 	"POST /certificates/{serial}/revoke": persons.Operator, "POST /tokens/{jti}/revoke": persons.Operator, "POST /crl": persons.Operator,
 
+	"GET /roles": persons.Viewer, "GET /roles/{name}": persons.Viewer, "POST /roles": persons.Security, "PATCH /roles/{name}": persons.Security, "POST /roles/{name}/remove": persons.Security,
+
 	"PATCH /agents/{name}": persons.Security, "POST /agents/{name}/suspend": persons.Security, "POST /agents/{name}/resume": persons.Security,
 	"POST /agents/{name}/decommission": persons.Security, "POST /revoke": persons.Security,
 	"GET /audit/export": persons.Security, "GET /audit/segments/{name}": persons.Security,

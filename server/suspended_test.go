@@ -41,6 +41,15 @@ var changes = map[string]func(*world) func(any) error{
 	"PATCH /agents/{name}": func(a *world) func(any) error {
 		return with(api.SetRequest{Name: "bot", Change: api.Change{Purpose: new("x")}})
 	},
+	"POST /roles": func(a *world) func(any) error { return with(api.AddRoleRequest{Name: "fresh"}) },
+	"PATCH /roles/{name}": func(a *world) func(any) error {
+		a.operate("POST", "/roles", api.AddRoleRequest{Name: "reader"})
+		return with(api.SetRoleRequest{Name: "reader", RoleChange: api.RoleChange{Scopes: []string{"a"}}})
+	},
+	"POST /roles/{name}/remove": func(a *world) func(any) error {
+		a.operate("POST", "/roles", api.AddRoleRequest{Name: "reader"})
+		return with(api.RemoveRoleRequest{Name: "reader"})
+	},
 	"POST /agents/{name}/reenroll":     func(a *world) func(any) error { return with(api.Named{Name: "bot"}) },
 	"POST /agents/{name}/suspend":      func(a *world) func(any) error { return with(api.EndRequest{Name: "bot"}) },
 	"POST /agents/{name}/decommission": func(a *world) func(any) error { return with(api.EndRequest{Name: "bot"}) },

@@ -52,7 +52,11 @@ func (s *Service) Active(tx storage.Tx, text string, now time.Time) (Token, agen
 	if err != nil {
 		return t, a, err
 	}
-	if t = t.narrow(a, s.Address.List(), now); len(t.Scopes) == 0 || len(t.Audiences) == 0 {
+	held, err := agents.Held(tx, a, now)
+	if err != nil {
+		return t, a, err
+	}
+	if t = t.narrow(held, s.Address.List(), now); len(t.Scopes) == 0 || len(t.Audiences) == 0 {
 		return t, a, policy.ErrScope
 	}
 	return t, a, nil
@@ -109,10 +113,10 @@ func (t Token) check(s *agents.Standing) (agents.Agent, error) {
 	return s.Check(t.Credential)
 }
 
-// narrow returns the token without the scopes and audiences that a has lost.
-func (t Token) narrow(a agents.Agent, authority address.List, now time.Time) Token {
-	t.Scopes = without(t.Scopes, func(s agents.Scope) bool { return !slices.Contains(a.Scopes, s) })
-	t.Audiences = without(t.Audiences, func(aud string) bool { return !authority.Has(aud, now) && !slices.Contains(a.Audiences, aud) })
+// narrow returns the token without the scopes and audiences that its agent has lost.
+func (t Token) narrow(held agents.Holdings, authority address.List, now time.Time) Token {
+	t.Scopes = without(t.Scopes, func(s agents.Scope) bool { return !held.Has(s) })
+	t.Audiences = without(t.Audiences, func(aud string) bool { return !authority.Has(aud, now) && !held.HasAudience(aud) })
 	return t
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/persons"
+	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
@@ -26,6 +27,9 @@ var needs = map[audit.Action]persons.Role{
 	audit.TokenRevoke:       persons.Operator,
 
 	audit.AgentSet:          persons.Security,
+	audit.RoleAdd:           persons.Security,
+	audit.RoleSet:           persons.Security,
+	audit.RoleRemove:        persons.Security,
 	audit.AgentResume:       persons.Security,
 	audit.AgentSuspend:      persons.Security,
 	audit.AgentDecommission: persons.Security,
@@ -89,10 +93,19 @@ var holds = map[agents.Scope]persons.Role{
 	agents.ScopeAdmin:      persons.Admin,
 }
 
-// MayGrant returns nil if p may let somebody act as an agent with these scopes, by
-// registering it, enrolling it or certifying a key of its. Nobody gets more by an agent
-// than by their own role.
-func MayGrant(p Principal, scopes []agents.Scope) error {
+// MayGrant returns nil if p may let somebody act as an agent, by registering it, enrolling it
+// or certifying a key of its, with all that it holds in tx. Nobody gets more by an agent than
+// by their own role. Grants that have ended count while they are on record.
+func MayGrant(tx storage.Tx, p Principal, a agents.Agent) error {
+	held, err := agents.HeldEver(tx, a)
+	if err != nil {
+		return err
+	}
+	return MayGrantScopes(p, held.Scopes())
+}
+
+// MayGrantScopes is MayGrant for whoever has these scopes.
+func MayGrantScopes(p Principal, scopes []agents.Scope) error {
 	for _, s := range scopes {
 		if !own(s) {
 			continue

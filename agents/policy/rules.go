@@ -44,22 +44,23 @@ func own(s agents.Scope) bool { return strings.HasPrefix(string(s), "brevet:") }
 // they, provided that the agent has all of them. Otherwise they are all that the
 // agent has; scopes for the authority itself, brevet:*, are among them only if the
 // agent has no others.
-func tokenScopes(a agents.Agent, asked []agents.Scope) ([]agents.Scope, error) {
+func tokenScopes(h agents.Holdings, asked []agents.Scope) ([]agents.Scope, error) {
 	for _, s := range asked {
-		if !slices.Contains(a.Scopes, s) {
+		if !h.Has(s) {
 			return nil, fmt.Errorf("%w: %s", ErrScope, s)
 		}
 	}
 	if len(asked) > 0 {
 		return asked, nil
 	}
-	if others := slices.DeleteFunc(slices.Clone(a.Scopes), own); len(others) > 0 {
+	all := h.Scopes()
+	if others := slices.DeleteFunc(slices.Clone(all), own); len(others) > 0 {
 		return others, nil
 	}
-	if len(a.Scopes) == 0 {
+	if len(all) == 0 {
 		return nil, fmt.Errorf("%w: it has none at all", ErrScope)
 	}
-	return a.Scopes, nil
+	return all, nil
 }
 
 // tokenAudiences returns the audiences of a token: those asked for if the agent has
@@ -67,8 +68,8 @@ func tokenScopes(a agents.Agent, asked []agents.Scope) ([]agents.Scope, error) {
 // whatever form of the same URI the client used: there the operator wrote what the
 // resource server expects, and it is what introspection compares. The authority itself is an
 // audience for exactly the tokens whose scopes are its own, brevet:*.
-func tokenAudiences(a agents.Agent, authority *address.Book, now time.Time, scopes []agents.Scope, asked []string) ([]string, error) {
-	given := a.Audiences
+func tokenAudiences(h agents.Holdings, authority *address.Book, now time.Time, scopes []agents.Scope, asked []string) ([]string, error) {
+	given := h.Audiences()
 	switch {
 	case slices.ContainsFunc(scopes, own) && slices.ContainsFunc(scopes, func(s agents.Scope) bool { return !own(s) }):
 		return nil, fmt.Errorf("%w: ask for brevet:* scopes in a token of their own", ErrScope)
@@ -99,6 +100,10 @@ func tokenAudiences(a agents.Agent, authority *address.Book, now time.Time, scop
 	return granted, nil
 }
 
+// shortest is how long a credential lives at least. A scope that an agent has for less goes
+// into no token.
+const shortest = time.Second
+
 // Lifetime returns when a credential of the agent ends: after the lifetime asked
 // for, or else the agent's or the usual one. It never ends after the agent does, or
 // after the end that l names.
@@ -120,7 +125,7 @@ func Lifetime(a *agents.Agent, asked time.Duration, l Limits, now time.Time) (ti
 			end = bound
 		}
 	}
-	if end = end.Truncate(time.Second); end.Before(now.Add(time.Second)) {
+	if end = end.Truncate(time.Second); end.Before(now.Add(shortest)) {
 		return time.Time{}, fmt.Errorf("%w lifetime: the agent or %s ends at %s", agents.ErrInvalid, l.Of, end.Format(time.RFC3339))
 	}
 	return end, nil
@@ -176,16 +181,21 @@ func (r Rules) grant(q *Query, facts *agents.Facts) (g Granted, err error) {
 		return g, err
 	}
 	g.Names, g.Profile = q.Names, q.Profile
+	limits := q.Limits
 	if q.Action == audit.TokenMint {
-		if g.Scopes, err = tokenScopes(*a, q.Scopes); err != nil {
+		held := facts.Holdings(begins.Add(shortest - 1))
+		if g.Scopes, err = tokenScopes(held, q.Scopes); err != nil {
 			return g, err
 		}
-		if g.Audiences, err = tokenAudiences(*a, r.Authority, begins, g.Scopes, q.Audiences); err != nil {
+		if g.Audiences, err = tokenAudiences(held, r.Authority, begins, g.Scopes, q.Audiences); err != nil {
 			return g, err
+		}
+		if end := held.End(g.Scopes, g.Audiences); !end.IsZero() && (limits.Ends.IsZero() || end.Before(limits.Ends)) {
+			limits.Ends, limits.Of = end, "a grant that it needs"
 		}
 	}
 	if q.Limits != (Limits{}) {
-		g.NotAfter, err = Lifetime(a, q.Lifetime, q.Limits, begins)
+		g.NotAfter, err = Lifetime(a, q.Lifetime, limits, begins)
 	}
 	return g, err
 }

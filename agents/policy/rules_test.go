@@ -51,6 +51,9 @@ func TestNames(t *testing.T) {
 
 type scopes = []agents.Scope
 
+// held returns what an agent without roles has.
+func held(a agents.Agent) agents.Holdings { return (&agents.Facts{Agent: a}).Holdings(now) }
+
 func TestScopes(t *testing.T) {
 	for _, c := range []struct {
 		what             string
@@ -68,7 +71,7 @@ func TestScopes(t *testing.T) {
 		{"but can be asked for", scopes{"brevet:introspect", "a"}, scopes{"brevet:introspect"}, scopes{"brevet:introspect"}},
 		{"if it has them", scopes{"brevet:introspect", "a"}, scopes{"brevet:admin"}, nil},
 	} {
-		got, err := policy.TokenScopes(agents.Agent{Scopes: c.has}, c.asked)
+		got, err := policy.TokenScopes(held(agents.Agent{Scopes: c.has}), c.asked)
 		if !slices.Equal(got, c.want) || errors.Is(err, policy.ErrScope) != (c.want == nil) {
 			t.Errorf("%s: got %v, %v, want %v", c.what, got, err, c.want)
 		}
@@ -106,7 +109,7 @@ func TestAudiences(t *testing.T) {
 		{"the authority for other scopes", list{api}, scopes{"a"}, list{authority}, nil, policy.ErrAudience},
 		{"both kinds of scopes", list{api}, scopes{"a", "brevet:introspect"}, nil, nil, policy.ErrScope},
 	} {
-		got, err := policy.TokenAudiences(agents.Agent{Audiences: c.has}, address.At(authority), time.Now(), c.scopes, c.asked)
+		got, err := policy.TokenAudiences(held(agents.Agent{Audiences: c.has}), address.At(authority), time.Now(), c.scopes, c.asked)
 		if !slices.Equal(got, c.want) || !errors.Is(err, c.err) || (err == nil) != (c.err == nil) {
 			t.Errorf("%s: got %v, %v, want %v, %v", c.what, got, err, c.want, c.err)
 		}

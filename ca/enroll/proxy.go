@@ -1,8 +1,6 @@
 package enroll
 
 import (
-	"slices"
-
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/storage"
@@ -13,13 +11,18 @@ import (
 // certificates by a registered key.
 var errProxy = agents.NewRefusalOf(agents.Proof, "proxy_certificate", "the certificate of an agent with the scope brevet:proxy obtains no other: use a registered key", nil)
 
-// noProxy returns errProxy if an agent may forward certificates. No person may.
+// noProxy returns errProxy if an agent may forward certificates, or might until its grant
+// ended: the proxy goes on presenting its certificate. No person may.
 func noProxy(tx storage.Tx, n agents.Name) error {
 	if _, person := n.Person(); person {
 		return nil
 	}
 	a, err := agents.Get(tx, n)
-	if err == nil && slices.Contains(a.Scopes, agents.ScopeProxy) {
+	if err != nil {
+		return err
+	}
+	held, err := agents.HeldEver(tx, a)
+	if err == nil && held.Has(agents.ScopeProxy) {
 		return errProxy
 	}
 	return err

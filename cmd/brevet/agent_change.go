@@ -54,6 +54,11 @@ func agentSetCommand() *cli.Command {
 is. A list that you give replaces the old one, and --clear empties one. Labels are
 merged; --remove-label removes one.
 
+With --until, the scopes, audiences and roles that you give are grants that end then: the
+agent has them beside what it had, no token for them outlives the grant, and afterwards
+they give nothing. --until now takes such grants away. A list that you give without
+--until replaces those grants, too.
+
 A quota bounds how much an agent may have: certificates and tokens that are not expired,
 ACME orders without a certificate, events in the audit log within an hour, assertions that
 were used to introspect, and keys that were revoked as compromised. At a quota, requests
@@ -66,6 +71,7 @@ them now: brevet revoke --agent NAME.
 
 Examples:
   $ brevet agent set build-bot --scope artifacts:read
+  $ brevet agent set build-bot --role release --until 2h --reason release-4.2
   $ brevet agent set build-bot --clear scope --remove-label env --expires never
   $ brevet agent set load-test --quota tokens=1000000 --quota events=1000000
   $ brevet agent set api --key api-2026.pub.pem --key api-2027.pub.pem`,
@@ -83,6 +89,9 @@ func changeFlags() []cli.Flag {
 		text("purpose", "`TEXT` that says what the agent is for"),
 		texts("scope", "`SCOPE` that its tokens may have, such as orders:read"),
 		texts("audience", "`URL` of a resource server that its tokens may be for"),
+		texts("role", "`ROLE` that gives it scopes and audiences, see brevet role"),
+		text("until", "`TIME` at which the scopes, audiences and roles given here end: RFC 3339, a date, a duration such as 2h, or now"),
+		text("reason", "`TEXT` that says why they are given until then"),
 		texts("dns", "`NAME[,challenge]` that its certificates may have"),
 		texts("ip", "`ADDRESS[,challenge]` that its certificates may have"),
 		texts("key", "`FILE` with a public key in PEM, with which it may obtain certificates, and authenticate by private_key_jwt"),
@@ -137,7 +146,7 @@ func agentSet(c *cli.Context) error {
 func changeOf(c *cli.Context) (api.Change, error) {
 	change := api.Change{
 		Owner: textOf(c, "owner"), Purpose: textOf(c, "purpose"),
-		Scopes: listOf(c, "scope"), Audiences: listOf(c, "audience"), DNS: listOf(c, "dns"), IPs: listOf(c, "ip"),
+		Scopes: listOf(c, "scope"), Audiences: listOf(c, "audience"), Roles: listOf(c, "role"), Reason: textOf(c, "reason"), DNS: listOf(c, "dns"), IPs: listOf(c, "ip"),
 	}
 	var err error
 	if change.Labels, err = labelsOf(c); err != nil {
@@ -176,8 +185,26 @@ func changeOf(c *cli.Context) (api.Change, error) {
 			change.Expires = &expires
 		}
 	}
+	if change.Until, err = untilOf(c); err != nil {
+		return change, err
+	}
 	change.Keys, err = keysOf(c)
 	return change, err
+}
+
+// untilOf returns when what is granted ends, or nil. The zero time ends it at once.
+func untilOf(c *cli.Context) (*time.Time, error) {
+	switch {
+	case !c.IsSet("until"):
+		return nil, nil
+	case c.String("until") == "now":
+		return new(time.Time), nil
+	}
+	until, err := instantOf(c, "until", ahead)
+	if err == nil && !until.After(time.Now()) {
+		err = misuse(c, "--until: %s: it lies in the past; to end grants now: --until now", c.String("until"))
+	}
+	return &until, err
 }
 
 // renewGraceOf returns the window that is given, or nil. A negative window stands for the one

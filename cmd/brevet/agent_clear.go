@@ -7,7 +7,7 @@ import (
 )
 
 // erasable are the settings of an agent that may be empty.
-var erasable = []string{"purpose", "scope", "audience", "dns", "ip", "key"}
+var erasable = []string{"purpose", "scope", "audience", "role", "dns", "ip", "key"}
 
 // erase adds to a change what --clear and --remove-label say.
 func erase(c *cli.Context, change *api.Change) error {
@@ -22,6 +22,8 @@ func erase(c *cli.Context, change *api.Change) error {
 			change.Scopes = []string{}
 		case "audience":
 			change.Audiences = []string{}
+		case "role":
+			change.Roles = []string{}
 		case "dns":
 			change.DNS = []string{}
 		case "ip":

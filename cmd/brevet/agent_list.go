@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -26,6 +27,7 @@ Examples:
 			text("state", "only those in `active|suspended|decommissioned`"),
 			text("owner", "only those of this owner: `WHO`"),
 			texts("label", "only those with this label: `K=V`"),
+			text("role", "only those that have this `ROLE` on record"),
 			text("stale", "only those not seen for this `DURATION`, such as 30d"),
 		},
 		Action: agentList,
@@ -33,7 +35,7 @@ Examples:
 }
 
 func agentList(c *cli.Context) error {
-	f := api.Filter{State: c.String("state"), Owner: c.String("owner")}
+	f := api.Filter{State: c.String("state"), Owner: c.String("owner"), Role: c.String("role")}
 	var err error
 	if f.Labels, err = labelsOf(c); err != nil {
 		return err
@@ -58,10 +60,33 @@ func agentList(c *cli.Context) error {
 	}
 	return answer(c, list(agents), names, func(p *page) {
 		var t table
-		t.styled(bold, "NAME", "STATE", "OWNER", "SCOPES", "LAST SEEN", "CERTIFICATE UNTIL")
+		var roles []string // a column for them if anybody has one
+		if slices.ContainsFunc(agents, func(a api.Agent) bool { return rolesOf(a) != "" }) {
+			roles = []string{"ROLES"}
+		}
+		t.styled(bold, slices.Concat([]string{"NAME", "STATE", "OWNER", "SCOPES"}, roles, []string{"LAST SEEN", "CERTIFICATE UNTIL"})...)
 		for _, a := range agents {
-			t.styled(stateStyle(a.State), a.Name, a.State, a.Owner, orDash(strings.Join(a.Scopes, " ")), orDash(p.end(a.LastSeen)), orDash(p.end(a.CertExpires)))
+			if roles != nil {
+				roles = []string{orDash(rolesOf(a))}
+			}
+			t.styled(stateStyle(a.State), slices.Concat([]string{a.Name, a.State, a.Owner, orDash(strings.Join(a.Scopes, " "))}, roles, []string{orDash(p.end(a.LastSeen)), orDash(p.end(a.CertExpires))})...)
 		}
 		p.tableOr("No agents.", t)
 	})
+}
+
+// rolesOf writes the roles of an agent. It marks those that were removed, and those that end.
+func rolesOf(a api.Agent) string {
+	names := slices.Clone(a.Roles)
+	for _, g := range a.Grants {
+		if g.Role != "" && !slices.Contains(names, g.Role) {
+			names = append(names, g.Role+" (ends)")
+		}
+	}
+	for i, n := range names {
+		if slices.Contains(a.RolesRemoved, strings.TrimSuffix(n, " (ends)")) {
+			names[i] = n + " (removed)"
+		}
+	}
+	return strings.Join(names, " ")
 }

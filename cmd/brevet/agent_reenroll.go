@@ -26,7 +26,7 @@ not be renewed any more. Both are shown once, can be used once, and expire after
 an hour. Earlier unused ones end now; the agent's credentials and accounts stay
 as they are.
 
-With --owner, --label or --all it does so for each active agent that matches, and writes
+With --owner, --label, --role or --all it does so for each active agent that matches, and writes
 the token of each into the file NAME.token, with mode 0600, in the directory --out. --stale
 leaves out those that were seen lately. If it fails for some of them, it goes on with the
 others and exits with status 1.
@@ -41,6 +41,7 @@ Examples:
 		Flags: []cli.Flag{
 			text("owner", "the agents of this owner: `WHO`"),
 			texts("label", "the agents with this label: `K=V`"),
+			text("role", "the agents that have this `ROLE` on record"),
 			yes("all", "all agents"),
 			text("stale", "of these, only those not seen for this `DURATION`, such as 1d"),
 			text("out", "`DIR` for the tokens of several agents; made if it is not there"),
@@ -50,12 +51,12 @@ Examples:
 }
 
 func agentReenroll(c *cli.Context) error {
-	several := c.Bool("all") || c.IsSet("owner") || c.IsSet("label")
+	several := c.Bool("all") || c.IsSet("owner") || c.IsSet("label") || c.IsSet("role")
 	switch named := c.Args().Present(); {
 	case named && c.IsSet("owner"):
 		return misuse(c, "--owner chooses agents, and NAME is one already; to change its owner: brevet agent set NAME --owner WHO")
 	case named == several, named && (c.IsSet("out") || c.IsSet("stale")):
-		return misuse(c, "give the NAME of an agent, or --owner, --label or --all with --out DIR")
+		return misuse(c, "give the NAME of an agent, or --owner, --label, --role or --all with --out DIR")
 	case several && !c.IsSet("out"):
 		return misuse(c, "several agents need --out DIR for their tokens")
 	case several && c.String("out") == "-":
@@ -117,7 +118,7 @@ func reenrollAll(c *cli.Context, server *api.Client) error {
 // chosenToReenroll returns the active agents that the flags choose, without the authority's
 // own.
 func chosenToReenroll(c *cli.Context, server *api.Client) ([]api.Agent, error) {
-	f := api.Filter{State: string(agents.Active), Owner: c.String("owner")}
+	f := api.Filter{State: string(agents.Active), Owner: c.String("owner"), Role: c.String("role")}
 	var err error
 	if f.Labels, err = labelsOf(c); err != nil {
 		return nil, err

@@ -54,6 +54,16 @@ func (p *page) agent(a api.Shown) {
 	}
 	t.pair("Scopes", strings.Join(a.Scopes, " "))
 	t.pair("Audiences", strings.Join(a.Audiences, " "))
+	t.pair("Roles", rolesOf(a.Agent))
+	for _, g := range a.Grants {
+		t.pair("Grant", grantOf(g)+" until "+p.end(g.Until)+", by "+g.By)
+		t.pair("  reason", g.Reason)
+	}
+	if len(a.Roles)+len(a.Grants) > 0 {
+		t.pair("Has now", orDash(strings.Join(a.Held.Scopes, " ")))
+		t.pair("  for", strings.Join(a.Held.Audiences, " "))
+		t.pair("  details", strings.Join(a.Held.Details, " "))
+	}
 	t.pair("DNS names", strings.Join(a.DNS, " "))
 	t.pair("Addresses", strings.Join(a.IPs, " "))
 	if a.Keys > 0 {
@@ -89,6 +99,17 @@ func (p *page) agent(a api.Shown) {
 		t.pair("    key since", p.keyAge(k))
 	}
 	p.table(t)
+}
+
+// grantOf says what a grant gives.
+func grantOf(g api.Grant) string {
+	switch {
+	case g.Role != "":
+		return "role " + g.Role
+	case g.Audience != "":
+		return "audience " + g.Audience
+	}
+	return "scope " + g.Scope
 }
 
 // keyAge says since when an agent has a key, and when that is too old.

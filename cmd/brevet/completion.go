@@ -132,7 +132,9 @@ func (l *line) values(ctx context.Context, placeholder string) [][2]string {
 	case placeholder == "REASON":
 		words = reasons
 	case placeholder == "SETTING":
-		words = erasable
+		if words = erasable; l.name() == "brevet role set" {
+			words = erasableOfRole
+		}
 	case placeholder == "NAME" && !l.adds():
 		words = l.agents(ctx)
 	case placeholder == "CONTEXT":
@@ -141,6 +143,8 @@ func (l *line) values(ctx context.Context, placeholder string) [][2]string {
 		}
 	case placeholder == "OPERATOR":
 		words = l.operators(ctx)
+	case placeholder == "ROLE" && !strings.HasPrefix(l.name(), "brevet operator") && l.name() != "brevet role add":
+		words = l.roles(ctx)
 	}
 	var all [][2]string
 	for _, word := range words {
@@ -162,6 +166,11 @@ func (l *line) agents(ctx context.Context) []string {
 // operators returns the names of the operators, likewise.
 func (l *line) operators(ctx context.Context) []string {
 	return offered(l, ctx, (*api.Client).Operators, func(o api.Operator) string { return o.Name })
+}
+
+// roles returns the names of the roles of agents, likewise.
+func (l *line) roles(ctx context.Context) []string {
+	return offered(l, ctx, (*api.Client).Roles, func(r api.Role) string { return r.Name })
 }
 
 // offered returns the names of what the server lists. Without a server there is nothing to

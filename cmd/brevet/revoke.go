@@ -12,7 +12,7 @@ func revokeCommand() *cli.Command {
 		Category: aboutCredentials,
 		Usage:    "revoke many certificates and tokens at once",
 		Description: `Revokes the certificates, access tokens and ACME accounts that match all flags. If
-they name agents (--agent, --owner, --label), unused enrollment tokens and ACME keys
+they name agents (--agent, --owner, --label, --role), unused enrollment tokens and ACME keys
 end, too, unless the reason is superseded. Agents stay active: an agent that can
 authenticate in another way obtains new credentials; any other must enroll again. To
 keep an agent out: brevet agent suspend.
@@ -31,7 +31,7 @@ Keys that are revoked for keyCompromise are never certified again, for any agent
 
 If nothing that matches is alive, the command succeeds and says so. Exit status 1
 means that nothing was revoked; the message says why, such as that no agent has the
-name, owner or label.
+name, owner, label or role.
 
 Examples:
   $ brevet revoke --owner payments --dry-run
@@ -42,6 +42,7 @@ Examples:
 			text("agent", "of this agent: `NAME`"),
 			text("owner", "of the agents of this owner: `WHO`"),
 			texts("label", "of the agents with this label: `K=V`"),
+			text("role", "of the agents that have this `ROLE` on record"),
 			text("issued-before", "issued before `T`"),
 			text("issued-since", "issued at `T` or later"),
 			reasonFlag("CRL", "unspecified"),
@@ -92,7 +93,7 @@ func revoke(c *cli.Context) error {
 // selectionOf returns what the flags choose.
 func selectionOf(c *cli.Context) (api.Selection, error) {
 	s := api.Selection{
-		Agent: c.String("agent"), Owner: c.String("owner"), Reason: c.String("reason"), DryRun: c.Bool("dry-run"),
+		Agent: c.String("agent"), Owner: c.String("owner"), Role: c.String("role"), Reason: c.String("reason"), DryRun: c.Bool("dry-run"),
 	}
 	var err error
 	if s.Labels, err = labelsOf(c); err != nil {
@@ -104,8 +105,8 @@ func selectionOf(c *cli.Context) (api.Selection, error) {
 	if s.IssuedSince, err = instantOf(c, "issued-since", ago); err != nil {
 		return s, err
 	}
-	if s.Agent == "" && s.Owner == "" && len(s.Labels) == 0 && s.IssuedBefore.IsZero() && s.IssuedSince.IsZero() {
-		return s, misuse(c, "nothing is selected: give --agent, --owner, --label, --issued-before or --issued-since")
+	if s.Agent == "" && s.Owner == "" && s.Role == "" && len(s.Labels) == 0 && s.IssuedBefore.IsZero() && s.IssuedSince.IsZero() {
+		return s, misuse(c, "nothing is selected: give --agent, --owner, --label, --role, --issued-before or --issued-since")
 	}
 	return s, nil
 }

@@ -14,12 +14,12 @@ import (
 var once = strings.Fields(`
 	status verify version agent-list agent-show operator-list operator-show cert-list cert-show
 	token-list token-introspect crl-show inspect pqc-verify-cert pqc-verify-crl pqc-verify-csr
-	pqc-verify-jws audit-list audit-tail audit-verify audit-prove audit-check audit-export key-list
+	pqc-verify-jws role-list role-show audit-list audit-tail audit-verify audit-prove audit-check audit-export key-list
 	key-public context-list client-show completion dev serve
 
 	client-cert client-token client-crl client-run client-bootstrap key-install key-seal
 
-	init backup agent-add client-enroll operator-add operator-login`)
+	init backup agent-add client-enroll operator-add operator-login role-add`)
 
 // TestTwice: the story twice.txtar gives every command twice, except for those above.
 func TestTwice(t *testing.T) {

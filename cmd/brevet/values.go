@@ -24,6 +24,7 @@ func read[T any](parse func(string) (T, error)) func(string) error {
 var argumentTypes = map[string]func(string) error{
 	"NAME":              read(agents.ParseName),
 	"OPERATOR":          read(persons.ParseName),
+	"ROLE":              read(agents.ParseRoleName),
 	"CONTEXT":           contextName,
 	"SERIAL":            read(agents.ParseCredentialRef),
 	"JTI":               read(agents.ParseCredentialRef),
@@ -42,7 +43,9 @@ var flagTypes = map[string]func(string) error{
 	"dns":          read(agents.ParseDNS),
 	"ip":           read(agents.ParseIP),
 	"reason":       read(agents.ParseReason),
-	"role":         read(persons.ParseRole),
+	"role":         read(agents.ParseRoleName),
+	"details":      read(agents.ParseDetailsType),
+	"description":  agents.CheckText,
 	"context":      contextName,
 	"clear":        setting,
 	"trust-domain": read(agents.ParseTrustDomain),
@@ -62,6 +65,15 @@ var flagTypes = map[string]func(string) error{
 
 	"passphrase-file":     descriptor,
 	"new-passphrase-file": descriptor,
+}
+
+// ownFlagTypes are the parsers of flags that mean something else in these commands.
+var ownFlagTypes = map[string]func(string) error{
+	"operator add --role": read(persons.ParseRole),
+	"operator set --role": read(persons.ParseRole),
+	"agent add --reason":  agents.CheckText,
+	"agent set --reason":  agents.CheckText,
+	"role set --clear":    roleSetting,
 }
 
 // setting accepts what --clear can make empty.
@@ -139,6 +151,9 @@ func (l *line) checkValues() error {
 		var parse func(string) error
 		if len(l.path) > 1 && l.path[1].Name != "client" {
 			parse = flagTypes[g.name]
+			if own := ownFlagTypes[strings.TrimPrefix(l.name(), "brevet ")+" --"+g.name]; own != nil {
+				parse = own
+			}
 		}
 		if err := checkValue(placeholder(f), g.value, parse); err != nil {
 			return l.misuse("--%s: %v", g.name, err)

@@ -34,11 +34,11 @@ func filled(t *testing.T, w *world) api.Change {
 		Audiences: []string{"https://b.example"}, DNS: []string{"b.example.org,challenge"}, IPs: []string{"192.0.2.9"},
 		Keys: []string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))},
 		TTL:  new(10 * time.Minute), Expires: new(w.Clock.Now().Add(time.Hour).UTC().Truncate(time.Second)),
-		Quotas: map[string]int64{"tokens": 7}, RenewGrace: new(2 * time.Hour), KeyMaxAge: new(48 * time.Hour),
+		Roles: []string{"reader"}, Quotas: map[string]int64{"tokens": 7}, RenewGrace: new(2 * time.Hour), KeyMaxAge: new(48 * time.Hour),
 	}
 	for v, i := reflect.ValueOf(c), 0; i < v.NumField(); i++ {
-		if v.Field(i).IsZero() {
-			t.Fatalf("give %s a value here, so that it can be seen in the log", v.Type().Field(i).Name)
+		if name := v.Type().Field(i).Name; v.Field(i).IsZero() && name != "Until" && name != "Reason" { // see TestGrantsAreInTheLog
+			t.Fatalf("give %s a value here, so that it can be seen in the log", name)
 		}
 	}
 	return c
@@ -48,11 +48,16 @@ func filled(t *testing.T, w *world) api.Change {
 // new or changed.
 func TestEachFieldOfAChangeIsInTheLog(t *testing.T) {
 	w := newWorld(t)
+	if _, err := w.Admin.AddRole(t.Context(), "reader", api.RoleChange{}); err != nil {
+		t.Fatal(err)
+	}
 	c := filled(t, w)
 	var names []string
 	for f := range reflect.TypeFor[api.Change]().NumField() {
 		name, _, _ := strings.Cut(reflect.TypeFor[api.Change]().Field(f).Tag.Get("json"), ",")
-		names = append(names, name)
+		if name != "until" && name != "reason" {
+			names = append(names, name)
+		}
 	}
 	if _, err := w.Admin.SetAgent(t.Context(), "bot", c); err != nil {
 		t.Fatal(err)
@@ -82,6 +87,43 @@ func TestEachFieldOfAChangeIsInTheLog(t *testing.T) {
 	}
 	if e := w.last("agent.set"); e.Details != nil {
 		t.Errorf("of a change that changes nothing: %+v", e.Details)
+	}
+}
+
+// TestGrantsAreInTheLog: with their ends and the reason, and what became of those before.
+func TestGrantsAreInTheLog(t *testing.T) {
+	w := newWorld(t)
+	until := w.Clock.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	given := api.Change{Scopes: []string{"b"}, Audiences: []string{"https://b.example"}, Until: &until, Reason: new("ticket 7")}
+	for name, ask := range map[string]func() error{
+		"bot": func() error { _, err := w.Admin.SetAgent(t.Context(), "bot", given); return err },
+		"fresh": func() error {
+			g := given
+			g.Owner = new("carol")
+			_, err := w.Admin.AddAgent(t.Context(), "fresh", g)
+			return err
+		},
+	} {
+		if err := ask(); err != nil {
+			t.Fatal(err)
+		}
+		a, err := w.Admin.Agent(t.Context(), name)
+		if err != nil || len(a.Grants) != 2 || a.Grants[0].Scope != "b" || !a.Grants[0].Until.Equal(until) || a.Grants[0].Reason != "ticket 7" || !strings.HasPrefix(a.Grants[0].By, "uid=") {
+			t.Errorf("%s: got %+v, %v", name, a.Grants, err)
+		}
+	}
+	end := until.Format(time.RFC3339)
+	want := api.FieldChange{Field: "grants", To: "scope:b=" + end + " audience:https://b.example=" + end}
+	e := w.last("agent.set")
+	if len(e.Details.Change) != 1 || e.Details.Change[0] != want || !slices.Contains(e.Reasons, "ticket 7") {
+		t.Errorf("of a grant it says %+v, %q", e.Details.Change, e.Reasons)
+	}
+	if _, err := w.Admin.SetAgent(t.Context(), "bot", api.Change{Scopes: []string{"a"}}); err != nil {
+		t.Fatal(err)
+	}
+	want.From, want.To = want.To, "audience:https://b.example="+end
+	if e := w.last("agent.set"); len(e.Details.Change) != 1 || e.Details.Change[0] != want {
+		t.Errorf("of a list in the place of a grant it says %+v", e.Details.Change)
 	}
 }
 

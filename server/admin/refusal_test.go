@@ -151,7 +151,7 @@ func TestSelectionsThatAreRefused(t *testing.T) {
 	ctx, c := t.Context(), w.Admin
 	revoke := func(s api.Selection) func() error { return func() error { return only(c.Revoke(ctx, s)) } }
 	future := w.Clock.Now().Add(time.Hour)
-	w.refused("nothing", 400, "name an agent, an owner, a label or a time", "", "", revoke(api.Selection{}))
+	w.refused("nothing", 400, "name an agent, an owner, a label, a role or a time", "", "", revoke(api.Selection{}))
 	w.refused("only a reason", 400, "name an agent", "", "", revoke(api.Selection{Reason: "superseded"}))
 	w.refused("the future", 400, "lies in the future", "", "", revoke(api.Selection{IssuedBefore: future}))
 	w.refused("a reason that is none", 400, "want one of", "", "", revoke(api.Selection{Agent: "bot", Reason: "bored"}))

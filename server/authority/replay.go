@@ -49,6 +49,8 @@ var replayed = map[audit.Action]func(*replay, audit.Event) (bool, error){
 	audit.OperatorResume:        (*replay).resumeOperator,
 	audit.AgentSet:              (*replay).takeAway,
 	audit.AgentKeyReplace:       (*replay).takeAway,
+	audit.RoleSet:               (*replay).narrowRole,
+	audit.RoleRemove:            (*replay).removeRole,
 	audit.AgentAdd:              (*replay).note,
 	audit.CertificateRevoke:     (*replay).revoke,
 	audit.TokenRevoke:           (*replay).revoke,
@@ -287,11 +289,11 @@ func (r *replay) revokeSelection(e audit.Event) (bool, error) {
 	if _, err := r.cutNamed(e.Details.Agents, c); err != nil {
 		return false, err
 	}
-	if s.Owner != "" && s.Agent == "" && len(s.Labels) == 0 {
+	if s.Owner != "" && s.Agent == "" && len(s.Labels) == 0 && s.Role == "" {
 		return true, agents.CutOwner(r.tx, s.Owner, c)
 	}
 	chosen, err := named(r.tx, func(a agents.Agent) bool {
-		return (s.Agent == "" || s.Agent == string(a.Name)) && (s.Owner == "" || s.Owner == a.Owner) && hasLabels(a, s.Labels)
+		return (s.Agent == "" || s.Agent == string(a.Name)) && (s.Owner == "" || s.Owner == a.Owner) && (s.Role == "" || a.HasRole(agents.RoleName(s.Role))) && hasLabels(a, s.Labels)
 	})
 	return len(chosen) > 0, errors.Join(err, cutAll(r.tx, chosen, c))
 }

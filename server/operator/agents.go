@@ -44,13 +44,16 @@ func (s *Service) addAgent(ctx context.Context, p policy.Principal, in api.AddRe
 		prepare: func(ctx context.Context) (err error) { cleared, err = s.vet(ctx, change); return err },
 	}, func(tx storage.Tx, e agents.Enrollment, now time.Time, d *audit.Details) (agents.Agent, error) {
 		a, err := agents.Add(tx, s.TrustDomain, name, change, e, now, cleared)
+		if err == nil && change.Until != nil {
+			a, err = agents.Give(tx, name, change, p.Actor, now)
+		}
 		if d.Change = changed(change, agents.Agent{}, a); err == nil {
 			err = ca.CheckPermitted(tx, a.Identifiers)
 		}
 		if err != nil {
 			return a, err
 		}
-		return a, policy.MayGrant(p, a.Scopes)
+		return a, policy.MayGrant(tx, p, a)
 	})
 }
 
@@ -78,7 +81,7 @@ func (s *Service) reenroll(ctx context.Context, p policy.Principal, in api.Named
 		if err != nil {
 			return a, err
 		}
-		return a, policy.MayGrant(p, a.Scopes)
+		return a, policy.MayGrant(tx, p, a)
 	})
 }
 
@@ -119,12 +122,15 @@ func (s *Service) setAgent(ctx context.Context, p policy.Principal, in api.SetRe
 			return before, err
 		}
 		a, err := agents.Set(tx, s.TrustDomain, name, change, now, cleared)
+		if err == nil && change.Until != nil {
+			a, err = agents.Give(tx, name, change, p.Actor, now)
+		}
 		d.Change = changed(change, before, a)
 		if err == nil && (change.DNS != nil || change.IPs != nil) {
 			err = ca.CheckPermitted(tx, a.Identifiers)
 		}
 		if err == nil {
-			err = policy.MayGrant(p, a.Scopes)
+			err = policy.MayGrant(tx, p, a)
 		}
 		if err == nil && change.RenewGrace != nil {
 			err = authority.LengthenFormer(tx, a.RenewGraceOf(s.Authority.File.RenewGrace), now)
@@ -150,7 +156,7 @@ func (s *Service) resume(ctx context.Context, p policy.Principal, in api.Named) 
 			note = fmt.Sprintf("%s was %s already", name, before.State)
 		}
 		if err == nil {
-			err = policy.MayGrant(p, before.Scopes)
+			err = policy.MayGrant(tx, p, before)
 		}
 		if err != nil {
 			return before, err
@@ -210,6 +216,9 @@ func (s *Service) shown(tx storage.Tx, a agents.Agent) (out api.Shown, err error
 	if out.LastSeen, err = s.lastSeen(tx, a, c); err != nil {
 		return out, err
 	}
+	if out.Held, out.RolesRemoved, err = heldNow(tx, a, s.Clock.Now()); err != nil {
+		return out, err
+	}
 	out.Usage, err = s.usage(tx, a)
 	return out, err
 }
@@ -236,9 +245,7 @@ func (s *Service) agent(a agents.Agent, c agents.Current) api.Agent {
 		Name: string(a.Name), ID: s.TrustDomain.ID(a.Name), State: string(a.State), Owner: a.Owner, Purpose: a.Purpose,
 		Labels: maps.Clone(a.Labels), Audiences: a.Audiences, Keys: len(a.Keys), Expires: a.Expires, Quotas: maps.Clone(a.Quotas), Created: a.Created, Changed: a.Changed,
 	}
-	for _, scope := range a.Scopes {
-		out.Scopes = append(out.Scopes, string(scope))
-	}
+	out.Scopes, out.Roles, out.Grants = texts(a.Scopes), texts(a.Roles), shownGrants(a)
 	for _, i := range a.Identifiers {
 		if i.Type == "dns" {
 			out.DNS = append(out.DNS, i.String())

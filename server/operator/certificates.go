@@ -43,7 +43,7 @@ func (s *Service) issue(ctx context.Context, p policy.Principal, in api.IssueReq
 		if err != nil {
 			return err
 		}
-		return policy.MayGrant(p, a.Scopes)
+		return policy.MayGrant(tx, p, a)
 	}
 	issued, err := s.Authority.CA.Issue(ctx, ca.Request{
 		Claim: policy.NewClaim(p, name, audit.ByOperator, may), OnBehalfOf: s.TrustDomain.ID(name), CSR: csr, TTL: ttl, Profile: in.Profile,

@@ -28,6 +28,8 @@ func changed(c agents.Change, before, after agents.Agent) (list []audit.FieldCha
 		{"labels", len(c.Labels) > 0, func(a agents.Agent) string { return strings.Join(labels(a.Labels), " ") }},
 		{"scopes", c.Scopes != nil, func(a agents.Agent) string { return agents.JoinScopes(a.Scopes) }},
 		{"audiences", c.Audiences != nil, func(a agents.Agent) string { return strings.Join(a.Audiences, " ") }},
+		{"roles", c.Roles != nil, func(a agents.Agent) string { return strings.Join(texts(a.Roles), " ") }},
+		{"grants", c.Scopes != nil || c.Audiences != nil || c.Roles != nil, grants},
 		{"dns", c.DNS != nil, func(a agents.Agent) string { return identifiers(a, "dns") }},
 		{"ips", c.IPs != nil, func(a agents.Agent) string { return identifiers(a, "ip") }},
 		{"keys", c.Keys != nil, func(a agents.Agent) string { return strings.Join(thumbprints(a), " ") }},
@@ -42,6 +44,14 @@ func changed(c agents.Change, before, after agents.Agent) (list []audit.FieldCha
 		}
 	}
 	return list
+}
+
+func grants(a agents.Agent) string {
+	var list []string
+	for _, g := range a.Grants {
+		list = append(list, g.String())
+	}
+	return strings.Join(list, " ")
 }
 
 func identifiers(a agents.Agent, kind string) string {
@@ -104,7 +114,7 @@ func quotas(a agents.Agent) string {
 
 // selected returns, for the audit log, how credentials were selected.
 func (s selection) selected() *audit.Selection {
-	return &audit.Selection{Agent: s.Agent, Owner: s.Owner, Labels: labels(s.Labels), IssuedBefore: s.IssuedBefore, IssuedSince: s.IssuedSince}
+	return &audit.Selection{Agent: s.Agent, Owner: s.Owner, Labels: labels(s.Labels), IssuedBefore: s.IssuedBefore, IssuedSince: s.IssuedSince, Role: s.Role}
 }
 
 // counts returns, for the audit log, how much a revocation ended.

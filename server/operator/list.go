@@ -42,6 +42,9 @@ func (s *Service) listAgents(ctx context.Context, _ policy.Principal, in api.Fil
 			if now.Sub(latest(seen, a.Created, a.Invited, recorded)) >= in.Stale {
 				shown := s.agent(a, c)
 				shown.LastSeen = seen
+				if _, shown.RolesRemoved, err = heldNow(tx, a, now); err != nil {
+					return err
+				}
 				if _, shown.KeysEnd, err = s.registeredKeys(tx, a); err != nil {
 					return err
 				}
@@ -75,5 +78,5 @@ func fits(a agents.Agent, f api.Filter) bool {
 	if a.Name == agents.Authority || f.State != "" && f.State != string(a.State) {
 		return false
 	}
-	return selection{Owner: f.Owner, Labels: f.Labels}.chooses(a, agents.Credential{})
+	return selection{Owner: f.Owner, Labels: f.Labels, Role: f.Role}.chooses(a, agents.Credential{})
 }

@@ -18,18 +18,26 @@ type selection api.Selection
 
 func (s selection) check(now time.Time) (agents.Reason, error) {
 	switch {
-	case s.Agent == "" && s.Owner == "" && len(s.Labels) == 0 && s.IssuedBefore.IsZero() && s.IssuedSince.IsZero():
-		return 0, fmt.Errorf("%w selection: name an agent, an owner, a label or a time", agents.ErrInvalid)
+	case !s.names() && s.IssuedBefore.IsZero() && s.IssuedSince.IsZero():
+		return 0, fmt.Errorf("%w selection: name an agent, an owner, a label, a role or a time", agents.ErrInvalid)
 	case s.IssuedBefore.After(now):
 		return 0, fmt.Errorf("%w selection: %s lies in the future; to stop an agent from obtaining more, suspend it", agents.ErrInvalid, s.IssuedBefore.Format(time.RFC3339))
-	case s.Reason == "":
+	}
+	if s.Role != "" {
+		if _, err := agents.ParseRoleName(s.Role); err != nil {
+			return 0, err
+		}
+	}
+	if s.Reason == "" {
 		return agents.Unspecified, nil
 	}
 	return agents.ParseReason(s.Reason)
 }
 
 // names reports whether the selection names agents, in any way.
-func (s selection) names() bool { return s.Agent != "" || s.Owner != "" || len(s.Labels) > 0 }
+func (s selection) names() bool {
+	return s.Agent != "" || s.Owner != "" || len(s.Labels) > 0 || s.Role != ""
+}
 
 // checkAgents refuses a selection that names no agent, and the authority itself.
 func (s selection) checkAgents(tx storage.Tx) error {
@@ -69,11 +77,14 @@ func (s selection) described() string {
 	for _, l := range labels(s.Labels) {
 		parts = append(parts, "the label "+l)
 	}
+	if s.Role != "" {
+		parts = append(parts, "the role "+s.Role)
+	}
 	return strings.Join(parts, " and ")
 }
 
 func (s selection) chooses(a agents.Agent, c agents.Credential) bool {
-	if s.Agent != "" && s.Agent != string(a.Name) || s.Owner != "" && s.Owner != a.Owner {
+	if s.Agent != "" && s.Agent != string(a.Name) || s.Owner != "" && s.Owner != a.Owner || s.Role != "" && !a.HasRole(agents.RoleName(s.Role)) {
 		return false
 	}
 	for k, v := range s.Labels {
@@ -93,6 +104,8 @@ func (s selection) subject() string {
 		return "owner " + s.Owner
 	case len(s.Labels) > 0:
 		return "label " + strings.Join(labels(s.Labels), " ")
+	case s.Role != "":
+		return "role " + s.Role
 	}
 	return "all agents"
 }
@@ -131,7 +144,7 @@ func (s selection) cut(tx storage.Tx, ended []holding, c agents.Cutoff) error {
 	if !s.IssuedBefore.IsZero() {
 		c.Made, c.At = c.At, s.IssuedBefore.Add(-1)
 	}
-	if s.Owner != "" && s.Agent == "" && len(s.Labels) == 0 {
+	if s.Owner != "" && s.Agent == "" && len(s.Labels) == 0 && s.Role == "" {
 		return agents.CutOwner(tx, s.Owner, c)
 	}
 	return s.cutAgents(tx, c)

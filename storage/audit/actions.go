@@ -26,6 +26,10 @@ const (
 	AgentDecommission Action = "agent.decommission"
 	AgentKeyReplace   Action = "agent.key.replace"
 
+	RoleAdd    Action = "role.add"
+	RoleSet    Action = "role.set"
+	RoleRemove Action = "role.remove"
+
 	ACMEAccountCreate           Action = "acme.account.create"
 	ACMEAccountUpdate           Action = "acme.account.update"
 	ACMEAccountKey              Action = "acme.account.key"
@@ -123,6 +127,10 @@ var actions = shown([]ActionSpec{
 	{AgentDecommission, "An agent was to end for good.", Operator, agentName, []string{"counts"}},
 
 	{AgentKeyReplace, "A registered key was to take the place of another one, at the agent's request, which both keys signed. The old one ends.", Agent | Bearer, agentName, from("change", "key_thumbprint", "proof")},
+
+	{RoleAdd, "A role was to be made, which gives agents scopes, audiences and types of authorization_details.", Operator, "the role's name", []string{"change"}},
+	{RoleSet, "What a role gives was to be changed, for all agents that have it.", Operator, "the role's name", []string{"change"}},
+	{RoleRemove, "A role was to be removed, and to give nothing any more to the agents that have it.", Operator, "the role's name", []string{"change", "counts"}},
 
 	{ACMEAccountCreate, "An ACME account was to be opened for an agent.", Bearer, agentName, from("key_thumbprint")},
 	{ACMEAccountUpdate, "The contacts of an ACME account were to be changed.", Agent, agentName, from()},

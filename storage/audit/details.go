@@ -80,6 +80,7 @@ type Selection struct {
 	Issuer       string    `json:"issuer,omitempty"`
 	IssuedBefore time.Time `json:"issued_before,omitzero"`
 	IssuedSince  time.Time `json:"issued_since,omitzero"`
+	Role         string    `json:"role,omitempty"` // of the agents
 }
 
 // Counts say how many of each were ended, or how many requests were refused.
@@ -150,7 +151,7 @@ func (d *Details) empty() bool {
 }
 
 func (s *Selection) empty() bool {
-	return cmp.Or(s.Agent, s.Owner, s.Issuer) == "" && len(s.Labels) == 0 && s.IssuedBefore.IsZero() && s.IssuedSince.IsZero()
+	return cmp.Or(s.Agent, s.Owner, s.Issuer, s.Role) == "" && len(s.Labels) == 0 && s.IssuedBefore.IsZero() && s.IssuedSince.IsZero()
 }
 
 // fit returns t as it is recorded: a time that RFC 3339 cannot write is left out.
@@ -181,7 +182,7 @@ func (d *Details) each(f func(string) string) *Details {
 	c.Chain, c.Agents = eachOf(c.Chain, f), eachOf(c.Agents, f)
 	if c.Selection != nil {
 		s := *c.Selection
-		s.Agent, s.Owner, s.Issuer, s.Labels = f(s.Agent), f(s.Owner), f(s.Issuer), eachOf(s.Labels, f)
+		s.Agent, s.Owner, s.Issuer, s.Role, s.Labels = f(s.Agent), f(s.Owner), f(s.Issuer), f(s.Role), eachOf(s.Labels, f)
 		c.Selection = &s
 	}
 	c.Change = slices.Clone(c.Change)

@@ -121,6 +121,7 @@ func appendSelection(b []byte, s *Selection) []byte {
 	o = o.string("issuer", s.Issuer)
 	o = o.time("issued_before", s.IssuedBefore)
 	o = o.time("issued_since", s.IssuedSince)
+	o = o.string("role", s.Role)
 	return o.end()
 }
 

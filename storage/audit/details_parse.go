@@ -104,6 +104,7 @@ func (s *scanner) selection() *Selection {
 	s.text("issuer", &sel.Issuer)
 	s.time("issued_before", &sel.IssuedBefore)
 	s.time("issued_since", &sel.IssuedSince)
+	s.text("role", &sel.Role)
 	s.skip("}")
 	return &sel
 }

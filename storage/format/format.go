@@ -25,6 +25,9 @@ const (
 	Segments Version = 3
 	// Operators is the form in which certificates of operators are on record.
 	Operators Version = 4
+	// Roles is the form in which agents have roles, and grants that end. The same version of
+	// brevet reads it.
+	Roles = Operators
 	// latest is the newest form that this program reads.
 	latest = Operators
 )

@@ -60,7 +60,13 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Intr
 			return look(tx, a, t.Scopes)
 		})
 	} else {
-		err = s.authenticateOnce(ctx, r, f, audit.TokenIntrospect, func(tx storage.Tx, c *client) error { return look(tx, c.agent, c.agent.Scopes) })
+		err = s.authenticateOnce(ctx, r, f, audit.TokenIntrospect, func(tx storage.Tx, c *client) error {
+			held, err := agents.Held(tx, c.agent, now)
+			if err != nil {
+				return err
+			}
+			return look(tx, c.agent, held.Scopes())
+		})
 	}
 	if err != nil {
 		return tokens.Introspection{}, err

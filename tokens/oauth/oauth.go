@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -41,9 +40,13 @@ type Forwarder struct {
 }
 
 // check returns nil if the proxy may still forward certificates. It is a [policy.Check].
-func (f *Forwarder) check(_ storage.Tx, s *agents.Standing) error {
+func (f *Forwarder) check(tx storage.Tx, s *agents.Standing) error {
 	a, err := s.Check(f.Credential)
-	if err == nil && !slices.Contains(a.Scopes, agents.ScopeProxy) {
+	if err != nil {
+		return err
+	}
+	held, err := agents.Held(tx, a, s.Now())
+	if err == nil && !held.Has(agents.ScopeProxy) {
 		err = fmt.Errorf("%w: %s has the scope %s no more", ErrClient, f.Agent, agents.ScopeProxy)
 	}
 	return err

@@ -27,6 +27,8 @@ type Agent struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Scopes      []string          `json:"scopes,omitempty"`
 	Audiences   []string          `json:"audiences,omitempty"`
+	Roles       []string          `json:"roles,omitempty"`  // for good
+	Grants      []Grant           `json:"grants,omitempty"` // scopes, audiences and roles that end
 	DNS         []string          `json:"dns,omitempty"`
 	IPs         []string          `json:"ips,omitempty"`
 	Keys        int               `json:"keys,omitempty"` // how many are registered for private_key_jwt
@@ -43,6 +45,19 @@ type Agent struct {
 	RenewGrace  string            `json:"renew_grace,omitempty"` // its own window; that of brevet.yaml holds otherwise
 	KeyMaxAge   string            `json:"key_max_age,omitempty"` // its own limit; that of brevet.yaml holds otherwise
 	KeysEnd     time.Time         `json:"keys_end,omitzero"`     // when the first of its registered keys is too old, in lists and alone
+
+	RolesRemoved []string `json:"roles_removed,omitempty"` // those of its roles that were removed and give nothing, in lists and alone
+}
+
+// A Grant is a scope, an audience or a role that an agent has until an instant.
+type Grant struct {
+	Scope    string    `json:"scope,omitempty"`
+	Audience string    `json:"audience,omitempty"`
+	Role     string    `json:"role,omitempty"`
+	Until    time.Time `json:"until"`
+	Reason   string    `json:"reason,omitempty"`
+	By       string    `json:"by"` // the operator who gave it
+	Given    time.Time `json:"given"`
 }
 
 // A Shown agent has, in addition, what takes longer to find out.
@@ -53,6 +68,14 @@ type Shown struct {
 	ACMEAccounts   int              `json:"acme_accounts"`       // those that can be used
 	ACMEKeys       []AgentKey       `json:"acme_keys,omitempty"` // of those
 	Usage          map[string]Usage `json:"usage,omitempty"`
+	Held           Held             `json:"held"`
+}
+
+// Held is what an agent may have in tokens now: by its own, by grants and by roles together.
+type Held struct {
+	Scopes    []string `json:"scopes,omitempty"`
+	Audiences []string `json:"audiences,omitempty"`
+	Details   []string `json:"details,omitempty"` // types of authorization_details
 }
 
 // An AgentKey is one with which an agent authenticates for long.
@@ -85,6 +108,7 @@ type Change struct {
 	Labels    map[string]string `json:"labels,omitempty"` // merged; an empty value removes the label
 	Scopes    []string          `json:"scopes,omitzero"`
 	Audiences []string          `json:"audiences,omitzero"`
+	Roles     []string          `json:"roles,omitzero"`
 	DNS       []string          `json:"dns,omitzero"`      // NAME or NAME,challenge
 	IPs       []string          `json:"ips,omitzero"`      // ADDRESS or ADDRESS,challenge
 	Keys      []string          `json:"keys,omitzero"`     // PEM "PUBLIC KEY"s, for private_key_jwt
@@ -94,6 +118,11 @@ type Change struct {
 
 	RenewGrace *time.Duration `json:"renew_grace,omitempty"` // nanoseconds; a negative one goes back to that of brevet.yaml
 	KeyMaxAge  *time.Duration `json:"key_max_age,omitempty"` // likewise; 0 means no limit
+
+	// With Until, the scopes, audiences and roles are grants that end then, beside what the
+	// agent has. The zero time takes such grants away.
+	Until  *time.Time `json:"until,omitempty"`
+	Reason *string    `json:"reason,omitempty"` // of these grants
 }
 
 // An AddRequest registers an agent.
@@ -134,6 +163,7 @@ type ACMEKey struct {
 type Filter struct {
 	State  string            `query:"state" json:"-"`
 	Owner  string            `query:"owner" json:"-"`
+	Role   string            `query:"role" json:"-"`
 	Labels map[string]string `query:"label" json:"-"`
 	Stale  time.Duration     `query:"stale" json:"-"` // it used and obtained no credential for that long
 }

@@ -44,6 +44,7 @@ type Selected struct {
 	Issuer       string    `json:"issuer,omitempty"`
 	IssuedBefore time.Time `json:"issued_before,omitzero"`
 	IssuedSince  time.Time `json:"issued_since,omitzero"`
+	Role         string    `json:"role,omitempty"`
 }
 
 // Counts say how many of each were ended, or how many requests were refused.

@@ -18,6 +18,7 @@ type Selection struct {
 	IssuedSince  time.Time         `json:"issued_since,omitzero"`
 	Reason       string            `json:"reason,omitempty"`
 	DryRun       bool              `json:"dry_run,omitempty"`
+	Role         string            `json:"role,omitempty"`
 }
 
 // A Receipt says what a revocation ended.
