@@ -101,6 +101,10 @@ func TestAdminScopeIsNotGrantedAnew(t *testing.T) {
 		}
 		_, err = agents.Set(tx, td, "bot", admin, now)
 		refused(t, "once it was taken away", err, agents.ErrInvalid)
+		for _, role := range []string{"viewer", "operator", "security", "admin"} {
+			_, err = agents.Set(tx, td, "bot", agents.Change{Scopes: []string{"brevet:admin:" + role}}, now)
+			refused(t, "the scope of an operator's token", err, agents.ErrInvalid)
+		}
 	})
 }
 

@@ -17,6 +17,18 @@ const (
 	ScopeAdmin      Scope = "brevet:admin"      // permits nothing; see [newlyGranted]
 )
 
+// operating are the scopes of tokens by which operators limit a tool to one of their roles:
+// see [Scope.Operates]. No agent is granted one.
+var operating = []Scope{ScopeAdmin + ":viewer", ScopeAdmin + ":operator", ScopeAdmin + ":security", ScopeAdmin + ":admin"}
+
+// Operates returns the name of the role that a scope of an operator's token limits to.
+func (s Scope) Operates() (role string, ok bool) {
+	if !slices.Contains(operating, s) {
+		return "", false
+	}
+	return strings.CutPrefix(string(s), string(ScopeAdmin)+":")
+}
+
 // parseScope returns s as a scope.
 func parseScope(s string) (Scope, error) {
 	if s == "" || len(s) > 128 {
@@ -27,7 +39,7 @@ func parseScope(s string) (Scope, error) {
 			return "", fmt.Errorf("%w scope %q: only visible ASCII without quotes and backslashes is allowed (RFC 6749, section 3.3)", ErrInvalid, clip(s))
 		}
 	}
-	if strings.HasPrefix(s, "brevet:") && !slices.Contains([]Scope{ScopeIntrospect, ScopeProxy, ScopeAdmin}, Scope(s)) {
+	if strings.HasPrefix(s, "brevet:") && !slices.Contains(append([]Scope{ScopeIntrospect, ScopeProxy, ScopeAdmin}, operating...), Scope(s)) {
 		return "", fmt.Errorf("%w scope %q: scopes that begin with brevet: are brevet's own, and it knows %s and %s", ErrInvalid, clip(s), ScopeIntrospect, ScopeProxy)
 	}
 	return Scope(s), nil
@@ -37,6 +49,11 @@ func parseScope(s string) (Scope, error) {
 // permits nothing. Agents that were granted it earlier keep it, and their operators
 // would be surprised if it began to mean something.
 func newlyGranted(before, now []Scope) error {
+	for _, s := range now {
+		if _, ok := s.Operates(); ok {
+			return fmt.Errorf("%w scope %q: it is for tokens of operators, see brevet operator token", ErrInvalid, s)
+		}
+	}
 	if slices.Contains(now, ScopeAdmin) && !slices.Contains(before, ScopeAdmin) {
 		return fmt.Errorf("%w scope %q: it permits nothing, because nobody can administer the authority from afar; run brevet where the server runs, as the same user or as root", ErrInvalid, ScopeAdmin)
 	}

@@ -11,11 +11,11 @@ import (
 
 var notScopes = []string{
 	"", " ", "a b", "a\tb", "a\n", `a"b`, `a\b`, "é", "scope\x00", "a\x7f", "\xff", strings.Repeat("a", 129), strings.Repeat("a", 1<<16),
-	"brevet:", "brevet:root", "brevet:Admin", "brevet:admin:all",
+	"brevet:", "brevet:root", "brevet:Admin", "brevet:admin:all", "brevet:admin:", "brevet:admin:viewer:x", "brevet:viewer",
 }
 
 func TestParseScope(t *testing.T) {
-	for _, s := range []string{"a", "invoices:read", "https://api.example/invoices.read", "!#[]^~'", "brevet:introspect", "brevet:admin", "brevets", "Brevet:x", strings.Repeat("a", 128)} {
+	for _, s := range []string{"a", "invoices:read", "https://api.example/invoices.read", "!#[]^~'", "brevet:introspect", "brevet:admin", "brevet:admin:viewer", "brevets", "Brevet:x", strings.Repeat("a", 128)} {
 		if got, err := agents.ParseScope(s); err != nil || string(got) != s {
 			t.Errorf("ParseScope(%q) = %q, %v", s, got, err)
 		}

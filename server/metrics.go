@@ -28,10 +28,11 @@ func (s *Server) operatorHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(api.Metrics.Route(), s.admin.Reading(s.metrics.ServeHTTP))
 	mux.Handle("/", s.admin)
+	limited := s.admin.Limited(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if known, ok := w.(interface{ Prove() }); ok {
 			known.Prove()
 		}
-		mux.ServeHTTP(w, r)
+		limited.ServeHTTP(w, r)
 	})
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -82,18 +83,22 @@ func (w *described) operatorPreparations() map[string]func(*exchange) {
 			must1(w.Admin.Suspend(ctx, a.Name, ""))(w.t)
 			x.inPath["name"] = a.Name
 		},
-		"showRole/shown":               func(x *exchange) { x.inPath["name"] = w.role() },
-		"setRole/changed":              func(x *exchange) { x.inPath["name"] = w.role() },
-		"addRole/taken":                func(x *exchange) { x.set(map[string]any{"name": w.role()}) },
-		"removeRole/removed":           func(x *exchange) { x.inPath["name"] = w.role() },
-		"removeRole/held":              func(x *exchange) { x.inPath["name"] = w.heldRole() },
-		"enrollOperator/invited":       func(x *exchange) { x.inPath["name"] = w.person() },
-		"linkOperator/linked":          func(x *exchange) { x.inPath["name"] = w.person() },
-		"setOperator/changed":          func(x *exchange) { x.inPath["name"] = w.person() },
-		"removeOperator/removed":       func(x *exchange) { x.inPath["name"] = w.person() },
-		"issueCertificate/issued":      csr,
-		"showCertificate/shown":        func(x *exchange) { x.inPath["serial"] = w.reader.Serial() },
-		"revokeCertificate/revoked":    func(x *exchange) { x.inPath["serial"] = w.another().Serial() },
+		"showRole/shown":            func(x *exchange) { x.inPath["name"] = w.role() },
+		"setRole/changed":           func(x *exchange) { x.inPath["name"] = w.role() },
+		"addRole/taken":             func(x *exchange) { x.set(map[string]any{"name": w.role()}) },
+		"removeRole/removed":        func(x *exchange) { x.inPath["name"] = w.role() },
+		"removeRole/held":           func(x *exchange) { x.inPath["name"] = w.heldRole() },
+		"enrollOperator/invited":    func(x *exchange) { x.inPath["name"] = w.person() },
+		"linkOperator/linked":       func(x *exchange) { x.inPath["name"] = w.person() },
+		"setOperator/changed":       func(x *exchange) { x.inPath["name"] = w.person() },
+		"removeOperator/removed":    func(x *exchange) { x.inPath["name"] = w.person() },
+		"issueCertificate/issued":   csr,
+		"showCertificate/shown":     func(x *exchange) { x.inPath["serial"] = w.reader.Serial() },
+		"revokeCertificate/revoked": func(x *exchange) { x.inPath["serial"] = w.another().Serial() },
+		"mintOperatorToken/minted": func(x *exchange) {
+			c := (&doored{w.World, w.t, w.admin}).login("erin", "security")
+			x.client, x.bases = &http.Client{Transport: &http.Transport{TLSClientConfig: c, DisableKeepAlives: true}}, []string{w.admin}
+		},
 		"revokeToken/revoked":          func(x *exchange) { x.inPath["jti"] = w.tokenID() },
 		"introspectForOperator/active": func(x *exchange) { x.set(map[string]any{"token": w.token(w.reader)}) },
 		"revokeMany/revoked":           func(x *exchange) { x.set(map[string]any{"agent": w.another().Name}) },

@@ -30,6 +30,7 @@ type described struct {
 	*servertest.World
 	t       *testing.T
 	metrics string       // address
+	admin   string       // URL of listen_admin
 	socket  *http.Client // of operators
 	reader  *servertest.Agent
 	service *servertest.Agent // may introspect
@@ -43,7 +44,9 @@ func newDescribed(t *testing.T) *described {
 		c.Advertise = "https://localhost:" + port
 	}
 	w := &described{World: servertest.New(t, named), t: t, metrics: servertest.FreeAddress(t)}
-	w.Configure("listen_metrics: " + w.metrics + "\noperators: {54321: {name: alice, role: operator}}\n")
+	door := servertest.FreeAddress(t)
+	w.admin = "https://" + door
+	w.Configure("listen_metrics: " + w.metrics + "\nlisten_admin: " + door + "\noperators: {54321: {name: alice, role: operator}}\n")
 	w.socket = overSocket(t, w.World)
 	w.reader = w.Enroll("invoice-reader", holder())
 	w.service = w.Enroll("invoices", agents.Change{Owner: new("you@example.com"), Scopes: []string{"brevet:introspect"}, Audiences: []string{w.URL}})

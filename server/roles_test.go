@@ -24,7 +24,7 @@ import (
 // verbRoles says which role each verb of the operators' API needs.
 var verbRoles = map[string]persons.Role{
 	"GET /status": persons.Viewer, "GET /agents": persons.Viewer, "GET /agents/{name}": persons.Viewer,
-	"GET /certificates": persons.Viewer, "GET /certificates/{serial}": persons.Viewer, "GET /tokens": persons.Viewer, "POST /tokens/introspect": persons.Viewer,
+	"GET /certificates": persons.Viewer, "GET /certificates/{serial}": persons.Viewer, "GET /tokens": persons.Viewer, "POST /tokens": persons.Viewer, "POST /tokens/introspect": persons.Viewer,
 	"GET /crl": persons.Viewer, "GET /keys": persons.Viewer,
 	"GET /audit": persons.Viewer, "GET /audit/missing": persons.Viewer, "GET /audit/segments": persons.Viewer, "POST /audit/verify": persons.Viewer, "GET /audit/proof/{entry}": persons.Viewer,
 

@@ -191,7 +191,7 @@ func (s *Server) assemble(k keys.Source) error {
 	if err := traces(s); err != nil {
 		return err
 	}
-	s.policy = &policy.Point{DB: s.db, Rules: policy.Rules{Authority: at}, External: s.External, Quotas: s.file.Limits}
+	s.policy = &policy.Point{DB: s.db, Rules: policy.Rules{Authority: at, TrustDomain: td}, External: s.External, Quotas: s.file.Limits}
 	s.authority, err = authority.Open(authority.Config{
 		DB: s.db, Dir: s.Dir, Segments: authority.Segments(s.Dir), Policy: s.policy, Keys: k, File: s.file, Address: at, Clock: s.clock, Relying: s.relying.Register, Log: s.Log, Version: s.Version,
 		Overruled: overruled, Sinks: func(ctx context.Context) ([]sinks.Status, error) { return s.sinks.Status(ctx) },

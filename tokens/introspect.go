@@ -52,6 +52,10 @@ func (s *Service) Active(tx storage.Tx, text string, now time.Time) (Token, agen
 	if err != nil {
 		return t, a, err
 	}
+	if _, person := t.Agent.Person(); person {
+		t, err = t.ofOperator(tx)
+		return t, a, err
+	}
 	held, err := agents.Held(tx, a, now)
 	if err != nil {
 		return t, a, err

@@ -20,6 +20,9 @@ const (
 
 	// MaxLifetime is the longest that a token may live.
 	MaxLifetime = time.Hour
+
+	// MaxOperatorLifetime is the longest that a token of an operator may live.
+	MaxOperatorLifetime = 10 * time.Minute
 )
 
 // A Request asks for an access token.
@@ -29,6 +32,7 @@ type Request struct {
 	Scopes     []agents.Scope // none means what the registry grants, see policy.Rules
 	Audiences  []string       // none means the only one there is
 	Bound      *Binding       // the certificate the token is bound to, if any
+	Lifetime   time.Duration  // 0 means what is usual
 
 	// Consume, if set, runs in the transaction that records the token, after the claim was
 	// checked there. It uses up the code that the client presented for the token. Like
@@ -68,7 +72,10 @@ func (r Request) query(now time.Time) policy.Query {
 	q := policy.Query{
 		Claim: r.Claim, Principal: r.Claim.Principal(), OnBehalfOf: r.OnBehalfOf, Action: audit.TokenMint, Subject: string(r.Claim.Agent()), Time: now,
 		Agent: r.Claim.Agent(), Scopes: r.Scopes, Audiences: r.Audiences, Proof: r.Claim.Proof(),
-		Limits: policy.Limits{Default: defaultLifetime, Max: MaxLifetime, Of: "its certificate"},
+		Lifetime: r.Lifetime, Limits: policy.Limits{Default: defaultLifetime, Max: MaxLifetime, Of: "its certificate"},
+	}
+	if _, person := r.Claim.Agent().Person(); person {
+		q.Limits.Max = MaxOperatorLifetime
 	}
 	if r.Bound != nil && r.Bound.Kind == ToCertificate {
 		q.Limits.Ends = r.Bound.Certificate.ID.Expires()

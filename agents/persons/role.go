@@ -47,5 +47,25 @@ func (r *Role) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
+// Scope is that of an operator's token which limits to r.
+func (r Role) Scope() agents.Scope { return agents.ScopeAdmin + agents.Scope(":"+r.String()) }
+
+// RoleOf returns the role that a token with these scopes limits to, or the zero Role if it is no
+// operator's.
+func RoleOf(scopes []agents.Scope) Role {
+	if len(scopes) != 1 {
+		return 0
+	}
+	name, ok := scopes[0].Operates()
+	if !ok {
+		return 0
+	}
+	r, err := ParseRole(name)
+	if err != nil {
+		return 0
+	}
+	return r
+}
+
 // Covers reports whether r may do all that s may. No role covers one that does not exist.
 func (r Role) Covers(s Role) bool { return s >= Viewer && s <= Admin && r >= s && r <= Admin }

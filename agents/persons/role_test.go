@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/persons"
 )
 
@@ -28,6 +29,20 @@ func TestRoles(t *testing.T) {
 	for _, s := range []string{"", "none", "Admin", "root", strings.Repeat("x", 1000)} {
 		if r, err := persons.ParseRole(s); err == nil || len(err.Error()) > 200 {
 			t.Errorf("%.20q: got %v, %v", s, r, err)
+		}
+	}
+}
+
+// TestRolesOfScopes: each role has a scope, and no other scopes are a role.
+func TestRolesOfScopes(t *testing.T) {
+	for r := persons.Viewer; r <= persons.Admin; r++ {
+		if got, err := agents.ParseScopes(string(r.Scope())); err != nil || persons.RoleOf(got) != r {
+			t.Errorf("%s: %v, %v", r, got, err)
+		}
+	}
+	for _, scopes := range [][]agents.Scope{nil, {"brevet:admin"}, {"brevet:admin:none"}, {"brevet:admin:"}, {"viewer"}, {"brevet:admin:viewer", "brevet:admin:admin"}, {"brevet:admin:viewer", "a"}, {persons.Role(0).Scope()}, {persons.Role(9).Scope()}} {
+		if r := persons.RoleOf(scopes); r != 0 {
+			t.Errorf("%v is the role %s", scopes, r)
 		}
 	}
 }

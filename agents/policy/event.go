@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -11,9 +12,13 @@ import (
 // event returns the audit event of a decision on q. It is brief if a client was refused,
 // which can ask for anything.
 func event(q *Query, d *Decision, done Done) audit.Event {
+	reasons := done.Reasons
+	if token := q.Principal.Token; token != (agents.Credential{}) {
+		reasons = append(slices.Clip(reasons), "by the operator's token "+token.ID.String())
+	}
 	e := audit.Event{
 		Time: q.Time.UTC(), Actor: q.Principal.Actor, OnBehalfOf: q.OnBehalfOf, Action: q.Action, Subject: cmp.Or(done.Subject, q.Subject),
-		Decision: d.Effect, Reasons: done.Reasons, Request: q.Request, Credential: done.Credential, Details: details(q, d, done.Details),
+		Decision: d.Effect, Reasons: reasons, Request: q.Request, Credential: done.Credential, Details: details(q, d, done.Details),
 	}
 	if d.Effect != audit.Allow && !q.Principal.trusted() {
 		return e.Brief()

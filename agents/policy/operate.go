@@ -17,7 +17,8 @@ const (
 
 // needs says which role an operator needs for each action. Nobody may do what is not here.
 var needs = map[audit.Action]persons.Role{
-	Read: persons.Viewer,
+	Read:                   persons.Viewer,
+	audit.OperatorUseToken: persons.Viewer,
 
 	PublishCRL:              persons.Operator,
 	audit.AgentAdd:          persons.Operator,
@@ -66,6 +67,8 @@ var (
 	ErrNotOperator = agents.NewRefusal("not_an_operator", ErrDenied.Error()+": not an operator", ErrDenied)
 	// ErrCertificate says that the certificate that an operator showed is revoked or expired.
 	ErrCertificate = agents.NewRefusalOf(agents.Proof, "operator_certificate", ErrDenied.Error()+": your certificate cannot be used", ErrNotOperator)
+	// ErrToken says that the token that an operator presented cannot be used.
+	ErrToken = agents.NewRefusalOf(agents.Proof, "operator_token", ErrDenied.Error()+": your token cannot be used", ErrDenied)
 	// ErrOperatorRole says that an operator's role does not allow an action.
 	ErrOperatorRole = agents.NewRefusal("operator_role", ErrDenied.Error()+": your role does not allow this", ErrDenied)
 )

@@ -34,6 +34,8 @@ type Principal struct {
 
 	// Certificate is what a KindOperator showed; zero at the socket.
 	Certificate agents.Credential
+	// Token is one that a KindOperator presented beside the certificate; zero without one.
+	Token agents.Credential
 }
 
 var (
@@ -71,6 +73,18 @@ func CertifiedPerson(n persons.Name, may persons.Role, shown agents.Credential) 
 	return p
 }
 
+// Limited is p, who showed a certificate, by a token that limits p to a role.
+func (p Principal) Limited(may persons.Role, token agents.Credential) Principal {
+	p.Operates, p.Token = min(p.Operates, may), token
+	return p
+}
+
+// Own is p, who showed a certificate, as somebody who asks for a credential of their own.
+func (p Principal) Own() Principal {
+	p.Role = audit.Agent
+	return p
+}
+
 // Holder is the agent or the person whose certificates are recorded under n, and who has
 // proven to have the key of one. A person acts on their own certificates only.
 func Holder(td agents.TrustDomain, n agents.Name) Principal {
@@ -82,7 +96,7 @@ func Holder(td agents.TrustDomain, n agents.Name) Principal {
 
 // Current returns p as the store knows it, whose standing s is. A person may do what their
 // role on record allows, and no more than p did. It fails if the person is suspended or
-// removed, or if the certificate that they showed cannot be used.
+// removed, or if the certificate or the token that they showed cannot be used.
 func (p Principal) Current(tx storage.Tx, s *agents.Standing) (Principal, error) {
 	if p.Kind != KindOperator {
 		return p, nil
@@ -95,6 +109,13 @@ func (p Principal) Current(tx storage.Tx, s *agents.Standing) (Principal, error)
 		if _, err := s.Check(p.Certificate); IsDenial(err) {
 			// Not wrapped: the reason is about the operator, not about what they ask for.
 			return p, fmt.Errorf("%w: %v", ErrCertificate, err)
+		} else if err != nil {
+			return p, err
+		}
+	}
+	if p.Token != (agents.Credential{}) {
+		if _, err := s.Check(p.Token); IsDenial(err) {
+			return p, fmt.Errorf("%w: %v", ErrToken, err)
 		} else if err != nil {
 			return p, err
 		}
@@ -133,6 +154,9 @@ func (p Principal) trusted() bool { return p.Role&(audit.Operator|audit.System) 
 func (p Principal) evidence() audit.Evidence {
 	if p.Certificate == (agents.Credential{}) {
 		return audit.Evidence{}
+	}
+	if p.Token != (agents.Credential{}) {
+		return audit.OperatorToken(p.Certificate.ID.String())
 	}
 	return audit.ClientCertificate(p.Certificate.ID.String())
 }

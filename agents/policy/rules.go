@@ -134,7 +134,8 @@ func Lifetime(a *agents.Agent, asked time.Duration, l Limits, now time.Time) (ti
 // Rules are the built-in engine: everybody may do what their role is for, and an
 // active agent gets what the registry gives it.
 type Rules struct {
-	Authority *address.Book // where the authority is: the audience of tokens for itself
+	Authority   *address.Book // where the authority is: the audience of tokens for itself
+	TrustDomain agents.TrustDomain
 }
 
 // errRole says that an action is not for such a principal.
@@ -182,7 +183,14 @@ func (r Rules) grant(q *Query, facts *agents.Facts) (g Granted, err error) {
 	}
 	g.Names, g.Profile = q.Names, q.Profile
 	limits := q.Limits
-	if q.Action == audit.TokenMint {
+	_, person := q.Agent.Person()
+	switch {
+	case q.Action != audit.TokenMint:
+	case person:
+		if g.Scopes, g.Audiences, err = r.operatorToken(q); err != nil {
+			return g, err
+		}
+	default:
 		held := facts.Holdings(begins.Add(shortest - 1))
 		if g.Scopes, err = tokenScopes(held, q.Scopes); err != nil {
 			return g, err

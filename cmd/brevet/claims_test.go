@@ -23,6 +23,7 @@ var authenticators = []string{
 	"server/authority/own.go the server itself",
 	"server/operator/certificates.go an operator, for an agent",
 	"server/operator/certificates.go an operator, to revoke a certificate",
+	"server/operator/operator_tokens.go an operator, for a token of their own",
 	"server/operator/tokens.go an operator, to revoke a token",
 	"server/passkeys/register.go a link for a passkey",
 	"tokens/oauth/client.go a client certificate, a client assertion, or both",

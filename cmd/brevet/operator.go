@@ -24,7 +24,7 @@ Example of brevet.yaml:
     1000: {name: alice, role: operator}`,
 		Subcommands: []*cli.Command{
 			operatorAddCommand(), operatorEnrollCommand(), operatorLoginCommand(), operatorListCommand(), operatorShowCommand(),
-			operatorSetCommand(), operatorSuspendCommand(), operatorResumeCommand(), operatorRemoveCommand(),
+			operatorTokenCommand(), operatorSetCommand(), operatorSuspendCommand(), operatorResumeCommand(), operatorRemoveCommand(),
 		},
 	}
 }

@@ -19,7 +19,7 @@ var once = strings.Fields(`
 
 	client-cert client-token client-crl client-run client-bootstrap key-install key-seal
 
-	init backup agent-add client-enroll operator-add operator-login role-add`)
+	init backup agent-add client-enroll operator-add operator-login operator-token role-add`)
 
 // TestTwice: the story twice.txtar gives every command twice, except for those above.
 func TestTwice(t *testing.T) {

@@ -154,7 +154,11 @@ func (d *Door) Handler(next http.Handler) http.Handler {
 		var who policy.Principal
 		err := fmt.Errorf("%w: %w", policy.ErrNotOperator, errNoOperator)
 		if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
-			who, err = d.handler.service.Authenticate(from(r.Context(), r.RemoteAddr), r.TLS.PeerCertificates[0])
+			who, err = d.authenticate(r)
+		}
+		if errors.Is(err, policy.ErrToken) {
+			d.handler.refuse(w, r, err)
+			return
 		}
 		if err != nil {
 			w.Header().Set("Connection", "close") // a new one does not get through the handshake

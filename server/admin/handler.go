@@ -91,6 +91,9 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case sealed:
 		status = http.StatusNotFound
+	case errors.Is(err, policy.ErrToken):
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", `Bearer realm="brevet", error="invalid_token"`) // RFC 6750, section 3
 	case policy.FaultOf(err) == agents.NotNow: // before what it may wrap
 		status = http.StatusServiceUnavailable
 	case errors.Is(err, agents.ErrUnknown), errors.Is(err, storage.ErrNotFound):

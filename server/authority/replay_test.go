@@ -9,7 +9,7 @@ import (
 // widening are the actions that take nothing from anybody that a restore could give back, with
 // the reason.
 var widening = map[audit.Action]string{
-	audit.CertificateIssue: "it grants", audit.TokenMint: "it grants", audit.TokenIntrospect: "it changes nothing", audit.AgentReenroll: "all invitations are void after a restore", audit.OperatorEnroll: "likewise", audit.OperatorPasskey: "it gives", audit.OperatorConnect: "it changes nothing",
+	audit.CertificateIssue: "it grants", audit.TokenMint: "it grants", audit.TokenIntrospect: "it changes nothing", audit.AgentReenroll: "all invitations are void after a restore", audit.OperatorEnroll: "likewise", audit.OperatorPasskey: "it gives", audit.OperatorConnect: "it changes nothing", audit.OperatorUseToken: "it changes nothing",
 	audit.RoleAdd: "it grants", audit.ACMEAccountCreate: "it grants", audit.ACMEAccountUpdate: "contacts", audit.ACMEOrder: "it grants", audit.ACMEChallenge: "it grants", audit.ACMERequest: "it changes nothing",
 	audit.ACMEAuthorizationDeactivate: "the agent's own, by the agent; it ends within the hour",
 	audit.KeyDestroy:                  "key files are looked at", audit.KeyCancel: "key files are looked at", audit.KeyRequest: "keys are taken from the replaced store", audit.KeyInstall: "likewise", audit.KeySeal: "key files are not in the store",

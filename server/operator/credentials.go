@@ -22,6 +22,7 @@ func (s *Service) credentialOperations() []Operation {
 		operation(s, policy.Read, api.ShowCertificate, s.showCertificate),
 		operation(s, audit.CertificateRevoke, api.RevokeCertificate, s.revokeCertificate),
 		operation(s, policy.Read, api.ListTokens, s.listTokens),
+		operation(s, policy.Read, api.MintOperatorToken, s.mintOperatorToken),
 		operation(s, audit.TokenRevoke, api.RevokeToken, s.revokeToken),
 		operation(s, policy.Read, api.Introspect, s.introspect),
 		operation(s, audit.CredentialRevoke, api.Revoke, s.revoke),

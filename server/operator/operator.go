@@ -82,7 +82,7 @@ func (s *Service) may(ctx context.Context, p policy.Principal, action audit.Acti
 			err = policy.MayOperate(p, action)
 		}
 	}
-	known := errors.Is(err, policy.ErrOperatorRole) || errors.Is(err, persons.ErrSuspended) || errors.Is(err, policy.ErrCertificate)
+	known := errors.Is(err, policy.ErrOperatorRole) || errors.Is(err, persons.ErrSuspended) || errors.Is(err, policy.ErrCertificate) || errors.Is(err, policy.ErrToken)
 	if !known || !action.Allows(audit.Operator) {
 		return p, err
 	}

@@ -36,6 +36,9 @@ func TestOperationsAreForOperators(t *testing.T) {
 		if err := s.MayRead(t.Context(), who); !errors.Is(err, policy.ErrNotOperator) {
 			t.Errorf("metrics by %q: got %v", who.Actor, err)
 		}
+		if err := s.RefuseToken(t.Context(), who, policy.ErrToken); !errors.Is(err, policy.ErrNotOperator) {
+			t.Errorf("a token by %q: got %v", who.Actor, err)
+		}
 		for some, err := range s.Events(t.Context(), who, api.EventFilter{}) {
 			if some != nil || !errors.Is(err, policy.ErrNotOperator) {
 				t.Errorf("events by %q: got %v, %v", who.Actor, some, err)
@@ -58,7 +61,7 @@ func TestEveryWayInIsTried(t *testing.T) {
 			ways = append(ways, m.Name)
 		}
 	}
-	if want := []string{"Backup", "Events", "Export", "MayRead", "Segment"}; !slices.Equal(ways, want) {
+	if want := []string{"Backup", "Events", "Export", "MayRead", "RefuseToken", "Segment"}; !slices.Equal(ways, want) {
 		t.Errorf("%v take a principal beside the table, want %v: have the test above try them", ways, want)
 	}
 }

@@ -61,7 +61,15 @@ func (s *Service) revokeToken(ctx context.Context, p policy.Principal, in api.To
 	if err != nil {
 		return api.Receipt{}, err
 	}
-	t, err := s.Authority.Tokens.Revoke(storage.Urgent(ctx), policy.NewClaim(p, "", audit.ByOperator, nil), jti, why)
+	// Only an admin ends what another operator has.
+	may := func(tx storage.Tx, _ *agents.Standing) error {
+		t, err := tokens.Get(tx, jti)
+		if person, ok := t.Agent.Person(); err == nil && ok && person != string(p.Person) {
+			return policy.MayOperate(p, audit.OperatorSuspend)
+		}
+		return nil // Revoke tells of the error
+	}
+	t, err := s.Authority.Tokens.Revoke(storage.Urgent(ctx), policy.NewClaim(p, "", audit.ByOperator, may), jti, why)
 	if errors.Is(err, agents.ErrRevoked) {
 		return revokedAlready(count(nil, s.Clock.Now(), 0), t.Credential, err), nil
 	}

@@ -39,15 +39,16 @@ const (
 	ACMEAuthorizationDeactivate Action = "acme.authorization.deactivate"
 	ACMERequest                 Action = "acme.request"
 
-	OperatorAdd     Action = "operator.add"
-	OperatorEnroll  Action = "operator.enroll"
-	OperatorSet     Action = "operator.set"
-	OperatorRemove  Action = "operator.remove"
-	OperatorConnect Action = "operator.connect"
-	OperatorPasskey Action = "operator.passkey"
-	OperatorUnkey   Action = "operator.passkey.remove"
-	OperatorSuspend Action = "operator.suspend"
-	OperatorResume  Action = "operator.resume"
+	OperatorAdd      Action = "operator.add"
+	OperatorEnroll   Action = "operator.enroll"
+	OperatorSet      Action = "operator.set"
+	OperatorRemove   Action = "operator.remove"
+	OperatorConnect  Action = "operator.connect"
+	OperatorPasskey  Action = "operator.passkey"
+	OperatorUnkey    Action = "operator.passkey.remove"
+	OperatorSuspend  Action = "operator.suspend"
+	OperatorResume   Action = "operator.resume"
+	OperatorUseToken Action = "operator.token"
 
 	KeyDestroy         Action = "key.destroy"
 	KeyCompromise      Action = "key.compromise"
@@ -115,7 +116,7 @@ var actions = shown([]ActionSpec{
 		Operator | Agent | System | Bearer, holderName, from("names", "profile", "not_after", "lifetime", "key_thumbprint", "proof", "certificate")},
 	{CertificateRevoke, "One certificate was to be revoked: by an operator, by its agent, or by ACME with its own key.", Operator | Agent | Bearer, holderName, from()},
 	{CredentialRevoke, "A selection of credentials was to be revoked.", Operator, "what was selected by", []string{"selection", "counts", "agents", "part"}},
-	{TokenMint, "An access token was asked for.", Agent, agentName, from("scopes", "audiences", "not_after", "lifetime", "proof", "certificate")},
+	{TokenMint, "An access token was asked for. An operator asks for one for themselves as the actor `operator:NAME`.", Agent, agentName + ", or `operator/NAME`", from("scopes", "audiences", "not_after", "lifetime", "proof", "certificate")},
 	{TokenRevoke, "One token was to be revoked.", Operator | Agent, "the name of the token's agent", from()},
 	{TokenIntrospect, "A token was to be introspected, and that was refused. Introspections that are allowed are not recorded.", Agent, "the name of the agent that asked", from()},
 
@@ -150,6 +151,8 @@ var actions = shown([]ActionSpec{
 	{OperatorUnkey, "The passkey \"from\" of an operator was to end.", Operator, "the operator's name", []string{"from"}},
 	{OperatorSuspend, "An operator with a name was to do nothing more until they are resumed, and their certificates were to end.", Operator, "the operator's name", []string{"counts"}},
 	{OperatorResume, "A suspended operator was to be allowed to operate again.", Operator, "the operator's name", nil},
+
+	{OperatorUseToken, "A token was presented to the operators' API that could not be used there. An action that is done by a usable token has its own event, with the proof `operator_token`.", Operator, "the name of the operator whose certificate was shown, or the trust domain", nil},
 
 	{KeyCompromise, "A key was to count as stolen, so that all that it signed is dead, and a new one was to take its place. Without a root at hand, the new issuer waits for its certificate.", Operator, "the key's purpose", []string{"from", "to", "change", "counts", "agents", "part"}},
 	{KeyAnnounce, "A new key was to be published, which takes the place of the old one once nobody has an older copy of the public keys: by an operator, or by the server when the old key is due.", Operator | System, "the key's purpose", []string{"from", "to", "change"}},

@@ -14,6 +14,7 @@ const (
 	codeClientCertificate = "client_certificate"
 	codeForwarded         = "forwarded_client_certificate"
 	codeExpired           = "expired_client_certificate"
+	codeOperatorToken     = "operator_token"
 	codePrivateKeyJWT     = "private_key_jwt"
 	codeACMEOrder         = "acme_order"
 	codeOperator          = "operator"
@@ -27,6 +28,7 @@ var evidence = []struct{ code, words string }{
 	{codeClientCertificate, "client certificate"},
 	{codeForwarded, "forwarded client certificate"},
 	{codeExpired, "expired client certificate"},
+	{codeOperatorToken, "operator's token, and client certificate"},
 	{codePrivateKeyJWT, "private_key_jwt"},
 	{codeACMEOrder, "acme order"},
 	{codeOperator, "an operator"},
@@ -46,6 +48,10 @@ var (
 func ClientCertificate(serial string) Evidence {
 	return Evidence{Code: codeClientCertificate, ID: serial}
 }
+
+// OperatorToken is the evidence of an operator who has the key of a certificate, and presented a
+// token that is bound to it.
+func OperatorToken(serial string) Evidence { return Evidence{Code: codeOperatorToken, ID: serial} }
 
 // ForwardedCertificate is the evidence of a client that has the key of a certificate, as the
 // proxy says that forwarded it.
@@ -79,7 +85,8 @@ func (e Evidence) String() string {
 
 // Certificate returns the serial of the certificate that is the evidence, or nothing.
 func (e Evidence) Certificate() string {
-	if e.Code == codeClientCertificate || e.Code == codeForwarded || e.Code == codeExpired {
+	switch e.Code {
+	case codeClientCertificate, codeForwarded, codeExpired, codeOperatorToken:
 		return e.ID
 	}
 	return ""

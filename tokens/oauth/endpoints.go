@@ -71,7 +71,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Intr
 	if err != nil {
 		return tokens.Introspection{}, err
 	}
-	if in.Active {
+	if in.Active && agents.Name(in.ClientID).OfAgent() {
 		admission.Of(ctx).Used(agents.Name(in.ClientID))
 	}
 	if !may {

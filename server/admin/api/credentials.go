@@ -13,6 +13,7 @@ var (
 	ShowCertificate   = Operation[CertificateRequest, Certificate]{"GET /certificates/{serial}"}
 	RevokeCertificate = Operation[CertificateRevocation, Receipt]{"POST /certificates/{serial}/revoke"}
 	ListTokens        = Operation[TokenFilter, []Token]{"GET /tokens"}
+	MintOperatorToken = Operation[OperatorTokenRequest, OperatorToken]{"POST /tokens"}
 	RevokeToken       = Operation[TokenRevocation, Receipt]{"POST /tokens/{jti}/revoke"}
 	Introspect        = Operation[IntrospectRequest, json.RawMessage]{"POST /tokens/introspect"}
 )
