@@ -98,7 +98,7 @@ func TestACMEByProfile(t *testing.T) {
 	if due(hybrid) || !due(plain) {
 		t.Errorf("after a rotation of the issuer, due: by the profile %v, the other one %v", due(hybrid), due(plain))
 	}
-	if _, err := w.Admin.RotateKey(t.Context(), "profile-issuer"); err != nil {
+	if _, err := w.Admin.RotateKeyNow(t.Context(), "profile-issuer", ""); err != nil {
 		t.Fatal(err)
 	}
 	if !due(hybrid) {
