@@ -8,10 +8,8 @@ import (
 	"os"
 	"slices"
 
-	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
-	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/server/admin"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/config"
@@ -73,9 +71,8 @@ func namedOperators(f *config.File) []operator.Operator {
 	return slices.Collect(maps.Values(byName))
 }
 
-// knowOperators has the clock reckon with the certificates of operators, if there are any, and
-// warns of those of whom brevet.yaml and the store disagree.
-func knowOperators(tx storage.Tx, f *config.File, c *clock.Clock, log *slog.Logger) error {
+// warnOfOperators warns of those of whom brevet.yaml and the store disagree.
+func warnOfOperators(tx storage.Tx, f *config.File, log *slog.Logger) error {
 	listed := map[persons.Name]persons.Role{}
 	for _, o := range f.Operators {
 		listed[o.Name] = o.Role
@@ -83,9 +80,6 @@ func knowOperators(tx storage.Tx, f *config.File, c *clock.Clock, log *slog.Logg
 	for p, err := range persons.All(tx) {
 		if err != nil {
 			return err
-		}
-		if !p.Added.IsZero() {
-			c.Cover(ca.OperatorLifetime)
 		}
 		switch role := listed[p.Name]; {
 		case role == 0:

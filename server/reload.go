@@ -86,7 +86,7 @@ func (r *reloader) prepare(next *config.File) (follow func(), err error) {
 		return nil, err
 	}
 	return func() {
-		s.clock.Cover(next.LongestProfile()) // before anything lives that long
+		s.clock.Cover(next.LongestCertificate(false)) // before anything lives that long
 		profiles()
 		s.policy.SetDefaultQuotas(next.Limits)
 		sinks()

@@ -172,10 +172,17 @@ func (s *Server) assemble(k keys.Source) error {
 	if s.AcceptClock {
 		onRecord, overruled = clock.Record{}, onRecord.End()
 	}
-	s.clock = clock.New(s.Now, onRecord, s.file.LongestProfile())
-	if err := s.db.View(ctx, func(tx storage.Tx) error { return knowOperators(tx, s.file, s.clock, s.Log) }); err != nil {
+	var longest time.Duration
+	err = s.db.View(ctx, func(tx storage.Tx) (err error) {
+		if longest, err = authority.LongestCertificate(tx, s.file); err != nil {
+			return err
+		}
+		return warnOfOperators(tx, s.file, s.Log)
+	})
+	if err != nil {
 		return err
 	}
+	s.clock = clock.New(s.Now, onRecord, longest)
 	if err := s.clock.Check(); err != nil {
 		s.Log.Error("the clock is wrong", "error", err)
 	}

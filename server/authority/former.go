@@ -20,11 +20,9 @@ const stragglers = time.Minute
 // survey finds when the last certificate ends that was issued before a move, and when the
 // last of their agents and operators cannot come back to the old URL any more.
 func (a *Authority) survey(tx storage.Tx, m *Move, now time.Time) error {
-	longest := a.File.LongestProfile()
-	if some, err := hasOperators(tx); err != nil {
+	longest, err := LongestCertificate(tx, a.File)
+	if err != nil {
 		return err
-	} else if some {
-		longest = max(longest, ca.OperatorLifetime)
 	}
 	last := m.Moved.Add(longest)
 	for c, err := range ca.Since(tx, now) {
@@ -42,7 +40,6 @@ func (a *Authority) survey(tx storage.Tx, m *Move, now time.Time) error {
 	if m.Base == m.NewBase {
 		m.Covers, m.Certificates = time.Time{}, 0
 	}
-	var err error
 	m.Grace, err = a.longestGrace(tx)
 	return err
 }

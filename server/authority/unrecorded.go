@@ -9,6 +9,7 @@ import (
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/ca"
+	"github.com/brevet-ca/brevet/server/config"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/tokens"
 )
@@ -22,13 +23,11 @@ func (r *restore) unrecorded(ctx context.Context, tx storage.Tx) (end time.Time,
 			return end, nil
 		}
 	}
-	longest := max(r.file.LongestProfile(), tokens.MaxLifetime)
-	if some, err := r.mayHaveOperators(tx); err != nil {
+	some, err := r.mayHaveOperators(tx)
+	if err != nil {
 		return end, err
-	} else if some {
-		longest = max(longest, ca.OperatorLifetime)
 	}
-	return r.out.At.Add(longest).UTC().Truncate(time.Second), nil
+	return r.out.At.Add(max(r.file.LongestCertificate(some), tokens.MaxLifetime)).UTC().Truncate(time.Second), nil
 }
 
 // mayHaveOperators reports whether operators may have certificates that were issued after the
@@ -38,6 +37,13 @@ func (r *restore) mayHaveOperators(tx storage.Tx) (bool, error) {
 		return true, nil
 	}
 	return hasOperators(tx)
+}
+
+// LongestCertificate returns the longest that a certificate may live that is on record or is issued
+// before brevet.yaml or the operators change.
+func LongestCertificate(tx storage.Tx, f *config.File) (time.Duration, error) {
+	some, err := hasOperators(tx)
+	return f.LongestCertificate(some), err
 }
 
 // hasOperators reports whether operators may have certificates. These live longer than those

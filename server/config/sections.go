@@ -32,11 +32,15 @@ func (f *File) readProfiles(n *yaml.Node) error {
 	})
 }
 
-// LongestProfile returns the longest that a certificate may live.
-func (f *File) LongestProfile() time.Duration {
+// LongestCertificate returns the longest that a certificate may live: one of an agent, of the
+// server itself, or of an operator if some may have certificates.
+func (f *File) LongestCertificate(operators bool) time.Duration {
 	longest := ca.ProfileConfig{}.Longest()
 	for _, c := range f.Profiles {
 		longest = max(longest, c.Longest())
+	}
+	if operators {
+		longest = max(longest, ca.OperatorLifetime)
 	}
 	return longest
 }
