@@ -263,9 +263,9 @@ func listOf(c *cli.Context, flag string) []string {
 func keysOf(c *cli.Context) ([]string, error) {
 	keys := listOf(c, "key")
 	for i, name := range keys {
-		pem, err := input(c, name)
+		pem, err := fileArgument{"--key", "a public key in PEM"}.read(c, name)
 		if err != nil {
-			return nil, fmt.Errorf("--key: %w", err)
+			return nil, err
 		}
 		if err := notSecret("key", name, pem); err != nil {
 			return nil, err

@@ -33,14 +33,17 @@ Examples:
 	}
 }
 
+// auditFile is what brevet audit check checks.
+var auditFile = fileArgument{"FILE", "a proof of brevet audit prove, or a segment of the audit log"}
+
 func auditCheck(c *cli.Context) error {
 	name := c.Args().First()
-	keys, err := input(c, c.String("key"))
+	keys, err := fileArgument{"--key", keptKeys}.read(c, c.String("key"))
 	if err != nil {
 		return err
 	}
 	keys = bytes.Clone(keys)
-	file, remove, err := spooled(c, name)
+	file, remove, err := auditFile.spooled(c, name)
 	if err != nil {
 		return err
 	}
@@ -52,7 +55,7 @@ func auditCheck(c *cli.Context) error {
 	if segment {
 		return checkSegment(c, file, keys)
 	}
-	proof, err := input(c, file)
+	proof, err := auditFile.read(c, file)
 	if err != nil {
 		return err
 	}

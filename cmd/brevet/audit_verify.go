@@ -47,7 +47,7 @@ func auditVerify(c *cli.Context) error {
 	var checkpoint []byte
 	if name := c.String("checkpoint"); name != "" {
 		var err error
-		if checkpoint, err = input(c, name); err != nil {
+		if checkpoint, err = (fileArgument{"--checkpoint", keptCheckpoint}).read(c, name); err != nil {
 			return err
 		}
 		if err := notSecret("checkpoint", name, checkpoint); err != nil {
@@ -83,7 +83,7 @@ func auditVerifyStore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	file, remove, err := spooled(c, c.String("store"))
+	file, remove, err := fileArgument{"--store", "the store of an authority (brevet.db), or a backup of it"}.spooled(c, c.String("store"))
 	if err != nil {
 		return err
 	}

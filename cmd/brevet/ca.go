@@ -72,7 +72,7 @@ func caSign(c *cli.Context) error {
 	case !c.Bool("yes") && !interactive(c):
 		return misuse(c, "standard input is no terminal, so nobody can be asked: look at the request with brevet inspect, and give --yes if it is to be signed")
 	}
-	text, err := inputUpTo(c, c.Args().First(), server.MaxRootRequest)
+	text, err := fileArgument{"REQUEST", "what brevet key request wrote"}.readUpTo(c, c.Args().First(), server.MaxRootRequest)
 	if err != nil {
 		return err
 	}

@@ -185,7 +185,7 @@ func certIssue(c *cli.Context) error {
 		}
 		request.TTL = ttl.String()
 	}
-	csr, err := input(c, c.String("csr"))
+	csr, err := fileArgument{"--csr", "a certification request"}.read(c, c.String("csr"))
 	if err == nil {
 		err = notSecret("csr", c.String("csr"), csr)
 	}

@@ -134,7 +134,7 @@ func enrollmentToken(c *cli.Context, who string) (string, error) {
 	source, token := "$"+tokenVariable, os.Getenv(tokenVariable)
 	if c.IsSet("token-file") {
 		source = c.String("token-file")
-		text, err := input(c, source)
+		text, err := fileArgument{"--token-file", "an enrollment token, as brevet agent add prints it"}.read(c, source)
 		if err != nil {
 			return "", err
 		}

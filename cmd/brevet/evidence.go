@@ -8,6 +8,12 @@ import (
 	"github.com/brevet-ca/brevet/server"
 )
 
+// What the arguments name that bring what was kept elsewhere.
+const (
+	keptKeys       = "public keys, as brevet key public prints them"
+	keptCheckpoint = "a checkpoint that brevet audit verify printed"
+)
+
 // evidenceFlags are for verbs that check a file by what was kept elsewhere.
 func evidenceFlags() []cli.Flag {
 	return []cli.Flag{
@@ -17,16 +23,19 @@ func evidenceFlags() []cli.Flag {
 }
 
 func evidence(c *cli.Context) (e server.Evidence, err error) {
-	for flag, into := range map[string]*[]byte{"key": &e.Keys, "checkpoint": &e.Checkpoint} {
-		if !c.IsSet(flag) {
+	for _, kept := range []struct {
+		flag, want string
+		into       *[]byte
+	}{{"key", keptKeys, &e.Keys}, {"checkpoint", keptCheckpoint, &e.Checkpoint}} {
+		if !c.IsSet(kept.flag) {
 			continue
 		}
-		name := c.String(flag)
-		if *into, err = input(c, name); err != nil {
+		name := c.String(kept.flag)
+		if *kept.into, err = (fileArgument{"--" + kept.flag, kept.want}).read(c, name); err != nil {
 			return e, err
 		}
-		if len(*into) == 0 {
-			return e, fmt.Errorf("%s is empty, and --%s needs what was kept elsewhere", name, flag)
+		if len(*kept.into) == 0 {
+			return e, fmt.Errorf("%s is empty, and --%s needs what was kept elsewhere", name, kept.flag)
 		}
 	}
 	return e, nil

@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -106,31 +104,4 @@ func descriptor(s string) error {
 		}
 	}
 	return nil
-}
-
-// maxInput bounds what is read of a file or of standard input, in octets.
-const maxInput = 1 << 20
-
-// input reads a file, or standard input for "-".
-func input(c *cli.Context, name string) ([]byte, error) { return inputUpTo(c, name, maxInput) }
-
-// inputUpTo is input for what has another bound.
-func inputUpTo(c *cli.Context, name string, limit int) ([]byte, error) {
-	r := c.App.Reader
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		r = f
-	}
-	text, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	if err == nil && len(text) > limit {
-		err = fmt.Errorf("it has more than %d bytes", limit)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	return text, nil
 }

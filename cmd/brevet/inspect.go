@@ -37,7 +37,7 @@ Examples:
 
 func inspectAction(c *cli.Context) error {
 	name := c.Args().First()
-	file, err := inputUpTo(c, name, inspect.MaxCRL)
+	file, err := fileArgument{"FILE", "certificates, CRLs, requests, OCSP responses or a token"}.readUpTo(c, name, inspect.MaxCRL)
 	if err != nil {
 		return err
 	}

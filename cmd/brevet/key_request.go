@@ -113,7 +113,7 @@ func keyInstall(c *cli.Context) error {
 	if !c.Args().Present() {
 		return misuse(c, "key install needs FILE")
 	}
-	text, err := inputUpTo(c, c.Args().First(), maxResponse)
+	text, err := fileArgument{"FILE", "what brevet ca sign wrote"}.readUpTo(c, c.Args().First(), maxResponse)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func inspectFiles(c *cli.Context, k kind) error {
 }
 
 func inspectFile(c *cli.Context, i *inspect.Inspector, k kind, name string) verdict {
-	file, err := inputUpTo(c, name, k.limit)
+	file, err := fileArgument{"FILE", "a file in PEM or DER, or a token"}.readUpTo(c, name, k.limit)
 	v := inspect.Verdict{Err: err}
 	if err == nil {
 		v = k.check(i, file)
@@ -119,7 +119,7 @@ func inspector(c *cli.Context) (*inspect.Inspector, error) {
 		{"key", inspect.MaxFile, i.AddKeys},
 	} {
 		for _, name := range c.StringSlice(source.flag) {
-			file, err := inputUpTo(c, name, source.limit)
+			file, err := fileArgument{"--" + source.flag, "a file in PEM or DER"}.readUpTo(c, name, source.limit)
 			if err != nil {
 				return nil, err
 			}

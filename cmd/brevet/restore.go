@@ -85,7 +85,7 @@ func restore(c *cli.Context) error {
 		return err
 	}
 	defer remove()
-	log, removeLog, err := spooled(c, c.String("log"))
+	log, removeLog, err := fileArgument{"--log", "what brevet audit export wrote"}.spooled(c, c.String("log"))
 	if err != nil {
 		return err
 	}

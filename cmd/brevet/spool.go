@@ -14,9 +14,9 @@ import (
 
 // spooled returns the name of a file for what is read in any order. For "-" that is a
 // copy of standard input in $TMPDIR, which remove removes.
-func spooled(c *cli.Context, name string) (file string, remove func(), err error) {
+func (a fileArgument) spooled(c *cli.Context, name string) (file string, remove func(), err error) {
 	if name != "-" {
-		return name, func() {}, nil
+		return name, func() {}, a.check(name)
 	}
 	dir, err := os.MkdirTemp("", "brevet-") // only for its owner
 	if err != nil {

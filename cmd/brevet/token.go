@@ -99,7 +99,7 @@ func tokenRevoke(c *cli.Context) error {
 func tokenIntrospect(c *cli.Context) error {
 	token := c.Args().First()
 	if token == "-" {
-		text, err := input(c, "-")
+		text, err := fileArgument{"TOKEN", "a token"}.read(c, "-")
 		if err != nil {
 			return err
 		}

@@ -91,6 +91,6 @@ func backupWithEvidence(c *cli.Context) (file string, e server.Evidence, remove 
 	if e, err = evidence(c); err != nil {
 		return "", e, nil, err
 	}
-	file, remove, err = spooled(c, c.Args().First())
+	file, remove, err = fileArgument{"FILE", "a backup that brevet backup made"}.spooled(c, c.Args().First())
 	return file, e, remove, err
 }
