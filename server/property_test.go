@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
 	"fmt"
@@ -9,16 +8,12 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
-	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/tokens/oauth"
 )
 
@@ -158,26 +153,6 @@ func (c *crowd) join() {
 	c.members, c.present = append(c.members, m), append(c.present, m)
 }
 
-// pick returns one that the member holds and that suits, or nil.
-func (m *member) pick(suits func(*held) bool) *held {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for range 8 {
-		if len(m.holdings) == 0 {
-			return nil
-		}
-		// Mostly a late one: those are alive more often.
-		i := len(m.holdings) - 1 - rand.IntN(min(len(m.holdings), 1+rand.IntN(20)))
-		if h := m.holdings[i]; suits(h) {
-			return h
-		}
-	}
-	return nil
-}
-
-func isCertificate(h *held) bool { return h.cert != nil }
-func isToken(h *held) bool       { return h.token != "" }
-
 // took notes a credential that was answered, or a refusal.
 func (c *crowd) took(m *member, r reply, with *held) {
 	h := &held{with: with}
@@ -200,191 +175,6 @@ func (c *crowd) refusal(r reply) {
 	if r.status >= 500 || r.status == http.StatusTooManyRequests {
 		c.t.Errorf("%d %s", r.status, r.body)
 	}
-}
-
-func (c *crowd) csr() string { return c.csrs[rand.IntN(len(c.csrs))] }
-
-func (c *crowd) renewOne(m *member) {
-	with := m.pick(isCertificate)
-	if with == nil {
-		return
-	}
-	ended := with.ended()
-	got := c.postJSON(c.agents, "/v1/certificates", map[string]string{"csr": c.csr()}, with.cert)
-	if ended && got.status == http.StatusOK {
-		c.t.Errorf("%s was revoked and renewed", with.id)
-	}
-	c.took(m, got, nil)
-}
-
-func (c *crowd) mintByCertificate(m *member) {
-	with := m.pick(isCertificate)
-	if with == nil {
-		return
-	}
-	ended := with.ended()
-	got := c.postForm(oauth.TokenPath, wantToken(url.Values{}), with.cert)
-	if ended && got.status == http.StatusOK {
-		c.t.Errorf("%s was revoked and obtained a token", with.id)
-	}
-	c.took(m, got, with)
-}
-
-func (c *crowd) mintByKey(m *member) {
-	c.took(m, c.postForm(oauth.TokenPath, wantToken(c.byAssertion(m.name, m.key)), nil), nil)
-}
-
-func (c *crowd) introspectOne(m *member) {
-	token := m.pick(isToken)
-	if token == nil {
-		return
-	}
-	if ended := token.ended(); c.active(token.token) && ended {
-		c.t.Errorf("%s was revoked and is active", token.id)
-	}
-}
-
-func (c *crowd) askOne(m *member) {
-	h := m.pick(isCertificate)
-	if h == nil {
-		return
-	}
-	if ended := h.ended(); c.good(h.cert) && ended {
-		c.t.Errorf("%s was revoked and is good by OCSP", h.id)
-	}
-}
-
-func (c *crowd) issueOne(m *member) {
-	c.took(m, c.postJSON(c.operators, "/agents/"+m.name+"/certificates", map[string]string{"csr": c.csr()}, nil), nil)
-}
-
-func (c *crowd) enrollOne(m *member) {
-	m.mu.Lock()
-	token := m.invitations[len(m.invitations)-1-rand.IntN(min(len(m.invitations), 2))]
-	m.mu.Unlock()
-	c.took(m, c.postJSON(c.agents, "/v1/enroll", map[string]string{"token": token, "csr": c.csr()}, nil), nil)
-}
-
-func (c *crowd) reenrollOne(m *member) {
-	got := c.postJSON(c.operators, "/agents/"+m.name+"/reenroll", nil, nil)
-	token := invitedToken(got)
-	if token == "" {
-		c.refusal(got)
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.invitations = append(m.invitations, token)
-}
-
-// end does what ends all that the members hold. Credentials handed out before
-// it began are dead when it has succeeded.
-func (c *crowd) end(ms []*member, suits func(*held) bool, do func() reply) bool {
-	var before []*held
-	for _, m := range ms {
-		m.mu.Lock()
-		before = append(before, m.holdings...)
-		m.mu.Unlock()
-	}
-	got := do()
-	if got.status != http.StatusOK {
-		c.refusal(got)
-		return false
-	}
-	for _, h := range before {
-		if suits(h) {
-			h.dead.Store(true)
-		}
-	}
-	return true
-}
-
-func everything(*held) bool { return true }
-
-func (c *crowd) suspendOne(m *member) {
-	c.end([]*member{m}, everything, func() reply { return c.postJSON(c.operators, "/agents/"+m.name+"/suspend", nil, nil) })
-}
-
-func (c *crowd) resumeOne(m *member) {
-	if got := c.postJSON(c.operators, "/agents/"+m.name+"/resume", nil, nil); got.status != http.StatusOK {
-		c.refusal(got)
-	}
-}
-
-func (c *crowd) decommissionOne(m *member) {
-	if c.end([]*member{m}, everything, func() reply { return c.postJSON(c.operators, "/agents/"+m.name+"/decommission", nil, nil) }) {
-		c.mu.Lock()
-		c.present = slices.DeleteFunc(c.present, func(o *member) bool { return o == m })
-		c.mu.Unlock()
-		c.join()
-	}
-}
-
-func (c *crowd) revokeAgent(m *member) {
-	c.end([]*member{m}, everything, func() reply { return c.postJSON(c.operators, "/revoke", map[string]string{"agent": m.name}, nil) })
-}
-
-func (c *crowd) revokeOwner(m *member) {
-	c.mu.Lock()
-	all := slices.DeleteFunc(slices.Clone(c.members), func(o *member) bool { return o.owner != m.owner })
-	c.mu.Unlock()
-	c.end(all, everything, func() reply { return c.postJSON(c.operators, "/revoke", map[string]string{"owner": m.owner}, nil) })
-}
-
-func (c *crowd) revokeCertificate(m *member) { c.revokeSingle(m, "/certificates/", isCertificate) }
-func (c *crowd) revokeToken(m *member)       { c.revokeSingle(m, "/tokens/", isToken) }
-
-func (c *crowd) revokeSingle(m *member, path string, suits func(*held) bool) {
-	one := m.pick(suits)
-	if one == nil {
-		return
-	}
-	c.end([]*member{m}, func(h *held) bool { return h == one }, func() reply {
-		return c.postJSON(c.operators, path+one.id+"/revoke", nil, nil)
-	})
-}
-
-// publishList publishes and checks that every certificate whose end was
-// acknowledged before is on the list, and that numbers rise.
-func (c *crowd) publishList(*member) {
-	var dead []*held
-	c.mu.Lock()
-	number := c.number
-	for _, m := range c.members {
-		m.mu.Lock()
-		for _, h := range m.holdings {
-			if h.cert != nil && h.dead.Load() {
-				dead = append(dead, h)
-			}
-		}
-		m.mu.Unlock()
-	}
-	c.mu.Unlock()
-	lists, err := c.authority.CRL.Publish(context.Background())
-	if err != nil {
-		c.t.Error("publishing: ", err)
-		return
-	}
-	list, err := x509.ParseRevocationList(lists[0].DER)
-	if err != nil {
-		c.t.Error("parsing the CRL: ", err)
-		return
-	}
-	listed := map[string]bool{}
-	for _, e := range list.RevokedCertificateEntries {
-		listed[fmt.Sprintf("%040x", e.SerialNumber)] = true
-	}
-	for _, h := range dead {
-		if !listed[h.id] {
-			c.t.Errorf("%s was revoked and is not on CRL %d", h.id, list.Number)
-		}
-	}
-	if lists[0].Number <= number {
-		c.t.Errorf("CRL %d follows CRL %d", lists[0].Number, number)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.number = max(c.number, lists[0].Number)
 }
 
 // TestWhatIsIssuedDuringARevocationDies: an operator's word was given at one
@@ -420,150 +210,5 @@ func TestWhatIsIssuedDuringARevocationDies(t *testing.T) {
 				t.Error("what was issued meanwhile is alive")
 			}
 		})
-	}
-}
-
-// A history is what the audit log alone tells.
-type history struct {
-	states  map[string]agents.State
-	pending map[string]bool            // an enrollment token may be used
-	alive   map[string]map[string]bool // by agent, then by credential: whether nothing ended it
-	owner   map[string]string          // known from elsewhere: the log does not say what was set
-}
-
-// compareWithLog rebuilds from the log which credentials exist, which are
-// alive and how the agents are, and compares that with every view.
-func (c *crowd) compareWithLog() {
-	h := &history{states: map[string]agents.State{}, pending: map[string]bool{}, alive: map[string]map[string]bool{}, owner: map[string]string{}}
-	bound := map[string]*held{} // the log does not say to what a token is bound
-	answered := map[string]*held{}
-	for _, m := range c.members {
-		h.owner[m.name] = m.owner
-		for _, x := range m.holdings {
-			answered[x.id] = x
-			if x.with != nil {
-				bound[x.id] = x.with
-			}
-		}
-	}
-	for _, e := range c.log(0) {
-		if e.Decision == audit.Allow {
-			h.play(e)
-		}
-	}
-	listed := c.revokedSerials()
-	checked, dead := 0, 0
-	for agent, credentials := range h.alive {
-		for id, alive := range credentials {
-			x := answered[id]
-			if agent == string(agents.Authority) {
-				continue
-			}
-			if x == nil {
-				c.t.Errorf("the log has %s of %s, which nobody was given", id, agent)
-				continue
-			}
-			delete(answered, id)
-			if w := bound[id]; w != nil {
-				alive = alive && h.alive[agent][w.id]
-			}
-			checked++
-			if !alive {
-				dead++
-			}
-			switch {
-			case x.cert != nil && c.renewable(x.cert) != alive:
-				c.t.Errorf("certificate %s of %s authenticates: %t; by the log %t", id, agent, !alive, alive)
-			case x.cert != nil && listed[id] == alive:
-				c.t.Errorf("certificate %s of %s (%s) is on the CRL: %t; by the log it is alive: %t", id, agent, h.states[agent], listed[id], alive)
-			case x.cert != nil && c.good(x.cert) != alive:
-				c.t.Errorf("certificate %s of %s is good by OCSP: %t; by the log %t", id, agent, !alive, alive)
-			case x.cert == nil && c.active(x.token) != alive:
-				c.t.Errorf("token %s of %s is active: %t; by the log %t", id, agent, !alive, alive)
-			}
-		}
-	}
-	for id := range answered {
-		c.t.Errorf("%s was given and is not in the log", id)
-	}
-	c.t.Logf("%d credentials, %d of them dead", checked, dead)
-	c.compareRegistry(h)
-}
-
-// play applies an event that was allowed.
-func (h *history) play(e audit.Event) {
-	switch who := e.Subject; e.Action {
-	case "agent.add":
-		h.states[who], h.pending[who] = agents.Active, true
-	case "agent.reenroll":
-		h.pending[who] = true
-	case "certificate.issue", "token.mint":
-		if h.alive[who] == nil {
-			h.alive[who] = map[string]bool{}
-		}
-		h.alive[who][e.Credential] = true
-		if slices.Equal(e.Reasons, []string{"enrollment token"}) {
-			h.pending[who] = false
-		}
-	case "certificate.revoke", "token.revoke":
-		for _, all := range h.alive {
-			if _, ok := all[e.Credential]; ok {
-				all[e.Credential] = false
-			}
-		}
-	case "agent.suspend":
-		h.states[who], h.pending[who] = agents.Suspended, false
-		endAll(h.alive[who])
-	case "agent.resume":
-		h.states[who] = agents.Active
-	case "agent.decommission":
-		h.states[who], h.pending[who] = agents.Decommissioned, false
-		endAll(h.alive[who])
-	case "credential.revoke":
-		owner, byOwner := strings.CutPrefix(who, "owner ")
-		chosen := func(agent string) bool { return agent == who || byOwner && h.owner[agent] == owner }
-		for agent, all := range h.alive {
-			if chosen(agent) {
-				endAll(all)
-			}
-		}
-		for agent := range h.pending { // what was not used yet ends, too
-			if chosen(agent) && e.Reasons[0] != "superseded" {
-				h.pending[agent] = false
-			}
-		}
-	}
-}
-
-// endAll lets all credentials end.
-func endAll(all map[string]bool) {
-	for id := range all {
-		all[id] = false
-	}
-}
-
-// compareRegistry compares the agents and the records with the history.
-func (c *crowd) compareRegistry(h *history) {
-	c.update(func(tx storage.Tx) error {
-		for a, err := range agents.All(tx) {
-			if err != nil {
-				return err
-			}
-			name := string(a.Name)
-			if a.Name != agents.Authority && (a.State != h.states[name] || (a.Pending != nil) != h.pending[name]) {
-				c.t.Errorf("%s is %s, may enroll: %t; by the log %s, %t", name, a.State, a.Pending != nil, h.states[name], h.pending[name])
-			}
-		}
-		return nil
-	})
-	for agent, ids := range c.holdings() {
-		for _, id := range ids {
-			if _, ok := h.alive[agent][id]; !ok {
-				c.t.Errorf("%s of %s is on record and not in the log", id, agent)
-			}
-		}
-		if len(ids) != len(h.alive[agent]) {
-			c.t.Errorf("%s: %d credentials on record, %d in the log", agent, len(ids), len(h.alive[agent]))
-		}
 	}
 }
