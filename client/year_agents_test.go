@@ -35,6 +35,7 @@ type runner struct {
 	dir  string
 	key  string // file of the lasting key, or ""
 	id   *Identity
+	hold func() // holds Run when it reports something; may be nil
 
 	mu         sync.Mutex
 	done, last error // what Run returned, and what it reported last
@@ -58,9 +59,16 @@ func (r *runner) admit(ctx context.Context, in api.Invited) error {
 	r.id = id
 	r.note(&r.done, nil)
 	r.running.Go(func() {
-		r.note(&r.done, r.id.Run(r.ctx, func(err error) { r.note(&r.last, err) }))
+		r.note(&r.done, r.id.Run(r.ctx, r.report))
 	})
 	return nil
+}
+
+func (r *runner) report(err error) {
+	r.note(&r.last, err)
+	if r.hold != nil {
+		r.hold()
+	}
 }
 
 func (r *runner) note(at *error, err error) {

@@ -26,6 +26,9 @@ var acts = map[string]func(*year, context.Context, api.Reason) error{
 	"clock-back":            (*year).acceptClock,
 	"clock-doubt":           func(*year, context.Context, api.Reason) error { return nil }, // it was compared with another
 	"restore-unconfirmed":   (*year).confirmRestore,
+	"disk-low":              (*year).makeRoom,
+	"disk-full":             (*year).makeRoom,
+	"reserve-low":           (*year).makeRoom,
 }
 
 // early are the reasons that come as a warning long before they are critical.
@@ -159,6 +162,19 @@ func (y *year) register(ctx context.Context, name string) error {
 
 func (y *year) confirmRestore(ctx context.Context, _ api.Reason) error {
 	_, err := y.operator.ConfirmRestore(ctx)
+	return err
+}
+
+// ballast is a file of another program on the disk of a site.
+func (s *site) ballast() string { return filepath.Join(filepath.Dir(s.dir), "ballast") }
+
+// makeRoom removes what another program left on the disk.
+func (y *year) makeRoom(context.Context, api.Reason) error {
+	err := os.Remove(y.ballast())
+	if errors.Is(err, os.ErrNotExist) && y.cleared.Equal(y.now()) {
+		return nil // the same room was for another reason
+	}
+	y.cleared = y.now()
 	return err
 }
 

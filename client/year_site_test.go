@@ -31,9 +31,9 @@ type site struct {
 	stopped   chan error
 }
 
-// newSite makes an authority whose brevet.yaml has more lines.
-func newSite(t *testing.T, c server.InitConfig, more string) *site {
-	s := &site{t: t, dir: filepath.Join(t.TempDir(), "ca"), safe: filepath.Join(t.TempDir(), "safe")}
+// newSite makes an authority in a disk, whose brevet.yaml has more lines.
+func newSite(t *testing.T, disk string, c server.InitConfig, more string) *site {
+	s := &site{t: t, dir: filepath.Join(disk, "ca"), safe: filepath.Join(t.TempDir(), "safe")}
 	c.Dir, c.RootDir, c.NoPassphrase, c.TrustDomain, c.Advertise = s.dir, s.safe, true, "corp.example", "https://127.0.0.1:8443"
 	made, err := server.Init(t.Context(), c, s.now())
 	check(t, err)

@@ -31,6 +31,7 @@ type year struct {
 	relying  *relyingParty
 	backups  []copied
 	carried  time.Time        // when the last response was installed
+	cleared  time.Time        // when room was made on the disk
 	told     map[string]int   // by text of the reason
 	seen     map[string]int   // reasons by ID
 	failed   map[string]error // in the last hour
@@ -39,8 +40,8 @@ type year struct {
 }
 
 // TestYear lets an authority run with agents of each kind. Keys rotate under a root that is
-// kept elsewhere, the server is away, its clock is wrong, and its store is lost. An operator
-// obeys the health. At the end every agent works. The short form has the lifetimes of a short
+// kept elsewhere, the server is away, its clock is wrong, and its store is lost. Laptops sleep in
+// the nights, for longer than their certificates live. An operator obeys the health. At the end every agent works. The short form has the lifetimes of a short
 // year; the long form has 400 days, and takes half an hour.
 func TestYear(t *testing.T) {
 	if testing.Short() {
@@ -58,7 +59,7 @@ func TestYear(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(time.Date(2027, 3, 1, 0, 0, 0, 0, time.UTC)))
-		y := newYear(t, c, settings, lists)
+		y := newYear(t, t.TempDir(), c, settings, lists)
 		y.populate(each)
 		quarter := days / 4
 		for day := range days {
@@ -76,9 +77,9 @@ func TestYear(t *testing.T) {
 	})
 }
 
-func newYear(t *testing.T, c server.InitConfig, settings string, lists int) *year {
+func newYear(t *testing.T, disk string, c server.InitConfig, settings string, lists int) *year {
 	ctx, cancel := context.WithCancel(t.Context())
-	y := &year{site: newSite(t, c, settings), ctx: ctx, lists: lists, agents: map[string]worker{}, relying: &relyingParty{issuers: map[string]bool{}}, signers: map[string]bool{}, told: map[string]int{}, seen: map[string]int{}, failed: map[string]error{}}
+	y := &year{site: newSite(t, disk, c, settings), ctx: ctx, lists: lists, agents: map[string]worker{}, relying: &relyingParty{issuers: map[string]bool{}}, signers: map[string]bool{}, told: map[string]int{}, seen: map[string]int{}, failed: map[string]error{}}
 	pin, err := ParseFingerprint(y.made.RootFingerprint)
 	check(t, err)
 	y.pins = []Fingerprint{pin}
@@ -114,6 +115,7 @@ func (y *year) populate(each int) {
 		ip := byte(10 * (i + 1))
 		y.add(n("runner"), &runner{year: y, name: n("runner"), end: y.at(ip), dir: y.t.TempDir()}, api.Change{})
 		y.add(n("lasting"), &runner{year: y, name: n("lasting"), end: y.at(ip + 1), dir: y.t.TempDir(), key: lastingKeyFile(y.t)}, api.Change{})
+		y.add(n("laptop"), newLaptop(y, n("laptop"), ip+4), api.Change{})
 		y.add(n("acme"), &acmeAgent{year: y, name: n("acme"), end: y.at(ip + 2)}, api.Change{})
 		k := &keyClient{year: y, name: n("key"), end: y.at(ip + 3)}
 		check(y.t, k.rekey(y.ctx))
@@ -143,6 +145,11 @@ func (y *year) hour() {
 	if y.operator != nil {
 		y.operate(y.ctx)
 	}
+	y.work()
+}
+
+// work has each agent work, and a relying party that gets its CRLs by one of them.
+func (y *year) work() {
 	clear(y.failed)
 	if err := y.relying.load(y.ctx, y.resource.id); err != nil {
 		y.complain("relying-party", err)

@@ -83,6 +83,7 @@ func (y *year) end(days int) {
 	if len(y.relying.issuers) < 2 || len(y.signers) < 4 {
 		y.t.Errorf("%d issuers and %d token keys have signed", len(y.relying.issuers), len(y.signers))
 	}
+	y.lastMorning()
 	for name, err := range y.failed {
 		y.t.Errorf("at the end %s does not work: %v", name, err)
 	}

@@ -38,6 +38,7 @@ var skips = map[string]struct {
 	"server/admin/operators_linux_test.go": {2, "only root can be another user"},
 	"storage/durable/owner_linux_test.go":  {2, "only root makes files in the directories of others"},
 	"storage/storagetest/durable.go":       {1, "an engine may be unable to delay a commit"},
+	"client/year_disk_linux_test.go":       {1, "takes minutes with the race detector"},
 	"client/year_test.go":                  {1, "takes minutes with the race detector"},
 	"cmd/brevet/bench_acme_test.go":        {1, "Pebble, the reference, fails at times"},
 	"pqc/vectors_test.go":                  {1, "PQC_VECTORS names vectors of somebody else, who may lack some"},
