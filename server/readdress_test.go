@@ -81,9 +81,21 @@ func TestAuthorityMoves(t *testing.T) {
 	} else {
 		bot.Use(got)
 	}
+	w.Clock.Advance(2 * time.Second)
 	done, err := w.Admin.Readdress(t.Context(), q)
 	if err != nil || done.To != moved || done.NeededUntil.Before(q.Until) {
 		t.Fatalf("got %+v, %v", done, err)
+	}
+
+	// Only what was issued at the old URL counts when the date changes, and only what was issued
+	// at the current one when the authority moves on.
+	w.Clock.Advance(2 * time.Minute)
+	w.Enroll("newcomer", agents.Change{})
+	for url, want := range map[string]int{moved: 2, "https://third.example": 1} {
+		plan, err := w.Admin.PlanReaddress(t.Context(), api.ReaddressRequest{URL: url, Until: q.Until.Add(time.Hour)})
+		if err != nil || plan.Certificates != want || plan.Moved.IsZero() != (url != moved) || plan.Advertise != before {
+			t.Errorf("the plan for %s is %+v, %v; want %d certificates", url, plan, err, want)
+		}
 	}
 
 	check := func(when, issuer string) {

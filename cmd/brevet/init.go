@@ -180,7 +180,15 @@ func initAuthority(c *cli.Context) error {
 		if !config.NoPassphrase {
 			p.line("Keep the passphrase, too, in another place: without it, nobody can use them.")
 		}
-		p.line("Then start the server:      brevet serve --dir %s", dir)
+		serve := "brevet serve --dir " + dir
+		if f := config.PassphraseFile; !config.NoPassphrase && (f == "" || strings.HasPrefix(f, "fd:")) {
+			serve += " --passphrase-file FILE" // brevet.yaml names none
+		}
+		if config.RootDir != "" {
+			p.line("If the server is another machine, carry %s there first, but not %s: the files must belong", dir, config.RootDir)
+			p.line("to the user that the server runs as. It needs the root no more until brevet status asks for it.")
+		}
+		p.line("Then start the server:      %s", serve)
 		p.line("and register an agent:      brevet agent add NAME --owner WHO --dir %s", dir)
 	})
 }

@@ -1,6 +1,13 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/brevet-ca/brevet/server/admin/api"
@@ -60,6 +67,7 @@ func readdress(c *cli.Context) error {
 	if plan.Note != "" {
 		return answer(c, plan, []string{plan.To}, func(p *page) { p.line("%s.", printable(plan.Note)) })
 	}
+	warnOfUnresolved(c, plan.To)
 	if c.Bool("dry-run") {
 		return answer(c, plan, []string{plan.To}, func(p *page) {
 			p.move(plan)
@@ -80,8 +88,23 @@ func readdress(c *cli.Context) error {
 			p.line("Agents are led to %s. Tokens are issued by %s until %s.", moved.To, moved.Issuer, at(moved.Until))
 		}
 		p.line("Both URLs must lead here until %s.", at(moved.NeededUntil))
-		p.line("Now write advertise: %s in brevet.yaml, and run brevet reload.", moved.To)
+		if moved.Advertise != moved.To {
+			p.line("Now write advertise: %s in brevet.yaml, and run brevet reload.", moved.To)
+		}
 	})
+}
+
+// warnOfUnresolved warns if the host of a URL has no address, as far as this machine knows.
+func warnOfUnresolved(c *cli.Context, at string) {
+	u, err := url.Parse(at)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.Context, 3*time.Second)
+	defer cancel()
+	if _, err := net.DefaultResolver.LookupHost(ctx, u.Hostname()); err != nil {
+		fmt.Fprintf(c.App.ErrWriter, "brevet: warning: this machine finds no address of %s: agents stay at the old URL until they reach the new one (%s)\n", u.Hostname(), oneLine(err.Error()))
+	}
 }
 
 // consentToMove tells on standard error whom a move concerns, and asks.
@@ -104,18 +127,21 @@ const shownAgents = 20
 
 // move tells what a move does, and whom it concerns.
 func (p *page) move(m api.Readdressed) {
-	p.line("From %s to %s.", m.From, m.To)
+	if m.Moved.IsZero() {
+		p.line("From %s to %s.", m.From, m.To)
+	} else {
+		p.line("The authority moved from %s to %s at %s. Only the date changes.", m.From, m.To, at(m.Moved))
+	}
 	if m.Issuer == m.To { // a move is taken back before its date
 		p.line("Tokens are issued by %s, as before.", m.To)
 	} else {
 		p.line("Tokens are issued by %s until %s, and by %s from then on.", m.Issuer, at(m.Until), m.To)
 	}
-	switch {
-	case m.Published == "":
-	case m.Certificates == 0: // only the date of a move changes
-		p.line("Certificates name %s. Those that name %s end by %s.", m.PublishedNow, m.Published, at(m.CertificatesUntil))
-	default:
-		p.line("Certificates name %s from now on. %s, which end by %s, name %s.", m.PublishedNow, count(m.Certificates, "certificate"), at(m.CertificatesUntil), m.Published)
+	if m.Published != "" {
+		p.line("Certificates name %s from %s on.", m.PublishedNow, cmp.Or(at(m.Moved), "now"))
+	}
+	if m.Certificates > 0 {
+		p.line("Those of agents and operators that name %s: %d, which end by %s.", m.Published, m.Certificates, at(m.CertificatesUntil))
 	}
 	for _, ca := range m.CAs {
 		p.line("The %s %s names it until %s; brevet key rotate %[1]s replaces it earlier.", ca.Purpose, ca.ID, at(ca.Expires))

@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/secret"
 	"github.com/brevet-ca/brevet/server"
+	"github.com/brevet-ca/brevet/server/config"
 )
 
 // read makes a function that only checks of a parser.
@@ -26,6 +27,7 @@ var argumentTypes = map[string]func(string) error{
 	"OPERATOR":          read(persons.ParseName),
 	"ROLE":              read(agents.ParseRoleName),
 	"CONTEXT":           contextName,
+	"URL":               authorityURL,
 	"SERIAL":            read(agents.ParseCredentialRef),
 	"JTI":               read(agents.ParseCredentialRef),
 	"[ISSUER]":          keyIdentifier,
@@ -80,6 +82,14 @@ var ownFlagTypes = map[string]func(string) error{
 func setting(s string) error {
 	if !slices.Contains(erasable, s) {
 		return fmt.Errorf("invalid value %.80q: want %s", s, orList(erasable))
+	}
+	return nil
+}
+
+// authorityURL accepts where an authority can be.
+func authorityURL(s string) error {
+	if err := config.CheckURL(s); err != nil {
+		return fmt.Errorf("invalid %w", err)
 	}
 	return nil
 }

@@ -18,12 +18,14 @@ import (
 const stragglers = time.Minute
 
 // survey finds when the last certificate ends that was issued before a move, and when the
-// last of their agents and operators cannot come back to the old URL any more.
-func (a *Authority) survey(tx storage.Tx, m *Move, now time.Time) error {
+// last of their agents and operators cannot come back to the old URL any more. It counts those
+// that name the old base: they were issued while the authority was there, from begin to end.
+func (a *Authority) survey(tx storage.Tx, m *Move, begin, end, now time.Time) error {
 	longest, err := LongestCertificate(tx, a.File)
 	if err != nil {
 		return err
 	}
+	m.Certificates = 0
 	last := m.Moved.Add(longest)
 	for c, err := range ca.Since(tx, now) {
 		switch {
@@ -34,7 +36,9 @@ func (a *Authority) survey(tx storage.Tx, m *Move, now time.Time) error {
 		case c.ID.Expires().After(last):
 			last = c.ID.Expires()
 		}
-		m.Certificates++
+		if !c.IssuedAt.Before(begin) && !c.IssuedAt.After(end) {
+			m.Certificates++
+		}
 	}
 	m.Last, m.Covers = last, last
 	if m.Base == m.NewBase {

@@ -25,6 +25,8 @@ type Move struct {
 	From         string
 	Issuer       string    // of tokens until Until
 	NewBase      string    // of the plain HTTP URLs in certificates from now on
+	Since        time.Time // when the authority moved, if only the date changes
+	Advertise    string    // what brevet.yaml says
 	Ends         time.Time // when the old URL is not needed any more
 	Certificates int       // of agents and operators, that name the old base
 	Note         string    // why there is nothing to do, if so
@@ -41,9 +43,12 @@ func (a *Authority) PlanMove(ctx context.Context, to string, until time.Time) (m
 		return m, fmt.Errorf("%w date: want one that lies %s ahead or more", agents.ErrInvalid, clock.FormatDuration(minMove))
 	}
 	at := a.Address.List()
-	m.From, m.Issuer = at.Current(), at.Issuer(now)
+	m.From, m.Issuer, m.Advertise = at.Current(), at.Issuer(now), a.written.Load().Advertise
 	if date, waiting := at.Switch(now); m.To == m.From && (!waiting || date.Equal(m.Until)) {
 		m.Until, m.Ends, m.Note = date, date, fmt.Sprintf("agents are led to %s already, and tokens are issued by %s", m.To, m.Issuer)
+		if waiting {
+			m.Note += " until " + date.Format(time.RFC3339)
+		}
 		return m, nil
 	}
 	m.Base, m.NewBase, m.Moved = a.BaseURL(), a.File.BaseURLAt(m.To), now.Add(stragglers)
@@ -57,8 +62,14 @@ func (a *Authority) PlanMove(ctx context.Context, to string, until time.Time) (m
 
 // planned completes what was asked for by what is on record.
 func (a *Authority) planned(tx storage.Tx, m Move, at address.List, now time.Time) (_ Move, err error) {
-	m.Certificates = 0
-	if err := a.survey(tx, &m, now); err != nil {
+	last := len(at) - 1
+	left, until := at[last].Since, now
+	if m.To == at.Current() { // only the date changes
+		former := at[last-1]
+		m.From, m.Base, m.Since = former.URL, former.Base, at[last].Since
+		left, until = former.Since, m.Since
+	}
+	if err := a.survey(tx, &m, left, until, now); err != nil {
 		return m, err
 	}
 	if m.next, err = at.Move(m.Move, now); err != nil {
@@ -66,9 +77,6 @@ func (a *Authority) planned(tx storage.Tx, m Move, at address.List, now time.Tim
 	}
 	former := m.next[len(m.next)-2]
 	m.Ends, m.Covers = former.Ends, former.Covers
-	if m.To == m.From { // only the date changes
-		m.From, m.Base = former.URL, former.Base
-	}
 	return m, nil
 }
 

@@ -35,6 +35,12 @@ func join(list, more []string) []string {
 	return list
 }
 
+// CheckURL returns nil if an authority can be at s.
+func CheckURL(s string) error {
+	_, err := parseOrigin("URL", "https", "443", s)
+	return err
+}
+
 // ParseMove reads the URL to which the authority moves, as advertise would have it.
 func (f *File) ParseMove(s string) (string, error) {
 	url, err := parseAdvertise(s)

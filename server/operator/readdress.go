@@ -31,7 +31,7 @@ func (s *Service) readdress(ctx context.Context, p policy.Principal, in api.Read
 
 func (s *Service) readdressed(ctx context.Context, m authority.Move) (api.Readdressed, error) {
 	r := api.Readdressed{
-		From: m.From, To: m.To, Issuer: m.Issuer, Until: m.Until, NeededUntil: m.Ends, Note: m.Note, Agents: []api.AffectedAgent{}, Parties: s.Authority.JudgeMove(),
+		From: m.From, To: m.To, Issuer: m.Issuer, Until: m.Until, Moved: m.Since, NeededUntil: m.Ends, Advertise: m.Advertise, Note: m.Note, Agents: []api.AffectedAgent{}, Parties: s.Authority.JudgeMove(),
 	}
 	if m.Note != "" {
 		return r, nil

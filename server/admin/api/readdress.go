@@ -23,6 +23,8 @@ type Readdressed struct {
 	To                string          `json:"to"`
 	Issuer            string          `json:"issuer"`                      // of tokens until Until
 	Until             time.Time       `json:"until"`                       // tokens are issued by To from then on
+	Moved             time.Time       `json:"moved_at,omitzero"`           // when it was, if only the date changes
+	Advertise         string          `json:"advertise"`                   // in brevet.yaml
 	NeededUntil       time.Time       `json:"needed_until"`                // nothing needs the old URL after that
 	Published         string          `json:"published,omitempty"`         // old base of the URLs in certificates, if that changes
 	PublishedNow      string          `json:"published_now,omitempty"`     // the new one
