@@ -79,6 +79,17 @@ func (id *Identity) lasting() string {
 	return set.Key
 }
 
+// checkLasting returns nil if the lasting key can be read, or if there is none. Otherwise the
+// agent does not come back once its certificate cannot renew.
+func (id *Identity) checkLasting() error {
+	file := id.lasting()
+	if file == "" {
+		return nil
+	}
+	_, err := readKey(file)
+	return err
+}
+
 func unauthorized(err error) bool {
 	refused, ok := errors.AsType[*Error](err)
 	return ok && refused.Status == http.StatusUnauthorized

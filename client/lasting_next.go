@@ -60,13 +60,24 @@ func sumOf(key crypto.Signer) (sum [32]byte, err error) {
 // registered keys as the authority has just said; nil means that it did not.
 func (id *Identity) keepLasting(ctx context.Context, t *trust, agent string, listed []registeredKey) error {
 	file := id.lasting()
-	if file == "" || listed == nil {
+	if file == "" {
 		return nil
 	}
 	key, err := readKey(file)
 	if err != nil {
-		return err
+		return fmt.Errorf("its lasting key is of no use: %w", err)
 	}
+	if listed == nil {
+		return nil
+	}
+	if err := id.replaceLasting(ctx, t, agent, listed, file, key); err != nil {
+		return fmt.Errorf("its lasting key was not replaced: %w", err)
+	}
+	return nil
+}
+
+// replaceLasting replaces the lasting key if it is due.
+func (id *Identity) replaceLasting(ctx context.Context, t *trust, agent string, listed []registeredKey, file string, key crypto.Signer) error {
 	next, err := readNext(file)
 	if err != nil {
 		return err

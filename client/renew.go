@@ -64,7 +64,7 @@ func (id *Identity) renew(ctx context.Context, t *trust, profile string) error {
 		return fmt.Errorf("the certificate of %s is renewed, but the authority has moved and could not be reached there: %w", next.agent(), err)
 	}
 	if lastingErr != nil {
-		return fmt.Errorf("the certificate of %s is renewed, but its lasting key was not replaced: %w", next.agent(), lastingErr)
+		return fmt.Errorf("the certificate of %s is renewed, but %w", next.agent(), lastingErr)
 	}
 	return nil
 }

@@ -28,13 +28,17 @@ const (
 // is enrolled again there, Run takes that over within a minute.
 //
 // report, if not nil, is called each time the certificate was replaced, with
-// nil, and each time a renewal failed, with the reason. Run returns when ctx
+// nil, and each time a renewal failed, with the reason. At the beginning it is called if the
+// agent has a lasting key that cannot be read. Run returns when ctx
 // is done, with its error, or with an error that is [ErrReenroll] when nothing
 // but an enrollment helps: the agent's certificates were revoked, or the
 // authority was away until the last one could not renew any more.
 func (id *Identity) Run(ctx context.Context, report func(error)) error {
 	if report == nil {
 		report = func(error) {}
+	}
+	if err := id.checkLasting(); err != nil {
+		report(fmt.Errorf("the lasting key of %s is of no use: %w", id.Agent(), err))
 	}
 	file := id.dir.certificate()
 	for seen, t := id.current.Load(), (tries{}); ; {

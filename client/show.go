@@ -17,6 +17,7 @@ type Description struct {
 	RegisteredNames bool   // renewals ask for all registered names
 	RequireHybrid   bool
 	LastingKey      string // file of the registered key, or ""
+	LastingKeyError error  // why that cannot be read, if so
 
 	Roots []*x509.Certificate // trusted ones
 }
@@ -37,6 +38,7 @@ func Describe(dir string) (Description, error) {
 		RenewDue: p.Leaf.NotAfter.Add(-p.Leaf.NotAfter.Sub(p.Leaf.NotBefore) / 3), LastCall: id.end(p),
 		Profile: set.Profile, RegisteredNames: set.Registered, RequireHybrid: set.RequireHybrid, LastingKey: set.Key,
 	}
+	d.LastingKeyError = id.checkLasting()
 	for _, der := range p.Certificate.Certificate {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {

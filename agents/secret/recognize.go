@@ -3,9 +3,13 @@ package secret
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/json"
 	"regexp"
 	"strings"
 )
+
+// PrivateKey is what a private key is called.
+const PrivateKey = "a private key"
 
 // forms are the forms of the secrets that are recognized, and what each is. A short
 // beginning of a token is enough: errors may have cut it.
@@ -17,7 +21,7 @@ var forms = []struct {
 	{"an enrollment token", "brevet_enroll_", regexp.MustCompile(`brevet_enroll_[A-Za-z0-9_-]{4,}`)},
 	{"a link for a passkey", "brevet_passkey_", regexp.MustCompile(`brevet_passkey_[A-Za-z0-9_-]{4,}`)},
 	{"an ACME key", "brevet_eab_", regexp.MustCompile(`brevet_eab_[A-Za-z0-9_-]{4,}`)},
-	{"a private key", "PRIVATE KEY", regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)`)},
+	{PrivateKey, "PRIVATE KEY", regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)`)},
 	{"an access token", "eyJ", regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*|eyJ[A-Za-z0-9_-]{24,}`)}, // any JWS or JWE
 }
 
@@ -69,19 +73,24 @@ func Redact(text string) string {
 	return text
 }
 
-// RecognizeFile is Recognize for a file, which may also have a private key in DER.
+// RecognizeFile is Recognize for a file, which may also have a private key in DER, or as a JWK
+// (RFC 7517).
 func RecognizeFile(file []byte) string {
 	if kind := Recognize(string(file)); kind != "" {
 		return kind
 	}
+	var jwk struct{ Kty, D, K string }
+	if json.Unmarshal(file, &jwk) == nil && jwk.Kty != "" && jwk.D+jwk.K != "" {
+		return PrivateKey
+	}
 	if _, err := x509.ParsePKCS8PrivateKey(file); err == nil {
-		return "a private key"
+		return PrivateKey
 	}
 	if _, err := x509.ParseECPrivateKey(file); err == nil {
-		return "a private key"
+		return PrivateKey
 	}
 	if _, err := x509.ParsePKCS1PrivateKey(file); err == nil {
-		return "a private key"
+		return PrivateKey
 	}
 	return ""
 }

@@ -71,6 +71,13 @@ func TestRecognizeFile(t *testing.T) {
 	if got := secret.RecognizeFile([]byte("\xef\xbb\xbf" + misplaced(t)["a private key"])); got != "a private key" {
 		t.Errorf("PEM with a BOM: got %q", got)
 	}
+	for text, want := range map[string]string{
+		`{"kty":"EC","crv":"P-256","x":"eA","y":"eQ","d":"ZA"}`: "a private key", `{"kty":"oct","k":"aw"}`: "a private key", `{"kty":"EC","crv":"P-256","x":"eA","y":"eQ"}`: "", `{"k":"v"}`: "",
+	} {
+		if got := secret.RecognizeFile([]byte(text)); got != want {
+			t.Errorf("%s: got %q", text, got)
+		}
+	}
 	if got := secret.RecognizeFile([]byte("nothing")); got != "" {
 		t.Errorf("got %q", got)
 	}

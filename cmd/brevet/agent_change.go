@@ -267,7 +267,7 @@ func keysOf(c *cli.Context) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := notSecret("key", name, pem); err != nil {
+		if err := notSecret(c, "key", name, pem); err != nil {
 			return nil, err
 		}
 		if _, err := agents.ParsePublicKey(pem); err != nil {

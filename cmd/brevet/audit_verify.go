@@ -50,7 +50,7 @@ func auditVerify(c *cli.Context) error {
 		if checkpoint, err = (fileArgument{"--checkpoint", keptCheckpoint}).read(c, name); err != nil {
 			return err
 		}
-		if err := notSecret("checkpoint", name, checkpoint); err != nil {
+		if err := notSecret(c, "checkpoint", name, checkpoint); err != nil {
 			return err
 		}
 		if len(checkpoint) == 0 {

@@ -187,7 +187,7 @@ func certIssue(c *cli.Context) error {
 	}
 	csr, err := fileArgument{"--csr", "a certification request"}.read(c, c.String("csr"))
 	if err == nil {
-		err = notSecret("csr", c.String("csr"), csr)
+		err = notSecret(c, "csr", c.String("csr"), csr)
 	}
 	if err == nil {
 		err = checkRequest(c.String("csr"), csr)

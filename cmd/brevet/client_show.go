@@ -48,6 +48,7 @@ type shownIdentity struct {
 	Profile         string    `json:"profile,omitempty"`
 	RequireHybrid   bool      `json:"require_hybrid"`
 	KeyFile         string    `json:"key_file,omitempty"`
+	KeyError        string    `json:"key_error,omitempty"` // why that file cannot be read
 	Chain           []shownCA `json:"chain"`
 	Roots           []shownCA `json:"roots"`
 }
@@ -76,7 +77,10 @@ func clientShow(c *cli.Context) error {
 	leaf := d.Chain[0]
 	doc := shownIdentity{
 		d.Agent, d.ID, d.Server, d.Dir, serial(leaf), namesOf(leaf), d.RegisteredNames, leaf.Issuer.String(), leaf.NotBefore, leaf.NotAfter,
-		d.RenewDue, d.LastCall, d.Profile, d.RequireHybrid, d.LastingKey, shownCAs(d.Chain[1:]), shownCAs(d.Roots),
+		d.RenewDue, d.LastCall, d.Profile, d.RequireHybrid, d.LastingKey, "", shownCAs(d.Chain[1:]), shownCAs(d.Roots),
+	}
+	if d.LastingKeyError != nil {
+		doc.KeyError = d.LastingKeyError.Error()
 	}
 	return answer(c, doc, []string{doc.ID}, func(p *page) { p.identity(doc) })
 }
@@ -99,7 +103,11 @@ func (p *page) identity(d shownIdentity) {
 		t.pair("Requires", "hybrid signatures")
 	}
 	if d.KeyFile != "" {
-		t.pair("Lasting key", d.KeyFile)
+		shown := d.KeyFile
+		if d.KeyError != "" {
+			shown += ", which is of no use: " + d.KeyError
+		}
+		t.pair("Lasting key", printable(shown))
 	}
 	for _, ca := range d.Chain {
 		t.pair("Chain", ca.Subject+", until "+p.end(ca.NotAfter))

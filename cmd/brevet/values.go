@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/persons"
@@ -215,9 +217,13 @@ func (l *line) misplaced(where, kind string) error {
 
 // notSecret refuses the content of a file that is about to be sent and holds a secret by
 // mistake.
-func notSecret(flag, name string, file []byte) error {
-	if kind := secret.RecognizeFile(file); kind != "" {
-		return fmt.Errorf("--%s: %s holds %s, which is not what belongs here: nothing was sent", flag, name, kind)
+func notSecret(c *cli.Context, flag, name string, file []byte) error {
+	switch kind := secret.RecognizeFile(file); {
+	case kind == "":
+		return nil
+	case kind == secret.PrivateKey && flag == "key":
+		return misuse(c, "--key: %s holds a private key, and the public half belongs here, as openssl pkey -pubout writes it: nothing was sent", name)
+	default:
+		return misuse(c, "--%s: %s holds %s, which is not what belongs here: nothing was sent", flag, name, kind)
 	}
-	return nil
 }
