@@ -31,6 +31,8 @@ type (
 	Restored = authority.Restored
 	// A SealConfig says how key files are to be sealed.
 	SealConfig = authority.SealConfig
+	// A SealFileConfig says how a key file elsewhere is to be sealed.
+	SealFileConfig = authority.SealFileConfig
 	// Resealed is what Seal did.
 	Resealed = authority.Resealed
 	// A Passphrase seals and unseals key files. It prints as "[hidden]".
@@ -52,6 +54,9 @@ func ReadPassphrase(source string) (Passphrase, error) { return keyfile.ReadPass
 
 // NoPassphrase is that of keys that are not sealed.
 var NoPassphrase = keyfile.NoPassphrase
+
+// SealFile changes the passphrase of one key file, see [authority.SealFile].
+func SealFile(c SealFileConfig) (*Resealed, error) { return authority.SealFile(c) }
 
 // Seal changes the passphrase of an authority's key files, see [authority.Seal].
 func Seal(ctx context.Context, c SealConfig, now time.Time) (*Resealed, error) {

@@ -25,7 +25,10 @@ that brevet.yaml names, or in systemd's credential. brevet.yaml then names the f
 Otherwise give the new passphrase to the server as you gave it the old one, as the first
 example does.
 
-All files change at once. If the command is interrupted, by a crash too, all keys can
+The key of a root that is kept elsewhere (brevet init --root-offline) is sealed by itself:
+--file FILE seals that file alone, wherever it is, and touches no authority.
+
+All files in --dir change at once. If the command is interrupted, by a crash too, all keys can
 be read with the old passphrase, or all with the new one; the next start of the server
 says which. Copies of the old key files can still be read with the old passphrase.
 
@@ -41,8 +44,10 @@ Examples:
   $ systemctl stop brevet
   $ brevet key seal --passphrase-file /etc/brevet/passphrase --new-passphrase-file /etc/brevet/passphrase.new
   $ mv /etc/brevet/passphrase.new /etc/brevet/passphrase && systemctl start brevet
-  $ brevet key seal --no-passphrase`,
+  $ brevet key seal --no-passphrase
+  $ brevet key seal --file /root-ca/root-0b3c48a1d2f06e7b.key`,
 		Flags: []cli.Flag{
+			text("file", "`FILE` with the key of a root that is kept elsewhere, to be sealed alone"),
 			text("passphrase-file", "`FILE` (or fd:N, or - for standard input) with the present passphrase; else as for brevet serve"),
 			text("new-passphrase-file", "`FILE` (or fd:N, or - for standard input) with the new passphrase"),
 			yes("no-passphrase", "leave the keys unsealed from now on"),
@@ -52,6 +57,9 @@ Examples:
 }
 
 func keySeal(c *cli.Context) error {
+	if c.IsSet("file") {
+		return keySealFile(c)
+	}
 	dir, err := directory(c)
 	if err != nil {
 		return err
@@ -60,12 +68,10 @@ func keySeal(c *cli.Context) error {
 		Dir: dir, PassphraseFile: passphraseFrom(c, "passphrase-file"), NewPassphraseFile: passphraseFrom(c, "new-passphrase-file"), NoPassphrase: c.Bool("no-passphrase"),
 		AskPassphrase: asking(c, "Present passphrase of the key files in "+shown(dir)), AskNew: askingNew(c, "New passphrase"),
 	}
-	switch f := config.NewPassphraseFile; {
-	case f != "" && config.NoPassphrase:
-		return misuse(c, "--new-passphrase-file and --no-passphrase exclude each other")
-	case f == "" && !config.NoPassphrase && config.AskNew == nil:
-		return misuse(c, "standard input is no terminal, so nobody can be asked: give --new-passphrase-file FILE (or fd:N), or --no-passphrase")
-	case f != "" && !strings.HasPrefix(f, "fd:"):
+	if err := checkSeal(c, config.NewPassphraseFile, config.AskNew); err != nil {
+		return err
+	}
+	if f := config.NewPassphraseFile; f != "" && !strings.HasPrefix(f, "fd:") {
 		if config.NewPassphraseFile, err = filepath.Abs(f); err != nil { // serve may run elsewhere
 			return err
 		}
@@ -89,5 +95,44 @@ func keySeal(c *cli.Context) error {
 		p.line("The server gets it from %s.", cmp.Or(r.File, "where you give it: brevet.yaml names no file"))
 		p.line("Keep the passphrase in another place, too: without it, nobody can use the keys.")
 		p.line("Copies of the old files can still be read as before: replace them.")
+	})
+}
+
+// checkSeal returns nil if the command line says where the new passphrase comes from.
+func checkSeal(c *cli.Context, file string, ask server.AskPassphrase) error {
+	switch none := c.Bool("no-passphrase"); {
+	case file != "" && none:
+		return misuse(c, "--new-passphrase-file and --no-passphrase exclude each other")
+	case file == "" && !none && ask == nil:
+		return misuse(c, "standard input is no terminal, so nobody can be asked: give --new-passphrase-file FILE (or fd:N), or --no-passphrase")
+	}
+	return nil
+}
+
+// keySealFile seals one file elsewhere.
+func keySealFile(c *cli.Context) error {
+	file := c.String("file")
+	config := server.SealFileConfig{
+		File: file, PassphraseFile: passphraseFrom(c, "passphrase-file"), NewPassphraseFile: passphraseFrom(c, "new-passphrase-file"), NoPassphrase: c.Bool("no-passphrase"),
+		AskPassphrase: asking(c, "Present passphrase of "+shown(file)), AskNew: askingNew(c, "New passphrase"),
+	}
+	if err := checkSeal(c, config.NewPassphraseFile, config.AskNew); err != nil {
+		return err
+	}
+	r, err := server.SealFile(config)
+	if err != nil {
+		return err
+	}
+	return answer(c, r, nil, func(p *page) {
+		if !r.Sealed {
+			p.line("%s is no longer sealed: whoever reads it or a copy of it has the key.", file)
+			return
+		}
+		p.line("%s is sealed with the new passphrase.", file)
+		if config.NewPassphraseFile != "" {
+			p.line("%s", strength(r.Strength))
+		}
+		p.line("Keep the passphrase in another place, too: without it, nobody can use the key.")
+		p.line("Copies of the old file can still be read as before: replace them.")
 	})
 }

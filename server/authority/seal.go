@@ -93,7 +93,7 @@ func (r *reseal) run(ctx context.Context, text []byte) error {
 	if err := store.Readable(); err != nil { // before anybody is asked for a new one
 		return unchanged(err)
 	}
-	to, err := r.newPassphrase()
+	to, err := newPassphrase(r.NoPassphrase, r.NewPassphraseFile, r.AskNew)
 	if err != nil {
 		return unchanged(err)
 	}
@@ -132,14 +132,15 @@ func unsure(dir string, err error) error {
 	return fmt.Errorf("the new passphrase counts, unless the machine crashes now: %w", err)
 }
 
-func (r *reseal) newPassphrase() (keyfile.Passphrase, error) {
+// newPassphrase returns the new passphrase: none, or that of a file, or what somebody types.
+func newPassphrase(none bool, file string, ask keyfile.Ask) (keyfile.Passphrase, error) {
 	switch {
-	case r.NoPassphrase:
+	case none:
 		return keyfile.NoPassphrase, nil
-	case r.NewPassphraseFile != "":
-		return keyfile.ReadPassphrase(r.NewPassphraseFile)
-	case r.AskNew != nil:
-		return r.AskNew()
+	case file != "":
+		return keyfile.ReadPassphrase(file)
+	case ask != nil:
+		return ask()
 	}
 	return keyfile.Passphrase{}, errors.New("the new passphrase is missing: give --new-passphrase-file FILE (or fd:N), or --no-passphrase")
 }

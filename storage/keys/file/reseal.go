@@ -48,6 +48,24 @@ func (s *Store) each(do func(path string) ([]byte, error)) (map[string][]byte, e
 	return files, nil
 }
 
+// Reseal returns what a key file anywhere would hold if it were sealed with another passphrase. It
+// changes nothing.
+func Reseal(path string, from, to Passphrase) ([]byte, error) {
+	if err := to.CheckNew(); err != nil {
+		return nil, err
+	}
+	return reseal(path, from, to)
+}
+
+// IsSealed reports whether the key in a file is sealed.
+func IsSealed(path string) (bool, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return false, err
+	}
+	return bytes.Contains(text, []byte("-----BEGIN "+sealedType)), nil
+}
+
 // reseal reads a key file and seals the key with another passphrase.
 func reseal(path string, from, to Passphrase) ([]byte, error) {
 	key, err := Read(path, from)
