@@ -10,6 +10,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/server"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/servertest"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/bolt"
@@ -40,7 +41,7 @@ func newKeptWorld(t *testing.T, algorithm string) keptWorld {
 		t.Fatal(err)
 	}
 	for _, key := range all {
-		k.keys[key.Purpose] = append(k.keys[key.Purpose], key.Public...)
+		k.keys[key.Purpose] = append(k.keys[key.Purpose], server.WriteKeys([]api.Key{key})...)
 	}
 	backup(t, k.World, k.file)
 	return k

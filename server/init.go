@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/storage/audit"
 	keyfile "github.com/brevet-ca/brevet/storage/keys/file"
@@ -80,6 +81,9 @@ func CheckAction(s string) error {
 // CheckBackup checks a backup, its audit log and its signed digest, see
 // [authority.CheckBackup].
 func CheckBackup(file string, e Evidence) (Checked, error) { return authority.CheckBackup(file, e) }
+
+// WriteKeys returns public keys in PEM with what they are for, see [authority.WriteKeys].
+func WriteKeys(all []api.Key) []byte { return authority.WriteKeys(all) }
 
 // CheckCopy checks a backup that was made just now, see [authority.CheckCopy].
 func CheckCopy(file string) error { return authority.CheckCopy(file) }

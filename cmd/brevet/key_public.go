@@ -2,10 +2,11 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/brevet-ca/brevet/server"
 )
 
 func keyPublicCommand() *cli.Command {
@@ -14,7 +15,8 @@ func keyPublicCommand() *cli.Command {
 		Usage:     "print public keys",
 		ArgsUsage: "[KIND|ID]",
 		Description: `Prints the public keys of a kind (audit, issuer, root, ...), one key by its ID, or
-all, in PEM; retired keys too. A key with an alternative half has two blocks. Give
+all, in PEM; retired keys too. A key with an alternative half has two blocks. The line
+before a block says what the key is for, and programs that read PEM skip it. Give
 them to auditors: with the file they check backups (brevet verify), copies of the
 audit log (brevet audit verify --store) and proofs (brevet audit check) without a
 server. Keep it elsewhere than the backups.
@@ -34,11 +36,11 @@ func kindOrKey(s string) error {
 }
 
 func keyPublic(c *cli.Context) error {
-	server, err := dial(c)
+	source, err := dial(c)
 	if err != nil {
 		return err
 	}
-	keys, err := server.Keys(c.Context)
+	keys, err := source.Keys(c.Context)
 	if err != nil {
 		return err
 	}
@@ -54,10 +56,6 @@ func keyPublic(c *cli.Context) error {
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, found)
 	}
-	for _, k := range found {
-		if _, err := io.WriteString(c.App.Writer, k.Public); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = c.App.Writer.Write(server.WriteKeys(found))
+	return err
 }

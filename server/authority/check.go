@@ -1,8 +1,6 @@
 package authority
 
 import (
-	"bytes"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"strings"
@@ -94,7 +92,7 @@ func checkDigestAndLog(file string, segments audit.Dir, e Evidence) (c Checked, 
 			return c, err
 		}
 	}
-	c, known, err := checkLogIn(file, segments, given, e.Checkpoint, given != nil)
+	c, known, err := checkLogIn(file, segments, given.all(), e.Checkpoint, given != nil)
 	c.Followed = append(c.Followed, followed...)
 	if err == nil && given == nil {
 		by, err = d.signedBy(known)
@@ -114,7 +112,7 @@ func checkDigestAndLog(file string, segments audit.Dir, e Evidence) (c Checked, 
 func CheckLog(file string, e Evidence) (c Checked, err error) {
 	given, err := parseKeys(e.Keys)
 	if err == nil {
-		c, _, err = checkLogIn(file, beside(file), given, e.Checkpoint, false)
+		c, _, err = checkLogIn(file, beside(file), given.ofLog(), e.Checkpoint, false)
 	}
 	if err != nil && !strings.Contains(err.Error(), file) {
 		err = fmt.Errorf("%s: %w", file, err)
@@ -252,20 +250,4 @@ func verifiersOf(origin string, spkis [][]byte) (list []audit.Verifier, err erro
 		list = append(list, v)
 	}
 	return list, nil
-}
-
-// parseKeys reads PEM public keys, as brevet key public prints them.
-func parseKeys(text []byte) (spkis [][]byte, err error) {
-	given := text != nil
-	for len(bytes.TrimSpace(text)) > 0 {
-		block, rest := pem.Decode(text)
-		if block == nil || block.Type != "PUBLIC KEY" {
-			return nil, errors.New("the keys must be PEM blocks PUBLIC KEY, as brevet key public prints them")
-		}
-		spkis, text = append(spkis, block.Bytes), rest
-	}
-	if given && spkis == nil {
-		return nil, errors.New("there is no key in the file: want PEM blocks PUBLIC KEY, as brevet key public prints them")
-	}
-	return spkis, nil
 }

@@ -22,7 +22,7 @@ func CheckProof(proof, pemKeys []byte) (entry []byte, size int64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	verifiers, err := auditKeys(origin, known)
+	verifiers, err := auditKeys(origin, known.ofLog())
 	if err != nil {
 		return nil, 0, err
 	}
@@ -59,7 +59,7 @@ func CheckSegment(file string, pemKeys []byte) (c CheckedSegment, err error) {
 	if err != nil {
 		return c, err
 	}
-	verifiers, err := auditKeys(origin, known)
+	verifiers, err := auditKeys(origin, known.ofLog())
 	if err != nil {
 		return c, err
 	}

@@ -1,11 +1,15 @@
 package authority
 
 import (
+	"bytes"
 	"encoding/binary"
+	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
 // FuzzReadDigest: a digest that is accepted is of exactly what stands before it.
@@ -42,10 +46,27 @@ func FuzzReadDigest(f *testing.F) {
 // FuzzParseKeys: what is not PEM is refused, and what is read has a key.
 func FuzzParseKeys(f *testing.F) {
 	f.Add([]byte("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA4Mu9DWNN7/xWK09klhzssysutgH4iacxgbXqw3FcQlk=\n-----END PUBLIC KEY-----\n"))
+	f.Add([]byte("# brevet issuer key 0b3c (ed25519)\n-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA4Mu9DWNN7/xWK09klhzssysutgH4iacxgbXqw3FcQlk=\n-----END PUBLIC KEY-----\n"))
 	f.Add([]byte(" "))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if found, err := parseKeys(text); (err == nil) != (len(found) > 0) && text != nil {
+		found, err := parseKeys(text)
+		if (err == nil) != (len(found) > 0) && text != nil {
 			t.Errorf("%q: %d keys, %v", text, len(found), err)
+		}
+		for _, p := range Purposes().Names() {
+			var list []api.Key
+			for _, k := range found {
+				list = append(list, api.Key{Purpose: string(p), ID: "0b3c", Public: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: k.spki}))})
+			}
+			again, err := parseKeys(WriteKeys(list))
+			if found != nil && (err != nil || len(again) != len(found)) {
+				t.Fatalf("%q: %d keys, %v, want %d", WriteKeys(list), len(again), err, len(found))
+			}
+			for n, k := range again {
+				if k.purpose != p || !bytes.Equal(k.spki, found[n].spki) {
+					t.Errorf("%q: %+v", WriteKeys(list), k)
+				}
+			}
 		}
 	})
 }
