@@ -13,6 +13,7 @@ import (
 const (
 	maxAttestation = 8 << 10 // octets; an RSA key has room in it
 	maxID          = 1023    // octets of a credential ID (section 7.1, step 25)
+	maxSigned      = 2 << 10 // octets of authenticator data without a key; extensions have room in it
 )
 
 // Flags of authenticator data (section 6.1).
@@ -77,8 +78,7 @@ func parseData(b []byte) (d data, err error) {
 	if len(b) < fixed {
 		return d, errors.New("the authenticator data is too short")
 	}
-	copy(d.site[:], b)
-	d.flags, d.count = b[32], binary.BigEndian.Uint32(b[33:])
+	d.readHead(b)
 	n := int(binary.BigEndian.Uint16(b[53:]))
 	if d.flags&hasKey == 0 || n == 0 || n > maxID || len(b) < fixed+n {
 		return d, errors.New("the authenticator data has no credential, or one with a bad ID")
@@ -96,16 +96,56 @@ func parseData(b []byte) (d data, err error) {
 	return d, nil
 }
 
+// headSize is how many octets all authenticator data begins with: the hash of the relying party
+// ID, the flags and the count.
+const headSize = sha256.Size + 1 + 4
+
+// readHead reads what all authenticator data begins with.
+func (d *data) readHead(b []byte) {
+	copy(d.site[:], b)
+	d.flags, d.count = b[sha256.Size], binary.BigEndian.Uint32(b[sha256.Size+1:])
+}
+
+// parseSigned reads authenticator data that has no key, as that of assertions.
+func parseSigned(b []byte) (d data, err error) {
+	if len(b) < headSize || len(b) > maxSigned {
+		return d, fmt.Errorf("the authenticator data has %d octets, want %d to %d", len(b), headSize, maxSigned)
+	}
+	d.readHead(b)
+	if d.flags&hasKey != 0 {
+		return d, errors.New("the authenticator data has a key, which belongs to a registration")
+	}
+	rest := b[headSize:]
+	if d.flags&hasExtensions != 0 {
+		var extensions map[string]cbor.RawMessage
+		if rest, err = cborForm.UnmarshalFirst(rest, &extensions); err != nil {
+			return d, errors.New("the extensions of the authenticator data cannot be read")
+		}
+	}
+	if len(rest) > 0 {
+		return d, errors.New("something follows the authenticator data")
+	}
+	return d, nil
+}
+
+// check returns nil if the authenticator did it for a site and a person that it verified.
+func (d data) check(site [sha256.Size]byte) error {
+	switch {
+	case d.site != site:
+		return errors.New("the authenticator made it for another site")
+	case d.flags&userPresent == 0 || d.flags&userVerified == 0:
+		return errors.New("the authenticator did not verify the person: set a PIN or a biometric for it")
+	case d.flags&backedUp != 0 && d.flags&backupEligible == 0:
+		return errors.New("the flags of the authenticator data contradict each other")
+	}
+	return nil
+}
+
 // key returns the key, if the authenticator made it for a site and a person that it
 // verified.
 func (d data) key(site [sha256.Size]byte) (Key, error) {
-	switch {
-	case d.site != site:
-		return Key{}, errors.New("the authenticator made it for another site")
-	case d.flags&userPresent == 0 || d.flags&userVerified == 0:
-		return Key{}, errors.New("the authenticator did not verify the person: set a PIN or a biometric for it")
-	case d.flags&backedUp != 0 && d.flags&backupEligible == 0:
-		return Key{}, errors.New("the flags of the authenticator data contradict each other")
+	if err := d.check(site); err != nil {
+		return Key{}, err
 	}
 	public, err := parseKey(d.public)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package passkey registers passkeys: keys that a browser keeps for a person and a site
-// (W3C Web Authentication, level 3). It decides which keys may be registered. Package
-// persons records them.
+// Package passkey judges passkeys: keys that a browser keeps for a person and a site
+// (W3C Web Authentication, level 3). It decides which keys may be registered, and whether a
+// person has answered a challenge with one. Package persons records both.
 //
 // No attestation is asked for, so the maker of an authenticator is not known. The person
 // must have been verified by it, with a PIN or a biometric.
