@@ -50,7 +50,7 @@ var layers = map[string]string{
 	"crl":                      "ca agents/clock agents storage pqc/pkix",
 	"tokens/oauth":             "agents/admission tokens agents/policy agents/clock agents storage/audit storage pqc pqc/jose/strict pqc/jose",
 	"tokens/tokenstest":        "tokens storage/audit storage pqc",
-	"tokens":                   "agents/address agents/policy agents/clock agents storage/audit storage/keys storage pqc agents/secret pqc/jose pqc/jose/strict",
+	"tokens":                   "agents/persons agents/address agents/policy agents/clock agents storage/audit storage/keys storage pqc agents/secret pqc/jose pqc/jose/strict",
 	"ca":                       "agents/policy agents/components agents/clock agents storage/audit storage/keys storage pqc/pkix pqc",
 	"agents/address":           "agents storage",
 	"agents/policy":            "agents/address agents/persons agents/admission agents/clock agents storage/audit storage",
