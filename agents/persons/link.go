@@ -83,24 +83,28 @@ func Invite(tx storage.Tx, n Name, l Link) (Person, error) {
 	return p, errors.Join(links.Put(tx, l.Expires, string(l.hash[:]), n), p.put(tx))
 }
 
-// VoidLinks ends all links that were not used. It returns how many there were.
+// VoidLinks ends all links that were not used, and all challenges. It returns how many links there
+// were.
 func VoidLinks(tx storage.Tx) (n int, err error) {
 	var waiting []Person
 	for p, err := range All(tx) {
 		if err != nil {
 			return 0, err
 		}
-		if p.Link != nil {
+		if p.Link != nil || len(p.Challenges) > 0 {
 			waiting = append(waiting, p)
 		}
 	}
 	for _, p := range waiting {
-		p.Link = nil
+		if p.Link != nil {
+			n++
+		}
+		p.Link, p.Challenges = nil, nil
 		if err := p.put(tx); err != nil {
 			return 0, err
 		}
 	}
-	return len(waiting), nil
+	return n, nil
 }
 
 // Linked returns the person who may register a passkey by a link now. If it fails, it still

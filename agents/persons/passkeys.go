@@ -2,6 +2,7 @@ package persons
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -27,6 +28,13 @@ var errKnown = fmt.Errorf("%w passkey: it is registered already", agents.ErrInva
 
 // owners maps the credential ID of each passkey to whose it is.
 var owners = storage.Table[Name]("passkeys")
+
+// UserHandle returns the number by which an authenticator knows a person. It does not tell who
+// they are (Web Authentication, section 14.6.1).
+func UserHandle(td agents.TrustDomain, n Name) []byte {
+	sum := sha256.Sum256([]byte(string(td) + "/operator/" + string(n)))
+	return sum[:]
+}
 
 // Register uses a link up and records the passkey that the person registers by it.
 func Register(tx storage.Tx, l Link, k passkey.Key, now time.Time) (Person, error) {

@@ -34,6 +34,8 @@ type Person struct {
 	Passkeys  []Passkey `json:"passkeys,omitempty"`
 	Suspended bool      `json:"suspended,omitempty"`
 	Changed   time.Time `json:"changed,omitzero"` // when they were last suspended or resumed
+
+	Challenges []Challenge `json:"challenges,omitempty"` // that they may answer with a passkey
 }
 
 // people holds the persons by name. Each request of an operator reads one.
@@ -136,7 +138,7 @@ func Remove(tx storage.Tx, td agents.TrustDomain, n Name, now time.Time) (Person
 			return p, err
 		}
 	}
-	p.Removed, p.Link = now.UTC(), nil
+	p.Removed, p.Link, p.Challenges = now.UTC(), nil, nil
 	return p, errors.Join(p.put(tx), agents.EndOperator(tx, td, string(n), now))
 }
 
@@ -185,6 +187,6 @@ func suspended(tx storage.Tx, n Name, want bool, now time.Time) (Person, bool, e
 	if err != nil || p.Suspended == want {
 		return p, false, err
 	}
-	p.Suspended, p.Changed, p.Link = want, now.UTC(), nil
+	p.Suspended, p.Changed, p.Link, p.Challenges = want, now.UTC(), nil, nil
 	return p, true, p.put(tx)
 }

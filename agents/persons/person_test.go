@@ -14,9 +14,10 @@ import (
 func TestStoredForm(t *testing.T) {
 	at := time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
 	for text, want := range map[string]persons.Person{
-		`{"name":"alice","suspended":true,"changed":"2026-03-14T15:09:26Z"}`:                             {Name: "alice", Suspended: true, Changed: at},
-		`{"name":"alice","role":"security","added":"2026-03-14T15:09:26Z"}`:                              {Name: "alice", Role: persons.Security, Added: at},
-		`{"name":"bob","role":"viewer","added":"2026-03-14T15:09:26Z","removed":"2026-03-14T15:09:26Z"}`: {Name: "bob", Role: persons.Viewer, Added: at, Removed: at},
+		`{"name":"alice","suspended":true,"changed":"2026-03-14T15:09:26Z"}`:                                                                                 {Name: "alice", Suspended: true, Changed: at},
+		`{"name":"alice","role":"security","added":"2026-03-14T15:09:26Z"}`:                                                                                  {Name: "alice", Role: persons.Security, Added: at},
+		`{"name":"alice","role":"security","added":"2026-03-14T15:09:26Z","challenges":[{"nonce":"AQ==","digest":"Ag==","expires":"2026-03-14T15:09:26Z"}]}`: {Name: "alice", Role: persons.Security, Added: at, Challenges: []persons.Challenge{{Nonce: []byte{1}, Digest: []byte{2}, Expires: at}}},
+		`{"name":"bob","role":"viewer","added":"2026-03-14T15:09:26Z","removed":"2026-03-14T15:09:26Z"}`:                                                     {Name: "bob", Role: persons.Viewer, Added: at, Removed: at},
 	} {
 		var got persons.Person
 		if err := json.Unmarshal([]byte(text), &got); err != nil || !reflect.DeepEqual(got, want) {

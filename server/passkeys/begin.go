@@ -59,9 +59,8 @@ func (s *Service) begin(w http.ResponseWriter, r *http.Request) (c creation, err
 	if err != nil {
 		return c, err
 	}
-	user := sha256.Sum256([]byte(string(s.TrustDomain) + "/operator/" + string(p.Name)))
 	return creation{
 		Challenge: strict.ToBase64(challenge(l)), Site: site.ID, Authority: string(s.TrustDomain),
-		User: strict.ToBase64(user[:]), Name: string(p.Name), Algorithms: passkey.Algorithms,
+		User: strict.ToBase64(persons.UserHandle(s.TrustDomain, p.Name)), Name: string(p.Name), Algorithms: passkey.Algorithms,
 	}, nil
 }
