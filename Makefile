@@ -87,7 +87,7 @@ include dist/release.mk
 NPM      = jose@6.2.18 @noble/post-quantum@0.7.1 openid-client@6.9.0 oauth4webapi@3.8.8 @modelcontextprotocol/sdk@1.32.2 @apidevtools/swagger-parser@13.0.0
 NPM_NODE = node -e 'crypto.subtle.generateKey("ML-DSA-44", false, ["sign"]).catch(() => console.log("node-" + process.platform + "-" + process.arch + "@24.11.0"))' 2>/dev/null
 PEERS = openssl curl node:nodejs npm unshare:util-linux ocsptool:gnutls-bin certbot lego dehydrated uacme pebble pebble-challtestsrv:pebble \
-	faketime nginx haproxy apache2 rsyslogd:rsyslog-gnutls lognormalizer:liblognorm-utils psql:postgresql javac:default-jdk-headless caddy chromium-headless-shell promtool:prometheus systemd-analyze:systemd man:man-db lintian debootstrap rpm
+	faketime nginx haproxy apache2 rsyslogd:rsyslog-gnutls lognormalizer:liblognorm-utils psql:postgresql javac:default-jdk-headless caddy chromium-headless-shell promtool:prometheus systemd-analyze:systemd man:man-db lintian debootstrap rpm podman runc
 # The agent in docs/agents needs these modules.
 PYTHON = for python in python3 /usr/bin/python3; do $$python -c 'import cryptography, requests' 2>/dev/null && break; done
 # nginx passes TCP through by a module of its own.

@@ -59,7 +59,11 @@ func run(version string, at time.Time, out string, binaries []string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.AppendIndex(index, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": version})); err != nil {
+	names := map[string]string{
+		"org.opencontainers.image.ref.name": version,
+		"io.containerd.image.name":          "localhost/brevet:" + version, // which podman, docker and ctr take
+	}
+	if err := p.AppendIndex(index, layout.WithAnnotations(names)); err != nil {
 		return err
 	}
 	return pack(dir, out, at)

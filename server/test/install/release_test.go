@@ -43,12 +43,13 @@ func TestRelease(t *testing.T) {
 		t.Errorf("of the release are signed:\n%s", got)
 	}
 	checkImage(t, filepath.Join(one, "brevet-v0.9.0-oci.tar"))
-	deb := filepath.Join(one, "brevet_0.9.0_amd64.deb")
+	t.Run("podman", func(t *testing.T) { runImage(t, filepath.Join(one, "brevet-v0.9.0-oci.tar"), "v0.9.0") })
+	deb, rpm := filepath.Join(one, "brevet_0.9.0_amd64.deb"), filepath.Join(one, "brevet-0.9.0-1.x86_64.rpm")
 	t.Run("lintian", func(t *testing.T) {
 		output(t, peer.Find(t, "lintian"), "--fail-on", "error,warning", deb)
 	})
 	t.Run("rpm", func(t *testing.T) {
-		files := output(t, peer.Find(t, "rpm"), "-qp", "--list", "--scripts", filepath.Join(one, "brevet-0.9.0-1.x86_64.rpm"))
+		files := output(t, peer.Find(t, "rpm"), "-qp", "--list", "--scripts", rpm)
 		for _, want := range []string{"/usr/bin/brevet\n", "/usr/lib/systemd/system/brevet.service\n", "/usr/share/man/man1/brevet.1.gz\n", "systemd-sysusers brevet.conf\n"} {
 			if !strings.Contains(files, want) {
 				t.Errorf("the package lacks %q:\n%s", want, files)
@@ -66,6 +67,7 @@ func TestRelease(t *testing.T) {
 			peer.Missing(t, fmt.Sprintf("debootstrap cannot make a system here: %v\n%s", err, out))
 		}
 		output(t, unshare, "--mount", "sh", "chroot_test.sh", system, deb, filepath.Join(next, "brevet_0.9.1_amd64.deb"), free(t), free(t))
+		output(t, unshare, "--mount", "sh", "rpm_test.sh", system, rpm, filepath.Join(next, "brevet-0.9.1-1.x86_64.rpm"))
 	})
 	t.Run("tampered", func(t *testing.T) {
 		if err := os.WriteFile(deb, []byte("another"), 0o644); err != nil {
