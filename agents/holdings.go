@@ -29,21 +29,21 @@ type HeldRole struct {
 }
 
 // Holdings returns what the agent has at an instant.
-func (f *Facts) Holdings(at time.Time) Holdings { return holdings(&f.Agent, f.Roles, at) }
+func (f *Facts) Holdings(at time.Time) *Holdings { return holdings(&f.Agent, f.Roles, at) }
 
 // Held is [Facts.Holdings] for an agent that was read in tx. For an agent that has no roles
 // it reads nothing.
-func Held(tx storage.Tx, a Agent, at time.Time) (Holdings, error) {
+func Held(tx storage.Tx, a Agent, at time.Time) (*Holdings, error) {
 	held, _, err := a.readRoles(tx)
 	return holdings(&a, held, at), err
 }
 
 // HeldEver is Held for what restricts an agent, or those who let it act: it has also what has
 // ended and is still on record.
-func HeldEver(tx storage.Tx, a Agent) (Holdings, error) { return Held(tx, a, time.Time{}) }
+func HeldEver(tx storage.Tx, a Agent) (*Holdings, error) { return Held(tx, a, time.Time{}) }
 
-func holdings(a *Agent, held []HeldRole, at time.Time) Holdings {
-	return Holdings{a.Scopes, a.Audiences, a.Grants, held, at}
+func holdings(a *Agent, held []HeldRole, at time.Time) *Holdings {
+	return &Holdings{a.Scopes, a.Audiences, a.Grants, held, at}
 }
 
 // roleNames returns the roles on record of an agent: those for good, and then those of grants.
@@ -93,12 +93,12 @@ func (a *Agent) readRoles(tx storage.Tx) (held []HeldRole, version string, err e
 }
 
 // over reports whether something that has an end has come to it.
-func (h Holdings) over(until time.Time) bool {
+func (h *Holdings) over(until time.Time) bool {
 	return !until.IsZero() && !h.at.IsZero() && !h.at.Before(until)
 }
 
 // Roles returns the roles that the agent has now, without those that were removed.
-func (h Holdings) Roles() (names []RoleName) {
+func (h *Holdings) Roles() (names []RoleName) {
 	for i := range h.roles {
 		if r := &h.roles[i]; !r.Gone && !h.over(r.Until) {
 			names = append(names, r.Name)
@@ -108,7 +108,7 @@ func (h Holdings) Roles() (names []RoleName) {
 }
 
 // Gone returns those of the agent's roles that were removed.
-func (h Holdings) Gone() (names []RoleName) {
+func (h *Holdings) Gone() (names []RoleName) {
 	for i := range h.roles {
 		if r := &h.roles[i]; r.Gone {
 			names = append(names, r.Name)
@@ -118,24 +118,24 @@ func (h Holdings) Gone() (names []RoleName) {
 }
 
 // Scopes returns all scopes, the agent's own first.
-func (h Holdings) Scopes() []Scope {
+func (h *Holdings) Scopes() []Scope {
 	return union(h, h.scopes, func(g *Grant) Scope { return g.Scope }, func(r *Role) []Scope { return r.Scopes })
 }
 
 // Audiences returns all audiences, the agent's own first.
-func (h Holdings) Audiences() []string {
+func (h *Holdings) Audiences() []string {
 	return union(h, h.audiences, func(g *Grant) string { return g.Audience }, func(r *Role) []string { return r.Audiences })
 }
 
 // Details returns the types of authorization_details that the agent may ask for, which only
 // roles give.
-func (h Holdings) Details() []string {
+func (h *Holdings) Details() []string {
 	return union(h, nil, func(*Grant) string { return "" }, func(r *Role) []string { return r.Details })
 }
 
 // union returns what is held of one kind. It is own itself if there is no more, which is
 // shared.
-func union[T ~string](h Holdings, own []T, granted func(*Grant) T, given func(*Role) []T) []T {
+func union[T ~string](h *Holdings, own []T, granted func(*Grant) T, given func(*Role) []T) []T {
 	all := slices.Clip(own)
 	for i := range h.grants {
 		if g := &h.grants[i]; granted(g) != "" && !h.over(g.Until) && !slices.Contains(all, granted(g)) {
@@ -157,13 +157,13 @@ func union[T ~string](h Holdings, own []T, granted func(*Grant) T, given func(*R
 }
 
 // Has reports whether the agent has a scope.
-func (h Holdings) Has(s Scope) bool {
+func (h *Holdings) Has(s Scope) bool {
 	held, _ := h.scope(s)
 	return held
 }
 
 // HasAudience reports whether the agent has an audience.
-func (h Holdings) HasAudience(aud string) bool {
+func (h *Holdings) HasAudience(aud string) bool {
 	held, _ := h.audience(aud)
 	return held
 }
@@ -171,7 +171,7 @@ func (h Holdings) HasAudience(aud string) bool {
 // End returns when the agent loses the first of these, or the zero time if it has all of them
 // for good. It passes over what the agent has not: so the authority itself may be among the
 // audiences.
-func (h Holdings) End(scopes []Scope, audiences []string) (end time.Time) {
+func (h *Holdings) End(scopes []Scope, audiences []string) (end time.Time) {
 	if len(h.grants) == 0 { // nothing has an end
 		return end
 	}
@@ -194,17 +194,17 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-func (h Holdings) scope(s Scope) (bool, time.Time) {
+func (h *Holdings) scope(s Scope) (bool, time.Time) {
 	return find(h, s, h.scopes, func(g *Grant) Scope { return g.Scope }, func(r *Role) []Scope { return r.Scopes })
 }
 
-func (h Holdings) audience(aud string) (bool, time.Time) {
+func (h *Holdings) audience(aud string) (bool, time.Time) {
 	return find(h, aud, h.audiences, func(g *Grant) string { return g.Audience }, func(r *Role) []string { return r.Audiences })
 }
 
 // find reports whether v is held, and when the last of its sources ends. The zero time is
 // never.
-func find[T ~string](h Holdings, v T, own []T, granted func(*Grant) T, given func(*Role) []T) (held bool, last time.Time) {
+func find[T ~string](h *Holdings, v T, own []T, granted func(*Grant) T, given func(*Role) []T) (held bool, last time.Time) {
 	if slices.Contains(own, v) {
 		return true, last
 	}

@@ -22,7 +22,7 @@ func addRole(t testing.TB, tx storage.Tx, n agents.RoleName, c agents.RoleChange
 	return r
 }
 
-func heldAt(t testing.TB, tx storage.Tx, n agents.Name, at time.Time) agents.Holdings {
+func heldAt(t testing.TB, tx storage.Tx, n agents.Name, at time.Time) *agents.Holdings {
 	t.Helper()
 	h, err := agents.Held(tx, get(t, tx, n), at)
 	if err != nil {

@@ -106,7 +106,7 @@ func (f forwarding) read(r *http.Request) (*x509.Certificate, error) {
 func forwarder(tx storage.Tx, r *http.Request, now time.Time) (*oauth.Forwarder, error) {
 	a, c, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], now)
 	if err == nil {
-		var held agents.Holdings
+		var held *agents.Holdings
 		if held, err = agents.Held(tx, a, now); err == nil && !held.Has(agents.ScopeProxy) {
 			err = fmt.Errorf("%w: %s has not the scope %s", oauth.ErrClient, c.Agent, agents.ScopeProxy)
 		}

@@ -118,7 +118,7 @@ func (t Token) check(s *agents.Standing) (agents.Agent, error) {
 }
 
 // narrow returns the token without the scopes and audiences that its agent has lost.
-func (t Token) narrow(held agents.Holdings, authority address.List, now time.Time) Token {
+func (t Token) narrow(held *agents.Holdings, authority address.List, now time.Time) Token {
 	t.Scopes = without(t.Scopes, func(s agents.Scope) bool { return !held.Has(s) })
 	t.Audiences = without(t.Audiences, func(aud string) bool { return !authority.Has(aud, now) && !held.HasAudience(aud) })
 	return t

@@ -44,7 +44,7 @@ func own(s agents.Scope) bool { return strings.HasPrefix(string(s), "brevet:") }
 // they, provided that the agent has all of them. Otherwise they are all that the
 // agent has; scopes for the authority itself, brevet:*, are among them only if the
 // agent has no others.
-func tokenScopes(h agents.Holdings, asked []agents.Scope) ([]agents.Scope, error) {
+func tokenScopes(h *agents.Holdings, asked []agents.Scope) ([]agents.Scope, error) {
 	for _, s := range asked {
 		if !h.Has(s) {
 			return nil, fmt.Errorf("%w: %s", ErrScope, s)
@@ -68,8 +68,8 @@ func tokenScopes(h agents.Holdings, asked []agents.Scope) ([]agents.Scope, error
 // whatever form of the same URI the client used: there the operator wrote what the
 // resource server expects, and it is what introspection compares. The authority itself is an
 // audience for exactly the tokens whose scopes are its own, brevet:*.
-func tokenAudiences(h agents.Holdings, authority *address.Book, now time.Time, scopes []agents.Scope, asked []string) ([]string, error) {
-	given := h.Audiences()
+func tokenAudiences(h *agents.Holdings, authority *address.Book, now time.Time, scopes []agents.Scope, asked []string) ([]string, error) {
+	var given []string // what there is to choose from
 	switch {
 	case slices.ContainsFunc(scopes, own) && slices.ContainsFunc(scopes, func(s agents.Scope) bool { return !own(s) }):
 		return nil, fmt.Errorf("%w: ask for brevet:* scopes in a token of their own", ErrScope)
@@ -77,6 +77,10 @@ func tokenAudiences(h agents.Holdings, authority *address.Book, now time.Time, s
 		given = []string{authority.Issuer(now)}
 	case slices.ContainsFunc(scopes, own):
 		given = authority.List().InUse(now)
+	case len(asked) == 1 && h.HasAudience(asked[0]): // as most ask
+		return asked, nil
+	default:
+		given = h.Audiences()
 	}
 	if len(asked) == 0 {
 		if len(given) != 1 {
