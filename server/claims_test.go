@@ -69,6 +69,17 @@ var ends = []end{
 	{"its key is replaced", func(c *claimant) { c.change(agents.Change{Keys: []string{publicPEM(c.t, newKey(c.t))}}) }, relyingOn("key")},
 	{"its keys are too old now", func(c *claimant) { c.change(agents.Change{KeyMaxAge: new(agents.MinKeyMaxAge)}) }, relyingOn("key", "account")},
 	{"a scope is taken away", func(c *claimant) { c.change(agents.Change{Scopes: []string{"kept"}}) }, noWay},
+	{"a role is taken away", func(c *claimant) { c.change(agents.Change{Roles: []string{}}) }, noWay},
+	{"a scope is taken from its role", func(c *claimant) {
+		c.operate(http.MethodPatch, "/roles/"+c.role, api.RoleChange{Scopes: []string{"kept"}})
+	}, noWay},
+	{"its role is removed", func(c *claimant) {
+		c.operate("POST", "/roles/"+c.role+"/remove", api.RemoveRoleRequest{Force: true})
+	}, noWay},
+	{"its grant is taken away", func(c *claimant) {
+		c.change(agents.Change{Scopes: []string{grantedScope}, Until: new(time.Time)})
+	}, noWay},
+	{"its grant ends", func(c *claimant) { c.set(c.granted) }, noWay}, // but see alive
 	{"an audience is taken away", func(c *claimant) { c.change(agents.Change{Audiences: []string{"https://kept.example"}}) }, noWay},
 	{"a name is taken away", func(c *claimant) { c.change(agents.Change{DNS: []string{}}) }, noWay},
 	{"a name must be proven now", func(c *claimant) { c.change(agents.Change{DNS: []string{c.dns() + ",challenge"}}) }, noWay},
@@ -209,6 +220,10 @@ func (c *claimant) check(what string, w way, e end, got reply, granted *audit.Ev
 	switch {
 	case d == nil:
 	case e.name == "a scope is taken away" && slices.Contains(d.Scopes, claimedScope),
+		strings.Contains(e.name, "role ") && slices.Contains(d.Scopes, roleScope),
+		strings.HasSuffix(e.name, "its role") && slices.Contains(d.Scopes, roleScope),
+		e.name == "its grant is taken away" && slices.Contains(d.Scopes, grantedScope),
+		slices.Contains(d.Scopes, grantedScope) && d.NotAfter.After(c.granted),
 		e.name == "an audience is taken away" && slices.Contains(d.Audiences, claimedAudience),
 		strings.HasPrefix(e.name, "a name ") && slices.Contains(d.Names, c.dns()):
 		c.t.Errorf("%s: it got %+v", what, d)
@@ -216,9 +231,10 @@ func (c *claimant) check(what string, w way, e end, got reply, granted *audit.Ev
 	if (w.gives == "account" || w.gives == "key") && e.name == "its keys are too old now" {
 		return // what it got has a key that may be too old by now
 	}
-	// By the decision's time the agent has not come to its end, so that it may get what
-	// ends at that moment.
-	if alive, want := c.alive(got, granted), e.name != "its end comes"; alive != want {
+	// By the decision's time the agent or its grant has not come to its end, so that it may get
+	// what ends at that moment.
+	ended := e.name == "its end comes" || e.name == "its grant ends" && d != nil && slices.Contains(d.Scopes, grantedScope)
+	if alive, want := c.alive(got, granted), !ended; alive != want {
 		c.t.Errorf("%s: it got a %s that is alive: %v, want %v", what, w.gives, alive, want)
 	}
 }

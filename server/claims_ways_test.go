@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/clientcert"
 )
 
@@ -16,12 +18,16 @@ const (
 	claimedName     = "name.example.com" // of a certificate, beside the agent's own
 	claimedScope    = "taken"
 	claimedAudience = "https://taken.example"
+	roleScope       = "by-role"
+	grantedScope    = "for-a-while"
 )
 
 // A claimant is an agent that can authenticate in every way.
 type claimant struct {
 	*world
 	name, owner     string
+	role            string    // gives it roleScope
+	granted         time.Time // until then it has grantedScope
 	invitation      string
 	key, registered *ecdsa.PrivateKey
 	next            *ecdsa.PrivateKey // in the place of registered
@@ -37,11 +43,14 @@ type claimant struct {
 // newClaimant registers an agent. Scopes and audiences that nothing takes away stand
 // beside those that an end takes.
 func (a *world) newClaimant(n int) *claimant {
-	c := &claimant{world: a, name: fmt.Sprintf("agent-%d", n), owner: fmt.Sprintf("owner-%d", n), key: newKey(a.t), registered: newKey(a.t)}
+	c := &claimant{world: a, name: fmt.Sprintf("agent-%d", n), owner: fmt.Sprintf("owner-%d", n), role: fmt.Sprintf("role-%d", n), key: newKey(a.t), registered: newKey(a.t)}
+	a.operate("POST", "/roles", api.AddRoleRequest{Name: c.role, RoleChange: api.RoleChange{Scopes: []string{roleScope}}})
 	a.add(c.name, agents.Change{
 		Owner: &c.owner, Labels: map[string]string{"run": c.name}, DNS: []string{fmt.Sprintf("%d.%s", n, claimedName)},
-		Scopes: []string{claimedScope, "kept"}, Audiences: []string{claimedAudience, "https://kept.example"}, Keys: []string{publicPEM(a.t, c.registered)},
+		Scopes: []string{claimedScope, "kept"}, Audiences: []string{claimedAudience, "https://kept.example"}, Keys: []string{publicPEM(a.t, c.registered)}, Roles: []string{c.role},
 	})
+	c.granted = c.now().Add(time.Minute).Truncate(time.Second)
+	c.change(agents.Change{Scopes: []string{grantedScope}, Until: &c.granted})
 	return c
 }
 

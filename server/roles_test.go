@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/persons"
@@ -193,6 +194,62 @@ func TestNobodyActsAsMoreByAnAgent(t *testing.T) {
 	}
 	if tried != len(ways) {
 		t.Errorf("tried %d of %d ways", tried, len(ways))
+	}
+}
+
+// TestNobodyGivesMoreByARole: a scope of the authority in a role is as hard to give as the same
+// scope of an agent, on every path, also by a grant that has ended.
+func TestNobodyGivesMoreByARole(t *testing.T) {
+	a := newAuthority(t)
+	a.operate("POST", "/roles", api.AddRoleRequest{Name: "proxies", RoleChange: api.RoleChange{Scopes: []string{"brevet:proxy"}}})
+	a.operate("POST", "/roles", api.AddRoleRequest{Name: "plain"})
+	a.add("holder", agents.Change{Roles: []string{"proxies"}})
+	a.add("former", agents.Change{Roles: []string{"proxies"}, Until: new(a.now().Add(time.Second))})
+	a.add("bot", agents.Change{})
+	a.set(a.now().Add(time.Minute))
+	csr := csrPEM(t, newKey(t), nil)
+	proxies := api.Change{Roles: []string{"proxies"}}
+	for what, way := range map[string]struct {
+		route string
+		fill  func(any) error
+	}{
+		"registering":           {api.AddAgent.Route(), with(api.AddRequest{Name: "fresh", Change: api.Change{Owner: new("o"), Roles: proxies.Roles}})},
+		"giving":                {api.SetAgent.Route(), with(api.SetRequest{Name: "bot", Change: proxies})},
+		"giving for a while":    {api.SetAgent.Route(), with(api.SetRequest{Name: "bot", Change: api.Change{Roles: proxies.Roles, Until: new(a.now().Add(time.Hour))}})},
+		"changing a holder":     {api.SetAgent.Route(), with(api.SetRequest{Name: "holder", Change: api.Change{Keys: []string{}}})},
+		"changing a former one": {api.SetAgent.Route(), with(api.SetRequest{Name: "former", Change: api.Change{Keys: []string{}}})},
+		"enrolling":             {api.Reenroll.Route(), with(api.Named{Name: "holder"})},
+		"enrolling a former":    {api.Reenroll.Route(), with(api.Named{Name: "former"})},
+		"certifying":            {api.IssueCertificate.Route(), with(api.IssueRequest{Agent: "holder", CSR: csr})},
+		"resuming":              {api.Resume.Route(), with(api.Named{Name: "holder"})},
+		"making a role":         {api.AddRole.Route(), with(api.AddRoleRequest{Name: "fresh", RoleChange: api.RoleChange{Scopes: []string{"brevet:proxy"}}})},
+		"widening a role":       {api.SetRole.Route(), with(api.SetRoleRequest{Name: "plain", RoleChange: api.RoleChange{Scopes: []string{"brevet:proxy"}}})},
+		"keeping it in a role":  {api.SetRole.Route(), with(api.SetRoleRequest{Name: "proxies", RoleChange: api.RoleChange{Description: new("x")}})},
+	} {
+		for _, v := range verbs(a.operatorService()) {
+			if v.Route != way.route {
+				continue
+			}
+			if _, err := v.Do(t.Context(), policy.Person("alice", persons.Security), way.fill); !errors.Is(err, policy.ErrOperatorRole) {
+				t.Errorf("%s by security: got %v", what, err)
+			}
+			if _, err := v.Do(t.Context(), policy.Person("root", persons.Admin), way.fill); err != nil {
+				t.Errorf("%s by an admin: got %v", what, err)
+			}
+		}
+		if what == "giving" || what == "giving for a while" {
+			a.operate(http.MethodPatch, "/agents/bot", api.Change{Roles: []string{}})
+		}
+		if what == "widening a role" {
+			a.operate(http.MethodPatch, "/roles/plain", api.RoleChange{Scopes: []string{}})
+		}
+	}
+	for _, v := range verbs(a.operatorService()) { // to take it away is no gift
+		if v.Route == api.SetRole.Route() {
+			if _, err := v.Do(t.Context(), policy.Person("alice", persons.Security), with(api.SetRoleRequest{Name: "proxies", RoleChange: api.RoleChange{Scopes: []string{}}})); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 

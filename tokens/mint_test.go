@@ -78,6 +78,19 @@ func (m *mint) set(c agents.Change) {
 	m.store.Update(func(tx storage.Tx) error { _, err := agents.Set(tx, td, "bot", c, m.now); return err })
 }
 
+func (m *mint) setRole(c agents.RoleChange) {
+	m.t.Helper()
+	m.store.Update(func(tx storage.Tx) error { _, err := agents.SetRole(tx, "reader", c, m.now); return err })
+}
+
+// give gives the agent what is registered otherwise, until an end.
+func (m *mint) give(until *time.Time) {
+	m.t.Helper()
+	c := registered
+	c.Until = until
+	m.store.Update(func(tx storage.Tx) error { _, err := agents.Give(tx, "bot", c, "uid=0", m.now); return err })
+}
+
 func (m *mint) suspend() { m.store.Suspend("bot") }
 
 var wanted = tokens.Request{Claim: catest.Claim("bot")}
@@ -97,12 +110,32 @@ func TestTokenIsThrownAwayIf(t *testing.T) {
 		"its owner was cut off": {func(m *mint) {
 			m.store.Update(func(tx storage.Tx) error { return agents.CutOwner(tx, "team", agents.Cutoff{At: m.now}) })
 		}, agents.ErrRevoked},
-		"a scope was taken away": {func(m *mint) { m.set(agents.Change{Scopes: []string{"b"}}) }, policy.ErrScope},
-		"the audience was taken": {func(m *mint) { m.set(agents.Change{Audiences: []string{"https://web.example"}}) }, policy.ErrAudience},
+		"a scope was taken away":     {func(m *mint) { m.set(agents.Change{Scopes: []string{"b"}}) }, policy.ErrScope},
+		"the audience was taken":     {func(m *mint) { m.set(agents.Change{Audiences: []string{"https://web.example"}}) }, policy.ErrAudience},
+		"its role was taken":         {func(m *mint) { m.set(agents.Change{Roles: []string{}}) }, policy.ErrScope},
+		"its role lost the scope":    {func(m *mint) { m.setRole(agents.RoleChange{Scopes: []string{"b"}}) }, policy.ErrScope},
+		"its role lost the audience": {func(m *mint) { m.setRole(agents.RoleChange{Audiences: []string{}}) }, policy.ErrAudience},
+		"its role was removed": {func(m *mint) {
+			m.store.Update(func(tx storage.Tx) error { _, _, err := agents.RemoveRole(tx, "reader", true, m.now); return err })
+		}, policy.ErrScope},
+		"its grant was taken":     {func(m *mint) { m.give(new(time.Time)) }, policy.ErrScope},
+		"its grant was shortened": {func(m *mint) { m.give(new(m.now.Add(time.Second))) }, policy.ErrScope},
 	} {
 		t.Run(what, func(t *testing.T) {
 			m := newMint(t, keys.Ed25519)
-			m.add(registered)
+			switch {
+			case strings.HasPrefix(what, "its role"):
+				m.store.Update(func(tx storage.Tx) error {
+					_, err := agents.AddRole(tx, "reader", agents.RoleChange{Scopes: registered.Scopes, Audiences: registered.Audiences}, m.now)
+					return err
+				})
+				m.add(agents.Change{Roles: []string{"reader"}})
+			case strings.HasPrefix(what, "its grant"):
+				m.add(agents.Change{})
+				m.give(new(m.now.Add(time.Minute)))
+			default:
+				m.add(registered)
+			}
 			m.afterView = func() { c.happens(m) }
 			r := wanted
 			r.Scopes, r.Audiences = []agents.Scope{"a"}, []string{"https://api.example"}
