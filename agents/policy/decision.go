@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policies"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
@@ -16,7 +17,8 @@ type Decision struct {
 	Granted     Granted        // what was asked for, cut to what may be had
 	Refusal     error          // why not, unless Effect is allow
 	Versions    agents.Versions
-	expires     time.Time // when the answers of external engines lapse; the zero time means never
+	Policies    *policies.Head // of the policies that were asked, to be compared when the decision is recorded; nil if none were
+	expires     time.Time      // when the answers of external engines lapse; the zero time means never
 	standing    *agents.Standing
 	agent       agents.Agent // as of the transaction that records; zero before it
 }

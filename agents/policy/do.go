@@ -164,6 +164,9 @@ func (p *Point) refuse(ctx context.Context, q *Query, d *Decision, subject strin
 		if no.Effect, no.Reasons = audit.Deny, codes(reason); no.Reasons == nil {
 			no.Reasons = []string{"other"} // such as an error of the store
 		}
+		if d.Effect == audit.Deny && d.Policies != nil { // which of them decided
+			no.Reasons = append(no.Reasons, d.Reasons...)
+		}
 	}
 	e := event(q, &no, Done{Subject: subject, Reasons: []string{reason.Error()}})
 	if countsOnly(ctx, q, &e) {

@@ -12,7 +12,8 @@ import (
 
 // An Engine answers queries by rules of its own. [Rules] are built in. All
 // others are asked outside of transactions, and can only narrow what the
-// built-in rules grant.
+// built-in rules grant: first the one that decides by the policies in the store
+// ([Point.Applied]), then those that a program brings ([Point.External]).
 type Engine interface {
 	// Decide answers q, given the facts about its agent; they are zero if q
 	// concerns none. External engines get copies of both. If an external engine leaves a list or a time of Granted
@@ -40,7 +41,15 @@ var ends = []audit.Action{
 // consult lets the external engines narrow d. Deny wins over ask, and ask over
 // allow. All are asked, unless one denies.
 func (p *Point) consult(ctx context.Context, q *Query, facts *agents.Facts, d Decision) Decision {
-	if len(p.External) == 0 || d.Effect == audit.Deny || q.Principal.Role == audit.System || slices.Contains(ends, q.Action) {
+	if d.Effect == audit.Deny || q.Principal.Role == audit.System || slices.Contains(ends, q.Action) {
+		return d
+	}
+	if p.Applied != nil {
+		if d = p.apply(ctx, q, facts, d); d.Effect == audit.Deny {
+			return d
+		}
+	}
+	if len(p.External) == 0 {
 		return d
 	}
 	asked := time.Now()
@@ -62,6 +71,24 @@ func (p *Point) consult(ctx context.Context, q *Query, facts *agents.Facts, d De
 		}
 	}
 	d.expires = asked.Add(maxAnswer)
+	return d
+}
+
+// apply lets the policies in the store narrow d. Their engine is told what the built-in rules
+// grant, which is more than the query says if it leaves that to them. If it refuses, the
+// event has that, too: [Query.Scopes] may be empty. Its answers do not lapse, because the
+// transaction that records asks whether these policies are still in force.
+func (p *Point) apply(ctx context.Context, q *Query, facts *agents.Facts, d Decision) Decision {
+	its := *q
+	its.Names, its.Profile, its.Scopes, its.Audiences = d.Granted.Names, d.Granted.Profile, d.Granted.Scopes, d.Granted.Audiences
+	answer, err := p.Applied.Decide(ctx, &its, facts)
+	if err != nil {
+		return deny(fmt.Errorf("%w: %w", errEngine, err))
+	}
+	d.Policies = answer.Policies
+	if d = d.narrow(answer); d.Effect == audit.Deny {
+		q.Scopes, q.Audiences = its.Scopes, its.Audiences
+	}
 	return d
 }
 

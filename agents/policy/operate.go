@@ -36,6 +36,8 @@ var needs = map[audit.Action]persons.Role{
 	audit.AgentDecommission: persons.Security,
 	audit.CredentialRevoke:  persons.Security,
 	audit.AuditExport:       persons.Security,
+	audit.PolicyApply:       persons.Security,
+	audit.PolicyRemove:      persons.Security,
 
 	audit.KeyCompromise:      persons.Admin,
 	audit.KeyAnnounce:        persons.Admin,

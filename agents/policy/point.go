@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policies"
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
@@ -13,6 +14,7 @@ import (
 type Point struct {
 	DB       storage.DB
 	Rules    Rules
+	Applied  Engine        // decides by the policies in the store, see package policies; nil asks none
 	External []Engine      // may narrow what the built-in rules grant
 	Quotas   agents.Quotas // at the start, of agents that have none of their own; zero means no limit
 
@@ -82,16 +84,23 @@ func read(tx storage.Tx, q *Query) (agents.Facts, error) {
 
 // still returns nil if d still holds in tx: either no fact that d relied on has
 // changed, or the built-in rules, asked again, grant as much. External engines are
-// not asked again.
+// not asked again. Policies are asked again, by a new decision, if others are in force or the
+// agent has changed: they read its attributes.
 func (p *Point) still(ctx context.Context, tx storage.Tx, q *Query, d *Decision) error {
 	if d.lapsed() {
 		return errAgain
+	}
+	if err := d.samePolicies(tx); err != nil {
+		return err
 	}
 	facts, err := read(tx, q)
 	d.agent = facts.Agent
 	d.standing = facts.Standing(tx, q.begins())
 	if err != nil || facts.Versions == d.Versions {
 		return err
+	}
+	if d.Policies != nil && d.Policies.Number != 0 {
+		return errAgain
 	}
 	now, err := p.Rules.Decide(ctx, q, &facts)
 	if err != nil {
@@ -104,4 +113,16 @@ func (p *Point) still(ctx context.Context, tx storage.Tx, q *Query, d *Decision)
 		return errAgain
 	}
 	return nil
+}
+
+// samePolicies returns errAgain if the policies in force are others than those that were asked.
+func (d *Decision) samePolicies(tx storage.Tx) error {
+	if d.Policies == nil {
+		return nil
+	}
+	h, err := policies.Current(tx)
+	if err == nil && h != *d.Policies {
+		err = errAgain
+	}
+	return err
 }

@@ -39,6 +39,9 @@ const (
 	ACMEAuthorizationDeactivate Action = "acme.authorization.deactivate"
 	ACMERequest                 Action = "acme.request"
 
+	PolicyApply  Action = "policy.apply"
+	PolicyRemove Action = "policy.remove"
+
 	OperatorAdd      Action = "operator.add"
 	OperatorEnroll   Action = "operator.enroll"
 	OperatorSet      Action = "operator.set"
@@ -141,6 +144,9 @@ var actions = shown([]ActionSpec{
 	{ACMEChallenge, "An ACME challenge was validated, or could not be.", Agent, agentName, from("names")},
 	{ACMEAuthorizationDeactivate, "An ACME authorization was to be deactivated.", Agent, agentName, from("names")},
 	{ACMERequest, "A request by ACME was refused because of the account or its agent.", Agent | Bearer, agentName, from()},
+
+	{PolicyApply, "Policies were to be put into force, as a new version of them. The changes have its number and its SHA-256, beside those of the version before.", Operator, "`brevet`", []string{"change", "size"}},
+	{PolicyRemove, "The policies in force were to be taken away, so that the registry alone decides.", Operator, "`brevet`", []string{"change"}},
 
 	{OperatorAdd, "A person was to become an operator who has certificates, in the role \"to\". The change names what they get: an `enrollment_token` or a `passkey_link`.", Operator, "the operator's name", []string{"to", "change"}},
 	{OperatorEnroll, "An operator was to get a new enrollment token, or a link to register a passkey. The change names it, as at `operator.add`.", Operator, "the operator's name", []string{"change"}},

@@ -28,8 +28,11 @@ const (
 	// Roles is the form in which agents have roles, and grants that end. The same version of
 	// brevet reads it.
 	Roles = Operators
+	// Policies is the form in which policies decide what agents get. An earlier version would
+	// decide without them.
+	Policies Version = 5
 	// latest is the newest form that this program reads.
-	latest = Operators
+	latest = Policies
 )
 
 // program is the first version of brevet that reads v.
