@@ -72,6 +72,9 @@ func (w *described) signedElsewhere() string {
 	return string(signed.Marshal())
 }
 
+// permitAll permits what the registry grants.
+var permitAll = api.ApplyPoliciesRequest{Files: []api.PolicyFile{{Name: "all.cedar", Text: "permit(principal, action, resource);\n"}}}
+
 // operatorPreparations are those for what operators ask.
 func (w *described) operatorPreparations() map[string]func(*exchange) {
 	ctx := w.t.Context()
@@ -115,6 +118,8 @@ func (w *described) operatorPreparations() map[string]func(*exchange) {
 		"confirmBackup/arrived": func(x *exchange) {
 			x.set(map[string]any{"sha256": must1(w.Admin.ReceiveBackup(ctx, io.Discard))(w.t).SHA256})
 		},
+		"showPolicies/shown":     func(x *exchange) { must1(w.Admin.ApplyPolicies(ctx, permitAll))(w.t) },
+		"removePolicies/removed": func(x *exchange) { must1(w.Admin.ApplyPolicies(ctx, permitAll))(w.t) },
 		"cancelKey/cancelled": func(x *exchange) { must1(w.Admin.RotateKey(ctx, "tokens"))(w.t) },
 	}
 }

@@ -31,6 +31,7 @@ var operatorTypes = []types{
 	typesOf(api.ShowCRL), typesOf(api.PublishCRL), typesOf(api.ShowStatus), typesOf(api.Backup), typesOf(api.Metrics), typesOf(api.Reload), typesOf(api.Readdress), typesOf(api.PlanReaddress), typesOf(api.ConfirmRestore), typesOf(api.ConfirmBackup),
 	typesOf(api.ListEvents), typesOf(api.ExportEvents), typesOf(api.MissingEvents), typesOf(api.VerifyLog), typesOf(api.Prove), typesOf(api.ListSegments), typesOf(api.GetSegment),
 	typesOf(api.ListKeys), typesOf(api.RotateKey), typesOf(api.WithdrawKey), typesOf(api.DestroyKey), typesOf(api.CancelKey), typesOf(api.DryRunKey), typesOf(api.DryRunAll), typesOf(api.RequestKey), typesOf(api.InstallKey),
+	typesOf(api.ListPolicies), typesOf(api.ShowPolicies), typesOf(api.ApplyPolicies), typesOf(api.RemovePolicies),
 	typesOf(api.ListOperators), typesOf(api.ShowOperator), typesOf(api.SuspendOperator), typesOf(api.ResumeOperator),
 	typesOf(api.AddOperator), typesOf(api.EnrollOperator), typesOf(api.SetOperator), typesOf(api.RemoveOperator), typesOf(api.LinkOperator), typesOf(api.RemovePasskey),
 }

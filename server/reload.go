@@ -89,6 +89,7 @@ func (r *reloader) prepare(next *config.File) (follow func(), err error) {
 		s.clock.Cover(next.LongestCertificate(false)) // before anything lives that long
 		profiles()
 		s.policy.SetDefaultQuotas(next.Limits)
+		s.cedar.SetZone(next.Zone())
 		sinks()
 		if s.Level != nil {
 			s.Level.Set(next.Log.Level)

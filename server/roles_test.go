@@ -27,6 +27,7 @@ var verbRoles = map[string]persons.Role{
 	"GET /status": persons.Viewer, "GET /agents": persons.Viewer, "GET /agents/{name}": persons.Viewer,
 	"GET /certificates": persons.Viewer, "GET /certificates/{serial}": persons.Viewer, "GET /tokens": persons.Viewer, "POST /tokens": persons.Viewer, "POST /tokens/introspect": persons.Viewer,
 	"GET /crl": persons.Viewer, "GET /keys": persons.Viewer,
+	"GET /policies": persons.Viewer, "GET /policies/{version}": persons.Viewer, "POST /policies": persons.Security, "POST /policies/remove": persons.Security,
 	"GET /audit": persons.Viewer, "GET /audit/missing": persons.Viewer, "GET /audit/segments": persons.Viewer, "POST /audit/verify": persons.Viewer, "GET /audit/proof/{entry}": persons.Viewer,
 
 	"POST /agents": persons.Operator, "POST /agents/{name}/reenroll": persons.Operator, "POST /agents/{name}/certificates": persons.Operator,
@@ -49,7 +50,7 @@ var verbRoles = map[string]persons.Role{
 // operatorService is what serves the operators of a.
 func (a *world) operatorService() *operator.Service {
 	return &operator.Service{
-		DB: a.db, Policy: a.policy, Authority: a.authority, TrustDomain: a.file.TrustDomain,
+		DB: a.db, Policy: a.policy, Cedar: a.cedar, Authority: a.authority, TrustDomain: a.file.TrustDomain,
 		Clock: a.Server.clock, Log: a.Log, Stopping: a.stopping, LastUse: a.lastUse, Reload: a.reloader.reload,
 	}
 }

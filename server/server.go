@@ -23,6 +23,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/admission"
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/agents/policy/cedar"
 	"github.com/brevet-ca/brevet/agents/secret"
 	"github.com/brevet-ca/brevet/ca/acme"
 	"github.com/brevet-ca/brevet/ca/enroll"
@@ -90,6 +91,7 @@ type Server struct {
 	db        storage.DB
 	clock     *clock.Clock
 	policy    *policy.Point
+	cedar     *cedar.Engine
 	authority *authority.Authority
 	ocsp      *ocsp.Responder
 	acme      *acme.Service
@@ -198,7 +200,8 @@ func (s *Server) assemble(k keys.Source) error {
 	if err := traces(s); err != nil {
 		return err
 	}
-	s.policy = &policy.Point{DB: s.db, Rules: policy.Rules{Authority: at, TrustDomain: td}, External: s.External, Quotas: s.file.Limits}
+	s.cedar = cedar.NewEngine(s.db, s.file.Zone())
+	s.policy = &policy.Point{DB: s.db, Rules: policy.Rules{Authority: at, TrustDomain: td}, Applied: s.cedar, External: s.External, Quotas: s.file.Limits}
 	s.authority, err = authority.Open(authority.Config{
 		DB: s.db, Dir: s.Dir, Segments: authority.Segments(s.Dir), Policy: s.policy, Keys: k, File: s.file, Address: at, Clock: s.clock, Relying: s.relying.Register, Log: s.Log, Version: s.Version,
 		Overruled: overruled, Sinks: func(ctx context.Context) ([]sinks.Status, error) { return s.sinks.Status(ctx) },
@@ -222,7 +225,7 @@ func (s *Server) assemble(k keys.Source) error {
 	})
 	s.policy.Decided, s.oauth.Minted = s.metrics.Decided, s.metrics.Minted
 	operators := &operator.Service{
-		DB: s.db, Policy: s.policy, Authority: a, TrustDomain: td,
+		DB: s.db, Policy: s.policy, Cedar: s.cedar, Authority: a, TrustDomain: td,
 		Clock: s.clock, Log: s.Log, Stopping: s.stopping, LastUse: s.lastUse,
 		Reload: s.reloader.reload, Operators: namedOperators(s.file), AdminPort: adminPort(s),
 	}

@@ -72,6 +72,13 @@ var changes = map[string]func(*world) func(any) error{
 		a.operate("POST", "/keys/tokens/rotate", nil)
 		return with(api.CancelRequest{Purpose: "tokens"})
 	},
+	"POST /policies": func(a *world) func(any) error {
+		return with(api.ApplyPoliciesRequest{Files: []api.PolicyFile{{Name: "all.cedar", Text: "permit(principal, action, resource);"}}})
+	},
+	"POST /policies/remove": func(a *world) func(any) error {
+		a.operate("POST", "/policies", api.ApplyPoliciesRequest{Files: []api.PolicyFile{{Name: "all.cedar", Text: "permit(principal, action, resource);"}}})
+		return with(struct{}{})
+	},
 	"POST /operators": func(a *world) func(any) error {
 		return with(api.AddOperatorRequest{Name: "carol", Role: "viewer"})
 	},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/persons"
+	"github.com/brevet-ca/brevet/agents/policies"
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/ca"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
@@ -33,6 +34,9 @@ type replay struct {
 	applied   []string
 	forgotten []string // agents and operators that the backup does not know
 	lostRoots []string // likewise
+
+	lostPolicies policies.Head  // the version in force that the backup does not know, or zero
+	policies     *policies.Head // those of the backup, while another version is in force
 }
 
 // replayed has what is applied again, by action. A function reports whether it changed
@@ -61,6 +65,8 @@ var replayed = map[audit.Action]func(*replay, audit.Event) (bool, error){
 	audit.KeyWithdraw:           (*replay).withdraw,
 	audit.KeyAnnounce:           (*replay).noteRoot,
 	audit.KeyRotate:             (*replay).noteRoot,
+	audit.PolicyApply:           (*replay).losePolicies,
+	audit.PolicyRemove:          (*replay).returnPolicies,
 }
 
 // all applies events in their order. It passes over what the backup does not know and what

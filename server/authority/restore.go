@@ -59,6 +59,7 @@ type Restored struct {
 	KeysMade   []string  `json:"keys_made,omitempty"`       // identifiers of keys that were made in their place
 	Forgotten  []string  `json:"forgotten,omitempty"`       // agents registered after the backup
 	LostRoots  []string  `json:"lost_roots,omitempty"`      // key identifiers of roots made after the backup
+	Policies   int64     `json:"lost_policies,omitempty"`   // the version of the policies that was applied after the backup; nothing is permitted until policies are applied again
 	Unrecorded time.Time `json:"unrecorded_until,omitzero"` // end of the last credential that the backup does not know
 	Missing    []api.Gap `json:"missing,omitempty"`         // entries of the log whose segments are neither there nor beside the backup
 }
@@ -254,7 +255,10 @@ func (r *restore) change(ctx context.Context, tx storage.Tx) (err error) {
 	if err := again.all(r.past.events); err != nil {
 		return err
 	}
-	r.out.Applied, r.out.Forgotten, r.out.LostRoots = again.applied, again.forgotten, again.lostRoots
+	r.out.Applied, r.out.Forgotten, r.out.LostRoots, r.out.Policies = again.applied, again.forgotten, again.lostRoots, 0
+	if err := r.takePolicies(ctx, tx, again.lostPolicies); err != nil {
+		return fmt.Errorf("taking the policies of the replaced store: %w", err)
+	}
 	if err := r.past.stolen.adopt(tx); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ func (f *File) Changes(next *File) (live, restart []string) {
 	}
 	note(&live, "log.level", f.Log.Level, next.Log.Level)
 	note(&live, "names", f.MoreNames, next.MoreNames)
+	note(&live, "policy.zone", f.Policy.Zone, next.Policy.Zone)
 	profiles := map[string]ca.ProfileConfig{}
 	maps.Copy(profiles, f.Profiles)
 	maps.Copy(profiles, next.Profiles)

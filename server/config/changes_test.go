@@ -39,6 +39,7 @@ func TestChangesOfEachKey(t *testing.T) {
 		{"urn:example:bank", "urn:example:shop", "", "tokens"},
 		{"backup_age: 36h", "backup_age: never", "", "health"},
 		{"127.0.0.1:4318", "127.0.0.1:4319", "", "telemetry"},
+		{"Europe/Berlin", "Europe/London", "policy.zone", ""},
 		{"segment: 64kB", "segment: 65kB", "", "audit.segment"},
 		{"name: siem", "name: soc", "audit.sinks", ""},
 		{"level: warn, format: json}", "level: info, format: text}", "log.level", "log.format"},

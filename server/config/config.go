@@ -74,6 +74,9 @@ type File struct {
 	Tokens struct {
 		PostQuantum []string // audiences, see tokens.Config
 	}
+	Policy struct {
+		Zone string // the time zone of the policies, by its name in the IANA database; "" means UTC
+	}
 	Telemetry struct {
 		OTLP string // URL of a collector of OpenTelemetry; "" means none. See package otlp
 	}
@@ -134,6 +137,7 @@ func parse(text []byte) (*File, error) {
 		"audit":          f.readAudit,
 		"tokens":         f.readTokens,
 		"limits":         f.readLimits,
+		"policy":         f.readPolicy,
 		"telemetry":      f.readTelemetry,
 		"health":         f.readHealth,
 		"renew_grace":    parsed(&f.RenewGrace, parseRenewGrace),

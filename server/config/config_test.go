@@ -48,6 +48,7 @@ rotate: {issuer: 3/4, profile-issuer: 20d, https-issuer: off, tokens: 7d, audit:
 limits: {tokens: 7, events: 1000000}
 tokens: {post_quantum: ["https://api.example", "urn:example:bank"]}
 health: {backup_age: 36h}
+policy: {zone: Europe/Berlin}
 telemetry: {otlp: "http://127.0.0.1:4318"}
 audit:
   segment: 64kB
@@ -79,6 +80,7 @@ func TestParse(t *testing.T) {
 	}
 	want.Limits = agents.Quotas{agents.QuotaCertificates: 5000, agents.QuotaTokens: 7, agents.QuotaOrders: 1000, agents.QuotaEvents: 1000000, agents.QuotaAssertions: 20000, agents.QuotaCompromised: 100}
 	want.Health.BackupAge = 36 * time.Hour
+	want.Policy.Zone = "Europe/Berlin"
 	want.Telemetry.OTLP = "http://127.0.0.1:4318"
 	want.Tokens.PostQuantum = []string{"https://api.example", "urn:example:bank"}
 	want.Audit.Sinks = []sinks.Config{
@@ -224,6 +226,7 @@ func TestParseSaysWhere(t *testing.T) {
 		{"one audience", leastFile + "tokens: {post_quantum: https://api.example}\n", "3:24: want a list here"},
 		{"another signature", leastFile + "tokens: {mldsa: [https://api.example]}\n", `3:10: unknown key "mldsa": want one of post_quantum`},
 		{"a backup without a unit", leastFile + "health: {backup_age: 7}\n", `3:10: backup_age "7": want one such as 36h, 7d or never`},
+		{"a zone that nobody knows", leastFile + "policy: {zone: Europe/Atlantis}\n", `3:10: zone "Europe/Atlantis": want`},
 		{"a collector with a password", leastFile + "telemetry: {otlp: 'http://me:secret@example'}\n", `3:13: otlp: want http://HOST:PORT`},
 		{"a collector of gRPC", leastFile + "telemetry: {otlp: grpc://example:4317}\n", `3:13: otlp: want http://HOST:PORT`},
 		{"a backup of minutes", leastFile + "health: {backup_age: 90m}\n", `3:10: backup_age "90m"`},
@@ -264,7 +267,7 @@ func FuzzParse(f *testing.F) {
 			"trust_domain": string(got.TrustDomain), "advertise": got.Advertise, "listen": got.Listen, "listen_http": got.ListenHTTP, "profiles": profiles,
 			"keys": map[string]any{"plain": got.Keys.Plain, "passphrase_file": got.Keys.PassphraseFile},
 			"log":  map[string]string{"level": got.Log.Level.String(), "format": map[bool]string{true: "json", false: "text"}[got.Log.JSON]},
-			"acme": acmeKeys(got.ACME), "crl": crlKeys(got.CRL.Bundle), "limits": limitKeys(got.Limits), "health": healthKeys(got.Health.BackupAge), "telemetry": collectorKeys(got.Telemetry.OTLP), "renew_grace": got.RenewGrace.String(), "names": got.MoreNames, "proxy_protocol": got.ProxyProtocol, "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
+			"acme": acmeKeys(got.ACME), "crl": crlKeys(got.CRL.Bundle), "limits": limitKeys(got.Limits), "health": healthKeys(got.Health.BackupAge), "telemetry": collectorKeys(got.Telemetry.OTLP), "policy": zoneKeys(got.Policy.Zone), "renew_grace": got.RenewGrace.String(), "names": got.MoreNames, "proxy_protocol": got.ProxyProtocol, "tokens": map[string]any{"post_quantum": got.Tokens.PostQuantum},
 			"audit": map[string]any{"segment": fmt.Sprintf("%dkB", got.Audit.Segment/1000)},
 		}
 		if len(got.Operators) > 0 {
@@ -388,4 +391,11 @@ func healthKeys(age time.Duration) map[string]any {
 		return map[string]any{"backup_age": "never"}
 	}
 	return map[string]any{"backup_age": fmt.Sprintf("%dh", age/time.Hour)}
+}
+
+func zoneKeys(zone string) map[string]string {
+	if zone == "" {
+		return nil
+	}
+	return map[string]string{"zone": zone}
 }

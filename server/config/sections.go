@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	_ "time/tzdata" // zones, where the machine has none
 
 	"go.yaml.in/yaml/v3"
 
@@ -153,4 +154,28 @@ func (f *File) readHealth(n *yaml.Node) error {
 	return readMap(n, map[string]func(*yaml.Node) error{
 		"backup_age": parsed(&f.Health.BackupAge, parseBackupAge),
 	})
+}
+
+// readPolicy reads what the policies that operators apply need to know.
+func (f *File) readPolicy(n *yaml.Node) error {
+	return readMap(n, map[string]func(*yaml.Node) error{
+		"zone": parsed(&f.Policy.Zone, parseZone),
+	})
+}
+
+// parseZone accepts the name of a time zone in the IANA database.
+func parseZone(s string) (string, error) {
+	if _, err := time.LoadLocation(s); err != nil || s == "" || s == "Local" {
+		return "", fmt.Errorf("zone %q: want the name of a time zone, such as Europe/Berlin or UTC", s)
+	}
+	return s, nil
+}
+
+// Zone returns the time zone of the policies.
+func (f *File) Zone() *time.Location {
+	zone, err := time.LoadLocation(f.Policy.Zone)
+	if err != nil { // parseZone has loaded it
+		return time.UTC
+	}
+	return zone
 }

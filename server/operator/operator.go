@@ -20,6 +20,7 @@ import (
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/agents/persons"
 	"github.com/brevet-ca/brevet/agents/policy"
+	"github.com/brevet-ca/brevet/agents/policy/cedar"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/authority"
 	"github.com/brevet-ca/brevet/storage"
@@ -31,6 +32,7 @@ import (
 type Service struct {
 	DB          storage.DB
 	Policy      *policy.Point
+	Cedar       *cedar.Engine
 	Authority   *authority.Authority
 	TrustDomain agents.TrustDomain
 	Operators   []Operator // whom brevet.yaml lists
@@ -99,7 +101,7 @@ func (s *Service) MayRead(ctx context.Context, p policy.Principal) error {
 // Operations returns the table of all operations except [Service.Events],
 // [Service.Segment] and [Service.Backup], whose answers are streams.
 func (s *Service) Operations() []Operation {
-	return slices.Concat(s.agentOperations(), s.roleOperations(), s.credentialOperations(), s.keyOperations(), s.logOperations(), s.authorityOperations(), s.operatorOperations())
+	return slices.Concat(s.agentOperations(), s.roleOperations(), s.credentialOperations(), s.keyOperations(), s.logOperations(), s.authorityOperations(), s.operatorOperations(, s.policyOperations())
 }
 
 // An act is an operator's change, and what the audit log says about it.
