@@ -120,6 +120,6 @@ func (w *described) operatorPreparations() map[string]func(*exchange) {
 		},
 		"showPolicies/shown":     func(x *exchange) { must1(w.Admin.ApplyPolicies(ctx, permitAll))(w.t) },
 		"removePolicies/removed": func(x *exchange) { must1(w.Admin.ApplyPolicies(ctx, permitAll))(w.t) },
-		"cancelKey/cancelled": func(x *exchange) { must1(w.Admin.RotateKey(ctx, "tokens"))(w.t) },
+		"cancelKey/cancelled":    func(x *exchange) { must1(w.Admin.RotateKey(ctx, "tokens"))(w.t) },
 	}
 }

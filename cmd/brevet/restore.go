@@ -155,6 +155,9 @@ func printHistory(p *page, r *server.Restored) {
 	if len(r.LostRoots) > 0 {
 		p.line("These roots were made after the backup and are lost: %s. Agents that trust no other root must enroll again.", strings.Join(r.LostRoots, ", "))
 	}
+	if r.Policies != 0 {
+		p.line("Version %d of the policies was applied after the backup and is lost. No agent gets anything until you run brevet policy apply, or brevet policy remove.", r.Policies)
+	}
 	if len(r.Forgotten) > 0 {
 		p.line("These agents and operators were registered after the backup and are unknown now: %s.", printable(strings.Join(r.Forgotten, ", ")))
 	}

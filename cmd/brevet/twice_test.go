@@ -15,6 +15,7 @@ var once = strings.Fields(`
 	status verify version agent-list agent-show operator-list operator-show cert-list cert-show
 	token-list token-introspect crl-show inspect pqc-verify-cert pqc-verify-crl pqc-verify-csr
 	pqc-verify-jws role-list role-show audit-list audit-tail audit-verify audit-prove audit-check audit-export key-list
+	policy-list policy-show policy-check policy-schema policy-test policy-replay policy-explain
 	key-public context-list client-show completion dev serve
 
 	client-cert client-token client-crl client-run client-bootstrap key-install key-seal

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -36,6 +37,9 @@ var argumentTypes = map[string]func(string) error{
 	"[" + rotated + "]": rotatable,
 	rotated:             rotatable,
 	"[KIND|ID]":         kindOrKey,
+	policyFiles:         func(string) error { return nil },
+	"[VERSION]":         policyVersion,
+	"EVENT":             entry,
 }
 
 // flagTypes are the parsers of operators' flags that name something. Flags of brevet
@@ -226,4 +230,12 @@ func notSecret(c *cli.Context, flag, name string, file []byte) error {
 	default:
 		return misuse(c, "--%s: %s holds %s, which is not what belongs here: nothing was sent", flag, name, kind)
 	}
+}
+
+// policyVersion accepts the number of a version of the policies.
+func policyVersion(s string) error {
+	if n, err := strconv.ParseInt(s, 10, 62); err != nil || n < 1 {
+		return fmt.Errorf("invalid version %.80q: use its number, as brevet policy list shows it", s)
+	}
+	return nil
 }

@@ -101,7 +101,7 @@ func (s *Service) MayRead(ctx context.Context, p policy.Principal) error {
 // Operations returns the table of all operations except [Service.Events],
 // [Service.Segment] and [Service.Backup], whose answers are streams.
 func (s *Service) Operations() []Operation {
-	return slices.Concat(s.agentOperations(), s.roleOperations(), s.credentialOperations(), s.keyOperations(), s.logOperations(), s.authorityOperations(), s.operatorOperations(, s.policyOperations())
+	return slices.Concat(s.agentOperations(), s.roleOperations(), s.credentialOperations(), s.keyOperations(), s.logOperations(), s.authorityOperations(), s.operatorOperations(), s.policyOperations())
 }
 
 // An act is an operator's change, and what the audit log says about it.
