@@ -221,6 +221,16 @@ func TestSiblingIsAnnouncedAlong(t *testing.T) {
 		if where == "elsewhere" {
 			continue
 		}
+		old := announce()
+		rotated(t, a.operate("POST", "/keys/issuer/rotate?compromised=true", nil))
+		a.update(func(tx storage.Tx) error {
+			for purpose, id := range old {
+				if dead, err := agents.IssuerCompromised(tx, id); err != nil || !dead {
+					t.Errorf("after a theft, the announced %s is not ended: %v", purpose, err)
+				}
+			}
+			return nil
+		})
 		ids = announce()
 		a.set(a.now().Add(25 * time.Hour))
 		a.work()
@@ -236,5 +246,31 @@ func TestSiblingIsAnnouncedAlong(t *testing.T) {
 		if found := problemsOf(t, a.authority); found != nil {
 			t.Errorf("problems: %q", found)
 		}
+	}
+}
+
+// TestSiblingMayTakeOverFirst, while the file of the issuer's key is away: the issuer takes over when
+// that is back.
+func TestSiblingMayTakeOverFirst(t *testing.T) {
+	a := newAuthority(t)
+	next := rotated(t, a.operate("POST", "/keys/issuer/rotate?algorithm=mldsa44", nil))
+	file, away := filepath.Join(a.Dir, "issuer-"+next.ID[:16]+".key"), filepath.Join(t.TempDir(), "issuer.key")
+	if err := os.Rename(file, away); err != nil {
+		t.Fatal(err)
+	}
+	a.set(next.SignsFrom)
+	if err := a.authority.PromoteDue(t.Context()); err == nil || !strings.Contains(err.Error(), "cannot take over") {
+		t.Errorf("without the file: %v", err)
+	}
+	if err := os.Rename(away, file); err != nil {
+		t.Fatal(err)
+	}
+	a.restarted(t)
+	a.work()
+	if got := a.authority.CA; got.Issuer().ID != next.ID || got.HTTPSIssuer().ID == next.ID {
+		t.Errorf("at work are %s and %s", got.Issuer().ID, got.HTTPSIssuer().ID)
+	}
+	if found := problemsOf(t, a.authority); found != nil {
+		t.Errorf("problems: %q", found)
 	}
 }

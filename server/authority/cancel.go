@@ -72,23 +72,34 @@ func cancellable(tx storage.Tx, p keys.Purpose, alg keys.Algorithm) ([]keys.Key,
 	if err != nil || k.ID == "" {
 		return nil, err
 	}
+	issuer, sibling, err := nextPair(tx)
+	switch {
+	case err != nil:
+		return nil, err
+	case k.ID == issuer.ID:
+		return []keys.Key{k, sibling}, nil
+	case k.ID == sibling.ID:
+		return nil, fmt.Errorf("%w: the next issuer %s needs it: brevet key cancel %s gives both up", agents.ErrTransition, issuer.ID, keys.Issuer)
+	}
+	return []keys.Key{k}, nil
+}
+
+// nextPair returns the next issuer and the https-issuer that it needs, if both were made along: both
+// are announced, or both wait for certificates. Otherwise it returns the zero Key twice.
+func nextPair(tx storage.Tx) (issuer, sibling keys.Key, err error) {
+	var none keys.Key
 	issuers, err := nextKeys(tx, keys.Issuer)
 	if err != nil || len(issuers) == 0 {
-		return []keys.Key{k}, err
+		return none, none, err
 	}
 	siblings, err := nextKeys(tx, keys.HTTPSIssuer)
 	if err != nil || len(siblings) == 0 || siblings[0].SignsFrom.IsZero() != issuers[0].SignsFrom.IsZero() {
-		return []keys.Key{k}, err
+		return none, none, err
 	}
-	switch needed, err := needsSibling(tx, keys.Issuer, issuers[0].Algorithm); {
-	case err != nil:
-		return nil, err
-	case needed && p == keys.Issuer:
-		return []keys.Key{k, siblings[0]}, nil
-	case needed && p == keys.HTTPSIssuer:
-		return nil, fmt.Errorf("%w: the next issuer %s needs it: brevet key cancel %s gives both up", agents.ErrTransition, issuers[0].ID, keys.Issuer)
+	if needed, err := needsSibling(tx, keys.Issuer, issuers[0].Algorithm); err != nil || !needed {
+		return none, none, err
 	}
-	return []keys.Key{k}, nil
+	return issuers[0], siblings[0], nil
 }
 
 // cancelledKey returns the key that is to be cancelled, or the zero Key.

@@ -147,7 +147,7 @@ func (r *rotation) prepare(ctx context.Context, _ *policy.Decision) (err error) 
 			return err
 		}
 	}
-	return nil
+	return r.takeSibling(ctx)
 }
 
 // done says what changes place with what.

@@ -130,7 +130,7 @@ func (t *takeover) allowed(tx storage.Tx) error {
 }
 
 // announcedSibling returns the https-issuer that must take over with an issuer, or the zero Key
-// if none must.
+// if none must. One that was announced along may have taken over already.
 func announcedSibling(tx storage.Tx, k keys.Key) (keys.Key, error) {
 	needed, err := needsSibling(tx, k.Purpose, k.Algorithm)
 	if err != nil || !needed {
@@ -144,6 +144,13 @@ func announcedSibling(tx storage.Tx, k keys.Key) (keys.Key, error) {
 		if !sibling.SignsFrom.IsZero() {
 			return sibling, nil
 		}
+	}
+	active, err := keys.Active(tx, keys.HTTPSIssuer)
+	if err == nil && !active.Activated.Before(k.Created) {
+		return keys.Key{}, nil
+	}
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return keys.Key{}, err
 	}
 	return keys.Key{}, fmt.Errorf("%w: TLS clients cannot check what it signs, and no %s is announced: brevet key cancel %s gives it up", agents.ErrTransition, keys.HTTPSIssuer, k.Purpose)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
@@ -53,6 +54,21 @@ func (r *rotation) take(next *successor, waiting []keys.Key) error {
 		}
 	}
 	return nil
+}
+
+// takeSibling has a compromise of the issuer end the https-issuer, too, that the next issuer
+// would have needed.
+func (r *rotation) takeSibling(ctx context.Context) error {
+	if !r.Compromised || r.Purpose != keys.Issuer {
+		return nil
+	}
+	return r.DB.View(ctx, func(tx storage.Tx) error {
+		_, sibling, err := nextPair(tx)
+		if sibling.ID != "" && !slices.ContainsFunc(r.cancelled, func(k keys.Key) bool { return k.ID == sibling.ID }) {
+			r.cancelled = append(r.cancelled, sibling)
+		}
+		return err
+	})
 }
 
 // cancel forgets the waiting keys that a compromise ends.
