@@ -12,77 +12,6 @@ import (
 	"github.com/brevet-ca/brevet/server/admin/api"
 )
 
-func agentAddCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "add",
-		Usage:     "register an agent",
-		ArgsUsage: "NAME",
-		Description: `Registers an agent and prints its enrollment token. The token is shown once, can
-be used once, and expires after an hour. With it, the agent obtains its first
-certificate by "brevet client enroll"; after that it renews by itself. Instead,
-any ACME client can open an account of the agent with the ACME key that is also
-printed (external account binding, RFC 8555), once and within the same hour.
---quiet prints only the token.
-
-NAME is one lower-case DNS label. It becomes the identity
-spiffe://TRUST_DOMAIN/agent/NAME, and is never given out again, even after the
-agent was decommissioned.
-
-A DNS name or address belongs to one agent. If you add ",challenge" to it, it is
-reserved for the agent, but only goes into a certificate after an ACME challenge
-has proven it. A resource server needs the scope brevet:introspect to introspect
-tokens. A proxy that forwards certificates of its clients needs brevet:proxy.
-
-To give a list, repeat its flag.
-
-Examples:
-  $ brevet agent add build-bot --owner ci@example.org --scope artifacts:write \
-      --audience https://artifacts.example.org
-  $ brevet agent add shop --owner shop-team --dns shop.example.org --ip 192.0.2.7 --ttl 10m
-  $ brevet agent add visitor --owner it --expires 30d --label env=test`,
-		Flags:  append([]cli.Flag{needed("owner", "`WHO` answers for the agent")}, changeFlags()...),
-		Action: agentAdd,
-	}
-}
-
-func agentSetCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "set",
-		Usage:     "change an agent",
-		ArgsUsage: "NAME",
-		Description: `Changes what is registered about an agent. Without its flag, a setting stays as it
-is. A list that you give replaces the old one, and --clear empties one. Labels are
-merged; --remove-label removes one.
-
-With --until, the scopes, audiences and roles that you give are grants that end then: the
-agent has them beside what it had, no token for them outlives the grant, and afterwards
-they give nothing. --until now takes such grants away. A list that you give without
---until replaces those grants, too.
-
-A quota bounds how much an agent may have: certificates and tokens that are not expired,
-ACME orders without a certificate, events in the audit log within an hour, assertions that
-were used to introspect, and keys that were revoked as compromised. At a quota, requests
-are refused until something has expired; compromised keys count until you run brevet agent
-reenroll. brevet status warns before.
-
-The change takes effect at once: the next introspection of a token shows the
-scopes that are left. Certificates keep their names until they expire; to end
-them now: brevet revoke --agent NAME.
-
-Examples:
-  $ brevet agent set build-bot --scope artifacts:read
-  $ brevet agent set build-bot --role release --until 2h --reason release-4.2
-  $ brevet agent set build-bot --clear scope --remove-label env --expires never
-  $ brevet agent set load-test --quota tokens=1000000 --quota events=1000000
-  $ brevet agent set api --key api-2026.pub.pem --key api-2027.pub.pem`,
-		Flags: append(append([]cli.Flag{text("owner", "`WHO` answers for the agent from now on")}, changeFlags()...),
-			texts("clear", "`SETTING` to make empty: "+orList(erasable)),
-			texts("remove-label", "`K` of a label to remove"),
-		),
-		Action: agentSet,
-	}
-}
-
 // changeFlags are the flags for everything about an agent except its owner.
 func changeFlags() []cli.Flag {
 	return []cli.Flag{
@@ -102,44 +31,6 @@ func changeFlags() []cli.Flag {
 		texts("label", "`K=V` to find it by"),
 		texts("quota", "`KIND=N` that it may have of certificates, tokens, orders, events an hour, assertions or compromised_keys; KIND=default means that of brevet.yaml"),
 	}
-}
-
-func agentAdd(c *cli.Context) error {
-	change, err := changeOf(c)
-	if err != nil {
-		return err
-	}
-	server, err := dial(c)
-	if err != nil {
-		return err
-	}
-	invited, err := server.AddAgent(c.Context, c.Args().First(), change)
-	if err != nil {
-		return err
-	}
-	return invitation(c, server, invited, "is registered")
-}
-
-func agentSet(c *cli.Context) error {
-	if len(c.LocalFlagNames()) == 0 {
-		return misuse(c, "nothing to set: say what to change")
-	}
-	change, err := changeOf(c)
-	if err == nil {
-		err = erase(c, &change)
-	}
-	if err != nil {
-		return err
-	}
-	server, err := dial(c)
-	if err != nil {
-		return err
-	}
-	a, err := server.SetAgent(c.Context, c.Args().First(), change)
-	if err != nil {
-		return err
-	}
-	return answer(c, a, []string{a.Name}, func(p *page) { p.agent(a) })
 }
 
 // changeOf returns what the flags say about an agent.
