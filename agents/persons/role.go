@@ -1,7 +1,7 @@
 // Package persons knows the people who operate the authority: their names, roles and passkeys, the
-// challenges that they answer with these,
-// who is suspended and who was removed. Package policy decides what a role may do. The
-// certificates of these people are in package agents, see [agents.AddOperator].
+// challenges that they answer with these, who is suspended and who was removed. Package policy
+// decides what a role may do. The certificates of these people are in package agents, see
+// [agents.AddOperator].
 package persons
 
 import (

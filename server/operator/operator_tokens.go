@@ -59,7 +59,7 @@ func (s *Service) mintOperatorToken(ctx context.Context, p policy.Principal, in 
 	if err != nil {
 		return out, err
 	}
-	return api.OperatorToken{Token: m.Text.Reveal(), ID: m.ID.String(), Role: role.String(), Scope: agents.JoinScopes(m.Scopes), Audience: m.Audiences[0], Expires: m.ID.Expires()}, nil
+	return api.OperatorToken{Token: m.Text.Reveal(), ID: m.ID.String(), Role: persons.RoleOf(m.Scopes).String(), Scope: agents.JoinScopes(m.Scopes), Audience: m.Audiences[0], Expires: m.ID.Expires()}, nil
 }
 
 // AuthenticateToken is [Service.Authenticate] for a client that presented a token beside its
