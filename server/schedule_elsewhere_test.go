@@ -3,10 +3,12 @@ package server
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/brevet-ca/brevet/crl"
 	"github.com/brevet-ca/brevet/server/admin/api"
 	"github.com/brevet-ca/brevet/server/ceremony"
 	"github.com/brevet-ca/brevet/storage/keys"
@@ -91,6 +93,28 @@ func TestRequestIsWrittenInTime(t *testing.T) {
 		if at, _ := a.activated(keys.Issuer); at != days/61+1 || carried["root"] > 8 {
 			t.Errorf("%s: %d issuers, carried %v", algorithm, at, carried)
 		}
+	}
+}
+
+// TestWarningNamesTheRequest from its first moment on, before the server looks again.
+func TestWarningNamesTheRequest(t *testing.T) {
+	a := newAuthority(t, func(c *InitConfig) { c.IssuerLifetime = 360 * 24 * time.Hour })
+	a.lockAway()
+	a.look()
+	states := a.authority.CRL.Roots()
+	i := slices.IndexFunc(states, func(r crl.RootState) bool { return !r.Online })
+	if i < 0 {
+		t.Fatalf("%+v", states)
+	}
+	warned := states[i].Until().AddDate(0, 0, -30)
+	a.set(warned.Add(-30 * time.Minute))
+	a.look()
+	if told := strings.Join(about(t, a.authority, "root-crl-ends"), "\n"); told != "" {
+		t.Errorf("early: %s", told)
+	}
+	a.set(warned.Add(time.Second))
+	if told := strings.Join(about(t, a.authority, "root-crl-ends"), "\n"); !strings.Contains(told, "root-request.json") {
+		t.Errorf("the warning says: %s", told)
 	}
 }
 

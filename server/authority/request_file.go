@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/brevet-ca/brevet/agents/clock"
 	"github.com/brevet-ca/brevet/ca"
@@ -89,9 +90,10 @@ func (a *Authority) wantsRequest(ctx context.Context, p keys.Purpose) (wanted, c
 	return wanted, current, err
 }
 
-// listsWanted reports whether the health has a reason that a new CRL of a root would mend.
+// listsWanted reports whether the health has a reason that a new CRL of a root would mend, or
+// will have one within the hour: the reason names the file from the first moment on.
 func (a *Authority) listsWanted(root string) bool {
-	now := a.Clock.Now()
+	now := a.Clock.Now().Add(time.Hour)
 	return slices.ContainsFunc(a.CRL.Roots(), func(r crl.RootState) bool {
 		return r.Root == root && (r.Number == 0 || r.Late || len(r.Unlisted) > 0 || rootCRLNotice.level(r.Until().Add(-day(365)), r.Until(), now) != api.OK)
 	})
