@@ -29,21 +29,21 @@ type HeldRole struct {
 }
 
 // Holdings returns what the agent has at an instant.
-func (f *Facts) Holdings(at time.Time) *Holdings { return holdings(&f.Agent, f.Roles, at) }
+func (f *Facts) Holdings(at time.Time) Holdings { return holdings(&f.Agent, f.Roles, at) }
 
 // Held is [Facts.Holdings] for an agent that was read in tx. For an agent that has no roles
 // it reads nothing.
-func Held(tx storage.Tx, a Agent, at time.Time) (*Holdings, error) {
+func Held(tx storage.Tx, a *Agent, at time.Time) (Holdings, error) {
 	held, _, err := a.readRoles(tx)
-	return holdings(&a, held, at), err
+	return holdings(a, held, at), err
 }
 
 // HeldEver is Held for what restricts an agent, or those who let it act: it has also what has
 // ended and is still on record.
-func HeldEver(tx storage.Tx, a Agent) (*Holdings, error) { return Held(tx, a, time.Time{}) }
+func HeldEver(tx storage.Tx, a *Agent) (Holdings, error) { return Held(tx, a, time.Time{}) }
 
-func holdings(a *Agent, held []HeldRole, at time.Time) *Holdings {
-	return &Holdings{a.Scopes, a.Audiences, a.Grants, held, at}
+func holdings(a *Agent, held []HeldRole, at time.Time) Holdings {
+	return Holdings{a.Scopes, a.Audiences, a.Grants, held, at}
 }
 
 // roleNames returns the roles on record of an agent: those for good, and then those of grants.

@@ -6,12 +6,45 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/storage"
+	"github.com/brevet-ca/brevet/storage/format"
 )
+
+// TestStoreNeedsThisVersionForRoles: until there is a role or a grant that ends, earlier ones read
+// it.
+func TestStoreNeedsThisVersionForRoles(t *testing.T) {
+	for what, do := range map[string]func(storage.Tx) error{
+		"a role": func(tx storage.Tx) error {
+			_, err := agents.AddRole(tx, "reader", agents.RoleChange{}, now)
+			return err
+		},
+		"a grant": func(tx storage.Tx) error {
+			_, err := agents.Give(tx, "bot", agents.Change{Scopes: []string{"a"}, Until: new(now.Add(time.Hour))}, "uid=0", now)
+			return err
+		},
+	} {
+		within(t, func(tx storage.Tx) {
+			add(t, tx, "bot", agents.Change{Scopes: []string{"a"}, Roles: []string{}})
+			if there, err := format.Reached(tx, format.Roles); there || err != nil {
+				t.Errorf("before %s: %t, %v", what, there, err)
+			}
+			if raw, err := tx.Get("agents", "bot"); err != nil || strings.Contains(string(raw), "roles") || strings.Contains(string(raw), "grants") {
+				t.Errorf("an agent without roles is stored as %s, %v", raw, err)
+			}
+			if err := do(tx); err != nil {
+				t.Fatal(err)
+			}
+			if there, err := format.Reached(tx, format.Roles); !there || err != nil {
+				t.Errorf("after %s: %t, %v", what, there, err)
+			}
+		})
+	}
+}
 
 func addRole(t testing.TB, tx storage.Tx, n agents.RoleName, c agents.RoleChange) agents.Role {
 	t.Helper()
@@ -24,11 +57,12 @@ func addRole(t testing.TB, tx storage.Tx, n agents.RoleName, c agents.RoleChange
 
 func heldAt(t testing.TB, tx storage.Tx, n agents.Name, at time.Time) *agents.Holdings {
 	t.Helper()
-	h, err := agents.Held(tx, get(t, tx, n), at)
+	a := get(t, tx, n)
+	h, err := agents.Held(tx, &a, at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h
+	return &h
 }
 
 // TestHoldingsAddUp: own lists, grants and roles, each once and the own ones first.
@@ -56,7 +90,8 @@ func TestHoldingsAddUp(t *testing.T) {
 				t.Errorf("at %s it has %v", at, h.Scopes())
 			}
 		}
-		if h, err := agents.HeldEver(tx, get(t, tx, "bot")); err != nil || !h.Has("d") {
+		a := get(t, tx, "bot")
+		if h, err := agents.HeldEver(tx, &a); err != nil || !h.Has("d") {
 			t.Errorf("what it ever had is %v, %v", h.Scopes(), err)
 		}
 	})
@@ -407,8 +442,8 @@ func (w *roleWorld) check() {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		h := heldAt(w.t, w.tx, n, w.at)
-		for _, got := range [][]agents.Scope{h.Scopes(), f.Holdings(w.at).Scopes()} {
+		h, again := heldAt(w.t, w.tx, n, w.at), f.Holdings(w.at)
+		for _, got := range [][]agents.Scope{h.Scopes(), again.Scopes()} {
 			if !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(maps.Keys(want))) {
 				w.t.Fatalf("%s has %v, want %v", n, got, want)
 			}

@@ -106,8 +106,8 @@ func (f forwarding) read(r *http.Request) (*x509.Certificate, error) {
 func forwarder(tx storage.Tx, r *http.Request, now time.Time) (*oauth.Forwarder, error) {
 	a, c, err := ca.Authenticate(tx, r.TLS.PeerCertificates[0], now)
 	if err == nil {
-		var held *agents.Holdings
-		if held, err = agents.Held(tx, a, now); err == nil && !held.Has(agents.ScopeProxy) {
+		var held agents.Holdings
+		if held, err = agents.Held(tx, &a, now); err == nil && !held.Has(agents.ScopeProxy) {
 			err = fmt.Errorf("%w: %s has not the scope %s", oauth.ErrClient, c.Agent, agents.ScopeProxy)
 		}
 	}
@@ -154,7 +154,7 @@ func isProxy(tx storage.Tx, p *oauth.Presented, err error) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	held, err := agents.HeldEver(tx, p.Agent)
+	held, err := agents.HeldEver(tx, &p.Agent)
 	return held.Has(agents.ScopeProxy), err
 }
 

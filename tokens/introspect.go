@@ -56,11 +56,11 @@ func (s *Service) Active(tx storage.Tx, text string, now time.Time) (Token, agen
 		t, err = t.ofOperator(tx)
 		return t, a, err
 	}
-	held, err := agents.Held(tx, a, now)
+	held, err := agents.Held(tx, &a, now)
 	if err != nil {
 		return t, a, err
 	}
-	if t = t.narrow(held, s.Address.List(), now); len(t.Scopes) == 0 || len(t.Audiences) == 0 {
+	if t = t.narrow(&held, s.Address.List(), now); len(t.Scopes) == 0 || len(t.Audiences) == 0 {
 		return t, a, policy.ErrScope
 	}
 	return t, a, nil

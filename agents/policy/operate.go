@@ -102,7 +102,7 @@ var holds = map[agents.Scope]persons.Role{
 // or certifying a key of its, with all that it holds in tx. Nobody gets more by an agent than
 // by their own role. Grants that have ended count while they are on record.
 func MayGrant(tx storage.Tx, p Principal, a agents.Agent) error {
-	held, err := agents.HeldEver(tx, a)
+	held, err := agents.HeldEver(tx, &a)
 	if err != nil {
 		return err
 	}

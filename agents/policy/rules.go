@@ -196,10 +196,10 @@ func (r Rules) grant(q *Query, facts *agents.Facts) (g Granted, err error) {
 		}
 	default:
 		held := facts.Holdings(begins.Add(shortest - 1))
-		if g.Scopes, err = tokenScopes(held, q.Scopes); err != nil {
+		if g.Scopes, err = tokenScopes(&held, q.Scopes); err != nil {
 			return g, err
 		}
-		if g.Audiences, err = tokenAudiences(held, r.Authority, begins, g.Scopes, q.Audiences); err != nil {
+		if g.Audiences, err = tokenAudiences(&held, r.Authority, begins, g.Scopes, q.Audiences); err != nil {
 			return g, err
 		}
 		if end := held.End(g.Scopes, g.Audiences); !end.IsZero() && (limits.Ends.IsZero() || end.Before(limits.Ends)) {

@@ -52,7 +52,7 @@ func TestNames(t *testing.T) {
 type scopes = []agents.Scope
 
 // held returns what an agent without roles has.
-func held(a agents.Agent) *agents.Holdings { return (&agents.Facts{Agent: a}).Holdings(now) }
+func held(a agents.Agent) *agents.Holdings { return new((&agents.Facts{Agent: a}).Holdings(now)) }
 
 func TestScopes(t *testing.T) {
 	for _, c := range []struct {

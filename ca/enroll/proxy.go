@@ -21,7 +21,7 @@ func noProxy(tx storage.Tx, n agents.Name) error {
 	if err != nil {
 		return err
 	}
-	held, err := agents.HeldEver(tx, a)
+	held, err := agents.HeldEver(tx, &a)
 	if err == nil && held.Has(agents.ScopeProxy) {
 		return errProxy
 	}

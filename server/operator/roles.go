@@ -168,6 +168,6 @@ func shownGrants(a agents.Agent) (list []api.Grant) {
 
 // heldNow returns what an agent may have in tokens, and those of its roles that were removed.
 func heldNow(tx storage.Tx, a agents.Agent, now time.Time) (api.Held, []string, error) {
-	h, err := agents.Held(tx, a, now)
+	h, err := agents.Held(tx, &a, now)
 	return api.Held{Scopes: texts(h.Scopes()), Audiences: h.Audiences(), Details: h.Details()}, texts(h.Gone()), err
 }

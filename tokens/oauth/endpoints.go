@@ -61,7 +61,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Intr
 		})
 	} else {
 		err = s.authenticateOnce(ctx, r, f, audit.TokenIntrospect, func(tx storage.Tx, c *client) error {
-			held, err := agents.Held(tx, c.agent, now)
+			held, err := agents.Held(tx, &c.agent, now)
 			if err != nil {
 				return err
 			}

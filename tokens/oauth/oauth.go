@@ -45,7 +45,7 @@ func (f *Forwarder) check(tx storage.Tx, s *agents.Standing) error {
 	if err != nil {
 		return err
 	}
-	held, err := agents.Held(tx, a, s.Now())
+	held, err := agents.Held(tx, &a, s.Now())
 	if err == nil && !held.Has(agents.ScopeProxy) {
 		err = fmt.Errorf("%w: %s has the scope %s no more", ErrClient, f.Agent, agents.ScopeProxy)
 	}
