@@ -143,7 +143,7 @@ func TestIssuerByHandIsCancelled(t *testing.T) {
 	}
 }
 
-// TestIssuerByHandSignsAtOnce if the old one ends soon or is compromised, or if there is none. The
+// TestIssuerByHandSignsAtOnce if the old one ends soon or is compromised, or if it is the first. The
 // answer says so.
 func TestIssuerByHandSignsAtOnce(t *testing.T) {
 	for what, c := range map[string]struct {
