@@ -127,6 +127,13 @@ func (g *gauges) store(ctx context.Context, p *telemetry.Page) {
 	events := g.authority.Events()
 	p.Gauge("brevet_audit_events", "Events in the audit log.", telemetry.Value(float64(events)))
 	p.Gauge("brevet_audit_lag_events", "Events that no signed checkpoint covers yet. One is signed each minute.", telemetry.Value(float64(events-g.authority.Covered(ctx))))
+	if e, err := g.authority.LogExtent(ctx); err == nil {
+		p.Gauge("brevet_audit_segments", "Sealed segments of the audit log.", telemetry.Value(float64(e.Segments)))
+		p.Gauge("brevet_audit_unsealed_events", "Events of the audit log that are in the store, and in no segment yet.", telemetry.Value(float64(e.Kept)))
+		if !e.Since.IsZero() {
+			p.Gauge("brevet_audit_unsealed_timestamp_seconds", "When the oldest of those was recorded, in seconds since the Unix epoch.", telemetry.At(e.Since))
+		}
+	}
 	g.sinksOf(ctx, p)
 }
 

@@ -86,3 +86,22 @@ func openTerminal(t *testing.T) (master, slave *os.File) {
 	t.Cleanup(func() { slave.Close() })
 	return master, slave
 }
+
+// TestTablesFitTheTerminal: lists are cut, and what is shown of one thing goes on in the next
+// line, unless everything is wanted.
+func TestTablesFitTheTerminal(t *testing.T) {
+	t.Setenv("COLUMNS", "60")
+	t.Setenv("NO_COLOR", "1")
+	keys := `[{"id":"` + strings.Repeat("a", 40) + `","purpose":"issuer","state":"active","algorithm":"ecdsa-p256+mldsa65","activated":"2026-01-01T00:00:00Z","expires":"2036-01-01T00:00:00Z"}]`
+	status := `{"trust_domain":"td","advertise":"https://ca.example","level":"warning","reasons":[{"id":"x","level":"warning","text":"` + strings.Repeat("word ", 30) + `","mend":"run brevet something"}]}`
+	fakeServer(t, answers{"GET /keys": keys, "GET /status": status})
+	for typed, fits := range map[string]bool{"key list": true, "key list -o wide": false, "status": true, "status -o wide": false} {
+		out, widest := onTerminal(t, strings.Fields(typed)...), 0
+		for line := range strings.Lines(out) {
+			widest = max(widest, width(strings.TrimRight(line, "\r\n")))
+		}
+		if fits != (widest <= 60) || !fits && strings.Contains(out, "…") || strings.Contains(typed, "status") && strings.Count(out, "word") != 30 {
+			t.Errorf("%s prints %d columns:\n%s", typed, widest, out)
+		}
+	}
+}

@@ -23,7 +23,7 @@ func yes(name, usage string) cli.Flag   { return &cli.BoolFlag{Name: name, Usage
 
 // outputFlag is for lists.
 func outputFlag() cli.Flag {
-	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`wide|json`; without it, a list is cut with … to fit the terminal"}
+	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`wide|json`; without it, what is printed on a terminal fits its width, and … stands for what is cut"}
 }
 func preset(name, value, usage string) cli.Flag {
 	return &cli.StringFlag{Name: name, Value: value, Usage: usage}

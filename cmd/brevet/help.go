@@ -91,19 +91,30 @@ func helpCommands(p *page, title string, commands []*cli.Command) {
 }
 
 func helpFlags(p *page, title string, flags []cli.Flag) {
-	var t table
+	if len(flags) == 0 {
+		return
+	}
+	column := 0 // of what a flag means
+	for _, f := range flags {
+		column = max(column, min(2+width(flagForm(f))+gap, helpColumn))
+	}
+	p.line("\n%s:", title)
 	for _, f := range flags {
 		form := "  " + flagForm(f)
-		for _, text := range wrap(flagUsage(f), 72) {
-			t.row(form, text)
+		if width(form)+gap > column {
+			p.line("%s", form)
+			form = ""
+		}
+		for _, text := range wrap(flagUsage(f), helpWidth-column) {
+			p.line("%-*s%s", column, form, text)
 			form = ""
 		}
 	}
-	if len(t.rows) > 0 {
-		p.line("\n%s:", title)
-		p.table(t)
-	}
 }
+
+// helpWidth is how wide the options in a manual are, and helpColumn where their meaning begins at
+// the latest.
+const helpWidth, helpColumn = 80, 30
 
 // flagForm is how a flag is typed: "--quiet, -q" or "--scope S ...".
 func flagForm(f cli.Flag) string {

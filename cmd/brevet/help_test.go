@@ -44,6 +44,13 @@ func TestHelpIsAManual(t *testing.T) {
 				t.Errorf("the help of %s leaves out %s", l.name(), sub.Name)
 			}
 		}
+		_, options, _ := strings.Cut(text, "\nOptions")
+		options, _, _ = strings.Cut(options, "\n\n")
+		for _, row := range strings.Split(options, "\n")[1:] {
+			if width(row) > 80 {
+				t.Errorf("the options of %s have a line of %d columns: %s", l.name(), width(row), row)
+			}
+		}
 		for _, row := range strings.Split(text, "\n") {
 			if len([]rune(row)) > 110 {
 				t.Errorf("the help of %s has a line of %d characters: %s", l.name(), len(row), row)

@@ -28,6 +28,7 @@ certificate expires. --json has the public keys, too, in PEM; so has brevet key 
 
 Example:
   $ brevet key list`,
+				Flags:  []cli.Flag{outputFlag()},
 				Action: keyList,
 			},
 			keyPublicCommand(),

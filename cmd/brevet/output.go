@@ -86,8 +86,12 @@ func stateStyle(state string) string {
 	return map[string]string{"revoked": red, "decommissioned": red, "suspended": yellow, "expired": faint, "retired": faint}[state]
 }
 
-// table prints t, each row in its colour.
+// table prints t, each row in its colour. On a terminal, the last column goes on in further
+// lines where it does not fit, unless everything is wanted.
 func (p *page) table(t table) {
+	if p.columns > 0 && !p.wide {
+		t = t.wrapped(p.columns)
+	}
 	for i, text := range t.lines(t.widths(0)) {
 		p.line("%s", p.in(t.styles[i], text))
 	}

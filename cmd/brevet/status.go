@@ -29,7 +29,7 @@ warning, 2 for critical and 3 if no server answers.
 Examples:
   $ brevet status
   $ brevet status --check --quiet || mail -s 'brevet is not well' ops@example.org`,
-		Flags:  []cli.Flag{&cli.BoolFlag{Name: "check", Usage: "print the reasons alone, and exit with 0, 1, 2 or 3"}},
+		Flags:  []cli.Flag{&cli.BoolFlag{Name: "check", Usage: "print the reasons alone, and exit with 0, 1, 2 or 3"}, outputFlag()},
 		Action: status,
 	}
 }
@@ -108,7 +108,11 @@ func (p *page) status(st api.Status) {
 	}
 	t.pair("Agents", strings.Join(agents, ", "))
 	t.pair("Valid", count(st.Certificates, "certificate")+", "+count(st.Tokens, "access token")+", "+count(st.ACMEAccounts, "ACME account"))
-	t.pair("Audit log", count(st.Events, "entry"))
+	entries := count(st.Events, "entry")
+	if l := st.Log; l.Segments > 0 {
+		entries += fmt.Sprintf(", %d of them in %s; the store has %d, since %s", l.Sealed, count(l.Segments, "segment"), l.Kept, orDash(at(l.Since)))
+	}
+	t.pair("Audit log", entries)
 	for _, s := range st.Sinks {
 		text := fmt.Sprintf("%s has all", s.Name)
 		if s.Behind > 0 {

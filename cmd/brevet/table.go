@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -77,6 +78,36 @@ func (t *table) widths(limit int) []int {
 		all[widest]--
 	}
 	return all
+}
+
+// wrapped returns t with the last column of each row broken into lines that fit a limit, as
+// far as words allow. A last column that would be very narrow stays as it is.
+func (t *table) wrapped(limit int) table {
+	const narrowest = 24
+	widths := t.widths(0)
+	last := len(widths) - 1
+	room := limit - gap*last
+	for _, w := range widths[:max(last, 0)] {
+		room -= w
+	}
+	if last < 1 || room < narrowest {
+		return *t
+	}
+	var out table
+	for i, cells := range t.rows {
+		if len(cells) <= last || width(cells[last]) <= room {
+			out.rows, out.styles = append(out.rows, cells), append(out.styles, t.styles[i])
+			continue
+		}
+		for n, text := range wrap(cells[last], room) {
+			row := append(slices.Clone(cells[:last]), text)
+			if n > 0 {
+				row = append(make([]string, last), text)
+			}
+			out.rows, out.styles = append(out.rows, row), append(out.styles, t.styles[i])
+		}
+	}
+	return out
 }
 
 func sum(all []int) (n int) {

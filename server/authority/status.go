@@ -17,13 +17,18 @@ func (a *Authority) Status(ctx context.Context) (api.Status, error) {
 		Version: a.Version, TrustDomain: string(a.File.TrustDomain), Advertise: a.Address.Current(), Started: a.started.UTC(),
 		Events: a.Events(), RootCRLExpires: a.RootCRLEnds(), StoreBytes: storage.StatsOf(a.DB).Size, IssuerExpires: a.IssuerEnds(), Backup: a.LastBackup(ctx),
 	}
+	log, err := a.LogExtent(ctx)
+	if err != nil {
+		return st, err
+	}
+	st.Log = api.LogExtent{Segments: log.Segments, Sealed: log.Sealed, Kept: log.Kept, Since: log.Since}
 	st.SetReasons(a.Health(ctx))
 	st.Sinks = a.sinks(ctx)
 	st.Former = a.former(ctx)
 	if c := a.Own.Current(); c != nil {
 		st.ServerExpires = c.Leaf.NotAfter
 	}
-	err := a.DB.View(ctx, func(tx storage.Tx) error {
+	err = a.DB.View(ctx, func(tx storage.Tx) error {
 		roots, err := publishedRoots(tx)
 		for _, root := range roots {
 			st.RootFingerprint = append(st.RootFingerprint, fingerprint(root.Authority))
@@ -91,4 +96,13 @@ func (a *Authority) Events() int64 {
 		return err
 	})
 	return n
+}
+
+// LogExtent returns where the events of the audit log are.
+func (a *Authority) LogExtent(ctx context.Context) (e audit.Extent, err error) {
+	err = a.DB.View(ctx, func(tx storage.Tx) (err error) {
+		e, err = audit.ExtentOf(tx)
+		return err
+	})
+	return e, err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -47,6 +48,39 @@ func head(tx storage.Tx) (log string, t tree, err error) {
 func Sealed(tx storage.Tx) (size int64, log string, err error) {
 	log, t, err := head(tx)
 	return t.size, log, err
+}
+
+// An Extent says where the events of the log are.
+type Extent struct {
+	Segments int       // how many there are
+	Sealed   int64     // events in segments
+	Kept     int64     // events in the store
+	Since    time.Time // when the first of these was recorded
+}
+
+// ExtentOf returns where the events are.
+func ExtentOf(tx storage.Tx) (e Extent, err error) {
+	size, err := Size(tx)
+	if err != nil {
+		return e, err
+	}
+	if e.Sealed, _, err = Sealed(tx); err != nil {
+		return e, err
+	}
+	for _, err := range Segments(tx) {
+		if err != nil {
+			return e, err
+		}
+		e.Segments++
+	}
+	if e.Kept = size - e.Sealed; e.Kept > 0 {
+		first, err := get(tx, e.Sealed)
+		if err != nil {
+			return e, err
+		}
+		e.Since = first.Time
+	}
+	return e, nil
 }
 
 // sealedNode is node for a subtree whose last leaf is not in the store.

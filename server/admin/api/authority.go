@@ -71,6 +71,7 @@ type Status struct {
 	ACMEAccounts    int             `json:"acme_accounts"`
 	Events          int64           `json:"events"`
 	Sinks           []Sink          `json:"sinks,omitempty"` // of the audit log
+	Log             LogExtent       `json:"log"`
 	StoreBytes      int64           `json:"store_bytes"`
 	CRL             CRL             `json:"crl"`
 	IssuerExpires   time.Time       `json:"issuer_expires"`
@@ -176,4 +177,12 @@ func receive[Q any](ctx context.Context, c *Client, o Operation[Q, Stream], q Q,
 		return fmt.Errorf("receiving %s: %w", what, err)
 	}
 	return nil
+}
+
+// A LogExtent says where the events of the audit log are.
+type LogExtent struct {
+	Segments int       `json:"segments"`
+	Sealed   int64     `json:"sealed_events"`       // in segments
+	Kept     int64     `json:"kept_events"`         // in the store
+	Since    time.Time `json:"kept_since,omitzero"` // when the first of these was recorded
 }
