@@ -71,20 +71,25 @@ func (a *Authority) wantsRequest(ctx context.Context, p keys.Purpose) (wanted, c
 		if err != nil {
 			return err
 		}
-		var now []*ceremony.Request
 		for _, root := range roots {
 			here, err := a.Keys.Has(root.Key)
 			if err != nil {
 				return err
 			}
 			wanted = wanted || !here && (len(waiting) > 0 || a.listsWanted(root.ID))
+		}
+		if !wanted || there == nil { // as it mostly is: this runs each minute
+			return nil
+		}
+		var now []*ceremony.Request
+		for _, root := range roots {
 			one := &ceremony.Request{Root: root.ID}
 			if err := describe(tx, root, one); err != nil {
 				return err
 			}
 			now = append(now, one)
 		}
-		current = wanted && there != nil && !there.Made.After(a.Clock.Now().Add(clock.Tolerance)) && sameWork(there, now, waiting)
+		current = !there.Made.After(a.Clock.Now().Add(clock.Tolerance)) && sameWork(there, now, waiting)
 		return nil
 	})
 	return wanted, current, err
