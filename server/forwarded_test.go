@@ -49,7 +49,7 @@ func TestForwardedCertificate(t *testing.T) {
 	}
 	log := a.log(0)
 	last := log[len(log)-1]
-	if last.Action != audit.TokenMint || last.Subject != "bot" || !strings.HasSuffix(last.Reasons[0], ", by edge") || last.Details.Proof != "forwarded_client_certificate" || last.Details.Certificate != serial(bot) {
+	if last.Action != audit.TokenMint || last.Subject != "bot" || !strings.HasSuffix(last.Reasons[0], ", by edge") || last.Details.Proof != "forwarded_client_certificate" || last.Details.Certificate != serial(bot) || last.Details.Proxy != "edge" {
 		t.Errorf("recorded is %+v, %+v", last, last.Details)
 	}
 	token, _ := got.json["access_token"].(string)

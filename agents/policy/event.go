@@ -41,6 +41,7 @@ func details(q *Query, d *Decision, given *audit.Details) *audit.Details {
 	all.Trace = cmp.Or(all.Trace, q.Trace)
 	shown := q.Principal.evidence()
 	all.Peer, all.Proof = cmp.Or(all.Peer, q.Peer), cmp.Or(all.Proof, q.Proof.Code, shown.Code)
+	all.Proxy = cmp.Or(all.Proxy, q.Proof.Via)
 	all.Certificate = cmp.Or(all.Certificate, q.Proof.Certificate(), shown.Certificate())
 	all.KeyThumbprint = cmp.Or(all.KeyThumbprint, q.KeyThumbprint)
 	all.Codes, all.Chain = d.Reasons, q.Chain

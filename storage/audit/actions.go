@@ -119,7 +119,7 @@ var actions = shown([]ActionSpec{
 		Operator | Agent | System | Bearer, holderName, from("names", "profile", "not_after", "lifetime", "key_thumbprint", "proof", "certificate")},
 	{CertificateRevoke, "One certificate was to be revoked: by an operator, by its agent, or by ACME with its own key.", Operator | Agent | Bearer, holderName, from()},
 	{CredentialRevoke, "A selection of credentials was to be revoked.", Operator, "what was selected by", []string{"selection", "counts", "agents", "part"}},
-	{TokenMint, "An access token was asked for. An operator asks for one for themselves as the actor `operator:NAME`.", Agent, agentName + ", or `operator/NAME`", from("scopes", "audiences", "not_after", "lifetime", "proof", "certificate")},
+	{TokenMint, "An access token was asked for. An operator asks for one for themselves as the actor `operator:NAME`.", Agent, agentName + ", or `operator/NAME`", from("scopes", "audiences", "not_after", "lifetime", "proof", "certificate", "proxy")},
 	{TokenRevoke, "One token was to be revoked.", Operator | Agent, "the name of the token's agent", from()},
 	{TokenIntrospect, "A token was to be introspected, and that was refused. Introspections that are allowed are not recorded.", Agent, "the name of the agent that asked", from()},
 

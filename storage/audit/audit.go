@@ -79,6 +79,11 @@ func add(tx storage.Tx, e Event) (Event, error) {
 	if err != nil {
 		return Event{}, fmt.Errorf("recording event %q: %w", e.Action, err)
 	}
+	if e.Details != nil && e.Details.Proxy != "" {
+		if err := format.Need(tx, format.Proxies); err != nil {
+			return Event{}, err
+		}
+	}
 	if e.Details != nil || e.Decision == Ask {
 		if err := format.Need(tx, format.Details); err != nil {
 			return Event{}, err

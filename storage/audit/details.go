@@ -55,6 +55,10 @@ type Details struct {
 
 	// Trace is the trace-id that came with the request (W3C Trace Context), in hex.
 	Trace string `json:"trace,omitempty"`
+
+	// Proxy names the agent that forwarded the client's certificate (RFC 9440). See
+	// format.Proxies.
+	Proxy string `json:"proxy,omitempty"`
 }
 
 // Clone returns a copy that shares nothing with d.
@@ -146,7 +150,7 @@ func kept[T any](list []T) bool { return list == nil || len(list) > 0 }
 // empty reports whether no member of d would be written.
 func (d *Details) empty() bool {
 	return len(d.Scopes)+len(d.Audiences)+len(d.Names)+len(d.Change)+len(d.Codes)+len(d.Chain)+len(d.Agents) == 0 &&
-		cmp.Or(d.Profile, d.Peer, d.Principal, d.Person, d.Proof, d.KeyThumbprint, d.Certificate, d.From, d.To, d.File, d.Trace) == "" &&
+		cmp.Or(d.Profile, d.Peer, d.Principal, d.Person, d.Proof, d.KeyThumbprint, d.Certificate, d.From, d.To, d.File, d.Trace, d.Proxy) == "" &&
 		d.NotAfter.IsZero() && d.Lifetime == 0 && d.Size == 0 && d.Part == 0 && d.Selection == nil && d.Counts == nil
 }
 
@@ -175,7 +179,7 @@ func (d *Details) each(f func(string) string) *Details {
 		return nil
 	}
 	c := *d
-	for _, s := range []*string{&c.Profile, &c.Peer, &c.Principal, &c.Person, &c.Proof, &c.KeyThumbprint, &c.Certificate, &c.From, &c.To, &c.File, &c.Trace} {
+	for _, s := range []*string{&c.Profile, &c.Peer, &c.Principal, &c.Person, &c.Proof, &c.KeyThumbprint, &c.Certificate, &c.From, &c.To, &c.File, &c.Trace, &c.Proxy} {
 		*s = f(*s)
 	}
 	c.Scopes, c.Audiences, c.Names, c.Codes = eachOf(c.Scopes, f), eachOf(c.Audiences, f), eachOf(c.Names, f), eachOf(c.Codes, f)

@@ -110,6 +110,7 @@ func appendDetails(b []byte, d *Details) []byte {
 	o = o.list("agents", d.Agents)
 	o = o.int("part", d.Part)
 	o = o.string("trace", d.Trace)
+	o = o.string("proxy", d.Proxy)
 	return o.end()
 }
 

@@ -92,6 +92,7 @@ func (s *scanner) details() *Details {
 	s.list("agents", &d.Agents)
 	s.int("part", &d.Part)
 	s.text("trace", &d.Trace)
+	s.text("proxy", &d.Proxy)
 	s.skip("}")
 	return &d
 }

@@ -76,6 +76,9 @@ the others. They have the member ` + "`part`" + `, from 1, and neither ` + "`sel
 The member ` + "`trace`" + ` of any request is the trace-id of its ` + "`traceparent`" + ` (W3C Trace Context), if
 it had one. The client chose it: it links the event to a trace, and proves nothing.
 
+The member ` + "`proxy`" + ` names the agent that forwarded the client's certificate
+([proxies](proxies.md)). Versions before 0.4 cannot read a store whose log has it.
+
 The member ` + "`proof`" + ` is a code. ` + "`certificate`" + ` is the serial number of the certificate that the
 client authenticated with, or that its token is bound to.
 

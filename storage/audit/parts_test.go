@@ -66,7 +66,7 @@ func TestLongEventsNameAllAgents(t *testing.T) {
 	d := &audit.Details{
 		Scopes: many, Audiences: many, Names: many, Profile: text, Peer: text, Principal: text, Person: text, Proof: text, KeyThumbprint: text, Certificate: text,
 		Selection: &audit.Selection{Agent: text, Owner: text, Labels: many, Issuer: text}, Counts: &audit.Counts{Tokens: 7}, Change: slices.Repeat([]audit.FieldChange{change}, 100),
-		From: text, To: text, File: text, Codes: many, Chain: many, Trace: text,
+		From: text, To: text, File: text, Codes: many, Chain: many, Trace: text, Proxy: text,
 	}
 	for i := range 200 {
 		d.Agents = append(d.Agents, fmt.Sprintf("a%04d%s", i, strings.Repeat("x", 58)))

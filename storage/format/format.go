@@ -28,6 +28,9 @@ const (
 	// Roles is the form in which agents have roles, and grants that end. The same version of
 	// brevet reads it.
 	Roles = Operators
+	// Proxies is the form in which events name the proxy that forwarded a certificate. The same
+	// version of brevet reads it.
+	Proxies = Operators
 	// Policies is the form in which policies decide what agents get. An earlier version would
 	// decide without them.
 	Policies Version = 5
