@@ -86,7 +86,7 @@ cross: ## that every platform builds
 include dist/release.mk
 
 # jose needs a node from 24.7 on for ML-DSA: npm has it as a package, too.
-NPM      = jose@6.2.18 @noble/post-quantum@0.7.1 openid-client@6.9.0 oauth4webapi@3.8.8 @modelcontextprotocol/sdk@1.32.2 @apidevtools/swagger-parser@13.0.0
+NPM      = jose@6.2.18 @noble/post-quantum@0.7.1 openid-client@6.9.0 oauth4webapi@3.8.8 @modelcontextprotocol/sdk@1.32.2 @apidevtools/swagger-parser@13.0.0 @cedar-policy/cedar-wasm@4.13.0
 NPM_NODE = node -e 'crypto.subtle.generateKey("ML-DSA-44", false, ["sign"]).catch(() => console.log("node-" + process.platform + "-" + process.arch + "@24.11.0"))' 2>/dev/null
 PEERS = openssl curl node:nodejs npm unshare:util-linux ocsptool:gnutls-bin certbot lego dehydrated uacme pebble pebble-challtestsrv:pebble \
 	faketime nginx haproxy apache2 rsyslogd:rsyslog-gnutls lognormalizer:liblognorm-utils psql:postgresql javac:default-jdk-headless caddy chromium-headless-shell promtool:prometheus systemd-analyze:systemd man:man-db lintian debootstrap rpm podman runc
@@ -107,8 +107,8 @@ peers: ## installs the programs that interoperability tests talk to, where it ca
 	 $(PYTHON) || echo 'SKIPPED: the agent in Python: install python3-cryptography and python3-requests, or run as root where there is apt'; \
 	 $(STREAM) || echo 'SKIPPED: tests of nginx as a proxy of TCP: install libnginx-mod-stream, or run as root where there is apt'; \
 	 for p in $(PEERS); do command -v $${p%:*} >/dev/null || echo "SKIPPED: tests that need $${p%:*}: install $${p#*:}, or run as root where there is apt"; done
-	@test -d bin/npm/node_modules/@modelcontextprotocol/sdk -a -d bin/npm/node_modules/@apidevtools/swagger-parser || { mkdir -p bin/npm && npm install --prefix bin/npm --ignore-scripts --no-audit --no-fund --silent $(NPM) $$($(NPM_NODE)); } || \
-	 echo "SKIPPED: tests that need jose, @noble, openid-client, oauth4webapi, the MCP SDK or swagger-parser: npm cannot install them here"
+	@test -d bin/npm/node_modules/@modelcontextprotocol/sdk -a -d bin/npm/node_modules/@apidevtools/swagger-parser -a -d bin/npm/node_modules/@cedar-policy/cedar-wasm || { mkdir -p bin/npm && npm install --prefix bin/npm --ignore-scripts --no-audit --no-fund --silent $(NPM) $$($(NPM_NODE)); } || \
+	 echo "SKIPPED: tests that need jose, @noble, openid-client, oauth4webapi, the MCP SDK, swagger-parser or cedar-wasm: npm cannot install them here"
 
 clean:
 	rm -rf bin dist/out
