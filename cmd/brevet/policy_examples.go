@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -123,7 +124,7 @@ func exampleFiles(path string) (found []string, err error) {
 	return found, nil
 }
 
-func testFile(c *cli.Context, set *cedar.Set, name string, registry func(string) (agents.Agent, error)) ([]cedar.Tested, error) {
+func testFile(c *cli.Context, set *cedar.Set, name string, registry func(string) (cedar.Registered, error)) ([]cedar.Tested, error) {
 	text, err := fileArgument{policyFiles, "examples"}.readUpTo(c, name, cedar.MaxExamples)
 	if err != nil {
 		return nil, err
@@ -136,7 +137,7 @@ func testFile(c *cli.Context, set *cedar.Set, name string, registry func(string)
 }
 
 // registryOf returns what looks up agents of the server, or nil without --registry.
-func registryOf(c *cli.Context) (func(string) (agents.Agent, error), error) {
+func registryOf(c *cli.Context) (func(string) (cedar.Registered, error), error) {
 	if !c.Bool("registry") {
 		return nil, nil
 	}
@@ -144,18 +145,29 @@ func registryOf(c *cli.Context) (func(string) (agents.Agent, error), error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(name string) (agents.Agent, error) {
+	return func(name string) (cedar.Registered, error) {
 		a, err := server.Agent(c.Context, name)
 		return registered(a.Agent), err
 	}, nil
 }
 
 // registered returns what policies may read of an agent.
-func registered(a api.Agent) agents.Agent {
-	out := agents.Agent{Name: agents.Name(a.Name), Owner: a.Owner, Purpose: a.Purpose, Labels: a.Labels, Audiences: a.Audiences, Created: a.Created, Expires: a.Expires}
-	for _, s := range a.Scopes {
-		out.Scopes = append(out.Scopes, agents.Scope(s))
+func registered(a api.Agent) cedar.Registered {
+	out := cedar.Registered{Agent: agents.Agent{Name: agents.Name(a.Name), Owner: a.Owner, Purpose: a.Purpose, Labels: a.Labels, Created: a.Created, Expires: a.Expires}}
+	add := func(role string) {
+		if role != "" && !slices.Contains(a.RolesRemoved, role) && !slices.Contains(out.Roles, agents.RoleName(role)) {
+			out.Roles = append(out.Roles, agents.RoleName(role))
+		}
 	}
+	for _, role := range a.Roles {
+		add(role)
+	}
+	for _, g := range a.Grants {
+		if time.Now().Before(g.Until) {
+			add(g.Role)
+		}
+	}
+	out.Agent.Roles = out.Roles
 	return out
 }
 

@@ -58,17 +58,19 @@ func explained(c *cli.Context, server *api.Client) (out cedar.Explanation, err e
 	}
 	var h cedar.History
 	if now, err := server.Agent(c.Context, last.Subject); err == nil {
-		h.Know(registered(now.Agent)) // if the log does not begin with its registration
+		h.Know(registered(now.Agent).Agent) // if the log does not begin with its registration
 	}
-	err = server.Events(c.Context, api.EventFilter{Agent: last.Subject, Action: "agent", Before: number}, func(raw json.RawMessage) error {
-		e, err := cedar.ParseEvent(raw)
-		if err == nil {
-			h.Follow(e)
+	for _, f := range []api.EventFilter{{Agent: last.Subject, Action: "agent", Before: number}, {Action: "role", Before: number}} {
+		err := server.Events(c.Context, f, func(raw json.RawMessage) error {
+			e, err := cedar.ParseEvent(raw)
+			if err == nil {
+				h.Follow(e)
+			}
+			return err
+		})
+		if err != nil {
+			return out, err
 		}
-		return err
-	})
-	if err != nil {
-		return out, err
 	}
 	asked, ok := h.Asked(last)
 	if !ok || asked.Version == 0 {

@@ -23,7 +23,7 @@ func policyReplayCommand() *cli.Command {
 		ArgsUsage: policyFiles,
 		Description: `Decides what agents were granted since a time, and what policies refused, by the policies
 in FILE or DIR, and prints what would have another answer, with how often that would have
-been. Agents have the labels and owners that they had then. What the registry refused is
+been. Agents have the roles, labels and owners that they had then. What the registry refused is
 left out, for policies cannot give it. Nothing changes.
 
 With --log, the events are those of an export of the log (brevet audit export), and no
@@ -103,7 +103,7 @@ func replayed(c *cli.Context, set *cedar.Set, since time.Time) (out cedar.Outcom
 		return out, err
 	}
 	for _, a := range all {
-		r.Know(registered(a))
+		r.Know(registered(a).Agent)
 	}
 	err = server.Events(c.Context, api.EventFilter{}, func(raw json.RawMessage) error { return r.Read(raw) })
 	return r.Outcome(), err

@@ -43,13 +43,12 @@ type attribute[T any] struct {
 }
 
 // agentAttributes are those of an agent. All of them come from the registry.
-var agentAttributes = []attribute[*agents.Agent]{
-	{name: "owner", kind: "String", meaning: "who answers for it", of: func(a *agents.Agent) cedar.Value { return cedar.String(a.Owner) }},
-	{name: "purpose", kind: "String", optional: true, meaning: "what it is for", of: func(a *agents.Agent) cedar.Value { return text(a.Purpose) }},
-	{name: "scopes", kind: "Set<String>", meaning: "its own scopes", of: func(a *agents.Agent) cedar.Value { return set(a.Scopes) }},
-	{name: "audiences", kind: "Set<String>", meaning: "its own audiences", of: func(a *agents.Agent) cedar.Value { return set(a.Audiences) }},
-	{name: "created", kind: "datetime", meaning: "when it was registered", of: func(a *agents.Agent) cedar.Value { return cedar.NewDatetime(a.Created) }},
-	{name: "expires", kind: "datetime", optional: true, meaning: "when it ends", of: func(a *agents.Agent) cedar.Value { return datetime(a.Expires) }},
+var agentAttributes = []attribute[*Request]{
+	{name: "owner", kind: "String", meaning: "who answers for it", of: func(r *Request) cedar.Value { return cedar.String(r.Agent.Owner) }},
+	{name: "purpose", kind: "String", optional: true, meaning: "what it is for", of: func(r *Request) cedar.Value { return text(r.Agent.Purpose) }},
+	{name: "roles", kind: "Set<String>", meaning: "its roles, without those that have ended or were removed", of: func(r *Request) cedar.Value { return set(r.Roles) }},
+	{name: "created", kind: "datetime", meaning: "when it was registered", of: func(r *Request) cedar.Value { return cedar.NewDatetime(r.Agent.Created) }},
+	{name: "expires", kind: "datetime", optional: true, meaning: "when it ends", of: func(r *Request) cedar.Value { return datetime(r.Agent.Expires) }},
 }
 
 // contextAttributes are those of one question about a request.
@@ -85,11 +84,15 @@ func record[T any](all []attribute[T], a audit.Action, v T) cedar.Record {
 	return cedar.NewRecord(m)
 }
 
-// agentEntity returns an agent as the registry has it. Its labels are its parents and its
-// tags.
-func agentEntity(a *agents.Agent) cedar.Entity {
-	e := cedar.Entity{UID: cedar.NewEntityUID(typeAgent, cedar.String(a.Name)), Attributes: record(agentAttributes, "", a)}
-	parents := make([]cedar.EntityUID, 0, 1+len(a.Labels))
+// agentEntity returns the agent of a request as the registry has it. Its labels are its parents
+// and its tags.
+func agentEntity(r *Request) cedar.Entity {
+	a := &r.Agent
+	e := cedar.Entity{UID: cedar.NewEntityUID(typeAgent, cedar.String(a.Name)), Attributes: record(agentAttributes, "", r)}
+	parents := make([]cedar.EntityUID, 0, 1+len(r.Roles)+len(a.Labels))
+	for _, role := range r.Roles {
+		parents = append(parents, cedar.NewEntityUID(typeRole, cedar.String(role)))
+	}
 	if a.Owner != "" {
 		parents = append(parents, cedar.NewEntityUID(typeOwner, cedar.String(a.Owner)))
 	}

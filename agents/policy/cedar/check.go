@@ -39,7 +39,7 @@ func (s *Set) Check() (all []Finding) {
 	return all
 }
 
-func (r rule) check() (messages []string) {
+func (r *rule) check() (messages []string) {
 	p := (*ast.Policy)(r.policy.AST())
 	if err := validator().Policy("", p); err != nil {
 		return lines(err)
@@ -125,6 +125,8 @@ func neverThere(uid cedar.EntityUID) string {
 	switch uid.Type {
 	case typeAgent:
 		_, err = agents.ParseName(id)
+	case typeRole:
+		_, err = agents.ParseRoleName(id)
 	case typeAudience:
 		_, err = agents.ParseAudience(id)
 	case typeLabel:

@@ -13,6 +13,7 @@ import (
 // A Request is what an agent asks for, as the registry would grant it.
 type Request struct {
 	Agent  agents.Agent
+	Roles  []agents.RoleName // those that it has at that time
 	Action audit.Action
 	Peer   string // the network address of the client, if it is known
 	Proof  string // the code of its evidence
@@ -65,7 +66,8 @@ type Verdict struct {
 // it asks for, its profile and each of its names, or is refused. A policy that fails refuses
 // the whole request.
 func (s *Set) Decide(r *Request, zone *time.Location) Verdict {
-	e := evaluator{set: s.byAction[r.Action], agent: agentEntity(&r.Agent), request: r, local: r.Time.In(zone)}
+	e := evaluator{agent: agentEntity(r), request: r, local: r.Time.In(zone)}
+	e.set = s.byAction[r.Action].of(&e.agent, (*rule).ofPrincipal)
 	if r.Action == audit.TokenMint {
 		return e.token()
 	}
@@ -113,7 +115,7 @@ func (e *evaluator) certificate() Verdict {
 // ask has the policies answer one question.
 func (e *evaluator) ask(q question) bool {
 	q.Request, q.local = e.request, e.local
-	decision, why := cedar.Authorize(e.set, entities{&e.agent, &q.resource}, cedar.Request{
+	decision, why := cedar.Authorize(e.set.of(&q.resource, (*rule).ofResource), entities{&e.agent, &q.resource}, cedar.Request{
 		Principal: e.agent.UID, Action: actionUID(q.Action), Resource: q.resource.UID, Context: record(contextAttributes, q.Action, &q),
 	})
 	a := Answer{Resource: q.resource.UID.String(), Scope: string(q.scope), Allowed: decision == cedar.Allow && len(why.Errors) == 0}

@@ -37,7 +37,8 @@ func berlin(t testing.TB) *time.Location {
 // mint is a request for a token.
 func mint(change func(*Request)) *Request {
 	r := &Request{
-		Agent:  agents.Agent{Name: "bot", Owner: "finance", Labels: map[string]string{"env": "prod"}, Scopes: []agents.Scope{"a", "b"}, Audiences: []string{"https://x.example"}},
+		Agent:  agents.Agent{Name: "bot", Owner: "finance", Labels: map[string]string{"env": "prod"}},
+		Roles:  []agents.RoleName{"reader"},
 		Action: audit.TokenMint, Peer: "10.1.2.3", Proof: "private_key_jwt", Time: time.Date(2026, 3, 2, 8, 30, 0, 0, time.UTC),
 		Scopes: []agents.Scope{"a", "b"}, Audiences: []string{"https://x.example"},
 	}
@@ -103,6 +104,9 @@ func TestVerdicts(t *testing.T) {
 		{policy: `permit(principal in Owner::"finance", action, resource in Audience::"https://x.example") when { principal.owner == "finance" && principal.created < context.time };`, scopes: "a b", rules: "test.cedar:1:1"},
 		{policy: `permit(principal in Label::"env=prod", action, resource) when { principal.hasTag("env") && principal.getTag("env") == "prod" };`, scopes: "a b", rules: "test.cedar:1:1"},
 		{policy: `permit(principal in Label::"env=test", action, resource);`},
+		{policy: `permit(principal in Role::"reader", action, resource) when { principal.roles.contains("reader") };`, scopes: "a b", rules: "test.cedar:1:1"},
+		{policy: `permit(principal in Role::"reader", action, resource) unless { principal in Role::"writer" || principal.roles.isEmpty() };`, scopes: "a b", rules: "test.cedar:1:1"},
+		{policy: `permit(principal in Role::"writer", action, resource);`},
 		{policy: `permit(principal, action, resource) when { context.peer.isInRange(ip("10.0.0.0/8")) };`, scopes: "a b", rules: "test.cedar:1:1"},
 		{policy: `permit(principal, action, resource) when { context.peer.isInRange(ip("10.0.0.0/8")) };`, change: func(r *Request) { r.Peer = "::ffff:10.9.9.9" }, scopes: "a b", rules: "test.cedar:1:1"},
 		{policy: `permit(principal, action, resource) when { context.peer.isInRange(ip("10.0.0.0/8")) };`, change: func(r *Request) { r.Peer = "" }, rules: "test.cedar:1:1", failure: "test.cedar:1:1"},
@@ -201,6 +205,9 @@ func randomRequest(r *rand.Rand) *Request {
 	q := mint(func(q *Request) {
 		q.Agent.Name, q.Agent.Owner, q.Agent.Purpose = agents.Name(pick("bot", "other", "third")), pick("finance", "shop"), pick("", "reads invoices")
 		q.Agent.Labels = map[string]string{pick("env", "team"): pick("prod", "test")}
+		if q.Roles = nil; r.IntN(2) == 0 {
+			q.Roles = []agents.RoleName{agents.RoleName(pick("reader", "writer"))}
+		}
 		q.Agent.Created = time.Date(2025, 1, 1+r.IntN(365), 0, 0, 0, 0, time.UTC)
 		q.Peer, q.Proof = pick("", "10.1.2.3", "192.0.2.7", "2001:db8::1", "::ffff:10.0.0.1"), pick("", "private_key_jwt", "client_certificate")
 		q.Time = time.Date(2026, 1, 1, r.IntN(24), r.IntN(60), r.IntN(60), 0, time.UTC).AddDate(0, 0, r.IntN(365))
@@ -224,7 +231,7 @@ func TestSchemaHasEveryAttribute(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 200 {
 		q := randomRequest(r)
-		if err := validator().Entity(agentEntity(&q.Agent)); err != nil {
+		if err := validator().Entity(agentEntity(q)); err != nil {
 			t.Fatalf("%+v: %v", q.Agent, err)
 		}
 		resource := cedar.NewEntityUID(typeAudience, "https://x.example")
@@ -232,7 +239,7 @@ func TestSchemaHasEveryAttribute(t *testing.T) {
 			resource = cedar.NewEntityUID(typeProfile, "default")
 		}
 		asked := cedar.Request{
-			Principal: agentEntity(&q.Agent).UID, Action: actionUID(q.Action), Resource: resource,
+			Principal: agentEntity(q).UID, Action: actionUID(q.Action), Resource: resource,
 			Context: record(contextAttributes, q.Action, &question{Request: q, local: q.Time, scope: "a", audience: "https://x.example"}),
 		}
 		if err := validator().Request(asked); err != nil {

@@ -198,6 +198,15 @@ func TestPoliciesAreComparedAgain(t *testing.T) {
 		"wider policies":               {narrow, func(w *world) { w.apply(all) }, "a b", "policy/2/all", nil},
 		"policies that permit nothing": {all, func(w *world) { w.apply("//") }, "", "policy_denied policy/2", cedar.ErrDenied},
 		"no policies any more":         {narrow, func(w *world) { w.remove() }, "a b", "", nil},
+		"a role of the agent": {all + `@id("writes") forbid(principal in Role::"writer", action, resource);`, func(w *world) {
+			w.update(func(tx storage.Tx) error {
+				if _, err := agents.AddRole(tx, "writer", agents.RoleChange{Scopes: []string{"w"}}, now); err != nil {
+					return err
+				}
+				_, err := agents.Set(tx, "example.internal", "bot", agents.Change{Roles: []string{"writer"}}, now)
+				return err
+			})
+		}, "", "policy_forbidden policy/1/writes", cedar.ErrForbidden},
 		"a label of the agent": {byLabel, func(w *world) {
 			w.update(func(tx storage.Tx) error {
 				_, err := agents.Set(tx, "example.internal", "bot", agents.Change{Labels: map[string]string{"hold": "yes"}}, now)

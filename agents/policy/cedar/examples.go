@@ -27,13 +27,12 @@ type Examples struct {
 
 // An ExampleAgent is an agent as the registry might have it.
 type ExampleAgent struct {
-	Owner     string            `yaml:"owner"`
-	Purpose   string            `yaml:"purpose"`
-	Labels    map[string]string `yaml:"labels"`
-	Scopes    []string          `yaml:"scopes"`
-	Audiences []string          `yaml:"audiences"`
-	Created   string            `yaml:"created"`
-	Expires   string            `yaml:"expires"`
+	Owner   string            `yaml:"owner"`
+	Purpose string            `yaml:"purpose"`
+	Labels  map[string]string `yaml:"labels"`
+	Roles   []string          `yaml:"roles"`
+	Created string            `yaml:"created"`
+	Expires string            `yaml:"expires"`
 }
 
 // An Example is one request.
@@ -90,7 +89,7 @@ func (x *Examples) check() error {
 		return err
 	}
 	for name, a := range x.Agents {
-		if _, err := a.agent(name); err != nil {
+		if _, err := a.registered(name); err != nil {
 			return err
 		}
 	}
@@ -99,7 +98,7 @@ func (x *Examples) check() error {
 		if e.Name == "" {
 			e.Name = fmt.Sprintf("example %d", i+1)
 		}
-		if _, err := x.request(e, agents.Agent{}); err != nil {
+		if _, err := x.request(e, Registered{}); err != nil {
 			return err
 		}
 		if e.Verdict != "permit" && e.Verdict != "deny" {
@@ -121,9 +120,15 @@ func (x *Examples) zone() (*time.Location, error) {
 	return zone, nil
 }
 
-// agent returns the agent of a name.
-func (a ExampleAgent) agent(name string) (out agents.Agent, err error) {
-	if out.Name, err = agents.ParseName(name); err != nil {
+// A Registered agent is one with the roles that it has.
+type Registered struct {
+	Agent agents.Agent
+	Roles []agents.RoleName
+}
+
+// registered returns the agent of a name.
+func (a ExampleAgent) registered(name string) (out Registered, err error) {
+	if out.Agent.Name, err = agents.ParseName(name); err != nil {
 		return out, err
 	}
 	for k, v := range a.Labels {
@@ -131,23 +136,27 @@ func (a ExampleAgent) agent(name string) (out agents.Agent, err error) {
 			return out, err
 		}
 	}
-	out.Owner, out.Purpose, out.Labels, out.Audiences = a.Owner, a.Purpose, a.Labels, a.Audiences
-	for _, s := range a.Scopes {
-		out.Scopes = append(out.Scopes, agents.Scope(s))
+	for _, s := range a.Roles {
+		role, err := agents.ParseRoleName(s)
+		if err != nil {
+			return out, err
+		}
+		out.Roles = append(out.Roles, role)
 	}
-	if out.Created, err = when(a.Created, time.UTC); err == nil {
-		out.Expires, err = when(a.Expires, time.UTC)
+	out.Agent.Owner, out.Agent.Purpose, out.Agent.Labels = a.Owner, a.Purpose, a.Labels
+	if out.Agent.Created, err = when(a.Created, time.UTC); err == nil {
+		out.Agent.Expires, err = when(a.Expires, time.UTC)
 	}
 	return out, err
 }
 
 // request returns what an example asks for, as an agent.
-func (x *Examples) request(e *Example, as agents.Agent) (r Request, err error) {
+func (x *Examples) request(e *Example, as Registered) (r Request, err error) {
 	zone, err := x.zone()
 	if err != nil {
 		return r, err
 	}
-	r = Request{Agent: as, Action: audit.Action(e.Action), Peer: e.Peer, Proof: e.Proof, Audiences: e.Audience, Profile: e.Profile}
+	r = Request{Agent: as.Agent, Roles: as.Roles, Action: audit.Action(e.Action), Peer: e.Peer, Proof: e.Proof, Audiences: e.Audience, Profile: e.Profile}
 	if r.Action == "" {
 		r.Action = audit.TokenMint
 	}
@@ -199,7 +208,7 @@ type Tested struct {
 
 // Test gives each example to the policies. registry returns agents that the file does not have;
 // it may be nil.
-func (x *Examples) Test(s *Set, registry func(name string) (agents.Agent, error)) ([]Tested, error) {
+func (x *Examples) Test(s *Set, registry func(name string) (Registered, error)) ([]Tested, error) {
 	zone, err := x.zone()
 	if err != nil {
 		return nil, err
@@ -220,12 +229,12 @@ func (x *Examples) Test(s *Set, registry func(name string) (agents.Agent, error)
 	return all, nil
 }
 
-func (x *Examples) agentOf(e *Example, registry func(string) (agents.Agent, error)) (agents.Agent, error) {
+func (x *Examples) agentOf(e *Example, registry func(string) (Registered, error)) (Registered, error) {
 	if a, ok := x.Agents[e.Agent]; ok {
-		return a.agent(e.Agent)
+		return a.registered(e.Agent)
 	}
 	if registry == nil {
-		return agents.Agent{}, e.errorf("the file has no agent %q", e.Agent)
+		return Registered{}, e.errorf("the file has no agent %q", e.Agent)
 	}
 	return registry(e.Agent)
 }

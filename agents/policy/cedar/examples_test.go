@@ -11,7 +11,7 @@ import (
 const someExamples = `
 zone: Europe/Berlin
 agents:
-  bot: {owner: finance, labels: {team: billing}, scopes: [a, b], created: 2025-01-01}
+  bot: {owner: finance, labels: {team: billing}, roles: [reader], created: 2025-01-01}
 examples:
   - {name: before, agent: bot, scope: a, audience: https://x.example, time: 2026-03-02T08:59, verdict: deny}
   - {name: nine, agent: bot, scope: a, audience: https://x.example, time: 2026-03-02T09:00, verdict: permit, policies: [hours]}
@@ -60,14 +60,14 @@ func TestExampleOfARegisteredAgent(t *testing.T) {
 	if _, err := x.Test(s, nil); err == nil || !strings.Contains(err.Error(), `no agent "bot"`) {
 		t.Errorf("without a registry: %v", err)
 	}
-	all, err := x.Test(s, func(name string) (agents.Agent, error) {
-		return agents.Agent{Name: agents.Name(name), Labels: map[string]string{"team": "billing"}}, nil
+	all, err := x.Test(s, func(name string) (Registered, error) {
+		return Registered{Agent: agents.Agent{Name: agents.Name(name), Labels: map[string]string{"team": "billing"}}}, nil
 	})
 	if err != nil || len(all) != 1 || !all[0].Passed || all[0].Name != "example 1" {
 		t.Errorf("got %+v, %v", all, err)
 	}
 	gone := errors.New("no such agent")
-	if _, err := x.Test(s, func(string) (agents.Agent, error) { return agents.Agent{}, gone }); !errors.Is(err, gone) {
+	if _, err := x.Test(s, func(string) (Registered, error) { return Registered{}, gone }); !errors.Is(err, gone) {
 		t.Errorf("an agent that is not there: %v", err)
 	}
 }
@@ -105,7 +105,9 @@ func FuzzExamples(f *testing.F) {
 		if err != nil {
 			return
 		}
-		all, err := x.Test(s, func(name string) (agents.Agent, error) { return agents.Agent{Name: agents.Name(name)}, nil })
+		all, err := x.Test(s, func(name string) (Registered, error) {
+			return Registered{Agent: agents.Agent{Name: agents.Name(name)}}, nil
+		})
 		if err != nil || len(all) != len(x.List) {
 			t.Fatalf("%q: %v, %v", text, all, err)
 		}

@@ -70,7 +70,7 @@ func (r *Request) input(zone string) (json.RawMessage, error) {
 		Proof     string       `json:"proof,omitempty"`
 		Time      string       `json:"time"`
 		Zone      string       `json:"zone"`
-	}{agentEntity(&r.Agent), string(r.Action), texts(r.Scopes), r.Audiences, r.Profile, r.names(), r.Peer, r.Proof, r.Time.Format("2006-01-02T15:04:05.999999999Z07:00"), zone})
+	}{agentEntity(r), string(r.Action), texts(r.Scopes), r.Audiences, r.Profile, r.names(), r.Peer, r.Proof, r.Time.Format("2006-01-02T15:04:05.999999999Z07:00"), zone})
 }
 
 func (r *Request) names() (list []string) {

@@ -14,6 +14,7 @@ import (
 // it gets in their order. The zero History knows no agents.
 type History struct {
 	agents map[string]*agents.Agent
+	gone   map[string]bool // roles that were removed
 }
 
 // Know adds an agent as it is now, for a log that does not begin with the first event. Events
@@ -27,9 +28,21 @@ func (h *History) Know(a agents.Agent) {
 
 // Follow notes what an event changed of an agent.
 func (h *History) Follow(e *audit.Event) {
-	if e.Decision != audit.Allow || e.Action != audit.AgentAdd && e.Action != audit.AgentSet {
+	if e.Decision != audit.Allow {
 		return
 	}
+	switch e.Action {
+	case audit.RoleAdd, audit.RoleRemove:
+		if h.gone == nil {
+			h.gone = map[string]bool{}
+		}
+		h.gone[e.Subject] = e.Action == audit.RoleRemove
+	case audit.AgentAdd, audit.AgentSet:
+		h.followAgent(e)
+	}
+}
+
+func (h *History) followAgent(e *audit.Event) {
 	if e.Action == audit.AgentAdd {
 		h.Know(agents.Agent{Name: agents.Name(e.Subject), Created: e.Time})
 	}
@@ -51,16 +64,46 @@ func change(a *agents.Agent, c audit.FieldChange) {
 		a.Purpose = c.To
 	case "labels":
 		a.Labels = labels(c.To)
-	case "scopes":
-		a.Scopes = nil
+	case "roles":
+		a.Roles = nil
 		for _, s := range strings.Fields(c.To) {
-			a.Scopes = append(a.Scopes, agents.Scope(s))
+			a.Roles = append(a.Roles, agents.RoleName(s))
 		}
-	case "audiences":
-		a.Audiences = strings.Fields(c.To)
+	case "grants":
+		a.Grants = grants(c.To)
 	case "expires":
 		a.Expires, _ = time.Parse(time.RFC3339, c.To) // "" means never
 	}
+}
+
+// grants reads the roles among the grants of an event: role:NAME=TIME, with spaces between them.
+func grants(text string) (list []agents.Grant) {
+	for _, word := range strings.Fields(text) {
+		rest, ok := strings.CutPrefix(word, "role:")
+		name, end, _ := strings.Cut(rest, "=")
+		if until, err := time.Parse(time.RFC3339, end); ok && err == nil {
+			list = append(list, agents.Grant{Role: agents.RoleName(name), Until: until})
+		}
+	}
+	return list
+}
+
+// roles returns the roles that an agent had at a time.
+func (h *History) roles(a *agents.Agent, at time.Time) (names []agents.RoleName) {
+	add := func(n agents.RoleName) {
+		if !h.gone[string(n)] && !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	for _, n := range a.Roles {
+		add(n)
+	}
+	for _, g := range a.Grants {
+		if g.Role != "" && at.Before(g.Until) {
+			add(g.Role)
+		}
+	}
+	return names
 }
 
 // labels reads the labels of an event: KEY=VALUE, with a space between them. A value may have
@@ -104,7 +147,7 @@ func (h *History) Asked(e *audit.Event) (asked Asked, ok bool) {
 		return asked, false
 	}
 	r := &asked.Request
-	*r = Request{Agent: *a, Action: e.Action, Peer: d.Peer, Proof: d.Proof, Time: e.Time, Profile: d.Profile}
+	*r = Request{Agent: *a, Roles: h.roles(a, e.Time), Action: e.Action, Peer: d.Peer, Proof: d.Proof, Time: e.Time, Profile: d.Profile}
 	for _, s := range asked.whole(d.Scopes) {
 		r.Scopes = append(r.Scopes, agents.Scope(s))
 	}

@@ -51,7 +51,7 @@ func newLog(t *testing.T) *logged {
 		return audit.Details{Scopes: scopes, Audiences: []string{"https://x.example"}, Peer: "10.0.0.1", Proof: "private_key_jwt"}
 	}
 	denied := func(d audit.Details, codes ...string) audit.Details { d.Codes = codes; return d }
-	l.change(audit.AgentAdd, "bot", "owner", "finance", "labels", "env=prod note=it is mine", "scopes", "a b", "audiences", "https://x.example", "expires", "2027-01-01T00:00:00Z")
+	l.change(audit.AgentAdd, "bot", "owner", "finance", "labels", "env=prod note=it is mine", "scopes", "a b", "roles", "reader", "grants", "scope:c=2026-03-02T09:05:00Z role:writer=2026-03-02T09:05:00Z", "expires", "2027-01-01T00:00:00Z")
 	l.add(audit.TokenMint, "bot", audit.Allow, token("a", "b"))                                                                    // 1
 	l.add(audit.TokenMint, "bot", audit.Deny, denied(token("c"), "scope_not_granted"))                                             // 2: no matter of policies
 	l.add(audit.TokenMint, "bot", audit.Deny, denied(token("a"), "policy_denied", "policy/1"))                                     // 3
@@ -98,6 +98,23 @@ func TestReplay(t *testing.T) {
 		if want := (Outcome{Decided: c.decided, Same: c.same, Refused: c.refused, Narrowed: c.narrowed, Permitted: c.permitted, Unknown: c.unknown}); !reflect.DeepEqual(out, want) {
 			t.Errorf("%s\ngot  %+v\nwant %+v", c.policy, out, want)
 		}
+	}
+	// The role writer was granted until 09:05.
+	if out := l.replay(`permit(principal in Role::"writer", action, resource);`, time.Time{}); out.Same != 1 || out.Permitted != 1 || out.Refused != 2 {
+		t.Errorf("by a role that ends: %+v", out)
+	}
+	// The role reader is removed at the end, and then another one is made.
+	if out := l.replay(`permit(principal in Role::"reader", action, resource);`, time.Time{}); out.Same != 3 || out.Permitted != 1 {
+		t.Errorf("by a role: %+v", out)
+	}
+	removed := *l
+	removed.events = append([]audit.Event{}, l.events...)
+	removed.change(audit.RoleRemove, "reader")
+	last := l.events[7]
+	last.Seq, last.Time = 99, last.Time.Add(time.Hour)
+	removed.events = append(removed.events, last)
+	if out := removed.replay(`permit(principal in Role::"reader", action, resource);`, time.Time{}); out.Refused != 1 {
+		t.Errorf("by a role that was removed: %+v", out)
 	}
 	if out := l.replay(all, l.events[7].Time); out.Decided != 2 || out.Same != 2 {
 		t.Errorf("since entry 7: %+v", out)

@@ -40,7 +40,7 @@ const (
 
 // A Set is a compiled set of policies. It may be used concurrently.
 type Set struct {
-	rules    []rule // in the order of the files and of the policies in them
+	rules    rules // in the order of the files and of the policies in them
 	byAction map[audit.Action]rules
 }
 
@@ -49,10 +49,12 @@ type rule struct {
 	id     cedar.PolicyID
 	file   string
 	policy *cedar.Policy
+
+	principal, resource scope
 }
 
 // rules are those that a request can match. They have an order, unlike a [cedar.PolicySet].
-type rules []rule
+type rules []*rule
 
 // All yields the policies, for [cedar.Authorize].
 func (r rules) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
@@ -98,7 +100,7 @@ func Compile(files []policies.File) (*Set, error) {
 }
 
 // parse returns the policies of one file.
-func parse(f policies.File) ([]rule, error) {
+func parse(f policies.File) (rules, error) {
 	for _, c := range split(f.Text) {
 		if len(c.text) > maxPolicy {
 			return nil, placed(f.Name, c.line, c.column, "a policy of %d octets, and one has %d at most", len(c.text), maxPolicy)
@@ -108,9 +110,9 @@ func parse(f policies.File) ([]rule, error) {
 	if err != nil {
 		return nil, located(f, err)
 	}
-	var all []rule
+	var all rules
 	for _, p := range list {
-		r := rule{file: f.Name, policy: p}
+		r := &rule{file: f.Name, policy: p, principal: scopeOf(p.AST().Principal), resource: scopeOf(p.AST().Resource)}
 		if r.id, err = r.identifier(); err != nil {
 			return nil, err
 		}
@@ -120,7 +122,7 @@ func parse(f policies.File) ([]rule, error) {
 }
 
 // identifier returns the value of @id, or else the file and the line.
-func (r rule) identifier() (cedar.PolicyID, error) {
+func (r *rule) identifier() (cedar.PolicyID, error) {
 	given, ok := r.policy.Annotations()["id"]
 	if !ok {
 		return cedar.PolicyID(fmt.Sprintf("%s:%d:%d", clip(r.file), r.policy.Position().Line, r.policy.Position().Column)), nil
@@ -137,12 +139,12 @@ var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 func clip(name string) string { return name[:min(len(name), maxID-20)] }
 
 // place is where the policy is, as FILE:LINE:COLUMN.
-func (r rule) place() string {
+func (r *rule) place() string {
 	at := r.policy.Position()
 	return fmt.Sprintf("%s:%d:%d", r.file, at.Line, at.Column)
 }
 
-func (r rule) errorf(format string, args ...any) error {
+func (r *rule) errorf(format string, args ...any) error {
 	at := r.policy.Position()
 	return placed(r.file, at.Line, at.Column, format, args...)
 }
