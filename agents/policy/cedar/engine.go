@@ -62,8 +62,9 @@ func (e *Engine) Decide(ctx context.Context, q *policy.Query, facts *agents.Fact
 	if err != nil || set == nil {
 		return policy.Decision{Effect: audit.Allow, Policies: &head}, err
 	}
+	held := facts.Holdings(q.Time)
 	v := set.Decide(&Request{
-		Agent: facts.Agent, Roles: facts.Holdings(q.Time).Roles(), Action: q.Action, Peer: q.Peer, Proof: q.Proof.Code, Time: q.Time,
+		Agent: facts.Agent, Roles: held.Roles(), Action: q.Action, Peer: q.Peer, Proof: q.Proof.Code, Time: q.Time,
 		Scopes: q.Scopes, Audiences: q.Audiences, Names: q.Names, Profile: q.Profile,
 	}, e.Zone())
 	d := policy.Decision{Effect: audit.Allow, Policies: &head, Reasons: reasons(head.Number, v.rulesOf())}
