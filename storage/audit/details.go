@@ -36,7 +36,7 @@ type Details struct {
 	Counts    *Counts    `json:"counts,omitempty"`
 
 	// What changed.
-	Change []FieldChange `json:"change,omitempty"` // of a registered agent, of brevet.yaml, or keys made along with To
+	Change []FieldChange `json:"change,omitempty"` // of a registered agent or a role, of brevet.yaml, or keys made along with To
 	From   string        `json:"from,omitempty"`   // of keys and algorithms
 	To     string        `json:"to,omitempty"`     // of a new authority, its trust domain
 	File   string        `json:"file,omitempty"`   // of a backup, without its directory
