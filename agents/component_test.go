@@ -111,7 +111,8 @@ func TestRegisteredComponents(t *testing.T) {
 				return err
 			}
 			add(t, tx, "one", agents.Change{Keys: []string{c.first}})
-			add(t, tx, "two", agents.Change{Keys: []string{c.first}}) // the very same is no other key
+			add(t, tx, "two", agents.Change{})
+			refused(t, what+", the very same", set("two", c.first), agents.ErrKeyShared)
 			_, err := agents.Add(tx, td, "three", agents.Change{Owner: new("team"), Keys: []string{c.then}}, invitation(t, now), now, cleared(t, c.then))
 			refused(t, what, err, components.ErrShared)
 			add(t, tx, "four", agents.Change{})
@@ -120,11 +121,7 @@ func TestRegisteredComponents(t *testing.T) {
 			if err := set("one", c.first); err != nil {
 				t.Errorf("%s: once more: %v", what, err)
 			}
-			if err := set("one"); err != nil {
-				t.Error(err)
-			}
-			refused(t, what+", which another has still", set("four", c.then), components.ErrShared)
-			if _, err := agents.Decommission(tx, td, "two", agents.KeyCompromise, now); err != nil {
+			if _, err := agents.Decommission(tx, td, "one", agents.KeyCompromise, now); err != nil {
 				t.Error(err)
 			}
 			refused(t, what+" of who is gone for ever", set("four", c.then), components.ErrShared)

@@ -94,7 +94,7 @@ func uncompromised(tx storage.Tx, keys []PublicKey) error {
 }
 
 // setKeys makes keys the registered ones of the agent n in the index of components, in
-// place of those before.
+// place of those before. A key that is another agent's is refused.
 func setKeys(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time, cleared ...components.Clearance) error {
 	old, err := keyComponents(n, before)
 	if err != nil {
@@ -106,6 +106,14 @@ func setKeys(tx storage.Tx, n Name, before, keys []PublicKey, now time.Time, cle
 	}
 	if err := uncompromised(tx, keys); err != nil {
 		return err
+	}
+	for _, k := range all {
+		if slices.ContainsFunc(old, func(had components.Key) bool { return had.Whole == k.Whole }) {
+			continue
+		}
+		if err := OwnKey(tx, n, k, now); err != nil {
+			return err
+		}
 	}
 	return components.Replace(tx, string(n), old, all, now, cleared...)
 }

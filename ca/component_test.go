@@ -79,15 +79,16 @@ func TestComponentsAreUsedOnce(t *testing.T) {
 	f := newFamily(t)
 	for what, c := range map[string]struct {
 		first   *ca.CSR
-		keys    string // registered for one, instead
+		keys    string  // registered for one, instead
+		same    *ca.CSR // of the very same key
 		refused []*ca.CSR
 		granted []*ca.CSR
 	}{
-		"a composite, certified":        {first: f.whole, refused: []*ca.CSR{f.classical, f.lattice, f.sameClassical, f.sameLattice}, granted: []*ca.CSR{f.whole}},
-		"a composite, registered":       {keys: f.wholePEM, refused: []*ca.CSR{f.classical, f.lattice, f.sameClassical, f.sameLattice}, granted: []*ca.CSR{f.whole}},
-		"a classical key, certified":    {first: f.classical, refused: []*ca.CSR{f.whole, f.sameClassical}, granted: []*ca.CSR{f.classical, f.lattice, f.sameLattice}},
-		"a classical key, registered":   {keys: f.classicalPEM, refused: []*ca.CSR{f.whole, f.sameClassical}, granted: []*ca.CSR{f.classical, f.lattice, f.sameLattice}},
-		"an ML-DSA key, certified":      {first: f.lattice, refused: []*ca.CSR{f.whole, f.sameLattice}, granted: []*ca.CSR{f.lattice, f.classical, f.sameClassical}},
+		"a composite, certified":        {first: f.whole, same: f.whole, refused: []*ca.CSR{f.classical, f.lattice, f.sameClassical, f.sameLattice}, granted: []*ca.CSR{f.whole}},
+		"a composite, registered":       {keys: f.wholePEM, same: f.whole, refused: []*ca.CSR{f.classical, f.lattice, f.sameClassical, f.sameLattice}, granted: []*ca.CSR{f.whole}},
+		"a classical key, certified":    {first: f.classical, same: f.classical, refused: []*ca.CSR{f.whole, f.sameClassical}, granted: []*ca.CSR{f.classical, f.lattice, f.sameLattice}},
+		"a classical key, registered":   {keys: f.classicalPEM, same: f.classical, refused: []*ca.CSR{f.whole, f.sameClassical}, granted: []*ca.CSR{f.classical, f.lattice, f.sameLattice}},
+		"an ML-DSA key, certified":      {first: f.lattice, same: f.lattice, refused: []*ca.CSR{f.whole, f.sameLattice}, granted: []*ca.CSR{f.lattice, f.classical, f.sameClassical}},
 		"another composite, registered": {keys: f.strangerPEM, granted: []*ca.CSR{f.whole}},
 	} {
 		for _, who := range []agents.Name{"one", "two"} {
@@ -104,6 +105,10 @@ func TestComponentsAreUsedOnce(t *testing.T) {
 						t.Fatal(err)
 					}
 					err := w.ask(who, again)
+					if who == "two" && again == c.same {
+						refused(t, "the key of another", err, agents.ErrKeyShared, agents.ErrKeyShared.Error())
+						return
+					}
 					if i >= len(c.refused) {
 						if err != nil {
 							t.Error(err)
@@ -227,7 +232,7 @@ func TestComponentsRace(t *testing.T) {
 						granted[i].Lock()
 						granted[i].of[c]++
 						granted[i].Unlock()
-					} else if !errors.Is(err, components.ErrShared) {
+					} else if !errors.Is(err, components.ErrShared) && !errors.Is(err, agents.ErrKeyShared) {
 						t.Error(err)
 					}
 				})
@@ -250,9 +255,9 @@ func TestComponentsRace(t *testing.T) {
 				t.Errorf("family %d: a composite and %s are both alive", i, what)
 			}
 		}
-		for c, n := range of { // whoever was first, all agents may have the same key
-			if n != askers {
-				t.Errorf("family %d: %d certificates for %x, want %d", i, n, c.PublicKey[:20], askers)
+		for c, n := range of { // whoever was first has the key alone
+			if n != 1 {
+				t.Errorf("family %d: %d certificates for %x, want 1", i, n, c.PublicKey[:20])
 			}
 		}
 		if len(of) == 0 {

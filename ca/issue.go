@@ -181,6 +181,9 @@ func (i *issuance) record(tx storage.Tx, d *policy.Decision) (policy.Done, error
 	if err := agents.Certifiable(tx, i.agent(), quotas, cert.KeyHash, i.unsettled); err != nil {
 		return done, err
 	}
+	if err := agents.CertifyKey(tx, i.agent(), i.CSR.components, cert.ID.Expires(), i.ca.clock.Earliest()); err != nil {
+		return done, err
+	}
 	if err := i.CSR.components.Certify(tx, cert.ID.Expires(), i.begin, i.cleared); err != nil {
 		return done, err
 	}

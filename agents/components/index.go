@@ -55,6 +55,20 @@ func (k Key) find(tx storage.Tx, id [sha256.Size]byte, now time.Time) (entry, er
 	return entry{}, nil
 }
 
+// Holders returns the agents and accounts that have the key registered.
+func (k Key) Holders(tx storage.Tx) ([]string, error) {
+	id := k.ids()[0]
+	known, err := table.Has(tx, string(id[:])) // it rarely is, and Get makes an error of that
+	if err != nil || !known {
+		return nil, err
+	}
+	e, err := table.Get(tx, string(id[:]))
+	if err != nil || !bytes.Equal(e.Whole, k.Whole[:]) {
+		return nil, err
+	}
+	return e.Holders, nil
+}
+
 // put stores the entry of a component of k, or deletes it if it is not live.
 func (k Key) put(tx storage.Tx, id [sha256.Size]byte, e entry, now time.Time) error {
 	if !e.live(now) {

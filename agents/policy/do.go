@@ -168,7 +168,7 @@ func (p *Point) refuse(ctx context.Context, q *Query, d *Decision, subject strin
 			no.Reasons = append(no.Reasons, d.Reasons...)
 		}
 	}
-	e := event(q, &no, Done{Subject: subject, Reasons: []string{reason.Error()}})
+	e := event(q, &no, Done{Subject: subject, Reasons: []string{recorded(reason)}})
 	if countsOnly(ctx, q, &e) {
 		p.pending.add(counted{e, e.Time, 1})
 		return reason

@@ -101,6 +101,18 @@ func (u *Unrecorded) Error() string {
 // Unwrap returns the reason.
 func (u *Unrecorded) Unwrap() error { return u.Reason }
 
+// recorded returns the text of a refusal for the audit log. It may say more than outsiders
+// are told.
+func recorded(err error) string {
+	if r, ok := errors.AsType[interface {
+		error
+		Recorded() string
+	}](err); ok {
+		return r.Recorded()
+	}
+	return err.Error()
+}
+
 // Told returns what outsiders may be told of a refusal.
 func Told(err error) string {
 	if u, ok := errors.AsType[*Unrecorded](err); ok {

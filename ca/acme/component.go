@@ -7,17 +7,25 @@ import (
 	"iter"
 	"time"
 
+	"github.com/brevet-ca/brevet/agents"
 	"github.com/brevet-ca/brevet/agents/components"
 	"github.com/brevet-ca/brevet/storage"
 )
 
-// enter records that the key is the account's. It fails if another account has the
-// key, or if the key is a component of a composite, which must not be used alone.
-func (k *key) enter(tx storage.Tx, account string, now time.Time) error {
+// enter records that the key is that of an account of the agent n. It fails if another
+// account or another agent has the key, or if the key is a component of a composite, which
+// must not be used alone.
+func (k *key) enter(tx storage.Tx, account string, n agents.Name, now time.Time) error {
 	if err := thumbprints.Create(tx, k.thumbprint, account); err != nil {
 		return err
 	}
-	err := components.Replace(tx, holder(account), nil, k.components(), now)
+	if err := agents.OwnKey(tx, n, k.components()[0], now); err != nil {
+		if errors.Is(err, agents.ErrKeyShared) {
+			return errors.Join(newProblem("badPublicKey", "%v", err), err)
+		}
+		return err
+	}
+	err := components.Replace(tx, agents.AccountHolder(account), nil, k.components(), now)
 	if errors.Is(err, components.ErrShared) {
 		return newProblem("badPublicKey", "%v", err)
 	}
@@ -26,7 +34,7 @@ func (k *key) enter(tx storage.Tx, account string, now time.Time) error {
 
 // leave undoes enter.
 func (k *key) leave(tx storage.Tx, account string, now time.Time) error {
-	return errors.Join(thumbprints.Delete(tx, k.thumbprint), components.Replace(tx, holder(account), k.components(), nil, now))
+	return errors.Join(thumbprints.Delete(tx, k.thumbprint), components.Replace(tx, agents.AccountHolder(account), k.components(), nil, now))
 }
 
 // components returns what the key is made of: itself, as no account has a composite.
@@ -38,10 +46,6 @@ func (k *key) components() []components.Key {
 // SHA-256 of their SPKI.
 func (k *key) hash() string { return hex.EncodeToString(k.components()[0].Whole[:]) }
 
-// holder returns the name of an account in the index of components. No agent can have
-// it, because it has a slash.
-func holder(account string) string { return "acme/" + account }
-
 // KeyUses yields the keys of all accounts, for [components.Fill].
 func KeyUses(tx storage.Tx) iter.Seq2[components.Use, error] {
 	return func(yield func(components.Use, error) bool) {
@@ -51,7 +55,7 @@ func KeyUses(tx storage.Tx) iter.Seq2[components.Use, error] {
 				return
 			}
 			for _, k := range a.key.components() {
-				if !yield(components.Use{Key: k, Holder: holder(a.ID)}, nil) {
+				if !yield(components.Use{Key: k, Holder: agents.AccountHolder(a.ID)}, nil) {
 					return
 				}
 			}

@@ -46,7 +46,7 @@ func (s *Service) changeKey(r *request) (*answer, error) {
 		former := append(slices.Clone(a.FormerKeys), a.key.hash())
 		changed.FormerKeys = former[max(0, len(former)-maxFormer):]
 		return policy.Done{Reasons: []string{"acme account " + a.ID}}, errors.Join(
-			a.key.leave(tx, a.ID, s.Clock.Earliest()), next.enter(tx, a.ID, s.Clock.Earliest()), changed.put(tx))
+			a.key.leave(tx, a.ID, s.Clock.Earliest()), next.enter(tx, a.ID, a.Agent, s.Clock.Earliest()), changed.put(tx))
 	}})
 	return s.showAccount(&changed), err
 }

@@ -141,7 +141,7 @@ func (s *Service) open(r *request, contact []string, raw json.RawMessage) (*answ
 		if _, err := s.standing(&a, d.Standing()); err != nil {
 			return policy.Done{}, err
 		}
-		if err := r.key.enter(tx, a.ID, s.Clock.Earliest()); err != nil {
+		if err := r.key.enter(tx, a.ID, a.Agent, s.Clock.Earliest()); err != nil {
 			return policy.Done{}, err
 		}
 		return policy.Done{Reasons: []string{"acme account " + a.ID}}, accounts.Create(tx, a.ID, a)

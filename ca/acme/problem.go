@@ -107,7 +107,7 @@ func asProblem(err error) *problem {
 		return newProblem("rejectedIdentifier", "%s", policy.Told(err))
 	case errors.Is(err, ca.ErrNoIssuer):
 		return newProblem("invalidProfile", "%s", policy.Told(err))
-	case errors.Is(err, agents.ErrKeyCompromised):
+	case errors.Is(err, agents.ErrKeyCompromised), errors.Is(err, agents.ErrKeyShared):
 		return newProblem("badCSR", "%s", policy.Told(err))
 	case errors.Is(err, agents.ErrInvalid):
 		return newProblem("malformed", "%s", policy.Told(err))

@@ -59,7 +59,7 @@ var layers = map[string]string{
 	"agents/admission":         "agents",
 	"agents/persons":           "agents agents/persons/passkey agents/secret storage/format storage pqc/jose/strict",
 	"agents/persons/passkey":   "pqc/jose/strict pqc/keycheck",
-	"agents":                   "pqc/pkix agents/components agents/clock storage/format storage pqc agents/secret pqc/keycheck pqc/jose/strict",
+	"agents":                   "pqc/pkix agents/components agents/clock storage/keys storage/format storage pqc agents/secret pqc/keycheck pqc/jose/strict",
 	"agents/components":        "agents/clock storage/audit storage pqc",
 	"agents/clock":             "",
 	"agents/secret":            "",

@@ -14,6 +14,7 @@ import (
 	"github.com/brevet-ca/brevet/storage"
 	"github.com/brevet-ca/brevet/storage/audit"
 	"github.com/brevet-ca/brevet/storage/format"
+	"github.com/brevet-ca/brevet/storage/keys"
 )
 
 // Start does what must be done before the first answer. It does this even on a full
@@ -81,9 +82,12 @@ func (a *Authority) Register(tx storage.Tx, names agents.Change, now time.Time) 
 }
 
 // register enters the server's own names into the registry. It also fills the index of
-// components if an older version wrote the store.
+// components, and those of whose a key is, if an older version wrote the store.
 func (a *Authority) register(tx storage.Tx, now time.Time) error {
 	if err := a.Register(tx, a.NamesOf(a.File), now); err != nil {
+		return err
+	}
+	if err := errors.Join(keys.FillKnown(tx), agents.FillKeyOwners(tx, now)); err != nil {
 		return err
 	}
 	return components.Fill(tx, a.Clock.Earliest(), agents.KeyUses(tx), acme.KeyUses(tx))

@@ -119,7 +119,7 @@ type act struct {
 // do runs an operator's change through package policy.
 func (s *Service) do(ctx context.Context, p policy.Principal, a act) error {
 	q := policy.Query{Principal: p, Action: a.action, Subject: a.subject, Time: s.Clock.Now(), Details: a.details}
-	return s.Policy.Do(ctx, q, policy.Act{
+	err := s.Policy.Do(ctx, q, policy.Act{
 		Prepare: func(ctx context.Context, _ *policy.Decision) error {
 			if a.prepare == nil {
 				return nil
@@ -134,6 +134,10 @@ func (s *Service) do(ctx context.Context, p policy.Principal, a act) error {
 			return policy.Done{Reasons: a.reasons, Details: &details}, err
 		},
 	})
+	if shared, ok := errors.AsType[*agents.SharedKey](err); ok {
+		return shared.Whole()
+	}
+	return err
 }
 
 // cutOff is do for a change that ends what was issued until now. "Now" is when the

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
@@ -18,7 +19,44 @@ const table = storage.Table[Key]("keys")
 
 func tableKey(p Purpose, id string) string { return string(p) + "/" + id }
 
-func put(tx storage.Tx, k Key) error { return table.Put(tx, tableKey(k.Purpose, k.ID), k) }
+func put(tx storage.Tx, k Key) error {
+	if err := know(tx, k); err != nil {
+		return err
+	}
+	return table.Put(tx, tableKey(k.Purpose, k.ID), k)
+}
+
+// known holds the identifiers of all keys that were ever on record, by the SHA-256 of their
+// SubjectPublicKeyInfo. [Remove] leaves them.
+const known = storage.Table[string]("keys.known")
+
+func know(tx storage.Tx, k Key) error {
+	hash := sha256.Sum256(k.Public)
+	there, err := known.Has(tx, string(hash[:]))
+	if err != nil || there {
+		return err
+	}
+	return known.Put(tx, string(hash[:]), k.ID)
+}
+
+// Known reports whether the public key with this hash is or was one that the authority
+// signs with.
+func Known(tx storage.Tx, hash [sha256.Size]byte) (bool, error) {
+	return known.Has(tx, string(hash[:]))
+}
+
+// FillKnown has [Known] know the keys that an older version recorded.
+func FillKnown(tx storage.Tx) error {
+	for k, err := range scan(tx, "") {
+		if err == nil {
+			err = know(tx, k)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // scan yields the keys whose table key begins with prefix. It ends after the first
 // error.
