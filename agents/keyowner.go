@@ -1,10 +1,12 @@
 package agents
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -237,4 +239,43 @@ func certifiedKeys(tx storage.Tx) iter.Seq2[certifiedKey, error] {
 			}
 		}
 	}
+}
+
+// SharedKeys returns, for each key that several agents or operators have, their names: in
+// registered keys and in latest certificates that have not expired. There are none but those
+// from before a key belonged to one agent.
+func SharedKeys(tx storage.Tx, now time.Time) (shared [][]Name, err error) {
+	owners := map[[32]byte][]Name{}
+	note := func(hash [32]byte, n Name) {
+		if !slices.Contains(owners[hash], n) {
+			owners[hash] = append(owners[hash], n)
+		}
+	}
+	gone := map[Name]bool{}
+	for a, err := range table.Scan(tx, "") {
+		if err != nil {
+			return nil, err
+		}
+		if gone[a.Name] = a.State == Decommissioned; gone[a.Name] {
+			continue
+		}
+		for _, k := range a.Keys {
+			note(sha256.Sum256(k), a.Name)
+		}
+	}
+	for c, err := range certifiedKeys(tx) {
+		if err != nil {
+			return nil, err
+		}
+		if now.Before(c.expires) && !gone[c.agent] {
+			note(c.hash, c.agent)
+		}
+	}
+	for _, names := range owners {
+		if len(names) > 1 {
+			slices.Sort(names)
+			shared = append(shared, names)
+		}
+	}
+	return shared, nil
 }

@@ -30,6 +30,9 @@ type forFiles struct {
 // defaultForFiles is the lifetime of such a list if no other is configured.
 const defaultForFiles = 24 * time.Hour
 
+// BundleLifetime returns the time from the making of a list for files to its nextUpdate.
+func (p *Publisher) BundleLifetime() time.Duration { return cmp.Or(p.ForFiles, defaultForFiles) }
+
 // signForFiles returns the lists for files that go with drafts, or nil if nobody has asked
 // for any since the start.
 func (p *Publisher) signForFiles(drafts []*draft) ([]*forFiles, error) {
@@ -49,7 +52,7 @@ func (p *Publisher) signForFiles(drafts []*draft) ([]*forFiles, error) {
 // forFiles returns the list for files that goes with d: the last one, or a new one,
 // which takes the number of d.
 func (p *Publisher) forFiles(d *draft) (*forFiles, error) {
-	lifetime := cmp.Or(p.ForFiles, defaultForFiles)
+	lifetime := p.BundleLifetime()
 	f := &forFiles{made: d.date, entries: sha256.Sum256(d.entries)}
 	if last := p.lastForFiles(d.issuer.ID); last != nil && last.entries == f.entries && !d.date.Before(last.ThisUpdate) && d.date.Before(last.made.Add(lifetime/4)) {
 		return last, nil

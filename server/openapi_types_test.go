@@ -28,7 +28,7 @@ var operatorTypes = []types{
 	typesOf(api.AddAgent), typesOf(api.ListAgents), typesOf(api.ShowAgent), typesOf(api.SetAgent), typesOf(api.Suspend), typesOf(api.Resume), typesOf(api.Decommission), typesOf(api.Reenroll),
 	typesOf(api.AddRole), typesOf(api.ListRoles), typesOf(api.ShowRole), typesOf(api.SetRole), typesOf(api.RemoveRole),
 	typesOf(api.IssueCertificate), typesOf(api.ListCertificates), typesOf(api.ShowCertificate), typesOf(api.RevokeCertificate), typesOf(api.ListTokens), typesOf(api.MintOperatorToken), typesOf(api.RevokeToken), typesOf(api.Introspect), typesOf(api.Revoke),
-	typesOf(api.ShowCRL), typesOf(api.PublishCRL), typesOf(api.ShowStatus), typesOf(api.Backup), typesOf(api.Metrics), typesOf(api.Reload), typesOf(api.Readdress), typesOf(api.PlanReaddress), typesOf(api.ConfirmRestore), typesOf(api.ConfirmBackup),
+	typesOf(api.ShowCRL), typesOf(api.PublishCRL), typesOf(api.ShowStatus), typesOf(api.Diagnose), typesOf(api.Backup), typesOf(api.Metrics), typesOf(api.Reload), typesOf(api.Readdress), typesOf(api.PlanReaddress), typesOf(api.ConfirmRestore), typesOf(api.ConfirmBackup),
 	typesOf(api.ListEvents), typesOf(api.ExportEvents), typesOf(api.MissingEvents), typesOf(api.VerifyLog), typesOf(api.Prove), typesOf(api.ListSegments), typesOf(api.GetSegment),
 	typesOf(api.ListKeys), typesOf(api.RotateKey), typesOf(api.WithdrawKey), typesOf(api.DestroyKey), typesOf(api.CancelKey), typesOf(api.DryRunKey), typesOf(api.DryRunAll), typesOf(api.RequestKey), typesOf(api.InstallKey),
 	typesOf(api.ListPolicies), typesOf(api.ShowPolicies), typesOf(api.ApplyPolicies), typesOf(api.RemovePolicies),

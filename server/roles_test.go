@@ -24,7 +24,7 @@ import (
 
 // verbRoles says which role each verb of the operators' API needs.
 var verbRoles = map[string]persons.Role{
-	"GET /status": persons.Viewer, "GET /agents": persons.Viewer, "GET /agents/{name}": persons.Viewer,
+	"GET /status": persons.Viewer, "GET /doctor": persons.Viewer, "GET /agents": persons.Viewer, "GET /agents/{name}": persons.Viewer,
 	"GET /certificates": persons.Viewer, "GET /certificates/{serial}": persons.Viewer, "GET /tokens": persons.Viewer, "POST /tokens": persons.Viewer, "POST /tokens/introspect": persons.Viewer,
 	"GET /crl": persons.Viewer, "GET /keys": persons.Viewer,
 	"GET /policies": persons.Viewer, "GET /policies/{version}": persons.Viewer, "POST /policies": persons.Security, "POST /policies/remove": persons.Security,

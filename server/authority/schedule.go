@@ -167,6 +167,18 @@ func (a *Authority) dueKeys(tx storage.Tx) (all []dueKey, err error) {
 	return all, nil
 }
 
+// Overdue returns the active keys whose time has come for more than an hour. The server tries
+// each minute to rotate them.
+func (a *Authority) Overdue(tx storage.Tx) (late []keys.Key, err error) {
+	due, err := a.dueKeys(tx)
+	for _, d := range due {
+		if a.Clock.Now().Sub(d.since) > time.Hour {
+			late = append(late, d.Key)
+		}
+	}
+	return late, err
+}
+
 // announcedFor returns the announced issuer that will take the place of one of an algorithm, or
 // the zero Key.
 func announcedFor(tx storage.Tx, spec keys.PurposeSpec, alg keys.Algorithm) (keys.Key, error) {

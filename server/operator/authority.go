@@ -21,6 +21,7 @@ func (s *Service) authorityOperations() []Operation {
 		operation(s, policy.Read, api.ShowCRL, s.showCRL),
 		operation(s, policy.PublishCRL, api.PublishCRL, s.publishCRL),
 		operation(s, policy.Read, api.ShowStatus, s.status),
+		operation(s, policy.Read, api.Diagnose, s.diagnose),
 		operation(s, audit.ConfigReload, api.Reload, s.reload),
 		operation(s, audit.AuthorityReaddress, api.Readdress, s.readdress),
 		operation(s, audit.AuthorityReaddress, api.PlanReaddress, s.planReaddress),
