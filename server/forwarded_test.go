@@ -163,9 +163,10 @@ func TestProxyIsNoClient(t *testing.T) {
 	if got := a.renew(proxy); got.status != http.StatusUnauthorized {
 		t.Errorf("a renewal after the end: %d %s", got.status, got.body)
 	}
-	bot := a.enrolledWith("bot", agents.Change{Keys: []string{publicPEM(t, key)}, Scopes: []string{"read"}, Audiences: []string{"https://api.example"}})
+	botKey := newKey(t)
+	bot := a.enrolledWith("bot", agents.Change{Keys: []string{publicPEM(t, botKey)}, Scopes: []string{"read"}, Audiences: []string{"https://api.example"}})
 	fresh := a.proxy("fresh")
-	if got := a.postForm("/oauth/token", wantToken(c.byAssertion("bot", key)), fresh); !got.ok() {
+	if got := a.postForm("/oauth/token", wantToken(c.byAssertion("bot", botKey)), fresh); !got.ok() {
 		t.Errorf("an assertion through a proxy: %d %s", got.status, got.body)
 	}
 	a.operate(http.MethodPatch, "/agents/bot", agents.Change{Scopes: []string{"brevet:proxy"}})

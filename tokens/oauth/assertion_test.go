@@ -36,7 +36,7 @@ func TestAssertionsThatAreRefused(t *testing.T) {
 	}
 	add("bot", registered)
 	add("other", publicPEM(t, &otherKey.PublicKey))
-	add("suspended", registered)
+	add("suspended", publicPEM(t, &newKey(t).PublicKey))
 	if _, err := w.Admin.Suspend(t.Context(), "suspended", ""); err != nil {
 		t.Fatal(err)
 	}

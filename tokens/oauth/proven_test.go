@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"crypto/ecdsa"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -16,8 +17,8 @@ import (
 // the refusal is recorded, and nothing is minted.
 func TestProvenClientIsToldWhy(t *testing.T) {
 	w := newWorld(t)
-	key := newKey(t)
-	for _, name := range []string{"bot", "suspended", "gone"} {
+	key, suspended, gone := newKey(t), newKey(t), newKey(t)
+	for name, key := range map[string]*ecdsa.PrivateKey{"bot": key, "suspended": suspended, "gone": gone} {
 		w.Add(name, agents.Change{Scopes: []string{"a"}, Audiences: []string{apiURL}, Keys: []string{publicPEM(t, &key.PublicKey)}})
 	}
 	if _, err := w.Admin.Suspend(t.Context(), "suspended", ""); err != nil {
@@ -69,8 +70,8 @@ func TestProvenClientIsToldWhy(t *testing.T) {
 		{"an ID-JAG", "bot", typed(`"oauth-id-jag+jwt"`), typ},
 		{"an empty typ", "bot", typed(`""`), typ},
 		{"a typ that is a number", "bot", typed(`7`), typ},
-		{"of a suspended agent", "suspended", es256(w.claims("suspended")), "agent is not active; ask its operator"},
-		{"of a decommissioned agent", "gone", es256(w.claims("gone")), "agent is not active; ask its operator"},
+		{"of a suspended agent", "suspended", sign(t, jwt.SigningMethodES256, suspended, w.claims("suspended")), "agent is not active; ask its operator"},
+		{"of a decommissioned agent", "gone", sign(t, jwt.SigningMethodES256, gone, w.claims("gone")), "agent is not active; ask its operator"},
 	} {
 		got := w.post(w.Client(), "/oauth/token", granting(c.assertion))
 		refused(t, c.what, got, http.StatusUnauthorized, "invalid_client", c.because)
