@@ -59,7 +59,8 @@ func (e *examination) unseen(p patient) bool {
 	return e.now.Sub(latest(p.seen, p.Created, p.Invited, e.recorded)) >= unseenFor
 }
 
-// owner returns the state of the operator who is the agent's owner, or "" if the owner is none.
+// owner returns the state of the operator who is the agent's owner, or "" if the owner is not an
+// operator.
 func (e *examination) owner(p patient) string {
 	if e.owners == nil {
 		e.owners = map[string]string{}
