@@ -1,7 +1,9 @@
 package crash_test
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 
@@ -19,8 +21,12 @@ func (l *load) addAgent(c agents.Change) *crashAgent {
 	if l.lost("making a key", err) {
 		return nil
 	}
+	spki, err := x509.MarshalPKIXPublicKey(a.key.Public())
+	if l.lost("encoding a key", err) {
+		return nil
+	}
 	owner := "team"
-	c.Owner = &owner
+	c.Owner, c.Keys = &owner, []string{string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))}
 	op := operation{"agent.add", name}
 	l.request(op)
 	invited, err := l.admin.AddAgent(l.ctx(), name, api.Change(c))

@@ -136,10 +136,10 @@ func parseMinted(body []byte) (c *credential, bound [32]byte, err error) {
 }
 
 // assert makes the parameters of private_key_jwt (RFC 7523, section 2.2) with
-// the key that is registered for every agent.
-func (w *crashWorld) assert(name string) (url.Values, error) {
+// the key of an agent, which is registered and in its certificates.
+func (w *crashWorld) assert(a *crashAgent) (url.Values, error) {
 	claims, err := json.Marshal(map[string]any{
-		"iss": name, "sub": name, "aud": w.url, "jti": rand.Text(), "exp": time.Now().Add(time.Minute).Unix(),
+		"iss": a.name, "sub": a.name, "aud": w.url, "jti": rand.Text(), "exp": time.Now().Add(time.Minute).Unix(),
 	})
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func (w *crashWorld) assert(name string) (url.Values, error) {
 	b64 := base64.RawURLEncoding
 	signed := b64.EncodeToString([]byte(`{"alg":"ES256"}`)) + "." + b64.EncodeToString(claims)
 	hash := sha256.Sum256([]byte(signed))
-	r, s, err := ecdsa.Sign(rand.Reader, w.assertion, hash[:])
+	r, s, err := ecdsa.Sign(rand.Reader, a.key, hash[:])
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func (l *load) client(random *rand.Rand) {
 		if a == nil || random.IntN(30) == 0 {
 			l.release(a)
 			if a = l.take(random); a == nil {
-				a = l.addAgent(agents.Change{Scopes: []string{"read"}, Audiences: []string{"https://api.example"}, Keys: []string{l.registered}})
+				a = l.addAgent(agents.Change{Scopes: []string{"read"}, Audiences: []string{"https://api.example"}})
 			}
 			continue
 		}
@@ -79,7 +79,7 @@ func (l *load) client(random *rand.Rand) {
 		case 1:
 			l.token(a, a.http, nil)
 		case 2:
-			proof, err := l.assert(a.name)
+			proof, err := l.assert(a)
 			if !l.lost("signing an assertion", err) {
 				l.token(a, plain, proof)
 			}

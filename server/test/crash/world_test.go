@@ -2,12 +2,8 @@ package crash_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	mathrand "math/rand/v2"
 	"net"
@@ -32,8 +28,6 @@ type crashWorld struct {
 	dir         string
 	url, http   string
 	roots       *x509.CertPool
-	assertion   *ecdsa.PrivateKey // registered for every agent, for private_key_jwt
-	registered  string            // its public half, as PEM
 	process     *servertest.Process
 	admin       *api.Client // of this life of the server
 	api         *crashAgent // a resource server, which nobody revokes
@@ -99,14 +93,6 @@ func newCrashWorld(t *testing.T, seed uint64) *crashWorld {
 	}
 	w.url, w.http = made.Advertise, "http://"+c.ListenHTTP
 	w.numbers[made.Issuer] = 0
-	if w.assertion, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		t.Fatal(err)
-	}
-	spki, err := x509.MarshalPKIXPublicKey(w.assertion.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.registered = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
 	return w
 }
 
