@@ -136,8 +136,12 @@ func (y *year) ceremony(ctx context.Context, r api.Reason) error {
 	return nil
 }
 
-// changeKey has the agent that the reason names make another key.
+// changeKey has the agent that the reason names make another key. Those that it only counts it
+// names when fewer are left.
 func (y *year) changeKey(ctx context.Context, r api.Reason) error {
+	if strings.Contains(r.Text, " more agents ") {
+		return nil
+	}
 	_, rest, _ := strings.Cut(r.Text, "agent ")
 	name, _, _ := strings.Cut(rest, " ")
 	agent := y.agents[name]
