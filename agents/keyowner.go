@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,7 +102,8 @@ func CertifyKey(tx storage.Tx, n Name, k components.Key, expires, now time.Time)
 // OwnKey returns nil if n may have a key. It fails with [ErrKeyShared] if the
 // key is one that the authority signs or signed with, if another agent has it registered or
 // in an ACME account, or if another agent has a certificate for it that has not expired,
-// dead or alive. now is the time that it is at the earliest.
+// dead or alive. Agents that had one key before there was this rule go on with it.
+// now is the time that it is at the earliest.
 func OwnKey(tx storage.Tx, n Name, k components.Key, now time.Time) error {
 	hash := k.Whole
 	if own, err := keys.Known(tx, hash); err != nil || own {
@@ -111,23 +113,25 @@ func OwnKey(tx storage.Tx, n Name, k components.Key, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	owners := make([]Name, 0, len(holders))
 	for _, h := range holders {
 		owner, err := holderOf(tx, h)
-		if err != nil || owner == n {
-			return err // both had it before there was this rule
-		}
-		if err := otherwise(tx, owner, hash, now); err != nil {
+		if err != nil {
 			return err
 		}
+		owners = append(owners, owner)
 	}
 	for owner, err := range keyOwners.SincePrefix(tx, now.Add(-clock.Tolerance), ownerKey(hash)) {
 		if err != nil {
 			return err
 		}
-		if Name(owner) == n {
-			continue
-		}
-		if err := otherwise(tx, Name(owner), hash, now); err != nil {
+		owners = append(owners, Name(owner))
+	}
+	if slices.Contains(owners, n) { // it has the key, and so have others from before there was this rule
+		return nil
+	}
+	for _, owner := range owners {
+		if err := otherwise(tx, owner, hash, now); err != nil {
 			return err
 		}
 	}

@@ -56,7 +56,7 @@ func TestBundleIsEnoughForTheWholeChain(t *testing.T) {
 			w.Add("bad", agents.Change{})
 			good, err := w.CA.Issue(t.Context(), catest.Ask("good", w.csr))
 			w.check(err)
-			bad, err := w.CA.Issue(t.Context(), catest.Ask("bad", w.csr))
+			bad, err := w.CA.Issue(t.Context(), catest.Ask("bad", catest.CSR(t)))
 			w.check(err)
 			if err := w.verify(bad.Chain(), w.bundled()...); err != nil {
 				t.Error(err)

@@ -26,11 +26,12 @@ type world struct {
 	t     *testing.T
 	clock atomic.Pointer[time.Time]
 	csr   *ca.CSR
+	csrs  map[agents.Name]*ca.CSR // a key belongs to one agent
 }
 
 func newWorld(t *testing.T, algorithm keys.Algorithm) *world {
 	t.Helper()
-	w := &world{t: t, csr: catest.CSR(t)}
+	w := &world{t: t, csr: catest.CSR(t), csrs: map[agents.Name]*ca.CSR{}}
 	w.at(start)
 	w.Authority = catest.New(t, catest.Plan{Algorithm: algorithm, Now: w.now})
 	w.restart()
@@ -55,9 +56,17 @@ func (w *world) check(err error) {
 	}
 }
 
+// csrOf returns a request of an agent, always with the same key.
+func (w *world) csrOf(name agents.Name) *ca.CSR {
+	if w.csrs[name] == nil {
+		w.csrs[name] = catest.CSR(w.t)
+	}
+	return w.csrs[name]
+}
+
 func (w *world) issue(name agents.Name) agents.Credential {
 	w.t.Helper()
-	issued, err := w.CA.Issue(context.Background(), catest.Ask(name, w.csr))
+	issued, err := w.CA.Issue(context.Background(), catest.Ask(name, w.csrOf(name)))
 	w.check(err)
 	return issued.Credential
 }

@@ -105,6 +105,7 @@ func TestVectorFilesThatNobodyReads(t *testing.T) {
 		}
 		read := slices.ContainsFunc([]string{
 			acvpFiles, compositeFiles, mprimeFiles, joseFiles, rfc9881Files, verifyFiles, signSeedFiles, signNoSeedFiles, jsonWebFiles, "*/LICENSE",
+			"webauthn/*", // package passkey reads these
 		}, func(pattern string) bool {
 			ok, err := filepath.Match(filepath.FromSlash(pattern), name)
 			return ok && err == nil

@@ -12,7 +12,7 @@ import (
 // once are the commands that twice.txtar does not give twice: those that change nothing in an
 // authority, those that another story gives twice, and those whose second time is refused.
 var once = strings.Fields(`
-	status verify version agent-list agent-show operator-list operator-show cert-list cert-show
+	status doctor verify version agent-list agent-show operator-list operator-show cert-list cert-show
 	token-list token-introspect crl-show inspect pqc-verify-cert pqc-verify-crl pqc-verify-csr
 	pqc-verify-jws role-list role-show audit-list audit-tail audit-verify audit-prove audit-check audit-export key-list
 	policy-list policy-show policy-check policy-schema policy-test policy-replay policy-explain

@@ -84,6 +84,9 @@ func TestDescribe(t *testing.T) {
 			}
 		}
 		for _, cut := range []int{0, 1, len(file) / 2} {
+			if kind == "jws" && cut > 1 {
+				continue // half of it may look like one with a shorter signature
+			}
 			if all, err := Describe(file[:cut]); err == nil {
 				t.Errorf("%d octets of %s: got %+v", cut, kind, all)
 			}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -208,7 +209,7 @@ func TestStatus(t *testing.T) {
 		}
 	}
 	w.Clock.Advance(time.Hour)
-	if st, err := w.Admin.Status(t.Context()); err != nil || st.Healthy || st.Level != api.Critical || st.Reasons[0].ID != "crl-late" || !strings.HasPrefix(st.Problems[0], "the CRL is not current: run ") {
+	if st, err := w.Admin.Status(t.Context()); err != nil || st.Healthy || st.Level != api.Critical || !slices.ContainsFunc(st.Problems, func(p string) bool { return strings.HasPrefix(p, "the CRL is not current: run ") }) {
 		t.Errorf("with an old CRL: %+v, %v", st, err)
 	}
 }

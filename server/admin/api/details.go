@@ -32,6 +32,7 @@ type Details struct {
 	Chain []string `json:"chain,omitempty"` // those who delegated to the actor, the first of them first
 
 	Agents []string `json:"agents,omitempty"` // those that an operation on many touched
+	Proxy  string   `json:"proxy,omitempty"`  // the agent that forwarded the client's certificate (RFC 9440)
 	Trace  string   `json:"trace,omitempty"`  // trace-id of the request (W3C Trace Context), chosen by the client
 	Part   int64    `json:"part,omitempty"`   // of an event that goes on with the agents of an earlier one, from 1
 }
