@@ -15,8 +15,8 @@ import (
 const keyOwnersFilled = storage.Table[struct{}]("key_owners_filled")
 
 // FillKeyOwners enters the keys of the latest certificates of each agent, once. Older
-// certificates expire within their lifetime. If two agents have the same key, each may go on
-// with it until its certificate ends; the first one to renew gets the key.
+// certificates expire within their lifetime. Agents that have the same key go on with it if
+// their certificates end in different slots; of those in one slot, only the first does.
 func FillKeyOwners(tx storage.Tx, now time.Time) error {
 	if done, err := keyOwnersFilled.Has(tx, all); done || err != nil {
 		return err
