@@ -91,9 +91,19 @@ var (
 // Get returns the agent, whatever its state, or [ErrUnknown]. Its maps and
 // slices are shared: a change makes new ones.
 func Get(tx storage.Tx, n Name) (Agent, error) {
-	a, err := table.Get(tx, string(n))
+	a, err := shared(tx, n)
+	return *a, err
+}
+
+// shared is Get without a copy: an Agent is large. The caller changes nothing. An error comes
+// with a zero Agent.
+func shared(tx storage.Tx, n Name) (*Agent, error) {
+	a, err := table.Shared(tx, string(n))
 	if errors.Is(err, storage.ErrNotFound) {
-		return a, fmt.Errorf("%w: %s", ErrUnknown, n)
+		err = fmt.Errorf("%w: %s", ErrUnknown, n)
+	}
+	if a == nil {
+		a = new(Agent)
 	}
 	return a, err
 }

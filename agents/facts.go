@@ -85,7 +85,8 @@ func ReadFacts(tx storage.Tx, n Name) (Facts, error) {
 func (f Facts) Standing(tx storage.Tx, now time.Time) *Standing {
 	s := NewStanding(tx, now)
 	if n := f.Agent.Name; n != "" {
-		s.agents.put(n, &known{agent: f.Agent})
+		agent := f.Agent
+		s.agents.put(n, &known{agent: &agent})
 		s.cutoffs.put(n, f.Cutoff)
 	}
 	return s

@@ -65,7 +65,7 @@ func (m *met[K, V]) put(k K, v V) {
 }
 
 type known struct {
-	agent Agent
+	agent *Agent // shared; nobody if it is unknown
 	err   error
 }
 
@@ -80,7 +80,7 @@ func (s *Standing) Now() time.Time { return s.now }
 // was issued, by its record.
 func (s *Standing) Check(c Credential) (Agent, error) {
 	if c.Agent != "" && s.alive == c { // a certificate that authenticated often binds what is issued
-		return s.known(c.Agent).agent, nil
+		return *s.known(c.Agent).agent, nil
 	}
 	a, err := s.check(c)
 	if err == nil {
@@ -105,9 +105,9 @@ func (s *Standing) check(c Credential) (Agent, error) {
 	}
 	k := s.known(c.Agent)
 	if k.err != nil {
-		return k.agent, k.err
+		return *k.agent, k.err
 	}
-	return k.agent, k.agent.Usable(s.now)
+	return *k.agent, k.agent.Usable(s.now)
 }
 
 // CheckOrphan is Check for a certificate whose issuer's key is compromised: it passes if
@@ -184,7 +184,7 @@ func (s *Standing) Cutoff(c Credential) (Cutoff, bool, error) {
 	if k.err != nil {
 		return Cutoff{}, false, k.err
 	}
-	latest, err := s.latest(&k.agent)
+	latest, err := s.latest(k.agent)
 	if err != nil {
 		return Cutoff{}, false, err
 	}
@@ -212,7 +212,7 @@ func (s *Standing) Ended(c Credential) (Cutoff, bool, error) {
 
 func (s *Standing) agent(n Name) (Agent, error) {
 	k := s.known(n)
-	return k.agent, k.err
+	return *k.agent, k.err
 }
 
 // known is agent without a copy: an Agent is large. The caller changes nothing.
@@ -220,7 +220,7 @@ func (s *Standing) known(n Name) *known {
 	k, ok := s.agents.get(n)
 	if !ok {
 		k = new(known)
-		k.agent, k.err = Get(s.tx, n)
+		k.agent, k.err = shared(s.tx, n)
 		s.agents.put(n, k)
 	}
 	return k

@@ -10,7 +10,7 @@ type Memo[V any] struct {
 	Table[V]
 
 	mu   sync.RWMutex
-	last map[string]decoded[V]
+	last map[string]*decoded[V]
 }
 
 type decoded[V any] struct {
@@ -22,7 +22,7 @@ type decoded[V any] struct {
 const maxMemo = 4096
 
 // NewMemo returns a Memo of a table.
-func NewMemo[V any](t Table[V]) *Memo[V] { return &Memo[V]{Table: t, last: map[string]decoded[V]{}} }
+func NewMemo[V any](t Table[V]) *Memo[V] { return &Memo[V]{Table: t, last: map[string]*decoded[V]{}} }
 
 // Get returns the value of key, or an error that is [ErrNotFound].
 func (m *Memo[V]) Get(tx Tx, key string) (V, error) {
@@ -34,27 +34,43 @@ func (m *Memo[V]) Get(tx Tx, key string) (V, error) {
 // the value compares the form later, to see whether the value has changed. It costs
 // no more than Get.
 func (m *Memo[V]) Read(tx Tx, key string) (V, string, error) {
-	b, err := tx.Get(string(m.Table), key)
+	d, err := m.read(tx, key)
 	if err != nil {
 		var none V
 		return none, "", err
+	}
+	return d.value, d.raw, nil
+}
+
+// Shared is Get for a value that is too large to copy.
+func (m *Memo[V]) Shared(tx Tx, key string) (*V, error) {
+	d, err := m.read(tx, key)
+	if err != nil {
+		return nil, err
+	}
+	return &d.value, nil
+}
+
+func (m *Memo[V]) read(tx Tx, key string) (*decoded[V], error) {
+	b, err := tx.Get(string(m.Table), key)
+	if err != nil {
+		return nil, err
 	}
 	m.mu.RLock()
 	d, known := m.last[key]
 	m.mu.RUnlock()
 	if known && d.raw == string(b) {
-		return d.value, d.raw, nil
+		return d, nil
 	}
-	var v V
-	if err := decode(string(m.Table), key, b, &v); err != nil {
-		return v, "", err
+	d = &decoded[V]{raw: string(b)}
+	if err := decode(string(m.Table), key, b, &d.value); err != nil {
+		return nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.last) >= maxMemo {
 		clear(m.last)
 	}
-	raw := string(b)
-	m.last[key] = decoded[V]{raw, v}
-	return v, raw, nil
+	m.last[key] = d
+	return d, nil
 }

@@ -21,7 +21,16 @@ const hourFormat = "2006010215"
 // partition returns the table of what expires in the hour given.
 func partition(p string, expires time.Time) string {
 	var name [64]byte
-	return string(expires.UTC().AppendFormat(append(append(name[:0], p...), '/'), hourFormat))
+	b := append(append(name[:0], p...), '/')
+	expires = expires.UTC()
+	year, month, day := expires.Date()
+	if year < 0 || year > 9999 {
+		return string(expires.AppendFormat(b, hourFormat))
+	}
+	for _, n := range [...]int{year / 100, year % 100, int(month), day, expires.Hour()} { // as in hourFormat, which is slow
+		b = append(b, byte('0'+n/10), byte('0'+n%10))
+	}
+	return string(b)
 }
 
 // Put sets the value of key, which expires at the instant given.
