@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,21 +21,50 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 // A client is an agent that has proven who it is, and how.
 type client struct {
 	agent  agents.Agent
-	bound  *tokens.Binding // its certificate, if it presented one
-	proof  audit.Evidence
-	checks []policy.Check // whether what it presented may still be used
-	use    policy.Check   // uses up its assertion, if it presented one
-	until  time.Time      // when that expires
+	cert   *Presented // or nil
+	signed *assertion // or nil
+}
+
+// bound returns what its tokens are bound to: its certificate, if it presented one.
+func (c *client) bound() *tokens.Binding {
+	if c.cert == nil {
+		return nil
+	}
+	return &tokens.Binding{Kind: tokens.ToCertificate, Certificate: c.cert.Credential, Thumbprint: c.cert.Thumbprint}
+}
+
+// proof says what the client proved its identity by, for the audit log.
+func (c *client) proof() audit.Evidence {
+	switch {
+	case c.signed != nil:
+		return audit.PrivateKeyJWT
+	case c.cert.Forwarder != nil:
+		return audit.ForwardedCertificate(c.cert.Credential.ID.String(), string(c.cert.Forwarder.Agent))
+	}
+	return audit.ClientCertificate(c.cert.Credential.ID.String())
+}
+
+// checks are whether what the client presented may still be used. The last one uses up its
+// assertion.
+func (c *client) checks() (all []policy.Check) {
+	if c.cert != nil {
+		all = append(all, policy.Alive(c.cert.Credential))
+		if via := c.cert.Forwarder; via != nil {
+			all = append(all, via.check)
+		}
+	}
+	if c.signed != nil {
+		all = append(all, c.signed.check, c.signed.use)
+	}
+	return all
 }
 
 // claim returns the claim of a client, which uses its assertion up.
 func (s *Server) claim(c *client) policy.Claim {
 	who := policy.Agent(s.Tokens.TrustDomain.ID(c.agent.Name))
-	return policy.NewClaim(who, c.agent.Name, c.proof, func(tx storage.Tx, st *agents.Standing) error {
-		for _, check := range append(slices.Clip(c.checks), c.use) {
-			if check == nil {
-				continue
-			}
+	checks := c.checks()
+	return policy.NewClaim(who, c.agent.Name, c.proof(), func(tx storage.Tx, st *agents.Standing) error {
+		for _, check := range checks {
 			if err := check(tx, st); policy.IsDenial(err) && !errors.Is(err, ErrClient) {
 				return fmt.Errorf("%w: %w", ErrClient, err)
 			} else if err != nil {
@@ -91,12 +119,7 @@ func (s *Server) identify(tx storage.Tx, r *http.Request, f form, now time.Time)
 		return c, claimed, err
 	}
 	if cert != nil {
-		c.agent = cert.Agent
-		c.bound = &tokens.Binding{Kind: tokens.ToCertificate, Certificate: cert.Credential, Thumbprint: cert.Thumbprint}
-		c.proof, c.checks = audit.ClientCertificate(cert.Credential.ID.String()), []policy.Check{policy.Alive(cert.Credential)}
-		if via := cert.Forwarder; via != nil {
-			c.proof, c.checks = audit.ForwardedCertificate(cert.Credential.ID.String(), string(via.Agent)), append(c.checks, via.check)
-		}
+		c.agent, c.cert = cert.Agent, cert
 	}
 	text := f.get("client_assertion")
 	switch id := f.get("client_id"); {
@@ -120,7 +143,7 @@ func (s *Server) identify(tx storage.Tx, r *http.Request, f form, now time.Time)
 		return c, a.agent, fmt.Errorf("%w: the assertion and the client certificate name different agents", ErrClient)
 	}
 	c.agent, err = agents.Get(tx, a.agent)
-	c.proof, c.checks, c.use, c.until = audit.PrivateKeyJWT, append(c.checks, a.check), a.use, a.expires
+	c.signed = &a
 	return c, a.agent, err
 }
 

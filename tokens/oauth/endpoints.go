@@ -86,7 +86,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) (tokens.Intr
 // the assertion expires. then runs on the snapshot on which the client was authenticated.
 func (s *Server) authenticateOnce(ctx context.Context, r *http.Request, f form, action audit.Action, then func(storage.Tx, *client) error) error {
 	c, err := s.authenticate(ctx, r, f, action, then)
-	if err != nil || c.use == nil {
+	if err != nil || c.signed == nil {
 		return err
 	}
 	now := s.Tokens.Clock.Now()
@@ -94,7 +94,7 @@ func (s *Server) authenticateOnce(ctx context.Context, r *http.Request, f form, 
 		if err := s.claim(c).Check(tx, agents.NewStanding(tx, now)); err != nil {
 			return err
 		}
-		return s.Tokens.Policy.Spend(tx, c.agent.Name, now, agents.Use{Kind: agents.QuotaAssertions, Until: c.until})
+		return s.Tokens.Policy.Spend(tx, c.agent.Name, now, agents.Use{Kind: agents.QuotaAssertions, Until: c.signed.expires})
 	})
 	if err != nil {
 		return s.deny(ctx, policy.Anonymous, action, c.agent.Name, err)

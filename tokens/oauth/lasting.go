@@ -9,7 +9,6 @@ import (
 	"github.com/brevet-ca/brevet/agents/policy"
 	"github.com/brevet-ca/brevet/pqc/jose/strict"
 	"github.com/brevet-ca/brevet/storage"
-	"github.com/brevet-ca/brevet/storage/audit"
 )
 
 // lastingLifetime bounds how far ahead the exp of an assertion for a certificate may lie. It
@@ -44,7 +43,7 @@ func (s *Server) lasting(tx storage.Tx, text string, now time.Time) (assertion, 
 		return a, policy.Claim{}, err
 	}
 	agent, err := agents.Get(tx, a.agent)
-	c := client{agent: agent, proof: audit.PrivateKeyJWT, checks: []policy.Check{a.check}, use: a.use, until: a.expires}
+	c := client{agent: agent, signed: &a}
 	return a, s.claim(&c), err
 }
 

@@ -46,7 +46,7 @@ func (s *Server) mint(w http.ResponseWriter, r *http.Request) (*tokens.Minted, e
 	if err != nil {
 		return nil, err
 	}
-	want := tokens.Request{Claim: s.claim(c), Bound: c.bound, Scopes: asked.scopes, Audiences: asked.audiences}
+	want := tokens.Request{Claim: s.claim(c), Bound: c.bound(), Scopes: asked.scopes, Audiences: asked.audiences}
 	wish, err := g.Wish(ctx, asked)
 	if err != nil {
 		return nil, s.Tokens.Refuse(ctx, want, err)
