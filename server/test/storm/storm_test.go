@@ -209,11 +209,6 @@ func TestFiveHundredRevocationsAtOnce(t *testing.T) {
 		n = 100
 	}
 	ctx := t.Context()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	csr := servertest.CSR(w, &x509.CertificateRequest{}, key)
 	leaves := make([]*x509.Certificate, n)
 	name := func(i int) string { return fmt.Sprintf("agent-%d", i) }
 	parallel(n, 32, func(i int) {
@@ -222,7 +217,12 @@ func TestFiveHundredRevocationsAtOnce(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		issued, err := w.Admin.IssueCertificate(ctx, name(i), api.IssueRequest{CSR: csr})
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		issued, err := w.Admin.IssueCertificate(ctx, name(i), api.IssueRequest{CSR: servertest.CSR(w, &x509.CertificateRequest{}, key)})
 		if err != nil {
 			t.Error(err)
 			return
