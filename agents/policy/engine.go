@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/brevet-ca/brevet/agents"
+	"github.com/brevet-ca/brevet/agents/policies"
 	"github.com/brevet-ca/brevet/storage/audit"
 )
 
@@ -39,12 +40,17 @@ var ends = []audit.Action{
 }
 
 // consult lets the external engines narrow d. Deny wins over ask, and ask over
-// allow. All are asked, unless one denies.
-func (p *Point) consult(ctx context.Context, q *Query, facts *agents.Facts, d Decision) Decision {
+// allow. All are asked, unless one denies. inForce tells which policies in the store are in force,
+// as far as that is known.
+func (p *Point) consult(ctx context.Context, q *Query, facts *agents.Facts, d Decision, inForce *policies.Head) Decision {
 	if d.Effect == audit.Deny || q.Principal.Role == audit.System || slices.Contains(ends, q.Action) {
 		return d
 	}
-	if p.Applied != nil {
+	switch {
+	case p.Applied == nil:
+	case inForce != nil && inForce.Number == 0: // there are none, and the transaction that records looks again
+		d.Policies = inForce
+	default:
 		if d = p.apply(ctx, q, facts, d); d.Effect == audit.Deny {
 			return d
 		}

@@ -50,6 +50,7 @@ func (p *Point) Decide(ctx context.Context, q Query) (Decision, error) {
 // decides on them. A refusal by ask is an error.
 func (p *Point) decide(ctx context.Context, q *Query, ask func(storage.Tx, *Query) error) (Decision, error) {
 	var facts agents.Facts
+	var inForce *policies.Head
 	if ask != nil || q.Agent != "" {
 		var no error
 		err := p.DB.View(ctx, func(tx storage.Tx) (err error) {
@@ -58,7 +59,11 @@ func (p *Point) decide(ctx context.Context, q *Query, ask func(storage.Tx, *Quer
 					return no
 				}
 			}
-			facts, err = read(tx, q)
+			if facts, err = read(tx, q); err == nil && p.Applied != nil && q.Action.Grants() {
+				var h policies.Head
+				h, err = policies.Current(tx)
+				inForce = &h
+			}
 			return err
 		})
 		if no != nil && ctx.Err() != nil { // a store may say only that
@@ -72,7 +77,7 @@ func (p *Point) decide(ctx context.Context, q *Query, ask func(storage.Tx, *Quer
 	if err != nil {
 		return d, err
 	}
-	return p.consult(ctx, q, &facts, d), nil
+	return p.consult(ctx, q, &facts, d, inForce), nil
 }
 
 func read(tx storage.Tx, q *Query) (agents.Facts, error) {
