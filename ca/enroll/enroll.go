@@ -113,7 +113,7 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*result, error
 	if err != nil {
 		return nil, err
 	}
-	agent, err := s.invited(r.Context(), e)
+	agent, keys, err := s.invited(r.Context(), e)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (s *Service) enroll(w http.ResponseWriter, r *http.Request) (*result, error
 			return agents.Redeem(tx, e, s.Clock.Now())
 		}),
 		CSR: csr, Profile: profile, Registered: true,
-	})
+	}, keys)
 }
 
 // errKind says that somebody took the enrollment token of an operator for that of an agent, or
@@ -149,25 +149,27 @@ func checkKind(n agents.Name, operator bool) error {
 	return nil
 }
 
-// invited returns the agent that may enroll with the token. If an operator gave
+// invited returns the agent that may enroll with the token, and its registered keys. If an operator gave
 // the token out and it can no longer be used, the attempt is recorded: somebody
 // has a copy.
-func (s *Service) invited(ctx context.Context, e agents.Enrollment) (agents.Name, error) {
-	var name agents.Name
-	err := s.DB.View(ctx, func(tx storage.Tx) error {
+func (s *Service) invited(ctx context.Context, e agents.Enrollment) (name agents.Name, keys []registered, err error) {
+	err = s.DB.View(ctx, func(tx storage.Tx) error {
 		a, err := agents.Enrollable(tx, e, s.Clock.Now())
 		if name = a.Name; err != nil {
+			return err
+		}
+		if keys, err = s.registeredKeys(tx, name); err != nil {
 			return err
 		}
 		return admission.Prove(ctx, name)
 	})
 	if err == nil || name == "" {
-		return name, err
+		return name, keys, err
 	}
 	if errors.Is(err, agents.ErrNotActive) {
 		err = fmt.Errorf("%w: %w", agents.ErrEnrollment, err)
 	}
-	return name, s.refuse(ctx, invited, name, err)
+	return name, nil, s.refuse(ctx, invited, name, err)
 }
 
 // refuse records that somebody was refused a certificate of an agent, if err is a
@@ -184,23 +186,21 @@ type registered struct {
 	Until  time.Time `json:"until,omitzero"` // when it is too old for one of its uses
 }
 
-// registeredKeys returns the registered keys of an agent.
-func (s *Service) registeredKeys(ctx context.Context, n agents.Name) (list []registered, err error) {
-	err = s.DB.View(ctx, func(tx storage.Tx) error {
-		list = []registered{}
-		a, err := agents.Get(tx, n)
-		if errors.Is(err, agents.ErrUnknown) {
-			return nil // it is refused, and that is recorded
+// registeredKeys returns the registered keys of an agent. Who issues a certificate looks at them
+// before: no transaction comes after the one that records.
+func (s *Service) registeredKeys(tx storage.Tx, n agents.Name) ([]registered, error) {
+	list := []registered{}
+	a, err := agents.Get(tx, n)
+	if errors.Is(err, agents.ErrUnknown) {
+		return list, nil // it is refused, and that is recorded
+	}
+	for _, k := range a.Keys {
+		since, err := agents.KeySince(tx, a, k)
+		if err != nil {
+			return nil, err
 		}
-		for _, k := range a.Keys {
-			since, err := agents.KeySince(tx, a, k)
-			if err != nil {
-				return err
-			}
-			list = append(list, registered{fmt.Sprintf("%x", sha256.Sum256(k)), since, a.KeyEnd(since, s.KeyMaxAge)})
-		}
-		return err
-	})
+		list = append(list, registered{fmt.Sprintf("%x", sha256.Sum256(k)), since, a.KeyEnd(since, s.KeyMaxAge)})
+	}
 	return list, err
 }
 
@@ -222,13 +222,8 @@ type result struct {
 	keys []registered
 }
 
-// certify issues a certificate. It looks at the registered keys before: no transaction comes
-// after the one that records.
-func (s *Service) certify(ctx context.Context, r ca.Request) (*result, error) {
-	keys, err := s.registeredKeys(ctx, r.Claim.Agent())
-	if err != nil {
-		return nil, err
-	}
+// certify issues a certificate to an agent with these registered keys.
+func (s *Service) certify(ctx context.Context, r ca.Request, keys []registered) (*result, error) {
 	issued, err := s.CA.Issue(ctx, r)
 	return &result{issued, keys}, err
 }

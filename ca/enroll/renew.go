@@ -41,7 +41,7 @@ func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*result, erro
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return s.issueByKey(w, r, nil)
 	}
-	claim, err := s.holder(r)
+	claim, keys, err := s.holder(r)
 	if errors.Is(err, errProxy) {
 		return s.issueByKey(w, r, err)
 	}
@@ -55,7 +55,7 @@ func (s *Service) reissue(w http.ResponseWriter, r *http.Request) (*result, erro
 	if err != nil {
 		return nil, err
 	}
-	return s.issue(r, claim, in)
+	return s.issue(r, claim, keys, in)
 }
 
 // issueByKey issues a certificate to a client that has a registered key of the agent. without
@@ -70,8 +70,12 @@ func (s *Service) issueByKey(w http.ResponseWriter, r *http.Request, without err
 	}
 	var claim policy.Claim
 	var about agents.Name
+	var keys []registered
 	err = s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
 		if claim, about, err = s.Lasting(tx, in.assertion, s.Clock.Now()); err != nil {
+			return err
+		}
+		if keys, err = s.registeredKeys(tx, about); err != nil {
 			return err
 		}
 		return admission.Prove(r.Context(), about)
@@ -79,7 +83,7 @@ func (s *Service) issueByKey(w http.ResponseWriter, r *http.Request, without err
 	if err != nil {
 		return nil, &assertionError{s.refuse(r.Context(), asserter, about, err)}
 	}
-	issued, err := s.issue(r, claim, in)
+	issued, err := s.issue(r, claim, keys, in)
 	if err != nil {
 		return nil, &assertionError{err}
 	}
@@ -108,7 +112,7 @@ func (e *assertionError) told() string {
 }
 
 // issue issues what a client that has proven to be an agent wants.
-func (s *Service) issue(r *http.Request, claim policy.Claim, in wanted) (*result, error) {
+func (s *Service) issue(r *http.Request, claim policy.Claim, keys []registered, in wanted) (*result, error) {
 	lifetime, err := agents.ParseTTL(in.ttl)
 	if err != nil {
 		return nil, s.refuse(r.Context(), claim.Principal(), claim.Agent(), err)
@@ -117,7 +121,7 @@ func (s *Service) issue(r *http.Request, claim policy.Claim, in wanted) (*result
 	if err != nil {
 		return nil, s.refuse(r.Context(), claim.Principal(), claim.Agent(), err)
 	}
-	return s.certify(r.Context(), ca.Request{Claim: claim, CSR: csr, TTL: lifetime, Profile: in.profile, Registered: true})
+	return s.certify(r.Context(), ca.Request{Claim: claim, CSR: csr, TTL: lifetime, Profile: in.profile, Registered: true}, keys)
 }
 
 // A presented certificate is one whose key the client has.
@@ -128,14 +132,18 @@ type presented struct {
 	late  bool // it has expired, and may only renew
 }
 
-// holder returns the claim of a client that presented a certificate. If the certificate
+// holder returns the claim of a client that presented a certificate, and the registered keys of its
+// agent. If the certificate
 // names an agent and cannot be used, the refusal is recorded. After an outage, many agents come
 // at once with certificates that have expired: those over the pace are told when to come again.
-func (s *Service) holder(r *http.Request) (policy.Claim, error) {
+func (s *Service) holder(r *http.Request) (claim policy.Claim, keys []registered, err error) {
 	var c presented
-	err := s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
+	err = s.DB.View(r.Context(), func(tx storage.Tx) (err error) {
 		if c, err = s.presented(tx, r.TLS.PeerCertificates[0], s.Clock.Now()); err == nil {
 			err = noProxy(tx, c.Agent)
+		}
+		if err == nil {
+			keys, err = s.registeredKeys(tx, c.Agent)
 		}
 		if err != nil {
 			return err
@@ -144,17 +152,17 @@ func (s *Service) holder(r *http.Request) (policy.Claim, error) {
 	})
 	if errors.Is(err, errProxy) {
 		admission.Of(r.Context()).Through(c.Agent)
-		return policy.Claim{}, err
+		return claim, nil, err
 	}
 	if err != nil {
-		return policy.Claim{}, s.refuse(r.Context(), presenter, c.Agent, err)
+		return claim, nil, s.refuse(r.Context(), presenter, c.Agent, err)
 	}
 	if c.late {
 		if wait := s.late.Wait(c.Agent); wait > 0 {
-			return policy.Claim{}, &busyError{wait}
+			return claim, nil, &busyError{wait}
 		}
 	}
-	return policy.NewClaim(policy.Holder(s.TrustDomain, c.Agent), c.Agent, c.proof, unlessProxy(c.Agent, c.check)), nil
+	return policy.NewClaim(policy.Holder(s.TrustDomain, c.Agent), c.Agent, c.proof, unlessProxy(c.Agent, c.check)), keys, nil
 }
 
 // presented returns what a certificate proves. The credential comes with an error, too, if it
