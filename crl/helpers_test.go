@@ -3,6 +3,7 @@ package crl_test
 import (
 	"context"
 	"crypto/x509"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,6 +28,8 @@ type world struct {
 	clock atomic.Pointer[time.Time]
 	csr   *ca.CSR
 	csrs  map[agents.Name]*ca.CSR // a key belongs to one agent
+
+	asking sync.Mutex // for csrs
 }
 
 func newWorld(t *testing.T, algorithm keys.Algorithm) *world {
@@ -58,6 +61,8 @@ func (w *world) check(err error) {
 
 // csrOf returns a request of an agent, always with the same key.
 func (w *world) csrOf(name agents.Name) *ca.CSR {
+	w.asking.Lock()
+	defer w.asking.Unlock()
 	if w.csrs[name] == nil {
 		w.csrs[name] = catest.CSR(w.t)
 	}
